@@ -1,0 +1,1 @@
+//! Matrix products over packed weights, as burn extension operations for Flex and CubeCL.

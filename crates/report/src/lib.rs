@@ -1,0 +1,1 @@
+//! What a stability report is: outcomes, rates, intervals, tests, the share link.

@@ -1,0 +1,1 @@
+//! The experiment: plan, work, records, comparison, resume.

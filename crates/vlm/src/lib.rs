@@ -1,0 +1,1 @@
+//! The models: checkpoint reading, tokenizer, image processors, architectures, KV cache, decoding.

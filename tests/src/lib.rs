@@ -1,0 +1,1 @@
+//! What crosses crates: parity with transformers, the CLI as a process, the page in a browser.

@@ -1,2 +1,61 @@
-//! stub
-fn main() {}
+//! Everything a contributor runs besides `cargo run`: set-up, tests, lints, the page.
+
+mod lints;
+mod page;
+mod setup;
+mod shell;
+mod tests;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up, tests and the page of steady.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    after_help = "Examples:\n  cargo xtask test          everything, as CI runs it; installs what it needs\n  cargo xtask test --cpu    Flex only: the fast loop, no driver, no browser\n  cargo xtask setup         only install what the tests need\n  cargo xtask web build     the page into dist/"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the tests need: Vulkan loader and software driver, Chromium, wasm target, trunk, wasm-bindgen, cargo-deny.
+    Setup,
+    /// Run every test: formatting, lints, licences, crates on Flex and wgpu, the page in a real browser.
+    Test {
+        /// Only what needs neither driver nor browser: Flex, no set-up, no page.
+        #[arg(long)]
+        cpu: bool,
+        /// Trust that everything is installed.
+        #[arg(long)]
+        no_setup: bool,
+    },
+    /// Formatting, clippy and licences.
+    Lint {
+        /// Without the `gpu` feature.
+        #[arg(long)]
+        cpu: bool,
+    },
+    /// The page.
+    Web {
+        #[command(subcommand)]
+        task: page::WebTask,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    shell::enter_workspace()?;
+    match Arguments::parse().task {
+        Task::Setup => setup::everything(),
+        Task::Test { cpu, no_setup } => {
+            if !cpu && !no_setup {
+                setup::everything()?;
+            }
+            tests::run(cpu)
+        }
+        Task::Lint { cpu } => lints::run(cpu),
+        Task::Web { task } => page::run(&task),
+    }
+}

@@ -1,0 +1,20 @@
+//! Formatting, clippy, licences.
+
+use crate::shell::{self, announce, cargo, installed};
+
+pub(crate) fn run(cpu: bool) -> anyhow::Result<()> {
+    shell::run(&mut cargo(["fmt", "--all", "--check"]))?;
+    let mut clippy = cargo(["clippy", "--release", "--workspace", "--all-targets"]);
+    if cpu {
+        clippy.args(["--exclude", "steady-web", "--no-default-features", "--features", "steady/cpu,steady/embedded"]);
+    }
+    shell::run(clippy.args(["--", "-D", "warnings"]))?;
+    if installed("cargo-deny") {
+        // Advisories need a database from the network; licences, bans and sources do not.
+        shell::run(&mut cargo(["deny", "--offline", "check", "licenses", "bans", "sources"]))
+    } else {
+        announce("cargo-deny is not installed: licences not checked (`cargo xtask setup` installs it)");
+        Ok(())
+    }
+}
+

@@ -1,0 +1,43 @@
+//! The page: trunk builds `index.html` and `web/` into `dist/`, which any static host serves under any path.
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use crate::setup::{self, wasm_toolchain};
+use crate::shell::{program, run as run_command, target_dir};
+
+/// What to do with the page.
+#[derive(Subcommand)]
+pub(crate) enum WebTask {
+    /// Build it into `dist/`.
+    Build,
+    /// Serve it on a local port and rebuild on every change.
+    Serve,
+}
+
+pub(crate) fn run(task: &WebTask) -> anyhow::Result<()> {
+    match task {
+        WebTask::Build => build(),
+        WebTask::Serve => trunk(&["serve"]),
+    }
+}
+
+/// Builds the page into `dist/`.
+pub(crate) fn build() -> anyhow::Result<()> {
+    trunk(&["build", "--release", "--offline"])
+}
+
+fn trunk(arguments: &[&str]) -> anyhow::Result<()> {
+    let environment = wasm_toolchain().with_context(|| format!("no compiler here has the {} target: run `cargo xtask setup`", setup::WASM))?;
+    let mut command = program("trunk", arguments);
+    command
+        // Two compilers may be at work (see setup): their outputs stay apart.
+        .env("CARGO_TARGET_DIR", target_dir().join("wasm"))
+        .envs(environment)
+        // Set by the cargo that runs this task; they would point trunk's own cargo back at it.
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("CARGO_MANIFEST_DIR")
+        // trunk takes `1` for a value of its flag, which it is not.
+        .env_remove("NO_COLOR");
+    run_command(&mut command)
+}

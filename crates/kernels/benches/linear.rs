@@ -1,0 +1,84 @@
+//! Dense against packed products on the CPU, at the shapes of a small decoder: `cargo bench -p steady-kernels --no-default-features`.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use steady_kernels::{Int8Codes, Int8Weight, W4Codes, W4Weight};
+
+/// Rows of activations: one token being decoded, and a short prompt.
+const ROWS: [usize; 3] = [1, 12, 160];
+/// `[out, in]`.
+const SHAPES: [[usize; 2]; 2] = [[192, 192], [512, 512]];
+
+fn main() {
+    divan::main();
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    SHAPES.into_iter().flat_map(|shape| ROWS.into_iter().map(move |rows| Case { rows, shape }))
+}
+
+#[derive(Clone, Copy)]
+struct Case {
+    rows: usize,
+    shape: [usize; 2],
+}
+
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} x [{}, {}]", self.rows, self.shape[0], self.shape[1])
+    }
+}
+
+impl Case {
+    fn multiply_adds(self) -> ItemsCount {
+        ItemsCount::new(self.rows * self.shape[0] * self.shape[1])
+    }
+
+    fn activations(self) -> Tensor<2> {
+        wave([self.rows, self.shape[1]])
+    }
+}
+
+fn wave(shape: [usize; 2]) -> Tensor<2> {
+    let values: Vec<f32> = (0..shape[0] * shape[1]).map(|at| (at as f32 * 0.37).sin()).collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+#[divan::bench(args = cases())]
+fn dense(bencher: Bencher<'_, '_>, case: Case) {
+    let (x, weight) = (case.activations(), wave(case.shape));
+    bencher.counter(case.multiply_adds()).bench(|| black_box(x.clone().matmul(weight.clone().transpose())));
+}
+
+#[divan::bench(args = cases())]
+fn w4(bencher: Bencher<'_, '_>, case: Case) {
+    let [out, input] = case.shape;
+    let group = 64;
+    let codes = W4Codes {
+        out,
+        input,
+        group,
+        codes: (0..out * input).map(|at| (at * 7 % 16) as u8).collect(),
+        scales: vec![0.01; out * input / group],
+        zeros: vec![8.0; out * input / group],
+    };
+    let weight = W4Weight::new(&codes, &Device::flex()).unwrap();
+    let x = case.activations();
+    bencher.counter(case.multiply_adds()).bench(|| black_box(weight.forward(x.clone())));
+}
+
+#[divan::bench(args = cases())]
+fn int8(bencher: Bencher<'_, '_>, case: Case) {
+    let [out, input] = case.shape;
+    let codes = Int8Codes {
+        out,
+        input,
+        codes: (0..out * input).map(|at| (at * 7 % 255) as u8 as i8).map(|code| code.max(-127)).collect(),
+        absmax: vec![0.1; out],
+        outlier_threshold: 6.0,
+    };
+    let weight = Int8Weight::new(&codes, &Device::flex()).unwrap();
+    let x = case.activations();
+    bencher.counter(case.multiply_adds()).bench(|| black_box(weight.forward(x.clone())));
+}

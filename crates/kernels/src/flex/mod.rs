@@ -1,0 +1,72 @@
+//! The products on the CPU.
+//!
+//! Work is cut into tiles of output features; a tile's numbers do not depend on how many threads there are, so a study
+//! repeats bit for bit on one machine whatever else it is doing.
+
+mod int8;
+mod lanes;
+mod w4;
+
+use std::ops::Range;
+
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::tensor::{DType, FloatDType};
+use burn_flex::{Flex, FlexTensor};
+use rayon::prelude::*;
+
+use crate::ops::PackedOps;
+
+impl PackedOps for Flex {
+    fn w4_linear(x: FloatTensor<Self>, words: IntTensor<Self>, groups: IntTensor<Self>) -> FloatTensor<Self> {
+        in_f32(x, |x| w4::linear(x, words.storage(), groups.storage(), words.layout().shape()[0]))
+    }
+
+    fn int8_linear(
+        x: FloatTensor<Self>,
+        words: IntTensor<Self>,
+        absmax: FloatTensor<Self>,
+        threshold: f32,
+    ) -> FloatTensor<Self> {
+        in_f32(x, |x| int8::linear(x, words.storage(), absmax.storage(), threshold))
+    }
+}
+
+/// Runs `product` on contiguous f32 activations and gives its result back in the precision of `x`.
+fn in_f32(x: FlexTensor, product: impl FnOnce(&FlexTensor) -> FlexTensor) -> FlexTensor {
+    let dtype = x.dtype();
+    if dtype == DType::F32 {
+        return product(&x.to_contiguous());
+    }
+    let y = product(&Flex::float_cast(x, FloatDType::F32).to_contiguous());
+    Flex::float_cast(y, dtype.into())
+}
+
+/// Multiply-adds under which a second thread costs more than it brings.
+const PARALLEL_WORK: usize = 1 << 18;
+
+/// Builds `[rows, out]` from tiles of output features: `tile(range)` gives `[rows, range.len()]`, row-major.
+fn by_output_tiles(
+    [rows, input, out]: [usize; 3],
+    width: usize,
+    tile: impl Fn(Range<usize>) -> Vec<f32> + Sync + Send,
+) -> FlexTensor {
+    let ranges = || (0..out.div_ceil(width)).map(|at| at * width..out.min((at + 1) * width));
+    let tiles: Vec<Vec<f32>> = if rows * input * out < PARALLEL_WORK {
+        ranges().map(tile).collect()
+    } else {
+        ranges().collect::<Vec<_>>().into_par_iter().map(tile).collect()
+    };
+    let mut y = Vec::with_capacity(rows * out);
+    for row in 0..rows {
+        for (tile, range) in tiles.iter().zip(ranges()) {
+            y.extend_from_slice(&tile[row * range.len()..][..range.len()]);
+        }
+    }
+    matrix(y, [rows, out])
+}
+
+/// A row-major f32 matrix.
+fn matrix(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
+    FlexTensor::from_data(burn::tensor::TensorData::new(values, shape))
+}

@@ -1,0 +1,19 @@
+//! The two products as burn extension operations: the device of the activations picks the implementation.
+
+use burn::backend::backend_extension;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+
+/// Products over packed weights, one implementation per backend.
+#[backend_extension(Flex, Cube: cfg(feature = "gpu"))]
+pub(crate) trait PackedOps: burn::backend::Backend {
+    /// `x [rows, K]` times the transpose of a 4-bit matrix: `words [N, K/8]`, `groups [N, K/G]`; gives `[rows, N]`.
+    fn w4_linear(x: FloatTensor<Self>, words: IntTensor<Self>, groups: IntTensor<Self>) -> FloatTensor<Self>;
+
+    /// `x [rows, K]` times the transpose of an 8-bit matrix: `words [N, ⌈K/4⌉]`, `absmax [N]`; gives `[rows, N]`.
+    fn int8_linear(
+        x: FloatTensor<Self>,
+        words: IntTensor<Self>,
+        absmax: FloatTensor<Self>,
+        threshold: f32,
+    ) -> FloatTensor<Self>;
+}

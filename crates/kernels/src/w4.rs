@@ -1,0 +1,106 @@
+//! A 4-bit matrix in device memory.
+
+use burn::backend::Dispatch;
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use half::f16;
+
+use crate::codes::{PackError, W4Codes};
+use crate::ops::PackedOps;
+
+/// A matrix `W [out, in]` of 4-bit codes; `y = x Wᵀ` is computed from the packed form.
+///
+/// * `words [out, in/8]`: eight codes per `u32`, the lowest nibble first, the input contiguous;
+/// * `groups [out, in/group]`: one `u32` per group, the f16 bits of its scale in the low half, of its zero point in
+///   the high half.
+///
+/// So a weight costs 4 bits plus 32 bits per group (4.25 bits at a group of 128). All arithmetic is f32: `ŵ = (q − z)·s`.
+#[derive(Clone, Debug)]
+pub struct W4Weight {
+    words: Tensor<2, Int>,
+    groups: Tensor<2, Int>,
+}
+
+impl W4Weight {
+    /// Packs `codes` onto `device`.
+    ///
+    /// # Errors
+    /// [`PackError`] when lengths, group size, code range or scales do not fit the layout.
+    pub fn new(codes: &W4Codes, device: &Device) -> Result<Self, PackError> {
+        codes.check()?;
+        let words: Vec<u32> = codes
+            .codes
+            .chunks_exact(8)
+            .map(|eight| eight.iter().rev().fold(0, |word, &code| (word << 4) | u32::from(code)))
+            .collect();
+        let half_bits = |value: f32| u32::from(f16::from_f32(value).to_bits());
+        let groups: Vec<u32> = codes
+            .scales
+            .iter()
+            .zip(&codes.zeros)
+            .map(|(&scale, &zero)| half_bits(scale) | (half_bits(zero) << 16))
+            .collect();
+        let tensor = |values, columns| {
+            Tensor::from_data(TensorData::new(values, [codes.out, columns]), (device, DType::U32))
+        };
+        Ok(Self { words: tensor(words, codes.input / 8), groups: tensor(groups, codes.input / codes.group) })
+    }
+
+    /// `x [rows, in]` to `x Wᵀ [rows, out]`, in the precision of `x`.
+    ///
+    /// # Panics
+    /// As burn's own `matmul`: when `x` is not `in` wide.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let [_, input] = self.shape();
+        assert_eq!(x.dims()[1], input, "w4_linear: the activations' width differs from the weight's");
+        Tensor::from_dispatch(<Dispatch as PackedOps>::w4_linear(
+            x.into_dispatch(),
+            self.words.clone().into_dispatch(),
+            self.groups.clone().into_dispatch(),
+        ))
+    }
+
+    /// `[out, in]`.
+    pub fn shape(&self) -> [usize; 2] {
+        let [out, words] = self.words.dims();
+        [out, words * 8]
+    }
+
+    /// Inputs that share a scale.
+    pub fn group(&self) -> usize {
+        self.shape()[1] / self.groups.dims()[1]
+    }
+
+    /// Device memory in bytes.
+    pub fn bytes(&self) -> usize {
+        4 * (self.words.shape().num_elements() + self.groups.shape().num_elements())
+    }
+
+    /// The matrix the codes stand for, `[out, in]` in f32. Reads the codes back: for tests and inspection.
+    pub fn dequantize(&self) -> Tensor<2> {
+        let ([out, input], group) = (self.shape(), self.group());
+        let words: Vec<u32> = self.words.to_data().iter::<u32>().collect();
+        let groups: Vec<u32> = self.groups.to_data().iter::<u32>().collect();
+        let values: Vec<f32> = words
+            .iter()
+            .flat_map(|word| (0..8).map(move |nibble| (word >> (4 * nibble)) & 15))
+            .enumerate()
+            .map(|(at, code)| {
+                let (scale, zero) = scale_and_zero(groups[at / group]);
+                (code as f32 - zero) * scale
+            })
+            .collect();
+        Tensor::from_data(TensorData::new(values, [out, input]), (&self.words.device(), DType::F32))
+    }
+
+    /// The same matrix in another device's memory.
+    #[must_use]
+    pub fn to_device(&self, device: &Device) -> Self {
+        Self { words: self.words.clone().to_device(device), groups: self.groups.clone().to_device(device) }
+    }
+}
+
+/// The two f16 numbers of a group's word.
+pub(crate) fn scale_and_zero(group: u32) -> (f32, f32) {
+    let half = |bits: u32| f16::from_bits(bits as u16).to_f32();
+    (half(group & 0xFFFF), half(group >> 16))
+}

@@ -1,1 +1,37 @@
-//! What a stability report is: outcomes, rates, intervals, tests, the share link.
+//! What a stability report is: outcomes, rates, intervals, tests, and how they are shown.
+//!
+//! A vision-language model answers the same questions before and after it is accelerated. Each pair of answers has an [`Outcome`]; a [`Tally`] counts
+//! them; rates, intervals and tests ([`statistics`]) follow; a [`Report`] holds the answers and what follows from them, and is shown as a finding in
+//! words, a table for terminals, a `report.json` and a self-contained HTML page. No tensors and no files here: the crate also serves the page in the
+//! browser.
+//!
+//! The measures are those of Sun et al., "Does Acceleration Cause Hidden Instability in Vision Language Models?" (EMNLP 2025), and their neighbours:
+//!
+//! | name | share of | which |
+//! |---|---|---|
+//! | DR, divergence ratio | all questions | the answer changed |
+//! | NDR, negative | all questions | right before, wrong after |
+//! | PDR, positive | all questions | wrong before, right after |
+//! | flips | all questions | NDR + PDR |
+//! | NDR given correct | questions the baseline got right | wrong after |
+//! | NDR given change | questions whose answer changed | right before, wrong after |
+//!
+//! Accuracy before minus accuracy after is NDR - PDR: two accelerations with the same accuracy may differ in all the others.
+
+mod distribution;
+mod html;
+mod number;
+mod outcome;
+mod printable;
+mod rates;
+mod report;
+pub mod statistics;
+mod summary;
+mod table;
+
+pub use distribution::{DistributionError, kl_divergence, margin};
+pub use outcome::{Contradiction, Outcome};
+pub use rates::{Proportion, Rate, Tally};
+pub use report::{AccelerationReport, AnswerRow, CostRow, FORMAT, Measurements, NoiseFloor, PlanSummary, QuestionKind, QuestionRow, Report, ReportError, TokenLogit};
+pub use statistics::Interval;
+pub use summary::{Change, FamilySummary, Summary};

@@ -1,0 +1,141 @@
+//! What the logits of the first answer token say, beyond the answer itself.
+
+/// Logits that no distribution follows from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DistributionError {
+    /// The two vectors are not over one vocabulary.
+    #[error("logits over different vocabularies: {base} tokens for the baseline, {accelerated} for the accelerated model")]
+    Vocabulary {
+        /// Entries of the baseline's vector.
+        base: usize,
+        /// Entries of the accelerated model's vector.
+        accelerated: usize,
+    },
+    /// Fewer entries than the quantity needs.
+    #[error("{found} logits where at least {needed} are needed")]
+    TooFew {
+        /// Least number of entries.
+        needed: usize,
+        /// Number of entries.
+        found: usize,
+    },
+    /// A NaN or an infinity.
+    #[error("logit {index} is not a finite number")]
+    NotFinite {
+        /// Position in its vector.
+        index: usize,
+    },
+}
+
+/// Kullback-Leibler divergence KL(base || accelerated) in nats between the softmax distributions of two logit vectors over one vocabulary.
+///
+/// `Σ pᵢ (ln pᵢ - ln qᵢ)`, summed in f64 over log-softmaxes, so neither large nor equal logits lose it; never below 0.
+pub fn kl_divergence(base: &[f32], accelerated: &[f32]) -> Result<f64, DistributionError> {
+    if base.len() != accelerated.len() {
+        return Err(DistributionError::Vocabulary { base: base.len(), accelerated: accelerated.len() });
+    }
+    let (base_total, accelerated_total) = (log_sum_exp(base)?, log_sum_exp(accelerated)?);
+    let sum: f64 = base
+        .iter()
+        .zip(accelerated)
+        .map(|(&base, &accelerated)| {
+            let ln_p = f64::from(base) - base_total;
+            ln_p.exp() * (ln_p - (f64::from(accelerated) - accelerated_total))
+        })
+        .sum();
+    Ok(sum.max(0.0))
+}
+
+/// How far the highest logit is above the second highest: how firmly the token was chosen. 0 for a tie.
+pub fn margin(logits: &[f32]) -> Result<f32, DistributionError> {
+    if logits.len() < 2 {
+        return Err(DistributionError::TooFew { needed: 2, found: logits.len() });
+    }
+    check_finite(logits)?;
+    let (mut first, mut second) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
+    for &logit in logits {
+        if logit > first {
+            (first, second) = (logit, first);
+        } else if logit > second {
+            second = logit;
+        }
+    }
+    Ok(first - second)
+}
+
+/// `ln Σ exp(xᵢ)`, shifted by the maximum.
+fn log_sum_exp(logits: &[f32]) -> Result<f64, DistributionError> {
+    if logits.is_empty() {
+        return Err(DistributionError::TooFew { needed: 1, found: 0 });
+    }
+    check_finite(logits)?;
+    let highest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    Ok(highest + logits.iter().map(|&logit| (f64::from(logit) - highest).exp()).sum::<f64>().ln())
+}
+
+fn check_finite(logits: &[f32]) -> Result<(), DistributionError> {
+    match logits.iter().position(|logit| !logit.is_finite()) {
+        Some(index) => Err(DistributionError::NotFinite { index }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `scipy.stats.entropy(softmax(base), softmax(accelerated))`, scipy 1.17.1.
+    #[test]
+    fn kl_is_that_of_scipy() {
+        let close = |base: &[f32], accelerated: &[f32], reference: f64| {
+            let ours = kl_divergence(base, accelerated).unwrap();
+            assert!((ours - reference).abs() < 1e-8, "{ours} is not {reference}");
+        };
+        close(&[2.0, 1.0, 0.1, -3.0], &[1.5, 1.7, 0.0, -2.0], 0.149_154_325_324_175_27);
+        close(&[1000.0, 999.0, -1000.0], &[999.0, 1000.0, -1000.0], 0.462_117_157_260_009_74);
+    }
+
+    /// p = (1/2, 1/2), q = (1/4, 3/4): KL = ½ ln(½ / ¼) + ½ ln(½ / ¾) = ½ ln(4/3).
+    #[test]
+    fn kl_on_paper() {
+        let kl = kl_divergence(&[0.0, 0.0], &[0.0, 3.0_f32.ln()]).unwrap();
+        assert!((kl - 0.5 * (4.0_f64 / 3.0).ln()).abs() < 1e-7, "{kl}");
+    }
+
+    #[test]
+    fn margin_is_between_the_two_highest() {
+        assert_eq!(margin(&[1.0, 4.5, -2.0, 4.0]), Ok(0.5));
+        assert_eq!(margin(&[4.5, 1.0, 3.0]), Ok(1.5));
+        assert_eq!(margin(&[2.0, 2.0, 1.0]), Ok(0.0));
+    }
+
+    #[test]
+    fn bad_logits_are_named() {
+        assert_eq!(kl_divergence(&[1.0], &[1.0, 2.0]), Err(DistributionError::Vocabulary { base: 1, accelerated: 2 }));
+        assert_eq!(kl_divergence(&[], &[]), Err(DistributionError::TooFew { needed: 1, found: 0 }));
+        assert_eq!(kl_divergence(&[1.0, 2.0], &[1.0, f32::NAN]), Err(DistributionError::NotFinite { index: 1 }));
+        assert_eq!(margin(&[1.0]), Err(DistributionError::TooFew { needed: 2, found: 1 }));
+        assert_eq!(margin(&[f32::INFINITY, 1.0]), Err(DistributionError::NotFinite { index: 0 }));
+    }
+
+    fn logits() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
+        prop::collection::vec((-30.0_f32..30.0, -30.0_f32..30.0), 1..40).prop_map(|pairs| pairs.into_iter().unzip())
+    }
+
+    proptest! {
+        #[test]
+        fn kl_is_never_negative_and_zero_to_itself((base, accelerated) in logits()) {
+            prop_assert!(kl_divergence(&base, &accelerated).unwrap() >= 0.0);
+            prop_assert!(kl_divergence(&base, &base).unwrap() < 1e-12);
+        }
+
+        #[test]
+        fn a_shift_of_all_logits_means_nothing((base, accelerated) in logits(), shift in -50.0_f32..50.0) {
+            let shifted: Vec<f32> = accelerated.iter().map(|logit| logit + shift).collect();
+            let (plain, moved) = (kl_divergence(&base, &accelerated).unwrap(), kl_divergence(&base, &shifted).unwrap());
+            prop_assert!((plain - moved).abs() < 1e-3, "{plain} {moved}");
+        }
+    }
+}

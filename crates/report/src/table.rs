@@ -1,0 +1,69 @@
+//! The report as plain text for a terminal.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+
+use crate::number::{p_value, percent, points, scaled};
+use crate::printable::one_line;
+use crate::report::{CostRow, Report};
+use crate::summary::Summary;
+
+impl Report {
+    /// Two tables of plain text, what changed and what it bought, one row for each acceleration. No colour codes; shares in percent.
+    pub fn table(&self) -> String {
+        format!("{}\n\n{}\n", self.stability_table(), self.cost_table())
+    }
+
+    fn stability_table(&self) -> Table {
+        let mut table = empty_table(&["acceleration", "accuracy", "change", "DR (95 % interval)", "NDR", "PDR", "McNemar p"]);
+        for summary in self.summaries() {
+            table.add_row(stability_row(&one_line(&summary.spec), summary));
+        }
+        if let (Some(summary), Some(noise_floor)) = (self.noise_floor(), &self.measurements().noise_floor) {
+            table.add_row(stability_row(&format!("noise floor: {}", one_line(&noise_floor.varied)), summary));
+        }
+        table
+    }
+
+    fn cost_table(&self) -> Table {
+        let mut table = empty_table(&["acceleration", "weights MB", "KV kB", "visual tokens", "prompt tokens", "FLOPs", "time s"]);
+        table.add_row(cost_row("none", &self.measurements().baseline_cost));
+        for acceleration in self.accelerations() {
+            table.add_row(cost_row(&one_line(&acceleration.spec), &acceleration.cost));
+        }
+        table
+    }
+}
+
+fn empty_table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn stability_row(name: &str, summary: &Summary) -> Vec<String> {
+    vec![
+        name.to_owned(),
+        format!("{} -> {}", percent(summary.accuracy_before.value), percent(summary.accuracy_after.value)),
+        points(summary.accuracy_change.value),
+        format!("{:>5} ({:>4}-{:>4})", percent(summary.dr.value), percent(summary.dr.low), percent(summary.dr.high)),
+        percent(summary.ndr.value),
+        percent(summary.pdr.value),
+        p_value(summary.mcnemar_p),
+    ]
+}
+
+fn cost_row(name: &str, cost: &CostRow) -> Vec<String> {
+    vec![
+        name.to_owned(),
+        format!("{:.2}", cost.weight_bytes as f64 / 1e6),
+        format!("{:.1}", cost.kv_bytes / 1e3),
+        format!("{:.1}", cost.visual_tokens),
+        format!("{:.1}", cost.prompt_tokens),
+        scaled(cost.flops),
+        cost.seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}")),
+    ]
+}

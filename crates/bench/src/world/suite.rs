@@ -1,0 +1,178 @@
+//! The benchmark that needs no download: questions about pictures of the test split.
+
+use super::{Family, Level, Picture, SceneKind, Split, image_id, kind_at, phrasing::Draft, scene::Scene, seed::Dice};
+use crate::{AnswerKind, BenchError, Benchmark, Question};
+use image::RgbImage;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Name of the benchmark.
+const NAME: &str = "steady-world";
+
+/// The embedded suite: the same number of questions from each of the ten families.
+///
+/// Questions come in rounds of ten, one per family in the order of [`Family::ALL`], so a smaller suite is the beginning of
+/// a larger one. An objects picture serves one question of each of its six families (pairs: two, on every second
+/// picture), a sign up to two questions, the other kinds up to four; questions about one picture share
+/// [`Question::image`].
+pub struct EmbeddedSuite {
+    questions: Vec<Question>,
+    /// Image ids with their positions in the test split.
+    images: BTreeMap<String, u64>,
+}
+
+impl EmbeddedSuite {
+    /// The test suite with `per_family` questions in each family.
+    pub fn test(per_family: usize) -> Self {
+        let mut gallery = Gallery::default();
+        let mut columns = Family::ALL.map(Column::new);
+        let mut suite = Self { questions: Vec::new(), images: BTreeMap::new() };
+        for _ in 0..per_family {
+            for column in &mut columns {
+                let (position, question) = column.next(&mut gallery);
+                suite.images.insert(question.image.clone(), position);
+                suite.questions.push(question);
+            }
+        }
+        suite
+    }
+
+    /// Ids of the images in order of first use, with their positions in the test split.
+    pub(crate) fn images(&self) -> Vec<(&str, u64)> {
+        let mut seen = BTreeSet::new();
+        let used = self.questions.iter().map(|q| q.image.as_str()).filter(|id| seen.insert(*id));
+        used.map(|id| (id, self.images[id])).collect()
+    }
+}
+
+/// Test positions by kind of scene, found by walking the split.
+#[derive(Default)]
+struct Gallery {
+    found: [Vec<u64>; SceneKind::ALL.len()],
+    walked: u64,
+}
+
+impl Gallery {
+    /// Position of the `n`-th picture of a kind.
+    fn position(&mut self, kind: SceneKind, n: usize) -> u64 {
+        while self.found[kind as usize].len() <= n {
+            let here = kind_at(Split::Test.index(self.walked), &Family::ALL);
+            self.found[here as usize].push(self.walked);
+            self.walked += 1;
+        }
+        self.found[kind as usize][n]
+    }
+}
+
+/// The questions of one family, in order.
+struct Column {
+    family: Family,
+    /// Number of the next picture among those of the family's kind.
+    next_picture: usize,
+    /// Position of the current picture, and its questions that are still to be handed out.
+    pending: VecDeque<(u64, String, Draft)>,
+    /// How often each answer was used: of two drawn questions the one with the rarer answer is asked.
+    used: BTreeMap<String, usize>,
+}
+
+impl Column {
+    fn new(family: Family) -> Self {
+        Self { family, next_picture: 0, pending: VecDeque::new(), used: BTreeMap::new() }
+    }
+
+    fn next(&mut self, gallery: &mut Gallery) -> (u64, Question) {
+        loop {
+            if let Some((position, id, draft)) = self.pending.pop_front() {
+                let question = Question {
+                    id,
+                    benchmark: NAME.into(),
+                    family: self.family.name().into(),
+                    image: image_id(Split::Test, position),
+                    text: draft.words.text,
+                    gold: vec![draft.answer],
+                    kind: draft.kind,
+                };
+                return (position, question);
+            }
+            let position = gallery.position(self.family.scene(), self.next_picture);
+            // A pair takes two rounds, so it skips a picture to stay beside the other families.
+            self.next_picture += if self.family == Family::Pairs { 2 } else { 1 };
+            let drafts = self.about(position);
+            let ids = (0..).map(|k| format!("{}/{position:05}-{k}", self.family.name()));
+            self.pending = ids.zip(drafts).map(|(id, draft)| (position, id, draft)).collect();
+        }
+    }
+
+    /// The suite's questions about one picture.
+    fn about(&mut self, position: u64) -> Vec<Draft> {
+        let index = Split::Test.index(position);
+        let scene = Scene::arrange(self.family.scene(), Level::Full, &mut Dice::new("arrange", index));
+        let mut dice = Dice::new(&format!("suite/{}", self.family.name()), index);
+        let wanted = match self.family {
+            Family::Pairs | Family::Reading => 2,
+            Family::Chart | Family::Diagram | Family::Scan => 4,
+            _ => 1,
+        };
+        let mut asked: Vec<Draft> = Vec::new();
+        while asked.len() < wanted {
+            // Most draws succeed; a scene that gives nothing new in this many is exhausted.
+            let mut candidates: Vec<Vec<Draft>> = Vec::new();
+            for _ in 0..60 {
+                let drafts = scene.ask(self.family, Level::Full, &mut dice);
+                let new = |d: &Draft| !asked.iter().any(|a| a.words.key == d.words.key);
+                if !drafts.is_empty() && drafts.iter().all(new) {
+                    candidates.push(drafts);
+                }
+                if candidates.len() == 2 {
+                    break;
+                }
+            }
+            let rarity = |drafts: &Vec<Draft>| self.used.get(&drafts[0].answer).copied().unwrap_or(0);
+            let Some(drafts) = candidates.into_iter().min_by_key(rarity) else { break };
+            for draft in drafts {
+                *self.used.entry(draft.answer.clone()).or_default() += 1;
+                asked.push(draft);
+            }
+        }
+        asked
+    }
+}
+
+impl Benchmark for EmbeddedSuite {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn questions(&self) -> &[Question] {
+        &self.questions
+    }
+
+    fn image(&self, id: &str) -> Result<RgbImage, BenchError> {
+        let position = self.images.get(id).ok_or_else(|| BenchError::UnknownImage {
+            benchmark: NAME.into(),
+            image: id.into(),
+            expected: "an image id of one of the suite's questions, like test-00012",
+        })?;
+        Ok(Picture::draw(Split::Test, *position, Level::Full, &Family::ALL).image)
+    }
+
+    fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for question in &self.questions {
+            // Lengths before texts, so that no two suites give the same bytes.
+            let options: &[String] = match &question.kind {
+                AnswerKind::Choice { options } => options,
+                _ => &[],
+            };
+            for text in [&question.id, &question.image, &question.text].into_iter().chain(&question.gold).chain(options) {
+                hash.update((text.len() as u64).to_le_bytes());
+                hash.update(text);
+            }
+        }
+        for (id, position) in self.images() {
+            hash.update(id);
+            hash.update(Picture::draw(Split::Test, position, Level::Full, &Family::ALL).image.as_raw());
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,429 @@
+//! `config.json`, typed, with the defaults of the transformers classes filled in where a published file omits them.
+//!
+//! Defaults follow `LlavaConfig`, `CLIPVisionConfig` and `LlamaConfig` of transformers 5.23.
+
+use super::fields::Fields;
+use super::source::Source;
+use crate::VlmError;
+
+const FILE: &str = "config.json";
+const ARCHITECTURES: [&str; 1] = ["LlavaForConditionalGeneration"];
+
+/// The architecture of a checkpoint with its sizes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ModelConfig {
+    /// LLaVA-1.5: CLIP vision tower, two-layer projector, Llama decoder.
+    Llava(LlavaConfig),
+}
+
+/// A LLaVA-1.5-type model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LlavaConfig {
+    /// The CLIP vision tower.
+    pub vision: ClipVisionConfig,
+    /// The Llama decoder.
+    pub text: LlamaConfig,
+    /// Id of the image placeholder token.
+    pub image_token_id: u32,
+    /// Which hidden states of the vision tower feed the projector, as indices into `hidden_states`
+    /// (0 = the embeddings after the pre-layernorm, i = the output of encoder layer i). More than one are
+    /// concatenated along the feature axis, in this order. Never empty.
+    pub feature_layers: Vec<usize>,
+    /// Whether the class token is dropped from the features.
+    pub feature_select: FeatureSelect,
+    /// Activation between the projector's two layers.
+    pub projector_act: Activation,
+    /// Whether the projector's layers have a bias.
+    pub projector_bias: bool,
+    /// Whether `lm_head` is the token embedding.
+    pub tie_word_embeddings: bool,
+}
+
+/// CLIP's vision transformer. Images are square.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClipVisionConfig {
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the MLP.
+    pub intermediate_size: usize,
+    /// Number of encoder layers.
+    pub num_layers: usize,
+    /// Attention heads; divides `hidden_size`.
+    pub num_heads: usize,
+    /// Colour channels, 3.
+    pub num_channels: usize,
+    /// Side of the input image in pixels.
+    pub image_size: usize,
+    /// Side of a patch in pixels.
+    pub patch_size: usize,
+    /// Activation in the MLP.
+    pub act: Activation,
+    /// Epsilon of every layer norm.
+    pub layer_norm_eps: f64,
+}
+
+/// The Llama decoder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LlamaConfig {
+    /// Rows of the embedding and of `lm_head`.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the gated MLP.
+    pub intermediate_size: usize,
+    /// Number of decoder layers.
+    pub num_layers: usize,
+    /// Query heads.
+    pub num_heads: usize,
+    /// Key and value heads; divides `num_heads`.
+    pub num_kv_heads: usize,
+    /// Width of one head; even.
+    pub head_dim: usize,
+    /// Longest sequence the checkpoint was made for.
+    pub max_position_embeddings: usize,
+    /// Epsilon of every RMS norm.
+    pub rms_norm_eps: f64,
+    /// Rotary position embedding.
+    pub rope: RopeConfig,
+    /// Whether the four attention projections have a bias.
+    pub attention_bias: bool,
+    /// Whether the three MLP projections have a bias.
+    pub mlp_bias: bool,
+    /// Activation of the gate.
+    pub act: Activation,
+    /// First token of a sequence.
+    pub bos_token_id: Option<u32>,
+    /// Tokens that end an answer.
+    pub eos_token_ids: Vec<u32>,
+}
+
+/// Rotary position embedding: frequencies `theta^(-2i/head_dim)`, then scaled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RopeConfig {
+    /// Base of the frequencies.
+    pub theta: f64,
+    /// What is done to the frequencies.
+    pub scaling: RopeScaling,
+}
+
+/// Published ways of stretching rotary frequencies beyond the trained length.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RopeScaling {
+    /// Frequencies as they are.
+    Default,
+    /// Every frequency divided by `factor`.
+    Linear {
+        /// The divisor.
+        factor: f64,
+    },
+    /// Llama 3.1: low frequencies divided by `factor`, high ones kept, a ramp between.
+    Llama3 {
+        /// The divisor of low frequencies.
+        factor: f64,
+        /// Wavelengths above `original / low_freq_factor` are divided.
+        low_freq_factor: f64,
+        /// Wavelengths below `original / high_freq_factor` are kept.
+        high_freq_factor: f64,
+        /// Sequence length of pre-training.
+        original_max_position_embeddings: usize,
+    },
+}
+
+/// Which vision tokens go to the projector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeatureSelect {
+    /// Patch tokens only; the class token is dropped.
+    Default,
+    /// Class token and patch tokens.
+    Full,
+}
+
+/// Activations by their names in transformers' `ACT2FN`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `gelu`: exact, with the error function.
+    Gelu,
+    /// `gelu_pytorch_tanh`, `gelu_new`: the tanh approximation.
+    GeluTanh,
+    /// `quick_gelu`: `x * sigmoid(1.702 x)`.
+    QuickGelu,
+    /// `silu`, `swish`: `x * sigmoid(x)`.
+    Silu,
+    /// `relu`.
+    Relu,
+}
+
+impl ModelConfig {
+    pub(crate) fn read(source: &Source) -> Result<Self, VlmError> {
+        let label = source.label_of(FILE);
+        let json = source.json(FILE)?.ok_or_else(|| source.missing(FILE, "it names the architecture and its sizes"))?;
+        Self::parse(&Fields::root(&label, &json)?)
+    }
+
+    fn parse(root: &Fields<'_>) -> Result<Self, VlmError> {
+        if root.get("quantization_config").is_some() {
+            return Err(root.error("quantization_config", "weights that were quantized before publication are not read; use the float checkpoint"));
+        }
+        if let Some(architectures) = root.get("architectures") {
+            let name = architectures.get(0).and_then(|name| name.as_str()).unwrap_or("");
+            if !ARCHITECTURES.contains(&name) {
+                return Err(root.unknown("architectures", name, &ARCHITECTURES));
+            }
+        }
+        match root.text("model_type")? {
+            Some("llava") => LlavaConfig::parse(root).map(Self::Llava),
+            Some(other) => Err(root.unknown("model_type", other, &["llava"])),
+            None => Err(root.error("model_type", "is missing; known: llava")),
+        }
+    }
+
+    /// Whether `lm_head` is the token embedding.
+    pub fn tie_word_embeddings(&self) -> bool {
+        match self {
+            Self::Llava(config) => config.tie_word_embeddings,
+        }
+    }
+
+    /// The language model's part.
+    pub fn text(&self) -> &LlamaConfig {
+        match self {
+            Self::Llava(config) => &config.text,
+        }
+    }
+}
+
+impl LlavaConfig {
+    fn parse(root: &Fields<'_>) -> Result<Self, VlmError> {
+        let vision = match root.object("vision_config")? {
+            Some(fields) => ClipVisionConfig::parse(&fields)?,
+            None => ClipVisionConfig::VIT_L_14_336,
+        };
+        let text = root.object("text_config")?.ok_or_else(|| root.error("text_config", "is missing"))?;
+        let tied = root.bool("tie_word_embeddings")?.unwrap_or(false) || text.bool("tie_word_embeddings")?.unwrap_or(false);
+        let image_token_id = match (root.id("image_token_id")?, root.id("image_token_index")?) {
+            (Some(id), Some(index)) if id != index => {
+                return Err(root.error("image_token_id", format!("is {id}, but `image_token_index` is {index}")));
+            }
+            (id, index) => id.or(index).unwrap_or(32_000),
+        };
+        let text = LlamaConfig::parse(&text)?;
+        if image_token_id as usize >= text.vocab_size {
+            let problem = format!("{image_token_id} is outside the vocabulary of {} tokens", text.vocab_size);
+            return Err(root.error("image_token_index", problem));
+        }
+        Ok(Self {
+            feature_layers: feature_layers(root, vision.num_layers)?,
+            feature_select: match root.text("vision_feature_select_strategy")?.unwrap_or("default") {
+                "default" => FeatureSelect::Default,
+                "full" => FeatureSelect::Full,
+                other => return Err(root.unknown("vision_feature_select_strategy", other, &["default", "full"])),
+            },
+            projector_act: activation(root, "projector_hidden_act", Activation::Gelu)?,
+            projector_bias: root.bool("multimodal_projector_bias")?.unwrap_or(true),
+            tie_word_embeddings: tied,
+            image_token_id,
+            vision,
+            text,
+        })
+    }
+
+    /// Number of visual tokens that one image becomes.
+    pub fn visual_tokens(&self) -> usize {
+        self.vision.patches() + usize::from(self.feature_select == FeatureSelect::Full)
+    }
+}
+
+/// `vision_feature_layer`: an index into the `layers + 1` hidden states, negative from the end, or a list of such.
+fn feature_layers(root: &Fields<'_>, layers: usize) -> Result<Vec<usize>, VlmError> {
+    const NAME: &str = "vision_feature_layer";
+    let indices = match root.get(NAME) {
+        Some(serde_json::Value::Array(list)) if !list.is_empty() => list
+            .iter()
+            .map(|index| index.as_i64().ok_or_else(|| root.error(NAME, super::fields::expected("a list of integers", index))))
+            .collect::<Result<Vec<_>, _>>()?,
+        _ => vec![root.i64(NAME)?.unwrap_or(-2)],
+    };
+    let states = layers as i64 + 1;
+    indices
+        .into_iter()
+        .map(|index| {
+            let resolved = if index < 0 { states.saturating_add(index) } else { index };
+            if (0..states).contains(&resolved) {
+                Ok(resolved as usize)
+            } else {
+                Err(root.error(NAME, format!("{index} is outside the {states} hidden states of a tower of {layers} layers")))
+            }
+        })
+        .collect()
+}
+
+impl ClipVisionConfig {
+    /// What `LlavaConfig` assumes when a file has no `vision_config` at all.
+    const VIT_L_14_336: Self = Self {
+        hidden_size: 1024,
+        intermediate_size: 4096,
+        num_layers: 24,
+        num_heads: 16,
+        num_channels: 3,
+        image_size: 336,
+        patch_size: 14,
+        act: Activation::QuickGelu,
+        layer_norm_eps: 1e-5,
+    };
+
+    fn parse(fields: &Fields<'_>) -> Result<Self, VlmError> {
+        match fields.text("model_type")? {
+            None | Some("clip_vision_model") => {}
+            Some(other) => return Err(fields.unknown("model_type", other, &["clip_vision_model"])),
+        }
+        let config = Self {
+            hidden_size: fields.size("hidden_size")?.unwrap_or(768),
+            intermediate_size: fields.size("intermediate_size")?.unwrap_or(3072),
+            num_layers: fields.size("num_hidden_layers")?.unwrap_or(12),
+            num_heads: fields.size("num_attention_heads")?.unwrap_or(12),
+            num_channels: fields.size("num_channels")?.unwrap_or(3),
+            image_size: side(fields, "image_size", 224)?,
+            patch_size: side(fields, "patch_size", 32)?,
+            act: activation(fields, "hidden_act", Activation::QuickGelu)?,
+            layer_norm_eps: fields.f64("layer_norm_eps")?.unwrap_or(1e-5),
+        };
+        heads_divide(fields, config.hidden_size, config.num_heads)?;
+        if config.num_channels != 3 {
+            return Err(fields.error("num_channels", format!("expected 3, found {}", config.num_channels)));
+        }
+        if config.patch_size > config.image_size {
+            let problem = format!("{} is larger than `image_size` {}", config.patch_size, config.image_size);
+            return Err(fields.error("patch_size", problem));
+        }
+        Ok(config)
+    }
+
+    /// Patches along one side of the image.
+    pub fn grid(&self) -> usize {
+        self.image_size / self.patch_size
+    }
+
+    /// Patches of one image.
+    pub fn patches(&self) -> usize {
+        self.grid() * self.grid()
+    }
+}
+
+/// A side in pixels, written as one number or as two equal ones.
+fn side(fields: &Fields<'_>, name: &str, default: usize) -> Result<usize, VlmError> {
+    match fields.get(name) {
+        Some(serde_json::Value::Array(sides)) => match sides.as_slice() {
+            [height, width] if height == width => height
+                .as_u64()
+                .filter(|side| (1..=1 << 16).contains(side))
+                .map(|side| side as usize)
+                .ok_or_else(|| fields.error(name, super::fields::expected("a size in pixels", height))),
+            _ => Err(fields.error(name, "expected one size or two equal ones: only square images and patches are known")),
+        },
+        _ => match fields.size(name)? {
+            Some(side) if side > 1 << 16 => Err(fields.error(name, format!("expected at most 65536 pixels, found {side}"))),
+            side => Ok(side.unwrap_or(default)),
+        },
+    }
+}
+
+impl LlamaConfig {
+    fn parse(fields: &Fields<'_>) -> Result<Self, VlmError> {
+        match fields.text("model_type")? {
+            None | Some("llama") => {}
+            Some(other) => return Err(fields.unknown("model_type", other, &["llama"])),
+        }
+        let hidden_size = fields.size("hidden_size")?.unwrap_or(4096);
+        let num_heads = fields.size("num_attention_heads")?.unwrap_or(32);
+        let num_kv_heads = fields.size("num_key_value_heads")?.unwrap_or(num_heads);
+        heads_divide(fields, hidden_size, num_heads)?;
+        if num_heads % num_kv_heads != 0 {
+            let problem = format!("{num_kv_heads} does not divide `num_attention_heads` {num_heads}");
+            return Err(fields.error("num_key_value_heads", problem));
+        }
+        let head_dim = fields.size("head_dim")?.unwrap_or(hidden_size / num_heads);
+        if head_dim % 2 != 0 {
+            return Err(fields.error("head_dim", format!("rotary embeddings need an even width, found {head_dim}")));
+        }
+        let max_position_embeddings = fields.size("max_position_embeddings")?.unwrap_or(2048);
+        let eos = fields.ids("eos_token_id")?;
+        Ok(Self {
+            vocab_size: fields.size("vocab_size")?.unwrap_or(32_000),
+            hidden_size,
+            intermediate_size: fields.size("intermediate_size")?.unwrap_or(11_008),
+            num_layers: fields.size("num_hidden_layers")?.unwrap_or(32),
+            num_heads,
+            num_kv_heads,
+            head_dim,
+            max_position_embeddings,
+            rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(1e-6),
+            rope: RopeConfig::parse(fields, max_position_embeddings)?,
+            attention_bias: fields.bool("attention_bias")?.unwrap_or(false),
+            mlp_bias: fields.bool("mlp_bias")?.unwrap_or(false),
+            act: activation(fields, "hidden_act", Activation::Silu)?,
+            bos_token_id: fields.id("bos_token_id")?.or(Some(1)),
+            eos_token_ids: if eos.is_empty() { vec![2] } else { eos },
+        })
+    }
+}
+
+impl RopeConfig {
+    /// `rope_parameters` as transformers 5 writes it, or `rope_theta` with `rope_scaling` as earlier versions did.
+    fn parse(fields: &Fields<'_>, max_position_embeddings: usize) -> Result<Self, VlmError> {
+        let rope = match fields.object("rope_scaling")? {
+            Some(scaling) => Some(scaling),
+            None => fields.object("rope_parameters")?,
+        };
+        let outer_theta = fields.f64("rope_theta")?;
+        let Some(rope) = rope else {
+            return Ok(Self { theta: outer_theta.unwrap_or(10_000.0), scaling: RopeScaling::Default });
+        };
+        let theta = rope.f64("rope_theta")?.or(outer_theta).unwrap_or(10_000.0);
+        if rope.f64("partial_rotary_factor")?.is_some_and(|share| share != 1.0) {
+            return Err(rope.error("partial_rotary_factor", "only 1.0 is known"));
+        }
+        let number = |name: &str| rope.f64(name)?.ok_or_else(|| rope.error(name, "is missing"));
+        let (name, kind) = match rope.text("rope_type")? {
+            Some(kind) => ("rope_type", kind),
+            None => ("type", rope.text("type")?.unwrap_or("default")),
+        };
+        let scaling = match kind {
+            "default" => RopeScaling::Default,
+            "linear" => RopeScaling::Linear { factor: number("factor")? },
+            "llama3" => RopeScaling::Llama3 {
+                factor: number("factor")?,
+                low_freq_factor: number("low_freq_factor")?,
+                high_freq_factor: number("high_freq_factor")?,
+                original_max_position_embeddings: rope
+                    .size("original_max_position_embeddings")?
+                    .unwrap_or(max_position_embeddings),
+            },
+            other => return Err(rope.unknown(name, other, &["default", "linear", "llama3"])),
+        };
+        Ok(Self { theta, scaling })
+    }
+}
+
+fn heads_divide(fields: &Fields<'_>, hidden: usize, heads: usize) -> Result<(), VlmError> {
+    if hidden % heads == 0 {
+        return Ok(());
+    }
+    Err(fields.error("num_attention_heads", format!("{heads} does not divide `hidden_size` {hidden}")))
+}
+
+fn activation(fields: &Fields<'_>, name: &str, default: Activation) -> Result<Activation, VlmError> {
+    Ok(match fields.text(name)? {
+        None => default,
+        Some("gelu") => Activation::Gelu,
+        Some("gelu_pytorch_tanh" | "gelu_new") => Activation::GeluTanh,
+        Some("quick_gelu") => Activation::QuickGelu,
+        Some("silu" | "swish") => Activation::Silu,
+        Some("relu") => Activation::Relu,
+        Some(other) => {
+            let known = ["gelu", "gelu_pytorch_tanh", "gelu_new", "quick_gelu", "silu", "swish", "relu"];
+            return Err(fields.unknown(name, other, &known));
+        }
+    })
+}

@@ -1,0 +1,98 @@
+//! Typed access to a JSON object that remembers where it is, so that errors name the file and the dotted field.
+
+use serde_json::{Map, Value};
+
+use crate::VlmError;
+
+/// One JSON object of a configuration file. A field set to `null` counts as absent, as it does in transformers.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields<'a> {
+    file: &'a str,
+    path: String,
+    map: &'a Map<String, Value>,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn root(file: &'a str, value: &'a Value) -> Result<Self, VlmError> {
+        let map = value.as_object().ok_or_else(|| VlmError::field(file, "(the whole file)", expected("an object", value)))?;
+        Ok(Self { file, path: String::new(), map })
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
+        self.map.get(name).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'a str> {
+        self.map.keys().map(String::as_str)
+    }
+
+    pub(crate) fn error(&self, name: &str, problem: impl Into<String>) -> VlmError {
+        VlmError::field(self.file, format!("{}{name}", self.path), problem)
+    }
+
+    /// A value that is not one of those known, with the list of those that are.
+    pub(crate) fn unknown(&self, name: &str, found: &str, known: &[&str]) -> VlmError {
+        self.error(name, format!("`{found}` is not known; known: {}", known.join(", ")))
+    }
+
+    fn typed<T>(&self, name: &str, kind: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Result<Option<T>, VlmError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        read(value).map(Some).ok_or_else(|| self.error(name, expected(kind, value)))
+    }
+
+    pub(crate) fn object(&self, name: &str) -> Result<Option<Fields<'a>>, VlmError> {
+        let map = self.typed(name, "an object", Value::as_object)?;
+        Ok(map.map(|map| Fields { file: self.file, path: format!("{}{name}.", self.path), map }))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, VlmError> {
+        self.typed(name, "a string", Value::as_str)
+    }
+
+    pub(crate) fn bool(&self, name: &str) -> Result<Option<bool>, VlmError> {
+        self.typed(name, "true or false", Value::as_bool)
+    }
+
+    pub(crate) fn f64(&self, name: &str) -> Result<Option<f64>, VlmError> {
+        self.typed(name, "a number", Value::as_f64)
+    }
+
+    pub(crate) fn i64(&self, name: &str) -> Result<Option<i64>, VlmError> {
+        self.typed(name, "an integer", Value::as_i64)
+    }
+
+    /// A count that must be at least one and small enough that sizes made of a few of them cannot overflow.
+    pub(crate) fn size(&self, name: &str) -> Result<Option<usize>, VlmError> {
+        self.typed(name, "an integer from 1 to 16777216", |value| {
+            value.as_u64().filter(|n| (1..=1 << 24).contains(n)).and_then(|n| usize::try_from(n).ok())
+        })
+    }
+
+    /// A token id.
+    pub(crate) fn id(&self, name: &str) -> Result<Option<u32>, VlmError> {
+        self.typed(name, "a token id", token_id)
+    }
+
+    /// A token id or a list of them; empty when absent.
+    pub(crate) fn ids(&self, name: &str) -> Result<Vec<u32>, VlmError> {
+        let ids = self.typed(name, "a token id or a list of token ids", |value| match value {
+            Value::Array(list) => list.iter().map(token_id).collect(),
+            one => token_id(one).map(|id| vec![id]),
+        })?;
+        Ok(ids.unwrap_or_default())
+    }
+}
+
+fn token_id(value: &Value) -> Option<u32> {
+    value.as_u64().and_then(|id| u32::try_from(id).ok())
+}
+
+/// "expected KIND, found VALUE", the value cut short.
+pub(crate) fn expected(kind: &str, value: &Value) -> String {
+    let mut found = value.to_string();
+    if let Some((end, _)) = found.char_indices().nth(60) {
+        found.truncate(end);
+        found.push('…');
+    }
+    format!("expected {kind}, found {found}")
+}

@@ -1,0 +1,128 @@
+//! A checkpoint: a set of files in the layout that Hugging Face publishes, on disk or compiled in.
+
+mod config;
+pub(crate) mod fields;
+mod generation_config;
+mod names;
+pub(crate) mod source;
+mod weights;
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+pub use config::{
+    Activation, ClipVisionConfig, FeatureSelect, LlamaConfig, LlavaConfig, ModelConfig, RopeConfig, RopeScaling,
+};
+pub use generation_config::GenerationConfig;
+pub use names::canonical_name;
+pub use weights::{HostTensor, Weights};
+
+use crate::VlmError;
+use crate::image::ImageProcessor;
+use crate::text::{ChatTemplate, Processor, Tokenizer};
+use source::Source;
+
+/// An opened checkpoint. Opening reads and checks the configuration; weights, tokenizer and processors are read when asked for.
+#[derive(Debug)]
+pub struct Checkpoint {
+    source: Source,
+    config: ModelConfig,
+    generation: GenerationConfig,
+}
+
+impl Checkpoint {
+    /// Opens a folder with `config.json`, `*.safetensors`, `tokenizer.json` and the processor's files.
+    ///
+    /// # Errors
+    /// When the folder or its `config.json` is missing, or names an architecture or setting that is not known.
+    pub fn open(dir: &Path) -> Result<Self, VlmError> {
+        Self::from_source(Source::folder(dir)?)
+    }
+
+    /// Opens a checkpoint whose files are compiled into the program, as `(file name, bytes)`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn from_files(name: &str, files: &'static [(&'static str, &'static [u8])]) -> Result<Self, VlmError> {
+        Self::from_source(Source::memory(name, files))
+    }
+
+    fn from_source(source: Source) -> Result<Self, VlmError> {
+        let config = ModelConfig::read(&source)?;
+        let generation = GenerationConfig::read(&source, &config)?;
+        Ok(Self { source, config, generation })
+    }
+
+    /// The folder's name, or the name given to [`Checkpoint::from_files`].
+    pub fn name(&self) -> &str {
+        self.source.name()
+    }
+
+    /// SHA-256 in hex over the files that decide a model's behaviour (`*.json`, `*.jinja`, `*.safetensors` at the top level),
+    /// each as name, length and content, sorted by name. Equal for a folder and for the same files compiled in.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn sha256(&self) -> Result<String, VlmError> {
+        let mut hash = Sha256::new();
+        for file in self.source.files()? {
+            let bytes = self.source.require(&file, "it was listed in the folder")?;
+            hash.update((file.len() as u64).to_le_bytes());
+            hash.update(file.as_bytes());
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(&*bytes);
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The architecture's configuration, class defaults filled in.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// How the checkpoint wants to be decoded.
+    pub fn generation_config(&self) -> &GenerationConfig {
+        &self.generation
+    }
+
+    /// The weight files, indexed by canonical name; nothing is converted yet.
+    ///
+    /// # Errors
+    /// When there is no weight file, a header is broken, or the shard index and the shards disagree.
+    pub fn weights(&self) -> Result<Weights, VlmError> {
+        Weights::open(&self.source, self.config.tie_word_embeddings())
+    }
+
+    /// The tokenizer of `tokenizer.json`.
+    ///
+    /// # Errors
+    /// When it is missing or broken.
+    pub fn tokenizer(&self) -> Result<Tokenizer, VlmError> {
+        Tokenizer::read(&self.source)
+    }
+
+    /// The image processor of `processor_config.json` or `preprocessor_config.json`.
+    ///
+    /// # Errors
+    /// When both are missing, or a setting is not known.
+    pub fn image_processor(&self) -> Result<ImageProcessor, VlmError> {
+        ImageProcessor::read(&self.source)
+    }
+
+    /// The chat template, from whichever of the published places holds it.
+    ///
+    /// # Errors
+    /// When there is none or it does not compile.
+    pub fn chat_template(&self) -> Result<ChatTemplate, VlmError> {
+        ChatTemplate::read(&self.source)
+    }
+
+    /// Tokenizer, image processor and placeholder expansion in one: what turns an image and a prompt into model inputs.
+    ///
+    /// # Errors
+    /// When one of them cannot be read, or the image token of the processor, the tokenizer and the model disagree.
+    pub fn processor(&self) -> Result<Processor, VlmError> {
+        Processor::read(&self.source, &self.config)
+    }
+}

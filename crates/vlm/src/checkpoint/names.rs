@@ -1,0 +1,79 @@
+//! One name per tensor, whichever generation of transformers wrote the file.
+
+/// Prefixes as found in published files, and what they become. The longest match comes first.
+///
+/// transformers up to 4.51 (and `save_pretrained` of later ones, for compatibility) write `language_model.model.*`,
+/// `language_model.lm_head.*` and `vision_tower.vision_model.*`; the module tree of later ones is
+/// `model.language_model.*`, `model.vision_tower.*`, `lm_head.*`, and files in that form exist too.
+const PREFIXES: [(&str, &str); 7] = [
+    ("language_model.model.", "language_model."),
+    ("language_model.lm_head.", "lm_head."),
+    ("model.language_model.", "language_model."),
+    ("model.lm_head.", "lm_head."),
+    ("model.vision_tower.", "vision_tower."),
+    ("model.multi_modal_projector.", "multi_modal_projector."),
+    ("vision_tower.vision_model.", "vision_tower."),
+];
+
+/// The canonical name of a tensor called `name` in a file. Idempotent; names without a known prefix stay as they are.
+pub fn canonical_name(name: &str) -> String {
+    let mut name = name.to_owned();
+    // A rule may uncover another one's prefix (`model.vision_tower.vision_model.`); each shortens the name, so this ends.
+    while let Some((prefix, canonical)) = PREFIXES.iter().find(|(prefix, _)| name.starts_with(prefix)) {
+        name.replace_range(..prefix.len(), canonical);
+    }
+    name
+}
+
+/// Buffers that older versions of transformers saved although they are recomputed from the configuration.
+pub(crate) fn is_harmless_leftover(canonical: &str) -> bool {
+    canonical.ends_with(".rotary_emb.inv_freq") || canonical == "vision_tower.embeddings.position_ids"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_up_to_transformers_4_51() {
+        for (file, canonical) in [
+            ("language_model.model.embed_tokens.weight", "language_model.embed_tokens.weight"),
+            ("language_model.model.layers.3.self_attn.q_proj.weight", "language_model.layers.3.self_attn.q_proj.weight"),
+            ("language_model.model.norm.weight", "language_model.norm.weight"),
+            ("language_model.lm_head.weight", "lm_head.weight"),
+            ("vision_tower.vision_model.pre_layrnorm.bias", "vision_tower.pre_layrnorm.bias"),
+            ("vision_tower.vision_model.embeddings.class_embedding", "vision_tower.embeddings.class_embedding"),
+            ("multi_modal_projector.linear_1.weight", "multi_modal_projector.linear_1.weight"),
+        ] {
+            assert_eq!(canonical_name(file), canonical);
+        }
+    }
+
+    #[test]
+    fn names_of_the_later_module_tree() {
+        for (file, canonical) in [
+            ("model.language_model.embed_tokens.weight", "language_model.embed_tokens.weight"),
+            ("model.language_model.layers.0.mlp.up_proj.weight", "language_model.layers.0.mlp.up_proj.weight"),
+            ("lm_head.weight", "lm_head.weight"),
+            ("model.vision_tower.vision_model.encoder.layers.1.mlp.fc1.bias", "vision_tower.encoder.layers.1.mlp.fc1.bias"),
+            ("model.vision_tower.encoder.layers.1.mlp.fc1.bias", "vision_tower.encoder.layers.1.mlp.fc1.bias"),
+            ("model.multi_modal_projector.linear_2.bias", "multi_modal_projector.linear_2.bias"),
+        ] {
+            assert_eq!(canonical_name(file), canonical);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn renaming_twice_changes_nothing(
+            parts in prop::collection::vec(
+                prop::sample::select(vec!["model", "language_model", "vision_tower", "vision_model", "lm_head", "multi_modal_projector", "layers", "0", "weight"]),
+                1..7,
+            ),
+        ) {
+            let once = canonical_name(&parts.join("."));
+            prop_assert_eq!(canonical_name(&once), once);
+        }
+    }
+}

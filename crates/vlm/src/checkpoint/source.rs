@@ -1,0 +1,142 @@
+//! Where a checkpoint's files come from: a folder, or the program itself.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use serde_json::Value;
+
+use crate::VlmError;
+
+/// A named set of files.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A folder on disk.
+    Folder { path: PathBuf, name: String },
+    /// Files compiled in.
+    Memory { name: String, files: &'static [(&'static str, &'static [u8])] },
+}
+
+/// The bytes of one file, mapped or compiled in.
+#[derive(Debug)]
+pub(crate) enum Bytes {
+    Mapped(Mmap),
+    Static(&'static [u8]),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Static(bytes) => bytes,
+        }
+    }
+}
+
+impl Source {
+    pub(crate) fn folder(path: &Path) -> Result<Self, VlmError> {
+        let folder = path.canonicalize().map_err(|source| VlmError::Io { path: path.to_owned(), source })?;
+        if !folder.is_dir() {
+            let source = std::io::Error::new(ErrorKind::NotADirectory, "a checkpoint is a folder");
+            return Err(VlmError::Io { path: path.to_owned(), source });
+        }
+        let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
+        Ok(Self::Folder { path: path.to_owned(), name })
+    }
+
+    pub(crate) fn memory(name: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
+        Self::Memory { name: name.to_owned(), files }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Folder { name, .. } | Self::Memory { name, .. } => name,
+        }
+    }
+
+    /// The checkpoint as error messages show it.
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Folder { path, .. } => path.display().to_string(),
+            Self::Memory { name, .. } => name.clone(),
+        }
+    }
+
+    /// A file as error messages show it.
+    pub(crate) fn label_of(&self, file: &str) -> String {
+        match self {
+            Self::Folder { path, .. } => path.join(file).display().to_string(),
+            Self::Memory { name, .. } => format!("{name}:{file}"),
+        }
+    }
+
+    /// The bytes of `file`, or `None` when the checkpoint has no such file.
+    pub(crate) fn get(&self, file: &str) -> Result<Option<Bytes>, VlmError> {
+        match self {
+            Self::Folder { path, .. } => map(&path.join(file)),
+            Self::Memory { files, .. } => {
+                Ok(files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| Bytes::Static(bytes)))
+            }
+        }
+    }
+
+    /// The bytes of a file that must be there; `purpose` completes "has no FILE: ...".
+    pub(crate) fn require(&self, file: &str, purpose: &str) -> Result<Bytes, VlmError> {
+        self.get(file)?.ok_or_else(|| self.missing(file, purpose))
+    }
+
+    pub(crate) fn missing(&self, file: &str, purpose: &str) -> VlmError {
+        VlmError::MissingFile { checkpoint: self.label(), file: file.to_owned(), purpose: purpose.to_owned() }
+    }
+
+    /// A JSON file's content, or `None` when there is no such file.
+    pub(crate) fn json(&self, file: &str) -> Result<Option<Value>, VlmError> {
+        let Some(bytes) = self.get(file)? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|source| VlmError::Json { file: self.label_of(file), source })
+    }
+
+    /// The files that decide the model's behaviour, sorted by name.
+    pub(crate) fn files(&self) -> Result<Vec<String>, VlmError> {
+        let mut names: Vec<String> = match self {
+            Self::Folder { path, .. } => {
+                let io = |source| VlmError::Io { path: path.clone(), source };
+                std::fs::read_dir(path)
+                    .map_err(io)?
+                    .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()).map_err(io))
+                    .collect::<Result<_, _>>()?
+            }
+            Self::Memory { files, .. } => files.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        };
+        names.retain(|name| {
+            let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+            !name.starts_with('.') && matches!(ending, Some("json" | "jinja" | "safetensors"))
+        });
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+/// Maps a file into memory, so that a 14 GB checkpoint costs address space and not memory.
+fn map(path: &Path) -> Result<Option<Bytes>, VlmError> {
+    let io = |source| VlmError::Io { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    let metadata = file.metadata().map_err(io)?;
+    if metadata.is_dir() {
+        return Err(io(std::io::Error::new(ErrorKind::IsADirectory, "a file was expected, this is a folder")));
+    }
+    if metadata.len() == 0 {
+        return Ok(Some(Bytes::Static(&[])));
+    }
+    #[expect(unsafe_code, reason = "mapping is unsafe because another process may change the file meanwhile; a checkpoint that is \
+                                    rewritten while it is read is out of scope, and every offset is checked before use")]
+    let map = unsafe { Mmap::map(&file) };
+    map.map(|map| Some(Bytes::Mapped(map))).map_err(io)
+}

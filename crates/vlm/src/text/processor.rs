@@ -1,0 +1,179 @@
+//! From an image and a prompt to what the decoder reads, as transformers' `LlavaProcessor` does it.
+
+use std::ops::Range;
+
+use image::RgbImage;
+
+use super::tokenizer::Tokenizer;
+use crate::VlmError;
+use crate::checkpoint::fields::Fields;
+use crate::checkpoint::source::Source;
+use crate::checkpoint::{FeatureSelect, LlavaConfig, ModelConfig};
+use crate::image::{ImageProcessor, PixelValues};
+
+const FILE: &str = "processor_config.json";
+
+/// One image and one prompt, ready for the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    /// Token ids with the image placeholder repeated once per visual token.
+    pub input_ids: Vec<u32>,
+    /// Where in `input_ids` the visual tokens are.
+    pub image_span: Range<usize>,
+    /// The image as the vision tower sees it.
+    pub pixels: PixelValues,
+}
+
+/// Tokenizer, image processor, and the number of placeholders an image becomes.
+#[derive(Clone, Debug)]
+pub struct Processor {
+    tokenizer: Tokenizer,
+    image_processor: ImageProcessor,
+    settings: ProcessorSettings,
+    image_token_id: u32,
+    image_size: usize,
+    visual_tokens: usize,
+    vocab_size: usize,
+}
+
+/// `processor_config.json`, as far as it concerns text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProcessorSettings {
+    pub(crate) image_token: String,
+    pub(crate) patch_size: Option<usize>,
+    pub(crate) select: Option<String>,
+    pub(crate) additional_tokens: Option<usize>,
+}
+
+impl ProcessorSettings {
+    pub(crate) fn read(source: &Source) -> Result<Self, VlmError> {
+        let label = source.label_of(FILE);
+        let json = source.json(FILE)?.unwrap_or_else(|| serde_json::json!({}));
+        let fields = Fields::root(&label, &json)?;
+        let additional = fields.i64("num_additional_image_tokens")?;
+        Ok(Self {
+            image_token: fields.text("image_token")?.unwrap_or("<image>").to_owned(),
+            patch_size: fields.size("patch_size")?,
+            select: fields.text("vision_feature_select_strategy")?.map(str::to_owned),
+            additional_tokens: additional
+                .map(usize::try_from)
+                .transpose()
+                .map_err(|_| fields.error("num_additional_image_tokens", "must not be negative"))?,
+        })
+    }
+}
+
+impl ProcessorSettings {
+    /// Placeholders that `LlavaProcessor` makes of one image. Where the file is silent (older checkpoints have none),
+    /// the model's own patch size and strategy and CLIP's one class token are meant.
+    fn placeholders(&self, config: &LlavaConfig) -> usize {
+        let grid = config.vision.image_size / self.patch_size.unwrap_or(config.vision.patch_size);
+        let drops_one = match self.select.as_deref() {
+            Some(select) => select == "default",
+            None => config.feature_select == FeatureSelect::Default,
+        };
+        (grid * grid + self.additional_tokens.unwrap_or(1)).saturating_sub(usize::from(drops_one))
+    }
+}
+
+impl Processor {
+    pub(crate) fn read(source: &Source, config: &ModelConfig) -> Result<Self, VlmError> {
+        let ModelConfig::Llava(config) = config;
+        let settings = ProcessorSettings::read(source)?;
+        let tokenizer = Tokenizer::read(source)?;
+        let image_processor = ImageProcessor::read(source)?;
+        let image_token_id = tokenizer.id(&settings.image_token).ok_or_else(|| VlmError::Tokenizer {
+            file: tokenizer.file().to_owned(),
+            problem: format!("has no image token `{}`", settings.image_token),
+        })?;
+        if image_token_id != config.image_token_id {
+            let problem = format!(
+                "is {}, but `{}` has id {image_token_id} in {}",
+                config.image_token_id,
+                settings.image_token,
+                tokenizer.file()
+            );
+            return Err(VlmError::field(&source.label_of("config.json"), "image_token_index", problem));
+        }
+        let visual_tokens = config.visual_tokens();
+        let placeholders = settings.placeholders(config);
+        if placeholders != visual_tokens {
+            let problem = format!(
+                "`patch_size`, `vision_feature_select_strategy` and `num_additional_image_tokens` make {placeholders} \
+                 placeholders of an image of {0}x{0} pixels, but the model makes {visual_tokens} visual tokens of it",
+                config.vision.image_size
+            );
+            return Err(VlmError::field(&source.label_of(FILE), "num_additional_image_tokens", problem));
+        }
+        Ok(Self {
+            tokenizer,
+            image_processor,
+            settings,
+            image_token_id,
+            image_size: config.vision.image_size,
+            visual_tokens,
+            vocab_size: config.text.vocab_size,
+        })
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The image processor.
+    pub fn image_processor(&self) -> &ImageProcessor {
+        &self.image_processor
+    }
+
+    /// Preprocesses the image and encodes the prompt, its one placeholder repeated once per visual token.
+    ///
+    /// # Errors
+    /// When the prompt does not hold exactly one placeholder, or the image processor yields another size than the
+    /// vision tower takes.
+    pub fn prepare(&self, image: &RgbImage, prompt: &str) -> Result<Prepared, VlmError> {
+        let pixels = self.pixels(image)?;
+        let (input_ids, image_span) = self.encode(prompt)?;
+        Ok(Prepared { input_ids, image_span, pixels })
+    }
+
+    /// The image as the vision tower sees it, `[1, 3, S, S]`.
+    ///
+    /// # Errors
+    /// When the image processor yields another size than the vision tower takes.
+    pub fn pixels(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
+        let pixels = self.image_processor.process(image)?;
+        let expected = [1, 3, self.image_size, self.image_size];
+        if pixels.shape != expected {
+            return Err(VlmError::Invalid {
+                what: self.image_processor.file().to_owned(),
+                problem: format!("its settings make pixels of shape {:?}, but the vision tower takes {expected:?}", pixels.shape),
+            });
+        }
+        Ok(pixels)
+    }
+
+    /// Encodes a prompt with exactly one image placeholder; returns the ids and where the visual tokens are.
+    ///
+    /// # Errors
+    /// When the prompt holds none or several.
+    pub fn encode(&self, prompt: &str) -> Result<(Vec<u32>, Range<usize>), VlmError> {
+        let token = &self.settings.image_token;
+        let found = prompt.matches(token.as_str()).count();
+        if found != 1 {
+            return Err(VlmError::Prompt(format!("expected one `{token}` for the one image, found {found}")));
+        }
+        let ids = self.tokenizer.encode(&prompt.replace(token.as_str(), &token.repeat(self.visual_tokens)))?;
+        if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocab_size) {
+            let problem = format!("makes id {id} of the prompt, but the model knows {} tokens", self.vocab_size);
+            return Err(VlmError::Tokenizer { file: self.tokenizer.file().to_owned(), problem });
+        }
+        let start = ids.iter().position(|id| *id == self.image_token_id).unwrap_or(ids.len());
+        let length = ids[start..].iter().take_while(|id| **id == self.image_token_id).count();
+        if length != self.visual_tokens {
+            let problem = format!("`{token}` does not become one token each: {length} in a row instead of {}", self.visual_tokens);
+            return Err(VlmError::Tokenizer { file: self.tokenizer.file().to_owned(), problem });
+        }
+        Ok((ids, start..start + length))
+    }
+}

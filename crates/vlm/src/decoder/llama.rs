@@ -1,0 +1,257 @@
+//! The Llama decoder (Touvron et al., 2023), also Vicuna: RMSNorm, rotary positions, grouped-query attention, gated MLP.
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+
+use super::KvCache;
+use crate::{
+    VlmError,
+    checkpoint::{Activation, LlamaConfig},
+    matrix::read_f32,
+    nn::{
+        Linear, LinearMap, Loader, RmsNorm, Rope, Rotation, ShardedRows, activate,
+        attention::{causal_mask, probabilities, split_heads, weighted},
+    },
+};
+
+/// Embedding, layers, final norm and head.
+#[derive(Clone, Debug)]
+pub(crate) struct Llama {
+    embed_tokens: ShardedRows,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    /// `None`: tied to the embedding.
+    lm_head: Option<ShardedRows>,
+    rope: Rope,
+}
+
+#[derive(Clone, Debug)]
+struct Layer {
+    input_norm: RmsNorm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    post_attention_norm: RmsNorm,
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+    heads: usize,
+    kv_heads: usize,
+    act: Activation,
+}
+
+/// Tokens on their way through the decoder, on top of what the cache holds.
+pub(crate) struct Chunk<'a> {
+    /// `[tokens, width]`
+    pub(crate) hidden: Tensor<2>,
+    /// Rotary position of each token.
+    pub(crate) positions: &'a [usize],
+}
+
+impl Llama {
+    pub(crate) fn load(
+        loader: &mut Loader<'_>,
+        config: &LlamaConfig,
+        tied: bool,
+    ) -> Result<Self, VlmError> {
+        let table = [config.vocab_size, config.hidden_size];
+        let embed_tokens = loader.rows("language_model.embed_tokens.weight", table)?;
+        let layers = (0..config.num_layers)
+            .map(|layer| Layer::load(loader, config, layer))
+            .collect::<Result<_, _>>()?;
+        let norm = loader.rms_norm("language_model.norm", config.hidden_size, config.rms_norm_eps)?;
+        let lm_head = if tied {
+            None
+        } else {
+            Some(loader.rows("lm_head.weight", table)?)
+        };
+        Ok(Self {
+            embed_tokens,
+            layers,
+            norm,
+            lm_head,
+            rope: Rope::new(&config.rope, config.head_dim),
+        })
+    }
+
+    /// Embeddings of `ids`: `[ids, width]`.
+    pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor<2>, VlmError> {
+        let rows = self.embed_tokens.rows();
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
+            return Err(VlmError::Prompt(format!(
+                "token id {id} is outside the model's vocabulary of {rows}"
+            )));
+        }
+        Ok(self.embed_tokens.gather(ids))
+    }
+
+    /// Number of layers.
+    pub(crate) fn depth(&self) -> usize {
+        self.layers.len()
+    }
+
+    pub(crate) fn empty_cache(&self) -> KvCache {
+        KvCache::new(self.layers.len())
+    }
+
+    /// Runs a chunk through `layers`, appending to their caches, and returns the states that leave the last of them. The layers
+    /// must hold equally many tokens.
+    pub(crate) fn run(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> Tensor<2> {
+        self.run_watched(layers, chunk, cache).0
+    }
+
+    /// As [`Self::run`], and the attention of the last token in the last of `layers`: mean over heads, one value for each token
+    /// that this layer holds, in the order of its cache. `None` if there are no layers to run.
+    pub(crate) fn run_watched(
+        &self,
+        layers: Range<usize>,
+        chunk: Chunk<'_>,
+        cache: &mut KvCache,
+    ) -> (Tensor<2>, Option<LastRow>) {
+        let Chunk {
+            mut hidden,
+            positions,
+        } = chunk;
+        let (device, dtype) = (hidden.device(), hidden.dtype());
+        let rotation = self.rope.at(positions, &device, dtype);
+        let past = layers.clone().next().map_or(0, |first| cache.layer(first).len());
+        let mask = causal_mask(positions.len(), past, &device);
+        let mut last_row = None;
+        for index in layers {
+            debug_assert_eq!(cache.layer(index).len(), past);
+            let (next, probabilities) =
+                self.layers[index].forward(hidden, &rotation, mask.as_ref(), cache, index);
+            hidden = next;
+            last_row = Some(LastRow { probabilities });
+        }
+        (hidden, last_row)
+    }
+
+    /// Next-token logits after the last row of `hidden`, on the host.
+    pub(crate) fn logits(&self, hidden: Tensor<2>) -> Vec<f32> {
+        let [tokens, width] = hidden.dims();
+        let last = hidden.slice([tokens - 1..tokens, 0..width]);
+        let head = self.lm_head.as_ref().unwrap_or(&self.embed_tokens);
+        read_f32(head.project(&self.norm.forward(last)))
+    }
+
+    /// A copy with mapped linear layers that shares everything else. Embedding and head are no linear layers in this sense.
+    pub(crate) fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
+        Ok(Self {
+            layers: self
+                .layers
+                .iter()
+                .map(|layer| layer.map_linears(map))
+                .collect::<Result<_, _>>()?,
+            ..self.clone()
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.embed_tokens.bytes()
+            + self.layers.iter().map(Layer::bytes).sum::<usize>()
+            + self.norm.bytes()
+            + self.lm_head.as_ref().map_or(0, ShardedRows::bytes)
+    }
+}
+
+/// The attention probabilities of the layer that ran last.
+pub(crate) struct LastRow {
+    /// `[heads, tokens, held]`
+    probabilities: Tensor<3>,
+}
+
+impl LastRow {
+    /// The last token's attention to the held tokens `columns`, mean over heads, on the host.
+    pub(crate) fn mean_over_heads(self, columns: Range<usize>) -> Vec<f32> {
+        let [heads, tokens, _] = self.probabilities.dims();
+        let row = self
+            .probabilities
+            .slice([0..heads, tokens - 1..tokens, columns.clone()])
+            .reshape([heads, columns.len()]);
+        crate::HostMatrix::from_tensor(&row).mean_over_rows()
+    }
+}
+
+impl Layer {
+    fn load(loader: &mut Loader<'_>, config: &LlamaConfig, index: usize) -> Result<Self, VlmError> {
+        let (width, inner, eps) = (
+            config.hidden_size,
+            config.intermediate_size,
+            config.rms_norm_eps,
+        );
+        let queries = config.num_heads * config.head_dim;
+        let keys = config.num_kv_heads * config.head_dim;
+        let (attention_bias, mlp_bias) = (config.attention_bias, config.mlp_bias);
+        let name = |part: &str| format!("language_model.layers.{index}.{part}");
+        Ok(Self {
+            input_norm: loader.rms_norm(&name("input_layernorm"), width, eps)?,
+            q_proj: loader.linear(&name("self_attn.q_proj"), [width, queries], attention_bias)?,
+            k_proj: loader.linear(&name("self_attn.k_proj"), [width, keys], attention_bias)?,
+            v_proj: loader.linear(&name("self_attn.v_proj"), [width, keys], attention_bias)?,
+            o_proj: loader.linear(&name("self_attn.o_proj"), [queries, width], attention_bias)?,
+            post_attention_norm: loader.rms_norm(&name("post_attention_layernorm"), width, eps)?,
+            gate_proj: loader.linear(&name("mlp.gate_proj"), [width, inner], mlp_bias)?,
+            up_proj: loader.linear(&name("mlp.up_proj"), [width, inner], mlp_bias)?,
+            down_proj: loader.linear(&name("mlp.down_proj"), [inner, width], mlp_bias)?,
+            heads: config.num_heads,
+            kv_heads: config.num_kv_heads,
+            act: config.act,
+        })
+    }
+
+    /// `[tokens, width]` to the same, and the attention probabilities.
+    fn forward(
+        &self,
+        hidden: Tensor<2>,
+        rotation: &Rotation,
+        mask: Option<&Tensor<3>>,
+        cache: &mut KvCache,
+        index: usize,
+    ) -> (Tensor<2>, Tensor<3>) {
+        let x = self.input_norm.forward(hidden.clone());
+        let q = split_heads(self.q_proj.forward(x.clone()), self.heads); // [tokens, heads, head_dim]
+        let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads); // [tokens, kv_heads, head_dim]
+        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+        let q = rotation.apply(q).swap_dims(0, 1); // [heads, tokens, head_dim]
+        let k = rotation.apply(k).swap_dims(0, 1);
+        let (k, v) = cache.layer(index).append(k, v.swap_dims(0, 1)); // [kv_heads, past + tokens, head_dim]
+        let probabilities = probabilities(q, k, mask);
+        let hidden = hidden + self.o_proj.forward(weighted(probabilities.clone(), v));
+
+        let x = self.post_attention_norm.forward(hidden.clone());
+        let gate = activate(self.act, self.gate_proj.forward(x.clone()));
+        let hidden = hidden + self.down_proj.forward(gate * self.up_proj.forward(x));
+        (hidden, probabilities)
+    }
+
+    fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
+        Ok(Self {
+            q_proj: self.q_proj.map(map)?,
+            k_proj: self.k_proj.map(map)?,
+            v_proj: self.v_proj.map(map)?,
+            o_proj: self.o_proj.map(map)?,
+            gate_proj: self.gate_proj.map(map)?,
+            up_proj: self.up_proj.map(map)?,
+            down_proj: self.down_proj.map(map)?,
+            ..self.clone()
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        let linears = [
+            &self.q_proj,
+            &self.k_proj,
+            &self.v_proj,
+            &self.o_proj,
+            &self.gate_proj,
+            &self.up_proj,
+            &self.down_proj,
+        ];
+        linears.into_iter().map(Linear::bytes).sum::<usize>()
+            + self.input_norm.bytes()
+            + self.post_attention_norm.bytes()
+    }
+}

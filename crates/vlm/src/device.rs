@@ -1,0 +1,226 @@
+//! Where to compute, and in which precision.
+
+use std::{fmt, str::FromStr};
+
+use burn::tensor::{DType, Device};
+
+use crate::VlmError;
+
+/// The device that a user asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A hardware GPU if there is one, else the CPU.
+    #[default]
+    Auto,
+    /// Flex, burn's pure-Rust CPU backend.
+    Cpu,
+    /// A GPU through wgpu; a software rasterizer if there is no other.
+    Gpu,
+}
+
+/// An opened device and what to call it in reports.
+#[derive(Clone, Debug)]
+pub struct OpenDevice {
+    /// The handle for tensors.
+    pub device: Device,
+    /// What computes, in words that tell two machines apart: adapter, API and driver, or threads and CPU features.
+    pub identity: String,
+}
+
+/// Element type of weights and activations. Softmax and norms run in `f32` either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 16-bit floats, where the device computes in them.
+    F16,
+}
+
+impl DeviceChoice {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// For [`DeviceChoice::Gpu`], when no adapter is found or the program was built without the `gpu` feature.
+    pub fn open(self) -> Result<OpenDevice, VlmError> {
+        match self {
+            Self::Cpu => Ok(cpu()),
+            Self::Gpu => gpu::open(),
+            Self::Auto => Ok(gpu::open_hardware().unwrap_or_else(cpu)),
+        }
+    }
+}
+
+impl FromStr for DeviceChoice {
+    type Err = VlmError;
+
+    fn from_str(text: &str) -> Result<Self, VlmError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "gpu" => Ok(Self::Gpu),
+            other => Err(device_error(format!(
+                "expected auto, cpu or gpu, found `{other}`"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        })
+    }
+}
+
+impl Precision {
+    pub(crate) fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+        }
+    }
+
+    pub(crate) fn check(self, device: &Device) -> Result<(), VlmError> {
+        if device.supports_dtype(self.dtype()) {
+            return Ok(());
+        }
+        Err(VlmError::Invalid {
+            what: "precision".to_owned(),
+            problem: format!("{device:?} does not compute in {self}; use f32"),
+        })
+    }
+}
+
+impl FromStr for Precision {
+    type Err = VlmError;
+
+    fn from_str(text: &str) -> Result<Self, VlmError> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "f16" => Ok(Self::F16),
+            other => Err(VlmError::Invalid {
+                what: "precision".to_owned(),
+                problem: format!("expected f32 or f16, found `{other}`"),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        })
+    }
+}
+
+fn device_error(problem: String) -> VlmError {
+    VlmError::Invalid {
+        what: "device".to_owned(),
+        problem,
+    }
+}
+
+fn cpu() -> OpenDevice {
+    let threads = rayon::current_num_threads();
+    let features = cpu_features().join("+");
+    OpenDevice {
+        device: Device::flex(),
+        identity: format!(
+            "flex, {threads} threads, {} {features}",
+            std::env::consts::ARCH
+        ),
+    }
+}
+
+/// The instruction sets that decide which kernels run, and so how sums are rounded.
+fn cpu_features() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let found = [
+            ("avx2", std::is_x86_feature_detected!("avx2")),
+            ("fma", std::is_x86_feature_detected!("fma")),
+            ("avx512f", std::is_x86_feature_detected!("avx512f")),
+        ];
+        found
+            .into_iter()
+            .filter_map(|(name, present)| present.then_some(name))
+            .collect()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        Vec::new()
+    }
+}
+
+/// Largest buffer that is safe to bind at once. WebGPU guarantees 128 MiB, and lavapipe offers no more; using it everywhere keeps
+/// the parts, and so the sums, the same on every GPU. Flex has no such limit.
+pub(crate) fn max_binding_bytes(device: &Device) -> usize {
+    if *device == Device::flex() {
+        usize::MAX
+    } else {
+        128 << 20
+    }
+}
+
+#[cfg(not(feature = "gpu"))]
+mod gpu {
+    use super::{OpenDevice, VlmError, device_error};
+
+    pub(super) fn open() -> Result<OpenDevice, VlmError> {
+        Err(device_error(
+            "this program was built without GPU support (cargo feature `gpu`)".to_owned(),
+        ))
+    }
+
+    pub(super) fn open_hardware() -> Option<OpenDevice> {
+        None
+    }
+}
+
+#[cfg(feature = "gpu")]
+mod gpu {
+    use super::{OpenDevice, VlmError, device_error};
+
+    pub(super) fn open() -> Result<OpenDevice, VlmError> {
+        Err(device_error("not yet".to_owned()))
+    }
+
+    pub(super) fn open_hardware() -> Option<OpenDevice> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for choice in [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu] {
+            assert_eq!(choice.to_string().parse::<DeviceChoice>().unwrap(), choice);
+        }
+        for precision in [Precision::F32, Precision::F16] {
+            assert_eq!(precision.to_string().parse::<Precision>().unwrap(), precision);
+        }
+    }
+
+    #[test]
+    fn unknown_names_list_the_known_ones() {
+        let error = "cuda".parse::<DeviceChoice>().unwrap_err().to_string();
+        assert!(error.contains("auto, cpu or gpu") && error.contains("cuda"), "{error}");
+        let error = "bf16".parse::<Precision>().unwrap_err().to_string();
+        assert!(error.contains("f32 or f16") && error.contains("bf16"), "{error}");
+    }
+
+    #[test]
+    fn the_cpu_says_what_it_is() {
+        let identity = DeviceChoice::Cpu.open().unwrap().identity;
+        assert!(identity.starts_with("flex, ") && identity.contains("threads"), "{identity}");
+    }
+}

@@ -1,0 +1,158 @@
+//! Greedy decoding with the checkpoint's settings, on host logits.
+
+use std::collections::BTreeSet;
+
+use crate::VlmError;
+
+/// How an answer is decoded. Always greedy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decoding {
+    /// Longest answer in tokens, the end token included.
+    pub max_new_tokens: usize,
+    /// Divides positive and multiplies negative logits of tokens that occurred, prompt included. `None`: as the checkpoint's
+    /// generation config says.
+    pub repetition_penalty: Option<f32>,
+}
+
+impl Default for Decoding {
+    fn default() -> Self {
+        Self {
+            max_new_tokens: 64,
+            repetition_penalty: None,
+        }
+    }
+}
+
+/// The rules of one decoding run, resolved against the checkpoint.
+pub(crate) struct Greedy<'a> {
+    pub(crate) max_new_tokens: usize,
+    pub(crate) repetition_penalty: f32,
+    pub(crate) eos: &'a [u32],
+}
+
+impl Greedy<'_> {
+    /// New tokens after a prompt whose next-token logits are `first`; `step` feeds one token and returns the logits after it.
+    /// The end token, when reached, is part of the answer, and nothing is computed after it.
+    pub(crate) fn decode(
+        &self,
+        prompt: &[u32],
+        first: &[f32],
+        mut step: impl FnMut(u32) -> Result<Vec<f32>, VlmError>,
+    ) -> Result<Vec<u32>, VlmError> {
+        let mut seen: BTreeSet<u32> = prompt.iter().copied().collect();
+        let mut output = Vec::new();
+        let mut logits = first.to_vec();
+        while output.len() < self.max_new_tokens {
+            self.penalize(&mut logits, &seen);
+            let token = argmax(&logits)?;
+            output.push(token);
+            seen.insert(token);
+            if self.eos.contains(&token) || output.len() == self.max_new_tokens {
+                break;
+            }
+            logits = step(token)?;
+        }
+        Ok(output)
+    }
+
+    /// The repetition penalty of CTRL (Keskar et al., 2019): each token counts once, however often it occurred.
+    #[expect(clippy::float_cmp, reason = "exactly 1 is the documented value for no penalty")]
+    fn penalize(&self, logits: &mut [f32], seen: &BTreeSet<u32>) {
+        if self.repetition_penalty == 1.0 {
+            return;
+        }
+        for &token in seen {
+            // Prompts may hold placeholder ids that have no logit.
+            if let Some(logit) = logits.get_mut(token as usize) {
+                if *logit < 0.0 {
+                    *logit *= self.repetition_penalty;
+                } else {
+                    *logit /= self.repetition_penalty;
+                }
+            }
+        }
+    }
+}
+
+/// The index of the largest logit, the lowest on ties.
+fn argmax(logits: &[f32]) -> Result<u32, VlmError> {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (index, &logit) in logits.iter().enumerate() {
+        if logit.is_nan() {
+            return Err(VlmError::Invalid {
+                what: "logits".to_owned(),
+                problem: format!(
+                    "the logit of token {index} is not a number; the model overflows in this precision"
+                ),
+            });
+        }
+        if logit > best.1 {
+            best = (index as u32, logit);
+        }
+    }
+    Ok(best.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greedy(max_new_tokens: usize, repetition_penalty: f32, eos: &[u32]) -> Greedy<'_> {
+        Greedy {
+            max_new_tokens,
+            repetition_penalty,
+            eos,
+        }
+    }
+
+    #[test]
+    fn stops_at_the_end_token_and_computes_nothing_after_it() {
+        let script = [[0.0, 0.0, 9.0], [9.0, 0.0, 0.0]];
+        let mut fed = Vec::new();
+        let output = greedy(10, 1.0, &[0]).decode(&[1], &[0.0, 9.0, 0.0], |token| {
+            fed.push(token);
+            Ok(script[fed.len() - 1].to_vec())
+        });
+        assert_eq!(output.unwrap(), [1, 2, 0]);
+        assert_eq!(fed, [1, 2]);
+    }
+
+    #[test]
+    fn stops_at_the_limit() {
+        let mut steps = 0;
+        let output = greedy(3, 1.0, &[0]).decode(&[], &[0.0, 1.0], |_| {
+            steps += 1;
+            Ok(vec![0.0, 1.0])
+        });
+        assert_eq!(output.unwrap(), [1, 1, 1]);
+        assert_eq!(steps, 2);
+        let none = greedy(0, 1.0, &[0]).decode(&[], &[0.0, 1.0], |_| unreachable!());
+        assert!(none.unwrap().is_empty());
+    }
+
+    #[test]
+    fn ties_go_to_the_lowest_id() {
+        assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0]).unwrap(), 1);
+        assert_eq!(argmax(&[f32::NEG_INFINITY, f32::NEG_INFINITY]).unwrap(), 0);
+    }
+
+    #[test]
+    fn nan_is_an_error_that_names_the_token() {
+        let error = argmax(&[0.0, f32::NAN]).unwrap_err().to_string();
+        assert!(error.contains("token 1"), "{error}");
+    }
+
+    /// By transformers' definition: of the tokens that occurred, positive logits are divided, negative ones multiplied, once.
+    #[test]
+    fn repetition_penalty_covers_prompt_and_output() {
+        let rules = greedy(3, 2.0, &[9]);
+        // Prompt holds 0 twice (8 -> 4, once) and 3 (-1 -> -2): 1 wins. Then 1 is penalised as well (5 -> 2.5): 0 at 4 wins.
+        let output = rules.decode(&[0, 3, 0, 77], &[8.0, 5.0, 1.0, -1.0], |_| {
+            Ok(vec![8.0, 5.0, 3.0, -1.0])
+        });
+        assert_eq!(output.unwrap(), [1, 0, 0]);
+        let mut logits = [8.0, 5.0, 1.0, -1.0];
+        rules.penalize(&mut logits, &BTreeSet::from([0, 3, 77]));
+        assert_eq!(logits, [4.0, 5.0, 1.0, -2.0]);
+    }
+}

@@ -1,0 +1,81 @@
+//! A plain row-major `f32` matrix on the host: what reducers read and quantizers are given.
+
+use burn::tensor::{DType, Tensor, TensorData};
+
+/// Row-major `f32` matrix on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostMatrix {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub cols: usize,
+    /// `rows * cols` values, row after row.
+    pub data: Vec<f32>,
+}
+
+impl HostMatrix {
+    /// Wraps `data`, which must hold `rows * cols` values.
+    ///
+    /// # Panics
+    /// If the length does not match: a programming error, never a property of some input file.
+    pub fn new(rows: usize, cols: usize, data: Vec<f32>) -> Self {
+        assert_eq!(
+            data.len(),
+            rows * cols,
+            "a {rows}x{cols} matrix needs {} values",
+            rows * cols
+        );
+        Self { rows, cols, data }
+    }
+
+    /// Reads a `[rows, cols]` tensor back from its device, as `f32`.
+    pub fn from_tensor(tensor: &Tensor<2>) -> Self {
+        let [rows, cols] = tensor.dims();
+        Self::new(rows, cols, read_f32(tensor.clone()))
+    }
+
+    /// Row `index`.
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.data[index * self.cols..][..self.cols]
+    }
+
+    /// All rows in order.
+    pub fn iter_rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        // `max(1)`: a matrix without columns has no rows worth walking, and a chunk length of zero is not allowed.
+        self.data.chunks_exact(self.cols.max(1))
+    }
+
+    /// Mean over the rows, one value a column (e.g. the mean over heads of `[heads, tokens]`).
+    pub fn mean_over_rows(&self) -> Vec<f32> {
+        let mut mean = vec![0.0; self.cols];
+        for row in self.iter_rows() {
+            for (sum, value) in mean.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+        for sum in &mut mean {
+            *sum /= self.rows as f32;
+        }
+        mean
+    }
+
+    /// The rows `indices`, in that order.
+    pub fn select_rows(&self, indices: &[usize]) -> Self {
+        let data = indices
+            .iter()
+            .flat_map(|&index| self.row(index).iter().copied())
+            .collect();
+        Self::new(indices.len(), self.cols, data)
+    }
+
+    /// The same values as tensor data of shape `[rows, cols]`.
+    pub(crate) fn to_data(&self) -> TensorData {
+        TensorData::new(self.data.clone(), [self.rows, self.cols])
+    }
+}
+
+/// All values of a tensor on the host, in row-major order, widened to `f32`.
+pub(crate) fn read_f32<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    let data = tensor.cast(DType::F32).into_data();
+    data.try_to_vec::<f32>().unwrap_or_default()
+}

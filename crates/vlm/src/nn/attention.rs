@@ -1,0 +1,140 @@
+//! Scaled dot-product attention, unfused: the same operations on every device, and anyone may look at the probabilities.
+//!
+//! Queries are `[heads, tokens, head_dim]`, keys and values `[kv_heads, past + tokens, head_dim]`. With grouped queries
+//! (`kv_heads < heads`) the queries that share a key head are stacked as more rows against it, so keys are never repeated.
+
+use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
+
+/// Softmax of the scaled scores, `[heads, tokens, past + tokens]`, computed in `f32` and rounded to the element type of `q`.
+pub(crate) fn probabilities(q: Tensor<3>, k: Tensor<3>, mask: Option<&Tensor<3>>) -> Tensor<3> {
+    let dtype = q.dtype();
+    let [heads, tokens, head_dim] = q.dims();
+    let [kv_heads, keys, _] = k.dims();
+    let q = q * (head_dim as f32).powf(-0.5);
+    let scores = q
+        .reshape([kv_heads, heads / kv_heads * tokens, head_dim])
+        .matmul(k.swap_dims(1, 2))
+        .reshape([heads, tokens, keys])
+        .cast(DType::F32);
+    let scores = match mask {
+        Some(mask) => scores + mask.clone(),
+        None => scores,
+    };
+    softmax(scores, 2).cast(dtype)
+}
+
+/// Values weighted by `probabilities`, heads side by side: `[tokens, heads * head_dim]`.
+pub(crate) fn weighted(probabilities: Tensor<3>, v: Tensor<3>) -> Tensor<2> {
+    let [heads, tokens, keys] = probabilities.dims();
+    let [kv_heads, _, head_dim] = v.dims();
+    probabilities
+        .reshape([kv_heads, heads / kv_heads * tokens, keys])
+        .matmul(v)
+        .reshape([heads, tokens, head_dim])
+        .swap_dims(0, 1)
+        .reshape([tokens, heads * head_dim])
+}
+
+/// `[tokens, width]` to `[tokens, heads, width / heads]`.
+pub(crate) fn split_heads(x: Tensor<2>, heads: usize) -> Tensor<3> {
+    let [tokens, width] = x.dims();
+    x.reshape([tokens, heads, width / heads])
+}
+
+/// What `tokens` new tokens after `past` cached ones may see: 0 for the past and themselves, -∞ for what follows.
+/// `[1, tokens, past + tokens]`; nothing to hide for a single token.
+pub(crate) fn causal_mask(tokens: usize, past: usize, device: &Device) -> Option<Tensor<3>> {
+    if tokens == 1 {
+        return None;
+    }
+    let keys = past + tokens;
+    let mut mask = vec![0.0f32; tokens * keys];
+    for (token, row) in mask.chunks_exact_mut(keys).enumerate() {
+        row[past + token + 1..].fill(f32::NEG_INFINITY);
+    }
+    Some(Tensor::from_data(
+        TensorData::new(mask, [1, tokens, keys]),
+        (device, DType::F32),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::read_f32;
+    use proptest::prelude::*;
+
+    fn random(shape: [usize; 3], seed: u64) -> Tensor<3> {
+        // A small linear congruential generator: the test needs variety, not quality.
+        let mut state = seed.wrapping_mul(2).wrapping_add(1);
+        let values: Vec<f32> = (0..shape.iter().product())
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+            })
+            .collect();
+        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    }
+
+    /// Attention by its definition, head by head and row by row in `f64`.
+    fn by_definition(
+        q: &[f32],
+        k: &[f32],
+        v: &[f32],
+        [heads, kv_heads, tokens, past, dim]: [usize; 5],
+    ) -> Vec<f32> {
+        let keys = past + tokens;
+        let mut out = vec![0.0; tokens * heads * dim];
+        for head in 0..heads {
+            let shared = head / (heads / kv_heads);
+            for token in 0..tokens {
+                let seen = past + token + 1;
+                let weights: Vec<f64> = (0..seen)
+                    .map(|key| {
+                        let dot: f64 = (0..dim)
+                            .map(|i| {
+                                f64::from(q[(head * tokens + token) * dim + i])
+                                    * f64::from(k[(shared * keys + key) * dim + i])
+                            })
+                            .sum();
+                        (dot / (dim as f64).sqrt()).exp()
+                    })
+                    .collect();
+                let total: f64 = weights.iter().sum();
+                for i in 0..dim {
+                    let value: f64 = weights
+                        .iter()
+                        .enumerate()
+                        .map(|(key, weight)| weight * f64::from(v[(shared * keys + key) * dim + i]))
+                        .sum();
+                    out[(token * heads + head) * dim + i] = (value / total) as f32;
+                }
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn agrees_with_the_definition(
+            kv_heads in 1usize..4, group in 1usize..4, tokens in 1usize..6, past in 0usize..6, half in 1usize..5, seed: u64,
+        ) {
+            let (heads, dim) = (kv_heads * group, 2 * half);
+            let q = random([heads, tokens, dim], seed);
+            let k = random([kv_heads, past + tokens, dim], seed ^ 1);
+            let v = random([kv_heads, past + tokens, dim], seed ^ 2);
+            let expected = by_definition(
+                &read_f32(q.clone()), &read_f32(k.clone()), &read_f32(v.clone()),
+                [heads, kv_heads, tokens, past, dim],
+            );
+            let mask = causal_mask(tokens, past, &Device::flex());
+            let found = read_f32(weighted(probabilities(q, k, mask.as_ref()), v));
+            for (found, expected) in found.iter().zip(&expected) {
+                prop_assert!((found - expected).abs() < 1e-5);
+            }
+        }
+    }
+}

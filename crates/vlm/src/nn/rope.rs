@@ -1,0 +1,164 @@
+//! Rotary position embedding (Su et al., 2021) in the `rotate_half` convention of Llama: dimension `i` is rotated together
+//! with dimension `i + head_dim / 2`.
+
+use std::f64::consts::TAU;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use crate::checkpoint::{RopeConfig, RopeScaling};
+
+/// The frequencies of a model.
+#[derive(Clone, Debug)]
+pub(crate) struct Rope {
+    /// `theta^(-2i / head_dim)`, scaled; `head_dim / 2` of them, in `f32` as transformers holds them.
+    inverse_frequencies: Vec<f32>,
+}
+
+/// Sines and cosines for the positions of one chunk of tokens.
+#[derive(Clone, Debug)]
+pub(crate) struct Rotation {
+    /// `[tokens, 1, head_dim / 2]`
+    cos: Tensor<3>,
+    sin: Tensor<3>,
+}
+
+impl Rope {
+    pub(crate) fn new(config: &RopeConfig, head_dim: usize) -> Self {
+        let inverse_frequencies = (0..head_dim / 2)
+            .map(|i| {
+                let exponent = (2 * i) as f32 / head_dim as f32;
+                let frequency = 1.0 / (config.theta as f32).powf(exponent);
+                scaled(&config.scaling, f64::from(frequency)) as f32
+            })
+            .collect();
+        Self { inverse_frequencies }
+    }
+
+    /// Angles are `f32` products, as in transformers, and computed on the host so that every device rotates alike.
+    pub(crate) fn at(&self, positions: &[usize], device: &Device, dtype: DType) -> Rotation {
+        let angles = || {
+            positions.iter().flat_map(|&position| {
+                self.inverse_frequencies
+                    .iter()
+                    .map(move |frequency| position as f32 * frequency)
+            })
+        };
+        let table = |values: Vec<f32>| {
+            let shape = [positions.len(), 1, self.inverse_frequencies.len()];
+            Tensor::from_data(TensorData::new(values, shape), (device, dtype))
+        };
+        Rotation {
+            cos: table(angles().map(f32::cos).collect()),
+            sin: table(angles().map(f32::sin).collect()),
+        }
+    }
+}
+
+impl Rotation {
+    /// Rotates `[tokens, heads, head_dim]`.
+    pub(crate) fn apply(&self, x: Tensor<3>) -> Tensor<3> {
+        let [tokens, heads, head_dim] = x.dims();
+        let half = head_dim / 2;
+        let first = x.clone().slice([0..tokens, 0..heads, 0..half]);
+        let second = x.slice([0..tokens, 0..heads, half..head_dim]);
+        let (cos, sin) = (|| self.cos.clone(), || self.sin.clone());
+        Tensor::cat(
+            vec![
+                first.clone() * cos() - second.clone() * sin(),
+                second * cos() + first * sin(),
+            ],
+            2,
+        )
+    }
+}
+
+/// A frequency after the scaling that the checkpoint asks for.
+fn scaled(scaling: &RopeScaling, frequency: f64) -> f64 {
+    match *scaling {
+        RopeScaling::Default => frequency,
+        RopeScaling::Linear { factor } => frequency / factor,
+        RopeScaling::Llama3 {
+            factor,
+            low_freq_factor,
+            high_freq_factor,
+            original_max_position_embeddings,
+        } => {
+            let original = original_max_position_embeddings as f64;
+            let wavelength = TAU / frequency;
+            if wavelength < original / high_freq_factor {
+                frequency
+            } else if wavelength > original / low_freq_factor {
+                frequency / factor
+            } else {
+                let keep = (original / wavelength - low_freq_factor)
+                    / (high_freq_factor - low_freq_factor);
+                (1.0 - keep) * frequency / factor + keep * frequency
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::read_f32;
+
+    fn rope(head_dim: usize, scaling: RopeScaling) -> Rope {
+        let config = RopeConfig {
+            theta: 10_000.0,
+            scaling,
+        };
+        Rope::new(&config, head_dim)
+    }
+
+    #[test]
+    fn rotates_half_against_half() {
+        let device = Device::flex();
+        // One head of width 4 at position 2: frequencies 1 and 0.01; pairs are (x0, x2) and (x1, x3).
+        let x = Tensor::<3>::from_floats([[[1.0, 2.0, 3.0, 4.0]]], &device);
+        let rotation = rope(4, RopeScaling::Default).at(&[2], &device, DType::F32);
+        let y = read_f32(rotation.apply(x));
+        let (a, b) = (2.0f32, 0.02f32);
+        let expected = [
+            1.0 * a.cos() - 3.0 * a.sin(),
+            2.0 * b.cos() - 4.0 * b.sin(),
+            3.0 * a.cos() + 1.0 * a.sin(),
+            4.0 * b.cos() + 2.0 * b.sin(),
+        ];
+        for (found, expected) in y.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{y:?}");
+        }
+    }
+
+    #[test]
+    fn scores_depend_on_the_distance_alone() {
+        let device = Device::flex();
+        let rope = rope(8, RopeScaling::Default);
+        let q = Tensor::<3>::from_floats([[[0.3, -1.0, 0.7, 0.2, 1.1, -0.4, 0.9, 0.5]]], &device);
+        let k = Tensor::<3>::from_floats([[[1.0, 0.1, -0.6, 0.8, -0.2, 0.4, 0.3, -0.9]]], &device);
+        let score = |at_q: usize, at_k: usize| {
+            let q = rope.at(&[at_q], &device, DType::F32).apply(q.clone());
+            let k = rope.at(&[at_k], &device, DType::F32).apply(k.clone());
+            read_f32((q * k).sum())[0]
+        };
+        assert!((score(9, 4) - score(105, 100)).abs() < 1e-4);
+        assert!((score(9, 4) - score(9, 5)).abs() > 1e-2);
+    }
+
+    /// Frequencies that transformers 5 computes for theta 10000, head_dim 8, factor 8, low 1, high 4, original 64.
+    #[test]
+    fn llama3_scaling_agrees_with_transformers() {
+        let scaling = RopeScaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 64,
+        };
+        let found = rope(8, scaling).inverse_frequencies;
+        for (found, expected) in found.iter().zip(LLAMA3) {
+            assert!((found - expected).abs() < 1e-7, "{found} {expected}");
+        }
+    }
+
+    const LLAMA3: [f32; 4] = [1.0, 0.013_042_256, 0.001_25, 0.000_125];
+}

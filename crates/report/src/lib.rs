@@ -32,6 +32,9 @@ mod table;
 pub use distribution::{DistributionError, kl_divergence, margin};
 pub use outcome::{Contradiction, Outcome};
 pub use rates::{Proportion, Rate, Tally};
-pub use report::{AccelerationReport, AnswerRow, CostRow, FORMAT, Measurements, NoiseFloor, PlanSummary, QuestionKind, QuestionRow, Report, ReportError, TokenLogit};
+pub use report::{
+    AccelerationReport, AnswerRow, CostRow, FORMAT, Measurements, NoiseFloor, PlanSummary, QuestionKind, QuestionRow, Report, ReportError,
+    TokenLogit,
+};
 pub use statistics::Interval;
 pub use summary::{Change, FamilySummary, Summary};

@@ -22,6 +22,12 @@ pub(crate) fn p_value(p: f64) -> String {
     }
 }
 
+/// A p-value as a relation: `=0.85`, `<0.001`.
+pub(crate) fn p_relation(p: f64) -> String {
+    let value = p_value(p);
+    if value.starts_with('<') { value } else { format!("={value}") }
+}
+
 /// Three significant digits with a decimal prefix: `7.34 M`, `512`, `0`.
 pub(crate) fn scaled(number: f64) -> String {
     let (number, prefix) = match number.abs() {
@@ -54,7 +60,11 @@ mod tests {
         assert_eq!([percent(0.123_4), percent(1.0), percent(0.0)], ["12.3", "100.0", "0.0"]);
         assert_eq!([points(-0.007), points(0.01), points(-0.000_1), points(0.0)], ["-0.7", "+1.0", "0.0", "0.0"]);
         assert_eq!([p_value(0.850_5), p_value(0.022_46), p_value(1.6e-30), p_value(1.0)], ["0.85", "0.022", "<0.001", "1.00"]);
-        assert_eq!([scaled(0.0), scaled(144.0), scaled(48.5), scaled(7_340_032.0), scaled(1.5e9), scaled(999_700.0)], ["0", "144", "48.5", "7.34 M", "1.50 G", "1.00 M"]);
+        assert_eq!([p_relation(0.850_5), p_relation(1.6e-30)], ["=0.85", "<0.001"]);
+        assert_eq!(
+            [scaled(0.0), scaled(144.0), scaled(48.5), scaled(7_340_032.0), scaled(1.5e9), scaled(999_700.0)],
+            ["0", "144", "48.5", "7.34 M", "1.50 G", "1.00 M"]
+        );
         assert_eq!([small(0.0), small(0.25), small(0.000_03)], ["0.000", "0.250", "3.0e-5"]);
     }
 }

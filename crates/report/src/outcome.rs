@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn every_outcome_belongs_to_its_verdicts_only() {
-        let possible = |outcome: Outcome| [(false, false), (false, true), (true, false), (true, true)].map(|(before, after)| outcome.check(before, after).is_ok());
+        let possible = |outcome: Outcome| {
+            [(false, false), (false, true), (true, false), (true, true)].map(|(before, after)| outcome.check(before, after).is_ok())
+        };
         assert_eq!(possible(Outcome::Same), [true, false, false, true]);
         assert_eq!(possible(Outcome::Changed), [true, false, false, true]);
         assert_eq!(possible(Outcome::Broken), [false, false, true, false]);

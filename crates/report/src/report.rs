@@ -315,7 +315,8 @@ impl Report {
 
     /// The content of a `report.json`: the measurements, and beside them the summaries for people who read it with jq.
     pub fn to_json(&self) -> Result<String, ReportError> {
-        let mut text = serde_json::to_string(&Written { format: FORMAT, summary: self.derived(), measurements: &self.measurements }).map_err(ReportError::Json)?;
+        let mut text = serde_json::to_string(&Written { format: FORMAT, summary: self.derived(), measurements: &self.measurements })
+            .map_err(ReportError::Json)?;
         text.push('\n');
         Ok(text)
     }
@@ -328,7 +329,8 @@ impl Report {
             Some(found) => return Err(ReportError::Format { found: brief(found) }),
             None => return Err(ReportError::Format { found: "missing".to_owned() }),
         }
-        let measurements = serde_path_to_error::deserialize(&document).map_err(|error| ReportError::Field { field: error.path().to_string(), source: error.into_inner() })?;
+        let measurements = serde_path_to_error::deserialize(&document)
+            .map_err(|error| ReportError::Field { field: error.path().to_string(), source: error.into_inner() })?;
         let report = Self::new(measurements)?;
         if let Some(found) = document.get("summary") {
             let expected = serde_json::to_value(report.derived()).map_err(ReportError::Json)?;
@@ -431,7 +433,11 @@ impl Measurements {
             let field = format!("{field}[{i}]");
             answer.check(&field)?;
             let Some(outcome) = answer.outcome else {
-                return Err(ReportError::Outcome { field: format!("{field}.outcome"), found: "missing", expected: "what became of the question" });
+                return Err(ReportError::Outcome {
+                    field: format!("{field}.outcome"),
+                    found: "missing",
+                    expected: "what became of the question",
+                });
             };
             outcome
                 .check(question.baseline.correct, answer.correct)
@@ -462,7 +468,11 @@ impl AnswerRow {
         self.check(field)?;
         let absent = |name: &str, present: bool| {
             if present {
-                Err(ReportError::Outcome { field: format!("{field}.{name}"), found: "present", expected: "none: the baseline is not compared with itself" })
+                Err(ReportError::Outcome {
+                    field: format!("{field}.{name}"),
+                    found: "present",
+                    expected: "none: the baseline is not compared with itself",
+                })
             } else {
                 Ok(())
             }

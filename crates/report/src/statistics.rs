@@ -202,7 +202,8 @@ mod tests {
     fn bootstrap_agrees_with_numpy() {
         let questions = [4, 2, 6, 3, 5, 1, 4, 4, 2, 6, 3, 5];
         let diverged = [1, 0, 3, 0, 2, 1, 0, 1, 0, 4, 0, 1];
-        let images: Vec<Image> = questions.iter().zip(diverged).map(|(&n, d)| Image { questions: f64::from(n), diverged: f64::from(d) }).collect();
+        let images: Vec<Image> =
+            questions.iter().zip(diverged).map(|(&n, d)| Image { questions: f64::from(n), diverged: f64::from(d) }).collect();
         let statistics = |sum: &Image| [sum.diverged / sum.questions, 1.0];
         let [ratio, constant] = cluster_bootstrap(&images, statistics, 7).unwrap();
         assert!((ratio.low - 0.136_36).abs() < 0.02 && (ratio.high - 0.428_57).abs() < 0.02, "{ratio:?}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::number::{p_value, percent, points};
+use crate::number::{p_relation, percent, points};
 use crate::outcome::Outcome;
 use crate::rates::{Rate, Tally};
 use crate::report::{AnswerRow, Measurements, Report, ReportError};
@@ -136,10 +136,7 @@ fn summarise(measurements: &Measurements, spec: &str, field: &str, answers: &[An
     }
     let images: Vec<Tally> = by_image.into_values().collect();
     let tally: Tally = images.iter().copied().sum();
-    let per_family = by_family
-        .into_iter()
-        .filter_map(|(family, tally)| Some((family.to_owned(), FamilySummary::of(tally)?)))
-        .collect();
+    let per_family = by_family.into_iter().filter_map(|(family, tally)| Some((family.to_owned(), FamilySummary::of(tally)?))).collect();
     let share = |proportion: crate::rates::Proportion| proportion.value().unwrap_or_default();
     let bootstrap = cluster_bootstrap(
         &images,
@@ -217,11 +214,11 @@ impl Summary {
         let link = if self.hidden() { "but" } else { "and" };
         let attribution = if self.above_noise_floor == Some(false) { "; not above the noise floor" } else { "" };
         format!(
-            "{accuracy}, {link} {} % of answers changed ({sure}), {} % broke, {} % were repaired; McNemar p={}{attribution}",
+            "{accuracy}, {link} {} % of answers changed ({sure}), {} % broke, {} % were repaired; McNemar p{}{attribution}",
             percent(self.dr.value),
             percent(self.ndr.value),
             percent(self.pdr.value),
-            p_value(self.mcnemar_p)
+            p_relation(self.mcnemar_p)
         )
     }
 }

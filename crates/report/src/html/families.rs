@@ -1,0 +1,64 @@
+//! Where it happened: the share of changed answers by task family and acceleration.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::{counted, sign, spec, text};
+use crate::number::percent;
+use crate::outcome::Outcome;
+use crate::report::Report;
+use crate::summary::FamilySummary;
+
+pub(super) fn section(report: &Report) -> Markup {
+    let mut families: BTreeMap<&str, Vec<&FamilySummary>> = BTreeMap::new();
+    for summary in report.summaries() {
+        for (family, of_family) in &summary.per_family {
+            families.entry(family).or_default().push(of_family);
+        }
+    }
+    let highest = families.values().flatten().map(|summary| summary.dr.value).fold(0.0, f64::max);
+    html! {
+        section id="families" {
+            h2 { "Where answers changed" }
+            p.hint { "Share of changed answers in percent, the darker the more; below it the number of answers broken " (sign(Outcome::Broken)) " and repaired " (sign(Outcome::Repaired)) "." }
+            div.scroll tabindex="0" role="region" aria-label="Changed answers by family" {
+                table.heat {
+                    thead {
+                        tr {
+                            th scope="col" { "family" }
+                            th scope="col" { "baseline" }
+                            @for summary in report.summaries() { th scope="col" { (spec(&summary.spec)) } }
+                        }
+                    }
+                    tbody {
+                        @for (family, summaries) in &families {
+                            tr {
+                                th scope="row" { (text(family)) }
+                                @if let Some(first) = summaries.first() {
+                                    td.quiet { (percent(first.accuracy_before.value)) " %" small { (counted(first.dr.of, "question")) } }
+                                }
+                                @for summary in summaries { (cell(summary, highest)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn cell(summary: &FamilySummary, highest: f64) -> Markup {
+    let heat = if highest > 0.0 { 62.0 * summary.dr.value / highest } else { 0.0 };
+    html! {
+        td style={ "--heat:" (format!("{heat:.0}%")) } {
+            (percent(summary.dr.value))
+            small {
+                @if summary.dr.count == 0 { "–" } @else {
+                    span { (sign(Outcome::Broken)) "\u{2009}" (summary.ndr.count) } " "
+                    span { (sign(Outcome::Repaired)) "\u{2009}" (summary.pdr.count) }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+(() => {
+  "use strict";
+  const form = document.getElementById("filters");
+  const count = document.getElementById("count");
+  const cards = [...document.querySelectorAll("#questions article")].map((card) => ({
+    card,
+    lines: [...card.querySelectorAll("tr[data-outcome]")],
+    text: [...card.querySelectorAll(".text")].map((part) => part.textContent).join("\n").toLowerCase(),
+  }));
+
+  const apply = () => {
+    const wanted = Object.fromEntries(new FormData(form));
+    const words = wanted.text.trim().toLowerCase();
+    let shown = 0;
+    for (const { card, lines, text } of cards) {
+      let changed = false;
+      for (const line of lines) {
+        const { acceleration, outcome } = line.dataset;
+        const fits = (!wanted.acceleration || acceleration === wanted.acceleration) && (!wanted.outcome || outcome === wanted.outcome);
+        line.hidden = !fits;
+        changed ||= fits && outcome !== "same";
+      }
+      card.hidden = !changed || (wanted.family !== "" && card.dataset.family !== wanted.family) || !text.includes(words);
+      shown += card.hidden ? 0 : 1;
+    }
+    count.textContent = `Showing ${shown} of ${cards.length}`;
+  };
+
+  form.hidden = false;
+  form.addEventListener("input", apply);
+  form.addEventListener("reset", () => setTimeout(apply));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  apply();
+
+  const zoom = document.getElementById("zoom");
+  document.addEventListener("click", (event) => {
+    const thumbnail = event.target.closest("button.thumb");
+    if (thumbnail) {
+      zoom.replaceChildren(thumbnail.firstElementChild.cloneNode(true));
+      zoom.showModal();
+    } else if (zoom.open) {
+      zoom.close();
+    }
+  });
+})();

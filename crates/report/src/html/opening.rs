@@ -1,0 +1,111 @@
+//! The top of the page: the finding in words and in four numbers.
+
+use maud::{Markup, html};
+
+use super::{counted, points, spec, text};
+use crate::number::{p_relation, percent};
+use crate::report::Report;
+use crate::summary::Summary;
+
+pub(super) fn opening(report: &Report) -> Markup {
+    let plan = report.plan();
+    html! {
+        header {
+            p.kicker { "steady · stability report" }
+            @match report.headline() {
+                Some(summary) => {
+                    h1 { (title(summary)) }
+                    p.lead { (lead(summary)) }
+                    (tiles(summary))
+                }
+                None => h1 { "No acceleration was measured." }
+            }
+            p.facts {
+                (text(&plan.model)) " · " (text(&plan.benchmark)) " · " (counted(report.questions().len() as u64, "question")) " · "
+                (counted(report.accelerations().len() as u64, "acceleration")) " · " (text(&plan.device)) " · " (text(&plan.precision))
+            }
+            nav aria-label="Sections" {
+                a href="#chart" { "Accuracy and answers" }
+                a href="#rates" { "All rates" }
+                a href="#families" { "Families" }
+                a href="#questions" { "Questions" }
+                a href="#costs" { "Costs" }
+                a href="#plan" { "Plan" }
+                a href="#notes" { "What the names mean" }
+            }
+        }
+    }
+}
+
+fn title(summary: &Summary) -> String {
+    if summary.dr.count == 0 {
+        return "No answer changed.".to_owned();
+    }
+    let moved = match percent(summary.accuracy_change.value.abs()).as_str() {
+        "0.0" => "Accuracy did not move".to_owned(),
+        "1.0" => "Accuracy moved by 1.0 point".to_owned(),
+        by => format!("Accuracy moved by {by} points"),
+    };
+    let changed = format!("{} % of the answers changed", percent(summary.dr.value));
+    if summary.hidden() { format!("{moved}. {changed}.") } else { format!("{changed}. {moved}.") }
+}
+
+fn lead(summary: &Summary) -> Markup {
+    let (broken, repaired, neutral) = (summary.ndr.count, summary.pdr.count, summary.neutral.count);
+    html! {
+        "Under " (spec(&summary.spec)) ", "
+        @if summary.dr.count == 0 {
+            "which changed most, all " (counted(summary.dr.of, "answer")) " stayed what they were."
+        } @else {
+            (broken) " of " (counted(summary.dr.of, "answer")) " went from right to wrong and " (repaired) " from wrong to right"
+            @if summary.hidden() { "; accuracy shows only the difference of the two" }
+            ". "
+            @if neutral > 0 { (neutral) " more changed and stayed as right or wrong as they were. " }
+            @if summary.above_noise_floor == Some(false) {
+                "This does not stand out from the noise floor: the baseline differs from itself almost as often."
+            }
+        }
+    }
+}
+
+fn tiles(summary: &Summary) -> Markup {
+    let change = summary.accuracy_change;
+    html! {
+        dl.tiles {
+            div {
+                dt { "accuracy" }
+                dd {
+                    b { (percent(summary.accuracy_before.value)) " → " (percent(summary.accuracy_after.value)) }
+                    span { (points(change.value)) " points (" (points(change.low)) " to " (points(change.high)) "); McNemar p" (p_relation(summary.mcnemar_p)) }
+                }
+            }
+            div {
+                dt { "answers changed (DR)" }
+                dd {
+                    b { (percent(summary.dr.value)) " %" }
+                    span {
+                        "95 % interval " (percent(summary.dr.low)) "–" (percent(summary.dr.high))
+                        @if let Some(noise_floor) = summary.noise_floor { "; noise floor " (percent(noise_floor.value)) " %" }
+                    }
+                }
+            }
+            div.broken {
+                dt { "broke (NDR)" }
+                dd {
+                    b { (percent(summary.ndr.value)) " %" }
+                    span {
+                        (counted(summary.ndr.count, "answer"))
+                        @if let Some(given) = summary.ndr_given_correct { "; " (percent(given.value)) " % of what was right" }
+                    }
+                }
+            }
+            div.repaired {
+                dt { "repaired (PDR)" }
+                dd {
+                    b { (percent(summary.pdr.value)) " %" }
+                    span { (counted(summary.pdr.count, "answer")) " that the baseline had wrong" }
+                }
+            }
+        }
+    }
+}

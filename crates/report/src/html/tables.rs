@@ -1,0 +1,189 @@
+//! All rates, what it bought, what was run, and what the names mean.
+
+use maud::{Markup, html};
+
+use super::{points, spec, text};
+use crate::number::{p_value, percent, scaled, small};
+use crate::rates::Rate;
+use crate::report::{CostRow, Report};
+use crate::statistics::Interval;
+use crate::summary::Summary;
+
+pub(super) fn rates(report: &Report) -> Markup {
+    html! {
+        section id="rates" {
+            h2 { "All rates" }
+            p.hint { "In percent of all questions unless a column says otherwise. Below a rate its 95 % interval (Wilson), and below that the one from a bootstrap by image." }
+            div.scroll tabindex="0" role="region" aria-label="All rates" {
+                table.numbers {
+                    thead {
+                        tr {
+                            th scope="col" { "acceleration" }
+                            th scope="col" { "accuracy" small { "change, points" } }
+                            th scope="col" { abbr title="divergence ratio" { "DR" } }
+                            th scope="col" { abbr title="negative divergence ratio: broken" { "NDR" } }
+                            th scope="col" { abbr title="positive divergence ratio: repaired" { "PDR" } }
+                            th scope="col" { "broken, % of right" }
+                            th scope="col" { "broken, % of changed" }
+                            th scope="col" { "McNemar p" small { "Holm" } }
+                            th scope="col" { "KL, nats" small { "mean, median" } }
+                            th scope="col" { "baseline margin" small { "same, differs" } }
+                        }
+                    }
+                    tbody {
+                        @for (summary, acceleration) in report.summaries().iter().zip(report.accelerations()) {
+                            (rates_row(&html! { (spec(&summary.spec)) small { (text(&acceleration.what_it_is)) } }, summary))
+                        }
+                        @if let (Some(summary), Some(noise_floor)) = (report.noise_floor(), &report.measurements().noise_floor) {
+                            (rates_row(&html! { "noise floor" small { "the baseline again, with another " (text(&noise_floor.varied)) } }, summary))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn rates_row(name: &Markup, summary: &Summary) -> Markup {
+    let change = summary.accuracy_change;
+    html! {
+        tr {
+            th scope="row" { (name) }
+            td {
+                (percent(summary.accuracy_before.value)) " → " (percent(summary.accuracy_after.value))
+                small { (points(change.value)) } small { (points(change.low)) " to " (points(change.high)) }
+            }
+            td { (rate(summary.dr)) (interval(summary.dr_by_image)) }
+            td { (rate(summary.ndr)) (interval(summary.ndr_by_image)) }
+            td { (rate(summary.pdr)) (interval(summary.pdr_by_image)) }
+            td { (optional_rate(summary.ndr_given_correct)) }
+            td { (optional_rate(summary.ndr_given_change)) }
+            td { (p_value(summary.mcnemar_p)) small { (p_value(summary.mcnemar_p_holm)) } }
+            td { (optional(summary.kl_mean)) small { (optional(summary.kl_median)) } }
+            td { (optional(summary.margin_same)) small { (optional(summary.margin_diverged)) } }
+        }
+    }
+}
+
+fn rate(rate: Rate) -> Markup {
+    html! { b { (percent(rate.value)) } (interval(Interval { low: rate.low, high: rate.high })) }
+}
+
+fn interval(interval: Interval) -> Markup {
+    html! { small { (percent(interval.low)) "–" (percent(interval.high)) } }
+}
+
+fn optional_rate(of: Option<Rate>) -> Markup {
+    html! { @match of { Some(of) => { (percent(of.value)) (interval(Interval { low: of.low, high: of.high })) } None => "–" } }
+}
+
+fn optional(number: Option<f64>) -> String {
+    number.map_or_else(|| "–".to_owned(), small)
+}
+
+pub(super) fn costs(report: &Report) -> Markup {
+    let baseline = &report.measurements().baseline_cost;
+    html! {
+        section id="costs" {
+            h2 { "What it bought" }
+            p.hint { "Mean per question, weights and time in total; below each number its ratio to the baseline. All but the time follow from shapes and formats." }
+            div.scroll tabindex="0" role="region" aria-label="Costs" {
+                table.numbers {
+                    thead {
+                        tr {
+                            th scope="col" { "acceleration" }
+                            th scope="col" { "weights, MB" }
+                            th scope="col" { "KV cache, kB" }
+                            th scope="col" { "visual tokens" }
+                            th scope="col" { "prompt tokens" }
+                            th scope="col" { "FLOPs" }
+                            th scope="col" { "time, s" }
+                        }
+                    }
+                    tbody {
+                        (cost_row(&html! { "baseline" }, baseline, None))
+                        @for acceleration in report.accelerations() {
+                            (cost_row(&spec(&acceleration.spec), &acceleration.cost, Some(baseline)))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn cost_row(name: &Markup, cost: &CostRow, baseline: Option<&CostRow>) -> Markup {
+    let cell = |shown: String, of: &dyn Fn(&CostRow) -> Option<f64>| {
+        let ratio = baseline.and_then(of).filter(|base| *base > 0.0).zip(of(cost)).map(|(base, ours)| ours / base);
+        html! { td { (shown) @if let Some(ratio) = ratio { small { "× " (format!("{ratio:.2}")) } } } }
+    };
+    html! {
+        tr {
+            th scope="row" { (name) }
+            (cell(format!("{:.2}", cost.weight_bytes as f64 / 1e6), &|cost| Some(cost.weight_bytes as f64)))
+            (cell(format!("{:.1}", cost.kv_bytes / 1e3), &|cost| Some(cost.kv_bytes)))
+            (cell(format!("{:.1}", cost.visual_tokens), &|cost| Some(cost.visual_tokens)))
+            (cell(format!("{:.1}", cost.prompt_tokens), &|cost| Some(cost.prompt_tokens)))
+            (cell(scaled(cost.flops), &|cost| Some(cost.flops)))
+            (cell(cost.seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1}")), &|cost| cost.seconds))
+        }
+    }
+}
+
+pub(super) fn plan(report: &Report) -> Markup {
+    let plan = report.plan();
+    let one = |name: &str, value: &str| html! { dt { (name) } dd { (text(value)) } };
+    let named = |what: &str, values: &mut dyn Iterator<Item = (&String, String)>| {
+        html! { @for (name, value) in values { dt { (what) " " (text(name)) } dd { (text(&value)) } } }
+    };
+    html! {
+        section id="plan" {
+            h2 { "What was run" }
+            details {
+                summary { "Everything needed to run it again" }
+                dl.plan {
+                    (one("command", &plan.command_line))
+                    (one("model", &plan.model))
+                    (one("checkpoint SHA-256", &plan.checkpoint_sha256))
+                    (one("benchmark", &plan.benchmark))
+                    (one("benchmark fingerprint", &plan.benchmark_fingerprint))
+                    (one("questions", &plan.questions.to_string()))
+                    (one("accelerations", &plan.specs.join("   ")))
+                    (one("prompt", &plan.prompt_template))
+                    (named("processor", &mut plan.processor.iter().map(|(name, value)| (name, value.clone()))))
+                    (named("decoding", &mut plan.decoding.iter().map(|(name, value)| (name, value.clone()))))
+                    (one("precision", &plan.precision))
+                    (one("device", &plan.device))
+                    (named("version", &mut plan.versions.iter().map(|(name, value)| (name, value.clone()))))
+                    (named("seed", &mut plan.seeds.iter().map(|(name, value)| (name, value.to_string()))))
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn notes() -> Markup {
+    html! {
+        section id="notes" {
+            h2 { "What the names mean" }
+            details {
+                summary { "Outcomes, rates, intervals and tests" }
+                dl.plan {
+                    dt { "same" } dd { "The accelerated model gave the baseline's answer: the same choice, number or word where the benchmark's parser reads both, else the same normalised text." }
+                    dt { "broken, repaired" } dd { "The answer went from right to wrong, or from wrong to right." }
+                    dt { "changed" } dd { "Another answer that is as right or wrong as the baseline's." }
+                    dt { "DR" } dd { "Divergence ratio: the share of all questions whose answer changed." }
+                    dt { "NDR, PDR" } dd { "Negative and positive divergence ratio: the shares of all questions that broke and that were repaired. Accuracy before minus accuracy after is NDR − PDR, exactly: large NDR and PDR can leave accuracy where it was." }
+                    dt { "broken, % of right" } dd { "Of the questions that the baseline answered correctly, how many broke: what someone who relies on the baseline stands to lose." }
+                    dt { "broken, % of changed" } dd { "Of the answers that changed, how many went from right to wrong." }
+                    dt { "noise floor" } dd { "How often the baseline differs from itself when only something that should not matter is varied. Only what exceeds it is due to the acceleration." }
+                    dt { "interval" } dd { "Of a share: the 95 % Wilson interval, and the 95 % percentile interval from 2,000 bootstrap samples of whole images, since questions about one image are not independent." }
+                    dt { "McNemar p" } dd { "Exact two-sided McNemar test: could broken and repaired answers be equally likely? A p near 1 beside a high DR is the hidden case. Holm: adjusted for the number of accelerations." }
+                    dt { "margin" } dd { "Highest minus second-highest logit of the first answer token: how firmly the model chose." }
+                    dt { "KL" } dd { "Kullback-Leibler divergence of the accelerated from the baseline's distribution over the first answer token, in nats." }
+                    dt { "visual tokens" } dd { "Image tokens that the language model saw, averaged over its layers." }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+"""The model card, written from what was measured and recorded; nothing in it is typed by hand."""
+
+import json
+from pathlib import Path
+
+from export import PROVENANCE
+
+CARD = """\
+---
+license: mit
+library_name: transformers
+pipeline_tag: image-text-to-text
+---
+
+# {name}
+
+A LLaVA-1.5-type vision-language model ({parameters:.2f} M parameters, f16) that answers short questions about the
+procedurally drawn world of `steady-bench`. It was trained from random weights, on that world alone; it knows nothing else.
+It exists so that `steady` can show what acceleration does to answers without downloading anything.
+
+CLIP vision tower ({vision_layers} layers, width {vision_width}, {image}x{image} pixels, patch {patch}: {tokens} visual tokens, feature
+layer {feature_layer}), two-layer projector, Llama decoder ({layers} layers, width {width}, {heads} heads, vocabulary {vocabulary}).
+Prompt: `USER: <image>\\n{{question}} ASSISTANT:`. Image files of any size are resized and cropped to {image}x{image}.
+
+## Accuracy
+
+{questions} questions of the pinned test suite (`steady-world suite`, {per_family} per family), greedy decoding in f32 of these f16 weights.
+An answer counts when it equals the gold answer, but for case, outer spaces and a final full stop; the scorers of
+`steady-bench` are more lenient, never stricter. *Blind*: the image replaced by grey 128.
+
+| family | accuracy | blind |
+|---|---:|---:|
+{rows}
+| **mean** | **{mean:.1f} %** | **{blind_mean:.1f} %** |
+
+Lowest family: {lowest} ({lowest_share:.1f} %). The mean is {gap:.1f} points above blind.
+
+## Training
+
+| | |
+|---|---|
+{training}
+
+Script and instructions: `training/`. Command of each run, in order:
+
+```sh
+{commands}
+```
+"""
+
+
+def write_card(folder: Path, results: dict) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    runs = json.loads((folder / PROVENANCE).read_text())["runs"]
+    vision, text = config["vision_config"], config["text_config"]
+    seeing, blind = results["accuracy"], results["blind"]
+    families = [family for family in seeing if family != "mean"]
+    rows = [f"| {family} | {100 * seeing[family]:.1f} % | {100 * blind[family]:.1f} % |" for family in families]
+    lowest = min(families, key=seeing.get)
+    facts = {
+        "seeds": ", ".join(str(run["options"]["seed"]) for run in runs),
+        "optimizer steps": total(runs, "steps"),
+        "images, vision tower alone": total(runs, "vision_images"),
+        "images, whole model": total(runs, "images"),
+        "questions": total(runs, "questions"),
+        "wall time": f"{sum(run['progress']['seconds'] for run in runs) / 60:.0f} minutes",
+        "device": "; ".join(dict.fromkeys(run["device"] for run in runs)),
+        "optimizer": "Muon for the matrices inside the layers, AdamW for the rest; mean of the weights kept",
+        "versions": "; ".join(dict.fromkeys(run["versions"] for run in runs)),
+    }
+    card = CARD.format(
+        name=folder.name,
+        parameters=runs[-1]["parameters"] / 1e6,
+        vision_layers=vision["num_hidden_layers"],
+        vision_width=vision["hidden_size"],
+        image=vision["image_size"],
+        patch=vision["patch_size"],
+        tokens=config["image_seq_length"],
+        feature_layer=config["vision_feature_layer"],
+        layers=text["num_hidden_layers"],
+        width=text["hidden_size"],
+        heads=text["num_attention_heads"],
+        vocabulary=text["vocab_size"],
+        questions=f"{results['questions']:,}",
+        per_family=results["questions"] // len(families),
+        rows="\n".join(rows),
+        mean=100 * seeing["mean"],
+        blind_mean=100 * blind["mean"],
+        lowest=lowest,
+        lowest_share=100 * seeing[lowest],
+        gap=100 * (seeing["mean"] - blind["mean"]),
+        training="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
+        commands="\n".join(command(run) for run in runs),
+    )
+    (folder / "README.md").write_text(card)
+
+
+def total(runs: list[dict], name: str) -> str:
+    return f"{sum(run['progress'][name] for run in runs):,}"
+
+
+def command(run: dict) -> str:
+    return f"python training/train.py {' '.join(run['arguments'])}"

@@ -1,0 +1,236 @@
+"""Frames from the world generator, and batches made of them: many questions of one image share one sequence."""
+
+import json
+import queue
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model import GRID, IMAGE, VISUAL_TOKENS
+from text import OPENING, prompt, reply
+
+# CLIP's normalisation, as its image processor applies it.
+MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])
+STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])
+
+
+@dataclass
+class Frame:
+    about: dict  # id, scene, questions
+    image: np.ndarray  # [144, 144, 3] uint8
+    planes: np.ndarray  # [planes, 144] class ids
+    labels: np.ndarray  # [image labels]
+
+
+class Frames:
+    """Frames written by `steady-world`, with its header. An iterator; `close` ends the program."""
+
+    def __init__(self, world: Path, *arguments: str):
+        self.process = subprocess.Popen([str(world), *arguments], stdout=subprocess.PIPE)
+        self.pipe = self.process.stdout
+        line = self.pipe.readline()
+        if not line:
+            raise RuntimeError(f"{world} {' '.join(arguments)}: no header, exit status {self.process.wait()}")
+        self.header = json.loads(line)
+        found = (self.header["image_size"], self.header["grid"])
+        if found != (IMAGE, GRID):
+            raise RuntimeError(f"{world}: image size and grid are {found}, expected {(IMAGE, GRID)}")
+
+    def __iter__(self) -> Iterator[Frame]:
+        planes, labels = len(self.header["planes"]), len(self.header["image_labels"])
+        while size := self.pipe.read(4):
+            about = json.loads(self.pipe.read(int.from_bytes(size, "little")))
+            pixels = IMAGE * IMAGE * 3
+            body = np.frombuffer(self.pipe.read(pixels + planes * VISUAL_TOKENS + labels), np.uint8)
+            yield Frame(
+                about,
+                body[:pixels].reshape(IMAGE, IMAGE, 3),
+                body[pixels : pixels + planes * VISUAL_TOKENS].reshape(planes, VISUAL_TOKENS),
+                body[pixels + planes * VISUAL_TOKENS :],
+            )
+
+    def close(self) -> None:
+        self.process.kill()
+        self.pipe.close()
+        self.process.wait()
+
+
+def stream(world: Path, start: int, count: int, questions: int, level: int = 2) -> Frames:
+    """Images `start..start+count` of the training split."""
+    numbers = {"start": start, "count": count, "questions": questions, "level": level}
+    return Frames(world, "stream", "--split", "train", *(f"--{k}={v}" for k, v in numbers.items()))
+
+
+class Mentions:
+    """Which patches carry what a question names, read off its words: every named attribute must fit.
+
+    Deliberately free of grammar: of "the red circle above the star" it keeps red or any-coloured circles and stars alike.
+    Only an attention map is trained with it, never an answer.
+    """
+
+    def __init__(self, planes: list[dict]):
+        index = {plane["name"]: i for i, plane in enumerate(planes)}
+        classes = {plane["name"]: plane["classes"] for plane in planes}
+        self.words: dict[str, tuple[int, frozenset[int]]] = {}
+        self.arrows = {"arrow", "arrows"}
+
+        def add(plane: str, word: str, fits) -> None:
+            ids = frozenset(i for i, name in enumerate(classes[plane]) if i > 0 and fits(name))
+            for form in (word, f"{word}s", f"{word}es"):
+                self.words[form] = (index[plane], ids)
+
+        after_shapes = classes["what"].index("plate")
+        shapes = classes["what"][1:after_shapes]
+        for word in [*shapes, "bar", "node", "nodule", "cavity", "fluid"]:
+            add("what", word, lambda name, word=word: name == word)
+        add("what", "arrow", lambda name: name.startswith("arrow"))
+        add("what", "sign", lambda name: name.startswith("glyph"))
+        for word in ("object", "thing"):
+            add("what", word, lambda name: name in shapes)
+        for plane in ("color", "size"):
+            for word in classes[plane][1:]:
+                add(plane, word, lambda name, word=word: name == word)
+
+    def relevant(self, question: str, planes: np.ndarray) -> np.ndarray:
+        """[patches] bool; all false when nothing is named or nothing fits."""
+        asked = re.split(r"[.?\n]", question, maxsplit=1)[0].lower()
+        named: dict[int, set[int]] = {}
+        words = [word for word in re.findall(r"[a-z]+", asked) if word in self.words]
+        if len(words) > 1:
+            # "the arrow from red": the arrow itself has no colour, the node has.
+            words = [word for word in words if word not in self.arrows]
+        for word in words:
+            plane, ids = self.words[word]
+            named.setdefault(plane, set()).update(ids)
+        if not named:
+            return np.zeros(VISUAL_TOKENS, bool)
+        return np.logical_and.reduce([np.isin(planes[plane], list(ids)) for plane, ids in named.items()])
+
+
+@dataclass
+class Batch:
+    """`n` question tokens per image, `k` question slots per image; unused slots point at token 0 and name nothing."""
+
+    images: torch.Tensor  # [batch, 144, 144, 3] uint8
+    planes: torch.Tensor  # [batch, planes, 144] uint8
+    labels: torch.Tensor  # [batch, image labels] uint8
+    ids: torch.Tensor  # [batch, n]
+    positions: torch.Tensor  # [batch, n]
+    segment: torch.Tensor  # [batch, n] question number, -1 for padding
+    target: torch.Tensor  # [batch, n] the next token where it belongs to an answer, else -100
+    ends: torch.Tensor  # [batch, k] index of the last prompt token
+    relevant: torch.Tensor  # [batch, k, patches] bool
+    about: list[dict]  # per image: id, scene, questions (only those that were packed)
+
+    def to(self, device) -> "Batch":
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in moved.items()})
+
+    def pixels(self) -> torch.Tensor:
+        """[batch, 3, 144, 144], normalised as the image processor does."""
+        mean, std = MEAN.to(self.images.device), STD.to(self.images.device)
+        return ((self.images.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
+
+    def mask(self, prefix: int) -> torch.Tensor:
+        """Additive [batch, 1, n, prefix + n]: a question token sees the prefix and its own question so far."""
+        n = self.ids.shape[1]
+        same = self.segment[:, :, None] == self.segment[:, None]
+        seen = same & torch.ones(n, n, dtype=torch.bool, device=same.device).tril()
+        mask = torch.zeros(len(self.ids), 1, n, prefix + n, device=same.device)
+        mask[:, 0, :, prefix:].masked_fill_(~seen, float("-inf"))
+        return mask
+
+
+class Packer:
+    """Turns frames into batches."""
+
+    def __init__(self, tokenizer, planes: list[dict], length: int, slots: int):
+        self.tokenizer, self.length, self.slots = tokenizer, length, slots
+        self.mentions = Mentions(planes)
+        self.end = tokenizer.eos_token_id
+        self.opening = tokenizer(OPENING).input_ids  # begins with <s>
+        self.prefix = len(self.opening) + VISUAL_TOKENS
+        self.known: dict[str, list[int]] = {}
+
+    def tokens(self, text: str) -> list[int]:
+        if text not in self.known:
+            self.known[text] = self.tokenizer(text, add_special_tokens=False).input_ids
+        return self.known[text]
+
+    def pack(self, frames: list[Frame]) -> Batch:
+        """As many of each image's questions as fit, in their order."""
+        size, n, k = len(frames), self.length, self.slots
+        ids = np.full((size, n), self.tokenizer.pad_token_id, np.int64)
+        positions = np.full((size, n), self.prefix, np.int64)
+        segment = np.full((size, n), -1, np.int64)
+        target = np.full((size, n), -100, np.int64)
+        ends = np.zeros((size, k), np.int64)
+        relevant = np.zeros((size, k, VISUAL_TOKENS), bool)
+        about = []
+        for row, frame in enumerate(frames):
+            at, packed = 0, []
+            for question in frame.about["questions"][:k]:
+                asked = self.tokens(prompt(question["text"]))
+                # The end token is only ever predicted, so it takes no place.
+                said = self.tokens(reply(question["answer"]))
+                stop = at + len(asked) + len(said)
+                if stop > n:
+                    break
+                ids[row, at:stop] = asked + said
+                positions[row, at:stop] = self.prefix + np.arange(stop - at)
+                segment[row, at:stop] = len(packed)
+                last = at + len(asked) - 1
+                target[row, last:stop] = said + [self.end]
+                ends[row, len(packed)] = last
+                relevant[row, len(packed)] = self.mentions.relevant(question["text"], frame.planes)
+                packed.append(question)
+                at = stop
+            about.append({**frame.about, "questions": packed})
+        arrays = [ids, positions, segment, target, ends, relevant]
+        stacked = [np.stack([getattr(f, name) for f in frames]) for name in ("image", "planes", "labels")]
+        return Batch(*(torch.from_numpy(a) for a in stacked + arrays), about)
+
+
+def batches(frames: Frames, packer: Packer, size: int, ahead: int = 4) -> Iterator[Batch]:
+    """Full batches, made by a thread that stays a few ahead. Closing the iterator ends the world program."""
+    ready: queue.Queue = queue.Queue(ahead)
+    stopped = threading.Event()
+
+    def put(item) -> None:
+        while not stopped.is_set():
+            try:
+                return ready.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            group = []
+            for frame in frames:
+                group.append(frame)
+                if len(group) == size:
+                    put(packer.pack(group))
+                    group = []
+                if stopped.is_set():
+                    return
+            put(None)
+        except Exception as error:  # handed to the reader, which raises it
+            put(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+        frames.close()

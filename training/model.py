@@ -1,0 +1,211 @@
+"""The model: transformers' own LLaVA classes at a small size, and the training-time way through their layers."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
+IMAGE, PATCH = 144, 12
+GRID = IMAGE // PATCH
+VISUAL_TOKENS = GRID * GRID
+
+
+@dataclass
+class Shape:
+    """Sizes that may be chosen; everything else follows LLaVA-1.5. Widths are multiples of 64, heads are 32 wide."""
+
+    vision_width: int = 128
+    vision_layers: int = 5  # LLaVA reads the last but one, so four of them feed the decoder
+    width: int = 128
+    mlp_width: int = 384
+    layers: int = 4
+
+
+def build(shape: Shape, tokenizer) -> LlavaForConditionalGeneration:
+    """A fresh model whose matrices keep the scale of what passes through them, with 2-D sinusoids as first positions."""
+    ids = dict(
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
+    vision = CLIPVisionConfig(
+        hidden_size=shape.vision_width,
+        intermediate_size=4 * shape.vision_width,
+        num_hidden_layers=shape.vision_layers,
+        num_attention_heads=shape.vision_width // 32,
+        image_size=IMAGE,
+        patch_size=PATCH,
+        projection_dim=shape.vision_width,
+        hidden_act="quick_gelu",
+    )
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=shape.width,
+        intermediate_size=shape.mlp_width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.width // 32,
+        num_key_value_heads=shape.width // 32,
+        head_dim=32,
+        max_position_embeddings=512,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        tie_word_embeddings=False,
+        **ids,
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_seq_length=VISUAL_TOKENS,
+        projector_hidden_act="gelu",
+        vision_feature_layer=-2,
+        vision_feature_select_strategy="default",
+        tie_word_embeddings=False,
+        **ids,
+    )
+    model = LlavaForConditionalGeneration(config)
+    initialise(model)
+    return model
+
+
+@torch.no_grad()
+def initialise(model: LlavaForConditionalGeneration) -> None:
+    """Unit-gain matrices; what writes to a residual stream starts smaller the deeper the stack is."""
+    config = model.config
+    for name, parameter in model.named_parameters():
+        if parameter.dim() < 2 or "embed" in name:
+            continue
+        std = 1 / math.sqrt(parameter[0].numel())
+        layers = config.vision_config.num_hidden_layers if "vision" in name else config.text_config.num_hidden_layers
+        if name.endswith(("out_proj.weight", "o_proj.weight", "fc2.weight", "down_proj.weight")):
+            std /= math.sqrt(2 * layers)
+        parameter.normal_(0, std)
+    embeddings = model.model.vision_tower.embeddings
+    width = config.vision_config.hidden_size
+    embeddings.patch_embedding.weight.normal_(0, 1 / math.sqrt(3 * PATCH * PATCH))
+    embeddings.class_embedding.normal_(0, 0.5)
+    embeddings.position_embedding.weight[0].zero_()
+    embeddings.position_embedding.weight[1:] = 0.5 * sinusoids(width)
+    model.model.language_model.embed_tokens.weight.normal_(0, 0.3)
+    model.lm_head.weight.normal_(0, 0.02)
+
+
+def sinusoids(width: int) -> torch.Tensor:
+    """Row and column of every patch as sines and cosines, [patches, width] (as in ViT and MAE)."""
+    frequencies = 1 / 100 ** (torch.arange(width // 4) / (width // 4))
+    angles = torch.arange(GRID)[:, None] * frequencies
+    line = torch.cat([angles.sin(), angles.cos()], 1)
+    rows = line[:, None].expand(GRID, GRID, -1)
+    columns = line[None].expand(GRID, GRID, -1)
+    return torch.cat([rows, columns], 2).reshape(VISUAL_TOKENS, width)
+
+
+class AuxiliaryHeads(nn.Module):
+    """Training-time read-outs of the vision tower: what every patch shows, and counts read off the class token.
+
+    They are dropped from the checkpoint. The first make the features useful long before answers could; the second give
+    the class token of the last layer, which no LLaVA decoder reads, an attention map that means something.
+    """
+
+    def __init__(self, width: int, planes: list[dict], image_labels: list[dict]):
+        super().__init__()
+        self.patch_norm = nn.LayerNorm(width)
+        self.patch = nn.ModuleList(nn.Linear(width, len(plane["classes"])) for plane in planes)
+        self.image = nn.ModuleList(nn.Linear(width, label["classes"]) for label in image_labels)
+
+    def patch_loss(self, features: torch.Tensor, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cross-entropy over the planes (most patches are background, which counts less), and accuracy off it."""
+        hidden = self.patch_norm(features)
+        losses, right = [], []
+        for i, head in enumerate(self.patch):
+            logits, gold = head(hidden).flatten(0, 1), planes[:, i].flatten().long()
+            weight = torch.full((logits.shape[1],), 1.0, device=logits.device)
+            weight[0] = 0.2
+            losses.append(F.cross_entropy(logits, gold, weight))
+            seen = gold > 0
+            right.append((logits.argmax(1) == gold)[seen].float().mean())
+        return torch.stack(losses).mean(), torch.stack(right).detach()
+
+    def image_loss(self, pooled: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of the image labels from the pooled class token."""
+        return torch.stack([F.cross_entropy(h(pooled), labels[:, i].long()) for i, h in enumerate(self.image)]).mean()
+
+
+def see(model: LlavaForConditionalGeneration, pixels: torch.Tensor) -> torch.Tensor:
+    """Hidden states that enter the last vision layer, [batch, 1 + patches, width]: `hidden_states[-2]`."""
+    tower = model.model.vision_tower
+    hidden = tower.pre_layrnorm(tower.embeddings(pixels))
+    for layer in tower.encoder.layers[:-1]:
+        hidden = layer(hidden, attention_mask=None)
+    return hidden
+
+
+def pool(model: LlavaForConditionalGeneration, hidden: torch.Tensor) -> torch.Tensor:
+    """The class token after the last vision layer and the post-layernorm, [batch, width]."""
+    tower = model.model.vision_tower
+    return tower.post_layernorm(tower.encoder.layers[-1](hidden, attention_mask=None)[:, 0])
+
+
+def read(
+    model: LlavaForConditionalGeneration,
+    hidden: torch.Tensor,
+    head_ids: torch.Tensor,
+    ids: torch.Tensor,
+    positions: torch.Tensor,
+    mask: torch.Tensor,
+    look_layer: int | None = None,
+) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
+    """Runs the decoder over one prefix per image and many questions behind it.
+
+    `head_ids` [h]: the tokens before the image, the same for all. `ids`, `positions` [batch, n]: the questions, one after
+    the other, each with positions as if it alone followed the prefix. `mask` [batch, 1, n, h + patches + n]: additive,
+    a question sees the prefix and itself. Gives the final hidden states of the n question tokens, and with `look_layer`
+    the rotated (queries of the questions, keys of the visual tokens) of that layer's first head.
+
+    The prefix never sees a question, so in the last layer nobody needs its outputs and they are not computed.
+    """
+    decoder = model.model.language_model
+    batch, questions = ids.shape
+    visual = model.model.multi_modal_projector(hidden[:, 1:])
+    opening = decoder.embed_tokens(head_ids)[None].expand(batch, -1, -1)
+    x = torch.cat([opening, visual, decoder.embed_tokens(ids)], 1)
+    prefix = x.shape[1] - questions
+    everywhere = torch.arange(prefix, device=ids.device)[None].expand(batch, -1)
+    cos, sin = decoder.rotary_emb(x, torch.cat([everywhere, positions], 1))
+    looked = None
+    for index, layer in enumerate(decoder.layers):
+        last = index == len(decoder.layers) - 1
+        attention = layer.self_attn
+        normed = layer.input_layernorm(x)
+        split = lambda y: y.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)  # noqa: E731
+        q, k = apply_rotary_pos_emb(split(attention.q_proj(normed)), split(attention.k_proj(normed)), cos, sin)
+        v = split(attention.v_proj(normed))
+        if index == look_layer:
+            looked = (q[:, 0, prefix:], k[:, 0, prefix - VISUAL_TOKENS : prefix])
+        mixed = F.scaled_dot_product_attention(q[:, :, prefix:], k, v, attn_mask=mask)
+        if last:
+            x = x[:, prefix:]
+        else:
+            before = (y[:, :, :prefix] for y in (q, k, v))
+            mixed = torch.cat([F.scaled_dot_product_attention(*before, is_causal=True), mixed], 2)
+        x = x + attention.o_proj(mixed.transpose(1, 2).flatten(2))
+        x = x + layer.mlp(layer.post_attention_layernorm(x))
+    return decoder.norm(x), looked
+
+
+def look_loss(
+    looked: tuple[torch.Tensor, torch.Tensor], at: torch.Tensor, relevant: torch.Tensor
+) -> torch.Tensor:
+    """Asks one attention head to find what the question names.
+
+    `at` [batch, k]: index of each question's last prompt token; `relevant` [batch, k, patches]: patches that carry every
+    attribute the question mentions. The loss is minus the log of the attention mass on them, over visual tokens only.
+    """
+    q, k = looked
+    q = q.gather(1, at[..., None].expand(-1, -1, q.shape[2]))
+    logp = (q @ k.transpose(1, 2) / math.sqrt(q.shape[2])).log_softmax(-1)
+    some = relevant.any(-1)
+    mass = logp.masked_fill(~relevant, -1e4).logsumexp(-1)
+    return -(mass * some).sum() / some.sum().clamp(min=1)

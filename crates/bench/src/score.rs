@@ -21,9 +21,9 @@ pub struct Verdict {
 /// Scores a reply to a question.
 pub fn score(question: &Question, reply: &str) -> Verdict {
     let parsed = parse(question, reply);
-    let correct = parsed.as_ref().is_some_and(|answer| {
-        question.gold.iter().any(|gold| parse(question, gold).is_some_and(|gold| agrees(question, answer, &gold)))
-    });
+    let correct = parsed
+        .as_ref()
+        .is_some_and(|answer| question.gold.iter().any(|gold| parse(question, gold).is_some_and(|gold| agrees(question, answer, &gold))));
     Verdict { correct, score: f32::from(u8::from(correct)), parsed }
 }
 
@@ -31,9 +31,7 @@ pub fn score(question: &Question, reply: &str) -> Verdict {
 pub fn same_answer(question: &Question, a: &str, b: &str) -> bool {
     match (parse(question, a), parse(question, b)) {
         (Some(a), Some(b)) => a == b,
-        (None, None) => normalize(a) == normalize(b),
-        // One reply that can be read and one that cannot differ, whatever they have in common.
-        _ => false,
+        _ => normalize(a) == normalize(b),
     }
 }
 
@@ -88,13 +86,14 @@ fn choice(reply: &str, options: &[String]) -> Option<String> {
 fn option_letters(reply: &str, options: usize) -> Vec<usize> {
     let tokens: Vec<&str> = reply.split_whitespace().collect();
     let mut found = Vec::new();
-    for token in &tokens {
+    for (i, token) in tokens.iter().enumerate() {
         let bare = token.trim_matches(|c: char| c.is_ascii_punctuation());
         let mut characters = bare.chars();
         let (Some(letter), None) = (characters.next(), characters.next()) else { continue };
         let place = (letter.to_ascii_lowercase() as usize).wrapping_sub('a' as usize);
-        // A lone "a" in a longer sentence is an article.
-        let article = letter.eq_ignore_ascii_case(&'a') && bare.len() == token.len() && tokens.len() > 3;
+        // A lone "a" inside a longer sentence is an article; at its end it cannot be one.
+        let inside = tokens.len() > 3 && i + 1 < tokens.len();
+        let article = letter.eq_ignore_ascii_case(&'a') && bare.len() == token.len() && inside;
         if place < options && !article && !found.contains(&place) {
             found.push(place);
         }
@@ -143,32 +142,72 @@ const UNANSWERABLE: [&str; 12] = [
     "none",
 ];
 
-/// The only number in the reply, as digits; "12%" is 0.12, "none" and "no" alone are not numbers.
+/// The only number in the reply, as digits: "three", "twenty-one", "1,000", "-2.5", "12%" (0.12), "none" (0).
 fn number(reply: &str) -> Option<String> {
-    let mut found: Option<f64> = None;
-    for token in reply.to_lowercase().split(|c: char| c.is_whitespace() || c == '-') {
-        let token = token.trim_matches(|c: char| c.is_ascii_punctuation() && c != '%');
-        let (digits, unit) = token.strip_suffix('%').map_or((token, 1.0), |digits| (digits, 100.0));
-        let word = NUMBERS.iter().position(|w| *w == digits).map(|n| n as f64);
-        let Some(value) = word.or_else(|| decimal(digits)).map(|v| v / unit) else { continue };
-        match found {
-            Some(other) if (other - value).abs() > 0.0 => return None,
-            _ => found = Some(value),
+    let reply = reply.to_lowercase();
+    let mut found: Vec<f64> = Vec::new();
+    let mut tens: Option<usize> = None;
+    for token in reply.split_whitespace() {
+        let token = token.trim_matches(|c: char| c.is_ascii_punctuation() && c != '%' && c != '-');
+        let negative = token.starts_with('-');
+        for part in token.split('-').filter(|part| !part.is_empty()) {
+            if LARGE_NUMBERS.contains(&part) {
+                return None;
+            }
+            let units = NUMBERS.iter().position(|word| *word == part).or((part == "none").then_some(0));
+            let value = match (tens.take(), units) {
+                (Some(ten), Some(unit @ 1..=9)) => {
+                    found.pop();
+                    Some((10 * ten + unit) as f64)
+                }
+                (_, Some(unit)) => Some(unit as f64),
+                (_, None) => {
+                    tens = TENS.iter().position(|word| *word == part).map(|n| n + 2);
+                    tens.map(|ten| (10 * ten) as f64).or_else(|| decimal(part))
+                }
+            };
+            found.extend(value.map(|v| if negative { -v } else { v }));
         }
     }
-    found.map(|value| value.to_string())
+    let first = *found.first()?;
+    let all_same = found.iter().all(|value| value.to_bits() == first.to_bits());
+    all_same.then(|| first.to_string())
 }
 
-/// Digits with an optional fraction and thousands commas; nothing that merely parses, like "inf".
+/// Digits with an optional fraction, thousands commas and percent sign; nothing that merely parses, like "inf".
 fn decimal(text: &str) -> Option<f64> {
-    let plain = text.replace(',', "");
+    let (digits, unit) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits, 100.0));
+    let plain = digits.replace(',', "");
     let valid = plain.starts_with(|c: char| c.is_ascii_digit()) && plain.chars().all(|c| c.is_ascii_digit() || c == '.');
-    valid.then(|| plain.parse().ok()).flatten()
+    let value: f64 = valid.then(|| plain.parse().ok()).flatten()?;
+    Some(value / unit)
 }
 
-const NUMBERS: [&str; 13] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+const NUMBERS: [&str; 20] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
 ];
+const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+/// Words that change the number beside them; a reply with one of them is not read.
+const LARGE_NUMBERS: [&str; 5] = ["dozen", "hundred", "thousand", "million", "half"];
 
 /// Lower case, punctuation dropped, articles dropped, number words as digits, single spaces.
 fn normalize(text: &str) -> String {

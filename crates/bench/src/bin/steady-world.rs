@@ -1,12 +1,11 @@
 //! The world on the command line: a stream for training, the test suite, a contact sheet, and the spread of the answers.
-#![allow(clippy::print_stdout)] // a program whose output is stdout
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use image::{RgbImage, imageops};
 use std::{
     io::{BufWriter, ErrorKind, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 use steady_bench::{
     BenchError, Benchmark,
@@ -114,10 +113,7 @@ fn main() -> Result<()> {
             to_stdout(|out| Ok(stream::write_suite(out, &suite)?))
         }
         Command::Sheet { select, questions, out } => sheet(&select, questions, &out),
-        Command::Fingerprint { per_family } => {
-            println!("{}", EmbeddedSuite::test(per_family).fingerprint());
-            Ok(())
-        }
+        Command::Fingerprint { per_family } => to_stdout(|out| Ok(writeln!(out, "{}", EmbeddedSuite::test(per_family).fingerprint())?)),
     }
 }
 
@@ -135,7 +131,7 @@ fn to_stdout(write: impl FnOnce(&mut BufWriter<std::io::StdoutLock<'static>>) ->
     result.or_else(|e| if closed(&e) { std::process::exit(0) } else { Err(e) })
 }
 
-fn sheet(select: &Select, questions: usize, path: &PathBuf) -> Result<()> {
+fn sheet(select: &Select, questions: usize, path: &Path) -> Result<()> {
     const COLUMNS: usize = 5;
     const GAP: usize = 4;
     let pictures: Vec<Picture> = select.pictures()?.take(COLUMNS * 4).collect();
@@ -145,10 +141,15 @@ fn sheet(select: &Select, questions: usize, path: &PathBuf) -> Result<()> {
     for (i, picture) in pictures.iter().enumerate() {
         let (x, y) = ((i % COLUMNS * step + GAP) as i64, (i / COLUMNS * step + GAP) as i64);
         imageops::replace(&mut page, &picture.image, x, y);
-        println!("{} ({})", picture.id, picture.kind.name());
-        for (family, text, answer) in picture.ask(&select.families(), questions) {
-            println!("  {:13}{} -> {answer}", family.name(), text.replace('\n', " | "));
-        }
     }
-    page.save(path).with_context(|| format!("cannot write the sheet to {}", path.display()))
+    page.save(path).with_context(|| format!("cannot write the sheet to {}", path.display()))?;
+    to_stdout(|out| {
+        for picture in &pictures {
+            writeln!(out, "{} ({})", picture.id, picture.kind.name())?;
+            for (family, text, answer) in picture.ask(&select.families(), questions) {
+                writeln!(out, "  {:13}{} -> {answer}", family.name(), text.replace('\n', " | "))?;
+            }
+        }
+        Ok(())
+    })
 }

@@ -62,12 +62,7 @@ impl Family {
     /// The kind of scene that serves the family.
     pub fn scene(self) -> SceneKind {
         match self {
-            Self::Existence
-            | Self::Pairs
-            | Self::Compose
-            | Self::Counting
-            | Self::Choice
-            | Self::Unanswerable => SceneKind::Objects,
+            Self::Existence | Self::Pairs | Self::Compose | Self::Counting | Self::Choice | Self::Unanswerable => SceneKind::Objects,
             Self::Reading => SceneKind::Sign,
             Self::Chart => SceneKind::Chart,
             Self::Diagram => SceneKind::Diagram,

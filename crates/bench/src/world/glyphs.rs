@@ -46,7 +46,7 @@ pub(crate) const GLYPHS: [(char, [u8; 7]); 36] = [
     ('9', [0b01110, 0b10001, 0b10001, 0b01111, 0b00001, 0b00010, 0b01100]),
 ];
 
-/// Position in [`GLYPHS`] of a character; the blank-like fallback cannot occur for the world's own words.
+/// Position in [`GLYPHS`] of a letter or digit.
 pub(crate) fn glyph(character: char) -> Option<usize> {
     GLYPHS.iter().position(|(name, _)| *name == character.to_ascii_lowercase())
 }

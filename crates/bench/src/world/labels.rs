@@ -82,18 +82,7 @@ pub fn classes(plane: &str) -> Vec<String> {
             names.extend(shapes.map(String::from));
             names.push("plate".into());
             names.extend(GLYPHS.iter().map(|(name, _)| format!("glyph {name}")));
-            let rest = [
-                "bar",
-                "node",
-                "arrow left",
-                "arrow right",
-                "arrow up",
-                "arrow down",
-                "lung",
-                "nodule",
-                "cavity",
-                "fluid",
-            ];
+            let rest = ["bar", "node", "arrow left", "arrow right", "arrow up", "arrow down", "lung", "nodule", "cavity", "fluid"];
             names.extend(rest.map(String::from));
             names
         }

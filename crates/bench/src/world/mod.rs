@@ -60,16 +60,7 @@ impl Picture {
         for (label, count) in image_labels[1..].iter_mut().zip(scene.counts()) {
             *label = count as u8;
         }
-        Self {
-            id: image_id(split, position),
-            kind,
-            image: canvas.image(),
-            labels: Labels::of(&canvas),
-            image_labels,
-            scene,
-            level,
-            index,
-        }
+        Self { id: image_id(split, position), kind, image: canvas.image(), labels: Labels::of(&canvas), image_labels, scene, level, index }
     }
 
     /// Up to `count` different questions of the given families, with their answers.

@@ -13,8 +13,7 @@ pub(crate) enum Color {
 }
 
 impl Color {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Red, Self::Green, Self::Blue, Self::Yellow, Self::Purple, Self::Orange, Self::Black];
+    pub(crate) const ALL: [Self; 7] = [Self::Red, Self::Green, Self::Blue, Self::Yellow, Self::Purple, Self::Orange, Self::Black];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -53,8 +52,7 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Circle, Self::Square, Self::Triangle, Self::Diamond, Self::Cross, Self::Star];
+    pub(crate) const ALL: [Self; 6] = [Self::Circle, Self::Square, Self::Triangle, Self::Diamond, Self::Cross, Self::Star];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -95,18 +93,8 @@ impl Shape {
 
 /// Five-pointed star in thousandths of its radius: outer radius 1000, inner 420, first tip up. Constants, so that no
 /// sine of some machine's libm decides a pixel.
-const STAR: [(i32, i32); 10] = [
-    (0, -1000),
-    (247, -340),
-    (951, -309),
-    (399, 130),
-    (588, 809),
-    (0, 420),
-    (-588, 809),
-    (-399, 130),
-    (-951, -309),
-    (-247, -340),
-];
+const STAR: [(i32, i32); 10] =
+    [(0, -1000), (247, -340), (951, -309), (399, 130), (588, 809), (0, 420), (-588, 809), (-399, 130), (-951, -309), (-247, -340)];
 
 /// Even-odd rule: whether (x, y) is inside the polygon scaled by `scale`.
 fn inside_polygon(corners: &[(i32, i32)], x: i32, y: i32, scale: i32) -> bool {

@@ -78,9 +78,8 @@ const ANSWER_BY_LETTER: [&str; 2] = ["Answer with the letter.", "Give the letter
 
 /// One of the phrasings, with every `{name}` replaced. The first phrasing gives the key.
 pub(crate) fn say<const N: usize>(dice: &mut Dice, phrasings: &[&'static str; N], fillers: &[(&str, &str)]) -> Words {
-    let fill = |phrasing: &str| {
-        fillers.iter().fold(phrasing.to_owned(), |text, (name, filler)| text.replace(&format!("{{{name}}}"), filler))
-    };
+    let fill =
+        |phrasing: &str| fillers.iter().fold(phrasing.to_owned(), |text, (name, filler)| text.replace(&format!("{{{name}}}"), filler));
     Words { text: fill(dice.one(phrasings)), key: fill(phrasings[0]) }
 }
 

@@ -16,8 +16,7 @@ use std::io::Write;
 /// [`BenchError::Write`].
 pub fn write_header(out: &mut impl Write) -> Result<(), BenchError> {
     let planes: Vec<Value> = PLANES.iter().map(|name| json!({ "name": name, "classes": classes(name) })).collect();
-    let image_labels: Vec<Value> =
-        IMAGE_LABELS.iter().map(|(name, classes)| json!({ "name": name, "classes": classes })).collect();
+    let image_labels: Vec<Value> = IMAGE_LABELS.iter().map(|(name, classes)| json!({ "name": name, "classes": classes })).collect();
     let header = json!({
         "image_size": SIZE, "patch": PATCH, "grid": GRID, "planes": planes, "image_labels": image_labels,
     });
@@ -29,17 +28,10 @@ pub fn write_header(out: &mut impl Write) -> Result<(), BenchError> {
 ///
 /// # Errors
 /// [`BenchError::Write`].
-pub fn write_picture(
-    out: &mut impl Write,
-    picture: &Picture,
-    families: &[Family],
-    count: usize,
-) -> Result<(), BenchError> {
+pub fn write_picture(out: &mut impl Write, picture: &Picture, families: &[Family], count: usize) -> Result<(), BenchError> {
     let questions = picture.questions(families, count);
-    let questions: Vec<Value> = questions
-        .iter()
-        .map(|q| json!({ "text": q.words.text, "answer": q.answer, "family": q.family.name() }))
-        .collect();
+    let questions: Vec<Value> =
+        questions.iter().map(|q| json!({ "text": q.words.text, "answer": q.answer, "family": q.family.name() })).collect();
     write_frame(out, picture, &questions)
 }
 

@@ -173,6 +173,6 @@ impl Benchmark for EmbeddedSuite {
             hash.update(id);
             hash.update(Picture::draw(Split::Test, position, Level::Full, &Family::ALL).image.as_raw());
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 }

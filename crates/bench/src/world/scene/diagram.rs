@@ -37,8 +37,11 @@ const POINTS_TO: [&str; 4] = [
     "Where does the arrow from {color} go?",
     "The arrow from {color} points to which color?",
 ];
-const POINTED_FROM: [&str; 3] =
-    ["Which color points to the {color} node?", "What color is the node that points to {color}?", "The arrow to {color} comes from which color?"];
+const POINTED_FROM: [&str; 3] = [
+    "Which color points to the {color} node?",
+    "What color is the node that points to {color}?",
+    "The arrow to {color} comes from which color?",
+];
 const IS_ARROW: [&str; 2] = ["Is there an arrow from {color} to {other}?", "Does {color} point to {other}?"];
 const HOW_MANY: [&str; 3] = ["How many {things} are there?", "Count the {things}.", "How many {things} are in the diagram?"];
 
@@ -59,14 +62,11 @@ impl Diagram {
         let mut nodes: Vec<Node> = cells
             .iter()
             .zip(colors)
-            .map(|(&(column, row), color)| {
-                Node { color, column, row, x: middle(column) + shift.0, y: middle(row) + shift.1, to: None }
-            })
+            .map(|(&(column, row), color)| Node { color, column, row, x: middle(column) + shift.0, y: middle(row) + shift.1, to: None })
             .collect();
         for from in dice.shuffled(&(0..count).collect::<Vec<_>>()) {
-            let neighbours: Vec<usize> = (0..count)
-                .filter(|&to| nodes[to].to != Some(from) && way(cells[from], cells[to]).is_some())
-                .collect();
+            let neighbours: Vec<usize> =
+                (0..count).filter(|&to| nodes[to].to != Some(from) && way(cells[from], cells[to]).is_some()).collect();
             nodes[from].to = dice.pick(&neighbours).filter(|_| dice.chance(75));
         }
         if nodes.iter().all(|n| n.to.is_none()) {
@@ -117,39 +117,31 @@ impl Diagram {
                 Draft::short(family, text, self.nodes[node.to?].color.name())
             }
             1 => {
-                let sources: Vec<&Node> =
-                    self.nodes.iter().filter(|n| n.to.is_some_and(|to| self.nodes[to].color == node.color)).collect();
+                let sources: Vec<&Node> = self.nodes.iter().filter(|n| n.to.is_some_and(|to| self.nodes[to].color == node.color)).collect();
                 let [source] = sources[..] else { return None };
                 let text = say(dice, &POINTED_FROM, &[("color", node.color.name())]);
                 Draft::short(family, text, source.color.name())
             }
             2 => {
-                let (things, count) =
-                    if dice.chance(60) { ("arrows", self.arrows()) } else { ("nodes", self.nodes.len()) };
+                let (things, count) = if dice.chance(60) { ("arrows", self.arrows()) } else { ("nodes", self.nodes.len()) };
                 Draft::number(family, say(dice, &HOW_MANY, &[("things", things)]), count)
             }
             3 => {
                 let to = self.nodes[node.to?];
-                let fillers: [(&str, &str); 2] = if dice.chance(50) {
-                    [("color", node.color.name()), ("other", to.color.name())]
-                } else if dice.chance(50) {
-                    [("color", to.color.name()), ("other", node.color.name())]
-                } else {
-                    let others: Vec<Node> = self
-                        .nodes
-                        .iter()
-                        .copied()
-                        .filter(|n| n.color != to.color && n.color != node.color)
-                        .collect();
-                    [("color", node.color.name()), ("other", dice.pick(&others)?.color.name())]
+                let strangers: Vec<Node> = self.nodes.iter().copied().filter(|n| n.color != to.color && n.color != node.color).collect();
+                let (first, second) = match dice.weighted(&[54, 23, 23]) {
+                    0 => (node.color, to.color),
+                    1 => (to.color, node.color),
+                    _ => (node.color, dice.pick(&strangers)?.color),
                 };
-                let yes = fillers[0].1 == node.color.name() && fillers[1].1 == to.color.name();
+                let fillers = [("color", first.name()), ("other", second.name())];
+                // No two nodes point at each other, so the reverse of an arrow is never one.
+                let yes = (first, second) == (node.color, to.color);
                 Draft::yes_no(family, say(dice, &IS_ARROW, &fillers), yes)
             }
             _ => {
                 let text = say(dice, &POINTS_TO, &[("color", node.color.name())]);
-                let others: Vec<&'static str> =
-                    color_names().into_iter().filter(|&c| c != node.color.name()).collect();
+                let others: Vec<&'static str> = color_names().into_iter().filter(|&c| c != node.color.name()).collect();
                 Draft::choice(family, dice, text, self.nodes[node.to?].color.name(), &tempting, &others)
             }
         })
@@ -170,7 +162,7 @@ fn way(from: (usize, usize), to: (usize, usize)) -> Option<Way> {
 /// A thick dark arrow from the edge of one disc to the edge of the next.
 fn paint_arrow(canvas: &mut Canvas, from: &Node, to: &Node) {
     let Some(way) = way((from.column, from.row), (to.column, to.row)) else { return };
-    let middle = ((from.x + to.x) / 2, (from.y + to.y) / 2);
+    let middle = (i32::midpoint(from.x, to.x), i32::midpoint(from.y, to.y));
     let owner = canvas.add(Thing { center: None, ..Thing::new(What::Arrow(way)) });
     let across = i32::from(matches!(way, Way::Left | Way::Right));
     let bounds = Rect::around(middle.0, middle.1, 9 + 2 * across, 11 - 2 * across);

@@ -31,33 +31,31 @@ pub(crate) struct Objects {
     pub(crate) items: Vec<Object>,
 }
 
-const EXISTS: [&str; 4] = [
-    "Is there {a} in the image?",
-    "Can you see {a}?",
-    "Does the image show {a}?",
-    "Is {a} in the picture?",
-];
+const EXISTS: [&str; 4] = ["Is there {a} in the image?", "Can you see {a}?", "Does the image show {a}?", "Is {a} in the picture?"];
 const IS_COLOR: [&str; 3] = ["Is the {shape} {color}?", "Is the color of the {shape} {color}?", "Is this {shape} {color}?"];
 const IS_SIZE: [&str; 2] = ["Is the {shape} {size}?", "Is this {shape} {size}?"];
 const IS_PLACED: [&str; 3] =
     ["Is the {shape} in the {half} half?", "Is the {shape} in the {half} half of the image?", "Is this {shape} in the {half} half?"];
-const WHAT_COLOR: [&str; 4] =
-    ["What color is the {thing}?", "What is the color of the {thing}?", "Which color does the {thing} have?", "Name the color of the {thing}."];
-const WHAT_SHAPE: [&str; 4] =
-    ["What shape is the {thing}?", "What is the shape of the {thing}?", "Which shape does the {thing} have?", "Name the shape of the {thing}."];
+const WHAT_COLOR: [&str; 4] = [
+    "What color is the {thing}?",
+    "What is the color of the {thing}?",
+    "Which color does the {thing} have?",
+    "Name the color of the {thing}.",
+];
+const WHAT_SHAPE: [&str; 4] = [
+    "What shape is the {thing}?",
+    "What is the shape of the {thing}?",
+    "Which shape does the {thing} have?",
+    "Name the shape of the {thing}.",
+];
 const WHAT_SIZE: [&str; 2] = ["What size is the {thing}?", "Is the {thing} large or small?"];
 const COLOR_AT: [&str; 3] =
     ["What color is the object in the {corner}?", "Which color is in the {corner}?", "Name the color in the {corner}."];
-const SHAPE_AT: [&str; 3] =
-    ["What shape is in the {corner}?", "Which shape is in the {corner}?", "Name the shape in the {corner}."];
+const SHAPE_AT: [&str; 3] = ["What shape is in the {corner}?", "Which shape is in the {corner}?", "Name the shape in the {corner}."];
 const COLOR_BESIDE: [&str; 2] = ["What color is the object {beside} the {thing}?", "Which color is {beside} the {thing}?"];
 const SHAPE_BESIDE: [&str; 2] = ["What shape is {beside} the {thing}?", "Which shape is {beside} the {thing}?"];
-const HOW_MANY: [&str; 4] = [
-    "How many {things} are there?",
-    "How many {things} are in the image?",
-    "Count the {things}.",
-    "What is the number of {things}?",
-];
+const HOW_MANY: [&str; 4] =
+    ["How many {things} are there?", "How many {things} are in the image?", "Count the {things}.", "What is the number of {things}?"];
 const OR_SAY: [&str; 3] =
     [" If there is none, say unanswerable.", " Say unanswerable if there is none.", " If you cannot tell, say unanswerable."];
 
@@ -103,7 +101,8 @@ impl Objects {
                 center: Some((object.x, object.y)),
                 ..Thing::new(What::Object(object.shape))
             });
-            let radius = if object.small { dice.between(75, 80) } else { dice.between(116, 122) };
+            // In eighths of a pixel; two large neighbours that jitter towards each other still do not touch.
+            let radius = if object.small { dice.between(75, 80) } else { dice.between(112, 118) };
             let rgb = vary(dice, object.color.rgb(), 10);
             let (cx, cy) = (object.x * UNIT + UNIT / 2, object.y * UNIT + UNIT / 2);
             let reach = radius / UNIT + 1;
@@ -120,7 +119,7 @@ impl Objects {
             Family::Existence => self.existence(level, dice).into_iter().collect(),
             Family::Pairs => self.pair(level, dice),
             Family::Compose => self.compose(level, dice).into_iter().collect(),
-            Family::Counting => self.counting(level, dice).into_iter().collect(),
+            Family::Counting => vec![self.counting(level, dice)],
             Family::Choice => self.choice(level, dice).into_iter().collect(),
             Family::Unanswerable => self.unanswerable(level, dice).into_iter().collect(),
             _ => Vec::new(),
@@ -147,14 +146,12 @@ impl Objects {
                 format!("{} {}", color.name(), shape.name())
             }
             1 => {
-                let absent: Vec<Shape> =
-                    Shape::ALL.into_iter().filter(|&s| self.count(|o| o.shape == s) == 0).collect();
+                let absent: Vec<Shape> = Shape::ALL.into_iter().filter(|&s| self.count(|o| o.shape == s) == 0).collect();
                 let shape = if yes { seen.shape } else { dice.pick(&absent)? };
                 shape.name().into()
             }
             _ => {
-                let absent: Vec<Color> =
-                    Color::ALL.into_iter().filter(|&c| self.count(|o| o.color == c) == 0).collect();
+                let absent: Vec<Color> = Color::ALL.into_iter().filter(|&c| self.count(|o| o.color == c) == 0).collect();
                 let color = if yes { seen.color } else { dice.pick(&absent)? };
                 format!("{} object", color.name())
             }
@@ -183,8 +180,7 @@ impl Objects {
 
     /// Two questions about one object, one answered yes and one no, in either order.
     fn pair(&self, level: Level, dice: &mut Dice) -> Vec<Draft> {
-        let alone: Vec<Object> =
-            self.items.iter().filter(|o| self.count(|p| p.shape == o.shape) == 1).copied().collect();
+        let alone: Vec<Object> = self.items.iter().filter(|o| self.count(|p| p.shape == o.shape) == 1).copied().collect();
         let Some(object) = dice.pick(&alone) else { return Vec::new() };
         let weights = if level == Level::Easy { [60, 0, 40] } else { [45, 20, 35] };
         let (phrasing, right, wrong): (&[&'static str], &str, &str) = match dice.weighted(&weights) {
@@ -198,16 +194,14 @@ impl Objects {
             1 if object.small => (&IS_SIZE, "small", "large"),
             1 => (&IS_SIZE, "large", "small"),
             _ => {
-                let (low, high, at) =
-                    if dice.chance(50) { ("left", "right", object.column) } else { ("top", "bottom", object.row) };
+                let (low, high, at) = if dice.chance(50) { ("left", "right", object.column) } else { ("top", "bottom", object.row) };
                 if at < CELLS / 2 { (&IS_PLACED, low, high) } else { (&IS_PLACED, high, low) }
             }
         };
         // Both questions of a pair are worded alike.
         let Some(words) = dice.pick(phrasing) else { return Vec::new() };
         let draft = |dice: &mut Dice, filler: &str, yes: bool| {
-            let fillers =
-                [("shape", object.shape.name()), ("color", filler), ("size", filler), ("half", filler)];
+            let fillers = [("shape", object.shape.name()), ("color", filler), ("size", filler), ("half", filler)];
             Draft::yes_no(Family::Pairs, say(dice, &[words], &fillers), yes)
         };
         let mut pair = vec![draft(dice, right, true), draft(dice, wrong, false)];
@@ -321,7 +315,7 @@ impl Objects {
         Some(Draft::short(Family::Compose, text, answer))
     }
 
-    fn counting(&self, level: Level, dice: &mut Dice) -> Option<Draft> {
+    fn counting(&self, level: Level, dice: &mut Dice) -> Draft {
         let weights = if level == Level::Easy { [40, 30, 30, 0] } else { [26, 30, 30, 14] };
         // Zero and one are what most shapes and colours count to; the larger counts are sought out.
         let favour = |count: usize| [3, 4, 9, 15, 22, 28, 32][count.min(6)];
@@ -334,13 +328,14 @@ impl Objects {
                 .to_vec(),
         };
         // One candidate per count, so that the many zeros do not crowd out the rest.
-        candidates = dice.shuffled(&(0..candidates.len()).collect::<Vec<_>>()).into_iter().map(|i| candidates[i].clone()).collect();
+        let order = dice.shuffled(&(0..candidates.len()).collect::<Vec<_>>());
         let mut seen = [false; 7];
-        candidates.retain(|(_, count)| !std::mem::replace(&mut seen[(*count).min(6)], true));
-        let chosen = dice.weighted(&candidates.iter().map(|(_, count)| favour(*count)).collect::<Vec<_>>());
-        let (things, count) = candidates.into_iter().nth(chosen)?;
+        let mut distinct = order;
+        distinct.retain(|&i| !std::mem::replace(&mut seen[candidates[i].1.min(6)], true));
+        let weights: Vec<usize> = distinct.iter().map(|&i| favour(candidates[i].1)).collect();
+        let (things, count) = candidates.swap_remove(distinct[dice.weighted(&weights)]);
         let text = say(dice, &HOW_MANY, &[("things", &things)]);
-        Some(Draft::number(Family::Counting, text, count))
+        Draft::number(Family::Counting, text, count)
     }
 
     fn choice(&self, level: Level, dice: &mut Dice) -> Option<Draft> {

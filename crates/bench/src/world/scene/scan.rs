@@ -146,21 +146,13 @@ impl Scan {
             }
             1 => Draft::number(family, say(dice, &HOW_MANY, &[]), self.nodules.len()),
             2 => {
-                let (finding, side) = if dice.chance(60) {
-                    ("fluid", self.fluid)
-                } else {
-                    ("the cavity", self.cavity.map(|s| s.side))
-                };
+                let (finding, side) = if dice.chance(60) { ("fluid", self.fluid) } else { ("the cavity", self.cavity.map(|s| s.side)) };
                 Draft::short(family, say(dice, &WHICH_SIDE, &[("finding", finding)]), side.map_or("none", Side::name))
             }
             3 if !self.asks_normal => return None,
             3 => Draft::yes_no(family, say(dice, &NORMAL, &[]), self.is_normal()),
             _ => {
-                let (finding, seen) = if dice.chance(50) {
-                    ("a cavity", self.cavity.is_some())
-                } else {
-                    ("fluid", self.fluid.is_some())
-                };
+                let (finding, seen) = if dice.chance(50) { ("a cavity", self.cavity.is_some()) } else { ("fluid", self.fluid.is_some()) };
                 Draft::yes_no(family, say(dice, &ANY, &[("finding", finding)]), seen)
             }
         })

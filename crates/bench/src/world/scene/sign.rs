@@ -12,9 +12,9 @@ use crate::world::{
 
 /// Words that occur on signs, three to five letters.
 pub(crate) const WORDS: [&str; 40] = [
-    "bank", "beach", "box", "bread", "bus", "cafe", "club", "dry", "exit", "farm", "fish", "food", "gate", "home",
-    "hotel", "ice", "jazz", "juice", "key", "lamp", "lunch", "map", "metro", "milk", "music", "open", "park", "pizza",
-    "quiet", "river", "shop", "slow", "stop", "sun", "taxi", "tea", "van", "wood", "yoga", "zone",
+    "bank", "beach", "box", "bread", "bus", "cafe", "club", "dry", "exit", "farm", "fish", "food", "gate", "home", "hotel", "ice", "jazz",
+    "juice", "key", "lamp", "lunch", "map", "metro", "milk", "music", "open", "park", "pizza", "quiet", "river", "shop", "slow", "stop",
+    "sun", "taxi", "tea", "van", "wood", "yoga", "zone",
 ];
 
 /// Side of a glyph dot in pixels.
@@ -36,9 +36,14 @@ pub(crate) struct Sign {
     pub(crate) plates: Vec<Plate>,
 }
 
-const WHAT_WORD: [&str; 4] = ["What word is on the {sign}?", "Which word is on the {sign}?", "What does the {sign} say?", "Read the word on the {sign}."];
-const WHAT_NUMBER: [&str; 4] =
-    ["What number is on the {sign}?", "Which number is on the {sign}?", "What is the number on the {sign}?", "Read the number on the {sign}."];
+const WHAT_WORD: [&str; 4] =
+    ["What word is on the {sign}?", "Which word is on the {sign}?", "What does the {sign} say?", "Read the word on the {sign}."];
+const WHAT_NUMBER: [&str; 4] = [
+    "What number is on the {sign}?",
+    "Which number is on the {sign}?",
+    "What is the number on the {sign}?",
+    "Read the number on the {sign}.",
+];
 const DOES_IT_SAY: [&str; 2] = ["Does a sign say {text}?", "Is there a sign that says {text}?"];
 const LETTER: [&str; 2] = ["What is the {place} letter on the {sign}?", "Which letter is {place} on the {sign}?"];
 const COLOR_OF: [&str; 2] = ["What color is the sign that says {text}?", "Which color has the sign that says {text}?"];
@@ -48,11 +53,10 @@ impl Sign {
         let count = if level > Level::Easy && dice.chance(60) { 2 } else { 1 };
         let colors = dice.shuffled(&Color::ALL);
         let mut plates: Vec<Plate> = Vec::new();
-        for i in 0..count {
+        for (i, &color) in colors[..count].iter().enumerate() {
             let is_word = dice.chance(60);
             let text = loop {
-                let text =
-                    if is_word { dice.one(&WORDS).to_owned() } else { dice.between(10, 99).to_string() };
+                let text = if is_word { dice.one(&WORDS).to_owned() } else { dice.between(10, 99).to_string() };
                 if plates.iter().all(|p| p.text != text) {
                     break text;
                 }
@@ -66,7 +70,7 @@ impl Sign {
                 _ => 104,
             };
             let y = middle + dice.between(-10, 10);
-            plates.push(Plate { text, color: colors[i], is_word, pitch, x: 72 + dice.between(-slack, slack), y });
+            plates.push(Plate { text, color, is_word, pitch, x: 72 + dice.between(-slack, slack), y });
         }
         Self { plates }
     }
@@ -76,7 +80,7 @@ impl Sign {
         for plate in &self.plates {
             let letters = plate.text.len() as i32;
             let owner = canvas.add(Thing { color: Some(plate.color), ..Thing::new(What::Plate) });
-            let half = (letters * plate.pitch + 10) / 2;
+            let half = letters * plate.pitch / 2 + 5;
             let ground = vary(dice, plate.color.rgb(), 10);
             canvas.fill_rect(Some(owner), Rect::around(plate.x, plate.y, half, 17), ground);
             let ink = match plate.color {
@@ -88,11 +92,8 @@ impl Sign {
                 let middle = plate.x + (2 * i as i32 - (letters - 1)) * plate.pitch / 2 + dice.between(-1, 1);
                 let left = middle - WIDTH * DOT / 2;
                 let top = plate.y - HEIGHT * DOT / 2 + dice.between(-2, 2);
-                let owner = canvas.add(Thing {
-                    color: Some(plate.color),
-                    center: Some((middle, plate.y)),
-                    ..Thing::new(What::Glyph(index))
-                });
+                let owner =
+                    canvas.add(Thing { color: Some(plate.color), center: Some((middle, plate.y)), ..Thing::new(What::Glyph(index)) });
                 for (row, bits) in (0..).zip(GLYPHS[index].1) {
                     for column in 0..WIDTH {
                         if bits >> (WIDTH - 1 - column) & 1 == 1 {
@@ -135,16 +136,11 @@ impl Sign {
                 Draft::yes_no(family, words, yes)
             }
             2 if plate.is_word => {
-                let (place, letter) = if dice.chance(50) {
-                    ("first", plate.text.chars().next()?)
-                } else {
-                    ("last", plate.text.chars().last()?)
-                };
+                let (place, letter) =
+                    if dice.chance(50) { ("first", plate.text.chars().next()?) } else { ("last", plate.text.chars().last()?) };
                 Draft::short(family, say(dice, &LETTER, &[("place", place), ("sign", &sign)]), &letter.to_string())
             }
-            3 if self.plates.len() > 1 => {
-                Draft::short(family, say(dice, &COLOR_OF, &[("text", &plate.text)]), plate.color.name())
-            }
+            3 if self.plates.len() > 1 => Draft::short(family, say(dice, &COLOR_OF, &[("text", &plate.text)]), plate.color.name()),
             _ => return None,
         })
     }

@@ -194,7 +194,7 @@ pub struct CostRow {
 pub enum ReportError {
     /// The text is not JSON.
     #[error("not JSON: {0}")]
-    Json(#[source] serde_json::Error),
+    Json(serde_json::Error),
     /// A file of another kind or another version.
     #[error("`format` is {found}, expected \"{FORMAT}\"")]
     Format {
@@ -202,12 +202,12 @@ pub enum ReportError {
         found: String,
     },
     /// A field is missing or of the wrong type.
-    #[error("`{field}`: {source}")]
+    #[error("`{field}`: {reason}")]
     Field {
         /// Where.
         field: String,
         /// What is wrong with it.
-        source: serde_json::Error,
+        reason: serde_json::Error,
     },
     /// Two lists that belong together differ in length.
     #[error("`{field}` has {found} entries, expected {expected}, one for each question")]
@@ -251,12 +251,12 @@ pub enum ReportError {
         expected: &'static str,
     },
     /// An outcome that contradicts the verdicts beside it.
-    #[error("`{field}`: {source}")]
+    #[error("`{field}`: {reason}")]
     Contradiction {
         /// Where.
         field: String,
         /// What contradicts what.
-        source: Contradiction,
+        reason: Contradiction,
     },
     /// A summary that does not follow from the measurements in the same file.
     #[error("`{field}` is {found}, but the answers in this report give {expected}")]
@@ -330,7 +330,7 @@ impl Report {
             None => return Err(ReportError::Format { found: "missing".to_owned() }),
         }
         let measurements = serde_path_to_error::deserialize(&document)
-            .map_err(|error| ReportError::Field { field: error.path().to_string(), source: error.into_inner() })?;
+            .map_err(|error| ReportError::Field { field: error.path().to_string(), reason: error.into_inner() })?;
         let report = Self::new(measurements)?;
         if let Some(found) = document.get("summary") {
             let expected = serde_json::to_value(report.derived()).map_err(ReportError::Json)?;
@@ -441,7 +441,7 @@ impl Measurements {
             };
             outcome
                 .check(question.baseline.correct, answer.correct)
-                .map_err(|source| ReportError::Contradiction { field: format!("{field}.outcome"), source })?;
+                .map_err(|reason| ReportError::Contradiction { field: format!("{field}.outcome"), reason })?;
         }
         Ok(())
     }

@@ -128,7 +128,7 @@ fn summarise(measurements: &Measurements, spec: &str, field: &str, answers: &[An
         for tally in [by_image.entry(&question.image).or_default(), by_family.entry(&question.family).or_default()] {
             tally
                 .record(outcome, question.baseline.correct, answer.correct)
-                .map_err(|source| ReportError::Contradiction { field: format!("{field}[{i}].outcome"), source })?;
+                .map_err(|reason| ReportError::Contradiction { field: format!("{field}[{i}].outcome"), reason })?;
         }
         score_changes.push(f64::from(answer.score) - f64::from(question.baseline.score));
         kl.extend(answer.kl);

@@ -18,6 +18,7 @@ pub(super) fn section(report: &Report) -> Markup {
             h2 { "Accuracy, and what it does not show" }
             p.hint { "One point is equally wide on both sides: if accuracy told the whole story, each bar would be as long as the step beside it." }
             ul.legend {
+                li.before-after { i {} "accuracy before, after" }
                 li.broken { i {} "broken: right before, wrong after" }
                 li.repaired { i {} "repaired: wrong before, right after" }
                 li.changed { i {} "changed: another answer, as right or wrong as before" }

@@ -1,0 +1,121 @@
+//! The HTML page: what it holds, and that it loads nothing and runs nothing but itself.
+
+use std::collections::BTreeMap;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+use steady_report::{Measurements, Report};
+
+use crate::fixture;
+
+/// The text between the first `from` and the next `to`.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let start = text.find(from).unwrap() + from.len();
+    &text[start..start + text[start..].find(to).unwrap()]
+}
+
+fn images() -> BTreeMap<String, Vec<u8>> {
+    BTreeMap::from([("a".to_owned(), b"PNG of a".to_vec()), ("c".to_owned(), b"PNG of c".to_vec())])
+}
+
+#[test]
+fn skeleton() {
+    let page = fixture::report().html(&images());
+    let hash = between(&page, "'sha256-", "'").to_owned();
+    let lines = page
+        .replace(between(&page, "<style>", "</style>"), "STYLE")
+        .replace(between(&page, "<script>", "</script>"), "SCRIPT")
+        .replace(&hash, "HASH")
+        .replace("><", ">\n<");
+    assert_snapshot!(lines);
+}
+
+#[test]
+fn loads_nothing() {
+    let page = fixture::report().html(&images());
+    for way in ["http:", "https:", "//cdn", "@import", "url(", " src=", "<link", "<iframe", "<base", "fetch(", "import("] {
+        assert!(!page.contains(way), "{way} in the page");
+    }
+    let targets: Vec<&str> = page.match_indices(" href=\"").map(|(i, start)| &page[i + start.len()..]).collect();
+    assert!(targets.len() > 7);
+    for target in targets {
+        assert!(target.starts_with('#') || target.starts_with("data:image/png;base64,"), "{}", &target[..40]);
+    }
+    assert!(page.contains("default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-"));
+}
+
+#[test]
+fn an_image_is_embedded_once_and_only_if_it_is_shown() {
+    let page = fixture::report().html(&images());
+    // base64 of "PNG of a" and "PNG of c" by coreutils; two questions about a changed, none about c
+    assert_eq!(page.matches("UE5HIG9mIGE=").count(), 1);
+    assert_eq!(page.matches("href=\"#image-0\"").count(), 2);
+    assert_eq!(page.matches("UE5HIG9mIGM=").count(), 0);
+    // the question about b that changed
+    assert_eq!(page.matches("no image").count(), 1);
+}
+
+#[test]
+fn broken_questions_come_first() {
+    let page = fixture::report().html(&BTreeMap::new());
+    let position = |id: &str| page.find(id).unwrap();
+    assert!(position("existence/0") < position("existence/2"), "broken before repaired");
+    assert!(position("existence/2") < position("reading/1"), "repaired before changed");
+    assert!(!page.contains("existence/1"), "a question that kept its answer is left out");
+}
+
+const HOSTILE: &str = "<script>alert(1)</script></style><img src=x onerror=alert(2)>\"'&\0\u{202e}";
+
+/// Puts a numbered hostile text in place of every text and every free name, and lists those that the page must show.
+fn poison(value: &mut Value, at: &str, shown: &mut Vec<String>) {
+    match value {
+        Value::String(text) => {
+            if at.ends_with(".kind") || at.ends_with(".outcome") {
+                return;
+            }
+            *text = format!("{at}{HOSTILE}");
+            if !at.ends_with(".parsed") && !at.starts_with(".noise_floor.answers") {
+                shown.push(at.to_owned());
+            }
+        }
+        Value::Array(items) => items.iter_mut().enumerate().for_each(|(i, item)| poison(item, &format!("{at}.{i}"), shown)),
+        Value::Object(fields) => {
+            fields.iter_mut().for_each(|(name, field)| poison(field, &format!("{at}.{name}"), shown));
+            if [".plan.processor", ".plan.decoding", ".plan.versions", ".plan.seeds"].contains(&at) {
+                *fields = std::mem::take(fields).into_iter().map(|(name, field)| (format!("{name}{HOSTILE}"), field)).collect();
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn hostile_text_is_only_text() {
+    let mut measurements = fixture::measurements();
+    // so that every question and every answer is on the page
+    measurements.accelerations.truncate(1);
+    let diverged: Vec<usize> = vec![0, 2, 4];
+    measurements.plan.questions = diverged.len();
+    let keep = |answers: &mut Vec<steady_report::AnswerRow>| *answers = diverged.iter().map(|&i| answers[i].clone()).collect();
+    keep(&mut measurements.accelerations[0].answers);
+    keep(&mut measurements.noise_floor.as_mut().unwrap().answers);
+    measurements.questions = diverged.iter().map(|&i| measurements.questions[i].clone()).collect();
+    let mut document = serde_json::to_value(&measurements).unwrap();
+    let mut shown = Vec::new();
+    poison(&mut document, "", &mut shown);
+    let report = Report::new(serde_json::from_value::<Measurements>(document).unwrap()).unwrap();
+    let images = report.questions().iter().map(|question| (question.image.clone(), b"PNG".to_vec())).collect();
+
+    let page = report.html(&images);
+    for (tag, times) in [("<script", 1), ("</script", 1), ("<style", 1), ("</style", 1), ("<img", 0)] {
+        assert_eq!(page.to_lowercase().matches(tag).count(), times, "{tag}");
+    }
+    assert!(!page.contains('\0') && !page.contains('\u{202e}'));
+    assert!(shown.len() > 45, "{}", shown.len());
+    for at in shown {
+        let escaped = format!("{at}&lt;script&gt;alert(1)&lt;/script&gt;&lt;/style&gt;&lt;img src=x onerror=alert(2)&gt;&quot;'&amp;␀⟨U+202E⟩");
+        assert!(page.contains(&escaped), "{at} is not on the page, or not escaped");
+    }
+    assert!(page.contains("resample&lt;script&gt;"));
+    assert!(!report.table().contains('\0') && !report.table().contains('\u{202e}'));
+}

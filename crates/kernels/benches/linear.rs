@@ -47,8 +47,9 @@ fn wave(shape: [usize; 2]) -> Tensor<2> {
 
 #[divan::bench(args = cases())]
 fn dense(bencher: Bencher<'_, '_>, case: Case) {
-    let (x, weight) = (case.activations(), wave(case.shape));
-    bencher.counter(case.multiply_adds()).bench(|| black_box(x.clone().matmul(weight.clone().transpose())));
+    let [out, input] = case.shape;
+    let (x, weight) = (case.activations(), wave([input, out]));
+    bencher.counter(case.multiply_adds()).bench(|| black_box(x.clone().matmul(weight.clone())));
 }
 
 #[divan::bench(args = cases())]

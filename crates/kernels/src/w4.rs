@@ -100,7 +100,7 @@ impl W4Weight {
 }
 
 /// The two f16 numbers of a group's word.
-pub(crate) fn scale_and_zero(group: u32) -> (f32, f32) {
+fn scale_and_zero(group: u32) -> (f32, f32) {
     let half = |bits: u32| f16::from_bits(bits as u16).to_f32();
     (half(group & 0xFFFF), half(group >> 16))
 }

@@ -1,25 +1,46 @@
-//! 8-bit weights on the CPU: real integer products, outlier columns in float.
+//! 8-bit weights on the CPU: exact integer products, outlier columns in float.
 
 use std::ops::Range;
 
-use burn_flex::FlexTensor;
-use pulp::Arch;
+use burn::backend::ops::FloatTensorOps;
+use burn_flex::{Flex, FlexTensor};
+use pulp::{Arch, Simd, WithSimd};
 
-use super::by_output_tiles;
 use super::lanes::{dot_f32, dot_i8};
+use super::{by_output_tiles, matrix};
 
+/// From this many rows on, the backend's dense matrix product is faster than one row at a time.
+const DENSE_ROWS: usize = 48;
 /// Output features per tile.
-const TILE: usize = 32;
+const TILE: usize = 64;
+/// Inputs per dense product. Sums of this many products of two codes stay under 2²⁴ (127² · 1024 = 16.5 million), so
+/// every intermediate result is an integer that f32 holds: the dense float product is exact, in whatever order it adds.
+const EXACT: usize = 1024;
 
 /// `x [rows, K]` times the transpose of the packed `[out, K]`.
 pub(super) fn linear(x: &FlexTensor, words: &[u32], absmax: &[f32], threshold: f32) -> FlexTensor {
     let [rows, input] = x.layout().shape().dims();
     let activations = Activations::new(x.storage(), [rows, input], threshold);
-    // Four codes lie in a word, the first in its lowest byte: on the little-endian machines burn runs on, the codes in order.
-    let codes: &[i8] = bytemuck::cast_slice(words);
+    // Four codes lie in a word, the first in its lowest byte: on burn's little-endian machines, the codes in order.
+    let weight = Packed { codes: bytemuck::cast_slice(words), absmax, input };
+    let dense = if rows < DENSE_ROWS { Vec::new() } else { activations.dense_blocks() };
     by_output_tiles([rows, input, absmax.len()], TILE, |range| {
-        let mut y = vec![0.0; rows * range.len()];
-        Arch::new().dispatch(|| activations.tile(codes, absmax, range, &mut y));
+        let products = if rows < DENSE_ROWS {
+            let mut products = vec![0; rows * range.len()];
+            Arch::new().dispatch(Dots {
+                activations: &activations,
+                weight: &weight,
+                range: range.clone(),
+                products: &mut products,
+            });
+            products
+        } else {
+            weight.dense_products(&dense, rows, range.clone())
+        };
+        let mut y = activations.scale(&products, &absmax[range.clone()]);
+        if !activations.outliers.is_empty() {
+            Arch::new().dispatch(AddOutliers { activations: &activations, weight: &weight, range, y: &mut y });
+        }
         y
     })
 }
@@ -49,55 +70,156 @@ impl Activations {
             }
         }
         let outliers: Vec<usize> = (0..input).filter(|&column| is_outlier_column[column]).collect();
-        let mut split = Self {
-            rows,
-            input,
-            codes: Vec::with_capacity(x.len()),
-            scales: Vec::with_capacity(rows),
-            outlier_values: x.chunks_exact(input).flat_map(|row| outliers.iter().map(|&column| row[column])).collect(),
-            outliers,
-        };
-        Arch::new().dispatch(|| {
-            for row in x.chunks_exact(input) {
-                let inlier = row.iter().map(|&value| if is_outlier(value) { 0.0 } else { value.abs() });
-                let scale = inlier.fold(0.0, f32::max);
-                let per_unit = 127.0 / scale;
-                // A row of zeros (or too small to invert) has nothing to multiply.
-                let per_unit = if per_unit.is_finite() { per_unit } else { 0.0 };
-                let codes = row.iter().zip(&is_outlier_column).map(|(&value, &outlier)| {
-                    if outlier { 0 } else { (value * per_unit).round_ties_even() as i16 }
-                });
-                split.codes.extend(codes);
-                split.scales.push(scale);
-            }
-        });
-        split
+        let of_row = |row: &[f32]| outliers.iter().map(|&column| row[column]).collect::<Vec<_>>();
+        let outlier_values = x.chunks_exact(input).flat_map(of_row).collect();
+        // 1 for columns to be rounded, 0 for outlier columns.
+        let rounded: Vec<f32> = is_outlier_column.iter().map(|&outlier| if outlier { 0.0 } else { 1.0 }).collect();
+        let (mut codes, mut scales) = (vec![0; x.len()], vec![0.0; rows]);
+        Arch::new().dispatch(Round { x, threshold, rounded: &rounded, codes: &mut codes, scales: &mut scales });
+        Self { rows, input, codes, scales, outliers, outlier_values }
     }
 
-    /// Fills `y [rows, range.len()]`.
+    /// The codes as float matrices `[rows, up to EXACT]`.
+    fn dense_blocks(&self) -> Vec<FlexTensor> {
+        let block = |start| {
+            let width = EXACT.min(self.input - start);
+            let mut values = vec![0.0; self.rows * width];
+            for (values, row) in values.chunks_exact_mut(width).zip(self.codes.chunks_exact(self.input)) {
+                for (value, &code) in values.iter_mut().zip(&row[start..]) {
+                    *value = f32::from(code);
+                }
+            }
+            matrix(values, [self.rows, width])
+        };
+        (0..self.input).step_by(EXACT).map(block).collect()
+    }
+
+    /// `[rows, n]` integer products to floats, for `n` output rows with these maxima.
+    fn scale(&self, products: &[i32], absmax: &[f32]) -> Vec<f32> {
+        let mut y = vec![0.0; products.len()];
+        let rows = y.chunks_exact_mut(absmax.len()).zip(products.chunks_exact(absmax.len()));
+        for ((y, products), scale) in rows.zip(&self.scales) {
+            for ((y, &product), absmax) in y.iter_mut().zip(products).zip(absmax) {
+                *y = product as f32 * (scale * absmax / (127.0 * 127.0));
+            }
+        }
+        y
+    }
+}
+
+/// Rounds activations row by row.
+struct Round<'a> {
+    x: &'a [f32],
+    threshold: f32,
+    rounded: &'a [f32],
+    codes: &'a mut [i16],
+    scales: &'a mut [f32],
+}
+
+impl WithSimd for Round<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn tile(&self, codes: &[i8], absmax: &[f32], range: Range<usize>, y: &mut [f32]) {
-        let width = range.len();
-        let stride = self.input.next_multiple_of(4);
-        let mut row_codes = vec![0; self.input];
-        let mut row_outliers = vec![0.0; self.outliers.len()];
-        for (at, out) in range.enumerate() {
-            let row = &codes[out * stride..][..self.input];
-            for (wide, &code) in row_codes.iter_mut().zip(row) {
+    fn with_simd<S: Simd>(self, _: S) {
+        let input = self.rounded.len();
+        let rows = self.x.chunks_exact(input).zip(self.codes.chunks_exact_mut(input)).zip(self.scales);
+        for ((row, codes), scale) in rows {
+            // Magnitudes compare like their bits, and integers have a vector maximum that ignores nothing.
+            let magnitude = |value: &f32| value.abs().to_bits();
+            let inlier = |bits: u32| if bits < self.threshold.to_bits() { bits } else { 0 };
+            *scale = f32::from_bits(row.iter().map(magnitude).map(inlier).max().unwrap_or(0));
+            let per_unit = 127.0 / *scale;
+            // A row of zeros (or one too small to invert) has nothing to multiply.
+            let per_unit = if per_unit.is_finite() { per_unit } else { 0.0 };
+            for ((code, value), rounded) in codes.iter_mut().zip(row).zip(self.rounded) {
+                *code = (value * per_unit * rounded).round_ties_even() as i16;
+            }
+        }
+    }
+}
+
+struct Packed<'a> {
+    codes: &'a [i8],
+    absmax: &'a [f32],
+    input: usize,
+}
+
+impl Packed<'_> {
+    /// The codes of one output row.
+    fn row(&self, out: usize) -> &[i8] {
+        &self.codes[out * self.input.next_multiple_of(4)..][..self.input]
+    }
+
+    /// `[rows, range]` integer products with all rows at once, by the backend's own dense product.
+    fn dense_products(&self, blocks: &[FlexTensor], rows: usize, range: Range<usize>) -> Vec<i32> {
+        let mut products = vec![0; rows * range.len()];
+        for (block, start) in blocks.iter().zip((0..self.input).step_by(EXACT)) {
+            let width = EXACT.min(self.input - start);
+            let mut tile = vec![0.0; range.len() * width];
+            for (values, out) in tile.chunks_exact_mut(width).zip(range.clone()) {
+                for (value, &code) in values.iter_mut().zip(&self.row(out)[start..]) {
+                    *value = f32::from(code);
+                }
+            }
+            let tile = matrix(tile, [range.len(), width]);
+            let partial = Flex::float_matmul(block.clone(), Flex::float_swap_dims(tile, 0, 1));
+            for (product, &partial) in products.iter_mut().zip(partial.storage::<f32>()) {
+                *product += partial as i32;
+            }
+        }
+        products
+    }
+}
+
+/// `[rows, range]` integer products, one row at a time.
+struct Dots<'a> {
+    activations: &'a Activations,
+    weight: &'a Packed<'a>,
+    range: Range<usize>,
+    products: &'a mut [i32],
+}
+
+impl WithSimd for Dots<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (input, width) = (self.weight.input, self.range.len());
+        let mut weight = vec![0; input];
+        for (at, out) in self.range.enumerate() {
+            for (wide, &code) in weight.iter_mut().zip(self.weight.row(out)) {
                 *wide = i16::from(code);
             }
-            for (value, &column) in row_outliers.iter_mut().zip(&self.outliers) {
-                *value = f32::from(row[column]) * (absmax[out] / 127.0);
+            for (row, codes) in self.activations.codes.chunks_exact(input).enumerate() {
+                self.products[row * width + at] = dot_i8(codes, &weight);
             }
-            let per_product = absmax[out] / (127.0 * 127.0);
-            for row in 0..self.rows {
-                let product = dot_i8(&self.codes[row * self.input..][..self.input], &row_codes);
-                let mut value = product as f32 * (self.scales[row] * per_product);
-                if !self.outliers.is_empty() {
-                    let values = &self.outlier_values[row * self.outliers.len()..][..self.outliers.len()];
-                    value += dot_f32(values, &row_outliers);
-                }
-                y[row * width + at] = value;
+        }
+    }
+}
+
+/// Adds the outlier columns' part to `y [rows, range]`.
+struct AddOutliers<'a> {
+    activations: &'a Activations,
+    weight: &'a Packed<'a>,
+    range: Range<usize>,
+    y: &'a mut [f32],
+}
+
+impl WithSimd for AddOutliers<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Activations { outliers, outlier_values, .. } = self.activations;
+        let width = self.range.len();
+        let mut weight = vec![0.0; outliers.len()];
+        for (at, out) in self.range.enumerate() {
+            let (codes, unit) = (self.weight.row(out), self.weight.absmax[out] / 127.0);
+            for (value, &column) in weight.iter_mut().zip(outliers) {
+                *value = f32::from(codes[column]) * unit;
+            }
+            for (row, values) in outlier_values.chunks_exact(outliers.len()).enumerate() {
+                self.y[row * width + at] += dot_f32(simd, values, &weight);
             }
         }
     }

@@ -43,7 +43,7 @@ fn in_f32(x: FlexTensor, product: impl FnOnce(&FlexTensor) -> FlexTensor) -> Fle
 }
 
 /// Multiply-adds under which a second thread costs more than it brings.
-const PARALLEL_WORK: usize = 1 << 18;
+const PARALLEL_WORK: usize = 1 << 20;
 
 /// Builds `[rows, out]` from tiles of output features: `tile(range)` gives `[rows, range.len()]`, row-major.
 fn by_output_tiles(

@@ -1,0 +1,83 @@
+//! LLM.int8(): 8-bit weights and activations, outlier columns in float.
+//!
+//! Each output row is scaled by its largest magnitude: `q = round_half_even(w·127/absmax)`. What happens to the
+//! activations is [`steady_kernels::Int8Weight`]'s part.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use steady_kernels::{Int8Codes, Int8Weight, PackedLinear};
+use steady_vlm::HostMatrix;
+
+use super::{AccelError, LinearShape, Quantizer};
+use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
+
+pub(crate) const METHOD: Method = Method {
+    name: "int8",
+    kind: MethodKind::Quantizer,
+    parameters: &[Parameter {
+        name: "threshold",
+        kind: ParameterKind::Positive,
+        default: "6",
+        meaning: "activations of at least this magnitude send their column through the float path",
+    }],
+    summary: "8-bit weights and activations, outlier columns in float, in every linear layer but the head",
+    source: "LLM.int8(), Dettmers et al., NeurIPS 2022 (arXiv 2208.07339); bitsandbytes",
+    build: |values| match *values {
+        [Value::Number(threshold)] => Some(Part::Quantizer(Arc::new(Int8 { threshold }))),
+        _ => None,
+    },
+};
+
+/// LLM.int8() quantization.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Int8 {
+    /// Outlier threshold of the activations, 6.0 in the paper.
+    pub threshold: f32,
+}
+
+impl Int8 {
+    /// The codes of `weight [out, in]`.
+    pub fn codes(&self, weight: &HostMatrix) -> Int8Codes {
+        let absmax: Vec<f32> = weight
+            .iter_rows()
+            .map(|row| row.iter().fold(0.0_f32, |largest, &value| largest.max(value.abs())))
+            .collect();
+        let codes = weight.iter_rows().zip(&absmax).flat_map(|(row, &absmax)| {
+            // A row of zeros has no scale; its codes are zeros.
+            let per_unit = if absmax > 0.0 { 127.0 / absmax } else { 0.0 };
+            row.iter().map(move |&value| (value * per_unit).round_ties_even().clamp(-127.0, 127.0) as i8)
+        });
+        Int8Codes {
+            out: weight.rows,
+            input: weight.cols,
+            codes: codes.collect(),
+            absmax,
+            outlier_threshold: self.threshold,
+        }
+    }
+}
+
+impl Quantizer for Int8 {
+    fn name(&self) -> String {
+        METHOD.spell(&[Value::Number(self.threshold)])
+    }
+
+    fn scope(&self) -> &'static str {
+        "every linear layer of vision tower, projector and decoder (not the head), as bitsandbytes does by default"
+    }
+
+    fn takes(&self, linear: &str) -> bool {
+        linear != "lm_head"
+    }
+
+    fn fit(&self, _linears: &[LinearShape]) -> Result<Box<dyn Quantizer>, AccelError> {
+        Ok(Box::new(*self))
+    }
+
+    fn quantize(&self, linear: &str, weight: &HostMatrix, device: &Device) -> Result<PackedLinear, AccelError> {
+        Int8Weight::new(&self.codes(weight), device)
+            .map(PackedLinear::from)
+            .map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })
+    }
+}

@@ -1,0 +1,114 @@
+//! DivPrune: keep the visual tokens that differ most from one another.
+//!
+//! The subset that maximises the smallest pairwise distance (the max–min diversity problem), found greedily: start with
+//! the token whose nearest neighbour is farthest, then always add the token farthest from everything kept so far. The
+//! distance is one minus the cosine of the projected features. Looks at neither question nor attention.
+
+use std::sync::Arc;
+
+use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Stage, TokenReducer, VlmError};
+
+use super::{Keep, missing};
+use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
+
+pub(crate) const METHOD: Method = Method {
+    name: "divprune",
+    kind: MethodKind::TokenReducer,
+    parameters: &[Parameter {
+        name: "keep",
+        kind: ParameterKind::Keep,
+        default: "0.098",
+        meaning: "visual tokens that stay",
+    }],
+    summary: "keeps the most diverse projected visual tokens; asks neither question nor attention",
+    source: "DivPrune, CVPR 2025 (arXiv 2503.02175)",
+    build: |values| match *values {
+        [Value::Keep(keep)] => Some(Part::Reducer(Arc::new(DivPrune { keep }))),
+        _ => None,
+    },
+};
+
+/// Keeps the most diverse visual tokens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DivPrune {
+    /// How many stay.
+    pub keep: Keep,
+}
+
+impl TokenReducer for DivPrune {
+    fn name(&self) -> String {
+        METHOD.spell(&[Value::Keep(self.keep)])
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::AfterProjector
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { features: true, ..Needs::default() }
+    }
+
+    fn reduce(&self, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
+        let features = evidence.features.ok_or_else(|| missing(METHOD.name, "projected features"))?;
+        Ok(Reduction::keep(most_diverse(features, self.keep.of(features.rows)), PositionPolicy::Renumber))
+    }
+}
+
+/// Indices of `count` rows, ascending. Equal distances go to the lower index.
+fn most_diverse(features: &HostMatrix, count: usize) -> Vec<usize> {
+    let n = features.rows;
+    let distance = distances(features);
+    // Distance of each token to the nearest one that it is compared with: first every other token, later the kept ones.
+    let mut nearest: Vec<f32> =
+        (0..n).map(|i| (0..n).filter(|&j| j != i).map(|j| distance[i * n + j]).fold(f32::INFINITY, f32::min)).collect();
+    let mut kept: Vec<usize> = Vec::with_capacity(count);
+    let mut is_kept = vec![false; n];
+    while kept.len() < count {
+        let candidates = (0..n).filter(|&i| !is_kept[i]);
+        let Some(next) = candidates.reduce(|best, i| if nearest[i] > nearest[best] { i } else { best }) else {
+            break;
+        };
+        if kept.is_empty() {
+            nearest.fill(f32::INFINITY);
+        }
+        kept.push(next);
+        is_kept[next] = true;
+        for (nearest, &to_next) in nearest.iter_mut().zip(&distance[next * n..][..n]) {
+            *nearest = nearest.min(to_next);
+        }
+    }
+    kept.sort_unstable();
+    kept
+}
+
+/// `[n, n]` cosine distances. A row without direction (all zeros) is at distance 1 from everything.
+fn distances(features: &HostMatrix) -> Vec<f32> {
+    let unit: Vec<Vec<f32>> = features
+        .iter_rows()
+        .map(|row| {
+            let norm = dot(row, row).sqrt();
+            row.iter().map(|value| if norm > 0.0 { value / norm } else { 0.0 }).collect()
+        })
+        .collect();
+    let n = unit.len();
+    let mut distance = vec![0.0; n * n];
+    for i in 0..n {
+        for j in i + 1..n {
+            let between = 1.0 - dot(&unit[i], &unit[j]);
+            distance[i * n + j] = between;
+            distance[j * n + i] = between;
+        }
+    }
+    distance
+}
+
+/// Inner product in a fixed number of partial sums: vector code, and the same bits on every machine.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0; 16];
+    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
+        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum()
+}

@@ -1,0 +1,58 @@
+//! The control: a random set of visual tokens, the same for every question about an image.
+//!
+//! Published comparisons find random pruning hard to beat (UniPruneBench, arXiv 2511.02650), so no reducer should be
+//! judged without it.
+
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand::seq::index;
+use rand_chacha::ChaCha8Rng;
+use steady_vlm::{Evidence, PositionPolicy, Reduction, Stage, TokenReducer, VlmError};
+
+use super::Keep;
+use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
+
+pub(crate) const METHOD: Method = Method {
+    name: "random",
+    kind: MethodKind::TokenReducer,
+    parameters: &[
+        Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.5", meaning: "visual tokens that stay" },
+        Parameter { name: "seed", kind: ParameterKind::Seed, default: "0", meaning: "which random sets" },
+    ],
+    summary: "the control: keeps a random set of projected visual tokens, one set per image",
+    source: "control; see UniPruneBench (arXiv 2511.02650)",
+    build: |values| match *values {
+        [Value::Keep(keep), Value::Integer(seed)] => Some(Part::Reducer(Arc::new(RandomKeep { keep, seed }))),
+        _ => None,
+    },
+};
+
+/// Keeps a random set of visual tokens, drawn from the seed and the image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RandomKeep {
+    /// How many stay.
+    pub keep: Keep,
+    /// Which random sets.
+    pub seed: u64,
+}
+
+impl TokenReducer for RandomKeep {
+    fn name(&self) -> String {
+        METHOD.spell(&[Value::Keep(self.keep), Value::Integer(self.seed)])
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::AfterProjector
+    }
+
+    fn reduce(&self, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
+        let n = evidence.visual_tokens;
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
+        seed[8..16].copy_from_slice(&evidence.image_key.to_le_bytes());
+        let mut kept = index::sample(&mut ChaCha8Rng::from_seed(seed), n, self.keep.of(n).min(n)).into_vec();
+        kept.sort_unstable();
+        Ok(Reduction::keep(kept, PositionPolicy::Renumber))
+    }
+}

@@ -1,0 +1,296 @@
+//! Packed products against plain loops in f64, written here from the definitions.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use proptest::prelude::*;
+use steady_kernels::{Int8Codes, Int8Weight, PackError, PackedLinear, W4Codes, W4Weight};
+
+fn tensor(values: &[f32], shape: [usize; 2]) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex())
+}
+
+fn values(tensor: Tensor<2>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// `x Wᵀ` in f64, and the same with every term made positive: what rounding errors are relative to.
+fn product(x: &[f32], weight: &[f64], [rows, input, out]: [usize; 3]) -> Vec<(f64, f64)> {
+    let mut y = Vec::new();
+    for row in 0..rows {
+        for feature in 0..out {
+            let terms = (0..input).map(|k| f64::from(x[row * input + k]) * weight[feature * input + k]);
+            y.push((terms.clone().sum(), terms.map(f64::abs).sum()));
+        }
+    }
+    y
+}
+
+fn assert_close(found: &[f32], expected: &[(f64, f64)]) {
+    assert_eq!(found.len(), expected.len());
+    for (at, (&found, &(expected, magnitude))) in found.iter().zip(expected).enumerate() {
+        let error = (f64::from(found) - expected).abs();
+        assert!(error <= 1e-6 * magnitude + 1e-12, "value {at}: {found}, expected {expected}");
+    }
+}
+
+/// Numbers in −1..1 that look random but need no generator.
+fn noise(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn w4_codes([out, input, group]: [usize; 3], seed: u64) -> W4Codes {
+    let per_group = out * input / group;
+    W4Codes {
+        out,
+        input,
+        group,
+        codes: noise(seed, out * input).iter().map(|v| (v * 8.0 + 8.0) as u8).collect(),
+        // Multiples of 1/1024 under 1: f16 holds them exactly, so the loops below see the stored scale.
+        scales: noise(seed + 1, per_group).iter().map(|v| (v.abs() * 1000.0).ceil() / 1024.0).collect(),
+        zeros: noise(seed + 2, per_group).iter().map(|v| (v * 8.0 + 8.0).floor()).collect(),
+    }
+}
+
+fn w4_matrix(codes: &W4Codes) -> Vec<f64> {
+    let groups = codes.input / codes.group;
+    (0..codes.out * codes.input)
+        .map(|at| {
+            let (row, column) = (at / codes.input, at % codes.input);
+            let group = row * groups + column / codes.group;
+            (f64::from(codes.codes[at]) - f64::from(codes.zeros[group])) * f64::from(codes.scales[group])
+        })
+        .collect()
+}
+
+fn int8_codes([out, input]: [usize; 2], threshold: f32, seed: u64) -> Int8Codes {
+    Int8Codes {
+        out,
+        input,
+        codes: noise(seed, out * input).iter().map(|v| (v * 127.49) as i8).collect(),
+        absmax: noise(seed + 1, out).iter().map(|v| v.abs() + 0.01).collect(),
+        outlier_threshold: threshold,
+    }
+}
+
+/// LLM.int8() by its definition. Activations are rounded in f32, as the definition has it; the rest is i64 and f64.
+fn int8_product(x: &[f32], codes: &Int8Codes) -> Vec<(f64, f64)> {
+    let (input, threshold) = (codes.input, codes.outlier_threshold);
+    let rows = x.len() / input;
+    let outlier: Vec<bool> =
+        (0..input).map(|k| (0..rows).any(|row| x[row * input + k].abs() >= threshold)).collect();
+    let mut y = Vec::new();
+    for x in x.chunks(input) {
+        let scale = x.iter().map(|v| v.abs()).filter(|&v| v < threshold).fold(0.0, f32::max);
+        for feature in 0..codes.out {
+            let (mut integer, mut float, mut magnitude) = (0_i64, 0.0, 0.0);
+            for k in 0..input {
+                let code = codes.codes[feature * input + k];
+                if outlier[k] {
+                    let term = f64::from(x[k]) * f64::from(code) * f64::from(codes.absmax[feature]) / 127.0;
+                    float += term;
+                    magnitude += term.abs();
+                } else if scale > 0.0 {
+                    integer += (x[k] * (127.0 / scale)).round_ties_even() as i64 * i64::from(code);
+                }
+            }
+            let scaled = integer as f64 * f64::from(scale) * f64::from(codes.absmax[feature]) / (127.0 * 127.0);
+            y.push((scaled + float, magnitude + scaled.abs()));
+        }
+    }
+    y
+}
+
+#[test]
+fn w4_by_hand() {
+    // Two groups: scale 0.5, zero 8 and scale 2, zero 1.
+    let codes = W4Codes {
+        out: 1,
+        input: 16,
+        group: 8,
+        codes: vec![0, 8, 15, 8, 8, 8, 8, 10, 1, 1, 1, 1, 1, 1, 0, 3],
+        scales: vec![0.5, 2.0],
+        zeros: vec![8.0, 1.0],
+    };
+    let weight = W4Weight::new(&codes, &Device::flex()).unwrap();
+    let matrix = [-4.0, 0.0, 3.5, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0, 4.0];
+    assert_eq!(values(weight.dequantize()), matrix);
+    let x: Vec<f32> = (1..=16_u8).map(f32::from).collect();
+    // -4·1 + 3.5·3 + 1·8 - 2·15 + 4·16
+    assert_eq!(values(weight.forward(tensor(&x, [1, 16]))), [48.5]);
+    // 16 codes in 8 bytes, two groups in 4 bytes each.
+    assert_eq!(weight.bytes(), 16);
+    assert_eq!((weight.shape(), weight.group()), ([1, 16], 8));
+}
+
+#[test]
+fn int8_by_hand() {
+    let codes = Int8Codes {
+        out: 2,
+        input: 3,
+        codes: vec![127, -64, 2, 0, 10, -127],
+        absmax: vec![12.7, 127.0],
+        outlier_threshold: 6.0,
+    };
+    let weight = Int8Weight::new(&codes, &Device::flex()).unwrap();
+    assert_close(&values(weight.dequantize()), &[12.7, -6.4, 0.2, 0.0, 10.0, -127.0].map(|v: f64| (v, v.abs())));
+    // Column 1 is an outlier column because of the second row; the first row's 3.0 there still counts for its scale.
+    let x = tensor(&[1.5, 3.0, -0.6, 2.0, 8.0, 1.0], [2, 3]);
+    // Row 0: s = 3, codes 63.5 -> 64 (half to even), -, -25.4 -> -25. Row 1: s = 2, codes 127, -, 63.5 -> 64.
+    let expected = [
+        (64.0 * 127.0 - 25.0 * 2.0) * 3.0 * 12.7 / 16129.0 + 3.0 * -6.4,
+        (25.0 * 127.0) * 3.0 * 127.0 / 16129.0 + 3.0 * 10.0,
+        (127.0 * 127.0 + 64.0 * 2.0) * 2.0 * 12.7 / 16129.0 + 8.0 * -6.4,
+        (64.0 * -127.0) * 2.0 * 127.0 / 16129.0 + 8.0 * 10.0,
+    ];
+    assert_close(&values(weight.forward(x)), &expected.map(|v: f64| (v, 100.0)));
+    // Each row of three codes takes one word; two maxima.
+    assert_eq!(weight.bytes(), 16);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn w4_equals_loops(rows in 1..41_usize, eights in 1..5_usize, groups in 1..6_usize, out in 1..150_usize, seed in 0..1000_u64) {
+        let (group, input) = (eights * 8, eights * 8 * groups);
+        let codes = w4_codes([out, input, group], seed);
+        let weight = W4Weight::new(&codes, &Device::flex()).unwrap();
+        let x = noise(seed + 9, rows * input);
+        let y = values(weight.forward(tensor(&x, [rows, input])));
+        assert_close(&y, &product(&x, &w4_matrix(&codes), [rows, input, out]));
+        let matrix: Vec<f64> = values(weight.dequantize()).into_iter().map(f64::from).collect();
+        prop_assert_eq!(matrix, w4_matrix(&codes));
+    }
+
+    #[test]
+    fn int8_equals_loops(rows in 1..60_usize, input in 1..140_usize, out in 1..80_usize, threshold in 0.5..1.2_f32, seed in 0..1000_u64) {
+        let codes = int8_codes([out, input], threshold, seed);
+        let weight = Int8Weight::new(&codes, &Device::flex()).unwrap();
+        let x = noise(seed + 9, rows * input);
+        let y = values(weight.forward(tensor(&x, [rows, input])));
+        assert_close(&y, &int8_product(&x, &codes));
+    }
+
+    /// With scales that cancel, the product is the integer sum itself and must be exact.
+    #[test]
+    fn int8_sums_are_exact(rows in prop_oneof![1..9_usize, 48..52_usize], input in 2..2600_usize, out in 1..40_usize, seed in 0..1000_u64) {
+        let mut codes = int8_codes([out, input], 1e3, seed);
+        codes.absmax = vec![127.0; out];
+        let mut x: Vec<f32> = noise(seed + 9, rows * input).iter().map(|v| (v * 127.0).trunc()).collect();
+        x.iter_mut().step_by(input).for_each(|first| *first = 127.0);
+        let weight = Int8Weight::new(&codes, &Device::flex()).unwrap();
+        let y = values(weight.forward(tensor(&x, [rows, input])));
+        for row in 0..rows {
+            for feature in 0..out {
+                let sum: i64 = (0..input).map(|k| x[row * input + k] as i64 * i64::from(codes.codes[feature * input + k])).sum();
+                prop_assert_eq!(y[row * out + feature], sum as f32);
+            }
+        }
+    }
+}
+
+#[test]
+fn large_products_equal_loops() {
+    // Wide enough for several tiles, several threads and both ways through the 4-bit product.
+    for rows in [1, 2, 33, 160] {
+        let [out, input] = [333, 1536];
+        let x = noise(rows as u64, rows * input);
+        let w4 = w4_codes([out, input, 64], 5);
+        let y = W4Weight::new(&w4, &Device::flex()).unwrap().forward(tensor(&x, [rows, input]));
+        assert_close(&values(y), &product(&x, &w4_matrix(&w4), [rows, input, out]));
+        let int8 = int8_codes([out, input], 0.999, 6);
+        let y = Int8Weight::new(&int8, &Device::flex()).unwrap().forward(tensor(&x, [rows, input]));
+        assert_close(&values(y), &int8_product(&x, &int8));
+    }
+}
+
+/// Both layouts of one shape, for what they have in common.
+fn both(shape: [usize; 2]) -> [PackedLinear; 2] {
+    let [out, input] = shape;
+    [
+        W4Weight::new(&w4_codes([out, input, 8], 1), &Device::flex()).unwrap().into(),
+        Int8Weight::new(&int8_codes([out, input], 6.0, 1), &Device::flex()).unwrap().into(),
+    ]
+}
+
+#[test]
+fn thread_count_does_not_change_a_bit() {
+    let x = tensor(&noise(3, 160 * 256), [160, 256]);
+    for weight in both([300, 256]) {
+        let bits = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| values(weight.forward(x.clone()))).into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        assert_eq!(bits(1), bits(3));
+    }
+}
+
+#[test]
+fn strided_activations_are_read_as_the_matrix_they_show() {
+    let x = tensor(&noise(4, 24 * 10), [24, 10]);
+    for weight in both([11, 24]) {
+        let plain = tensor(&values(x.clone().transpose()), [10, 24]);
+        assert_eq!(values(weight.forward(x.clone().transpose())), values(weight.forward(plain.clone())));
+        assert_eq!(
+            values(weight.forward(plain.clone().slice([3..5, 0..24]))),
+            values(weight.forward(tensor(&values(plain)[3 * 24..5 * 24], [2, 24]))),
+        );
+    }
+}
+
+#[test]
+fn half_precision_activations_give_half_precision_results() {
+    let x = tensor(&noise(5, 3 * 24), [3, 24]).cast(DType::F16);
+    for weight in both([7, 24]) {
+        let y = weight.forward(x.clone());
+        assert_eq!(y.dtype(), DType::F16);
+        let exact = values(weight.forward(x.clone().cast(DType::F32)));
+        for (half, exact) in values(y).into_iter().zip(exact) {
+            assert!((half - exact).abs() <= exact.abs() / 1024.0, "{half} is not {exact} in f16");
+        }
+    }
+}
+
+#[test]
+fn zero_rows_give_zeros_and_nan_stays_visible() {
+    for weight in both([5, 16]) {
+        assert!(values(weight.forward(tensor(&[0.0; 32], [2, 16]))).iter().all(|&v| v == 0.0));
+        let mut x = [0.5; 16];
+        x[3] = f32::NAN;
+        assert!(values(weight.forward(tensor(&x, [1, 16]))).iter().all(|v| v.is_nan()));
+    }
+}
+
+#[test]
+fn codes_that_do_not_fit_are_refused() {
+    let device = Device::flex();
+    let good = w4_codes([2, 32, 16], 1);
+    let refused = |codes: W4Codes| W4Weight::new(&codes, &device).unwrap_err().to_string();
+    assert_eq!(
+        refused(W4Codes { group: 12, ..good.clone() }),
+        "group size 12: expected a multiple of 8 that divides the input width 32"
+    );
+    assert_eq!(
+        refused(W4Codes { scales: vec![1.0; 3], ..good.clone() }),
+        "scales: expected 4 values for a [2, 32] matrix, found 3"
+    );
+    let mut codes = good.clone();
+    codes.codes[40] = 16;
+    assert_eq!(refused(codes), "code 16 at row 1, column 8: expected 0 to 15");
+    let mut codes = good;
+    codes.scales[2] = 1e6;
+    assert_eq!(refused(codes), "scale 1000000 at row 1: not a finite number in the stored precision");
+
+    let mut codes = int8_codes([2, 3], 6.0, 1);
+    codes.codes[4] = -128;
+    assert_eq!(
+        Int8Weight::new(&codes, &device).unwrap_err(),
+        PackError::Code { code: -128, row: 1, column: 1, expected: "-127 to 127" }
+    );
+}

@@ -1,6 +1,7 @@
 //! Text from outside, made fit to be shown.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 /// The text with every character made visible that would otherwise act instead of being seen: control characters (terminal escapes, NUL) become
 /// control pictures or their code point, and so do the marks that reorder what stands around them (bidirectional overrides and isolates).
@@ -15,7 +16,8 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
             _ if !acts(c) => shown.push(c),
             '\0'..='\x1f' => shown.extend(char::from_u32(0x2400 + u32::from(c))),
             '\x7f' => shown.push('\u{2421}'),
-            _ => shown.push_str(&format!("⟨U+{:04X}⟩", u32::from(c))),
+            // writing to a string cannot fail
+            _ => drop(write!(shown, "⟨U+{:04X}⟩", u32::from(c))),
         }
     }
     Cow::Owned(shown)

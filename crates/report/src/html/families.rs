@@ -21,7 +21,7 @@ pub(super) fn section(report: &Report) -> Markup {
     html! {
         section id="families" {
             h2 { "Where answers changed" }
-            p.hint { "Share of changed answers in percent, the darker the more; below it the number of answers broken " (sign(Outcome::Broken)) " and repaired " (sign(Outcome::Repaired)) "." }
+            p.hint { "Share of changed answers in percent, the stronger the colour the more; below it the number of answers broken " (sign(Outcome::Broken)) " and repaired " (sign(Outcome::Repaired)) "." }
             div.scroll tabindex="0" role="region" aria-label="Changed answers by family" {
                 table.heat {
                     thead {

@@ -25,7 +25,7 @@ pub(super) fn rates(report: &Report) -> Markup {
                             th scope="col" { abbr title="positive divergence ratio: repaired" { "PDR" } }
                             th scope="col" { "broken, % of right" }
                             th scope="col" { "broken, % of changed" }
-                            th scope="col" { "McNemar p" small { "Holm" } }
+                            th scope="col" { "McNemar\u{a0}p" small { "Holm" } }
                             th scope="col" { "KL, nats" small { "mean, median" } }
                             th scope="col" { "baseline margin" small { "same, differs" } }
                         }
@@ -35,7 +35,7 @@ pub(super) fn rates(report: &Report) -> Markup {
                             (rates_row(&html! { (spec(&summary.spec)) small { (text(&acceleration.what_it_is)) } }, summary))
                         }
                         @if let (Some(summary), Some(noise_floor)) = (report.noise_floor(), &report.measurements().noise_floor) {
-                            (rates_row(&html! { "noise floor" small { "the baseline again, with another " (text(&noise_floor.varied)) } }, summary))
+                            (rates_row(&html! { "noise floor" small { "the baseline again; varied: " (text(&noise_floor.varied)) } }, summary))
                         }
                     }
                 }

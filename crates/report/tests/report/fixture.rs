@@ -26,7 +26,9 @@ pub(crate) fn measurements() -> Measurements {
         answer("4", false, 0.25, changed, 0.75),
         answer("door", true, 5.0, same, 0.0),
     ];
-    let unchanged = || questions.iter().map(|question| AnswerRow { outcome: Some(same), kl: Some(0.0), ..question.baseline.clone() }).collect::<Vec<_>>();
+    let unchanged = || {
+        questions.iter().map(|question| AnswerRow { outcome: Some(same), kl: Some(0.0), ..question.baseline.clone() }).collect::<Vec<_>>()
+    };
     let (int8, repeated) = (unchanged(), unchanged());
     Measurements {
         plan: PlanSummary {

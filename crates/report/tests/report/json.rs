@@ -22,7 +22,10 @@ fn fields_of_the_summary() {
     let summary = &document["summary"]["accelerations"]["w4:rtn,g=64"];
     assert_eq!(summary["dr"]["count"], 3);
     assert_eq!(summary["dr"]["value"], 0.5);
-    assert_eq!(summary["tally"], json!({"questions": 6, "same": 3, "broken": 1, "repaired": 1, "changed": 1, "correct_before": 4, "correct_after": 4}));
+    assert_eq!(
+        summary["tally"],
+        json!({"questions": 6, "same": 3, "broken": 1, "repaired": 1, "changed": 1, "correct_before": 4, "correct_after": 4})
+    );
     assert_eq!(summary["per_family"]["reading"]["dr"]["count"], 1);
     assert_eq!(document["questions"][0]["baseline"]["outcome"], Value::Null);
     assert_eq!(document["accelerations"][0]["answers"][0]["outcome"], "broken");
@@ -88,8 +91,16 @@ fn derived_and_optional_fields_may_be_absent() {
 fn places(value: &Value, at: &str, into: &mut Vec<String>) {
     into.push(at.to_owned());
     match value {
-        Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| places(item, &format!("{at}/{i}"), into)),
-        Value::Object(fields) => fields.iter().for_each(|(name, field)| places(field, &format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), into)),
+        Value::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                places(item, &format!("{at}/{i}"), into);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                places(field, &format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), into);
+            }
+        }
         _ => {}
     }
 }

@@ -70,11 +70,12 @@ const HOSTILE: &str = "<script>alert(1)</script></style><img src=x onerror=alert
 fn poison(value: &mut Value, at: &str, shown: &mut Vec<String>) {
     match value {
         Value::String(text) => {
-            if at.ends_with(".kind") || at.ends_with(".outcome") {
+            let name = at.rsplit('.').next();
+            if matches!(name, Some("kind" | "outcome")) {
                 return;
             }
             *text = format!("{at}{HOSTILE}");
-            if !at.ends_with(".parsed") && !at.starts_with(".noise_floor.answers") {
+            if name != Some("parsed") && !at.starts_with(".noise_floor.answers") {
                 shown.push(at.to_owned());
             }
         }
@@ -113,7 +114,8 @@ fn hostile_text_is_only_text() {
     assert!(!page.contains('\0') && !page.contains('\u{202e}'));
     assert!(shown.len() > 45, "{}", shown.len());
     for at in shown {
-        let escaped = format!("{at}&lt;script&gt;alert(1)&lt;/script&gt;&lt;/style&gt;&lt;img src=x onerror=alert(2)&gt;&quot;'&amp;␀⟨U+202E⟩");
+        let escaped =
+            format!("{at}&lt;script&gt;alert(1)&lt;/script&gt;&lt;/style&gt;&lt;img src=x onerror=alert(2)&gt;&quot;'&amp;␀⟨U+202E⟩");
         assert!(page.contains(&escaped), "{at} is not on the page, or not escaped");
     }
     assert!(page.contains("resample&lt;script&gt;"));

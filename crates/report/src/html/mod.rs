@@ -72,7 +72,7 @@ fn text(text: &str) -> Markup {
 fn spec(spec: &str) -> Markup {
     html! {
         code.spec {
-            @for part in printable(spec).split_inclusive(['+', ',']) { (part) wbr; }
+            @for part in printable(spec).split_inclusive(['+', ',', ':']) { (part) wbr; }
         }
     }
 }

@@ -6,6 +6,7 @@ use image::{RgbImage, imageops};
 use std::{
     io::{BufWriter, ErrorKind, Write},
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 use steady_bench::{
     BenchError, Benchmark,
@@ -98,16 +99,29 @@ impl Select {
     }
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().command {
-        Command::Stream { select, questions } => to_stdout(|out| {
-            stream::write_header(out)?;
-            let families = select.families();
-            for picture in select.pictures()? {
-                stream::write_picture(out, &picture, &families, questions)?;
-            }
-            Ok(())
-        }),
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do if stderr is closed too.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Stream { select, questions } => {
+            let (pictures, families) = (select.pictures()?, select.families());
+            to_stdout(|out| {
+                stream::write_header(out)?;
+                for picture in pictures {
+                    stream::write_picture(out, &picture, &families, questions)?;
+                }
+                Ok(())
+            })
+        }
         Command::Suite { per_family } => {
             let suite = EmbeddedSuite::test(per_family);
             to_stdout(|out| Ok(stream::write_suite(out, &suite)?))

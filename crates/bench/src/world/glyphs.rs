@@ -50,3 +50,26 @@ pub(crate) const GLYPHS: [(char, [u8; 7]); 36] = [
 pub(crate) fn glyph(character: char) -> Option<usize> {
     GLYPHS.iter().position(|(name, _)| *name == character.to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_glyphs_are_easily_confused() {
+        for (i, (name, rows)) in GLYPHS.iter().enumerate() {
+            assert!(rows.iter().all(|row| *row < 1 << WIDTH), "{name} is too wide");
+            for (other, other_rows) in &GLYPHS[i + 1..] {
+                let dots: u32 = rows.iter().zip(other_rows).map(|(a, b)| (a ^ b).count_ones()).sum();
+                assert!(dots >= 2, "{name} and {other} differ in {dots} dots");
+            }
+        }
+    }
+
+    #[test]
+    fn letters_and_digits_are_found_in_either_case() {
+        assert_eq!(glyph('A'), glyph('a'));
+        assert_eq!(glyph('9').map(|i| GLYPHS[i].0), Some('9'));
+        assert_eq!(glyph('?'), None);
+    }
+}

@@ -115,3 +115,31 @@ fn inside_polygon(corners: &[(i32, i32)], x: i32, y: i32, scale: i32) -> bool {
     }
     inside
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Share of the square around a shape that it covers, against the formula.
+    #[test]
+    fn shapes_have_the_areas_of_their_formulas() {
+        let r = 500;
+        let share = |shape: Shape| {
+            let points = (-r..=r).flat_map(|y| (-r..=r).map(move |x| (x, y)));
+            points.filter(|(x, y)| shape.contains(*x, *y, r)).count() as f64 / f64::from((2 * r + 1) * (2 * r + 1))
+        };
+        // A star of outer radius 1 and inner radius s is ten triangles of area s sin(36 degrees) / 2.
+        let star = 5.0 * 0.42 * (std::f64::consts::PI / 5.0).sin();
+        let cases = [
+            (Shape::Circle, std::f64::consts::PI / 4.0),
+            (Shape::Square, 49.0 / 64.0),
+            (Shape::Triangle, 2.0 * 1.8 * 1.8 * 5.0 / 9.0 / 2.0 / 4.0),
+            (Shape::Diamond, 0.5),
+            (Shape::Cross, (2.0 * 2.0 * 0.6 - 0.36) / 4.0),
+            (Shape::Star, star / 4.0),
+        ];
+        for (shape, expected) in cases {
+            assert!((share(shape) - expected).abs() < 0.005, "{shape:?}: {} instead of {expected}", share(shape));
+        }
+    }
+}

@@ -73,6 +73,9 @@ impl Draft {
     }
 }
 
+/// The reply to a question that has no answer.
+pub(crate) const UNANSWERABLE: &str = "unanswerable";
+
 const LETTERS: [char; 4] = ['a', 'b', 'c', 'd'];
 const ANSWER_BY_LETTER: [&str; 2] = ["Answer with the letter.", "Give the letter."];
 

@@ -70,7 +70,7 @@ impl Dice {
         Self(ChaCha8Rng::from_seed(hash.finalize().into()))
     }
 
-    /// Uniform in `0..n` (0 for n = 0), by the high half of a product.
+    /// Uniform in `0..n` (0 for n = 0; n below 2^32), by the high half of a product.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         ((u64::from(self.0.next_u32()) * n as u64) >> 32) as usize
     }
@@ -119,5 +119,55 @@ impl Dice {
     /// Uniform bytes.
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         self.0.fill_bytes(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn no_position_of_one_split_reaches_the_other(train in any::<u64>(), test in any::<u64>()) {
+            prop_assert!(Split::Train.index(train) < 1 << 40);
+            prop_assert!(Split::Test.index(test) >= 1 << 40);
+        }
+
+        #[test]
+        fn draws_stay_in_range(index in any::<u64>(), n in 1usize..50, low in -100i32..100, width in 0i32..100) {
+            let mut dice = Dice::new("test", index);
+            for _ in 0..20 {
+                prop_assert!(dice.below(n) < n);
+                prop_assert!((low..=low + width).contains(&dice.between(low, low + width)));
+            }
+        }
+    }
+
+    #[test]
+    fn weights_are_kept() {
+        let mut dice = Dice::new("test", 0);
+        let mut counts = [0u32; 4];
+        for _ in 0..10_000 {
+            counts[dice.weighted(&[1, 0, 2, 1])] += 1;
+        }
+        // 2500, 0, 5000, 2500 with a standard deviation below 51.
+        assert!(counts[0].abs_diff(2500) < 250 && counts[1] == 0 && counts[2].abs_diff(5000) < 250, "{counts:?}");
+    }
+
+    #[test]
+    fn domains_and_indices_give_different_streams() {
+        let first = |domain, index| Dice::new(domain, index).below(1 << 31);
+        let draws: BTreeSet<usize> = [("a", 0), ("a", 1), ("b", 0), ("", 0), ("a", 1 << 40)].map(|(d, i)| first(d, i)).into();
+        assert_eq!(draws.len(), 5);
+    }
+
+    #[test]
+    fn shuffling_keeps_the_items() {
+        let mut shuffled = Dice::new("test", 3).shuffled(&[1, 2, 3, 4, 5]);
+        shuffled.sort_unstable();
+        assert_eq!(shuffled, [1, 2, 3, 4, 5]);
+        assert_eq!(Dice::new("test", 3).pick::<u8>(&[]), None);
     }
 }

@@ -1,6 +1,11 @@
 //! The benchmark that needs no download: questions about pictures of the test split.
 
-use super::{Family, Level, Picture, SceneKind, Split, image_id, kind_at, phrasing::Draft, scene::Scene, seed::Dice};
+use super::{
+    Family, Level, Picture, SceneKind, Split, image_id, kind_at,
+    phrasing::{Draft, UNANSWERABLE},
+    scene::Scene,
+    seed::Dice,
+};
 use crate::{AnswerKind, BenchError, Benchmark, Question};
 use image::RgbImage;
 use sha2::{Digest, Sha256};
@@ -71,7 +76,7 @@ struct Column {
     next_picture: usize,
     /// Position of the current picture, and its questions that are still to be handed out.
     pending: VecDeque<(u64, String, Draft)>,
-    /// How often each answer was used: of two drawn questions the one with the rarer answer is asked.
+    /// How often each answer was used; see [`Column::rarer`].
     used: BTreeMap<String, usize>,
 }
 
@@ -127,14 +132,32 @@ impl Column {
                     break;
                 }
             }
-            let rarity = |drafts: &Vec<Draft>| self.used.get(&drafts[0].answer).copied().unwrap_or(0);
-            let Some(drafts) = candidates.into_iter().min_by_key(rarity) else { break };
+            let Some(drafts) = self.rarer(candidates) else { break };
             for draft in drafts {
-                *self.used.entry(draft.answer.clone()).or_default() += 1;
+                *self.used.entry(bucket(&draft).to_owned()).or_default() += 1;
                 asked.push(draft);
             }
         }
         asked
+    }
+
+    /// Of two candidates with answers of the same kind, the one whose answer was used less so far; else the first. Free
+    /// answers are told apart only as "unanswerable" or not.
+    fn rarer(&self, candidates: Vec<Vec<Draft>>) -> Option<Vec<Draft>> {
+        let used = |draft: &Draft| self.used.get(bucket(draft)).copied().unwrap_or(0);
+        candidates.into_iter().reduce(|first, second| {
+            let (a, b) = (&first[0], &second[0]);
+            let alike = std::mem::discriminant(&a.kind) == std::mem::discriminant(&b.kind);
+            if alike && used(b) < used(a) { second } else { first }
+        })
+    }
+}
+
+/// Answers that are balanced against each other.
+fn bucket(draft: &Draft) -> &str {
+    match draft.kind {
+        AnswerKind::Short if draft.answer != UNANSWERABLE => "answered",
+        _ => &draft.answer,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::world::{
     family::{Family, Level},
     labels::{Thing, What},
     palette::{Color, Shape},
-    phrasing::{Draft, Words, a, color_names, say, shape_names},
+    phrasing::{Draft, UNANSWERABLE, Words, a, color_names, say, shape_names},
     seed::Dice,
 };
 
@@ -389,9 +389,6 @@ impl Objects {
         Some(Draft::short(Family::Unanswerable, text, answer))
     }
 }
-
-/// The reply to a question that has no answer.
-const UNANSWERABLE: &str = "unanswerable";
 
 fn distinct(mut names: Vec<&'static str>) -> Vec<&'static str> {
     names.sort_unstable();

@@ -339,12 +339,12 @@ impl LlamaConfig {
         let num_heads = fields.size("num_attention_heads")?.unwrap_or(32);
         let num_kv_heads = fields.size("num_key_value_heads")?.unwrap_or(num_heads);
         heads_divide(fields, hidden_size, num_heads)?;
-        if num_heads % num_kv_heads != 0 {
+        if !num_heads.is_multiple_of(num_kv_heads) {
             let problem = format!("{num_kv_heads} does not divide `num_attention_heads` {num_heads}");
             return Err(fields.error("num_key_value_heads", problem));
         }
         let head_dim = fields.size("head_dim")?.unwrap_or(hidden_size / num_heads);
-        if head_dim % 2 != 0 {
+        if !head_dim.is_multiple_of(2) {
             return Err(fields.error("head_dim", format!("rotary embeddings need an even width, found {head_dim}")));
         }
         let max_position_embeddings = fields.size("max_position_embeddings")?.unwrap_or(2048);
@@ -381,7 +381,7 @@ impl RopeConfig {
             return Ok(Self { theta: outer_theta.unwrap_or(10_000.0), scaling: RopeScaling::Default });
         };
         let theta = rope.f64("rope_theta")?.or(outer_theta).unwrap_or(10_000.0);
-        if rope.f64("partial_rotary_factor")?.is_some_and(|share| share != 1.0) {
+        if rope.f64("partial_rotary_factor")?.is_some_and(|share| share < 1.0) {
             return Err(rope.error("partial_rotary_factor", "only 1.0 is known"));
         }
         let number = |name: &str| rope.f64(name)?.ok_or_else(|| rope.error(name, "is missing"));
@@ -407,7 +407,7 @@ impl RopeConfig {
 }
 
 fn heads_divide(fields: &Fields<'_>, hidden: usize, heads: usize) -> Result<(), VlmError> {
-    if hidden % heads == 0 {
+    if hidden.is_multiple_of(heads) {
         return Ok(());
     }
     Err(fields.error("num_attention_heads", format!("{heads} does not divide `hidden_size` {hidden}")))

@@ -7,6 +7,7 @@ mod names;
 pub(crate) mod source;
 mod weights;
 
+use std::fmt::Write;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -59,8 +60,8 @@ impl Checkpoint {
         self.source.name()
     }
 
-    /// SHA-256 in hex over the files that decide a model's behaviour (`*.json`, `*.jinja`, `*.safetensors` at the top level),
-    /// each as name, length and content, sorted by name. Equal for a folder and for the same files compiled in.
+    /// SHA-256 in hex over the files that decide a model's behaviour (configuration, tokenizer, processors, chat template,
+    /// weights), each as name, length and content, sorted by name. Equal for a folder and for the same files compiled in.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -73,7 +74,11 @@ impl Checkpoint {
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(&*bytes);
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }))
     }
 
     /// The architecture's configuration, class defaults filled in.

@@ -10,6 +10,20 @@ use serde_json::Value;
 
 use crate::VlmError;
 
+/// The files beside the weights that this crate reads; a model card or a training log is none of them.
+const DECISIVE: [&str; 10] = [
+    "chat_template.jinja",
+    "chat_template.json",
+    "config.json",
+    "generation_config.json",
+    "model.safetensors.index.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+];
+
 /// A named set of files.
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -99,7 +113,7 @@ impl Source {
         serde_json::from_slice(&bytes).map(Some).map_err(|source| VlmError::Json { file: self.label_of(file), source })
     }
 
-    /// The files that decide the model's behaviour, sorted by name.
+    /// The files that decide the model's behaviour: weights and [`DECISIVE`], sorted by name.
     pub(crate) fn files(&self) -> Result<Vec<String>, VlmError> {
         let mut names: Vec<String> = match self {
             Self::Folder { path, .. } => {
@@ -112,8 +126,8 @@ impl Source {
             Self::Memory { files, .. } => files.iter().map(|(name, _)| (*name).to_owned()).collect(),
         };
         names.retain(|name| {
-            let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
-            !name.starts_with('.') && matches!(ending, Some("json" | "jinja" | "safetensors"))
+            let weights = Path::new(name).extension().is_some_and(|ending| ending == "safetensors");
+            (weights && !name.starts_with('.')) || DECISIVE.contains(&name.as_str())
         });
         names.sort_unstable();
         Ok(names)

@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use minijinja::value::{Kwargs, Value};
-use minijinja::{Environment, Error, ErrorKind, context};
+use minijinja::value::{Kwargs, Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, Output, State, context, escape_formatter};
 use serde::Serialize;
 use serde_json::json;
 
@@ -51,6 +51,7 @@ impl ChatTemplate {
         environment.set_lstrip_blocks(true);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        environment.set_formatter(python_spelling);
         environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
@@ -181,7 +182,19 @@ fn without_generation_tags(template: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Prints `True`, `False` and `None` as Python does.
+fn python_spelling(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let spelled = match value.kind() {
+        ValueKind::Bool if value.is_true() => "True",
+        ValueKind::Bool => "False",
+        ValueKind::None => "None",
+        _ => return escape_formatter(out, state, value),
+    };
+    out.write_str(spelled).map_err(Error::from)
+}
+
 /// `json.dumps(value, ensure_ascii=False, indent=indent)`.
+#[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
 fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let bad = |error: serde_json::Error| Error::new(ErrorKind::BadSerialization, "tojson").with_source(error);
     let indent: Option<usize> = options.get("indent")?;

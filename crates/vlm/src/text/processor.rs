@@ -28,7 +28,7 @@ pub struct Prepared {
 #[derive(Clone, Debug)]
 pub struct Processor {
     tokenizer: Tokenizer,
-    image_processor: ImageProcessor,
+    images: ImageProcessor,
     settings: ProcessorSettings,
     image_token_id: u32,
     image_size: usize,
@@ -81,7 +81,7 @@ impl Processor {
         let ModelConfig::Llava(config) = config;
         let settings = ProcessorSettings::read(source)?;
         let tokenizer = Tokenizer::read(source)?;
-        let image_processor = ImageProcessor::read(source)?;
+        let images = ImageProcessor::read(source)?;
         let image_token_id = tokenizer.id(&settings.image_token).ok_or_else(|| VlmError::Tokenizer {
             file: tokenizer.file().to_owned(),
             problem: format!("has no image token `{}`", settings.image_token),
@@ -107,7 +107,7 @@ impl Processor {
         }
         Ok(Self {
             tokenizer,
-            image_processor,
+            images,
             settings,
             image_token_id,
             image_size: config.vision.image_size,
@@ -123,7 +123,7 @@ impl Processor {
 
     /// The image processor.
     pub fn image_processor(&self) -> &ImageProcessor {
-        &self.image_processor
+        &self.images
     }
 
     /// Preprocesses the image and encodes the prompt, its one placeholder repeated once per visual token.
@@ -142,11 +142,11 @@ impl Processor {
     /// # Errors
     /// When the image processor yields another size than the vision tower takes.
     pub fn pixels(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
-        let pixels = self.image_processor.process(image)?;
+        let pixels = self.images.process(image)?;
         let expected = [1, 3, self.image_size, self.image_size];
         if pixels.shape != expected {
             return Err(VlmError::Invalid {
-                what: self.image_processor.file().to_owned(),
+                what: self.images.file().to_owned(),
                 problem: format!("its settings make pixels of shape {:?}, but the vision tower takes {expected:?}", pixels.shape),
             });
         }

@@ -1,0 +1,19 @@
+//! Everything this crate reads from files, against what transformers and Pillow make of the same files
+//! (`tests/reference`, made by its `make_cases.py`), and what it says when a file is broken.
+
+#[path = "files/broken.rs"]
+mod broken;
+#[path = "files/configs.rs"]
+mod configs;
+#[path = "files/folder.rs"]
+mod folder;
+#[path = "files/fuzz.rs"]
+mod fuzz;
+#[path = "files/pictures.rs"]
+mod pictures;
+#[path = "files/templates.rs"]
+mod templates;
+#[path = "files/tokens.rs"]
+mod tokens;
+#[path = "files/weights.rs"]
+mod weights;

@@ -1,0 +1,174 @@
+//! Decoding, resizing and CLIP's preprocessing, against Pillow and transformers.
+
+use image::RgbImage;
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+use steady_vlm::image::{Filter, PixelValues, decode, load, resize};
+
+use super::folder::{Folder, reference, rows};
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sha256_of_pixels(pixels: &PixelValues) -> String {
+    sha256(&pixels.data.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
+}
+
+fn side(row: &serde_json::Value, name: &str) -> u32 {
+    u32::try_from(row[name].as_u64().unwrap()).unwrap()
+}
+
+#[test]
+fn resizing_gives_pillows_bytes() {
+    let rows = rows("pillow/resize.json");
+    assert!(rows.len() > 100);
+    let mut wrong = Vec::new();
+    for row in rows {
+        let filter = match row["filter"].as_str().unwrap() {
+            "bilinear" => Filter::Bilinear,
+            "bicubic" => Filter::Bicubic,
+            "lanczos" => Filter::Lanczos,
+            other => panic!("{other}"),
+        };
+        let image = load(&reference().join("pillow/resize").join(row["image"].as_str().unwrap())).unwrap();
+        let resized = resize(&image, side(&row, "width"), side(&row, "height"), filter);
+        if sha256(resized.as_raw()) != row["sha256"].as_str().unwrap() {
+            wrong.push(row.to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_mode_decodes_to_pillows_bytes() {
+    let rows = rows("pillow/decode.json");
+    assert!(rows.len() > 20);
+    let mut wrong = Vec::new();
+    for row in rows {
+        let image = load(&reference().join("pillow/decode").join(row["image"].as_str().unwrap())).unwrap();
+        if image.dimensions() != (side(&row, "width"), side(&row, "height"))
+            || sha256(image.as_raw()) != row["sha256"].as_str().unwrap()
+        {
+            wrong.push(row.to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn jpegs_come_within_three_levels_and_upright() {
+    for name in ["colour.jpg", "grey.jpg"] {
+        let folder = reference().join("pillow/decode");
+        let found = load(&folder.join(name)).unwrap();
+        let expected = load(&folder.join(format!("{name}.expected.png"))).unwrap();
+        assert_eq!(found.dimensions(), expected.dimensions(), "{name}");
+        let furthest = found.iter().zip(expected.iter()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(furthest <= 3, "{name}: {furthest}");
+    }
+}
+
+#[test]
+fn pixels_are_those_of_transformers_pillow_processor() {
+    let rows = rows("pillow/processor.json");
+    assert!(rows.len() >= 30);
+    let folder = Folder::tiny();
+    folder.set("processor_config.json", "/image_processor", serde_json::Value::Null);
+    let mut wrong = Vec::new();
+    for row in rows {
+        folder.write("preprocessor_config.json", row["config"].to_string());
+        let processor = folder.open().image_processor().unwrap();
+        let image = load(&reference().join("pillow/processor").join(row["image"].as_str().unwrap())).unwrap();
+        let pixels = processor.process(&image).unwrap();
+        if serde_json::json!(pixels.shape) != row["shape"] || sha256_of_pixels(&pixels) != row["sha256"].as_str().unwrap() {
+            wrong.push(format!("{} {} {:?}", row["settings"], row["image"], pixels.shape));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn older_spellings_of_sizes_mean_the_same() {
+    let folder = Folder::tiny();
+    let shared = folder.open().image_processor().unwrap();
+    folder.set("processor_config.json", "/image_processor", serde_json::Value::Null).write(
+        "preprocessor_config.json",
+        r#"{"feature_extractor_type": "CLIPFeatureExtractor", "size": 44, "crop_size": 40, "resample": 3, "do_resize": true}"#,
+    );
+    let own = folder.open().image_processor().unwrap();
+    let image = load(&reference().join("tiny-llava/images/wide.png")).unwrap();
+    assert_eq!(own.process(&image).unwrap(), shared.process(&image).unwrap());
+}
+
+#[test]
+fn what_is_not_an_image_is_refused_with_the_reason() {
+    let png = std::fs::read(reference().join("tiny-llava/images/wide.png")).unwrap();
+    // Width and height are the first two numbers of the header; its checksum follows 13 bytes of content.
+    let mut huge = png.clone();
+    huge[16..24].copy_from_slice(&[0, 1, 0x86, 0xA0, 0, 1, 0x86, 0xA0]);
+    let checksum = crc32(&huge[12..29]);
+    huge[29..33].copy_from_slice(&checksum.to_be_bytes());
+    for (bytes, reason) in [
+        (Vec::new(), "the file is empty"),
+        (b"once upon a time".to_vec(), "not a PNG, JPEG or WebP"),
+        (b"GIF89a\x01\0\x01\0\0\0\0;".to_vec(), "not a PNG, JPEG or WebP"),
+        (png[..png.len() / 2].to_vec(), ""),
+        (png[..20].to_vec(), ""),
+        (huge, "100000x100000"),
+    ] {
+        let error = decode(&bytes, "upload.png").unwrap_err().to_string();
+        assert!(error.contains("upload.png") && error.contains(reason), "{error}");
+    }
+    let error = load(&reference().join("no-such.png")).unwrap_err().to_string();
+    assert!(error.contains("no-such.png"), "{error}");
+}
+
+#[test]
+fn a_line_of_pixels_is_refused_before_it_becomes_a_wall() {
+    let processor = Folder::tiny().open().image_processor().unwrap();
+    let error = processor.process(&RgbImage::new(1, 60_000_000)).unwrap_err().to_string();
+    assert!(error.contains("would be resized to 44x2640000000"), "{error}");
+    let error = processor.process(&RgbImage::new(0, 5)).unwrap_err().to_string();
+    assert!(error.contains("no pixels (0x5)"), "{error}");
+}
+
+/// As the PNG specification defines it.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 })
+    })
+}
+
+fn filters() -> impl Strategy<Value = Filter> {
+    prop::sample::select(vec![Filter::Bilinear, Filter::Bicubic, Filter::Lanczos])
+}
+
+proptest! {
+    #[test]
+    fn one_colour_stays_that_colour(
+        from in (1_u32..90, 1_u32..90), to in (1_u32..90, 1_u32..90), colour in any::<[u8; 3]>(), filter in filters(),
+    ) {
+        let image = RgbImage::from_pixel(from.0, from.1, image::Rgb(colour));
+        let resized = resize(&image, to.0, to.1, filter);
+        prop_assert_eq!(resized.dimensions(), to);
+        prop_assert!(resized.pixels().all(|pixel| pixel.0 == colour));
+    }
+
+    #[test]
+    fn bilinear_stays_between_the_extremes(
+        from in (1_u32..40, 1_u32..40), to in (1_u32..60, 1_u32..60), seed in any::<u32>(),
+    ) {
+        let level = |x: u32, y: u32| 40 + (x.wrapping_mul(2_654_435_761).wrapping_add(y.wrapping_mul(40_503)) ^ seed) % 150;
+        let image = RgbImage::from_fn(from.0, from.1, |x, y| image::Rgb([level(x, y) as u8; 3]));
+        let (low, high) = (*image.iter().min().unwrap(), *image.iter().max().unwrap());
+        let resized = resize(&image, to.0, to.1, Filter::Bilinear);
+        prop_assert!(resized.iter().all(|value| (low..=high).contains(value)));
+    }
+
+    #[test]
+    fn decoding_noise_never_panics(mut bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0..4_usize) {
+        let magic: [&[u8]; 4] = [b"\x89PNG\r\n\x1a\n", b"\xFF\xD8\xFF", b"RIFF\0\0\0\0WEBP", b""];
+        bytes.splice(0..0, magic[kind].iter().copied());
+        let _ = decode(&bytes, "noise");
+    }
+}

@@ -1,0 +1,74 @@
+//! Encoding, decoding and placeholders. Ids of whole prompts are compared in the workspace's parity tests.
+
+use serde_json::json;
+
+use super::folder::{Folder, rows};
+
+#[test]
+fn answers_decode_as_in_transformers() {
+    let tokenizer = Folder::tiny().open().tokenizer().unwrap();
+    for row in rows("tiny-llava/cases.json") {
+        let ids: Vec<u32> = serde_json::from_value(row["output_ids"].clone()).unwrap();
+        assert_eq!(tokenizer.decode(&ids).unwrap(), row["text"].as_str().unwrap(), "{}", row["id"]);
+        for top in row["top"].as_array().unwrap() {
+            let id = u32::try_from(top["id"].as_u64().unwrap()).unwrap();
+            assert_eq!(json!(tokenizer.token(id)), top["token"]);
+        }
+    }
+}
+
+#[test]
+fn no_second_bos_and_no_leftovers_of_training() {
+    let folder = Folder::tiny();
+    let mut json: serde_json::Value = serde_json::from_slice(&folder.read("tokenizer.json")).unwrap();
+    json["truncation"] = json!({"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0});
+    json["padding"] = json!({"strategy": {"Fixed": 40}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 3, "pad_type_id": 0, "pad_token": "<pad>"});
+    folder.write("tokenizer.json", json.to_string());
+    let tokenizer = folder.open().tokenizer().unwrap();
+    let ids = tokenizer.encode("how many triangles are above the line?").unwrap();
+    assert!(ids.len() > 3 && !ids.contains(&3) && ids[0] == 1, "{ids:?}");
+    assert_eq!(tokenizer.encode("<s>yes").unwrap().iter().filter(|id| **id == 1).count(), 1);
+    assert_eq!(tokenizer.id("<image>").and_then(|id| tokenizer.token(id)).as_deref(), Some("<image>"));
+}
+
+#[test]
+fn the_span_is_where_the_image_is() {
+    let processor = Folder::tiny().open().processor().unwrap();
+    let (ids, span) = processor.encode("look: <image> what is it?").unwrap();
+    let image = processor.tokenizer().id("<image>").unwrap();
+    assert_eq!(span.len(), 26);
+    assert!(ids[span.clone()].iter().all(|id| *id == image));
+    assert!(ids[..span.start].iter().chain(&ids[span.end..]).all(|id| *id != image));
+}
+
+#[test]
+fn placeholders_must_match_the_one_image() {
+    let processor = Folder::tiny().open().processor().unwrap();
+    for (prompt, found) in [("no picture here", "found 0"), ("<image> and <image>", "found 2")] {
+        let error = processor.encode(prompt).unwrap_err().to_string();
+        assert!(error.contains("`<image>`") && error.contains(found), "{error}");
+    }
+}
+
+#[test]
+fn older_checkpoints_without_processor_settings_still_expand() {
+    let folder = Folder::tiny();
+    let before = folder.open().processor().unwrap().encode("<image>?").unwrap();
+    for name in ["patch_size", "vision_feature_select_strategy", "num_additional_image_tokens", "image_token"] {
+        folder.set("processor_config.json", &format!("/{name}"), serde_json::Value::Null);
+    }
+    assert_eq!(folder.open().processor().unwrap().encode("<image>?").unwrap(), before);
+}
+
+#[test]
+fn spaces_are_cleaned_up_only_where_the_checkpoint_and_its_model_ask_for_it() {
+    let folder = Folder::tiny();
+    let text = |folder: &Folder| {
+        let tokenizer = folder.open().tokenizer().unwrap();
+        tokenizer.decode(&tokenizer.encode("is it red ? yes , it is").unwrap()).unwrap()
+    };
+    folder.set("tokenizer_config.json", "/clean_up_tokenization_spaces", json!(true));
+    assert_eq!(text(&folder), "is it red ? yes , it is", "byte-pair models are left alone");
+    folder.set("tokenizer_config.json", "/clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output", json!(true));
+    assert_eq!(text(&folder), "is it red? yes, it is");
+}

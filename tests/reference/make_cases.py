@@ -1,0 +1,65 @@
+"""Makes the reference cases: what transformers and Pillow compute, for the Rust code to be compared with.
+
+    python tests/reference/make_cases.py                 everything
+    python tests/reference/make_cases.py steady-llava    one part: pillow | templates | tiny-llava | steady-llava
+
+Needs torch, transformers and Pillow (versions of the last run: VERSIONS.json). Seeded: the same versions give the same
+files. `steady-llava` reads models/steady-llava and draws its pictures with the world's own generator (cargo), so run it
+again whenever that checkpoint changes; `tiny-llava` makes its checkpoint itself.
+
+Settings: CPU, f32, eager attention, Pillow image processor (not the torchvision one), greedy decoding with the
+checkpoint's generation_config.
+"""
+
+import argparse
+import platform
+from pathlib import Path
+
+import numpy
+import PIL
+import safetensors
+import tokenizers
+import torch
+import transformers
+
+import pillow_cases
+import steady_llava
+import template_cases
+import tiny_llava
+from cases import write_json
+
+HERE = Path(__file__).resolve().parent
+PARTS = {
+    "pillow": pillow_cases.make,
+    "templates": template_cases.make,
+    "tiny-llava": tiny_llava.make,
+    "steady-llava": steady_llava.make,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=" | ".join(PARTS))
+    parts = parser.parse_args().parts or list(PARTS)
+    if unknown := [part for part in parts if part not in PARTS]:
+        parser.error(f"unknown part {unknown[0]!r}; known: {', '.join(PARTS)}")
+    torch.set_num_threads(1)
+    transformers.utils.logging.set_verbosity_error()
+    for part in parts:
+        PARTS[part](HERE / part)
+    write_json(
+        HERE / "VERSIONS.json",
+        {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "tokenizers": tokenizers.__version__,
+            "safetensors": safetensors.__version__,
+            "pillow": PIL.__version__,
+            "numpy": numpy.__version__,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -70,15 +70,18 @@ def stream(world: Path, start: int, count: int, questions: int, level: int = 2) 
 class Mentions:
     """Which patches carry what a question names, read off its words: every named attribute must fit.
 
-    Deliberately free of grammar: of "the red circle above the star" it keeps red or any-coloured circles and stars alike.
-    Only an attention map is trained with it, never an answer.
+    Deliberately free of grammar, but for "in the top left" and "on the left": of "the red circle above the star" it keeps red
+    circles and red stars. Only an attention map is trained with it, never an answer.
     """
+
+    REGION = re.compile(r"\b(?:(top|bottom) (left|right)|on the (left|right))\b")
 
     def __init__(self, planes: list[dict]):
         index = {plane["name"]: i for i, plane in enumerate(planes)}
         classes = {plane["name"]: plane["classes"] for plane in planes}
         self.words: dict[str, tuple[int, frozenset[int]]] = {}
         self.arrows = {"arrow", "arrows"}
+        self.what = index["what"]
 
         def add(plane: str, word: str, fits) -> None:
             ids = frozenset(i for i, name in enumerate(classes[plane]) if i > 0 and fits(name))
@@ -108,9 +111,21 @@ class Mentions:
         for word in words:
             plane, ids = self.words[word]
             named.setdefault(plane, set()).update(ids)
-        if not named:
+        region = self.REGION.search(asked)
+        if not named and not region:
             return np.zeros(VISUAL_TOKENS, bool)
-        return np.logical_and.reduce([np.isin(planes[plane], list(ids)) for plane, ids in named.items()])
+        fits = [np.isin(planes[plane], list(ids)) for plane, ids in named.items()] or [planes[self.what] > 0]
+        if region:
+            fits.append(half(region[1]) & half(region[2] or region[3]))
+        return np.logical_and.reduce(fits)
+
+
+def half(side: str | None) -> np.ndarray:
+    """[patches] bool: the patches of a half of the image, or all."""
+    rows, columns = np.divmod(np.arange(VISUAL_TOKENS), GRID)
+    middle = GRID // 2
+    halves = {"top": rows < middle, "bottom": rows >= middle, "left": columns < middle, "right": columns >= middle}
+    return halves.get(side, np.ones(VISUAL_TOKENS, bool))
 
 
 @dataclass

@@ -30,6 +30,7 @@ from data import Batch, Packer, batches, stream
 from evaluate import Scores, grey, score_batch
 from export import export, write_provenance
 from model import AuxiliaryHeads, Shape, build, look_loss, pool, read, see
+from muon import Muon
 from text import load_tokenizer, prompt, reply, save_tokenizer, train_tokenizer
 
 # Images of the training split that are never trained on: the tests during training.
@@ -49,11 +50,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=400_000, help="images of the second phase")
     parser.add_argument("--stop-at", metavar="HH:MM", help="stop the second phase at this time, whatever it has seen")
     parser.add_argument("--decay", type=float, default=0.15, help="share of the second phase in which the rate falls")
-    parser.add_argument("--levels", default="0:6000,1:6000,2", help="curriculum of the second phase: level:images,...,level")
+    parser.add_argument("--levels", default="0:3000,1:3000,2", help="curriculum of the second phase: level:images,...,level")
     parser.add_argument("--vision-batch", type=int, default=48, help="images per step and worker of the first phase")
-    parser.add_argument("--batch", type=int, default=24, help="images per step and worker of the second phase")
-    parser.add_argument("--questions", type=int, default=10, help="questions asked per image, at most")
-    parser.add_argument("--length", type=int, default=128, help="question tokens per image, at most")
+    parser.add_argument("--batch", type=int, default=10, help="images per step and worker of the second phase")
+    parser.add_argument("--questions", type=int, default=18, help="questions asked per image, at most")
+    parser.add_argument("--length", type=int, default=224, help="question tokens per image, at most")
     parser.add_argument("--lr", type=float, default=2e-3, help="AdamW: embeddings, norms, biases, heads")
     parser.add_argument("--matrix-lr", type=float, default=1e-2, help="Muon: the matrices inside the layers")
     parser.add_argument("--patch-weight", type=float, default=0.3, help="weight of the patch loss in the second phase")
@@ -103,7 +104,7 @@ class Run:
         outside = [p for _, p in everything if id(p) not in chosen]
         self.parameters = [p for _, p in everything]
         self.optimizers = [
-            torch.optim.Muon(inside, lr=options.matrix_lr, weight_decay=0.01, momentum=0.95),
+            Muon(inside, lr=options.matrix_lr),
             torch.optim.AdamW(outside, lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01),
         ]
         self.rates = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]

@@ -60,8 +60,7 @@ impl Acceleration {
             }
         };
         let reducer = self.reducer.as_ref().map(|reducer| reducer.name());
-        let parts: Vec<&str> =
-            quantized.iter().map(|quantized| quantized.method.as_str()).chain(reducer.as_deref()).collect();
+        let parts: Vec<&str> = quantized.iter().map(|quantized| quantized.method.as_str()).chain(reducer.as_deref()).collect();
         let spec = if parts.is_empty() { "none".to_owned() } else { parts.join("+") };
         Ok(Description { spec, quantized, reducer })
     }

@@ -90,11 +90,14 @@ impl Method {
         // The first separator sets the parameters off from the name; a name that holds one itself goes on with commas.
         let mut separator = if self.name.contains(':') { ',' } else { ':' };
         for (parameter, value) in self.parameters.iter().zip(values) {
-            match value {
+            let value = match value {
                 Value::Flag(false) => continue,
-                Value::Flag(true) => text += &format!("{separator}{}", parameter.name),
-                value => text += &format!("{separator}{}={value}", parameter.name),
-            }
+                Value::Flag(true) => String::new(),
+                value => format!("={value}"),
+            };
+            text.push(separator);
+            text += parameter.name;
+            text += &value;
             separator = ',';
         }
         text
@@ -136,9 +139,7 @@ impl ParameterKind {
             Self::Keep => Keep::parse(text).map(Value::Keep),
             Self::Layer => text.parse().ok().filter(|&layer| layer >= 1).map(Value::Integer),
             Self::Seed => text.parse().ok().map(Value::Integer),
-            Self::Positive => {
-                text.parse().ok().filter(|number: &f32| number.is_finite() && *number > 0.0).map(Value::Number)
-            }
+            Self::Positive => text.parse().ok().filter(|number: &f32| number.is_finite() && *number > 0.0).map(Value::Number),
             Self::Group => Group::parse(text).map(Value::Group),
             Self::Flag => None,
         }

@@ -156,11 +156,7 @@ fn parse_part(part: &str) -> Result<Part, SpecError> {
 fn parse_parameter(method: &'static Method, text: &str) -> Result<(usize, Value), SpecError> {
     let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name.trim(), Some(value.trim())));
     let Some(at) = method.parameters.iter().position(|parameter| parameter.name == name) else {
-        return Err(SpecError::UnknownParameter {
-            method: method.name,
-            parameter: text.to_owned(),
-            valid: valid_parameters(method),
-        });
+        return Err(SpecError::UnknownParameter { method: method.name, parameter: text.to_owned(), valid: valid_parameters(method) });
     };
     let parameter = &method.parameters[at];
     let parsed = match value {

@@ -126,12 +126,6 @@ impl Int8Codes {
     }
 }
 
-fn check_length(
-    field: &'static str,
-    out: usize,
-    input: usize,
-    expected: usize,
-    found: usize,
-) -> Result<(), PackError> {
+fn check_length(field: &'static str, out: usize, input: usize, expected: usize, found: usize) -> Result<(), PackError> {
     if expected == found { Ok(()) } else { Err(PackError::Length { field, out, input, expected, found }) }
 }

@@ -38,7 +38,7 @@ impl Int8Weight {
             .codes
             .chunks_exact(codes.input.max(1))
             .flat_map(|row| row.chunks(4))
-            .map(|four| four.iter().rev().fold(0, |word, &code| (word << 8) | u32::from(code.cast_unsigned())) )
+            .map(|four| four.iter().rev().fold(0, |word, &code| (word << 8) | u32::from(code.cast_unsigned())))
             .collect();
         let columns = codes.input.div_ceil(4);
         Ok(Self {
@@ -97,10 +97,6 @@ impl Int8Weight {
     /// The same matrix in another device's memory.
     #[must_use]
     pub fn to_device(&self, device: &Device) -> Self {
-        Self {
-            words: self.words.clone().to_device(device),
-            absmax: self.absmax.clone().to_device(device),
-            ..*self
-        }
+        Self { words: self.words.clone().to_device(device), absmax: self.absmax.clone().to_device(device), ..*self }
     }
 }

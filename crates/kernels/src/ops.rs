@@ -10,10 +10,5 @@ pub(crate) trait PackedOps: burn::backend::Backend {
     fn w4_linear(x: FloatTensor<Self>, words: IntTensor<Self>, groups: IntTensor<Self>) -> FloatTensor<Self>;
 
     /// `x [rows, K]` times the transpose of an 8-bit matrix: `words [N, ⌈K/4⌉]`, `absmax [N]`; gives `[rows, N]`.
-    fn int8_linear(
-        x: FloatTensor<Self>,
-        words: IntTensor<Self>,
-        absmax: FloatTensor<Self>,
-        threshold: f32,
-    ) -> FloatTensor<Self>;
+    fn int8_linear(x: FloatTensor<Self>, words: IntTensor<Self>, absmax: FloatTensor<Self>, threshold: f32) -> FloatTensor<Self>;
 }

@@ -27,21 +27,12 @@ impl W4Weight {
     /// [`PackError`] when lengths, group size, code range or scales do not fit the layout.
     pub fn new(codes: &W4Codes, device: &Device) -> Result<Self, PackError> {
         codes.check()?;
-        let words: Vec<u32> = codes
-            .codes
-            .chunks_exact(8)
-            .map(|eight| eight.iter().rev().fold(0, |word, &code| (word << 4) | u32::from(code)))
-            .collect();
+        let words: Vec<u32> =
+            codes.codes.chunks_exact(8).map(|eight| eight.iter().rev().fold(0, |word, &code| (word << 4) | u32::from(code))).collect();
         let half_bits = |value: f32| u32::from(f16::from_f32(value).to_bits());
-        let groups: Vec<u32> = codes
-            .scales
-            .iter()
-            .zip(&codes.zeros)
-            .map(|(&scale, &zero)| half_bits(scale) | (half_bits(zero) << 16))
-            .collect();
-        let tensor = |values, columns| {
-            Tensor::from_data(TensorData::new(values, [codes.out, columns]), (device, DType::U32))
-        };
+        let groups: Vec<u32> =
+            codes.scales.iter().zip(&codes.zeros).map(|(&scale, &zero)| half_bits(scale) | (half_bits(zero) << 16)).collect();
+        let tensor = |values, columns| Tensor::from_data(TensorData::new(values, [codes.out, columns]), (device, DType::U32));
         Ok(Self { words: tensor(words, codes.input / 8), groups: tensor(groups, codes.input / codes.group) })
     }
 

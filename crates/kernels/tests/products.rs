@@ -82,8 +82,7 @@ fn int8_codes([out, input]: [usize; 2], threshold: f32, seed: u64) -> Int8Codes 
 fn int8_product(x: &[f32], codes: &Int8Codes) -> Vec<(f64, f64)> {
     let (input, threshold) = (codes.input, codes.outlier_threshold);
     let rows = x.len() / input;
-    let outlier: Vec<bool> =
-        (0..input).map(|k| (0..rows).any(|row| x[row * input + k].abs() >= threshold)).collect();
+    let outlier: Vec<bool> = (0..input).map(|k| (0..rows).any(|row| x[row * input + k].abs() >= threshold)).collect();
     let mut y = Vec::new();
     for x in x.chunks(input) {
         let scale = x.iter().map(|v| v.abs()).filter(|&v| v < threshold).fold(0.0, f32::max);
@@ -130,13 +129,7 @@ fn w4_by_hand() {
 
 #[test]
 fn int8_by_hand() {
-    let codes = Int8Codes {
-        out: 2,
-        input: 3,
-        codes: vec![127, -64, 2, 0, 10, -127],
-        absmax: vec![12.7, 127.0],
-        outlier_threshold: 6.0,
-    };
+    let codes = Int8Codes { out: 2, input: 3, codes: vec![127, -64, 2, 0, 10, -127], absmax: vec![12.7, 127.0], outlier_threshold: 6.0 };
     let weight = Int8Weight::new(&codes, &Device::flex()).unwrap();
     assert_close(&values(weight.dequantize()), &[12.7, -6.4, 0.2, 0.0, 10.0, -127.0].map(|v: f64| (v, v.abs())));
     // Column 1 is an outlier column because of the second row; the first row's 3.0 there still counts for its scale.
@@ -272,14 +265,8 @@ fn codes_that_do_not_fit_are_refused() {
     let device = Device::flex();
     let good = w4_codes([2, 32, 16], 1);
     let refused = |codes: W4Codes| W4Weight::new(&codes, &device).unwrap_err().to_string();
-    assert_eq!(
-        refused(W4Codes { group: 12, ..good.clone() }),
-        "group size 12: expected a multiple of 8 that divides the input width 32"
-    );
-    assert_eq!(
-        refused(W4Codes { scales: vec![1.0; 3], ..good.clone() }),
-        "scales: expected 4 values for a [2, 32] matrix, found 3"
-    );
+    assert_eq!(refused(W4Codes { group: 12, ..good.clone() }), "group size 12: expected a multiple of 8 that divides the input width 32");
+    assert_eq!(refused(W4Codes { scales: vec![1.0; 3], ..good.clone() }), "scales: expected 4 values for a [2, 32] matrix, found 3");
     let mut codes = good.clone();
     codes.codes[40] = 16;
     assert_eq!(refused(codes), "code 16 at row 1, column 8: expected 0 to 15");
@@ -289,8 +276,5 @@ fn codes_that_do_not_fit_are_refused() {
 
     let mut codes = int8_codes([2, 3], 6.0, 1);
     codes.codes[4] = -128;
-    assert_eq!(
-        Int8Weight::new(&codes, &device).unwrap_err(),
-        PackError::Code { code: -128, row: 1, column: 1, expected: "-127 to 127" }
-    );
+    assert_eq!(Int8Weight::new(&codes, &device).unwrap_err(), PackError::Code { code: -128, row: 1, column: 1, expected: "-127 to 127" });
 }

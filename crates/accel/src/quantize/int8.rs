@@ -39,22 +39,13 @@ pub struct Int8 {
 impl Int8 {
     /// The codes of `weight [out, in]`.
     pub fn codes(&self, weight: &HostMatrix) -> Int8Codes {
-        let absmax: Vec<f32> = weight
-            .iter_rows()
-            .map(|row| row.iter().fold(0.0_f32, |largest, &value| largest.max(value.abs())))
-            .collect();
+        let absmax: Vec<f32> = weight.iter_rows().map(|row| row.iter().fold(0.0_f32, |largest, &value| largest.max(value.abs()))).collect();
         let codes = weight.iter_rows().zip(&absmax).flat_map(|(row, &absmax)| {
             // A row of zeros has no scale; its codes are zeros.
             let per_unit = if absmax > 0.0 { 127.0 / absmax } else { 0.0 };
             row.iter().map(move |&value| (value * per_unit).round_ties_even().clamp(-127.0, 127.0) as i8)
         });
-        Int8Codes {
-            out: weight.rows,
-            input: weight.cols,
-            codes: codes.collect(),
-            absmax,
-            outlier_threshold: self.threshold,
-        }
+        Int8Codes { out: weight.rows, input: weight.cols, codes: codes.collect(), absmax, outlier_threshold: self.threshold }
     }
 }
 

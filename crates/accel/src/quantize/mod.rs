@@ -51,7 +51,9 @@ pub struct LinearShape {
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum AccelError {
     /// A group size does not divide an input width.
-    #[error("{linear}: its input width {input} is not a multiple of the group size {group}; valid: auto, or a multiple of 8 that divides every width")]
+    #[error(
+        "{linear}: its input width {input} is not a multiple of the group size {group}; valid: auto, or a multiple of 8 that divides every width"
+    )]
     Group {
         /// The layer.
         linear: String,
@@ -61,7 +63,9 @@ pub enum AccelError {
         group: usize,
     },
     /// None of the usual group sizes divides every input width.
-    #[error("{linear}: its input width {input} leaves no group size: none of {candidates:?} divides all widths of the model; give one with g=")]
+    #[error(
+        "{linear}: its input width {input} leaves no group size: none of {candidates:?} divides all widths of the model; give one with g="
+    )]
     NoGroup {
         /// The first layer that rules out the smallest size.
         linear: String,

@@ -72,9 +72,7 @@ impl Group {
         let misfit = |size: usize| linears.iter().find(|linear| !linear.input.is_multiple_of(size));
         match self {
             Self::Size(group) => match misfit(group) {
-                Some(linear) => {
-                    Err(AccelError::Group { linear: linear.name.clone(), input: linear.input, group })
-                }
+                Some(linear) => Err(AccelError::Group { linear: linear.name.clone(), input: linear.input, group }),
                 None => Ok(group),
             },
             Self::Auto => {

@@ -14,12 +14,7 @@ use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
 pub(crate) const METHOD: Method = Method {
     name: "divprune",
     kind: MethodKind::TokenReducer,
-    parameters: &[Parameter {
-        name: "keep",
-        kind: ParameterKind::Keep,
-        default: "0.098",
-        meaning: "visual tokens that stay",
-    }],
+    parameters: &[Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.098", meaning: "visual tokens that stay" }],
     summary: "keeps the most diverse projected visual tokens; asks neither question nor attention",
     source: "DivPrune, CVPR 2025 (arXiv 2503.02175)",
     build: |values| match *values {

@@ -14,20 +14,13 @@ pub(crate) const METHOD: Method = Method {
     name: "fastv",
     kind: MethodKind::TokenReducer,
     parameters: &[
-        Parameter {
-            name: "k",
-            kind: ParameterKind::Layer,
-            default: "2",
-            meaning: "first decoder layer that sees fewer visual tokens",
-        },
+        Parameter { name: "k", kind: ParameterKind::Layer, default: "2", meaning: "first decoder layer that sees fewer visual tokens" },
         Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.5", meaning: "visual tokens that stay" },
     ],
     summary: "inside the decoder, keeps the visual tokens that the last prompt token attends to most",
     source: "FastV, ECCV 2024 (arXiv 2403.06764)",
     build: |values| match *values {
-        [Value::Integer(k), Value::Keep(keep)] => {
-            Some(Part::Reducer(Arc::new(FastV { k: usize::try_from(k).ok()?, keep })))
-        }
+        [Value::Integer(k), Value::Keep(keep)] => Some(Part::Reducer(Arc::new(FastV { k: usize::try_from(k).ok()?, keep }))),
         _ => None,
     },
 };

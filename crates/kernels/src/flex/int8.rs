@@ -27,12 +27,7 @@ pub(super) fn linear(x: &FlexTensor, words: &[u32], absmax: &[f32], threshold: f
     by_output_tiles([rows, input, absmax.len()], TILE, |range| {
         let products = if rows < DENSE_ROWS {
             let mut products = vec![0; rows * range.len()];
-            Arch::new().dispatch(Dots {
-                activations: &activations,
-                weight: &weight,
-                range: range.clone(),
-                products: &mut products,
-            });
+            Arch::new().dispatch(Dots { activations: &activations, weight: &weight, range: range.clone(), products: &mut products });
             products
         } else {
             weight.dense_products(&dense, rows, range.clone())

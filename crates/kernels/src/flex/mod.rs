@@ -22,12 +22,7 @@ impl PackedOps for Flex {
         in_f32(x, |x| w4::linear(x, words.storage(), groups.storage(), words.layout().shape()[0]))
     }
 
-    fn int8_linear(
-        x: FloatTensor<Self>,
-        words: IntTensor<Self>,
-        absmax: FloatTensor<Self>,
-        threshold: f32,
-    ) -> FloatTensor<Self> {
+    fn int8_linear(x: FloatTensor<Self>, words: IntTensor<Self>, absmax: FloatTensor<Self>, threshold: f32) -> FloatTensor<Self> {
         in_f32(x, |x| int8::linear(x, words.storage(), absmax.storage(), threshold))
     }
 }
@@ -46,11 +41,7 @@ fn in_f32(x: FlexTensor, product: impl FnOnce(&FlexTensor) -> FlexTensor) -> Fle
 const PARALLEL_WORK: usize = 1 << 20;
 
 /// Builds `[rows, out]` from tiles of output features: `tile(range)` gives `[rows, range.len()]`, row-major.
-fn by_output_tiles(
-    [rows, input, out]: [usize; 3],
-    width: usize,
-    tile: impl Fn(Range<usize>) -> Vec<f32> + Sync + Send,
-) -> FlexTensor {
+fn by_output_tiles([rows, input, out]: [usize; 3], width: usize, tile: impl Fn(Range<usize>) -> Vec<f32> + Sync + Send) -> FlexTensor {
     let ranges = || (0..out.div_ceil(width)).map(|at| at * width..out.min((at + 1) * width));
     let tiles: Vec<Vec<f32>> = if rows * input * out < PARALLEL_WORK {
         ranges().map(tile).collect()

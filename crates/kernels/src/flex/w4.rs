@@ -22,9 +22,13 @@ pub(super) fn linear(x: &FlexTensor, words: &[u32], groups: &[u32], out: usize) 
     let mut constants = vec![0.0; groups.len() * 2];
     bytemuck::cast_slice::<u32, u16>(groups).reinterpret_cast::<half::f16>().convert_to_f32_slice(&mut constants);
     let weight = Packed { words, constants, out, input };
-    by_output_tiles([rows, input, out], TILE, |range| {
-        if rows < DENSE_ROWS { weight.dots(x.storage(), range) } else { weight.product(x, range) }
-    })
+    by_output_tiles(
+        [rows, input, out],
+        TILE,
+        |range| {
+            if rows < DENSE_ROWS { weight.dots(x.storage(), range) } else { weight.product(x, range) }
+        },
+    )
 }
 
 struct Packed<'a> {
@@ -63,9 +67,7 @@ impl Packed<'_> {
         let per_row = self.constants.len() / self.out;
         let (constants, _) = self.constants[row * per_row..][..per_row].as_chunks();
         let group = self.input / constants.len();
-        for ((codes, values), &[scale, zero]) in
-            codes.chunks_exact(group).zip(into.chunks_exact_mut(group)).zip(constants)
-        {
+        for ((codes, values), &[scale, zero]) in codes.chunks_exact(group).zip(into.chunks_exact_mut(group)).zip(constants) {
             for (value, &code) in values.iter_mut().zip(codes) {
                 *value = (f32::from(code) - zero) * scale;
             }

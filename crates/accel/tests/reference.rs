@@ -1,0 +1,79 @@
+//! Quantizers against values made by `reference/make_quant_cases.py` with PyTorch.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::Deserialize;
+use steady_accel::{Group, Int8, Quantizer, Rtn};
+use steady_kernels::PackedLinear;
+use steady_vlm::HostMatrix;
+
+#[derive(Deserialize)]
+struct Cases {
+    w4: Vec<W4Case>,
+    int8: Vec<Int8Case>,
+}
+
+#[derive(Deserialize)]
+struct W4Case {
+    out: usize,
+    r#in: usize,
+    group: usize,
+    symmetric: bool,
+    weight: Vec<f32>,
+    x: Vec<f32>,
+    codes: Vec<u8>,
+    scales: Vec<f32>,
+    zeros: Vec<f32>,
+    y: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Int8Case {
+    out: usize,
+    r#in: usize,
+    threshold: f32,
+    weight: Vec<f32>,
+    x: Vec<f32>,
+    codes: Vec<i8>,
+    absmax: Vec<f32>,
+    y: Vec<f64>,
+}
+
+fn cases() -> Cases {
+    serde_json::from_str(include_str!("reference/quant_cases.json")).unwrap()
+}
+
+fn assert_product(packed: &PackedLinear, x: &[f32], input: usize, expected: &[f64]) {
+    let x = Tensor::from_data(TensorData::new(x.to_vec(), [x.len() / input, input]), &Device::flex());
+    let y: Vec<f32> = packed.forward(x).into_data().iter::<f32>().collect();
+    assert_eq!(y.len(), expected.len());
+    for (found, expected) in y.into_iter().zip(expected) {
+        assert!((f64::from(found) - expected).abs() <= 1e-5, "{found} is not {expected}");
+    }
+}
+
+#[test]
+fn rtn_equals_pytorch() {
+    for case in cases().w4 {
+        let quantizer = Rtn { group: Group::Size(case.group), symmetric: case.symmetric };
+        let weight = HostMatrix::new(case.out, case.r#in, case.weight);
+        let codes = quantizer.codes(&weight, case.group);
+        assert_eq!(codes.codes, case.codes);
+        assert_eq!(codes.scales, case.scales);
+        assert_eq!(codes.zeros, case.zeros);
+        let packed = quantizer.quantize("linear", &weight, &Device::flex()).unwrap();
+        assert_product(&packed, &case.x, case.r#in, &case.y);
+    }
+}
+
+#[test]
+fn int8_equals_pytorch() {
+    for case in cases().int8 {
+        let quantizer = Int8 { threshold: case.threshold };
+        let weight = HostMatrix::new(case.out, case.r#in, case.weight);
+        let codes = quantizer.codes(&weight);
+        assert_eq!(codes.codes, case.codes);
+        assert_eq!(codes.absmax, case.absmax);
+        let packed = quantizer.quantize("linear", &weight, &Device::flex()).unwrap();
+        assert_product(&packed, &case.x, case.r#in, &case.y);
+    }
+}

@@ -1,0 +1,142 @@
+//! The text of accelerations: what is accepted, what it means, what errors say.
+
+use proptest::prelude::*;
+use steady_accel::{Acceleration, METHODS, PRESETS};
+
+fn canonical(text: &str) -> String {
+    Acceleration::parse(text).unwrap().to_string()
+}
+
+#[test]
+fn canonical_text_spells_out_every_default() {
+    for (text, expected) in [
+        ("none", "none"),
+        ("int8", "int8:threshold=6"),
+        ("int8,threshold=4.5", "int8:threshold=4.5"),
+        ("w4:rtn", "w4:rtn,g=auto"),
+        ("w4:rtn,sym,g=64", "w4:rtn,g=64,sym"),
+        ("divprune", "divprune:keep=0.098"),
+        ("divprune:keep=0.330", "divprune:keep=0.33"),
+        ("divprune:keep=64", "divprune:keep=64"),
+        ("divprune:keep=1", "divprune:keep=1"),
+        ("fastv", "fastv:k=2,keep=0.5"),
+        ("fastv:keep=0.25,k=3", "fastv:k=3,keep=0.25"),
+        ("random:seed=18446744073709551615", "random:keep=0.5,seed=18446744073709551615"),
+        (" divprune : keep = 0.5 + int8 ", "int8:threshold=6+divprune:keep=0.5"),
+    ] {
+        assert_eq!(canonical(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn errors_say_what_is_valid() {
+    let errors: Vec<String> = [
+        "",
+        "int7",
+        "w4",
+        "int8+",
+        "int8x",
+        "none+int8",
+        "int8+w4:rtn",
+        "divprune+fastv",
+        "fastv:depth=2",
+        "w4:rtn,asym",
+        "fastv:k",
+        "fastv:k=0",
+        "fastv:k=two",
+        "divprune:keep=0",
+        "divprune:keep=1.5",
+        "divprune:keep=nan",
+        "random:seed=-1",
+        "int8:threshold=0",
+        "int8:threshold=inf",
+        "w4:rtn,g=12",
+        "w4:rtn,sym=yes",
+        "fastv:k=2,k=3",
+    ]
+    .into_iter()
+    .map(|text| format!("{text:24} {}", Acceleration::parse(text).unwrap_err()))
+    .collect();
+    insta::assert_snapshot!(errors.join("\n"));
+}
+
+#[test]
+fn every_method_stands_in_the_list_with_valid_defaults() {
+    let listing: Vec<String> = METHODS
+        .iter()
+        .map(|method| {
+            // The name alone means the defaults, and the defaults spelled out mean the same.
+            assert_eq!(canonical(method.name), method.to_string());
+            assert_eq!(canonical(&method.to_string()), method.to_string());
+            format!("{method}  ({:?}) {}. {}", method.kind, method.summary, method.source)
+        })
+        .collect();
+    insta::assert_snapshot!(listing.join("\n"));
+}
+
+#[test]
+fn presets_hold_valid_distinct_specs() {
+    for preset in PRESETS {
+        let mut specs: Vec<String> = preset.specs.iter().map(|spec| canonical(spec)).collect();
+        specs.sort();
+        specs.dedup();
+        assert_eq!(specs.len(), preset.specs.len(), "{}", preset.name);
+    }
+}
+
+#[test]
+fn equality_and_serialization_follow_the_canonical_text() {
+    let acceleration = Acceleration::parse("fastv+w4:rtn").unwrap();
+    assert_eq!(acceleration, Acceleration::parse("w4:rtn,g=auto+fastv:k=2").unwrap());
+    assert_ne!(acceleration, Acceleration::parse("fastv").unwrap());
+    let json = serde_json::to_string(&acceleration).unwrap();
+    assert_eq!(json, r#""w4:rtn,g=auto+fastv:k=2,keep=0.5""#);
+    assert_eq!(serde_json::from_str::<Acceleration>(&json).unwrap(), acceleration);
+    assert!(serde_json::from_str::<Acceleration>(r#""int7""#).is_err());
+    assert!(Acceleration::none().is_none() && Acceleration::none().reducer().is_none());
+    assert_eq!(acceleration.reducer().unwrap().name(), "fastv:k=2,keep=0.5");
+    assert_eq!(acceleration.quantizer().unwrap().name(), "w4:rtn,g=auto");
+}
+
+fn quantizer() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (0.001_f32..1e6).prop_map(|threshold| format!("int8:threshold={threshold}")),
+        (prop::option::of(1..64_usize), any::<bool>()).prop_map(|(eights, sym)| {
+            let group = eights.map_or("auto".to_owned(), |eights| (eights * 8).to_string());
+            format!("w4:rtn,g={group}{}", if sym { ",sym" } else { "" })
+        }),
+    ]
+}
+
+fn keep() -> impl Strategy<Value = String> {
+    prop_oneof![(1e-9..=1.0_f64).prop_map(|share| share.to_string()), (2..100_000_usize).prop_map(|n| n.to_string())]
+}
+
+fn reducer() -> impl Strategy<Value = String> {
+    prop_oneof![
+        keep().prop_map(|keep| format!("divprune:keep={keep}")),
+        (1..1000_u32, keep()).prop_map(|(k, keep)| format!("fastv:k={k},keep={keep}")),
+        (keep(), any::<u64>()).prop_map(|(keep, seed)| format!("random:keep={keep},seed={seed}")),
+    ]
+}
+
+proptest! {
+    /// Canonical texts are fixed points, alone and joined in either order.
+    #[test]
+    fn canonical_text_round_trips(quantizer in quantizer(), reducer in reducer()) {
+        prop_assert_eq!(canonical(&quantizer), quantizer.clone());
+        prop_assert_eq!(canonical(&reducer), reducer.clone());
+        let joined = format!("{quantizer}+{reducer}");
+        prop_assert_eq!(canonical(&joined), joined.clone());
+        prop_assert_eq!(canonical(&format!("{reducer}+{quantizer}")), joined);
+    }
+
+    /// Any text is an acceleration or an error, never a panic; what is accepted has a canonical text that is accepted.
+    #[test]
+    fn any_text_is_answered(text in "((none|int8|w4:rtn|fastv|random|divprune|[a-z:]{0,6})([:,+=]|[0-9.]{0,3}|g|k|keep|sym|seed){0,6}){0,3}") {
+        if let Ok(acceleration) = Acceleration::parse(&text) {
+            let canonical = acceleration.to_string();
+            prop_assert_eq!(Acceleration::parse(&canonical).unwrap().to_string(), canonical);
+        }
+    }
+}

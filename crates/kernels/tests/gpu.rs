@@ -1,0 +1,77 @@
+//! The CubeCL kernels against the CPU ones, on whatever wgpu finds (a software rasterizer will do).
+#![cfg(feature = "gpu")]
+
+use burn::tensor::{DType, Device, DeviceKind, Tensor, TensorData};
+use steady_kernels::{Int8Codes, Int8Weight, PackedLinear, W4Codes, W4Weight};
+
+fn values(tensor: Tensor<2>) -> Vec<f32> {
+    tensor.cast(DType::F32).into_data().iter::<f32>().collect()
+}
+
+fn wave(count: usize, frequency: f32) -> Vec<f32> {
+    (0..count).map(|at| (at as f32 * frequency).sin()).collect()
+}
+
+fn matrix(values: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+fn w4([out, input]: [usize; 2], group: usize) -> PackedLinear {
+    let groups = out * input / group;
+    let codes = W4Codes {
+        out,
+        input,
+        group,
+        codes: wave(out * input, 0.7).iter().map(|v| (v * 7.9 + 8.0) as u8).collect(),
+        // From subnormal f16 to 1, all positive.
+        scales: (0..groups).map(|at| [1.1e-5, 0.003, 0.25, 1.0][at % 4]).collect(),
+        zeros: (0..groups).map(|at| (at % 16) as f32 - 0.5).collect(),
+    };
+    W4Weight::new(&codes, &Device::flex()).unwrap().into()
+}
+
+fn int8([out, input]: [usize; 2], outlier_threshold: f32) -> PackedLinear {
+    let codes = wave(out * input, 0.7).iter().map(|v| (v * 127.0) as i8).collect();
+    let absmax = wave(out, 0.3).iter().map(|v| v.abs() + 0.1).collect();
+    Int8Weight::new(&Int8Codes { out, input, codes, absmax, outlier_threshold }, &Device::flex()).unwrap().into()
+}
+
+/// Both devices' results lie within `tolerance` of each other, relative to the largest result of the row.
+fn assert_same(weight: &PackedLinear, x: &Tensor<2>, gpu: &Device, tolerance: f32, what: &str) {
+    let on_cpu = values(weight.forward(x.clone()));
+    let y = weight.to_device(gpu).forward(x.clone().to_device(gpu));
+    assert_eq!((y.dims(), y.dtype()), ([x.dims()[0], weight.shape()[0]], x.dtype()), "{what}");
+    let on_gpu = values(y);
+    let width = weight.shape()[0];
+    for (row, (cpu, gpu)) in on_cpu.chunks(width).zip(on_gpu.chunks(width)).enumerate() {
+        let largest = cpu.iter().fold(0.0_f32, |largest, v| largest.max(v.abs()));
+        for (feature, (cpu, gpu)) in cpu.iter().zip(gpu).enumerate() {
+            let near = (cpu - gpu).abs() <= tolerance * largest;
+            assert!(near, "{what}, row {row}, feature {feature}: {cpu} on the CPU, {gpu} on the GPU");
+        }
+    }
+}
+
+/// One test, so that one process compiles each kernel once: on a software rasterizer that takes seconds.
+#[test]
+fn gpu_equals_cpu() {
+    let gpu = Device::wgpu(DeviceKind::DefaultDevice);
+    // Rows below, at and above a block of four; widths that fill and do not fill 32 lanes; features that do not fill eight.
+    for (rows, out, input, group) in [(1, 19, 96, 32), (4, 8, 64, 64), (7, 33, 320, 16), (21, 200, 1536, 128)] {
+        let x = matrix(wave(rows * input, 0.37), [rows, input]);
+        let shape = format!("{rows} x [{out}, {input}]");
+        assert_same(&w4([out, input], group), &x, &gpu, 1e-4, &format!("w4 {shape}"));
+        // Without and with outlier columns; a width that is not a multiple of the four codes in a word.
+        assert_same(&int8([out, input], 6.0), &x, &gpu, 1e-4, &format!("int8 {shape}"));
+        assert_same(&int8([out, input], 0.999), &x, &gpu, 1e-4, &format!("int8 with outliers {shape}"));
+        let ragged = x.clone().slice([0..rows, 0..input - 3]);
+        assert_same(&int8([out, input - 3], 0.999), &ragged, &gpu, 1e-4, &format!("int8 ragged {shape}"));
+        if gpu.supports_dtype(DType::F16) {
+            let half = x.cast(DType::F16);
+            assert_same(&w4([out, input], group), &half, &gpu, 2e-3, &format!("w4 in f16 {shape}"));
+            assert_same(&int8([out, input], 0.999), &half, &gpu, 2e-3, &format!("int8 in f16 {shape}"));
+        }
+    }
+    let weight = w4([19, 96], 32);
+    assert_eq!(values(weight.to_device(&gpu).dequantize()), values(weight.dequantize()));
+}

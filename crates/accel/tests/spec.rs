@@ -1,4 +1,5 @@
 //! The text of accelerations: what is accepted, what it means, what errors say.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
 use steady_accel::{Acceleration, METHODS, PRESETS};

@@ -1,5 +1,6 @@
 //! The CubeCL kernels against the CPU ones, on whatever wgpu finds (a software rasterizer will do).
 #![cfg(feature = "gpu")]
+#![allow(clippy::unwrap_used, reason = "codes made here are valid")]
 
 use burn::tensor::{DType, Device, DeviceKind, Tensor, TensorData};
 use steady_kernels::{Int8Codes, Int8Weight, PackedLinear, W4Codes, W4Weight};

@@ -1,4 +1,6 @@
 //! Packed products against plain loops in f64, written here from the definitions.
+#![allow(clippy::unwrap_used, reason = "codes made here are valid")]
+#![allow(clippy::float_cmp, reason = "exact results are the point")]
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use proptest::prelude::*;

@@ -73,7 +73,8 @@ fn find_outliers<F: Float>(x: &Tensor<F>, outliers: &mut Tensor<u32>, threshold:
             let column = word * 4 + byte;
             // A column beyond the last repeats it; its code is zero in the weight.
             let value = f32::cast_from(x[row * input + min(column, input - 1)]);
-            if !(value.abs() < threshold) {
+            let is_inlier = value.abs() < threshold;
+            if !is_inlier {
                 bits |= comptime!(1u32 << byte as u32);
             }
         }

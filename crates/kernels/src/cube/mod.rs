@@ -3,6 +3,7 @@
 //! Written for the least a WebGPU device offers: no subgroups, 256 units a workgroup, 32-bit storage, at most eight
 //! buffers, shapes read at run time. A workgroup computes [`FEATURES`] output features for a block of rows; along the
 //! input, [`LANES`] units side by side read consecutive words and add up their parts in workgroup memory.
+#![expect(clippy::used_underscore_binding, reason = "the cube macro reads the arguments that only name an element type")]
 
 mod int8;
 mod w4;

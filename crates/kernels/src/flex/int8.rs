@@ -56,8 +56,8 @@ struct Activations {
 
 impl Activations {
     fn new(x: &[f32], [rows, input]: [usize; 2], threshold: f32) -> Self {
-        // "Not below" and not "at least": a NaN then takes the float way and stays visible.
-        let is_outlier = |value: f32| !(value.abs() < threshold);
+        // A NaN takes the float way too, and so stays visible.
+        let is_outlier = |value: f32| value.is_nan() || value.abs() >= threshold;
         let mut is_outlier_column = vec![false; input];
         for row in x.chunks_exact(input) {
             for (column, &value) in is_outlier_column.iter_mut().zip(row) {

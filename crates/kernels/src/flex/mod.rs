@@ -2,6 +2,7 @@
 //!
 //! Work is cut into tiles of output features; a tile's numbers do not depend on how many threads there are, so a study
 //! repeats bit for bit on one machine whatever else it is doing.
+#![expect(clippy::inline_always, reason = "what runs under pulp's dispatch gets its instruction set only by being inlined into it")]
 
 mod int8;
 mod lanes;

@@ -164,7 +164,9 @@ impl ModelConfig {
 
     fn parse(root: &Fields<'_>) -> Result<Self, VlmError> {
         if root.get("quantization_config").is_some() {
-            return Err(root.error("quantization_config", "weights that were quantized before publication are not read; use the float checkpoint"));
+            return Err(
+                root.error("quantization_config", "weights that were quantized before publication are not read; use the float checkpoint")
+            );
         }
         if let Some(architectures) = root.get("architectures") {
             let name = architectures.get(0).and_then(|name| name.as_str()).unwrap_or("");
@@ -396,9 +398,7 @@ impl RopeConfig {
                 factor: number("factor")?,
                 low_freq_factor: number("low_freq_factor")?,
                 high_freq_factor: number("high_freq_factor")?,
-                original_max_position_embeddings: rope
-                    .size("original_max_position_embeddings")?
-                    .unwrap_or(max_position_embeddings),
+                original_max_position_embeddings: rope.size("original_max_position_embeddings")?.unwrap_or(max_position_embeddings),
             },
             other => return Err(rope.unknown(name, other, &["default", "linear", "llama3"])),
         };

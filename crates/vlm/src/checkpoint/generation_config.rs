@@ -80,7 +80,9 @@ impl GenerationConfig {
                 self.ignored.push(format!("`{name}` {value} is not followed"));
             }
         }
-        for name in ["suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias", "forced_bos_token_id", "forced_eos_token_id"] {
+        for name in
+            ["suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias", "forced_bos_token_id", "forced_eos_token_id"]
+        {
             if fields.get(name).is_some() {
                 self.ignored.push(format!("`{name}` is not followed"));
             }

@@ -12,9 +12,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-pub use config::{
-    Activation, ClipVisionConfig, FeatureSelect, LlamaConfig, LlavaConfig, ModelConfig, RopeConfig, RopeScaling,
-};
+pub use config::{Activation, ClipVisionConfig, FeatureSelect, LlamaConfig, LlavaConfig, ModelConfig, RopeConfig, RopeScaling};
 pub use generation_config::GenerationConfig;
 pub use names::canonical_name;
 pub use weights::{HostTensor, Weights};

@@ -92,9 +92,7 @@ impl Source {
     pub(crate) fn get(&self, file: &str) -> Result<Option<Bytes>, VlmError> {
         match self {
             Self::Folder { path, .. } => map(&path.join(file)),
-            Self::Memory { files, .. } => {
-                Ok(files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| Bytes::Static(bytes)))
-            }
+            Self::Memory { files, .. } => Ok(files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| Bytes::Static(bytes))),
         }
     }
 
@@ -149,8 +147,11 @@ fn map(path: &Path) -> Result<Option<Bytes>, VlmError> {
     if metadata.len() == 0 {
         return Ok(Some(Bytes::Static(&[])));
     }
-    #[expect(unsafe_code, reason = "mapping is unsafe because another process may change the file meanwhile; a checkpoint that is \
-                                    rewritten while it is read is out of scope, and every offset is checked before use")]
+    #[expect(
+        unsafe_code,
+        reason = "mapping is unsafe because another process may change the file meanwhile; a checkpoint that is \
+                                    rewritten while it is read is out of scope, and every offset is checked before use"
+    )]
     let map = unsafe { Mmap::map(&file) };
     map.map(|map| Some(Bytes::Mapped(map))).map_err(io)
 }

@@ -80,8 +80,7 @@ impl Weights {
             let bytes = source.require(shard, &format!("{INDEX} says it holds `{}`", listed[0]))?;
             self.add_file(source.label_of(shard), bytes)?;
             let file = self.files.len() - 1;
-            let present: Vec<&str> =
-                self.tensors.values().filter(|entry| entry.file == file).map(|entry| entry.name.as_str()).collect();
+            let present: Vec<&str> = self.tensors.values().filter(|entry| entry.file == file).map(|entry| entry.name.as_str()).collect();
             if let Some(absent) = listed.iter().find(|name| !present.contains(name)) {
                 let problem = format!("is listed in {INDEX} for this file, which does not hold it");
                 return Err(VlmError::tensor(&self.files[file].label, absent, problem));
@@ -132,9 +131,8 @@ impl Weights {
         let entry = self.claim(name, shape)?;
         let (name, file, dtype, bytes) = (entry.name.clone(), entry.file, entry.dtype, entry.bytes.clone());
         let file = &self.files[file];
-        let data = to_f32(&file.bytes[bytes], dtype).ok_or_else(|| {
-            VlmError::tensor(&file.label, &name, format!("element type {dtype:?} is not read; known: F32, F16, BF16"))
-        })?;
+        let data = to_f32(&file.bytes[bytes], dtype)
+            .ok_or_else(|| VlmError::tensor(&file.label, &name, format!("element type {dtype:?} is not read; known: F32, F16, BF16")))?;
         if let Some(at) = data.iter().position(|value| !value.is_finite()) {
             let problem = format!("element {at} is {}; weights must be finite", data[at]);
             return Err(VlmError::tensor(&file.label, &name, problem));

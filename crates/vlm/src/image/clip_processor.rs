@@ -57,7 +57,10 @@ impl ImageProcessor {
             }
         }
         let json = source.json(OWN_FILE)?.ok_or_else(|| {
-            source.missing(OWN_FILE, "it says how images are resized and normalised (the `image_processor` section of processor_config.json would do)")
+            source.missing(
+                OWN_FILE,
+                "it says how images are resized and normalised (the `image_processor` section of processor_config.json would do)",
+            )
         })?;
         let label = source.label_of(OWN_FILE);
         Self::parse(label.clone(), &Fields::root(&label, &json)?)
@@ -74,8 +77,7 @@ impl ImageProcessor {
         }
         let resize = if enabled("do_resize")? { Some((size(fields)?, filter(fields)?)) } else { None };
         let crop = if enabled("do_center_crop")? { Some(crop_size(fields)?) } else { None };
-        let rescale =
-            if enabled("do_rescale")? { Some(fields.f64("rescale_factor")?.unwrap_or(1.0 / 255.0)) } else { None };
+        let rescale = if enabled("do_rescale")? { Some(fields.f64("rescale_factor")?.unwrap_or(1.0 / 255.0)) } else { None };
         let normalize = if enabled("do_normalize")? {
             let mean = channels(fields, "image_mean", [0.481_454_66, 0.457_827_5, 0.408_210_73])?;
             let std = channels(fields, "image_std", [0.268_629_54, 0.261_302_58, 0.275_777_11])?;
@@ -213,8 +215,7 @@ const SETTINGS: [&str; 13] = [
 ];
 
 fn check_known(fields: &Fields<'_>) -> Result<(), VlmError> {
-    const TYPES: [&str; 4] =
-        ["CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor"];
+    const TYPES: [&str; 4] = ["CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor"];
     for name in ["image_processor_type", "feature_extractor_type"] {
         if let Some(kind) = fields.text(name)?
             && !TYPES.contains(&kind)
@@ -240,9 +241,7 @@ fn size(fields: &Fields<'_>) -> Result<Size, VlmError> {
     let sides: Vec<&str> = size.keys().filter(|key| size.get(key).is_some()).collect();
     match sides.as_slice() {
         ["shortest_edge"] => Ok(Size::ShortestEdge(side(&size, "shortest_edge")?)),
-        ["height", "width"] | ["width", "height"] => {
-            Ok(Size::Exact { height: side(&size, "height")?, width: side(&size, "width")? })
-        }
+        ["height", "width"] | ["width", "height"] => Ok(Size::Exact { height: side(&size, "height")?, width: side(&size, "width")? }),
         other => {
             let problem = format!("expected `shortest_edge`, or `height` and `width`, found {}", other.join(", "));
             Err(fields.error(NAME, problem))

@@ -34,9 +34,8 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, VlmError> {
         return Err(VlmError::image(name, "the file is empty"));
     }
     let broken = |error: ImageError| VlmError::image(name, error.to_string());
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|error| VlmError::image(name, error.to_string()))?;
+    let mut reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| VlmError::image(name, error.to_string()))?;
     if reader.format().is_none_or(|format| !format.reading_enabled()) {
         return Err(VlmError::image(name, "is not a PNG, JPEG or WebP file"));
     }

@@ -57,9 +57,7 @@ impl ChatTemplate {
         });
         environment.add_function("strftime_now", strftime_now);
         environment.add_filter("tojson", to_json);
-        environment
-            .add_template_owned(NAME, without_generation_tags(template).into_owned())
-            .map_err(|error| failure(file, &error))?;
+        environment.add_template_owned(NAME, without_generation_tags(template).into_owned()).map_err(|error| failure(file, &error))?;
         let mut template = Self { environment, file: file.to_owned(), image_token, special, content: ContentForm::Parts };
         template.content = template.content_form()?;
         Ok(template)
@@ -90,10 +88,7 @@ impl ChatTemplate {
             pad_token => pad.as_deref().unwrap_or(""),
             image_token => self.image_token,
         };
-        self.environment
-            .get_template(NAME)
-            .and_then(|template| template.render(variables))
-            .map_err(|error| failure(&self.file, &error))
+        self.environment.get_template(NAME).and_then(|template| template.render(variables)).map_err(|error| failure(&self.file, &error))
     }
 
     fn ask(&self, question: &str, form: ContentForm) -> Result<String, VlmError> {

@@ -87,12 +87,8 @@ impl Processor {
             problem: format!("has no image token `{}`", settings.image_token),
         })?;
         if image_token_id != config.image_token_id {
-            let problem = format!(
-                "is {}, but `{}` has id {image_token_id} in {}",
-                config.image_token_id,
-                settings.image_token,
-                tokenizer.file()
-            );
+            let problem =
+                format!("is {}, but `{}` has id {image_token_id} in {}", config.image_token_id, settings.image_token, tokenizer.file());
             return Err(VlmError::field(&source.label_of("config.json"), "image_token_index", problem));
         }
         let visual_tokens = config.visual_tokens();

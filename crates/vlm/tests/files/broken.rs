@@ -66,7 +66,11 @@ fn broken_image_processors() {
     folder.remove("processor_config.json");
     says(folder.open().image_processor(), &["has no preprocessor_config.json", "processor_config.json"]);
     for (pointer, value, parts) in [
-        ("/image_processor_type", json!("SiglipImageProcessor"), ["`image_processor.image_processor_type`", "Siglip", "CLIPImageProcessor"]),
+        (
+            "/image_processor_type",
+            json!("SiglipImageProcessor"),
+            ["`image_processor.image_processor_type`", "Siglip", "CLIPImageProcessor"],
+        ),
         ("/do_flip", json!(true), ["`image_processor.do_flip`", "not a known setting", "do_resize"]),
         ("/do_pad", json!(true), ["`image_processor.do_pad`", "false", ""]),
         ("/do_convert_rgb", json!(false), ["`image_processor.do_convert_rgb`", "true", ""]),
@@ -91,10 +95,7 @@ fn pixels_of_a_size_that_the_tower_does_not_take() {
     let folder = Folder::tiny();
     folder.set("processor_config.json", "/image_processor/crop_size", json!({"height": 32, "width": 40}));
     let processor = folder.open().processor().unwrap();
-    says(
-        processor.prepare(&image::RgbImage::new(50, 50), "<image>"),
-        &["processor_config.json", "[1, 3, 32, 40]", "[1, 3, 40, 40]"],
-    );
+    says(processor.prepare(&image::RgbImage::new(50, 50), "<image>"), &["processor_config.json", "[1, 3, 32, 40]", "[1, 3, 40, 40]"]);
 }
 
 #[test]

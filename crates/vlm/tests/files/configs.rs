@@ -62,21 +62,13 @@ fn both_spellings_of_rotary_settings_mean_the_same() {
     let folder = Folder::tiny();
     let now = llava(&folder).text.rope;
     assert_eq!(now.theta, 500.0);
-    let expected = RopeScaling::Llama3 {
-        factor: 4.0,
-        low_freq_factor: 1.0,
-        high_freq_factor: 4.0,
-        original_max_position_embeddings: 32,
-    };
+    let expected = RopeScaling::Llama3 { factor: 4.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_position_embeddings: 32 };
     assert_eq!(now.scaling, expected);
-    folder
-        .set("config.json", "/text_config/rope_parameters", json!(null))
-        .set("config.json", "/text_config/rope_theta", json!(500.0))
-        .set(
-            "config.json",
-            "/text_config/rope_scaling",
-            json!({"type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}),
-        );
+    folder.set("config.json", "/text_config/rope_parameters", json!(null)).set("config.json", "/text_config/rope_theta", json!(500.0)).set(
+        "config.json",
+        "/text_config/rope_scaling",
+        json!({"type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}),
+    );
     assert_eq!(llava(&folder).text.rope, now);
     folder.set("config.json", "/text_config/rope_scaling", json!({"rope_type": "linear", "factor": 2.0}));
     assert_eq!(llava(&folder).text.rope.scaling, RopeScaling::Linear { factor: 2.0 });

@@ -25,10 +25,14 @@ fn the_template_is_found_wherever_it_was_published() {
     let folder = Folder::tiny();
     folder.remove("chat_template.jinja");
     let prompt = || folder.open().chat_template().unwrap().prompt("?").unwrap();
-    folder.set("tokenizer_config.json", "/chat_template", json!([
-        {"name": "rag", "template": "no"},
-        {"name": "default", "template": template("tokenizer list")},
-    ]));
+    folder.set(
+        "tokenizer_config.json",
+        "/chat_template",
+        json!([
+            {"name": "rag", "template": "no"},
+            {"name": "default", "template": template("tokenizer list")},
+        ]),
+    );
     assert_eq!(prompt(), "tokenizer list <image>?");
     folder.set("processor_config.json", "/chat_template", json!(template("processor")));
     assert_eq!(prompt(), "processor <image>?");

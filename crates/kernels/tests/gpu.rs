@@ -17,15 +17,14 @@ fn matrix(values: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
-fn w4([out, input]: [usize; 2], group: usize) -> PackedLinear {
+fn w4([out, input]: [usize; 2], group: usize, scales: &[f32]) -> PackedLinear {
     let groups = out * input / group;
     let codes = W4Codes {
         out,
         input,
         group,
         codes: wave(out * input, 0.7).iter().map(|v| (v * 7.9 + 8.0) as u8).collect(),
-        // From subnormal f16 to 1, all positive.
-        scales: (0..groups).map(|at| [1.1e-5, 0.003, 0.25, 1.0][at % 4]).collect(),
+        scales: scales.iter().copied().cycle().take(groups).collect(),
         zeros: (0..groups).map(|at| (at % 16) as f32 - 0.5).collect(),
     };
     W4Weight::new(&codes, &Device::flex()).unwrap().into()
@@ -61,7 +60,9 @@ fn gpu_equals_cpu() {
     for (rows, out, input, group) in [(1, 19, 96, 32), (4, 8, 64, 64), (7, 33, 320, 16), (21, 200, 1536, 128)] {
         let x = matrix(wave(rows * input, 0.37), [rows, input]);
         let shape = format!("{rows} x [{out}, {input}]");
-        assert_same(&w4([out, input], group), &x, &gpu, 1e-4, &format!("w4 {shape}"));
+        assert_same(&w4([out, input], group, &[0.003, 0.25, 1.0]), &x, &gpu, 1e-4, &format!("w4 {shape}"));
+        // The smallest scale that round-to-nearest gives is a subnormal number in f16.
+        assert_same(&w4([out, input], group, &[1.001_358e-5]), &x, &gpu, 1e-4, &format!("w4 of tiny weights {shape}"));
         // Without and with outlier columns; a width that is not a multiple of the four codes in a word.
         assert_same(&int8([out, input], 6.0), &x, &gpu, 1e-4, &format!("int8 {shape}"));
         assert_same(&int8([out, input], 0.999), &x, &gpu, 1e-4, &format!("int8 with outliers {shape}"));
@@ -69,10 +70,10 @@ fn gpu_equals_cpu() {
         assert_same(&int8([out, input - 3], 0.999), &ragged, &gpu, 1e-4, &format!("int8 ragged {shape}"));
         if gpu.supports_dtype(DType::F16) {
             let half = x.cast(DType::F16);
-            assert_same(&w4([out, input], group), &half, &gpu, 2e-3, &format!("w4 in f16 {shape}"));
+            assert_same(&w4([out, input], group, &[0.003, 0.25, 1.0]), &half, &gpu, 2e-3, &format!("w4 in f16 {shape}"));
             assert_same(&int8([out, input], 0.999), &half, &gpu, 2e-3, &format!("int8 in f16 {shape}"));
         }
     }
-    let weight = w4([19, 96], 32);
+    let weight = w4([19, 96], 32, &[0.5, 1e-5]);
     assert_eq!(values(weight.to_device(&gpu).dequantize()), values(weight.dequantize()));
 }

@@ -67,3 +67,90 @@ pub(crate) fn kv_bytes(config: &LlamaConfig, lengths: &[usize], element_bytes: u
     let tokens: usize = lengths.iter().sum();
     2 * tokens * config.num_kv_heads * config.head_dim * element_bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{Activation, FeatureSelect, RopeConfig, RopeScaling};
+
+    /// LLaVA-1.5-7B as published.
+    fn llava_7b() -> LlavaConfig {
+        LlavaConfig {
+            vision: ClipVisionConfig {
+                hidden_size: 1024,
+                intermediate_size: 4096,
+                num_layers: 24,
+                num_heads: 16,
+                num_channels: 3,
+                image_size: 336,
+                patch_size: 14,
+                act: Activation::QuickGelu,
+                layer_norm_eps: 1e-5,
+            },
+            text: LlamaConfig {
+                vocab_size: 32_064,
+                hidden_size: 4096,
+                intermediate_size: 11_008,
+                num_layers: 32,
+                num_heads: 32,
+                num_kv_heads: 32,
+                head_dim: 128,
+                max_position_embeddings: 4096,
+                rms_norm_eps: 1e-5,
+                rope: RopeConfig {
+                    theta: 10_000.0,
+                    scaling: RopeScaling::Default,
+                },
+                attention_bias: false,
+                mlp_bias: false,
+                act: Activation::Silu,
+                bos_token_id: Some(1),
+                eos_token_ids: vec![2],
+            },
+            image_token_id: 32_000,
+            feature_layers: vec![23],
+            feature_select: FeatureSelect::Default,
+            projector_act: Activation::Gelu,
+            projector_bias: true,
+            tie_word_embeddings: false,
+        }
+    }
+
+    #[test]
+    fn keys_and_values_of_a_7b_model() {
+        let text = llava_7b().text;
+        // Known: half a mebibyte per token in f16, so 2048 tokens fill a gibibyte.
+        assert_eq!(kv_bytes(&text, &[1; 32], 2), 1 << 19);
+        assert_eq!(kv_bytes(&text, &[2048; 32], 2), 1 << 30);
+        // FastV at layer 2 with 288 of 576 visual tokens left, 64 text tokens: 2 full layers, 30 short ones.
+        let mut lengths = [352; 32];
+        lengths[..2].fill(640);
+        assert_eq!(kv_bytes(&text, &lengths, 2), (2 * 640 + 30 * 352) * 16_384);
+    }
+
+    #[test]
+    fn grouped_queries_shrink_the_cache() {
+        let mut text = llava_7b().text;
+        text.num_kv_heads = 8;
+        assert_eq!(kv_bytes(&text, &[2048; 32], 2), 1 << 28);
+    }
+
+    #[test]
+    fn a_single_token_costs_twice_the_weights() {
+        let text = llava_7b().text;
+        // 6 738 415 616 parameters of LLaMA-7B without embedding, head (32 000 rows each) and the norms' 65 x 4096.
+        let weights = 6_738_415_616u64 - 2 * 32_000 * 4096 - 65 * 4096;
+        let attention = 32 * 2 * 2 * 4096; // one score and one value product per layer
+        let head = 2 * 4096 * 32_064;
+        assert_eq!(decoder_flops(&text, &[1; 32]), 2 * weights + attention + head);
+    }
+
+    #[test]
+    fn vision_by_hand() {
+        // CLIP-L/14 at 336 px: 576 patches of 588 values, 577 tokens, 23 of 24 layers, projector 1024 -> 4096 -> 4096.
+        let patches = 2 * 576 * 588 * 1024u64;
+        let layer = 2 * 577 * (4 * 1024 * 1024 + 2 * 1024 * 4096) + 4 * 577 * 577 * 1024u64;
+        let projector = 2 * 576 * (1024 * 4096 + 4096 * 4096u64);
+        assert_eq!(vision_flops(&llava_7b()), patches + 23 * layer + projector);
+    }
+}

@@ -51,6 +51,11 @@ impl DeviceChoice {
     }
 }
 
+/// Everything that could compute here, in words: the CPU first, then every adapter that wgpu sees.
+pub fn list_devices() -> Vec<String> {
+    std::iter::once(cpu().identity).chain(gpu::list()).collect()
+}
+
 impl FromStr for DeviceChoice {
     type Err = VlmError;
 
@@ -181,18 +186,76 @@ mod gpu {
     pub(super) fn open_hardware() -> Option<OpenDevice> {
         None
     }
+
+    pub(super) fn list() -> Vec<String> {
+        Vec::new()
+    }
 }
 
 #[cfg(feature = "gpu")]
 mod gpu {
+    use std::{
+        future::Future,
+        pin::pin,
+        sync::OnceLock,
+        task::{Context, Poll, Waker},
+    };
+
+    use burn::tensor::Device;
+    use wgpu::{Adapter, AdapterInfo, Backends, DeviceType, Instance, InstanceDescriptor};
+
     use super::{OpenDevice, VlmError, device_error};
 
+    /// Opened once: a runtime that is set up cannot be set up again.
+    static GPU: OnceLock<Result<OpenDevice, String>> = OnceLock::new();
+
     pub(super) fn open() -> Result<OpenDevice, VlmError> {
-        Err(device_error("not yet".to_owned()))
+        GPU.get_or_init(|| {
+            // Shaders go through WGSL: burn's native SPIR-V compiler is a cargo feature that this program does not turn on.
+            let (device, setup) = Device::wgpu_options()
+                .init_with_setup()
+                .map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
+            let identity = describe(&setup.adapter.get_info());
+            Ok(OpenDevice { device, identity })
+        })
+        .clone()
+        .map_err(device_error)
     }
 
+    /// The GPU, if there is one that is not the CPU in disguise. A GPU that fails to open counts as none.
     pub(super) fn open_hardware() -> Option<OpenDevice> {
-        None
+        let hardware = |adapter: &Adapter| {
+            let kind = adapter.get_info().device_type;
+            matches!(kind, DeviceType::DiscreteGpu | DeviceType::IntegratedGpu | DeviceType::VirtualGpu)
+        };
+        adapters().iter().any(hardware).then(open)?.ok()
+    }
+
+    /// Every adapter that wgpu sees, in words.
+    pub(super) fn list() -> Vec<String> {
+        adapters().iter().map(|adapter| describe(&adapter.get_info())).collect()
+    }
+
+    fn adapters() -> Vec<Adapter> {
+        let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
+        // Native adapters are listed synchronously; the future is there for browsers.
+        let future = pin!(instance.enumerate_adapters(Backends::PRIMARY));
+        match future.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(adapters) => adapters,
+            Poll::Pending => Vec::new(),
+        }
+    }
+
+    fn describe(info: &AdapterInfo) -> String {
+        let kind = match info.device_type {
+            DeviceType::Cpu => "software",
+            DeviceType::DiscreteGpu => "discrete",
+            DeviceType::IntegratedGpu => "integrated",
+            DeviceType::VirtualGpu => "virtual",
+            DeviceType::Other => "other",
+        };
+        let driver = format!("{} {}", info.driver, info.driver_info);
+        format!("wgpu, {} ({kind}), {}, {}", info.name, info.backend, driver.trim())
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Decoding {
     /// Divides positive and multiplies negative logits of tokens that occurred, prompt included. `None`: as the checkpoint's
     /// generation config says.
     pub repetition_penalty: Option<f32>,
+    /// Decodes on past the end token up to `max_new_tokens`: for measuring speed.
+    pub ignore_eos: bool,
 }
 
 impl Default for Decoding {
@@ -19,6 +21,7 @@ impl Default for Decoding {
         Self {
             max_new_tokens: 64,
             repetition_penalty: None,
+            ignore_eos: false,
         }
     }
 }

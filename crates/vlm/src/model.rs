@@ -446,7 +446,11 @@ impl Vlm {
             repetition_penalty: options
                 .repetition_penalty
                 .unwrap_or(self.generation.repetition_penalty),
-            eos: &self.generation.eos_token_ids,
+            eos: if options.ignore_eos {
+                &[]
+            } else {
+                &self.generation.eos_token_ids
+            },
         };
         let step = |token| self.step(&mut sequence, token);
         let output_ids = greedy.decode(ids, &first_logits, step)?;

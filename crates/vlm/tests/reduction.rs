@@ -1,0 +1,222 @@
+//! Token reducers against transformers' own layers (reduced/make.py), and their contract.
+
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+mod support;
+
+use serde_json::Value;
+use steady_vlm::{Decoding, HostMatrix, Needs, PositionPolicy, Prepared, Stage, Vlm};
+use support::{Puppet, distance, prepare, tiny};
+
+/// Sums over a few hundred products in another order; transformers' numbers are rounded to six digits.
+const CLOSE: f32 = 2e-5;
+
+fn fixture() -> Value {
+    serde_json::from_str(include_str!("reduced/reduced.json")).unwrap()
+}
+
+fn floats(value: &Value) -> Vec<f32> {
+    let list = value.as_array().unwrap();
+    list.iter().map(|x| x.as_f64().unwrap() as f32).collect()
+}
+
+fn flat(value: &Value) -> Vec<f32> {
+    value.as_array().unwrap().iter().flat_map(floats).collect()
+}
+
+fn indices(value: &Value) -> Vec<usize> {
+    let list = value.as_array().unwrap();
+    list.iter().map(|x| x.as_u64().unwrap() as usize).collect()
+}
+
+/// The fixture's prompt, through the same files as everyone's.
+fn fixture_prompt(vlm: &Vlm) -> Prepared {
+    let prepared = prepare(vlm, "larger.png", "  answer with one word  ");
+    let text = std::fs::read_to_string(support::reference().join("cases.json")).unwrap();
+    let cases: Value = serde_json::from_str(&text).unwrap();
+    let cases = cases["cases"].as_array().unwrap();
+    let case = cases.iter().find(|case| case["id"] == "larger").unwrap();
+    let ids: Vec<u32> = indices(&case["input_ids"]).iter().map(|&id| id as u32).collect();
+    assert_eq!(prepared.input_ids, ids);
+    prepared
+}
+
+#[test]
+fn logits_after_a_reduction_agree_with_transformers() {
+    use PositionPolicy::{Keep, Renumber};
+    let (vlm, fixture) = (tiny(), fixture());
+    let prepared = fixture_prompt(&vlm);
+    let kept = indices(&fixture["kept"]);
+    let options = Decoding { max_new_tokens: 1, ..Decoding::default() };
+    let baseline = vlm.ask(&prepared, None, &options).unwrap();
+    assert!(distance(&baseline.first_logits, &floats(&fixture["baseline"])) < CLOSE);
+
+    for (name, stage, positions) in [
+        ("before_renumber", Stage::AfterVision, Renumber),
+        ("before_renumber", Stage::AfterProjector, Renumber),
+        ("before_renumber", Stage::BeforeLayer(0), Renumber),
+        ("before_keep", Stage::AfterVision, Keep),
+        ("before_keep", Stage::AfterProjector, Keep),
+        ("before_keep", Stage::BeforeLayer(0), Keep),
+        ("inside_renumber", Stage::BeforeLayer(1), Renumber),
+        ("inside_keep", Stage::BeforeLayer(1), Keep),
+    ] {
+        let puppet = Puppet::new(stage, &kept, positions);
+        let answer = vlm.ask(&prepared, Some(&puppet), &options).unwrap();
+        let off = distance(&answer.first_logits, &floats(&fixture[name]));
+        assert!(off < CLOSE, "{name} at {stage:?}: {off}");
+        assert_eq!(answer.kept.as_ref(), Some(&kept));
+        // The cases differ, or agreement would mean nothing.
+        assert!(distance(&answer.first_logits, &baseline.first_logits) > 1e-2);
+    }
+
+    let mut withdrawing = Puppet::new(Stage::BeforeLayer(1), &[], Keep);
+    withdrawing.reduction.may_be_empty = true;
+    let answer = vlm.ask(&prepared, Some(&withdrawing), &options).unwrap();
+    assert!(distance(&answer.first_logits, &floats(&fixture["withdrawn"])) < CLOSE);
+}
+
+#[test]
+fn evidence_agrees_with_transformers() {
+    let (vlm, fixture) = (tiny(), fixture());
+    let prepared = fixture_prompt(&vlm);
+    let needs = Needs {
+        features: true,
+        cls_attention: [-1, -2].into(),
+        vision_keys: [-2].into(),
+        last_row_attention: false,
+    };
+    let all: Vec<usize> = (0..26).collect();
+    let options = Decoding { max_new_tokens: 1, ..Decoding::default() };
+    let see = |stage, needs: Needs| {
+        let puppet = Puppet::new(stage, &all, PositionPolicy::Keep).looking_at(needs);
+        vlm.ask(&prepared, Some(&puppet), &options).unwrap();
+        let mut shown = puppet.shown.into_inner().unwrap();
+        assert_eq!(shown.len(), 1);
+        shown.remove(0)
+    };
+
+    let shown = see(Stage::AfterVision, needs.clone());
+    assert_eq!(shown.visual_tokens, 26);
+    for (layer, matrix) in &shown.cls_attention {
+        assert_eq!((matrix.rows, matrix.cols), (4, 26));
+        let expected = flat(&fixture["cls_attention"][layer.to_string()]);
+        assert!(distance(&matrix.data, &expected) < CLOSE);
+    }
+    assert_eq!(shown.cls_attention.len(), 2);
+    let (layer, keys) = &shown.vision_keys[0];
+    assert_eq!((*layer, keys.rows, keys.cols), (-2, 26, 32));
+    assert!(distance(&keys.data, &flat(&fixture["vision_keys_-2"])) < CLOSE);
+    let row = |features: Option<HostMatrix>| features.unwrap().row(5).to_vec();
+    assert!(distance(&row(shown.features), &floats(&fixture["features_row_5"])) < CLOSE);
+
+    let shown = see(Stage::AfterProjector, needs);
+    assert!(distance(&row(shown.features), &floats(&fixture["projected_row_5"])) < CLOSE);
+
+    let looking = Needs { features: true, last_row_attention: true, ..Needs::default() };
+    let shown = see(Stage::BeforeLayer(1), looking);
+    let attention = shown.last_row_attention.unwrap();
+    assert!(distance(&attention, &floats(&fixture["last_row_attention"])) < CLOSE);
+    assert!(distance(&row(shown.features), &floats(&fixture["entering_row_5"])) < CLOSE);
+}
+
+#[test]
+fn what_nobody_asks_for_is_not_shown() {
+    let vlm = tiny();
+    let prepared = prepare(&vlm, "exact.png", "how many?");
+    let puppet = Puppet::new(Stage::BeforeLayer(1), &[1, 2], PositionPolicy::Keep);
+    vlm.ask(&prepared, Some(&puppet), &Decoding::default()).unwrap();
+    let shown = puppet.shown.into_inner().unwrap();
+    assert!(shown[0].features.is_none() && shown[0].last_row_attention.is_none());
+    assert!(shown[0].cls_attention.is_empty() && shown[0].vision_keys.is_empty());
+}
+
+#[test]
+fn lengths_and_costs_follow_what_was_kept() {
+    let vlm = tiny();
+    let prepared = prepare(&vlm, "exact.png", "how many?");
+    let n = prepared.input_ids.len();
+    let cost = |stage, kept: &[usize]| {
+        let puppet = Puppet::new(stage, kept, PositionPolicy::Keep);
+        let answer = vlm.ask(&prepared, Some(&puppet), &Decoding::default()).unwrap();
+        (answer.kv_lengths, answer.cost)
+    };
+    let baseline = vlm.ask(&prepared, None, &Decoding::default()).unwrap();
+    assert_eq!(baseline.kv_lengths, [n, n]);
+    // Two layers, keys and values, 2 heads of width 12, 4 bytes.
+    assert_eq!(baseline.cost.kv_bytes, 2 * n * 2 * 2 * 12 * 4);
+    assert_eq!((baseline.visual_tokens, baseline.cost.prompt_tokens), (26, n));
+    assert_eq!(baseline.kept, None);
+
+    let (lengths, short) = cost(Stage::AfterProjector, &[0, 7, 25]);
+    assert_eq!(lengths, [n - 23, n - 23]);
+    assert!((short.visual_tokens - 3.0).abs() < 1e-6);
+    let (lengths, inside) = cost(Stage::BeforeLayer(1), &[0, 7, 25]);
+    assert_eq!(lengths, [n, n - 23]);
+    assert!((inside.visual_tokens - 14.5).abs() < 1e-6);
+    assert_eq!(inside.kv_bytes, (n + n - 23) * 2 * 2 * 12 * 4);
+    assert!(short.flops < inside.flops && inside.flops < baseline.cost.flops);
+}
+
+#[test]
+fn merged_tokens_follow_the_kept_ones() {
+    let vlm = tiny();
+    let prepared = prepare(&vlm, "exact.png", "how many?");
+    // Merging a row that was dropped, unchanged, is keeping it: rows 3, 8 and a "merged" 20.
+    for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(0), Stage::BeforeLayer(1)] {
+        let looking = Needs { features: true, ..Needs::default() };
+        let spy = Puppet::new(stage, &[3, 8, 20], PositionPolicy::Renumber).looking_at(looking);
+        let kept = vlm.ask(&prepared, Some(&spy), &Decoding::default()).unwrap();
+        let features = spy.shown.into_inner().unwrap().remove(0).features.unwrap();
+        let mut merging = Puppet::new(stage, &[3, 8], PositionPolicy::Renumber);
+        merging.reduction.merged = Some(features.select_rows(&[20]));
+        let merged = vlm.ask(&prepared, Some(&merging), &Decoding::default()).unwrap();
+        assert!(distance(&kept.first_logits, &merged.first_logits) < 1e-5, "{stage:?}");
+        assert_eq!(kept.output_ids, merged.output_ids);
+        assert_eq!(kept.kv_lengths, merged.kv_lengths);
+    }
+}
+
+#[test]
+fn a_reducer_that_breaks_the_contract_is_named() {
+    let vlm = tiny();
+    let prepared = prepare(&vlm, "exact.png", "how many?");
+    let fails = |puppet: &Puppet, expected: &str| {
+        let error = vlm.ask(&prepared, Some(puppet), &Decoding::default()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("puppet") && text.contains(expected), "{text}");
+    };
+    let at = |stage, kept: &[usize]| Puppet::new(stage, kept, PositionPolicy::Keep);
+    for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(1)] {
+        fails(&at(stage, &[2, 1]), "ascend");
+        fails(&at(stage, &[1, 1]), "repeats");
+        fails(&at(stage, &[0, 26]), "26 is out of range");
+        fails(&at(stage, &[]), "every visual token");
+        let mut narrow = Puppet::new(stage, &[0], PositionPolicy::Renumber);
+        narrow.reduction.merged = Some(HostMatrix::new(1, 7, vec![0.0; 7]));
+        fails(&narrow, "width 7");
+    }
+    let mut homeless = at(Stage::AfterVision, &[0]);
+    homeless.reduction.merged = Some(HostMatrix::new(1, 64, vec![0.0; 64]));
+    fails(&homeless, "position");
+    fails(&at(Stage::BeforeLayer(2), &[0]), "layers 0 to 1");
+    let looking = Needs { last_row_attention: true, ..Needs::default() };
+    fails(&at(Stage::BeforeLayer(0), &[0]).looking_at(looking.clone()), "layer below");
+    fails(&at(Stage::AfterProjector, &[0]).looking_at(looking), "layer below");
+
+    // An image that was encoded without what the reducer needs.
+    let needy = at(Stage::AfterVision, &[0]).looking_at(Needs {
+        cls_attention: [-1].into(),
+        ..Needs::default()
+    });
+    let image = vlm.encode(&prepared.pixels).unwrap();
+    let error = vlm
+        .prefix(&prepared.input_ids, prepared.image_span.clone(), &image, Some(&needy))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("puppet") && error.contains("CLS attention"), "{error}");
+    let absent = Needs { vision_keys: [3].into(), ..Needs::default() };
+    let error = vlm.encode_for(&prepared.pixels, &absent).err().unwrap().to_string();
+    assert!(error.contains("vision layer 3") && error.contains("3 layers"), "{error}");
+}

@@ -1,0 +1,168 @@
+//! Work that is shared between questions must not change an answer.
+
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+mod support;
+
+use steady_vlm::{Answer, Decoding, Needs, PositionPolicy, Stage, TokenReducer, Vlm};
+use support::{Puppet, distance, prepare, tiny};
+
+const QUESTIONS: [&str; 3] = [
+    "what colour is the circle left of the square?",
+    "how many?",
+    "is there a cross in the picture? yes or no",
+];
+
+/// Rounding differs where a product runs over other row counts; nothing else may.
+const CLOSE: f32 = 1e-4;
+
+fn same(shared: &Answer, alone: &Answer) {
+    let off = distance(&shared.first_logits, &alone.first_logits);
+    assert!(off <= CLOSE, "{off}");
+    assert_eq!(shared.output_ids, alone.output_ids);
+    assert_eq!(shared.text, alone.text);
+    assert_eq!(shared.kept, alone.kept);
+    assert_eq!(shared.kv_lengths, alone.kv_lengths);
+    assert_eq!(shared.cost, alone.cost);
+    assert_eq!(shared.visual_tokens, alone.visual_tokens);
+}
+
+/// Every question from one shared prefix, twice in different order, against each question on its own.
+fn check(vlm: &Vlm, reducer: Option<&dyn TokenReducer>) {
+    let options = Decoding { max_new_tokens: 6, ..Decoding::default() };
+    let asked = QUESTIONS.map(|question| prepare(vlm, "square.png", question));
+    let alone = asked.each_ref().map(|prepared| vlm.ask(prepared, reducer, &options).unwrap());
+
+    let needs = Needs::of(reducer);
+    let image = vlm.encode_for(&asked[0].pixels, &needs).unwrap();
+    let span = asked[0].image_span.clone();
+    let prefix = vlm.prefix(&asked[0].input_ids, span.clone(), &image, reducer).unwrap();
+    let lengths = prefix.kv_lengths();
+    for index in [0, 1, 2, 2, 1, 0] {
+        let suffix = &asked[index].input_ids[span.end..];
+        let shared = vlm.answer(&prefix, suffix, &options).unwrap();
+        same(&shared, &alone[index]);
+        assert_eq!(prefix.kv_lengths(), lengths, "answering must not touch the prefix");
+    }
+}
+
+#[test]
+fn baseline() {
+    check(&tiny(), None);
+}
+
+#[test]
+fn reducers_before_the_decoder() {
+    for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(0)] {
+        for positions in [PositionPolicy::Renumber, PositionPolicy::Keep] {
+            check(&tiny(), Some(&Puppet::new(stage, &[1, 5, 6, 20], positions)));
+        }
+    }
+}
+
+#[test]
+fn reducers_inside_the_decoder() {
+    let looking = Needs { features: true, last_row_attention: true, ..Needs::default() };
+    for positions in [PositionPolicy::Renumber, PositionPolicy::Keep] {
+        let blind = Puppet::new(Stage::BeforeLayer(1), &[0, 9, 25], positions);
+        check(&tiny(), Some(&blind));
+        check(&tiny(), Some(&blind.looking_at(looking.clone())));
+        let mut withdrawing = Puppet::new(Stage::BeforeLayer(1), &[], positions);
+        withdrawing.reduction.may_be_empty = true;
+        check(&tiny(), Some(&withdrawing));
+    }
+}
+
+#[test]
+fn a_reducer_that_looks_at_the_question_sees_the_same_either_way() {
+    let vlm = tiny();
+    let needs = Needs { features: true, last_row_attention: true, ..Needs::default() };
+    let puppet = Puppet::new(Stage::BeforeLayer(1), &[4], PositionPolicy::Keep).looking_at(needs);
+    check(&vlm, Some(&puppet));
+    // Three asked alone, then six from the prefix: 0 1 2 2 1 0.
+    let shown = puppet.shown.into_inner().unwrap();
+    assert_eq!(shown.len(), 9);
+    for (index, question) in [0, 1, 2, 2, 1, 0].into_iter().enumerate() {
+        let (alone, shared) = (&shown[question], &shown[3 + index]);
+        let rows = |shown: &support::Shown| shown.last_row_attention.clone().unwrap();
+        assert!(distance(&rows(alone), &rows(shared)) < 1e-5);
+        assert_eq!(alone.image_key, shared.image_key);
+        let features = |shown: &support::Shown| shown.features.clone().unwrap().data;
+        assert!(distance(&features(alone), &features(shared)) < 1e-5);
+    }
+    // Different questions look differently.
+    let rows = |index: usize| shown[index].last_row_attention.clone().unwrap();
+    assert!(distance(&rows(0), &rows(1)) > 1e-4);
+}
+
+#[test]
+fn keeping_everything_is_the_baseline() {
+    let vlm = tiny();
+    let options = Decoding { max_new_tokens: 8, ..Decoding::default() };
+    let all: Vec<usize> = (0..26).collect();
+    let looking = Needs { features: true, last_row_attention: true, ..Needs::default() };
+    for question in QUESTIONS {
+        let prepared = prepare(&vlm, "larger.png", question);
+        let baseline = vlm.ask(&prepared, None, &options).unwrap();
+        for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(0), Stage::BeforeLayer(1)] {
+            for positions in [PositionPolicy::Renumber, PositionPolicy::Keep] {
+                let mut puppet = Puppet::new(stage, &all, positions);
+                if stage == Stage::BeforeLayer(1) {
+                    puppet = puppet.looking_at(looking.clone());
+                }
+                let answer = vlm.ask(&prepared, Some(&puppet), &options).unwrap();
+                assert_eq!(answer.first_logits, baseline.first_logits, "{stage:?}");
+                assert_eq!(answer.output_ids, baseline.output_ids);
+                assert_eq!(answer.cost, baseline.cost);
+            }
+        }
+    }
+}
+
+#[test]
+fn halves_that_map_linears_leaves_alone_stay_shared() {
+    use steady_vlm::Dense;
+    let vlm = tiny();
+    let mut names = Vec::new();
+    let copy = vlm
+        .map_linears::<()>(&mut |name: &str, dense: &Dense| {
+            names.push((name.to_owned(), dense.output(), dense.input()));
+            Ok(None)
+        })
+        .unwrap();
+    assert!(copy.shares_encoder(&vlm));
+    // Tower: patches and 3 layers of 6; projector: 2; decoder: 2 layers of 7.
+    assert_eq!(names.len(), 1 + 3 * 6 + 2 + 2 * 7);
+    assert!(names.contains(&("language_model.layers.1.mlp.down_proj".to_owned(), 40, 56)));
+    assert!(names.contains(&("language_model.layers.0.self_attn.k_proj".to_owned(), 24, 40)));
+    assert!(names.contains(&("multi_modal_projector.linear_1".to_owned(), 40, 64)));
+
+    // A prefix of one is good for the other.
+    let prepared = prepare(&vlm, "exact.png", "how many?");
+    let image = vlm.encode(&prepared.pixels).unwrap();
+    let span = prepared.image_span.clone();
+    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).unwrap();
+    copy.answer(&prefix, &prepared.input_ids[span.end..], &Decoding::default()).unwrap();
+}
+
+#[test]
+fn parts_of_another_model_are_refused() {
+    let (one, two) = (tiny(), tiny());
+    let prepared = prepare(&one, "exact.png", "how many?");
+    let image = one.encode(&prepared.pixels).unwrap();
+    let span = prepared.image_span.clone();
+    let error = two.prefix(&prepared.input_ids, span.clone(), &image, None).err().unwrap();
+    assert!(error.to_string().contains("other vision weights"), "{error}");
+    let prefix = one.prefix(&prepared.input_ids, span.clone(), &image, None).unwrap();
+    let suffix = &prepared.input_ids[span.end..];
+    let error = two.answer(&prefix, suffix, &Decoding::default()).unwrap_err();
+    assert!(error.to_string().contains("other decoder weights"), "{error}");
+    let error = one.answer(&prefix, &[], &Decoding::default()).unwrap_err();
+    assert!(error.to_string().contains("continue after the image"), "{error}");
+    let error = one.answer(&prefix, &[70_000], &Decoding::default()).unwrap_err();
+    assert!(error.to_string().contains("70000"), "{error}");
+    let error = one.answer(&prefix, &[5; 300], &Decoding::default()).unwrap_err();
+    assert!(error.to_string().contains("at most 256"), "{error}");
+    let error = one.prefix(&prepared.input_ids, 0..3, &image, None).err().unwrap();
+    assert!(error.to_string().contains("26 visual tokens"), "{error}");
+}

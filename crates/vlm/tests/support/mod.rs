@@ -1,0 +1,104 @@
+//! The tiny reference checkpoint, and reducers whose choice a test dictates.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use steady_vlm::{
+    Checkpoint, DeviceChoice, Evidence, HostMatrix, Needs, PositionPolicy, Precision, Prepared,
+    Reduction, Stage, TokenReducer, Vlm, VlmError,
+};
+
+/// `tests/reference/tiny-llava` of the repository.
+pub fn reference() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-llava")
+}
+
+/// The tiny random-weight LLaVA on the CPU.
+pub fn tiny() -> Vlm {
+    let checkpoint = Checkpoint::open(&reference().join("checkpoint")).unwrap();
+    let device = DeviceChoice::Cpu.open().unwrap().device;
+    Vlm::load(&checkpoint, &device, Precision::F32).unwrap()
+}
+
+/// One of the reference pictures with a question.
+pub fn prepare(vlm: &Vlm, picture: &str, question: &str) -> Prepared {
+    let image = steady_vlm::image::load(&reference().join("images").join(picture)).unwrap();
+    vlm.prepare(&image, &vlm.prompt(question).unwrap()).unwrap()
+}
+
+/// What a reducer was shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shown {
+    pub visual_tokens: usize,
+    pub features: Option<HostMatrix>,
+    pub cls_attention: Vec<(i32, HostMatrix)>,
+    pub vision_keys: Vec<(i32, HostMatrix)>,
+    pub last_row_attention: Option<Vec<f32>>,
+    pub image_key: u64,
+}
+
+/// Does as it is told and remembers what it saw.
+pub struct Puppet {
+    pub stage: Stage,
+    pub needs: Needs,
+    pub reduction: Reduction,
+    pub shown: Mutex<Vec<Shown>>,
+}
+
+impl Puppet {
+    pub fn new(stage: Stage, kept: &[usize], positions: PositionPolicy) -> Self {
+        Self {
+            stage,
+            needs: Needs::default(),
+            reduction: Reduction::keep(kept.to_vec(), positions),
+            shown: Mutex::default(),
+        }
+    }
+
+    pub fn looking_at(mut self, needs: Needs) -> Self {
+        self.needs = needs;
+        self
+    }
+}
+
+impl TokenReducer for Puppet {
+    fn name(&self) -> String {
+        "puppet".to_owned()
+    }
+
+    fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    fn needs(&self) -> Needs {
+        self.needs.clone()
+    }
+
+    fn reduce(&self, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
+        let owned = |list: &[(i32, &HostMatrix)]| {
+            list.iter()
+                .map(|(layer, matrix)| (*layer, (*matrix).clone()))
+                .collect()
+        };
+        self.shown.lock().unwrap().push(Shown {
+            visual_tokens: evidence.visual_tokens,
+            features: evidence.features.cloned(),
+            cls_attention: owned(&evidence.cls_attention),
+            vision_keys: owned(&evidence.vision_keys),
+            last_row_attention: evidence.last_row_attention.map(<[f32]>::to_vec),
+            image_key: evidence.image_key,
+        });
+        Ok(self.reduction.clone())
+    }
+}
+
+/// Largest absolute difference.
+pub fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}

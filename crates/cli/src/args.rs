@@ -1,0 +1,204 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Does an accelerated vision-language model still give the same answers to the same questions?
+///
+/// Without a command: the study of the embedded model. It asks 300 questions before and after five accelerations, prints which answers
+/// changed, broke and were repaired, and writes a report.
+#[derive(Debug, Parser)]
+#[command(name = "steady", bin_name = "steady", version, args_conflicts_with_subcommands = true, after_help = STUDY_EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) study: StudyArgs,
+}
+
+const STUDY_EXAMPLES: &str = "\
+Examples:
+  steady                                          the whole study, report in ./steady-out/
+  steady --questions 50 --accel w4:rtn            a short one, of one acceleration
+  steady --accel w4:rtn+divprune:keep=0.33 --json report.json on stdout
+  steady ask --image photo.jpg --question \"Is there a red circle?\"
+  steady accels                                   what can be given to --accel
+
+Exit codes: 0 ok, 1 a gate failed, 2 wrong usage or input.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Study a checkpoint folder (or the embedded model)
+    Run(RunArgs),
+    /// Ask one question about one image, before and after acceleration
+    Ask(AskArgs),
+    /// Rebuild the report of a run folder from its records and print it
+    Report(ReportArgs),
+    /// List the embedded models
+    Models(ListArgs),
+    /// List the benchmarks, with an example of each family
+    Benches(ListArgs),
+    /// List the accelerations, their parameters and defaults
+    Accels(ListArgs),
+    /// List the devices and say which one `auto` means
+    Devices(ListArgs),
+}
+
+/// Options of every study.
+#[derive(Debug, Args)]
+pub(crate) struct StudyArgs {
+    /// Acceleration to compare with the baseline; repeatable [default: the five of the preset]
+    #[arg(long = "accel", value_name = "SPEC")]
+    pub(crate) accelerations: Vec<String>,
+    /// Number of questions, spread evenly over the families
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) questions: u32,
+    /// Run folder; running into it again continues where it stopped [default: ./steady-out/<model>-<benchmark>-<plan>]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Where the model runs
+    #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
+    pub(crate) device: DeviceArg,
+    /// Floating-point type of weights and activations
+    #[arg(long, value_enum, default_value_t = DtypeArg::F32)]
+    pub(crate) dtype: DtypeArg,
+    /// Print the report as JSON on stdout instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  steady run --model ~/models/llava-1.5-7b-hf --accel w4:rtn,g=128 --accel fastv:k=2,keep=0.5
+  steady run --bench embedded --questions 100 --out runs/first
+  steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice")]
+pub(crate) struct RunArgs {
+    /// Checkpoint folder in the published Hugging Face layout, or the name of an embedded model [default: the embedded model]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+    /// What is asked
+    #[arg(long, value_enum, default_value_t = BenchArg::Embedded)]
+    pub(crate) bench: BenchArg,
+    #[command(flatten)]
+    pub(crate) study: StudyArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    group = clap::ArgGroup::new("text").required(true).args(["question", "prompt"]),
+    after_help = "\
+Examples:
+  steady ask --image photo.jpg --question \"How many circles are there?\"
+  steady ask --model ~/models/llava-1.5-7b-hf --image scan.png --question \"Is there a fracture?\" --accel w4:rtn --accel int8
+  steady ask --image photo.jpg --prompt \"USER: <image>\\nWhat is this? ASSISTANT:\" --json"
+)]
+pub(crate) struct AskArgs {
+    /// Checkpoint folder in the published Hugging Face layout, or the name of an embedded model [default: the embedded model]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+    /// PNG, JPEG or WebP file of any size
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image: PathBuf,
+    /// The question; goes through the checkpoint's chat template
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) question: Option<String>,
+    /// The whole prompt, taken verbatim, with one image placeholder in it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+    /// Acceleration to ask under besides the baseline; repeatable
+    #[arg(long = "accel", value_name = "SPEC")]
+    pub(crate) accelerations: Vec<String>,
+    /// Where the model runs
+    #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
+    pub(crate) device: DeviceArg,
+    /// Floating-point type of weights and activations
+    #[arg(long, value_enum, default_value_t = DtypeArg::F32)]
+    pub(crate) dtype: DtypeArg,
+    /// Most tokens an answer may have [default: the checkpoint's own limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) max_new_tokens: Option<u32>,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  steady report steady-out/steady-llava-steady-world-1f0c9a2e
+  steady report runs/first --json | jq .
+  steady report runs/first --records > records.jsonl")]
+pub(crate) struct ReportArgs {
+    /// Run folder, as written by `steady` or `steady run`
+    pub(crate) folder: PathBuf,
+    /// Print the report as JSON on stdout instead of the table
+    #[arg(long, conflicts_with = "records")]
+    pub(crate) json: bool,
+    /// Print every record as a line of JSON on stdout instead of the table
+    #[arg(long)]
+    pub(crate) records: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  as a table:  add nothing\n  for a program:  add --json")]
+pub(crate) struct ListArgs {
+    /// Print JSON on stdout instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeviceArg {
+    /// A hardware GPU if there is one, else the processor
+    Auto,
+    /// The processor
+    Cpu,
+    /// The first GPU, a software one included
+    Gpu,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DtypeArg {
+    /// 32-bit
+    F32,
+    /// 16-bit, where the device has it
+    F16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchArg {
+    /// The drawn world with its ten task families
+    #[value(alias = "steady-world")]
+    Embedded,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_texts() {
+        let mut command = Cli::command().term_width(120);
+        command.build();
+        insta::assert_snapshot!("help", command.render_long_help());
+        for subcommand in command.get_subcommands_mut().filter(|subcommand| subcommand.get_name() != "help") {
+            insta::assert_snapshot!(format!("help-{}", subcommand.get_name()), subcommand.render_long_help());
+        }
+    }
+
+    #[test]
+    fn options_of_the_study_need_no_command() {
+        let cli = Cli::try_parse_from(["steady", "--questions", "40", "--accel", "int8", "--accel", "w4:rtn"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!((cli.study.questions, cli.study.accelerations), (40, vec!["int8".to_owned(), "w4:rtn".to_owned()]));
+    }
+}

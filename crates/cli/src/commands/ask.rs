@@ -1,0 +1,150 @@
+//! `steady ask`: one question about one image, before and after acceleration.
+
+use std::time::Instant;
+
+use anyhow::{Result, anyhow};
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use serde::Serialize;
+use steady_accel::Acceleration;
+use steady_study::record::top;
+use steady_vlm::{Answer, PixelValues, Prepared, Vlm, image};
+
+use crate::args::AskArgs;
+use crate::{console, model};
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Asked {
+    model: String,
+    device: String,
+    prompt: String,
+    answers: Vec<AnswerJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct AnswerJson {
+    accel: String,
+    /// After expansion of the image placeholder.
+    input_ids: Vec<u32>,
+    /// New ones only.
+    output_ids: Vec<u32>,
+    text: String,
+    first_token: FirstToken,
+    visual_tokens: usize,
+    kept: Option<Vec<usize>>,
+    pixels: Pixels,
+    weight_bytes: usize,
+    kv_bytes: usize,
+    flops: u64,
+    timing: Timing,
+}
+
+#[derive(Debug, Serialize)]
+struct FirstToken {
+    top: Vec<Candidate>,
+}
+
+#[derive(Debug, Serialize)]
+struct Candidate {
+    id: u32,
+    token: String,
+    logit: f32,
+}
+
+/// Enough to tell whether two programs saw the same pixels.
+#[derive(Clone, Debug, Serialize)]
+struct Pixels {
+    shape: Vec<usize>,
+    mean: f64,
+    abs_sum: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Timing {
+    /// Image file to pixels and prompt to ids; the same for all answers.
+    prepare_ms: f64,
+    /// Packing the weights; nothing for the baseline and token reducers.
+    quantize_ms: f64,
+    /// Vision tower to last token.
+    answer_ms: f64,
+}
+
+pub(crate) fn run(args: &AskArgs) -> Result<()> {
+    let mut accelerations = vec![Acceleration::none()];
+    accelerations.extend(model::accelerations(&args.accelerations)?.into_iter().filter(|acceleration| !acceleration.is_none()));
+    // The image before the model: it is the cheaper one to be wrong.
+    let picture = image::load(&args.image)?;
+    let checkpoint = model::checkpoint(args.model.as_deref())?;
+    let device = model::device(args.device)?;
+    let base = model::load(&checkpoint, &device, args.dtype)?;
+    let decoding = model::decoding(&checkpoint, args.max_new_tokens);
+    let prompt = match (&args.prompt, &args.question) {
+        (Some(prompt), _) => prompt.clone(),
+        (None, Some(question)) => base.prompt(question)?,
+        (None, None) => return Err(anyhow!("one of --question and --prompt is needed")),
+    };
+    let start = Instant::now();
+    let prepared = base.prepare(&picture, &prompt)?;
+    let prepare_ms = milliseconds(start);
+    let mut answers = Vec::new();
+    for acceleration in &accelerations {
+        let start = Instant::now();
+        let quantized = acceleration.quantize(&base)?;
+        let quantize_ms = if quantized.is_some() { milliseconds(start) } else { 0.0 };
+        let vlm = quantized.as_ref().unwrap_or(&base);
+        let start = Instant::now();
+        let answer = vlm.ask(&prepared, acceleration.reducer(), &decoding)?;
+        let timing = Timing { prepare_ms, quantize_ms, answer_ms: milliseconds(start) };
+        answers.push(answer_json(acceleration, vlm, &prepared, answer, timing));
+    }
+    let asked = Asked { model: checkpoint.name().to_owned(), device: device.identity, prompt, answers };
+    if args.json { console::json(&asked) } else { console::result(&human(&asked)) }
+}
+
+fn answer_json(acceleration: &Acceleration, vlm: &Vlm, prepared: &Prepared, answer: Answer, timing: Timing) -> AnswerJson {
+    let tokenizer = vlm.processor().tokenizer();
+    let candidate = |(id, logit)| Candidate { id, token: tokenizer.token(id).unwrap_or_default(), logit };
+    AnswerJson {
+        accel: acceleration.to_string(),
+        input_ids: prepared.input_ids.clone(),
+        output_ids: answer.output_ids,
+        text: answer.text.trim().to_owned(),
+        first_token: FirstToken { top: top(&answer.first_logits).into_iter().map(candidate).collect() },
+        visual_tokens: answer.visual_tokens,
+        kept: answer.kept,
+        pixels: pixels(&prepared.pixels),
+        weight_bytes: vlm.weight_bytes(),
+        kv_bytes: answer.cost.kv_bytes,
+        flops: answer.cost.flops,
+        timing,
+    }
+}
+
+fn pixels(pixels: &PixelValues) -> Pixels {
+    let values = || pixels.data.iter().copied().map(f64::from);
+    Pixels { shape: pixels.shape.clone(), mean: values().sum::<f64>() / pixels.data.len().max(1) as f64, abs_sum: values().map(f64::abs).sum() }
+}
+
+fn milliseconds(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+fn human(asked: &Asked) -> String {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(["acceleration", "answer", "first token", "margin", "visual tokens", "weights MB", "ms"]);
+    for answer in &asked.answers {
+        let candidates = &answer.first_token.top;
+        let best = candidates.first().map_or_else(String::new, |best| best.token.clone());
+        let margin = candidates.first().zip(candidates.get(1)).map_or_else(String::new, |(first, second)| format!("{:.2}", first.logit - second.logit));
+        let kept = answer.kept.as_ref().map_or_else(|| answer.visual_tokens.to_string(), |kept| format!("{} of {}", kept.len(), answer.visual_tokens));
+        let megabytes = format!("{:.1}", answer.weight_bytes as f64 / 1e6);
+        table.add_row([answer.accel.clone(), one_line(&answer.text), one_line(&best), margin, kept, megabytes, format!("{:.0}", answer.timing.answer_ms)]);
+    }
+    format!("{} on {}\n{table}", asked.model, asked.device)
+}
+
+/// A model may say anything, control characters included; a terminal shall not obey it.
+fn one_line(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}

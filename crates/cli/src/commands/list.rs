@@ -1,0 +1,206 @@
+//! `steady models`, `benches`, `accels`, `devices`: what there is to choose from.
+
+use anyhow::Result;
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use serde::Serialize;
+use steady_accel::{METHODS, MethodKind, PRESETS};
+use steady_bench::Benchmark;
+use steady_bench::world::{EmbeddedSuite, Family};
+use steady_vlm::DeviceChoice;
+
+use crate::args::{DeviceArg, DtypeArg, ListArgs};
+use crate::{console, embedded, model};
+
+#[derive(Serialize)]
+struct ModelRow {
+    name: String,
+    architecture: String,
+    parameters: usize,
+    bytes: usize,
+    visual_tokens: usize,
+    sha256: String,
+    card: Vec<CardRow>,
+}
+
+/// A line of the model card's accuracy table, as written there.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct CardRow {
+    family: String,
+    accuracy: String,
+    blind: String,
+}
+
+pub(crate) fn models(args: &ListArgs) -> Result<()> {
+    let device = model::device(DeviceArg::Cpu)?;
+    let mut rows = Vec::new();
+    for name in embedded::names() {
+        let Some(checkpoint) = embedded::open(name)? else { continue };
+        let vlm = model::load(&checkpoint, &device, DtypeArg::F32)?;
+        rows.push(ModelRow {
+            name: name.to_owned(),
+            architecture: vlm.info().architecture.clone(),
+            parameters: vlm.weight_bytes() / size_of::<f32>(),
+            bytes: embedded::size(name),
+            visual_tokens: vlm.info().visual_tokens,
+            sha256: checkpoint.sha256()?,
+            card: embedded::file(name, "README.md").map(|card| accuracies(&String::from_utf8_lossy(card))).unwrap_or_default(),
+        });
+    }
+    if args.json {
+        return console::json(&rows);
+    }
+    if rows.is_empty() {
+        return console::result("No model is compiled into this program; give a folder with --model DIR.");
+    }
+    let mut overview = table(&["model", "architecture", "parameters", "MB", "visual tokens"]);
+    let mut cards = String::new();
+    for row in &rows {
+        let parameters = format!("{:.2} M", row.parameters as f64 / 1e6);
+        overview.add_row([row.name.clone(), row.architecture.clone(), parameters, format!("{:.1}", row.bytes as f64 / 1e6), row.visual_tokens.to_string()]);
+        if !row.card.is_empty() {
+            let mut card = table(&["family", "accuracy", "blind (grey image)"]);
+            for line in &row.card {
+                card.add_row([&line.family, &line.accuracy, &line.blind]);
+            }
+            cards += &format!("\n\n{}, from its model card\n{card}", row.name);
+        }
+    }
+    console::result(&format!("{overview}{cards}"))
+}
+
+/// Rows `| family | accuracy % | blind % |` of a card, bold or not.
+fn accuracies(card: &str) -> Vec<CardRow> {
+    let row = |line: &str| {
+        let cells: Vec<String> = line.trim().strip_prefix('|')?.strip_suffix('|')?.split('|').map(|cell| cell.replace('*', "").trim().to_owned()).collect();
+        let [family, accuracy, blind] = <[String; 3]>::try_from(cells).ok()?;
+        (accuracy.ends_with('%') && blind.ends_with('%')).then_some(CardRow { family, accuracy, blind })
+    };
+    card.lines().filter_map(row).collect()
+}
+
+#[derive(Serialize)]
+struct BenchRow {
+    name: String,
+    family: &'static str,
+    questions: String,
+    example: String,
+    gold: Vec<String>,
+}
+
+pub(crate) fn benches(args: &ListArgs) -> Result<()> {
+    let suite = EmbeddedSuite::test(1);
+    let row = |family: &Family| {
+        let question = suite.questions().iter().find(|question| question.family == family.name())?;
+        Some(BenchRow {
+            name: "embedded".to_owned(),
+            family: family.name(),
+            questions: "any number".to_owned(),
+            example: question.text.clone(),
+            gold: question.gold.clone(),
+        })
+    };
+    let rows: Vec<BenchRow> = Family::ALL.iter().filter_map(row).collect();
+    if args.json {
+        return console::json(&rows);
+    }
+    let mut families = table(&["family", "example", "gold"]);
+    for row in &rows {
+        families.add_row([row.family, &row.example, &row.gold.join(" / ")]);
+    }
+    console::result(&format!("embedded ({}): a drawn world; any number of questions, the same for each of {} families\n{families}", suite.name(), rows.len()))
+}
+
+#[derive(Serialize)]
+struct MethodRow {
+    name: &'static str,
+    kind: &'static str,
+    canonical: String,
+    summary: &'static str,
+    source: &'static str,
+    parameters: Vec<ParameterRow>,
+}
+
+#[derive(Serialize)]
+struct ParameterRow {
+    name: &'static str,
+    default: &'static str,
+    expects: &'static str,
+    meaning: &'static str,
+}
+
+pub(crate) fn accels(args: &ListArgs) -> Result<()> {
+    let kind = |kind: MethodKind| match kind {
+        MethodKind::Quantizer => "weights",
+        MethodKind::TokenReducer => "visual tokens",
+    };
+    let parameter = |parameter: &steady_accel::Parameter| ParameterRow {
+        name: parameter.name,
+        default: parameter.default,
+        expects: parameter.kind.expects(),
+        meaning: parameter.meaning,
+    };
+    let rows: Vec<MethodRow> = METHODS
+        .iter()
+        .map(|method| MethodRow {
+            name: method.name,
+            kind: kind(method.kind),
+            canonical: method.to_string(),
+            summary: method.summary,
+            source: method.source,
+            parameters: method.parameters.iter().map(parameter).collect(),
+        })
+        .collect();
+    if args.json {
+        return console::json(&rows);
+    }
+    let mut methods = table(&["acceleration", "changes", "what it does", "parameters"]);
+    for row in &rows {
+        let parameters: Vec<String> = row.parameters.iter().map(|p| format!("{}: {} ({})", p.name, p.meaning, p.expects)).collect();
+        methods.add_row([row.canonical.clone(), row.kind.to_owned(), row.summary.to_owned(), parameters.join("\n")]);
+    }
+    let presets: Vec<String> = PRESETS.iter().map(|preset| format!("{}: {}: {}", preset.name, preset.summary, preset.specs.join("  "))).collect();
+    let usage = "The text in the first column is the whole spec with its defaults; `w4:rtn` alone means the same. One of each kind can be joined: w4:rtn+divprune:keep=0.33";
+    console::result(&format!("{methods}\n{usage}\nPreset {}", presets.join("\nPreset ")))
+}
+
+#[derive(Serialize)]
+struct DeviceRow {
+    choice: String,
+    available: bool,
+    identity: String,
+}
+
+pub(crate) fn devices(args: &ListArgs) -> Result<()> {
+    let row = |choice: DeviceChoice| match choice.open() {
+        Ok(device) => DeviceRow { choice: choice.to_string(), available: true, identity: device.identity },
+        Err(error) => DeviceRow { choice: choice.to_string(), available: false, identity: error.to_string() },
+    };
+    let rows = [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu].map(row);
+    if args.json {
+        return console::json(&rows);
+    }
+    let mut devices = table(&["--device", "", "is"]);
+    for row in &rows {
+        devices.add_row([row.choice.as_str(), if row.available { "yes" } else { "no" }, &row.identity]);
+    }
+    console::result(&devices.to_string())
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_content_arrangement(comfy_table::ContentArrangement::Dynamic).set_header(header);
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accuracies_are_read_from_a_card() {
+        let card = "# m\n\n| family | accuracy | blind |\n|---|---:|---:|\n| scan | 91.0 % | 40.0 % |\n| **mean** | **88.5 %** | **41.2 %** |\n\n| seeds | 7 |\n";
+        let row = |family: &str, accuracy: &str, blind: &str| CardRow { family: family.into(), accuracy: accuracy.into(), blind: blind.into() };
+        assert_eq!(accuracies(card), [row("scan", "91.0 %", "40.0 %"), row("mean", "88.5 %", "41.2 %")]);
+    }
+}

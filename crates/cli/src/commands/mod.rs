@@ -1,0 +1,6 @@
+//! One file per command.
+
+pub(crate) mod ask;
+pub(crate) mod list;
+pub(crate) mod report;
+pub(crate) mod study;

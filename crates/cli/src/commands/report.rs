@@ -1,0 +1,113 @@
+//! `steady report`: the report of a run folder, rebuilt from its records.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use steady_bench::Benchmark;
+use steady_bench::world::EmbeddedSuite;
+use steady_report::Report;
+use steady_study::{Folder, Plan, compare};
+
+use crate::args::ReportArgs;
+use crate::{console, thumbnails};
+
+pub(crate) fn run(args: &ReportArgs) -> Result<()> {
+    let folder = Folder::open(&args.folder)?;
+    if args.records {
+        let mut out = console::stdout();
+        folder.export_jsonl(&mut out)?;
+        return Ok(out.flush()?);
+    }
+    let benchmark = benchmark(folder.plan());
+    if benchmark.is_none() {
+        console::note(&format!("benchmark {} is not at hand as it was asked; the report has no pictures", folder.plan().benchmark.name));
+    }
+    publish(&folder, benchmark.as_deref(), args.json)
+}
+
+/// Writes `report.json` and `report.html` into the folder and prints one or the other's content: JSON, or table and findings.
+pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: bool) -> Result<()> {
+    let report = compare::compare(folder)?;
+    let text = report.to_json()?;
+    folder.write("report.json", text.as_bytes())?;
+    let images = benchmark.map(|benchmark| thumbnails::of(&report, benchmark)).transpose()?.unwrap_or_default();
+    let page = folder.write("report.html", report.html(&images).as_bytes())?;
+    if json {
+        return console::result(&text);
+    }
+    // Wall times are in the table alone: the report is the same for every run of a plan, and they are not.
+    let timed = compare::timed(folder)?;
+    console::result(&format!("{}\n{}\nReport: {}", timed.table(), findings(&timed), shown(&page)))
+}
+
+/// One line per acceleration, the one that hides most first.
+fn findings(report: &Report) -> String {
+    let headline = report.headline().map(|summary| summary.spec.as_str());
+    let mut summaries: Vec<_> = report.summaries().iter().collect();
+    summaries.sort_by_key(|summary| headline != Some(summary.spec.as_str()));
+    summaries.into_iter().map(|summary| format!("{}: {}\n", summary.spec, summary.finding())).collect()
+}
+
+/// The embedded benchmark as the plan's run asked it, if this program still draws it so.
+fn benchmark(plan: &Plan) -> Option<Box<dyn Benchmark>> {
+    let families = steady_bench::world::Family::ALL.len();
+    let suite = EmbeddedSuite::test(plan.benchmark.size / families);
+    (suite.name() == plan.benchmark.name && suite.fingerprint() == plan.benchmark.fingerprint).then(|| Box::new(suite) as Box<dyn Benchmark>)
+}
+
+/// A path that a browser takes.
+fn shown(page: &Path) -> String {
+    page.canonicalize().unwrap_or_else(|_| page.to_path_buf()).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionKind, QuestionRow};
+
+    use super::*;
+
+    fn answer(text: &str, outcome: Option<Outcome>) -> AnswerRow {
+        let correct = text == "red";
+        let kl = outcome.map(|outcome| if outcome == Outcome::Same { 0.01 } else { 0.8 });
+        AnswerRow { text: text.into(), parsed: Some(text.into()), correct, score: f32::from(u8::from(correct)), margin: Some(1.5), kl, outcome, visual_tokens: 144.0, top: Vec::new() }
+    }
+
+    fn cost(weight_bytes: u64, visual_tokens: f64) -> CostRow {
+        CostRow { weight_bytes, kv_bytes: 50_000.0, visual_tokens, prompt_tokens: 160.0, flops: 3e9, seconds: Some(1.25) }
+    }
+
+    /// Ten questions, 8 right before; one acceleration breaks two and repairs one, the other changes nothing.
+    fn report() -> Report {
+        let before = ["red", "red", "red", "red", "red", "red", "red", "red", "blue", "blue"];
+        let shaky = ["blue", "blue", "red", "red", "red", "red", "red", "red", "red", "blue"];
+        let rows = |after: &[&str]| {
+            let pairs = before.iter().zip(after);
+            pairs.map(|(a, b)| answer(b, Some(Outcome::of(a == b, *a == "red", *b == "red").unwrap()))).collect::<Vec<_>>()
+        };
+        let acceleration = |spec: &str, answers, cost| AccelerationReport { spec: spec.into(), what_it_is: spec.into(), answers, cost };
+        let question = |(index, text): (usize, &&str)| QuestionRow {
+            id: format!("q{index}"),
+            family: "colour".into(),
+            image: format!("i{}", index / 2),
+            text: "What colour?".into(),
+            gold: vec!["red".into()],
+            kind: QuestionKind::Short,
+            baseline: answer(text, None),
+        };
+        Report::new(Measurements {
+            plan: PlanSummary { questions: before.len(), ..PlanSummary::default() },
+            baseline_cost: cost(8_000_000, 144.0),
+            questions: before.iter().enumerate().map(question).collect(),
+            accelerations: vec![acceleration("calm", rows(&before), cost(8_000_000, 72.0)), acceleration("shaky", rows(&shaky), cost(1_200_000, 144.0))],
+            noise_floor: Some(NoiseFloor { varied: "order".into(), answers: rows(&before) }),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn table_and_findings() {
+        let report = report();
+        insta::assert_snapshot!(format!("{}\n{}", report.table(), findings(&report)));
+    }
+}

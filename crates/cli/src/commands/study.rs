@@ -1,0 +1,86 @@
+//! `steady` and `steady run`: the study itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Result, anyhow};
+use steady_accel::PRESETS;
+use steady_bench::Benchmark;
+use steady_bench::world::{EmbeddedSuite, Family};
+use steady_study::{Folder, Plan, Variants, plan::select};
+
+use crate::args::{BenchArg, RunArgs, StudyArgs};
+use crate::commands::report;
+use crate::{console, model};
+
+/// Where runs go that were not told where.
+const RUNS: &str = "steady-out";
+
+pub(crate) fn embedded(args: &StudyArgs) -> Result<()> {
+    study(None, BenchArg::Embedded, args)
+}
+
+pub(crate) fn run(args: &RunArgs) -> Result<()> {
+    study(args.model.as_deref(), args.bench, &args.study)
+}
+
+fn study(model_path: Option<&Path>, bench: BenchArg, args: &StudyArgs) -> Result<()> {
+    let specs = if args.accelerations.is_empty() { default_specs()? } else { args.accelerations.clone() };
+    let accelerations = model::accelerations(&specs)?;
+    let checkpoint = model::checkpoint(model_path)?;
+    let device = model::device(args.device)?;
+    let vlm = model::load(&checkpoint, &device, args.dtype)?;
+    let variants = Variants::build(vlm, &accelerations, model::decoding(&checkpoint, None))?;
+    let BenchArg::Embedded = bench;
+    let wanted = args.questions as usize;
+    let suite = EmbeddedSuite::test(wanted.div_ceil(Family::ALL.len()));
+    let questions = select(suite.questions(), wanted);
+    let plan = variants.plan(&checkpoint.sha256()?, &device.identity, &suite, &questions)?;
+    let path = match &args.out {
+        Some(path) => path.clone(),
+        None => default_folder(&plan)?,
+    };
+    let folder = Folder::create(&path, &plan, &questions)?;
+    answer(&folder, &suite, &variants)?;
+    report::publish(&folder, Some(&suite), args.json)
+}
+
+fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Result<()> {
+    let plan = folder.plan();
+    console::note(&format!(
+        "{} on {}, {}: {} questions of {}, baseline and {} accelerations",
+        plan.model.name,
+        plan.device,
+        plan.precision,
+        plan.benchmark.questions,
+        plan.benchmark.name,
+        plan.accelerations.len() - 1
+    ));
+    let bar = console::progress_bar(0)?;
+    steady_study::run(folder, benchmark, variants, &AtomicBool::new(false), &mut |progress| {
+        bar.set_length(progress.total as u64);
+        if progress.fresh.is_empty() && progress.resumed > 0 {
+            bar.suspend(|| console::note(&format!("{} of {} answers are recorded already in {}", progress.resumed, progress.total, folder.path().display())));
+            // The time left is judged by what this run does, not by what it found done.
+            bar.set_position(progress.done as u64);
+            bar.reset_eta();
+        }
+        bar.set_position(progress.done as u64);
+        if let Some(record) = progress.fresh.last() {
+            bar.set_message(record.question.clone());
+        }
+    })?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// The same plan gets the same folder, so that running it again continues it.
+fn default_folder(plan: &Plan) -> Result<PathBuf> {
+    let hash = plan.sha256()?;
+    Ok(Path::new(RUNS).join(format!("{}-{}-{}", plan.model.name, plan.benchmark.name, &hash[..8])))
+}
+
+fn default_specs() -> Result<Vec<String>> {
+    let preset = PRESETS.first().ok_or_else(|| anyhow!("there is no preset; give --accel SPEC"))?;
+    Ok(preset.specs.iter().map(|spec| (*spec).to_owned()).collect())
+}

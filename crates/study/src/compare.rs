@@ -1,0 +1,144 @@
+//! Pairing: every answer beside the baseline's answer to the same question, as a [`Report`].
+
+use std::collections::HashMap;
+
+use steady_bench::{AnswerKind, Question, same_answer};
+use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionKind, QuestionRow, Report, TokenLogit};
+
+use crate::plan::CLEAN;
+use crate::{BASELINE, Folder, NOISE_FLOOR, Plan, Record, StudyError};
+
+/// First-token candidates that a report keeps of the [`crate::record::TOP`] recorded.
+const SHOWN: usize = 5;
+
+/// The report of a finished run. Wall times stay out of it, so that the same plan gives the same report.
+///
+/// # Errors
+/// [`StudyError::Report`] if answers are missing, or if the scorer and the equality test of a question contradict each other.
+pub fn compare(folder: &Folder) -> Result<Report, StudyError> {
+    report(folder.plan(), folder.questions(), &folder.records()?)
+}
+
+/// [`compare`] with the wall times of this run in its costs.
+///
+/// # Errors
+/// As [`compare`], or [`StudyError::Broken`] naming a damaged timing file.
+pub fn timed(folder: &Folder) -> Result<Report, StudyError> {
+    let mut seconds: HashMap<String, f64> = HashMap::new();
+    for timing in folder.timings()? {
+        *seconds.entry(timing.acceleration).or_default() += timing.wall_ms / 1e3;
+    }
+    let mut measurements = compare(folder)?.measurements().clone();
+    measurements.baseline_cost.seconds = seconds.get(BASELINE).copied();
+    for acceleration in &mut measurements.accelerations {
+        acceleration.cost.seconds = seconds.get(&acceleration.spec).copied();
+    }
+    Report::new(measurements).map_err(|e| StudyError::Report(e.to_string()))
+}
+
+/// The report of the clean images among `records`, which are those of `plan`.
+///
+/// # Errors
+/// As [`compare`].
+pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result<Report, StudyError> {
+    let answers: HashMap<(&str, &str), &Record> =
+        records.iter().filter(|record| record.perturbation == CLEAN).map(|record| ((record.acceleration.as_str(), record.question.as_str()), record)).collect();
+    let of = |acceleration: &str| -> Result<Vec<&Record>, StudyError> {
+        let missing = |question: &Question| StudyError::Report(format!("question {}, acceleration {acceleration}: no record; the run is not finished, run it again to continue", question.id));
+        questions.iter().map(|question| answers.get(&(acceleration, question.id.as_str())).copied().ok_or_else(|| missing(question))).collect()
+    };
+    let baseline = of(BASELINE)?;
+    let pair = |acceleration: &str| -> Result<(Vec<&Record>, Vec<AnswerRow>), StudyError> {
+        let after = of(acceleration)?;
+        let rows = questions.iter().zip(&baseline).zip(&after).map(|((question, before), after)| paired(question, before, after)).collect::<Result<_, _>>()?;
+        Ok((after, rows))
+    };
+    let mut accelerations = Vec::new();
+    for acceleration in plan.accelerations.iter().filter(|acceleration| acceleration.spec != BASELINE) {
+        let (after, answers) = pair(&acceleration.spec)?;
+        accelerations.push(AccelerationReport { spec: acceleration.spec.clone(), what_it_is: acceleration.describe.clone(), answers, cost: cost(&after) });
+    }
+    let noise_floor = if plan.noise_floor {
+        Some(NoiseFloor { varied: "question order reversed, nothing shared between the questions of an image".to_owned(), answers: pair(NOISE_FLOOR)?.1 })
+    } else {
+        None
+    };
+    Report::new(Measurements {
+        plan: summary(plan),
+        baseline_cost: cost(&baseline),
+        questions: questions.iter().zip(&baseline).map(|(question, record)| row(question, record)).collect(),
+        accelerations,
+        noise_floor,
+    })
+    .map_err(|e| StudyError::Report(e.to_string()))
+}
+
+fn paired(question: &Question, before: &Record, after: &Record) -> Result<AnswerRow, StudyError> {
+    let same = same_answer(question, &before.answer, &after.answer);
+    let outcome = Outcome::of(same, before.correct, after.correct)
+        .map_err(|e| StudyError::Report(format!("question {}, acceleration {}: {e} ({:?} -> {:?})", question.id, after.acceleration, before.answer, after.answer)))?;
+    Ok(AnswerRow { outcome: Some(outcome), ..answer(after) })
+}
+
+fn row(question: &Question, record: &Record) -> QuestionRow {
+    QuestionRow {
+        id: question.id.clone(),
+        family: question.family.clone(),
+        image: question.image.clone(),
+        text: question.text.clone(),
+        gold: question.gold.clone(),
+        kind: match question.kind {
+            AnswerKind::YesNo => QuestionKind::YesNo,
+            AnswerKind::Choice { .. } => QuestionKind::Choice,
+            AnswerKind::Short => QuestionKind::Short,
+            AnswerKind::Number => QuestionKind::Number,
+        },
+        baseline: answer(record),
+    }
+}
+
+fn answer(record: &Record) -> AnswerRow {
+    AnswerRow {
+        text: record.answer.clone(),
+        parsed: record.parsed.clone(),
+        correct: record.correct,
+        score: record.score,
+        margin: Some(record.margin),
+        kl: record.kl,
+        outcome: None,
+        visual_tokens: record.decoder_visual_tokens,
+        top: record.top_tokens.iter().zip(&record.top_logits).take(SHOWN).map(|(token, &logit)| TokenLogit { token: token.clone(), logit }).collect(),
+    }
+}
+
+fn cost(records: &[&Record]) -> CostRow {
+    let mean = |of: &dyn Fn(&Record) -> f64| records.iter().map(|record| of(record)).sum::<f64>() / records.len() as f64;
+    CostRow {
+        weight_bytes: records.first().map_or(0, |record| record.weight_bytes),
+        kv_bytes: mean(&|record| record.kv_bytes as f64),
+        visual_tokens: mean(&|record| f64::from(record.decoder_visual_tokens)),
+        prompt_tokens: mean(&|record| f64::from(record.prompt_tokens)),
+        flops: mean(&|record| record.flops as f64),
+        seconds: None,
+    }
+}
+
+fn summary(plan: &Plan) -> PlanSummary {
+    let versions = [("steady", &plan.versions.steady), ("burn", &plan.versions.burn)];
+    PlanSummary {
+        model: plan.model.name.clone(),
+        checkpoint_sha256: plan.model.sha256.clone(),
+        benchmark: plan.benchmark.name.clone(),
+        benchmark_fingerprint: plan.benchmark.fingerprint.clone(),
+        questions: plan.benchmark.questions,
+        specs: plan.accelerations.iter().map(|acceleration| acceleration.spec.clone()).filter(|spec| spec != BASELINE).collect(),
+        prompt_template: plan.prompt.clone(),
+        processor: plan.processor.clone(),
+        decoding: plan.decoding.clone(),
+        precision: plan.precision.clone(),
+        device: plan.device.clone(),
+        versions: versions.map(|(name, version)| (name.to_owned(), version.clone())).into(),
+        seeds: plan.seeds.clone(),
+        command_line: plan.command.clone(),
+    }
+}

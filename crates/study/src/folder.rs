@@ -1,0 +1,243 @@
+//! The run folder: plan, questions, record parts, timings.
+//!
+//! ```text
+//! plan.json                            the plan; a folder belongs to one plan for good
+//! questions.json                       the questions asked, with gold answers
+//! records/part-00000.parquet           append-only, each written whole or not at all
+//! records/part-00000.parquet.sha256    its checksum; `sha256sum -c` reads it
+//! timings/part-00000.jsonl             wall times, which no two runs share
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use steady_bench::Question;
+
+use crate::part;
+use crate::plan::questions_sha256;
+use crate::{Plan, Record, StudyError, Timing};
+
+/// A folder that holds one study. While it is open for writing no other process can open it so.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    plan: Plan,
+    plan_sha256: String,
+    questions: Vec<Question>,
+    /// Held for its lock; the system lets go of it however the process ends.
+    _lock: Option<File>,
+}
+
+impl Folder {
+    /// Opens `path` for running `plan`: creates it with the plan and questions in it, or checks that it holds exactly this plan.
+    ///
+    /// # Errors
+    /// [`StudyError::Io`] if it cannot be written, [`StudyError::OtherPlan`] naming the fields if it belongs to another plan,
+    /// [`StudyError::Busy`] if another process runs in it.
+    pub fn create(path: &Path, plan: &Plan, questions: &[Question]) -> Result<Self, StudyError> {
+        plan.check()?;
+        fs::create_dir_all(path).map_err(StudyError::io(path, "cannot create the run folder"))?;
+        let lock = lock(path)?;
+        let plan_file = path.join("plan.json");
+        if plan_file.exists() {
+            let found: Plan = read_json(&plan_file)?;
+            let fields = found.differences(plan);
+            if !fields.is_empty() {
+                return Err(StudyError::OtherPlan { path: plan_file, fields });
+            }
+        } else if records_in(&path.join("records"))?.is_some() {
+            return Err(StudyError::broken(&plan_file, "is missing, but there are records that belong to it"));
+        }
+        for sub in ["records", "timings"] {
+            let sub = path.join(sub);
+            fs::create_dir_all(&sub).map_err(StudyError::io(&sub, "cannot create the folder"))?;
+        }
+        write_whole(&path.join("questions.json"), &json(path, &questions)?)?;
+        write_whole(&plan_file, &json(path, plan)?)?;
+        Ok(Self { path: path.to_path_buf(), plan: plan.clone(), plan_sha256: plan.sha256()?, questions: questions.to_vec(), _lock: Some(lock) })
+    }
+
+    /// Opens a folder for reading what is recorded in it.
+    ///
+    /// # Errors
+    /// [`StudyError::Io`] or [`StudyError::Broken`] naming the file.
+    pub fn open(path: &Path) -> Result<Self, StudyError> {
+        let plan: Plan = read_json(&path.join("plan.json"))?;
+        plan.check()?;
+        let questions_file = path.join("questions.json");
+        let questions: Vec<Question> = read_json(&questions_file)?;
+        if questions_sha256(&questions)? != plan.benchmark.questions_sha256 {
+            return Err(StudyError::broken(&questions_file, "these are not the questions of the plan.json beside it"));
+        }
+        Ok(Self { path: path.to_path_buf(), plan_sha256: plan.sha256()?, plan, questions, _lock: None })
+    }
+
+    /// Where the folder is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The plan it belongs to.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The questions asked, in order.
+    pub fn questions(&self) -> &[Question] {
+        &self.questions
+    }
+
+    /// All records so far, in order.
+    ///
+    /// # Errors
+    /// [`StudyError::Broken`] naming a damaged part.
+    pub fn records(&self) -> Result<Vec<Record>, StudyError> {
+        let mut records = Vec::new();
+        for index in self.part_indices()? {
+            records.extend(self.read_part(index)?);
+        }
+        Ok(records)
+    }
+
+    /// All wall times so far; they are extra, so parts without any are passed over.
+    ///
+    /// # Errors
+    /// [`StudyError::Broken`] naming a damaged file.
+    pub fn timings(&self) -> Result<Vec<Timing>, StudyError> {
+        let mut timings = Vec::new();
+        for index in self.part_indices()? {
+            let path = self.timing_path(index);
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            for line in text.lines() {
+                timings.push(serde_json::from_str(line).map_err(|e| StudyError::broken(&path, e))?);
+            }
+        }
+        Ok(timings)
+    }
+
+    /// Writes all records as JSON lines.
+    ///
+    /// # Errors
+    /// [`StudyError::Broken`] naming a damaged part, [`StudyError::Io`] if `out` cannot be written.
+    pub fn export_jsonl(&self, out: &mut dyn Write) -> Result<(), StudyError> {
+        for record in self.records()? {
+            let line = serde_json::to_string(&record).map_err(|e| StudyError::broken(&self.path, e))?;
+            writeln!(out, "{line}").map_err(StudyError::io(&self.path, "cannot export the records"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a file of the run (a report, say) whole or not at all.
+    ///
+    /// # Errors
+    /// [`StudyError::Io`] naming the file.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, StudyError> {
+        let path = self.path.join(name);
+        write_whole(&path, bytes)?;
+        Ok(path)
+    }
+
+    /// Indices of the parts there are, ascending. Half-written files of a killed process are noted and passed over.
+    pub(crate) fn part_indices(&self) -> Result<Vec<usize>, StudyError> {
+        Ok(records_in(&self.path.join("records"))?.unwrap_or_default())
+    }
+
+    pub(crate) fn read_part(&self, index: usize) -> Result<Vec<Record>, StudyError> {
+        part::decode(&self.part_path(index), &self.checksum_path(index), &self.plan_sha256)
+    }
+
+    /// Commits a part. What goes with it is written first, so that a part that exists is complete.
+    pub(crate) fn write_part(&self, index: usize, records: &[Record], timings: &[Timing]) -> Result<(), StudyError> {
+        let mut lines = Vec::new();
+        for timing in timings {
+            lines.extend(serde_json::to_vec(timing).map_err(|e| StudyError::broken(&self.timing_path(index), e))?);
+            lines.push(b'\n');
+        }
+        write_whole(&self.timing_path(index), &lines)?;
+        let path = self.part_path(index);
+        let bytes = part::encode(&path, &self.plan_sha256, records)?;
+        write_whole(&self.checksum_path(index), part::checksum(&path, &bytes).as_bytes())?;
+        write_whole(&path, &bytes)
+    }
+
+    pub(crate) fn part_path(&self, index: usize) -> PathBuf {
+        self.path.join(format!("records/part-{index:05}.parquet"))
+    }
+
+    fn checksum_path(&self, index: usize) -> PathBuf {
+        self.path.join(format!("records/part-{index:05}.parquet.sha256"))
+    }
+
+    fn timing_path(&self, index: usize) -> PathBuf {
+        self.path.join(format!("timings/part-{index:05}.jsonl"))
+    }
+}
+
+/// Part indices in a records folder, `None` if there are none at all.
+fn records_in(folder: &Path) -> Result<Option<Vec<usize>>, StudyError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StudyError::io(folder, "cannot list the records")(error)),
+    };
+    let mut indices = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(StudyError::io(folder, "cannot list the records"))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.ends_with(UNFINISHED) {
+            tracing::warn!("{}: left half-written by an interrupted run; its questions are asked again", entry.path().display());
+            continue;
+        }
+        // Checksums, and what desktops and file servers leave behind.
+        if name.ends_with(".sha256") || name.starts_with('.') {
+            continue;
+        }
+        let index = name.strip_prefix("part-").and_then(|rest| rest.strip_suffix(".parquet")).and_then(|digits| digits.parse().ok());
+        indices.push(index.ok_or_else(|| StudyError::broken(&entry.path(), "is not a record part; expected names like part-00000.parquet"))?);
+    }
+    indices.sort_unstable();
+    Ok((!indices.is_empty()).then_some(indices))
+}
+
+fn lock(path: &Path) -> Result<File, StudyError> {
+    let file = path.join(".lock");
+    let handle = File::create(&file).map_err(StudyError::io(&file, "cannot write into the run folder"))?;
+    match handle.try_lock() {
+        Ok(()) => Ok(handle),
+        Err(TryLockError::WouldBlock) => Err(StudyError::Busy { path: path.to_path_buf() }),
+        Err(TryLockError::Error(error)) => Err(StudyError::io(&file, "cannot lock the run folder")(error)),
+    }
+}
+
+/// Ending of a file that is still being written.
+const UNFINISHED: &str = ".unfinished";
+
+/// Writes beside the target, waits for the disk, then renames: readers see the whole file or none of it.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(UNFINISHED);
+    let unfinished = PathBuf::from(unfinished);
+    let mut file = File::create(&unfinished).map_err(StudyError::io(&unfinished, "cannot create the file"))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StudyError::io(&unfinished, "cannot write the file"))?;
+    drop(file);
+    fs::rename(&unfinished, path).map_err(StudyError::io(path, "cannot put the finished file in place"))?;
+    // The rename itself is on disk only once the folder is; not every system can open one, and then there is nothing to wait for.
+    if let Some(folder) = path.parent().and_then(|parent| File::open(parent).ok()) {
+        folder.sync_all().map_err(StudyError::io(path, "cannot put the finished file in place"))?;
+    }
+    Ok(())
+}
+
+fn json(path: &Path, value: &impl serde::Serialize) -> Result<Vec<u8>, StudyError> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| StudyError::broken(path, e))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, StudyError> {
+    let bytes = fs::read(path).map_err(StudyError::io(path, "cannot read the file of the run"))?;
+    serde_json::from_slice(&bytes).map_err(|e| StudyError::broken(path, e))
+}

@@ -1,0 +1,198 @@
+//! Part files: some records as parquet, equal in every byte for equal records.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, ListArray, ListBuilder, PrimitiveBuilder, RecordBatch, StringArray, StringBuilder, UInt32Array, UInt64Array};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Schema, UInt32Type, UInt64Type};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Compression;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use sha2::{Digest, Sha256};
+
+use crate::plan::hex;
+use crate::{Record, StudyError};
+
+const PLAN_KEY: &str = "steady.plan";
+
+/// Records as the bytes of a parquet file. Its footer carries the hash of the plan.
+///
+/// # Errors
+/// [`StudyError::Broken`] when the parquet library refuses, which would be a defect of the schema below.
+pub(crate) fn encode(path: &Path, plan_sha256: &str, records: &[Record]) -> Result<Vec<u8>, StudyError> {
+    let broken = |e: &dyn std::fmt::Display| StudyError::broken(path, format!("cannot be written: {e}"));
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_created_by(concat!("steady ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_key_value_metadata(Some(vec![KeyValue::new(PLAN_KEY.to_owned(), plan_sha256.to_owned())]))
+        .build();
+    let batch = to_batch(records).map_err(|e| broken(&e))?;
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).map_err(|e| broken(&e))?;
+    writer.write(&batch).map_err(|e| broken(&e))?;
+    writer.into_inner().map_err(|e| broken(&e))
+}
+
+/// The line that goes beside a part, in the format of `sha256sum`.
+pub(crate) fn checksum(path: &Path, part: &[u8]) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("{}  {name}\n", hex(&Sha256::digest(part)))
+}
+
+/// Reads a part back and checks that it belongs to the plan and that every byte is the one written. The checksum comes before anything else:
+/// the parquet library takes damaged pages for defects of its own and panics.
+///
+/// # Errors
+/// [`StudyError::Io`] or [`StudyError::Broken`], naming the file.
+pub(crate) fn decode(path: &Path, checksum_path: &Path, plan_sha256: &str) -> Result<Vec<Record>, StudyError> {
+    let damaged = |e: &dyn std::fmt::Display| StudyError::broken(path, format!("damaged record part: {e}; delete it to have its questions asked again"));
+    let bytes = std::fs::read(path).map_err(StudyError::io(path, "cannot read the record part"))?;
+    let written = std::fs::read_to_string(checksum_path).map_err(StudyError::io(checksum_path, "cannot read the checksum of a record part"))?;
+    if written != checksum(path, &bytes) {
+        return Err(damaged(&format!("its {} bytes do not have the checksum in {}", bytes.len(), checksum_path.display())));
+    }
+    let file = File::open(path).map_err(StudyError::io(path, "cannot open the record part"))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
+    let footer = reader.metadata().file_metadata().key_value_metadata();
+    match footer.and_then(|pairs| pairs.iter().find(|pair| pair.key == PLAN_KEY)).and_then(|pair| pair.value.as_deref()) {
+        Some(found) if found == plan_sha256 => {}
+        Some(_) => return Err(StudyError::broken(path, "was recorded under another plan than the plan.json beside it")),
+        None => return Err(damaged(&format!("no `{PLAN_KEY}` in its footer"))),
+    }
+    let mut records = Vec::new();
+    for batch in reader.build().map_err(|e| damaged(&e))? {
+        records.extend(from_batch(&batch.map_err(|e| damaged(&e))?).map_err(|e| damaged(&e))?);
+    }
+    Ok(records)
+}
+
+fn to_batch(records: &[Record]) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let text = |of: fn(&Record) -> &str| Arc::new(StringArray::from_iter_values(records.iter().map(of))) as ArrayRef;
+    let uint32 = |of: fn(&Record) -> u32| Arc::new(UInt32Array::from_iter_values(records.iter().map(of))) as ArrayRef;
+    let uint64 = |of: fn(&Record) -> u64| Arc::new(UInt64Array::from_iter_values(records.iter().map(of))) as ArrayRef;
+    let float = |of: fn(&Record) -> f32| Arc::new(Float32Array::from_iter_values(records.iter().map(of))) as ArrayRef;
+    let columns: Vec<(&str, bool, ArrayRef)> = vec![
+        ("question", false, text(|r| &r.question)),
+        ("family", false, text(|r| &r.family)),
+        ("image", false, text(|r| &r.image)),
+        ("perturbation", false, text(|r| &r.perturbation)),
+        ("acceleration", false, text(|r| &r.acceleration)),
+        ("answer", false, text(|r| &r.answer)),
+        ("output_ids", false, lists::<UInt32Type>(records.iter().map(|r| Some(r.output_ids.as_slice())))),
+        ("parsed", true, Arc::new(records.iter().map(|r| r.parsed.as_deref()).collect::<StringArray>())),
+        ("correct", false, Arc::new(BooleanArray::from(records.iter().map(|r| r.correct).collect::<Vec<_>>()))),
+        ("score", false, float(|r| r.score)),
+        ("top_ids", false, lists::<UInt32Type>(records.iter().map(|r| Some(r.top_ids.as_slice())))),
+        ("top_tokens", false, texts(records.iter().map(|r| r.top_tokens.as_slice()))),
+        ("top_logits", false, lists::<Float32Type>(records.iter().map(|r| Some(r.top_logits.as_slice())))),
+        ("margin", false, float(|r| r.margin)),
+        ("kl", true, Arc::new(records.iter().map(|r| r.kl).collect::<Float64Array>())),
+        ("visual_tokens", false, uint32(|r| r.visual_tokens)),
+        ("kept", true, lists::<UInt32Type>(records.iter().map(|r| r.kept.as_deref()))),
+        ("prompt_tokens", false, uint32(|r| r.prompt_tokens)),
+        ("decoder_visual_tokens", false, float(|r| r.decoder_visual_tokens)),
+        ("kv_bytes", false, uint64(|r| r.kv_bytes)),
+        ("weight_bytes", false, uint64(|r| r.weight_bytes)),
+        ("flops", false, uint64(|r| r.flops)),
+    ];
+    let fields: Vec<Field> = columns.iter().map(|(name, nullable, array)| Field::new(*name, array.data_type().clone(), *nullable)).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, _, array)| array).collect())
+}
+
+fn lists<'a, T: ArrowPrimitiveType>(rows: impl Iterator<Item = Option<&'a [T::Native]>>) -> ArrayRef {
+    let item = Field::new("item", T::DATA_TYPE, false);
+    let mut builder = ListBuilder::new(PrimitiveBuilder::<T>::new()).with_field(item);
+    for row in rows {
+        if let Some(values) = row {
+            builder.values().append_slice(values);
+        }
+        builder.append(row.is_some());
+    }
+    Arc::new(builder.finish())
+}
+
+fn texts<'a>(rows: impl Iterator<Item = &'a [String]>) -> ArrayRef {
+    let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Field::new("item", DataType::Utf8, false));
+    for row in rows {
+        row.iter().for_each(|text| builder.values().append_value(text));
+        builder.append(true);
+    }
+    Arc::new(builder.finish())
+}
+
+/// Reads columns by name; any further column of a later version is ignored.
+fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
+    let columns = Columns(batch);
+    let (question, family, image) = (columns.text("question")?, columns.text("family")?, columns.text("image")?);
+    let (perturbation, acceleration) = (columns.text("perturbation")?, columns.text("acceleration")?);
+    let (answer, parsed) = (columns.text("answer")?, columns.text("parsed")?);
+    let (output_ids, top_ids) = (columns.lists::<UInt32Type>("output_ids")?, columns.lists::<UInt32Type>("top_ids")?);
+    let (top_logits, kept) = (columns.lists::<Float32Type>("top_logits")?, columns.lists::<UInt32Type>("kept")?);
+    let top_tokens = columns.list("top_tokens", &DataType::Utf8)?;
+    let correct = columns.get("correct")?.as_boolean_opt().ok_or("column `correct` is not boolean")?;
+    let (score, margin) = (columns.numbers::<Float32Type>("score")?, columns.numbers::<Float32Type>("margin")?);
+    let kl = columns.numbers::<Float64Type>("kl")?;
+    let (visual_tokens, prompt_tokens) = (columns.numbers::<UInt32Type>("visual_tokens")?, columns.numbers::<UInt32Type>("prompt_tokens")?);
+    let decoder_visual_tokens = columns.numbers::<Float32Type>("decoder_visual_tokens")?;
+    let (kv_bytes, weight_bytes, flops) = (columns.numbers::<UInt64Type>("kv_bytes")?, columns.numbers::<UInt64Type>("weight_bytes")?, columns.numbers::<UInt64Type>("flops")?);
+    Ok((0..batch.num_rows())
+        .map(|row| Record {
+            question: question.value(row).to_owned(),
+            family: family.value(row).to_owned(),
+            image: image.value(row).to_owned(),
+            perturbation: perturbation.value(row).to_owned(),
+            acceleration: acceleration.value(row).to_owned(),
+            answer: answer.value(row).to_owned(),
+            output_ids: list::<UInt32Type>(output_ids, row),
+            parsed: parsed.is_valid(row).then(|| parsed.value(row).to_owned()),
+            correct: correct.value(row),
+            score: score.value(row),
+            top_ids: list::<UInt32Type>(top_ids, row),
+            top_tokens: top_tokens.value(row).as_string::<i32>().iter().map(|text| text.unwrap_or_default().to_owned()).collect(),
+            top_logits: list::<Float32Type>(top_logits, row),
+            margin: margin.value(row),
+            kl: kl.is_valid(row).then(|| kl.value(row)),
+            visual_tokens: visual_tokens.value(row),
+            kept: kept.is_valid(row).then(|| list::<UInt32Type>(kept, row)),
+            prompt_tokens: prompt_tokens.value(row),
+            decoder_visual_tokens: decoder_visual_tokens.value(row),
+            kv_bytes: kv_bytes.value(row),
+            weight_bytes: weight_bytes.value(row),
+            flops: flops.value(row),
+        })
+        .collect())
+}
+
+struct Columns<'a>(&'a RecordBatch);
+
+impl<'a> Columns<'a> {
+    fn get(&self, name: &str) -> Result<&'a ArrayRef, String> {
+        self.0.column_by_name(name).ok_or_else(|| format!("column `{name}` is missing"))
+    }
+
+    fn text(&self, name: &str) -> Result<&'a StringArray, String> {
+        let column = self.get(name)?;
+        column.as_string_opt().ok_or_else(|| format!("column `{name}` is {}, expected text", column.data_type()))
+    }
+
+    fn numbers<T: ArrowPrimitiveType>(&self, name: &str) -> Result<&'a arrow::array::PrimitiveArray<T>, String> {
+        let column = self.get(name)?;
+        column.as_primitive_opt().ok_or_else(|| format!("column `{name}` is {}, expected {}", column.data_type(), T::DATA_TYPE))
+    }
+
+    fn lists<T: ArrowPrimitiveType>(&self, name: &str) -> Result<&'a ListArray, String> {
+        self.list(name, &T::DATA_TYPE)
+    }
+
+    fn list(&self, name: &str, of: &DataType) -> Result<&'a ListArray, String> {
+        let column = self.get(name)?;
+        let of_right_type = matches!(column.data_type(), DataType::List(item) if item.data_type() == of);
+        column.as_list_opt().filter(|_| of_right_type).ok_or_else(|| format!("column `{name}` is {}, expected a list of {of}", column.data_type()))
+    }
+}
+
+fn list<T: ArrowPrimitiveType>(column: &ListArray, row: usize) -> Vec<T::Native> {
+    column.value(row).as_primitive::<T>().values().to_vec()
+}

@@ -1,0 +1,50 @@
+//! The seam between an experiment and the model it is made on.
+
+use std::time::Duration;
+
+use image::RgbImage;
+use steady_bench::Question;
+
+use crate::StudyError;
+
+/// One answer of one variant to one question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The new token ids, end of sequence included if it was reached.
+    pub output_ids: Vec<u32>,
+    /// The decoded answer.
+    pub text: String,
+    /// Logits of the first new token over the whole vocabulary.
+    pub first_logits: Vec<f32>,
+    /// Visual tokens before any reduction.
+    pub visual_tokens: usize,
+    /// Visual tokens that were kept, ascending; `None` when nothing was dropped.
+    pub kept: Option<Vec<usize>>,
+    /// Tokens of the prompt before any reduction, visual ones included.
+    pub prompt_tokens: usize,
+    /// Visual tokens per decoder layer, mean over the layers.
+    pub decoder_visual_tokens: f32,
+    /// Bytes of the key/value cache at the end of the prompt.
+    pub kv_bytes: usize,
+    /// Floating-point operations, counted from shapes.
+    pub flops: u64,
+    /// Wall time of this answer. What is shared between the questions of an image counts for each of them in equal shares, and in full for each variant:
+    /// the time a study of this variant alone would take.
+    pub wall: Duration,
+}
+
+/// Something that can be asked the questions of a study: a model with its accelerated variants, or a stand-in for one.
+pub trait Subject {
+    /// Bytes of the weights of each variant, in the order of [`crate::Plan::variants`].
+    fn weight_bytes(&self) -> Vec<usize>;
+
+    /// The text of a token id, for people who read the candidates of a first token.
+    fn token(&self, id: u32) -> String;
+
+    /// Answers all `questions` of one image under all variants: one list per variant, in the order of
+    /// [`crate::Plan::variants`], holding one reply per question in the order given.
+    ///
+    /// # Errors
+    /// Whatever the model says; nothing of the group is recorded then.
+    fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError>;
+}

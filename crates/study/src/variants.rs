@@ -1,0 +1,210 @@
+//! The real subject: one model, and what became of it under each acceleration.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use image::RgbImage;
+use steady_accel::Acceleration;
+use steady_bench::{Benchmark, Question};
+use steady_vlm::{Answer, Decoding, EncodedImage, Needs, Prefix, Prepared, Vlm};
+use web_time::Instant;
+
+use crate::plan::{AccelerationPlan, BenchmarkPlan, CLEAN, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
+use crate::{BASELINE, Plan, Reply, StudyError, Subject};
+
+/// The release of burn that is linked in; a test compares it with the lock file.
+const BURN_VERSION: &str = "0.22.1";
+
+/// A model with its accelerated variants, sharing the weights that no quantizer touched.
+pub struct Variants {
+    /// The baseline first.
+    variants: Vec<Variant>,
+    /// What the reducers ask to see of the vision tower.
+    needs: Needs,
+    decoding: Decoding,
+}
+
+struct Variant {
+    acceleration: Acceleration,
+    model: Vlm,
+    plan: AccelerationPlan,
+}
+
+impl Variants {
+    /// Packs the weights once per acceleration. The baseline is added in front and need not be among `accelerations`.
+    ///
+    /// # Errors
+    /// [`StudyError::Accel`] when a quantizer does not fit the model, [`StudyError::Plan`] when two specs say the same.
+    pub fn build(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
+        let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer));
+        let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned() };
+        let mut variants = vec![Variant { acceleration: Acceleration::none(), model, plan: baseline }];
+        for acceleration in accelerations.iter().filter(|acceleration| !acceleration.is_none()) {
+            let base = &variants[0].model;
+            let plan = AccelerationPlan { spec: acceleration.to_string(), describe: acceleration.describe(base)?.to_string() };
+            if variants.iter().any(|other| other.plan.spec == plan.spec) {
+                return Err(StudyError::Plan(format!("accelerations: `{}` is asked for twice", plan.spec)));
+            }
+            let model = acceleration.quantize(base)?.unwrap_or_else(|| base.clone());
+            variants.push(Variant { acceleration: acceleration.clone(), model, plan });
+        }
+        Ok(Self { variants, needs, decoding })
+    }
+
+    /// The plan of asking `questions` of `benchmark` on the device called `device`.
+    ///
+    /// # Errors
+    /// [`StudyError::Vlm`] when the chat template fails.
+    pub fn plan(&self, checkpoint_sha256: &str, device: &str, benchmark: &dyn Benchmark, questions: &[Question]) -> Result<Plan, StudyError> {
+        let model = self.baseline();
+        let (info, generation) = (model.info(), model.generation_config());
+        let penalty = self.decoding.repetition_penalty.unwrap_or(generation.repetition_penalty);
+        let decoding = [
+            ("strategy", "greedy".to_owned()),
+            ("max_new_tokens", self.decoding.max_new_tokens.to_string()),
+            ("repetition_penalty", penalty.to_string()),
+            ("eos_token_ids", format!("{:?}", generation.eos_token_ids)),
+        ];
+        let accelerations: Vec<AccelerationPlan> = self.variants.iter().map(|variant| variant.plan.clone()).collect();
+        let mut command = format!("steady run --model {} --bench {} --questions {} --dtype {}", info.name, benchmark.name(), questions.len(), info.precision);
+        for acceleration in &accelerations[1..] {
+            command += &format!(" --accel {}", acceleration.spec);
+        }
+        Ok(Plan {
+            format: FORMAT,
+            command,
+            versions: Versions { steady: env!("CARGO_PKG_VERSION").to_owned(), burn: BURN_VERSION.to_owned() },
+            model: ModelPlan { name: info.name.clone(), architecture: info.architecture.clone(), sha256: checkpoint_sha256.to_owned() },
+            accelerations,
+            noise_floor: true,
+            benchmark: BenchmarkPlan {
+                name: benchmark.name().to_owned(),
+                fingerprint: benchmark.fingerprint(),
+                size: benchmark.questions().len(),
+                questions: questions.len(),
+                questions_sha256: questions_sha256(questions)?,
+            },
+            perturbations: vec![CLEAN.to_owned()],
+            prompt: model.prompt("{question}")?,
+            processor: BTreeMap::from([("image_processor".to_owned(), format!("{:?}", model.processor().image_processor()))]),
+            decoding: decoding.map(|(name, value)| (name.to_owned(), value)).into(),
+            seeds: BTreeMap::new(),
+            precision: info.precision.to_string(),
+            device: device.to_owned(),
+            groups_per_part: GROUPS_PER_PART,
+        })
+    }
+
+    /// The model before any acceleration.
+    pub fn baseline(&self) -> &Vlm {
+        &self.variants[0].model
+    }
+
+    /// Every variant's answers, given the prompts of one image's questions.
+    fn shared(&self, prompts: &[Prepared]) -> Result<Vec<Vec<Reply>>, StudyError> {
+        // Variants whose quantizer left the vision tower alone look through the same one.
+        let mut encoded: Vec<(&Vlm, EncodedImage, Duration)> = Vec::new();
+        let mut replies = Vec::with_capacity(self.variants.len() + 1);
+        for variant in &self.variants {
+            let seen = match encoded.iter().position(|(model, ..)| variant.model.shares_encoder(model)) {
+                Some(seen) => seen,
+                None => {
+                    let start = Instant::now();
+                    let image = variant.model.encode_for(&prompts[0].pixels, &self.needs)?;
+                    encoded.push((&variant.model, image, start.elapsed()));
+                    encoded.len() - 1
+                }
+            };
+            let (_, image, looking) = &encoded[seen];
+            replies.push(self.variant(variant, image, *looking, prompts)?);
+        }
+        Ok(replies)
+    }
+
+    fn variant(&self, variant: &Variant, image: &EncodedImage, looking: Duration, prompts: &[Prepared]) -> Result<Vec<Reply>, StudyError> {
+        let mut before: Option<(&[u32], Prefix<'_>)> = None;
+        let mut shared = looking;
+        let mut replies = Vec::with_capacity(prompts.len());
+        for prompt in prompts {
+            let (head, tail) = prompt.input_ids.split_at(prompt.image_span.end);
+            let prefix = match before.take() {
+                Some((ids, prefix)) if ids == head => prefix,
+                _ => {
+                    let start = Instant::now();
+                    let prefix = variant.model.prefix(head, prompt.image_span.clone(), image, variant.acceleration.reducer())?;
+                    shared += start.elapsed();
+                    prefix
+                }
+            };
+            let start = Instant::now();
+            let answer = variant.model.answer(&prefix, tail, &self.decoding)?;
+            replies.push(reply(answer, start.elapsed()));
+            before = Some((head, prefix));
+        }
+        let share = shared / replies.len().max(1) as u32;
+        replies.iter_mut().for_each(|reply| reply.wall += share);
+        Ok(replies)
+    }
+
+    /// The baseline once more, last question first and each from pixels to answer on its own.
+    fn noise_floor(&self, prompts: &[Prepared]) -> Result<Vec<Reply>, StudyError> {
+        let one = |prompt: &Prepared| {
+            let start = Instant::now();
+            let answer = self.baseline().ask(prompt, None, &self.decoding)?;
+            Ok(reply(answer, start.elapsed()))
+        };
+        let mut replies = prompts.iter().rev().map(one).collect::<Result<Vec<_>, StudyError>>()?;
+        replies.reverse();
+        Ok(replies)
+    }
+}
+
+impl Subject for Variants {
+    fn weight_bytes(&self) -> Vec<usize> {
+        let noise_floor = std::iter::once(&self.variants[0]);
+        self.variants.iter().chain(noise_floor).map(|variant| variant.model.weight_bytes()).collect()
+    }
+
+    fn token(&self, id: u32) -> String {
+        self.baseline().processor().tokenizer().token(id).unwrap_or_default()
+    }
+
+    fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
+        let model = self.baseline();
+        let pixels = model.processor().pixels(image)?;
+        let prepare = |question: &&Question| {
+            let (input_ids, image_span) = model.processor().encode(&model.prompt(&question.text)?)?;
+            Ok(Prepared { input_ids, image_span, pixels: pixels.clone() })
+        };
+        let prompts = questions.iter().map(prepare).collect::<Result<Vec<_>, StudyError>>()?;
+        let mut replies = self.shared(&prompts)?;
+        replies.push(self.noise_floor(&prompts)?);
+        Ok(replies)
+    }
+}
+
+fn reply(answer: Answer, wall: Duration) -> Reply {
+    Reply {
+        output_ids: answer.output_ids,
+        text: answer.text,
+        first_logits: answer.first_logits,
+        visual_tokens: answer.visual_tokens,
+        kept: answer.kept,
+        prompt_tokens: answer.cost.prompt_tokens,
+        decoder_visual_tokens: answer.cost.visual_tokens,
+        kv_bytes: answer.cost.kv_bytes,
+        flops: answer.cost.flops,
+        wall,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_names_the_burn_that_is_linked() {
+        let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).unwrap();
+        assert!(lock.contains(&format!("name = \"burn\"\nversion = \"{BURN_VERSION}\"")));
+    }
+}

@@ -1,0 +1,234 @@
+//! Interrupted runs end like uninterrupted ones, and damage is named.
+
+mod scripted;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use scripted::{Quiz, Scripted, plan};
+use steady_bench::Benchmark;
+use steady_study::{Folder, Plan, StudyError, run};
+
+static GO: AtomicBool = AtomicBool::new(false);
+
+fn start(path: &Path, plan: &Plan, quiz: &Quiz, subject: &Scripted) -> Result<usize, StudyError> {
+    run(&Folder::create(path, plan, quiz.questions())?, quiz, subject, &GO, &mut |_| ())
+}
+
+/// Contents of the record parts, by name.
+fn parts(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(path.join("records")).unwrap().map(|entry| entry.unwrap());
+    let parts = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "parquet"));
+    parts.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()
+}
+
+#[test]
+fn a_run_records_every_question_under_every_variant_in_order() {
+    let quiz = Quiz::new(5);
+    let plan = plan(quiz.questions(), &["half"]);
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
+    let mut seen = Vec::new();
+    let asked = run(&folder, &quiz, &Scripted::new(&plan), &GO, &mut |progress| seen.push((progress.done, progress.total, progress.fresh.len()))).unwrap();
+    assert_eq!(asked, 5 * 2 * 3);
+    assert_eq!(seen, [(0, 30, 0), (6, 30, 6), (12, 30, 6), (18, 30, 6), (24, 30, 6), (30, 30, 6)]);
+    let records = folder.records().unwrap();
+    let rows: Vec<(&str, &str)> = records.iter().map(|record| (record.question.as_str(), record.acceleration.as_str())).collect();
+    assert_eq!(rows[..7], [("q0-0", "none"), ("q0-0", "half"), ("q0-0", "noise-floor"), ("q0-1", "none"), ("q0-1", "half"), ("q0-1", "noise-floor"), ("q1-0", "none")]);
+    assert_eq!(records[1].kept, Some((0..8).collect()));
+    assert_eq!(records[0].kept, None);
+    assert_eq!(records[1].weight_bytes, 999);
+    assert_eq!(parts(dir.path()).into_keys().collect::<Vec<_>>(), ["part-00000.parquet", "part-00001.parquet"]);
+    assert_eq!(folder.timings().unwrap().len(), 30);
+    let mut jsonl = Vec::new();
+    folder.export_jsonl(&mut jsonl).unwrap();
+    let lines: Vec<serde_json::Value> = jsonl.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect();
+    assert_eq!(lines.len(), 30);
+    assert_eq!(lines[1]["acceleration"], "half");
+}
+
+#[test]
+fn wherever_it_stops_a_rerun_gives_the_same_bytes_and_asks_only_what_is_missing() {
+    let quiz = Quiz::new(8); // three parts: 3 + 3 + 2 groups
+    let plan = plan(quiz.questions(), &["half"]);
+    let whole = tempfile::tempdir().unwrap();
+    start(whole.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    for groups_before in 0..8 {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Scripted::new(&plan);
+        first.fails_after.set(Some(groups_before));
+        assert!(start(dir.path(), &plan, &quiz, &first).is_err());
+        let second = Scripted::new(&plan);
+        start(dir.path(), &plan, &quiz, &second).unwrap();
+        assert_eq!(parts(dir.path()), parts(whole.path()), "stopped after {groups_before} groups");
+        let committed = groups_before / 3 * 3;
+        let asked_again: Vec<String> = second.asked.borrow().keys().cloned().collect();
+        let missing: Vec<String> = (committed..8).flat_map(|image| [format!("q{image}-0"), format!("q{image}-1")]).collect();
+        assert_eq!(asked_again, missing, "stopped after {groups_before} groups");
+        assert!(second.asked.borrow().values().all(|&times| times == 1));
+        let third = Scripted::new(&plan);
+        assert_eq!(start(dir.path(), &plan, &quiz, &third).unwrap(), 0);
+        assert!(third.asked.borrow().is_empty());
+    }
+}
+
+#[test]
+fn a_hole_in_the_middle_is_filled() {
+    let quiz = Quiz::new(8);
+    let plan = plan(quiz.questions(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    let before = parts(dir.path());
+    fs::remove_file(dir.path().join("records/part-00001.parquet")).unwrap();
+    let subject = Scripted::new(&plan);
+    start(dir.path(), &plan, &quiz, &subject).unwrap();
+    assert_eq!(parts(dir.path()), before);
+    assert_eq!(subject.asked.borrow().len(), 3 * 2);
+}
+
+#[test]
+fn cancelling_keeps_what_is_committed() {
+    let quiz = Quiz::new(8);
+    let plan = plan(quiz.questions(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let cancel = AtomicBool::new(false);
+    let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
+    let error = run(&folder, &quiz, &Scripted::new(&plan), &cancel, &mut |progress| cancel.store(progress.done >= 16, Ordering::Relaxed)).unwrap_err();
+    assert!(matches!(error, StudyError::Cancelled { done: 12, total: 32 }), "{error}");
+    assert_eq!(folder.records().unwrap().len(), 12);
+}
+
+#[test]
+fn a_half_written_file_of_a_crash_is_passed_over() {
+    let quiz = Quiz::new(4);
+    let plan = plan(quiz.questions(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    let part = dir.path().join("records/part-00001.parquet");
+    let bytes = fs::read(&part).unwrap();
+    fs::remove_file(&part).unwrap();
+    fs::write(dir.path().join("records/part-00001.parquet.unfinished"), &bytes[..bytes.len() / 2]).unwrap();
+    start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    assert_eq!(fs::read(&part).unwrap(), bytes);
+    assert_eq!(parts(dir.path()).len(), 2);
+}
+
+#[test]
+fn a_truncated_part_is_named() {
+    let quiz = Quiz::new(4);
+    let plan = plan(quiz.questions(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    let part = dir.path().join("records/part-00000.parquet");
+    let bytes = fs::read(&part).unwrap();
+    for length in [0, 3, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(&part, &bytes[..length]).unwrap();
+        let error = start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap_err().to_string();
+        assert!(error.contains("part-00000.parquet") && error.contains("damaged"), "{length} bytes: {error}");
+    }
+}
+
+#[test]
+fn no_flipped_byte_passes() {
+    let quiz = Quiz::new(1);
+    let plan = plan(quiz.questions(), &["half"]);
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    let folder = Folder::open(dir.path()).unwrap();
+    let part = dir.path().join("records/part-00000.parquet");
+    let bytes = fs::read(&part).unwrap();
+    for position in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[position] ^= 1 << (position % 8);
+        fs::write(&part, &damaged).unwrap();
+        let error = folder.records().unwrap_err().to_string();
+        assert!(error.contains("part-00000.parquet") && error.contains("checksum"), "byte {position}: {error}");
+    }
+}
+
+#[test]
+fn another_plan_is_refused_and_the_fields_named() {
+    let quiz = Quiz::new(2);
+    let first = plan(quiz.questions(), &["half"]);
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), &first, &quiz, &Scripted::new(&first)).unwrap();
+    let mut second = first.clone();
+    second.precision = "f16".into();
+    second.accelerations.pop();
+    let error = start(dir.path(), &second, &quiz, &Scripted::new(&second)).unwrap_err().to_string();
+    assert!(error.contains("precision: there \"f32\", asked \"f16\""), "{error}");
+    assert!(error.contains("accelerations: there [\"none\",\"half\"], asked [\"none\"]"), "{error}");
+    assert!(!error.contains("benchmark"), "{error}");
+}
+
+#[test]
+fn parts_of_another_plan_are_refused() {
+    let quiz = Quiz::new(2);
+    let (one, other) = (plan(quiz.questions(), &[]), Plan { precision: "f16".into(), ..plan(quiz.questions(), &[]) });
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    start(here.path(), &one, &quiz, &Scripted::new(&one)).unwrap();
+    start(there.path(), &other, &quiz, &Scripted::new(&other)).unwrap();
+    for file in ["records/part-00000.parquet", "records/part-00000.parquet.sha256"] {
+        fs::copy(there.path().join(file), here.path().join(file)).unwrap();
+    }
+    let error = Folder::open(here.path()).unwrap().records().unwrap_err().to_string();
+    assert!(error.contains("part-00000.parquet") && error.contains("another plan"), "{error}");
+}
+
+#[test]
+fn a_part_in_the_wrong_place_is_refused() {
+    let quiz = Quiz::new(6);
+    let plan = plan(quiz.questions(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    let part = |index: usize| dir.path().join(format!("records/part-0000{index}.parquet"));
+    let copy_first_to = |index: usize| {
+        fs::copy(part(0), part(index)).unwrap();
+        let sum = |index: usize| part(index).with_extension("parquet.sha256");
+        let line = fs::read_to_string(sum(0)).unwrap().replace("part-00000", &format!("part-0000{index}"));
+        fs::write(sum(index), line).unwrap();
+    };
+    copy_first_to(1);
+    let error = start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap_err().to_string();
+    assert!(error.contains("part-00001.parquet") && error.contains("does not hold the questions"), "{error}");
+    copy_first_to(7);
+    fs::remove_file(part(1)).unwrap();
+    let error = start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap_err().to_string();
+    assert!(error.contains("part-00007.parquet") && error.contains("only 2 parts"), "{error}");
+}
+
+#[test]
+fn two_processes_cannot_share_a_folder() {
+    let quiz = Quiz::new(1);
+    let plan = plan(quiz.questions(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let first = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
+    assert!(matches!(Folder::create(dir.path(), &plan, quiz.questions()), Err(StudyError::Busy { .. })));
+    drop(first);
+    assert!(Folder::create(dir.path(), &plan, quiz.questions()).is_ok());
+}
+
+#[test]
+fn changed_questions_are_noticed() {
+    let quiz = Quiz::new(1);
+    let plan = plan(quiz.questions(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    let file = dir.path().join("questions.json");
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("\"red\"", "\"blue\"")).unwrap();
+    let error = Folder::open(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("questions.json"), "{error}");
+}
+
+#[test]
+fn logits_that_are_not_numbers_stop_the_run() {
+    let quiz = Quiz::new(1);
+    let plan = plan(quiz.questions(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let subject = Scripted::new(&plan);
+    subject.not_a_number.set(true);
+    let error = start(dir.path(), &plan, &quiz, &subject).unwrap_err().to_string();
+    assert!(error.contains("question q0-0, acceleration none") && error.contains("logit 1"), "{error}");
+}

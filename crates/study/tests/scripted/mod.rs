@@ -1,0 +1,144 @@
+#![allow(unreachable_pub, dead_code, reason = "shared by several test programs, each of which uses a part of it")]
+//! A model that answers from a script and counts what it is asked, and a benchmark to ask it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use image::RgbImage;
+use steady_bench::{AnswerKind, BenchError, Benchmark, Question};
+use steady_study::plan::{AccelerationPlan, BenchmarkPlan, CLEAN, FORMAT, ModelPlan, Versions, questions_sha256};
+use steady_study::{BASELINE, Plan, Reply, StudyError, Subject};
+
+/// `images` images with two questions each, "q<image>-0" and "q<image>-1"; the right answer is always "red".
+pub struct Quiz {
+    questions: Vec<Question>,
+}
+
+impl Quiz {
+    pub fn new(images: usize) -> Self {
+        let question = |image: usize, n: usize| Question {
+            id: format!("q{image}-{n}"),
+            benchmark: "quiz".into(),
+            family: if n == 0 { "first" } else { "second" }.into(),
+            image: format!("image{image}"),
+            text: format!("What colour is thing {n}?"),
+            gold: vec!["red".into()],
+            kind: AnswerKind::Short,
+        };
+        Self { questions: (0..images).flat_map(|image| (0..2).map(move |n| question(image, n))).collect() }
+    }
+}
+
+impl Benchmark for Quiz {
+    fn name(&self) -> &str {
+        "quiz"
+    }
+
+    fn questions(&self) -> &[Question] {
+        &self.questions
+    }
+
+    fn image(&self, _id: &str) -> Result<RgbImage, BenchError> {
+        Ok(RgbImage::new(4, 4))
+    }
+
+    fn fingerprint(&self) -> String {
+        "0".repeat(64)
+    }
+}
+
+/// Says "red" unless the script says otherwise for (variant, question id).
+#[derive(Default)]
+pub struct Scripted {
+    pub variants: Vec<String>,
+    pub script: HashMap<(String, String), &'static str>,
+    /// Times each question was asked.
+    pub asked: RefCell<BTreeMap<String, usize>>,
+    /// Groups to answer before failing; `None` never fails.
+    pub fails_after: Cell<Option<usize>>,
+    pub not_a_number: Cell<bool>,
+}
+
+impl Scripted {
+    pub fn new(plan: &Plan) -> Self {
+        Self { variants: plan.variants().into_iter().map(str::to_owned).collect(), ..Self::default() }
+    }
+
+    pub fn says(mut self, variant: &str, question: &str, answer: &'static str) -> Self {
+        self.script.insert((variant.into(), question.into()), answer);
+        self
+    }
+}
+
+const WORDS: [&str; 3] = ["red", "blue", "green"];
+
+impl Subject for Scripted {
+    fn weight_bytes(&self) -> Vec<usize> {
+        (0..self.variants.len()).map(|variant| 1000 - variant).collect()
+    }
+
+    fn token(&self, id: u32) -> String {
+        WORDS[id as usize].to_owned()
+    }
+
+    fn group(&self, _image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
+        if let Some(left) = self.fails_after.get() {
+            if left == 0 {
+                return Err(StudyError::Plan("the power is out".into()));
+            }
+            self.fails_after.set(Some(left - 1));
+        }
+        for question in questions {
+            *self.asked.borrow_mut().entry(question.id.clone()).or_default() += 1;
+        }
+        let reply = |variant: &String, question: &&Question| {
+            let text = self.script.get(&(variant.clone(), question.id.clone())).copied().unwrap_or("red");
+            let id = WORDS.iter().position(|word| *word == text).unwrap_or(0) as u32;
+            let mut first_logits: Vec<f32> = (0..3).map(|word| if word == id { 2.0 } else { 0.0 }).collect();
+            if self.not_a_number.get() {
+                first_logits[1] = f32::NAN;
+            }
+            Reply {
+                output_ids: vec![id],
+                text: text.to_owned(),
+                first_logits,
+                visual_tokens: 16,
+                kept: (variant == "half").then(|| (0..8).collect()),
+                prompt_tokens: 20,
+                decoder_visual_tokens: if variant == "half" { 8.0 } else { 16.0 },
+                kv_bytes: 640,
+                flops: 1_000_000,
+                wall: Duration::from_millis(3),
+            }
+        };
+        Ok(self.variants.iter().map(|variant| questions.iter().map(|question| reply(variant, question)).collect()).collect())
+    }
+}
+
+pub fn plan(questions: &[Question], accelerations: &[&str]) -> Plan {
+    let acceleration = |spec: &&str| AccelerationPlan { spec: (*spec).into(), describe: format!("{spec} in words") };
+    Plan {
+        format: FORMAT,
+        command: "steady".into(),
+        versions: Versions { steady: "0".into(), burn: "0".into() },
+        model: ModelPlan { name: "scripted".into(), architecture: "Script".into(), sha256: "1".repeat(64) },
+        accelerations: [BASELINE].iter().chain(accelerations).map(acceleration).collect(),
+        noise_floor: true,
+        benchmark: BenchmarkPlan {
+            name: "quiz".into(),
+            fingerprint: "0".repeat(64),
+            size: questions.len(),
+            questions: questions.len(),
+            questions_sha256: questions_sha256(questions).unwrap(),
+        },
+        perturbations: vec![CLEAN.into()],
+        prompt: "USER: <image>\n{question} ASSISTANT:".into(),
+        processor: BTreeMap::from([("image_size".into(), "4".into())]),
+        decoding: BTreeMap::from([("max_new_tokens".into(), "4".into())]),
+        seeds: BTreeMap::new(),
+        precision: "f32".into(),
+        device: "paper".into(),
+        groups_per_part: 3,
+    }
+}

@@ -1,0 +1,252 @@
+//! The command line as users meet it: a process with arguments, two streams and an exit code.
+
+mod process;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use image::{Rgb, RgbImage};
+use process::{checkpoint, json, refuse, run, stderr, steady, succeed, text};
+use serde_json::Value;
+use steady_bench::Benchmark;
+use steady_bench::world::EmbeddedSuite;
+
+/// A picture of the embedded world as a PNG file.
+fn world_png(dir: &Path) -> PathBuf {
+    let suite = EmbeddedSuite::test(1);
+    let path = dir.join("world.png");
+    suite.image(&suite.questions()[0].image).unwrap().save(&path).unwrap();
+    path
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn ask_prints_one_object_with_the_baseline_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = world_png(dir.path());
+    let asked = json(&["ask", "--image", text(&image), "--question", "is there a red circle?", "--accel", "w4:rtn", "--accel", "divprune:keep=0.25", "--device", "cpu", "--json"]);
+    let answers = asked["answers"].as_array().unwrap();
+    let specs: Vec<&str> = answers.iter().map(|answer| answer["accel"].as_str().unwrap()).collect();
+    assert_eq!(specs.len(), 3);
+    assert_eq!(specs[0], "none");
+    assert!(specs[1].starts_with("w4:rtn") && specs[2].starts_with("divprune:keep=0.25"), "{specs:?}");
+    for answer in answers {
+        assert_eq!(answer["visual_tokens"], 144);
+        assert_eq!(answer["pixels"]["shape"], serde_json::json!([1, 3, 144, 144]));
+        assert_eq!(answer["input_ids"], answers[0]["input_ids"]);
+        assert_eq!(answer["pixels"], answers[0]["pixels"]);
+        let top = answer["first_token"]["top"].as_array().unwrap();
+        assert_eq!(top.len(), 20);
+        let logits: Vec<f64> = top.iter().map(|candidate| candidate["logit"].as_f64().unwrap()).collect();
+        assert!(logits.is_sorted_by(|a, b| a >= b), "{logits:?}");
+        assert!(top.iter().all(|candidate| candidate["token"].is_string()));
+        // greedy without a penalty: the first token is the likeliest
+        assert_eq!(answer["output_ids"][0], top[0]["id"]);
+        assert!(answer["timing"].as_object().unwrap().values().all(|time| time.as_f64().unwrap() >= 0.0));
+    }
+    assert_eq!(answers[0]["kept"], Value::Null);
+    assert_eq!(answers[1]["kept"], Value::Null);
+    let kept = numbers(&answers[2]["kept"]);
+    assert_eq!(kept.len(), 36);
+    assert!(kept.is_sorted_by(|a, b| a < b) && kept.iter().all(|&token| token < 144.0), "{kept:?}");
+    assert!(answers[1]["weight_bytes"].as_u64() < answers[0]["weight_bytes"].as_u64());
+    assert!(answers[2]["kv_bytes"].as_u64() < answers[0]["kv_bytes"].as_u64());
+}
+
+#[test]
+fn a_verbatim_prompt_equals_the_templated_question() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = world_png(dir.path());
+    let question = "how many circles are there?";
+    let prompt = format!("USER: <image>\n{question} ASSISTANT:");
+    let ask = |flag: &str, value: &str| json(&["ask", "--image", text(&image), flag, value, "--device", "cpu", "--json"])["answers"][0].clone();
+    let (mut templated, mut verbatim) = (ask("--question", question), ask("--prompt", &prompt));
+    for answer in [&mut templated, &mut verbatim] {
+        answer.as_object_mut().unwrap().remove("timing");
+    }
+    assert_eq!(templated, verbatim);
+    let ids = numbers(&templated["input_ids"]);
+    let most = ids.iter().map(|id| ids.iter().filter(|other| *other == id).count()).max();
+    assert_eq!(most, Some(144), "one placeholder per visual token");
+}
+
+#[test]
+fn images_of_any_size_and_kind_are_asked_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = |width, height| RgbImage::from_fn(width, height, |x, y| Rgb([(x * 7 % 256) as u8, (y * 3 % 256) as u8, 90]));
+    for (name, width, height) in [("tall.jpg", 37, 411), ("wide.png", 900, 20), ("one.png", 1, 1)] {
+        let path = dir.path().join(name);
+        picture(width, height).save(&path).unwrap();
+        let asked = json(&["ask", "--image", text(&path), "--question", "what is this?", "--device", "cpu", "--json"]);
+        assert_eq!(asked["answers"][0]["pixels"]["shape"], serde_json::json!([1, 3, 144, 144]), "{name}");
+    }
+}
+
+#[test]
+fn the_checkpoint_folder_and_the_embedded_copy_answer_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = world_png(dir.path());
+    let ask = |model: &[&str]| {
+        let arguments = [&["ask", "--image", text(&image), "--question", "is there a circle?", "--device", "cpu", "--json"], model].concat();
+        json(&arguments)["answers"][0]["first_token"].clone()
+    };
+    let embedded = ask(&[]);
+    assert_eq!(ask(&["--model", text(&checkpoint())]), embedded);
+    assert_eq!(ask(&["--model", "steady-llava"]), embedded);
+}
+
+#[test]
+fn without_json_ask_prints_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = world_png(dir.path());
+    let table = succeed(&["ask", "--image", text(&image), "--question", "is there a circle?", "--accel", "random:keep=12,seed=7", "--device", "cpu"]);
+    assert!(table.contains("steady-llava on flex"), "{table}");
+    assert!(table.lines().any(|line| line.contains("none") && line.contains("144")), "{table}");
+    assert!(table.lines().any(|line| line.contains("random:keep=12,seed=7") && line.contains("12 of 144")), "{table}");
+}
+
+#[test]
+fn wrong_usage_is_exit_code_two() {
+    assert!(refuse(&["--no-such-flag"]).contains("--no-such-flag"));
+    assert!(refuse(&["ask", "--image", "x.png"]).contains("--question"));
+    assert!(refuse(&["ask", "--image", "x.png", "--question", "a", "--prompt", "b"]).contains("cannot be used with"));
+    assert!(refuse(&["--questions", "0"]).contains("--questions"));
+    assert!(refuse(&["run", "--device", "toaster"]).contains("cpu"));
+}
+
+#[test]
+fn an_unknown_acceleration_lists_the_known_ones() {
+    let message = refuse(&["--accel", "w5:magic", "--device", "cpu"]);
+    assert!(message.contains("--accel w5:magic") && message.contains("w4:rtn") && message.contains("divprune"), "{message}");
+    let message = refuse(&["--accel", "divprune:kepe=3", "--device", "cpu"]);
+    assert!(message.contains("kepe") && message.contains("keep"), "{message}");
+    let message = refuse(&["--accel", "w4:rtn", "--accel", "w4:rtn", "--device", "cpu"]);
+    assert!(message.contains("asked for twice"), "{message}");
+}
+
+#[test]
+fn a_model_that_is_not_there_is_named() {
+    let message = refuse(&["run", "--model", "no/such/folder"]);
+    assert!(message.contains("no/such/folder") && message.contains("steady-llava"), "{message}");
+    let dir = tempfile::tempdir().unwrap();
+    let message = refuse(&["run", "--model", text(dir.path())]);
+    assert!(message.contains("config.json"), "{message}");
+}
+
+#[test]
+fn a_damaged_checkpoint_names_its_file() {
+    let image_dir = tempfile::tempdir().unwrap();
+    let image = world_png(image_dir.path());
+    let damage = |file: &str, bytes: &[u8]| {
+        let dir = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(checkpoint()).unwrap().map(|entry| entry.unwrap()) {
+            fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+        }
+        fs::write(dir.path().join(file), bytes).unwrap();
+        refuse(&["ask", "--model", text(dir.path()), "--image", text(&image), "--question", "a?", "--device", "cpu"])
+    };
+    let weights = fs::read(checkpoint().join("model.safetensors")).unwrap();
+    for (file, bytes) in [
+        ("model.safetensors", &weights[..weights.len() / 2]),
+        ("model.safetensors", &[0xff; 64]),
+        ("config.json", b"{\"architectures\": [\"TransistorRadio\"], \"model_type\": \"radio\"}"),
+        ("tokenizer.json", b"{"),
+    ] {
+        let message = damage(file, bytes);
+        assert!(message.contains(file), "{file}: {message}");
+    }
+}
+
+#[test]
+fn files_that_are_no_images_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let ask = |path: &Path| refuse(&["ask", "--image", text(path), "--question", "what?", "--device", "cpu"]);
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    assert!(ask(&file("empty.png", b"")).contains("empty.png"));
+    assert!(ask(&file("words.png", b"not an image at all")).contains("words.png"));
+    assert!(ask(&dir.path().join("missing.png")).contains("missing.png"));
+    let world = fs::read(world_png(dir.path())).unwrap();
+    assert!(ask(&file("half.png", &world[..world.len() / 2])).contains("half.png"));
+}
+
+#[test]
+fn a_prompt_needs_one_placeholder() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = world_png(dir.path());
+    for prompt in ["no picture here", "<image> and <image>"] {
+        let message = refuse(&["ask", "--image", text(&image), "--prompt", prompt, "--device", "cpu"]);
+        assert!(message.contains("<image>"), "{message}");
+    }
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "in the way").unwrap();
+    let message = refuse(&["--questions", "10", "--device", "cpu", "--out", text(&file.join("run"))]);
+    assert!(message.contains("file/run"), "{message}");
+}
+
+#[test]
+fn a_folder_without_a_run_has_no_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = refuse(&["report", text(dir.path())]);
+    assert!(message.contains("plan.json"), "{message}");
+}
+
+#[test]
+fn lists_are_tables_for_people_and_json_for_programs() {
+    let models = json(&["models", "--json"]);
+    assert_eq!(models[0]["name"], "steady-llava");
+    assert!(models[0]["parameters"].as_u64().unwrap() > 1_000_000);
+    let benches = json(&["benches", "--json"]);
+    let families: BTreeSet<&str> = benches.as_array().unwrap().iter().map(|row| row["family"].as_str().unwrap()).collect();
+    assert_eq!(families.len(), 10);
+    let accels = json(&["accels", "--json"]);
+    let names: Vec<&str> = accels.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    for name in ["w4:rtn", "int8", "divprune", "fastv", "random"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    let devices = json(&["devices", "--json"]);
+    assert!(devices.as_array().unwrap().iter().any(|row| row["choice"] == "cpu" && row["available"] == true));
+    for command in ["models", "benches", "accels", "devices"] {
+        assert!(succeed(&[command]).lines().count() > 3, "{command}");
+    }
+}
+
+#[test]
+fn what_is_listed_as_canonical_is_accepted() {
+    for row in json(&["accels", "--json"]).as_array().unwrap() {
+        let spec = row["canonical"].as_str().unwrap();
+        assert_eq!(steady_accel::Acceleration::parse(spec).unwrap().to_string(), spec);
+    }
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_error() {
+    let mut child = steady(&["accels"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut message = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(message, "");
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    for command in [&["--help"][..], &["run", "--help"], &["ask", "--help"], &["report", "--help"], &["models", "--help"], &["benches", "--help"], &["accels", "--help"], &["devices", "--help"]] {
+        let output = run(command);
+        assert!(output.status.success() && stderr(&output).is_empty());
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Examples:"), "{command:?}");
+    }
+}

@@ -1,0 +1,126 @@
+//! A whole study as a process: same plan, same bytes; killed and run again, as if nothing had happened.
+
+mod process;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use process::{json, refuse, run, steady, stderr, succeed, text};
+
+const ACCELERATIONS: [&str; 4] = ["--accel", "w4:rtn", "--accel", "fastv:k=2,keep=0.5"];
+
+fn arguments<'a>(questions: &'a str, out: &'a Path) -> Vec<&'a str> {
+    [&["run", "--device", "cpu", "--questions", questions, "--out", text(out)][..], &ACCELERATIONS].concat()
+}
+
+/// Record parts by name.
+fn records(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(run.join("records")).unwrap().map(|entry| entry.unwrap().path());
+    let parts = entries.filter(|path| path.extension().is_some_and(|extension| extension == "parquet"));
+    parts.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())).collect()
+}
+
+#[test]
+fn the_same_plan_twice_gives_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    for out in [&first, &second] {
+        let table = succeed(&arguments("30", out));
+        assert!(table.contains("w4:rtn") && table.contains("noise floor") && table.contains("report.html"), "{table}");
+    }
+    let parts = records(&first);
+    assert!(!parts.is_empty());
+    assert_eq!(parts, records(&second));
+    for file in ["plan.json", "questions.json", "report.json", "report.html"] {
+        assert_eq!(fs::read(first.join(file)).unwrap(), fs::read(second.join(file)).unwrap(), "{file}");
+    }
+    // and reading it back gives what was written
+    let report = fs::read_to_string(first.join("report.json")).unwrap();
+    fs::remove_file(first.join("report.json")).unwrap();
+    fs::remove_file(first.join("report.html")).unwrap();
+    assert_eq!(json(&["report", text(&first), "--json"]), serde_json::from_str::<serde_json::Value>(&report).unwrap());
+    assert_eq!(fs::read_to_string(first.join("report.json")).unwrap(), report);
+    assert!(first.join("report.html").exists());
+    let lines = succeed(&["report", text(&first), "--records"]);
+    assert_eq!(lines.lines().count(), 30 * 4, "30 questions under the baseline, two accelerations and the noise floor");
+}
+
+#[test]
+fn nothing_is_shared_that_changes_an_answer() {
+    // The noise floor answers every question of the baseline from scratch, in another order: sharing must not show.
+    let dir = tempfile::tempdir().unwrap();
+    let report = json(&[&arguments("50", dir.path())[..], &["--json"]].concat());
+    assert_eq!(report["summary"]["noise_floor"]["dr"]["count"], 0);
+    assert_eq!(report["noise_floor"]["answers"].as_array().unwrap().len(), 50);
+}
+
+#[test]
+fn killed_midway_it_continues_and_asks_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    succeed(&arguments("120", &whole));
+    let mut child = steady(&arguments("120", &killed)).spawn().unwrap();
+    let patience = Instant::now();
+    let first = killed.join("records/part-00000.parquet");
+    while !first.exists() {
+        assert!(patience.elapsed() < Duration::from_secs(300) && child.try_wait().unwrap().is_none(), "no part was written");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap(); // SIGKILL
+    child.wait().unwrap();
+    let kept = records(&killed);
+    assert!(kept.len() < records(&whole).len(), "it was to be killed midway");
+    assert!(!killed.join("report.json").exists());
+    let inodes = |parts: &BTreeMap<String, Vec<u8>>| parts.keys().map(|name| fs::metadata(killed.join("records").join(name)).unwrap().ino()).collect::<Vec<_>>();
+    let before = inodes(&kept);
+    let output = run(&arguments("120", &killed));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let rows: usize = stderr(&output).lines().find_map(|line| line.split(" of 480 answers are recorded already").next()?.parse().ok()).unwrap();
+    assert!(rows > 0 && rows < 480, "{}", stderr(&output));
+    assert_eq!(inodes(&kept), before, "parts that were there are not written again");
+    assert_eq!(records(&killed), records(&whole));
+    for file in ["report.json", "report.html"] {
+        assert_eq!(fs::read(killed.join(file)).unwrap(), fs::read(whole.join(file)).unwrap(), "{file}");
+    }
+    // a finished run asks nothing at all
+    let again = stderr(&run(&arguments("120", &killed)));
+    assert!(again.contains("480 of 480 answers are recorded already"), "{again}");
+}
+
+#[test]
+fn another_plan_in_the_same_folder_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    succeed(&arguments("10", dir.path()));
+    let message = refuse(&["run", "--device", "cpu", "--questions", "20", "--accel", "int8", "--out", text(dir.path())]);
+    assert!(message.contains("plan.json") && message.contains("benchmark.questions: there 10, asked 20") && message.contains("accelerations: there"), "{message}");
+    assert!(!message.contains("model.sha256"), "{message}");
+}
+
+#[test]
+fn a_damaged_part_stops_run_and_report() {
+    let dir = tempfile::tempdir().unwrap();
+    succeed(&arguments("10", dir.path()));
+    let part = dir.path().join("records/part-00000.parquet");
+    let bytes = fs::read(&part).unwrap();
+    fs::write(&part, &bytes[..bytes.len() - 100]).unwrap();
+    for message in [refuse(&arguments("10", dir.path())), refuse(&["report", text(dir.path())])] {
+        assert!(message.contains("part-00000.parquet") && message.contains("damaged"), "{message}");
+    }
+    // as it advises
+    fs::remove_file(&part).unwrap();
+    succeed(&arguments("10", dir.path()));
+    assert_eq!(fs::read(&part).unwrap(), bytes);
+}
+
+#[test]
+fn what_a_crash_left_half_written_is_noted_and_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("records")).unwrap();
+    fs::write(dir.path().join("records/part-00000.parquet.unfinished"), b"PAR1 and then the power went").unwrap();
+    let output = run(&arguments("10", dir.path()));
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("part-00000.parquet.unfinished"), "{}", stderr(&output));
+}

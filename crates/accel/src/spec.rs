@@ -137,7 +137,7 @@ fn parse_part(part: &str) -> Result<Part, SpecError> {
         .iter()
         .find_map(|method| {
             let rest = part.strip_prefix(method.name)?;
-            if rest.is_empty() { Some((method, None)) } else { Some((method, Some(rest.strip_prefix([':', ','])?))) }
+            if rest.is_empty() { Some((method, None)) } else { Some((method, Some(rest.trim_start().strip_prefix([':', ','])?))) }
         })
         .ok_or_else(unknown)?;
     let mut given: Vec<Option<Value>> = vec![None; method.parameters.len()];

@@ -55,11 +55,12 @@ impl Quantizer for Int8 {
     }
 
     fn scope(&self) -> &'static str {
-        "every linear layer of vision tower, projector and decoder (not the head), as bitsandbytes does by default"
+        "every linear layer of vision tower, projector and decoder (not patch embedding and head), as bitsandbytes does by default"
     }
 
     fn takes(&self, linear: &str) -> bool {
-        linear != "lm_head"
+        // A patch embedding is a convolution in the published models, which bitsandbytes leaves alone.
+        linear != "lm_head" && !linear.contains("patch_embed")
     }
 
     fn fit(&self, _linears: &[LinearShape]) -> Result<Box<dyn Quantizer>, AccelError> {

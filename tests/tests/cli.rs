@@ -218,7 +218,9 @@ fn lists_are_tables_for_people_and_json_for_programs() {
         assert!(names.contains(&name), "{names:?}");
     }
     let devices = json(&["devices", "--json"]);
-    assert!(devices.as_array().unwrap().iter().any(|row| row["choice"] == "cpu" && row["available"] == true));
+    let cpu = devices["choices"].as_array().unwrap().iter().find(|row| row["choice"] == "cpu").unwrap();
+    assert!(cpu["identity"].as_str().unwrap().starts_with("flex"), "{cpu}");
+    assert!(!devices["present"].as_array().unwrap().is_empty());
     for command in ["models", "benches", "accels", "devices"] {
         assert!(succeed(&[command]).lines().count() > 3, "{command}");
     }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table, TableComponent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -22,6 +24,16 @@ pub(crate) fn result(text: &str) -> Result<()> {
 /// Writes a result to stdout as one line of JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     result(&serde_json::to_string(value)?)
+}
+
+/// An empty table, as wide as the terminal at most.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    for between_rows in [TableComponent::HorizontalLines, TableComponent::MiddleIntersections, TableComponent::LeftBorderIntersections, TableComponent::RightBorderIntersections] {
+        table.remove_style(between_rows);
+    }
+    table
 }
 
 /// Where a result too long for one string is written.

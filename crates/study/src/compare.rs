@@ -59,7 +59,7 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
         accelerations.push(AccelerationReport { spec: acceleration.spec.clone(), what_it_is: acceleration.describe.clone(), answers, cost: cost(&after) });
     }
     let noise_floor = if plan.noise_floor {
-        Some(NoiseFloor { varied: "question order reversed, nothing shared between the questions of an image".to_owned(), answers: pair(NOISE_FLOOR)?.1 })
+        Some(NoiseFloor { varied: "reversed order, nothing shared".to_owned(), answers: pair(NOISE_FLOOR)?.1 })
     } else {
         None
     };

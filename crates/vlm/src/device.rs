@@ -64,9 +64,7 @@ impl FromStr for DeviceChoice {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "gpu" => Ok(Self::Gpu),
-            other => Err(device_error(format!(
-                "expected auto, cpu or gpu, found `{other}`"
-            ))),
+            other => Err(device_error(format!("expected auto, cpu or gpu, found `{other}`"))),
         }
     }
 }
@@ -89,14 +87,15 @@ impl Precision {
         }
     }
 
-    pub(crate) fn check(self, device: &Device) -> Result<(), VlmError> {
+    /// Whether `device` computes in this precision.
+    ///
+    /// # Errors
+    /// [`VlmError::Invalid`] when it does not.
+    pub fn check(self, device: &Device) -> Result<(), VlmError> {
         if device.supports_dtype(self.dtype()) {
             return Ok(());
         }
-        Err(VlmError::Invalid {
-            what: "precision".to_owned(),
-            problem: format!("{device:?} does not compute in {self}; use f32"),
-        })
+        Err(VlmError::Invalid { what: "precision".to_owned(), problem: format!("{device:?} does not compute in {self}; use f32") })
     }
 }
 
@@ -107,10 +106,7 @@ impl FromStr for Precision {
         match text {
             "f32" => Ok(Self::F32),
             "f16" => Ok(Self::F16),
-            other => Err(VlmError::Invalid {
-                what: "precision".to_owned(),
-                problem: format!("expected f32 or f16, found `{other}`"),
-            }),
+            other => Err(VlmError::Invalid { what: "precision".to_owned(), problem: format!("expected f32 or f16, found `{other}`") }),
         }
     }
 }
@@ -125,22 +121,13 @@ impl fmt::Display for Precision {
 }
 
 fn device_error(problem: String) -> VlmError {
-    VlmError::Invalid {
-        what: "device".to_owned(),
-        problem,
-    }
+    VlmError::Invalid { what: "device".to_owned(), problem }
 }
 
 fn cpu() -> OpenDevice {
     let threads = rayon::current_num_threads();
     let features = cpu_features().join("+");
-    OpenDevice {
-        device: Device::flex(),
-        identity: format!(
-            "flex, {threads} threads, {} {features}",
-            std::env::consts::ARCH
-        ),
-    }
+    OpenDevice { device: Device::flex(), identity: format!("flex, {threads} threads, {} {features}", std::env::consts::ARCH) }
 }
 
 /// The instruction sets that decide which kernels run, and so how sums are rounded.
@@ -152,10 +139,7 @@ fn cpu_features() -> Vec<&'static str> {
             ("fma", std::is_x86_feature_detected!("fma")),
             ("avx512f", std::is_x86_feature_detected!("avx512f")),
         ];
-        found
-            .into_iter()
-            .filter_map(|(name, present)| present.then_some(name))
-            .collect()
+        found.into_iter().filter_map(|(name, present)| present.then_some(name)).collect()
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -166,11 +150,7 @@ fn cpu_features() -> Vec<&'static str> {
 /// Largest buffer that is safe to bind at once. WebGPU guarantees 128 MiB, and lavapipe offers no more; using it everywhere keeps
 /// the parts, and so the sums, the same on every GPU. Flex has no such limit.
 pub(crate) fn max_binding_bytes(device: &Device) -> usize {
-    if *device == Device::flex() {
-        usize::MAX
-    } else {
-        128 << 20
-    }
+    if *device == Device::flex() { usize::MAX } else { 128 << 20 }
 }
 
 #[cfg(not(feature = "gpu"))]
@@ -178,9 +158,7 @@ mod gpu {
     use super::{OpenDevice, VlmError, device_error};
 
     pub(super) fn open() -> Result<OpenDevice, VlmError> {
-        Err(device_error(
-            "this program was built without GPU support (cargo feature `gpu`)".to_owned(),
-        ))
+        Err(device_error("this program was built without GPU support (cargo feature `gpu`)".to_owned()))
     }
 
     pub(super) fn open_hardware() -> Option<OpenDevice> {
@@ -212,9 +190,8 @@ mod gpu {
     pub(super) fn open() -> Result<OpenDevice, VlmError> {
         GPU.get_or_init(|| {
             // Shaders go through WGSL: burn's native SPIR-V compiler is a cargo feature that this program does not turn on.
-            let (device, setup) = Device::wgpu_options()
-                .init_with_setup()
-                .map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
+            let (device, setup) =
+                Device::wgpu_options().init_with_setup().map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
             let identity = describe(&setup.adapter.get_info());
             Ok(OpenDevice { device, identity })
         })
@@ -237,7 +214,9 @@ mod gpu {
     }
 
     fn adapters() -> Vec<Adapter> {
-        let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
+        let mut descriptor = InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = Backends::PRIMARY;
+        let instance = Instance::new(descriptor);
         // Native adapters are listed synchronously; the future is there for browsers.
         let future = pin!(instance.enumerate_adapters(Backends::PRIMARY));
         match future.poll(&mut Context::from_waker(Waker::noop())) {

@@ -3,8 +3,6 @@
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use serde::Serialize;
 use steady_accel::Acceleration;
 use steady_study::record::top;
@@ -131,8 +129,7 @@ fn milliseconds(start: Instant) -> f64 {
 }
 
 fn human(asked: &Asked) -> String {
-    let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(["acceleration", "answer", "first token", "margin", "visual tokens", "weights MB", "ms"]);
+    let mut table = console::table(&["acceleration", "answer", "first token", "margin", "visual tokens", "weights MB", "ms"]);
     for answer in &asked.answers {
         let candidates = &answer.first_token.top;
         let best = candidates.first().map_or_else(String::new, |best| best.token.clone());
@@ -144,7 +141,12 @@ fn human(asked: &Asked) -> String {
     format!("{} on {}\n{table}", asked.model, asked.device)
 }
 
-/// A model may say anything, control characters included; a terminal shall not obey it.
+/// A model may say anything, control characters included, which a terminal shall not obey; and it may not come to an end.
 fn one_line(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+    const LONGEST: usize = 60;
+    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().count() > LONGEST {
+        shown.push_str("...");
+    }
+    shown
 }

@@ -1,13 +1,14 @@
 //! `steady models`, `benches`, `accels`, `devices`: what there is to choose from.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
-use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use serde::Serialize;
 use steady_accel::{METHODS, MethodKind, PRESETS};
 use steady_bench::Benchmark;
 use steady_bench::world::{EmbeddedSuite, Family};
-use steady_vlm::DeviceChoice;
+use steady_vlm::device::list_devices;
+use steady_vlm::{DeviceChoice, Precision};
 
 use crate::args::{DeviceArg, DtypeArg, ListArgs};
 use crate::{console, embedded, model};
@@ -53,13 +54,13 @@ pub(crate) fn models(args: &ListArgs) -> Result<()> {
     if rows.is_empty() {
         return console::result("No model is compiled into this program; give a folder with --model DIR.");
     }
-    let mut overview = table(&["model", "architecture", "parameters", "MB", "visual tokens"]);
+    let mut overview = console::table(&["model", "architecture", "parameters", "MB", "visual tokens"]);
     let mut cards = String::new();
     for row in &rows {
         let parameters = format!("{:.2} M", row.parameters as f64 / 1e6);
         overview.add_row([row.name.clone(), row.architecture.clone(), parameters, format!("{:.1}", row.bytes as f64 / 1e6), row.visual_tokens.to_string()]);
         if !row.card.is_empty() {
-            let mut card = table(&["family", "accuracy", "blind (grey image)"]);
+            let mut card = console::table(&["family", "accuracy", "blind (grey image)"]);
             for line in &row.card {
                 card.add_row([&line.family, &line.accuracy, &line.blind]);
             }
@@ -104,7 +105,7 @@ pub(crate) fn benches(args: &ListArgs) -> Result<()> {
     if args.json {
         return console::json(&rows);
     }
-    let mut families = table(&["family", "example", "gold"]);
+    let mut families = console::table(&["family", "example", "gold"]);
     for row in &rows {
         families.add_row([row.family, &row.example, &row.gold.join(" / ")]);
     }
@@ -154,43 +155,49 @@ pub(crate) fn accels(args: &ListArgs) -> Result<()> {
     if args.json {
         return console::json(&rows);
     }
-    let mut methods = table(&["acceleration", "changes", "what it does", "parameters"]);
+    let mut text = String::from("The first line of each is the whole spec with its defaults; the name alone means the same.\nOne that changes weights and one that changes visual tokens can be joined: w4:rtn+divprune:keep=0.33\n");
     for row in &rows {
-        let parameters: Vec<String> = row.parameters.iter().map(|p| format!("{}: {} ({})", p.name, p.meaning, p.expects)).collect();
-        methods.add_row([row.canonical.clone(), row.kind.to_owned(), row.summary.to_owned(), parameters.join("\n")]);
+        let _ = writeln!(text, "\n{}  ({})\n    {}\n    {}", row.canonical, row.kind, row.summary, row.source);
+        for parameter in &row.parameters {
+            let _ = writeln!(text, "      {:<10} {}; {}", parameter.name, parameter.meaning, parameter.expects);
+        }
     }
-    let presets: Vec<String> = PRESETS.iter().map(|preset| format!("{}: {}: {}", preset.name, preset.summary, preset.specs.join("  "))).collect();
-    let usage = "The text in the first column is the whole spec with its defaults; `w4:rtn` alone means the same. One of each kind can be joined: w4:rtn+divprune:keep=0.33";
-    console::result(&format!("{methods}\n{usage}\nPreset {}", presets.join("\nPreset ")))
+    for preset in PRESETS {
+        let _ = writeln!(text, "\nPreset {}: {}\n    {}", preset.name, preset.summary, preset.specs.join("\n    "));
+    }
+    console::result(&text)
 }
 
 #[derive(Serialize)]
 struct DeviceRow {
     choice: String,
-    available: bool,
-    identity: String,
+    identity: Option<String>,
+    f16: bool,
+    problem: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Devices {
+    choices: Vec<DeviceRow>,
+    /// Everything that could compute, whether or not a choice leads there.
+    present: Vec<String>,
 }
 
 pub(crate) fn devices(args: &ListArgs) -> Result<()> {
     let row = |choice: DeviceChoice| match choice.open() {
-        Ok(device) => DeviceRow { choice: choice.to_string(), available: true, identity: device.identity },
-        Err(error) => DeviceRow { choice: choice.to_string(), available: false, identity: error.to_string() },
+        Ok(open) => DeviceRow { choice: choice.to_string(), f16: Precision::F16.check(&open.device).is_ok(), identity: Some(open.identity), problem: None },
+        Err(error) => DeviceRow { choice: choice.to_string(), f16: false, identity: None, problem: Some(error.to_string()) },
     };
-    let rows = [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu].map(row);
+    let devices = Devices { choices: [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu].map(row).into(), present: list_devices() };
     if args.json {
-        return console::json(&rows);
+        return console::json(&devices);
     }
-    let mut devices = table(&["--device", "", "is"]);
-    for row in &rows {
-        devices.add_row([row.choice.as_str(), if row.available { "yes" } else { "no" }, &row.identity]);
+    let mut choices = console::table(&["--device", "f16", "is"]);
+    for row in &devices.choices {
+        let is = row.identity.as_ref().or(row.problem.as_ref()).map_or("", String::as_str);
+        choices.add_row([row.choice.as_str(), if row.f16 { "yes" } else { "no" }, is]);
     }
-    console::result(&devices.to_string())
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).set_content_arrangement(comfy_table::ContentArrangement::Dynamic).set_header(header);
-    table
+    console::result(&format!("{choices}\n\nPresent:\n  {}", devices.present.join("\n  ")))
 }
 
 #[cfg(test)]

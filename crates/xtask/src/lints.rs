@@ -2,6 +2,7 @@
 
 use crate::shell::{self, announce, cargo, installed};
 
+/// All of them; `cpu` lints without the `gpu` feature.
 pub(crate) fn run(cpu: bool) -> anyhow::Result<()> {
     shell::run(&mut cargo(["fmt", "--all", "--check"]))?;
     let mut clippy = cargo(["clippy", "--release", "--workspace", "--all-targets"]);
@@ -13,8 +14,7 @@ pub(crate) fn run(cpu: bool) -> anyhow::Result<()> {
         // Advisories need a database from the network; licences, bans and sources do not.
         shell::run(&mut cargo(["deny", "--offline", "check", "licenses", "bans", "sources"]))
     } else {
-        announce("cargo-deny is not installed: licences not checked (`cargo xtask setup` installs it)");
+        announce("cargo-deny is not installed: licences not checked (`cargo install cargo-deny --locked`)");
         Ok(())
     }
 }
-

@@ -28,7 +28,8 @@ pub(crate) fn build() -> anyhow::Result<()> {
 }
 
 fn trunk(arguments: &[&str]) -> anyhow::Result<()> {
-    let environment = wasm_toolchain().with_context(|| format!("no compiler here has the {} target: run `cargo xtask setup`", setup::WASM))?;
+    let environment =
+        wasm_toolchain().with_context(|| format!("no compiler here has the {} target: run `cargo xtask setup`", setup::WASM))?;
     let mut command = program("trunk", arguments);
     command
         // Two compilers may be at work (see setup): their outputs stay apart.

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::shell::{announce, cargo, installed, output, program, run, succeeds, target_dir};
+use crate::shell::{self, announce, cargo, installed, output, program, succeeds, target_dir};
 
 /// The wasm target's triple.
 pub(crate) const WASM: &str = "wasm32-unknown-unknown";
@@ -21,22 +21,25 @@ struct Tool {
     locked: bool,
 }
 
-const TOOLS: [Tool; 3] = [
-    Tool { name: "trunk", version: "0.21.14", locked: true },
-    Tool { name: "wasm-bindgen-cli", version: "0.2.130", locked: false },
-    Tool { name: "cargo-deny", version: "0.20.2", locked: true },
-];
+const TOOLS: [Tool; 2] =
+    [Tool { name: "trunk", version: "0.21.14", locked: true }, Tool { name: "wasm-bindgen-cli", version: "0.2.130", locked: false }];
 
-/// Debian packages: (a program or file that proves it is there, package, what it is for).
-const PACKAGES: [(&str, &str, &str); 3] = [
+/// A Debian package: a program or file that proves it is there, its name, what it is for.
+type Package = (&'static str, &'static str, &'static str);
+
+const PACKAGES: [Package; 2] = [
     ("/usr/share/vulkan/icd.d/lvp_icd*.json", "mesa-vulkan-drivers", "a software Vulkan driver: the GPU code runs without a GPU"),
     ("/usr/lib/*/libvulkan.so.1", "libvulkan1", "the Vulkan loader"),
-    ("chromium", "chromium", "the browser that the page is tested in"),
 ];
+const PAGE_PACKAGES: [Package; 1] = [("chromium", "chromium", "the browser that the page is tested in")];
 
-/// Installs everything that is missing.
-pub(crate) fn everything() -> anyhow::Result<()> {
-    system_packages()?;
+/// Installs what is missing; with `page` also what building and testing the page takes.
+pub(crate) fn run(page: bool) -> anyhow::Result<()> {
+    system_packages(&PACKAGES)?;
+    if !page {
+        return Ok(());
+    }
+    system_packages(&PAGE_PACKAGES)?;
     wasm_target()?;
     for tool in &TOOLS {
         install_tool(tool)?;
@@ -70,12 +73,12 @@ fn present(evidence: &str) -> bool {
     })
 }
 
-fn system_packages() -> anyhow::Result<()> {
+fn system_packages(packages: &[Package]) -> anyhow::Result<()> {
     if !cfg!(target_os = "linux") {
-        announce("not Linux: the platform's own GPU driver is used; install Chromium or Chrome yourself for the browser tests");
+        announce("not Linux: the platform's own GPU driver and browser are used");
         return Ok(());
     }
-    let missing: Vec<_> = PACKAGES.iter().filter(|(evidence, ..)| !present(evidence)).collect();
+    let missing: Vec<_> = packages.iter().filter(|(evidence, ..)| !present(evidence)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -96,7 +99,7 @@ fn apt_install(packages: &[&str]) -> anyhow::Result<()> {
     let apt = |arguments: &[&str]| {
         let mut command = if root { Command::new("apt-get") } else { program("sudo", ["-n", "apt-get"]) };
         command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        run(&mut command)
+        shell::run(&mut command)
     };
     apt(&["update", "-qq"])?;
     let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
@@ -132,12 +135,10 @@ pub(crate) fn wasm_toolchain() -> Option<Vec<(&'static str, OsString)>> {
     if !debian.exists() || has_library("/usr/bin/rustc").is_none() {
         return None;
     }
-    let folders = std::iter::once(PathBuf::from("/usr/bin")).chain(rust_lld_folder()).chain(env::split_paths(&env::var_os("PATH")?).collect::<Vec<_>>());
-    Some(vec![
-        ("RUSTC", debian.into()),
-        ("CARGO", "/usr/bin/cargo".into()),
-        ("PATH", env::join_paths(folders).ok()?),
-    ])
+    let folders = std::iter::once(PathBuf::from("/usr/bin"))
+        .chain(rust_lld_folder())
+        .chain(env::split_paths(&env::var_os("PATH")?).collect::<Vec<_>>());
+    Some(vec![("RUSTC", debian.into()), ("CARGO", "/usr/bin/cargo".into()), ("PATH", env::join_paths(folders).ok()?)])
 }
 
 /// rustup's linker, which Debian's compiler calls by name.
@@ -154,7 +155,9 @@ fn build_debian_wasm_library() -> anyhow::Result<()> {
     fs::write(folder.join("Cargo.toml"), "[package]\nname = \"empty\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n")?;
     fs::write(folder.join("src/lib.rs"), "")?;
     let path = env::join_paths(
-        std::iter::once(PathBuf::from("/usr/bin")).chain(rust_lld_folder()).chain(env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>()),
+        std::iter::once(PathBuf::from("/usr/bin"))
+            .chain(rust_lld_folder())
+            .chain(env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>()),
     )?;
     let mut build = Command::new("/usr/bin/cargo");
     build
@@ -167,7 +170,7 @@ fn build_debian_wasm_library() -> anyhow::Result<()> {
         .env("CARGO_TARGET_DIR", folder.join("target"))
         .env_remove("CARGO")
         .env_remove("RUSTUP_TOOLCHAIN");
-    run(&mut build)?;
+    shell::run(&mut build)?;
     let library = Path::new("/usr/lib/rustlib").join(WASM).join("lib");
     fs::create_dir_all(&library).with_context(|| format!("cannot create {}", library.display()))?;
     for file in fs::read_dir(folder.join("target").join(WASM).join("release/deps"))?.flatten() {
@@ -196,5 +199,5 @@ fn install_tool(tool: &Tool) -> anyhow::Result<()> {
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .env("CARGO_TARGET_DIR", target_dir().join("tools"));
-    run(&mut install)
+    shell::run(&mut install)
 }

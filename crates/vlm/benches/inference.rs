@@ -18,11 +18,8 @@ fn main() {
 }
 
 /// What is measured: `device/weights`.
-const SETUPS: &[&str] = if cfg!(feature = "gpu") {
-    &["flex/dense", "flex/w4", "wgpu/dense", "wgpu/w4"]
-} else {
-    &["flex/dense", "flex/w4"]
-};
+const SETUPS: &[&str] =
+    if cfg!(feature = "gpu") { &["flex/dense", "flex/w4", "wgpu/dense", "wgpu/w4"] } else { &["flex/dense", "flex/w4"] };
 
 /// Models by setup, loaded once. `None`: no such device.
 static MODELS: LazyLock<Vec<Option<(Vlm, Device)>>> = LazyLock::new(|| SETUPS.iter().map(|setup| load(setup)).collect());
@@ -106,9 +103,7 @@ fn question(bencher: Bencher<'_, '_>, setup: &str) {
     let once = Decoding { max_new_tokens: 1, ..Decoding::default() };
     let span = prepared.image_span.clone();
     let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).expect("a prefix");
-    bencher
-        .counter(ItemsCount::new(1usize))
-        .bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).expect("an answer"));
+    bencher.counter(ItemsCount::new(1usize)).bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).expect("an answer"));
 }
 
 /// Answer tokens per second, the question's own prefill included once per 64 of them.
@@ -121,7 +116,5 @@ fn decode(bencher: Bencher<'_, '_>, setup: &str) {
     let long = Decoding { max_new_tokens: 1 + TOKENS, ignore_eos: true, ..Decoding::default() };
     let span = prepared.image_span.clone();
     let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).expect("a prefix");
-    bencher
-        .counter(ItemsCount::new(TOKENS))
-        .bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &long).expect("an answer"));
+    bencher.counter(ItemsCount::new(TOKENS)).bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &long).expect("an answer"));
 }

@@ -12,7 +12,8 @@ pub struct Cost {
     pub visual_tokens: f32,
     /// Bytes of keys and values after the prompt, over all layers.
     pub kv_bytes: usize,
-    /// Floating-point operations (a multiply-add is two) of all matrix products: vision tower, projector, prompt, one head.
+    /// Floating-point operations (a multiply-add is two) of all matrix products: vision tower, projector, prompt, one head. As
+    /// in published tables every decoder layer counts with all of its tokens.
     pub flops: u64,
 }
 
@@ -43,13 +44,7 @@ pub(crate) fn decoder_flops(config: &LlamaConfig, lengths: &[usize]) -> u64 {
 
 /// FLOPs from pixels to visual tokens.
 pub(crate) fn vision_flops(config: &LlavaConfig) -> u64 {
-    let ClipVisionConfig {
-        hidden_size: width,
-        intermediate_size: inner,
-        num_channels,
-        patch_size,
-        ..
-    } = config.vision;
+    let ClipVisionConfig { hidden_size: width, intermediate_size: inner, num_channels, patch_size, .. } = config.vision;
     let patches = config.vision.patches();
     let n = patches + 1;
     let depth = config.feature_layers.iter().copied().max().unwrap_or(0) as u64;
@@ -97,10 +92,7 @@ mod tests {
                 head_dim: 128,
                 max_position_embeddings: 4096,
                 rms_norm_eps: 1e-5,
-                rope: RopeConfig {
-                    theta: 10_000.0,
-                    scaling: RopeScaling::Default,
-                },
+                rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default },
                 attention_bias: false,
                 mlp_bias: false,
                 act: Activation::Silu,

@@ -18,11 +18,7 @@ pub struct Decoding {
 
 impl Default for Decoding {
     fn default() -> Self {
-        Self {
-            max_new_tokens: 64,
-            repetition_penalty: None,
-            ignore_eos: false,
-        }
+        Self { max_new_tokens: 64, repetition_penalty: None, ignore_eos: false }
     }
 }
 
@@ -84,9 +80,7 @@ fn argmax(logits: &[f32]) -> Result<u32, VlmError> {
         if logit.is_nan() {
             return Err(VlmError::Invalid {
                 what: "logits".to_owned(),
-                problem: format!(
-                    "the logit of token {index} is not a number; the model overflows in this precision"
-                ),
+                problem: format!("the logit of token {index} is not a number; the model overflows in this precision"),
             });
         }
         if logit > best.1 {
@@ -101,11 +95,7 @@ mod tests {
     use super::*;
 
     fn greedy(max_new_tokens: usize, repetition_penalty: f32, eos: &[u32]) -> Greedy<'_> {
-        Greedy {
-            max_new_tokens,
-            repetition_penalty,
-            eos,
-        }
+        Greedy { max_new_tokens, repetition_penalty, eos }
     }
 
     #[test]
@@ -150,9 +140,7 @@ mod tests {
     fn repetition_penalty_covers_prompt_and_output() {
         let rules = greedy(3, 2.0, &[9]);
         // Prompt holds 0 twice (8 -> 4, once) and 3 (-1 -> -2): 1 wins. Then 1 is penalised as well (5 -> 2.5): 0 at 4 wins.
-        let output = rules.decode(&[0, 3, 0, 77], &[8.0, 5.0, 1.0, -1.0], |_| {
-            Ok(vec![8.0, 5.0, 3.0, -1.0])
-        });
+        let output = rules.decode(&[0, 3, 0, 77], &[8.0, 5.0, 1.0, -1.0], |_| Ok(vec![8.0, 5.0, 3.0, -1.0]));
         assert_eq!(output.unwrap(), [1, 0, 0]);
         let mut logits = [8.0, 5.0, 1.0, -1.0];
         rules.penalize(&mut logits, &BTreeSet::from([0, 3, 77]));

@@ -51,16 +51,9 @@ impl VisualEncoder {
 
     /// Pixels to visual tokens; also what `needs` wants to see of the tower.
     pub(crate) fn encode(&self, pixels: &PixelValues, needs: &Needs) -> Result<VisualTokens, VlmError> {
-        let selection = Selection {
-            hidden_states: &self.feature_layers,
-            class_token: self.feature_select,
-        };
+        let selection = Selection { hidden_states: &self.feature_layers, class_token: self.feature_select };
         let (features, observations) = self.tower.forward(pixels, &selection, needs)?;
-        Ok(VisualTokens {
-            projected: self.project(features.clone()),
-            features,
-            observations,
-        })
+        Ok(VisualTokens { projected: self.project(features.clone()), features, observations })
     }
 
     /// `[n, feature layers * vision width]` to `[n, decoder width]`, row by row.
@@ -88,10 +81,7 @@ impl VisualEncoder {
 
 impl Projector {
     fn load(loader: &mut Loader<'_>, config: &LlavaConfig) -> Result<Self, VlmError> {
-        let (vision, text) = (
-            config.vision.hidden_size * config.feature_layers.len(),
-            config.text.hidden_size,
-        );
+        let (vision, text) = (config.vision.hidden_size * config.feature_layers.len(), config.text.hidden_size);
         let bias = config.projector_bias;
         let mut linear = |name, shape| loader.linear(name, shape, bias);
         Ok(Self {
@@ -102,7 +92,6 @@ impl Projector {
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.linear_2
-            .forward(activate(self.act, self.linear_1.forward(x)))
+        self.linear_2.forward(activate(self.act, self.linear_1.forward(x)))
     }
 }

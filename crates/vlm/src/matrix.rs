@@ -19,12 +19,7 @@ impl HostMatrix {
     /// # Panics
     /// If the length does not match: a programming error, never a property of some input file.
     pub fn new(rows: usize, cols: usize, data: Vec<f32>) -> Self {
-        assert_eq!(
-            data.len(),
-            rows * cols,
-            "a {rows}x{cols} matrix needs {} values",
-            rows * cols
-        );
+        assert_eq!(data.len(), rows * cols, "a {rows}x{cols} matrix needs {} values", rows * cols);
         Self { rows, cols, data }
     }
 
@@ -61,10 +56,7 @@ impl HostMatrix {
 
     /// The rows `indices`, in that order.
     pub fn select_rows(&self, indices: &[usize]) -> Self {
-        let data = indices
-            .iter()
-            .flat_map(|&index| self.row(index).iter().copied())
-            .collect();
+        let data = indices.iter().flat_map(|&index| self.row(index).iter().copied()).collect();
         Self::new(indices.len(), self.cols, data)
     }
 

@@ -124,12 +124,8 @@ impl Vlm {
     pub fn load(checkpoint: &Checkpoint, device: &Device, precision: Precision) -> Result<Self, VlmError> {
         precision.check(device)?;
         let ModelConfig::Llava(config) = checkpoint.config();
-        let mut loader = Loader {
-            weights: checkpoint.weights()?,
-            device,
-            dtype: precision.dtype(),
-            max_binding: max_binding_bytes(device),
-        };
+        let mut loader =
+            Loader { weights: checkpoint.weights()?, device, dtype: precision.dtype(), max_binding: max_binding_bytes(device) };
         let encoder = VisualEncoder::load(&mut loader, config)?;
         let decoder = Llama::load(&mut loader, &config.text, config.tie_word_embeddings)?;
         loader.weights.finish()?;
@@ -203,11 +199,7 @@ impl Vlm {
     /// # Errors
     /// As [`Self::encode`], or when a layer asked for does not exist.
     pub fn encode_for(&self, pixels: &PixelValues, needs: &Needs) -> Result<EncodedImage, VlmError> {
-        let VisualTokens {
-            features,
-            projected,
-            observations,
-        } = self.encoder.encode(pixels, needs)?;
+        let VisualTokens { features, projected, observations } = self.encoder.encode(pixels, needs)?;
         Ok(EncodedImage {
             encoder: Arc::clone(&self.encoder),
             features,
@@ -254,12 +246,7 @@ impl Vlm {
     ///
     /// # Errors
     /// When the suffix is empty, or a reducer inside the decoder fails or breaks its contract.
-    pub fn answer(
-        &self,
-        prefix: &Prefix<'_>,
-        suffix_ids: &[u32],
-        options: &Decoding,
-    ) -> Result<Answer, VlmError> {
+    pub fn answer(&self, prefix: &Prefix<'_>, suffix_ids: &[u32], options: &Decoding) -> Result<Answer, VlmError> {
         if !Arc::ptr_eq(&self.decoder, &prefix.decoder) {
             return Err(invalid("prefix", "was made by a model with other decoder weights"));
         }
@@ -274,12 +261,7 @@ impl Vlm {
         let mut sequence = prefix.sequence.branch(room);
         let prefilled = match &prefix.waiting {
             Some(waiting) => waiting.resume(&self.decoder, sequence, hidden)?,
-            None => Prefilled {
-                hidden: Some(sequence.extend(&self.decoder, hidden)),
-                sequence,
-                kept: prefix.kept.clone(),
-                waiting: None,
-            },
+            None => Prefilled { hidden: Some(sequence.extend(&self.decoder, hidden)), sequence, kept: prefix.kept.clone(), waiting: None },
         };
         self.decode(&ids, prefix.visual.len(), prefilled, options)
     }
@@ -288,12 +270,7 @@ impl Vlm {
     ///
     /// # Errors
     /// As [`Self::encode_for`], [`Self::prefix`] and [`Self::answer`].
-    pub fn ask(
-        &self,
-        prepared: &Prepared,
-        reducer: Option<&dyn TokenReducer>,
-        options: &Decoding,
-    ) -> Result<Answer, VlmError> {
+    pub fn ask(&self, prepared: &Prepared, reducer: Option<&dyn TokenReducer>, options: &Decoding) -> Result<Answer, VlmError> {
         let needs = reducer.map(TokenReducer::needs).unwrap_or_default();
         let image = self.encode_for(&prepared.pixels, &needs)?;
         let (ids, span) = (&prepared.input_ids, &prepared.image_span);
@@ -311,10 +288,7 @@ impl Vlm {
     ///
     /// # Errors
     /// The first error of `f`.
-    pub fn map_linears<E>(
-        &self,
-        f: &mut dyn FnMut(&str, &Dense) -> Result<Option<PackedLinear>, E>,
-    ) -> Result<Self, E> {
+    pub fn map_linears<E>(&self, f: &mut dyn FnMut(&str, &Dense) -> Result<Option<PackedLinear>, E>) -> Result<Self, E> {
         // An untouched half stays the same object, so that images encoded or prefixes made by the original remain valid.
         let mut touched = false;
         let mut noting = |name: &str, dense: &Dense| {
@@ -366,9 +340,7 @@ impl Vlm {
             parts.push(self.decoder.embed(&ids[span.end..])?);
         }
         if parts.is_empty() {
-            return Err(VlmError::Prompt(
-                "nothing is left of it: it holds an image only, and every visual token was dropped".to_owned(),
-            ));
+            return Err(VlmError::Prompt("nothing is left of it: it holds an image only, and every visual token was dropped".to_owned()));
         }
         let hidden = Tensor::cat(parts, 0);
         let count = hidden.dims()[0];
@@ -380,21 +352,12 @@ impl Vlm {
             }
             _ => ((0..count).collect(), count),
         };
-        let rows = Rows {
-            hidden,
-            positions,
-            next_position,
-            visual: span.start..span.start + visual_rows,
-        };
+        let rows = Rows { hidden, positions, next_position, visual: span.start..span.start + visual_rows };
         Ok((rows, reduction.map(|reduction| reduction.kept)))
     }
 
     /// Projected visual tokens after a reduction before the decoder, if `reducer` is one.
-    fn visual_rows(
-        &self,
-        image: &EncodedImage,
-        reducer: Option<&dyn TokenReducer>,
-    ) -> Result<(Tensor<2>, Option<Reduction>), VlmError> {
+    fn visual_rows(&self, image: &EncodedImage, reducer: Option<&dyn TokenReducer>) -> Result<(Tensor<2>, Option<Reduction>), VlmError> {
         let full = || image.projected.clone();
         let Some(reducer) = reducer else {
             return Ok((full(), None));
@@ -414,43 +377,22 @@ impl Vlm {
                 Stage::AfterVision => self.encoder.project(merged),
                 _ => merged,
             };
-            rows = if reduction.kept.is_empty() {
-                merged
-            } else {
-                Tensor::cat(vec![rows, merged], 0)
-            };
+            rows = if reduction.kept.is_empty() { merged } else { Tensor::cat(vec![rows, merged], 0) };
         }
         Ok((rows, Some(reduction)))
     }
 
     /// First logits, greedy answer, cost.
-    fn decode(
-        &self,
-        ids: &[u32],
-        visual_tokens: usize,
-        prefilled: Prefilled<'_>,
-        options: &Decoding,
-    ) -> Result<Answer, VlmError> {
-        let Prefilled {
-            mut sequence,
-            hidden,
-            kept,
-            ..
-        } = prefilled;
+    fn decode(&self, ids: &[u32], visual_tokens: usize, prefilled: Prefilled<'_>, options: &Decoding) -> Result<Answer, VlmError> {
+        let Prefilled { mut sequence, hidden, kept, .. } = prefilled;
         let hidden = hidden.ok_or_else(|| invalid("prompt", "has no question yet"))?;
         let first_logits = self.decoder.logits(hidden);
         let kv_lengths = sequence.kv_lengths();
         let cost = self.cost(ids.len(), visual_tokens, &kv_lengths);
         let greedy = Greedy {
             max_new_tokens: options.max_new_tokens,
-            repetition_penalty: options
-                .repetition_penalty
-                .unwrap_or(self.generation.repetition_penalty),
-            eos: if options.ignore_eos {
-                &[]
-            } else {
-                &self.generation.eos_token_ids
-            },
+            repetition_penalty: options.repetition_penalty.unwrap_or(self.generation.repetition_penalty),
+            eos: if options.ignore_eos { &[] } else { &self.generation.eos_token_ids },
         };
         let step = |token| self.step(&mut sequence, token);
         let output_ids = greedy.decode(ids, &first_logits, step)?;
@@ -512,10 +454,7 @@ impl Vlm {
 const ROOM: usize = 64;
 
 fn invalid(what: &str, problem: &str) -> VlmError {
-    VlmError::Invalid {
-        what: what.to_owned(),
-        problem: problem.to_owned(),
-    }
+    VlmError::Invalid { what: what.to_owned(), problem: problem.to_owned() }
 }
 
 /// The first 8 bytes of the SHA-256 of the pixels, so that seeds derived from it are the same on every platform.

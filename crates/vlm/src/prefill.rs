@@ -88,10 +88,7 @@ impl Sequence {
 
     /// A copy in buffers of its own with room for `room` more tokens.
     pub(crate) fn branch(&self, room: usize) -> Self {
-        Self {
-            cache: self.cache.branch(room),
-            segments: self.segments.clone(),
-        }
+        Self { cache: self.cache.branch(room), segments: self.segments.clone() }
     }
 
     /// Feeds tokens that follow what is held, through all layers; returns the states that leave the last one.
@@ -99,10 +96,7 @@ impl Sequence {
         let tokens = hidden.dims()[0];
         for segment in &mut self.segments {
             let positions = segment.advance(tokens);
-            let chunk = Chunk {
-                hidden,
-                positions: &positions,
-            };
+            let chunk = Chunk { hidden, positions: &positions };
             hidden = decoder.run(segment.layers.clone(), chunk, &mut self.cache);
         }
         hidden
@@ -123,10 +117,7 @@ impl Rows {
     pub(crate) fn reduced(&self, reduction: &Reduction) -> Self {
         let [count, width] = self.hidden.dims();
         let Range { start, end } = self.visual.clone();
-        let kept: Vec<usize> = (0..start)
-            .chain(reduction.kept.iter().map(|&index| start + index))
-            .chain(end..count)
-            .collect();
+        let kept: Vec<usize> = (0..start).chain(reduction.kept.iter().map(|&index| start + index)).chain(end..count).collect();
         let device = self.hidden.device();
         let mut hidden = select(&self.hidden, &kept, &device);
         let visual_end = start + reduction.rows();
@@ -134,29 +125,14 @@ impl Rows {
             let before = start + reduction.kept.len();
             let left = hidden.dims()[0];
             let merged = Tensor::from_data(merged.to_data(), (&device, self.hidden.dtype()));
-            hidden = Tensor::cat(
-                vec![
-                    hidden.clone().slice([0..before, 0..width]),
-                    merged,
-                    hidden.slice([before..left, 0..width]),
-                ],
-                0,
-            );
+            hidden = Tensor::cat(vec![hidden.clone().slice([0..before, 0..width]), merged, hidden.slice([before..left, 0..width])], 0);
         }
         let rows = hidden.dims()[0];
         let (positions, next_position) = match reduction.positions {
             PositionPolicy::Renumber => ((0..rows).collect(), rows),
-            PositionPolicy::Keep => (
-                kept.iter().map(|&row| self.positions[row]).collect(),
-                self.next_position,
-            ),
+            PositionPolicy::Keep => (kept.iter().map(|&row| self.positions[row]).collect(), self.next_position),
         };
-        Self {
-            hidden,
-            positions,
-            next_position,
-            visual: start..visual_end,
-        }
+        Self { hidden, positions, next_position, visual: start..visual_end }
     }
 
     /// These rows and then `hidden`, whose positions continue.
@@ -164,19 +140,11 @@ impl Rows {
         let next_position = self.next_position + hidden.dims()[0];
         let mut positions = self.positions.clone();
         positions.extend(self.next_position..next_position);
-        Self {
-            hidden: Tensor::cat(vec![self.hidden.clone(), hidden], 0),
-            positions,
-            next_position,
-            visual: self.visual.clone(),
-        }
+        Self { hidden: Tensor::cat(vec![self.hidden.clone(), hidden], 0), positions, next_position, visual: self.visual.clone() }
     }
 
     fn chunk(&self) -> Chunk<'_> {
-        Chunk {
-            hidden: self.hidden.clone(),
-            positions: &self.positions,
-        }
+        Chunk { hidden: self.hidden.clone(), positions: &self.positions }
     }
 }
 
@@ -217,38 +185,20 @@ pub(crate) fn prefill<'r>(
     let mut cache = decoder.empty_cache();
     let Some(inside) = inside else {
         let hidden = decoder.run(0..depth, rows.chunk(), &mut cache);
-        let segments = vec![Segment {
-            layers: 0..depth,
-            next_position: rows.next_position,
-        }];
-        return Ok(Prefilled {
-            sequence: Sequence { cache, segments },
-            hidden: Some(hidden),
-            kept: None,
-            waiting: None,
-        });
+        let segments = vec![Segment { layers: 0..depth, next_position: rows.next_position }];
+        return Ok(Prefilled { sequence: Sequence { cache, segments }, hidden: Some(hidden), kept: None, waiting: None });
     };
 
     let (hidden, last_row) = decoder.run_watched(0..inside.layer, rows.chunk(), &mut cache);
-    let below = Segment {
-        layers: 0..inside.layer,
-        next_position: rows.next_position,
-    };
+    let below = Segment { layers: 0..inside.layer, next_position: rows.next_position };
     let entering = Rows { hidden, ..rows };
-    let sequence = Sequence {
-        cache,
-        segments: vec![below],
-    };
+    let sequence = Sequence { cache, segments: vec![below] };
     if question_follows && inside.reducer.needs().last_row_attention {
         return Ok(Prefilled {
             sequence,
             hidden: None,
             kept: None,
-            waiting: Some(Waiting {
-                inside,
-                image: image.clone(),
-                rows: entering,
-            }),
+            waiting: Some(Waiting { inside, image: image.clone(), rows: entering }),
         });
     }
     let attention = attention_to(last_row, &entering.visual, inside.reducer);
@@ -257,43 +207,22 @@ pub(crate) fn prefill<'r>(
 
 impl<'r> Waiting<'r> {
     /// Runs the question `hidden` through the layers below the reducer, lets it choose, and runs what is left through the rest.
-    pub(crate) fn resume(
-        &self,
-        decoder: &Llama,
-        mut sequence: Sequence,
-        hidden: Tensor<2>,
-    ) -> Result<Prefilled<'r>, VlmError> {
+    pub(crate) fn resume(&self, decoder: &Llama, mut sequence: Sequence, hidden: Tensor<2>) -> Result<Prefilled<'r>, VlmError> {
         let tokens = hidden.dims()[0];
         let below = &mut sequence.segments[0];
         let positions = below.advance(tokens);
-        let chunk = Chunk {
-            hidden,
-            positions: &positions,
-        };
+        let chunk = Chunk { hidden, positions: &positions };
         let layers = below.layers.clone();
         let (hidden, last_row) = decoder.run_watched(layers, chunk, &mut sequence.cache);
         let attention = attention_to(last_row, &self.rows.visual, self.inside.reducer);
         let entering = self.rows.followed_by(hidden);
-        cross(
-            decoder,
-            sequence,
-            &entering,
-            self.inside,
-            &self.image,
-            attention,
-        )
+        cross(decoder, sequence, &entering, self.inside, &self.image, attention)
     }
 }
 
 /// The attention row that the reducer asks for, mean over heads, visual columns.
-fn attention_to(
-    last_row: Option<crate::decoder::llama::LastRow>,
-    visual: &Range<usize>,
-    reducer: &dyn TokenReducer,
-) -> Option<Vec<f32>> {
-    last_row
-        .filter(|_| reducer.needs().last_row_attention)
-        .map(|row| row.mean_over_heads(visual.clone()))
+fn attention_to(last_row: Option<crate::decoder::llama::LastRow>, visual: &Range<usize>, reducer: &dyn TokenReducer) -> Option<Vec<f32>> {
+    last_row.filter(|_| reducer.needs().last_row_attention).map(|row| row.mean_over_heads(visual.clone()))
 }
 
 /// Reduces the states that enter the reducer's layer and runs the rest of the layers.
@@ -316,16 +245,8 @@ fn cross<'r>(
     }
     let above = layer..decoder.depth();
     let hidden = decoder.run(above.clone(), rows.chunk(), &mut sequence.cache);
-    sequence.segments.push(Segment {
-        layers: above,
-        next_position: rows.next_position,
-    });
-    Ok(Prefilled {
-        sequence,
-        hidden: Some(hidden),
-        kept: Some(reduction.kept),
-        waiting: None,
-    })
+    sequence.segments.push(Segment { layers: above, next_position: rows.next_position });
+    Ok(Prefilled { sequence, hidden: Some(hidden), kept: Some(reduction.kept), waiting: None })
 }
 
 /// Shows `reducer` what it needs and checks its answer. `features` are the rows it acts on.
@@ -338,8 +259,7 @@ pub(crate) fn ask(
     let name = reducer.name();
     let needs = reducer.needs();
     if needs.last_row_attention && last_row_attention.is_none() {
-        let problem =
-            "needs the attention of the decoder layer below, and there is none at its stage";
+        let problem = "needs the attention of the decoder layer below, and there is none at its stage";
         return Err(reducer_error(&name, problem.to_owned()));
     }
     let [visual_tokens, width] = features().dims();
@@ -349,26 +269,16 @@ pub(crate) fn ask(
         visual_tokens,
         grid: image.grid(),
         features: rows.as_ref(),
-        cls_attention: observed(
-            &name,
-            "CLS attention",
-            &needs.cls_attention,
-            &seen.cls_attention,
-        )?,
+        cls_attention: observed(&name, "CLS attention", &needs.cls_attention, &seen.cls_attention)?,
         vision_keys: observed(&name, "keys", &needs.vision_keys, &seen.vision_keys)?,
         last_row_attention,
         image_key: image.key(),
     };
-    reducer
-        .reduce(&evidence)?
-        .checked(&name, visual_tokens, width)
+    reducer.reduce(&evidence)?.checked(&name, visual_tokens, width)
 }
 
 /// The decoder layer at whose entry `reducer` acts, if it acts inside the decoder at all.
-pub(crate) fn inside<'r>(
-    reducer: Option<&'r dyn TokenReducer>,
-    depth: usize,
-) -> Result<Option<Inside<'r>>, VlmError> {
+pub(crate) fn inside<'r>(reducer: Option<&'r dyn TokenReducer>, depth: usize) -> Result<Option<Inside<'r>>, VlmError> {
     let Some(reducer) = reducer else {
         return Ok(None);
     };

@@ -62,9 +62,7 @@ impl Needs {
 
     /// Everything that any of `reducers` asks for.
     pub fn of<'a>(reducers: impl IntoIterator<Item = &'a dyn TokenReducer>) -> Self {
-        reducers
-            .into_iter()
-            .fold(Self::default(), |all, reducer| all.union(&reducer.needs()))
+        reducers.into_iter().fold(Self::default(), |all, reducer| all.union(&reducer.needs()))
     }
 }
 
@@ -101,9 +99,7 @@ impl<'a> Evidence<'a> {
 }
 
 fn find<'a>(list: &[(i32, &'a HostMatrix)], layer: i32) -> Option<&'a HostMatrix> {
-    list.iter()
-        .find(|(at, _)| *at == layer)
-        .map(|(_, matrix)| *matrix)
+    list.iter().find(|(at, _)| *at == layer).map(|(_, matrix)| *matrix)
 }
 
 /// A reducer's answer.
@@ -122,12 +118,7 @@ pub struct Reduction {
 impl Reduction {
     /// Keeps `kept`, merges nothing, numbers positions as `positions` says.
     pub fn keep(kept: Vec<usize>, positions: PositionPolicy) -> Self {
-        Self {
-            kept,
-            merged: None,
-            positions,
-            may_be_empty: false,
-        }
+        Self { kept, merged: None, positions, may_be_empty: false }
     }
 
     /// Number of visual rows after the reduction.
@@ -136,35 +127,22 @@ impl Reduction {
     }
 
     /// Checks the answer of reducer `name` against `tokens` visual tokens of width `width`.
-    pub(crate) fn checked(
-        self,
-        name: &str,
-        tokens: usize,
-        width: usize,
-    ) -> Result<Self, VlmError> {
+    pub(crate) fn checked(self, name: &str, tokens: usize, width: usize) -> Result<Self, VlmError> {
         let fail = |problem| Err(reducer_error(name, problem));
         if let Some(pair) = self.kept.windows(2).find(|pair| pair[0] >= pair[1]) {
-            return fail(format!(
-                "kept indices must ascend without repeats, found {} before {}",
-                pair[0], pair[1]
-            ));
+            return fail(format!("kept indices must ascend without repeats, found {} before {}", pair[0], pair[1]));
         }
         if let Some(&last) = self.kept.last()
             && last >= tokens
         {
-            return fail(format!(
-                "kept index {last} is out of range for {tokens} visual tokens"
-            ));
+            return fail(format!("kept index {last} is out of range for {tokens} visual tokens"));
         }
         if self.rows() == 0 && !self.may_be_empty {
             return fail("dropped every visual token".to_owned());
         }
         if let Some(merged) = &self.merged {
             if merged.cols != width {
-                return fail(format!(
-                    "merged tokens have width {}, expected {width}",
-                    merged.cols
-                ));
+                return fail(format!("merged tokens have width {}, expected {width}", merged.cols));
             }
             if self.positions == PositionPolicy::Keep {
                 return fail("merged tokens have no original position to keep".to_owned());
@@ -199,20 +177,14 @@ pub(crate) fn observed<'a>(
 ) -> Result<Vec<(i32, &'a HostMatrix)>, VlmError> {
     want.iter()
         .map(|&layer| {
-            have.iter()
-                .find(|(at, _)| *at == layer)
-                .map(|(at, matrix)| (*at, matrix))
-                .ok_or_else(|| {
-                    let problem = format!("needs the {what} of vision layer {layer}, but the image was encoded without it");
-                    reducer_error(name, problem)
-                })
+            have.iter().find(|(at, _)| *at == layer).map(|(at, matrix)| (*at, matrix)).ok_or_else(|| {
+                let problem = format!("needs the {what} of vision layer {layer}, but the image was encoded without it");
+                reducer_error(name, problem)
+            })
         })
         .collect()
 }
 
 pub(crate) fn reducer_error(name: &str, problem: String) -> VlmError {
-    VlmError::Invalid {
-        what: format!("token reducer {name}"),
-        problem,
-    }
+    VlmError::Invalid { what: format!("token reducer {name}"), problem }
 }

@@ -80,12 +80,7 @@ fn logits_after_a_reduction_agree_with_transformers() {
 fn evidence_agrees_with_transformers() {
     let (vlm, fixture) = (tiny(), fixture());
     let prepared = fixture_prompt(&vlm);
-    let needs = Needs {
-        features: true,
-        cls_attention: [-1, -2].into(),
-        vision_keys: [-2].into(),
-        last_row_attention: false,
-    };
+    let needs = Needs { features: true, cls_attention: [-1, -2].into(), vision_keys: [-2].into(), last_row_attention: false };
     let all: Vec<usize> = (0..26).collect();
     let options = Decoding { max_new_tokens: 1, ..Decoding::default() };
     let see = |stage, needs: Needs| {
@@ -205,16 +200,9 @@ fn a_reducer_that_breaks_the_contract_is_named() {
     fails(&at(Stage::AfterProjector, &[0]).looking_at(looking), "layer below");
 
     // An image that was encoded without what the reducer needs.
-    let needy = at(Stage::AfterVision, &[0]).looking_at(Needs {
-        cls_attention: [-1].into(),
-        ..Needs::default()
-    });
+    let needy = at(Stage::AfterVision, &[0]).looking_at(Needs { cls_attention: [-1].into(), ..Needs::default() });
     let image = vlm.encode(&prepared.pixels).unwrap();
-    let error = vlm
-        .prefix(&prepared.input_ids, prepared.image_span.clone(), &image, Some(&needy))
-        .err()
-        .unwrap()
-        .to_string();
+    let error = vlm.prefix(&prepared.input_ids, prepared.image_span.clone(), &image, Some(&needy)).err().unwrap().to_string();
     assert!(error.contains("puppet") && error.contains("CLS attention"), "{error}");
     let absent = Needs { vision_keys: [3].into(), ..Needs::default() };
     let error = vlm.encode_for(&prepared.pixels, &absent).err().unwrap().to_string();

@@ -4,14 +4,10 @@
 
 mod support;
 
-use steady_vlm::{Answer, Decoding, Needs, PositionPolicy, Stage, TokenReducer, Vlm};
+use steady_vlm::{Answer, Checkpoint, Decoding, DeviceChoice, Needs, PositionPolicy, Precision, Stage, TokenReducer, Vlm};
 use support::{Puppet, distance, prepare, tiny};
 
-const QUESTIONS: [&str; 3] = [
-    "what colour is the circle left of the square?",
-    "how many?",
-    "is there a cross in the picture? yes or no",
-];
+const QUESTIONS: [&str; 3] = ["what colour is the circle left of the square?", "how many?", "is there a cross in the picture? yes or no"];
 
 /// Rounding differs where a product runs over other row counts; nothing else may.
 const CLOSE: f32 = 1e-4;
@@ -143,6 +139,24 @@ fn halves_that_map_linears_leaves_alone_stay_shared() {
     let span = prepared.image_span.clone();
     let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).unwrap();
     copy.answer(&prefix, &prepared.input_ids[span.end..], &Decoding::default()).unwrap();
+}
+
+#[test]
+fn half_precision_stays_close_to_single() {
+    let device = DeviceChoice::Cpu.open().unwrap().device;
+    let checkpoint = Checkpoint::open(&support::reference().join("checkpoint")).unwrap();
+    let (single, half) = (tiny(), Vlm::load(&checkpoint, &device, Precision::F16).unwrap());
+    assert!(half.weight_bytes() < single.weight_bytes() * 6 / 10);
+    let once = Decoding { max_new_tokens: 1, ..Decoding::default() };
+    for question in QUESTIONS {
+        let prepared = prepare(&single, "larger.png", question);
+        let one = single.ask(&prepared, None, &once).unwrap();
+        let two = half.ask(&prepared, None, &once).unwrap();
+        // Logits of about 5 with 11 bits each through a dozen sums: some hundredths.
+        let off = distance(&one.first_logits, &two.first_logits);
+        assert!(off > 0.0 && off < 0.1, "{off}");
+        assert_eq!(two.cost.kv_bytes * 2, one.cost.kv_bytes);
+    }
 }
 
 #[test]

@@ -21,13 +21,8 @@ pub(crate) struct KvCache {
 
 impl KvCache {
     pub(crate) fn new(layers: usize) -> Self {
-        let empty = LayerCache {
-            buffers: None,
-            len: 0,
-        };
-        Self {
-            layers: vec![empty; layers],
-        }
+        let empty = LayerCache { buffers: None, len: 0 };
+        Self { layers: vec![empty; layers] }
     }
 
     pub(crate) fn layer(&mut self, index: usize) -> &mut LayerCache {
@@ -45,10 +40,7 @@ impl KvCache {
             .layers
             .iter()
             .map(|layer| LayerCache {
-                buffers: layer
-                    .buffers
-                    .as_ref()
-                    .map(|(keys, values)| (layer.grown(keys, room), layer.grown(values, room))),
+                buffers: layer.buffers.as_ref().map(|(keys, values)| (layer.grown(keys, room), layer.grown(values, room))),
                 len: layer.len,
             })
             .collect();
@@ -78,10 +70,7 @@ impl LayerCache {
                 };
                 let [heads, _, head_dim] = keys.dims();
                 let place = [0..heads, self.len..self.len + tokens, 0..head_dim];
-                (
-                    held_keys.slice_assign(place.clone(), keys),
-                    held_values.slice_assign(place, values),
-                )
+                (held_keys.slice_assign(place.clone(), keys), held_values.slice_assign(place, values))
             }
         };
         self.len += tokens;
@@ -103,10 +92,8 @@ impl LayerCache {
     fn grown(&self, buffer: &Tensor<3>, room: usize) -> Tensor<3> {
         let [heads, _, head_dim] = buffer.dims();
         let (device, dtype): (Device, DType) = (buffer.device(), buffer.dtype());
-        Tensor::zeros([heads, self.len + room, head_dim], (&device, dtype)).slice_assign(
-            [0..heads, 0..self.len, 0..head_dim],
-            self.held(buffer),
-        )
+        Tensor::zeros([heads, self.len + room, head_dim], (&device, dtype))
+            .slice_assign([0..heads, 0..self.len, 0..head_dim], self.held(buffer))
     }
 }
 
@@ -124,9 +111,7 @@ mod tests {
     }
 
     fn append(cache: &mut KvCache, from: usize, tokens: usize) -> (Vec<f32>, Vec<f32>) {
-        let (keys, values) = cache
-            .layer(0)
-            .append(run(from, tokens), run(1000 + from, tokens));
+        let (keys, values) = cache.layer(0).append(run(from, tokens), run(1000 + from, tokens));
         (read_f32(keys), read_f32(values))
     }
 

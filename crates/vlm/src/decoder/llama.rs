@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::KvCache;
+use super::{KvCache, cache::LayerCache};
 use crate::{
     VlmError,
     checkpoint::{Activation, LlamaConfig},
@@ -51,38 +51,20 @@ pub(crate) struct Chunk<'a> {
 }
 
 impl Llama {
-    pub(crate) fn load(
-        loader: &mut Loader<'_>,
-        config: &LlamaConfig,
-        tied: bool,
-    ) -> Result<Self, VlmError> {
+    pub(crate) fn load(loader: &mut Loader<'_>, config: &LlamaConfig, tied: bool) -> Result<Self, VlmError> {
         let table = [config.vocab_size, config.hidden_size];
         let embed_tokens = loader.rows("language_model.embed_tokens.weight", table)?;
-        let layers = (0..config.num_layers)
-            .map(|layer| Layer::load(loader, config, layer))
-            .collect::<Result<_, _>>()?;
+        let layers = (0..config.num_layers).map(|layer| Layer::load(loader, config, layer)).collect::<Result<_, _>>()?;
         let norm = loader.rms_norm("language_model.norm", config.hidden_size, config.rms_norm_eps)?;
-        let lm_head = if tied {
-            None
-        } else {
-            Some(loader.rows("lm_head.weight", table)?)
-        };
-        Ok(Self {
-            embed_tokens,
-            layers,
-            norm,
-            lm_head,
-            rope: Rope::new(&config.rope, config.head_dim),
-        })
+        let lm_head = if tied { None } else { Some(loader.rows("lm_head.weight", table)?) };
+        Ok(Self { embed_tokens, layers, norm, lm_head, rope: Rope::new(&config.rope, config.head_dim) })
     }
 
     /// Embeddings of `ids`: `[ids, width]`.
     pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor<2>, VlmError> {
         let rows = self.embed_tokens.rows();
         if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
-            return Err(VlmError::Prompt(format!(
-                "token id {id} is outside the model's vocabulary of {rows}"
-            )));
+            return Err(VlmError::Prompt(format!("token id {id} is outside the model's vocabulary of {rows}")));
         }
         Ok(self.embed_tokens.gather(ids))
     }
@@ -96,24 +78,16 @@ impl Llama {
         KvCache::new(self.layers.len())
     }
 
-    /// Runs a chunk through `layers`, appending to their caches, and returns the states that leave the last of them. The layers
-    /// must hold equally many tokens.
+    /// Runs a chunk through `layers`, appending to their caches, and returns the states that leave the last of them: of every
+    /// token, or of the last one alone where that is the decoder's own last layer. The layers must hold equally many tokens.
     pub(crate) fn run(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> Tensor<2> {
         self.run_watched(layers, chunk, cache).0
     }
 
     /// As [`Self::run`], and the attention of the last token in the last of `layers`: mean over heads, one value for each token
     /// that this layer holds, in the order of its cache. `None` if there are no layers to run.
-    pub(crate) fn run_watched(
-        &self,
-        layers: Range<usize>,
-        chunk: Chunk<'_>,
-        cache: &mut KvCache,
-    ) -> (Tensor<2>, Option<LastRow>) {
-        let Chunk {
-            mut hidden,
-            positions,
-        } = chunk;
+    pub(crate) fn run_watched(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Tensor<2>, Option<LastRow>) {
+        let Chunk { mut hidden, positions } = chunk;
         let (device, dtype) = (hidden.device(), hidden.dtype());
         let rotation = self.rope.at(positions, &device, dtype);
         let past = layers.clone().next().map_or(0, |first| cache.layer(first).len());
@@ -121,8 +95,12 @@ impl Llama {
         let mut last_row = None;
         for index in layers {
             debug_assert_eq!(cache.layer(index).len(), past);
-            let (next, probabilities) =
-                self.layers[index].forward(hidden, &rotation, mask.as_ref(), cache, index);
+            let layer = &self.layers[index];
+            let (next, probabilities) = if index + 1 == self.layers.len() {
+                layer.finish(hidden, &rotation, cache.layer(index))
+            } else {
+                layer.forward(hidden, &rotation, mask.as_ref(), cache.layer(index))
+            };
             hidden = next;
             last_row = Some(LastRow { probabilities });
         }
@@ -139,14 +117,7 @@ impl Llama {
 
     /// A copy with mapped linear layers that shares everything else. Embedding and head are no linear layers in this sense.
     pub(crate) fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
-        Ok(Self {
-            layers: self
-                .layers
-                .iter()
-                .map(|layer| layer.map_linears(map))
-                .collect::<Result<_, _>>()?,
-            ..self.clone()
-        })
+        Ok(Self { layers: self.layers.iter().map(|layer| layer.map_linears(map)).collect::<Result<_, _>>()?, ..self.clone() })
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -167,21 +138,14 @@ impl LastRow {
     /// The last token's attention to the held tokens `columns`, mean over heads, on the host.
     pub(crate) fn mean_over_heads(self, columns: Range<usize>) -> Vec<f32> {
         let [heads, tokens, _] = self.probabilities.dims();
-        let row = self
-            .probabilities
-            .slice([0..heads, tokens - 1..tokens, columns.clone()])
-            .reshape([heads, columns.len()]);
+        let row = self.probabilities.slice([0..heads, tokens - 1..tokens, columns.clone()]).reshape([heads, columns.len()]);
         crate::HostMatrix::from_tensor(&row).mean_over_rows()
     }
 }
 
 impl Layer {
     fn load(loader: &mut Loader<'_>, config: &LlamaConfig, index: usize) -> Result<Self, VlmError> {
-        let (width, inner, eps) = (
-            config.hidden_size,
-            config.intermediate_size,
-            config.rms_norm_eps,
-        );
+        let (width, inner, eps) = (config.hidden_size, config.intermediate_size, config.rms_norm_eps);
         let queries = config.num_heads * config.head_dim;
         let keys = config.num_kv_heads * config.head_dim;
         let (attention_bias, mlp_bias) = (config.attention_bias, config.mlp_bias);
@@ -202,22 +166,41 @@ impl Layer {
         })
     }
 
-    /// `[tokens, width]` to the same, and the attention probabilities.
-    fn forward(
-        &self,
-        hidden: Tensor<2>,
-        rotation: &Rotation,
-        mask: Option<&Tensor<3>>,
-        cache: &mut KvCache,
-        index: usize,
-    ) -> (Tensor<2>, Tensor<3>) {
+    /// `[tokens, width]` to the same, and the attention probabilities `[heads, tokens, held]`.
+    fn forward(&self, hidden: Tensor<2>, rotation: &Rotation, mask: Option<&Tensor<3>>, cache: &mut LayerCache) -> (Tensor<2>, Tensor<3>) {
         let x = self.input_norm.forward(hidden.clone());
-        let q = split_heads(self.q_proj.forward(x.clone()), self.heads); // [tokens, heads, head_dim]
+        let (k, v) = self.remember(x.clone(), rotation, cache);
+        self.rest(hidden, x, rotation, (k, v), mask)
+    }
+
+    /// As [`Self::forward`] for the layer whose output only the head sees: every token is remembered, but only the last one,
+    /// which may look at all of them, goes on. `[tokens, width]` to `[1, width]`.
+    fn finish(&self, hidden: Tensor<2>, rotation: &Rotation, cache: &mut LayerCache) -> (Tensor<2>, Tensor<3>) {
+        let x = self.input_norm.forward(hidden.clone());
+        let held = self.remember(x.clone(), rotation, cache);
+        let [tokens, width] = hidden.dims();
+        let last = |rows: Tensor<2>| rows.slice([tokens - 1..tokens, 0..width]);
+        self.rest(last(hidden), last(x), &rotation.last(), held, None)
+    }
+
+    /// Appends the keys and values of normalised `x`; returns all that are held, `[kv_heads, held, head_dim]` each.
+    fn remember(&self, x: Tensor<2>, rotation: &Rotation, cache: &mut LayerCache) -> (Tensor<3>, Tensor<3>) {
         let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads); // [tokens, kv_heads, head_dim]
         let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+        cache.append(rotation.apply(k).swap_dims(0, 1), v.swap_dims(0, 1))
+    }
+
+    /// Attention of `x` (`hidden`, normalised) over what is held, then the MLP.
+    fn rest(
+        &self,
+        hidden: Tensor<2>,
+        x: Tensor<2>,
+        rotation: &Rotation,
+        (k, v): (Tensor<3>, Tensor<3>),
+        mask: Option<&Tensor<3>>,
+    ) -> (Tensor<2>, Tensor<3>) {
+        let q = split_heads(self.q_proj.forward(x), self.heads); // [tokens, heads, head_dim]
         let q = rotation.apply(q).swap_dims(0, 1); // [heads, tokens, head_dim]
-        let k = rotation.apply(k).swap_dims(0, 1);
-        let (k, v) = cache.layer(index).append(k, v.swap_dims(0, 1)); // [kv_heads, past + tokens, head_dim]
         let probabilities = probabilities(q, k, mask);
         let hidden = hidden + self.o_proj.forward(weighted(probabilities.clone(), v));
 
@@ -241,17 +224,7 @@ impl Layer {
     }
 
     fn bytes(&self) -> usize {
-        let linears = [
-            &self.q_proj,
-            &self.k_proj,
-            &self.v_proj,
-            &self.o_proj,
-            &self.gate_proj,
-            &self.up_proj,
-            &self.down_proj,
-        ];
-        linears.into_iter().map(Linear::bytes).sum::<usize>()
-            + self.input_norm.bytes()
-            + self.post_attention_norm.bytes()
+        let linears = [&self.q_proj, &self.k_proj, &self.v_proj, &self.o_proj, &self.gate_proj, &self.up_proj, &self.down_proj];
+        linears.into_iter().map(Linear::bytes).sum::<usize>() + self.input_norm.bytes() + self.post_attention_norm.bytes()
     }
 }

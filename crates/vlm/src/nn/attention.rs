@@ -52,10 +52,7 @@ pub(crate) fn causal_mask(tokens: usize, past: usize, device: &Device) -> Option
     for (token, row) in mask.chunks_exact_mut(keys).enumerate() {
         row[past + token + 1..].fill(f32::NEG_INFINITY);
     }
-    Some(Tensor::from_data(
-        TensorData::new(mask, [1, tokens, keys]),
-        (device, DType::F32),
-    ))
+    Some(Tensor::from_data(TensorData::new(mask, [1, tokens, keys]), (device, DType::F32)))
 }
 
 #[cfg(test)]
@@ -69,9 +66,7 @@ mod tests {
         let mut state = seed.wrapping_mul(2).wrapping_add(1);
         let values: Vec<f32> = (0..shape.iter().product())
             .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
             })
             .collect();
@@ -79,12 +74,7 @@ mod tests {
     }
 
     /// Attention by its definition, head by head and row by row in `f64`.
-    fn by_definition(
-        q: &[f32],
-        k: &[f32],
-        v: &[f32],
-        [heads, kv_heads, tokens, past, dim]: [usize; 5],
-    ) -> Vec<f32> {
+    fn by_definition(q: &[f32], k: &[f32], v: &[f32], [heads, kv_heads, tokens, past, dim]: [usize; 5]) -> Vec<f32> {
         let keys = past + tokens;
         let mut out = vec![0.0; tokens * heads * dim];
         for head in 0..heads {
@@ -94,21 +84,15 @@ mod tests {
                 let weights: Vec<f64> = (0..seen)
                     .map(|key| {
                         let dot: f64 = (0..dim)
-                            .map(|i| {
-                                f64::from(q[(head * tokens + token) * dim + i])
-                                    * f64::from(k[(shared * keys + key) * dim + i])
-                            })
+                            .map(|i| f64::from(q[(head * tokens + token) * dim + i]) * f64::from(k[(shared * keys + key) * dim + i]))
                             .sum();
                         (dot / (dim as f64).sqrt()).exp()
                     })
                     .collect();
                 let total: f64 = weights.iter().sum();
                 for i in 0..dim {
-                    let value: f64 = weights
-                        .iter()
-                        .enumerate()
-                        .map(|(key, weight)| weight * f64::from(v[(shared * keys + key) * dim + i]))
-                        .sum();
+                    let value: f64 =
+                        weights.iter().enumerate().map(|(key, weight)| weight * f64::from(v[(shared * keys + key) * dim + i])).sum();
                     out[(token * heads + head) * dim + i] = (value / total) as f32;
                 }
             }

@@ -57,11 +57,7 @@ impl Dense {
 impl Linear {
     /// Wraps a weight `[in, out]` and an optional bias `[out]`.
     pub(crate) fn new(name: &str, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
-        Self {
-            name: name.into(),
-            weight: Weight::Dense(Dense { weight }),
-            bias,
-        }
+        Self { name: name.into(), weight: Weight::Dense(Dense { weight }), bias }
     }
 
     /// `[tokens, in]` to `[tokens, out]`.

@@ -21,64 +21,36 @@ impl Loader<'_> {
     }
 
     /// A tensor as stored.
-    pub(crate) fn tensor<const D: usize>(
-        &mut self,
-        name: &str,
-        shape: [usize; D],
-    ) -> Result<Tensor<D>, VlmError> {
+    pub(crate) fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Tensor<D>, VlmError> {
         let tensor = self.weights.take(name, &shape)?;
         Ok(self.upload(tensor.data, shape))
     }
 
     /// `{name}.weight` `[out, in]` and, with `bias`, `{name}.bias`.
-    pub(crate) fn linear(
-        &mut self,
-        name: &str,
-        [input, output]: [usize; 2],
-        bias: bool,
-    ) -> Result<Linear, VlmError> {
+    pub(crate) fn linear(&mut self, name: &str, [input, output]: [usize; 2], bias: bool) -> Result<Linear, VlmError> {
         self.linear_of_shape(name, &[output, input], bias)
     }
 
     /// As [`Self::linear`] for a weight stored as `[out, ..]` whose trailing dimensions together are the inputs (a
     /// convolution over non-overlapping patches).
-    pub(crate) fn linear_of_shape(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        bias: bool,
-    ) -> Result<Linear, VlmError> {
+    pub(crate) fn linear_of_shape(&mut self, name: &str, shape: &[usize], bias: bool) -> Result<Linear, VlmError> {
         let stored = self.weights.take(&format!("{name}.weight"), shape)?;
         let output = shape[0];
         let input = shape[1..].iter().product();
         let weight = self.upload(transposed(&stored.data, output, input), [input, output]);
-        let bias = if bias {
-            Some(self.tensor(&format!("{name}.bias"), [output])?)
-        } else {
-            None
-        };
+        let bias = if bias { Some(self.tensor(&format!("{name}.bias"), [output])?) } else { None };
         Ok(Linear::new(name, weight, bias))
     }
 
     /// `{name}.weight` and `{name}.bias`.
-    pub(crate) fn layer_norm(
-        &mut self,
-        name: &str,
-        width: usize,
-        epsilon: f64,
-    ) -> Result<LayerNorm, VlmError> {
+    pub(crate) fn layer_norm(&mut self, name: &str, width: usize, epsilon: f64) -> Result<LayerNorm, VlmError> {
         let weight = self.tensor(&format!("{name}.weight"), [width])?;
         let bias = self.tensor(&format!("{name}.bias"), [width])?;
         Ok(LayerNorm::new(weight, bias, epsilon))
     }
 
     /// `{name}.weight`.
-    pub(crate) fn rms_norm(
-        &mut self,
-        name: &str,
-        width: usize,
-        epsilon: f64,
-    ) -> Result<RmsNorm, VlmError> {
+    pub(crate) fn rms_norm(&mut self, name: &str, width: usize, epsilon: f64) -> Result<RmsNorm, VlmError> {
         let weight = self.tensor(&format!("{name}.weight"), [width])?;
         Ok(RmsNorm::new(weight, epsilon))
     }
@@ -86,13 +58,7 @@ impl Loader<'_> {
     /// A `[rows, width]` table, split by rows so that no part exceeds the device's binding limit.
     pub(crate) fn rows(&mut self, name: &str, shape: [usize; 2]) -> Result<ShardedRows, VlmError> {
         let table = self.weights.take(name, &shape)?;
-        Ok(ShardedRows::new(
-            &table.data,
-            shape,
-            self.max_binding,
-            self.device,
-            self.dtype,
-        ))
+        Ok(ShardedRows::new(&table.data, shape, self.max_binding, self.device, self.dtype))
     }
 }
 
@@ -119,10 +85,7 @@ mod tests {
 
     #[test]
     fn transposes_a_small_matrix() {
-        assert_eq!(
-            transposed(&[1., 2., 3., 4., 5., 6.], 2, 3),
-            [1., 4., 2., 5., 3., 6.]
-        );
+        assert_eq!(transposed(&[1., 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
     }
 
     proptest! {

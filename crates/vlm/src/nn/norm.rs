@@ -15,23 +15,13 @@ pub(crate) struct LayerNorm {
 impl LayerNorm {
     pub(crate) fn new(weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Self {
         // Statistics and affine run in f32 and are rounded once, as PyTorch's mixed-precision kernel does.
-        Self {
-            weight: weight.cast(DType::F32),
-            bias: bias.cast(DType::F32),
-            epsilon,
-        }
+        Self { weight: weight.cast(DType::F32), bias: bias.cast(DType::F32), epsilon }
     }
 
     /// `[tokens, width]` to the same.
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let dtype = x.dtype();
-        layer_norm(
-            x.cast(DType::F32),
-            self.weight.clone(),
-            Some(self.bias.clone()),
-            self.epsilon,
-        )
-        .cast(dtype)
+        layer_norm(x.cast(DType::F32), self.weight.clone(), Some(self.bias.clone()), self.epsilon).cast(dtype)
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -57,9 +47,7 @@ impl RmsNorm {
         let dtype = x.dtype();
         let x = x.cast(DType::F32);
         // [tokens, 1]
-        let inverse_rms = (x.clone().square().mean_dim(1) + self.epsilon)
-            .sqrt()
-            .recip();
+        let inverse_rms = (x.clone().square().mean_dim(1) + self.epsilon).sqrt().recip();
         (x * inverse_rms).cast(dtype) * self.weight.clone().unsqueeze()
     }
 
@@ -81,11 +69,7 @@ mod tests {
     fn layer_norm_by_hand() {
         let device = Device::flex();
         // mean 3, variance ((-2)² + 0 + 2²) / 3 = 8/3
-        let norm = LayerNorm::new(
-            Tensor::from_floats([1.0, 2.0, 1.0], &device),
-            Tensor::from_floats([0.0, 0.5, 1.0], &device),
-            0.0,
-        );
+        let norm = LayerNorm::new(Tensor::from_floats([1.0, 2.0, 1.0], &device), Tensor::from_floats([0.0, 0.5, 1.0], &device), 0.0);
         let y = values(norm.forward(Tensor::from_floats([[1.0, 3.0, 5.0]], &device)));
         let step = 2.0 / (8.0f32 / 3.0).sqrt();
         for (found, expected) in y.iter().zip([-step, 0.5, 1.0 + step]) {

@@ -36,25 +36,26 @@ impl Rope {
 
     /// Angles are `f32` products, as in transformers, and computed on the host so that every device rotates alike.
     pub(crate) fn at(&self, positions: &[usize], device: &Device, dtype: DType) -> Rotation {
-        let angles = || {
-            positions.iter().flat_map(|&position| {
-                self.inverse_frequencies
-                    .iter()
-                    .map(move |frequency| position as f32 * frequency)
-            })
-        };
+        let angles =
+            || positions.iter().flat_map(|&position| self.inverse_frequencies.iter().map(move |frequency| position as f32 * frequency));
         let table = |values: Vec<f32>| {
             let shape = [positions.len(), 1, self.inverse_frequencies.len()];
             Tensor::from_data(TensorData::new(values, shape), (device, dtype))
         };
-        Rotation {
-            cos: table(angles().map(f32::cos).collect()),
-            sin: table(angles().map(f32::sin).collect()),
-        }
+        Rotation { cos: table(angles().map(f32::cos).collect()), sin: table(angles().map(f32::sin).collect()) }
     }
 }
 
 impl Rotation {
+    /// The rotation of the chunk's last token alone.
+    pub(crate) fn last(&self) -> Self {
+        let last = |table: &Tensor<3>| {
+            let [tokens, _, half] = table.dims();
+            table.clone().slice([tokens - 1..tokens, 0..1, 0..half])
+        };
+        Self { cos: last(&self.cos), sin: last(&self.sin) }
+    }
+
     /// Rotates `[tokens, heads, head_dim]`.
     pub(crate) fn apply(&self, x: Tensor<3>) -> Tensor<3> {
         let [tokens, heads, head_dim] = x.dims();
@@ -62,13 +63,7 @@ impl Rotation {
         let first = x.clone().slice([0..tokens, 0..heads, 0..half]);
         let second = x.slice([0..tokens, 0..heads, half..head_dim]);
         let (cos, sin) = (|| self.cos.clone(), || self.sin.clone());
-        Tensor::cat(
-            vec![
-                first.clone() * cos() - second.clone() * sin(),
-                second * cos() + first * sin(),
-            ],
-            2,
-        )
+        Tensor::cat(vec![first.clone() * cos() - second.clone() * sin(), second * cos() + first * sin()], 2)
     }
 }
 
@@ -77,12 +72,7 @@ fn scaled(scaling: &RopeScaling, frequency: f64) -> f64 {
     match *scaling {
         RopeScaling::Default => frequency,
         RopeScaling::Linear { factor } => frequency / factor,
-        RopeScaling::Llama3 {
-            factor,
-            low_freq_factor,
-            high_freq_factor,
-            original_max_position_embeddings,
-        } => {
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
             let original = original_max_position_embeddings as f64;
             let wavelength = TAU / frequency;
             if wavelength < original / high_freq_factor {
@@ -90,8 +80,7 @@ fn scaled(scaling: &RopeScaling, frequency: f64) -> f64 {
             } else if wavelength > original / low_freq_factor {
                 frequency / factor
             } else {
-                let keep = (original / wavelength - low_freq_factor)
-                    / (high_freq_factor - low_freq_factor);
+                let keep = (original / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
                 (1.0 - keep) * frequency / factor + keep * frequency
             }
         }
@@ -104,10 +93,7 @@ mod tests {
     use crate::matrix::read_f32;
 
     fn rope(head_dim: usize, scaling: RopeScaling) -> Rope {
-        let config = RopeConfig {
-            theta: 10_000.0,
-            scaling,
-        };
+        let config = RopeConfig { theta: 10_000.0, scaling };
         Rope::new(&config, head_dim)
     }
 
@@ -119,12 +105,8 @@ mod tests {
         let rotation = rope(4, RopeScaling::Default).at(&[2], &device, DType::F32);
         let y = read_f32(rotation.apply(x));
         let (a, b) = (2.0f32, 0.02f32);
-        let expected = [
-            1.0 * a.cos() - 3.0 * a.sin(),
-            2.0 * b.cos() - 4.0 * b.sin(),
-            3.0 * a.cos() + 1.0 * a.sin(),
-            4.0 * b.cos() + 2.0 * b.sin(),
-        ];
+        let expected =
+            [1.0 * a.cos() - 3.0 * a.sin(), 2.0 * b.cos() - 4.0 * b.sin(), 3.0 * a.cos() + 1.0 * a.sin(), 4.0 * b.cos() + 2.0 * b.sin()];
         for (found, expected) in y.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{y:?}");
         }
@@ -148,12 +130,8 @@ mod tests {
     /// Frequencies that transformers 5 computes for theta 10000, head_dim 8, factor 8, low 1, high 4, original 64.
     #[test]
     fn llama3_scaling_agrees_with_transformers() {
-        let scaling = RopeScaling::Llama3 {
-            factor: 8.0,
-            low_freq_factor: 1.0,
-            high_freq_factor: 4.0,
-            original_max_position_embeddings: 64,
-        };
+        let scaling =
+            RopeScaling::Llama3 { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_position_embeddings: 64 };
         let found = rope(8, scaling).inverse_frequencies;
         for (found, expected) in found.iter().zip(LLAMA3) {
             assert!((found - expected).abs() < 1e-7, "{found} {expected}");

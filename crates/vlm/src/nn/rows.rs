@@ -16,13 +16,7 @@ pub(crate) struct ShardedRows {
 }
 
 impl ShardedRows {
-    pub(crate) fn new(
-        data: &[f32],
-        [rows, width]: [usize; 2],
-        max_bytes: usize,
-        device: &Device,
-        dtype: DType,
-    ) -> Self {
+    pub(crate) fn new(data: &[f32], [rows, width]: [usize; 2], max_bytes: usize, device: &Device, dtype: DType) -> Self {
         // At least one row: a device that cannot bind a single row cannot run the model anyway.
         let rows_per_shard = (max_bytes / (width * dtype.size())).clamp(1, rows);
         let shards = data
@@ -32,11 +26,7 @@ impl ShardedRows {
                 Tensor::from_data(data, (device, dtype))
             })
             .collect();
-        Self {
-            shards,
-            rows_per_shard,
-            rows,
-        }
+        Self { shards, rows_per_shard, rows }
     }
 
     /// Number of rows of the whole table.
@@ -49,8 +39,7 @@ impl ShardedRows {
         let device = self.shards[0].device();
         let select = |table: &Tensor<2>, rows: Vec<i32>| {
             let count = rows.len();
-            let rows =
-                Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), (&device, DType::I32));
+            let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), (&device, DType::I32));
             table.clone().select(0, rows)
         };
         if let [table] = self.shards.as_slice() {
@@ -80,11 +69,7 @@ impl ShardedRows {
 
     /// The product with every row of the table, as a head without bias: `[tokens, width]` to `[tokens, rows]`.
     pub(crate) fn project(&self, x: &Tensor<2>) -> Tensor<2> {
-        let parts: Vec<_> = self
-            .shards
-            .iter()
-            .map(|shard| x.clone().matmul(shard.clone().transpose()))
-            .collect();
+        let parts: Vec<_> = self.shards.iter().map(|shard| x.clone().matmul(shard.clone().transpose())).collect();
         Tensor::cat(parts, 1)
     }
 

@@ -64,8 +64,7 @@ impl Clip {
     pub(crate) fn load(loader: &mut Loader<'_>, config: &ClipVisionConfig) -> Result<Self, VlmError> {
         let (width, patch) = (config.hidden_size, config.patch_size);
         let embeddings = "vision_tower.embeddings";
-        let class_embedding: Tensor<1> =
-            loader.tensor(&format!("{embeddings}.class_embedding"), [width])?;
+        let class_embedding: Tensor<1> = loader.tensor(&format!("{embeddings}.class_embedding"), [width])?;
         let tower = Self {
             config: config.clone(),
             patch_embedding: loader.linear_of_shape(
@@ -74,20 +73,13 @@ impl Clip {
                 false,
             )?,
             class_embedding: class_embedding.unsqueeze(),
-            position_embedding: loader.tensor(
-                &format!("{embeddings}.position_embedding.weight"),
-                [1 + config.patches(), width],
-            )?,
+            position_embedding: loader.tensor(&format!("{embeddings}.position_embedding.weight"), [1 + config.patches(), width])?,
             pre_layernorm: loader.layer_norm("vision_tower.pre_layrnorm", width, config.layer_norm_eps)?,
-            layers: (0..config.num_layers)
-                .map(|layer| Layer::load(loader, config, layer))
-                .collect::<Result<_, _>>()?,
+            layers: (0..config.num_layers).map(|layer| Layer::load(loader, config, layer)).collect::<Result<_, _>>()?,
         };
         // Only CLIP's pooled output passes through it, and LLaVA takes hidden states.
         for part in ["weight", "bias"] {
-            loader
-                .weights
-                .skip(&format!("vision_tower.post_layernorm.{part}"), &[width])?;
+            loader.weights.skip(&format!("vision_tower.post_layernorm.{part}"), &[width])?;
         }
         Ok(tower)
     }
@@ -122,18 +114,12 @@ impl Clip {
         for (index, layer) in self.layers[..depth].iter().enumerate() {
             let (next, seen) = layer.forward(hidden);
             for (name, _) in attention_of.iter().filter(|(_, layer)| *layer == index) {
-                observations
-                    .cls_attention
-                    .push((*name, seen.cls_attention(first)));
+                observations.cls_attention.push((*name, seen.cls_attention(first)));
             }
             for (name, _) in keys_of.iter().filter(|(_, layer)| *layer == index) {
                 observations.vision_keys.push((*name, seen.keys(first)));
             }
-            for (feature, _) in features
-                .iter_mut()
-                .zip(selection.hidden_states)
-                .filter(|(_, state)| **state == index + 1)
-            {
+            for (feature, _) in features.iter_mut().zip(selection.hidden_states).filter(|(_, state)| **state == index + 1) {
                 *feature = next.clone();
             }
             hidden = next;
@@ -150,26 +136,17 @@ impl Clip {
         let patches = Tensor::<2>::from_data(patches, (&device, self.class_embedding.dtype()));
         let patches = self.patch_embedding.forward(patches); // [patches, width]
         let tokens = Tensor::cat(vec![self.class_embedding.clone(), patches], 0);
-        Ok(self
-            .pre_layernorm
-            .forward(tokens + self.position_embedding.clone()))
+        Ok(self.pre_layernorm.forward(tokens + self.position_embedding.clone()))
     }
 
     /// `[1, channels, height, width]` pixels to one row per patch, `[patches, channels * patch * patch]`: a convolution whose
     /// stride is its kernel size is a product with these rows.
     fn unfold(&self, pixels: &PixelValues) -> Result<TensorData, VlmError> {
-        let (channels, side, patch) = (
-            self.config.num_channels,
-            self.config.image_size,
-            self.config.patch_size,
-        );
+        let (channels, side, patch) = (self.config.num_channels, self.config.image_size, self.config.patch_size);
         if pixels.shape != [1, channels, side, side] {
             return Err(VlmError::Invalid {
                 what: "pixel values".to_owned(),
-                problem: format!(
-                    "the vision tower takes [1, {channels}, {side}, {side}], found {:?}",
-                    pixels.shape
-                ),
+                problem: format!("the vision tower takes [1, {channels}, {side}, {side}], found {:?}", pixels.shape),
             });
         }
         let grid = side / patch;
@@ -196,10 +173,7 @@ impl Clip {
                 let index = if name < 0 { name + count as i32 } else { name };
                 match usize::try_from(index) {
                     Ok(index) if index < count => Ok((name, index)),
-                    _ => Err(VlmError::Invalid {
-                        what: format!("vision layer {name}"),
-                        problem: format!("the tower has {count} layers"),
-                    }),
+                    _ => Err(VlmError::Invalid { what: format!("vision layer {name}"), problem: format!("the tower has {count} layers") }),
                 }
             })
             .collect()
@@ -209,11 +183,7 @@ impl Clip {
     pub(crate) fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
         Ok(Self {
             patch_embedding: self.patch_embedding.map(map)?,
-            layers: self
-                .layers
-                .iter()
-                .map(|layer| layer.map_linears(map))
-                .collect::<Result<_, _>>()?,
+            layers: self.layers.iter().map(|layer| layer.map_linears(map)).collect::<Result<_, _>>()?,
             ..self.clone()
         })
     }
@@ -229,11 +199,7 @@ impl Clip {
 
 impl Layer {
     fn load(loader: &mut Loader<'_>, config: &ClipVisionConfig, index: usize) -> Result<Self, VlmError> {
-        let (width, inner, eps) = (
-            config.hidden_size,
-            config.intermediate_size,
-            config.layer_norm_eps,
-        );
+        let (width, inner, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let name = |part: &str| format!("vision_tower.encoder.layers.{index}.{part}");
         Ok(Self {
             norm_1: loader.layer_norm(&name("layer_norm1"), width, eps)?,
@@ -261,10 +227,7 @@ impl Layer {
 
         let x = self.fc1.forward(self.norm_2.forward(hidden.clone()));
         let hidden = hidden + self.fc2.forward(activate(self.act, x));
-        let seen = Seen {
-            probabilities,
-            keys: k,
-        };
+        let seen = Seen { probabilities, keys: k };
         (hidden, seen)
     }
 
@@ -281,17 +244,8 @@ impl Layer {
     }
 
     fn bytes(&self) -> usize {
-        let linears = [
-            &self.q_proj,
-            &self.k_proj,
-            &self.v_proj,
-            &self.out_proj,
-            &self.fc1,
-            &self.fc2,
-        ];
-        linears.into_iter().map(Linear::bytes).sum::<usize>()
-            + self.norm_1.bytes()
-            + self.norm_2.bytes()
+        let linears = [&self.q_proj, &self.k_proj, &self.v_proj, &self.out_proj, &self.fc1, &self.fc2];
+        linears.into_iter().map(Linear::bytes).sum::<usize>() + self.norm_1.bytes() + self.norm_2.bytes()
     }
 }
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use steady_vlm::{
-    Checkpoint, DeviceChoice, Evidence, HostMatrix, Needs, PositionPolicy, Precision, Prepared,
-    Reduction, Stage, TokenReducer, Vlm, VlmError,
+    Checkpoint, DeviceChoice, Evidence, HostMatrix, Needs, PositionPolicy, Precision, Prepared, Reduction, Stage, TokenReducer, Vlm,
+    VlmError,
 };
 
 /// `tests/reference/tiny-llava` of the repository.
@@ -49,12 +49,7 @@ pub struct Puppet {
 
 impl Puppet {
     pub fn new(stage: Stage, kept: &[usize], positions: PositionPolicy) -> Self {
-        Self {
-            stage,
-            needs: Needs::default(),
-            reduction: Reduction::keep(kept.to_vec(), positions),
-            shown: Mutex::default(),
-        }
+        Self { stage, needs: Needs::default(), reduction: Reduction::keep(kept.to_vec(), positions), shown: Mutex::default() }
     }
 
     pub fn looking_at(mut self, needs: Needs) -> Self {
@@ -77,11 +72,7 @@ impl TokenReducer for Puppet {
     }
 
     fn reduce(&self, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
-        let owned = |list: &[(i32, &HostMatrix)]| {
-            list.iter()
-                .map(|(layer, matrix)| (*layer, (*matrix).clone()))
-                .collect()
-        };
+        let owned = |list: &[(i32, &HostMatrix)]| list.iter().map(|(layer, matrix)| (*layer, (*matrix).clone())).collect();
         self.shown.lock().unwrap().push(Shown {
             visual_tokens: evidence.visual_tokens,
             features: evidence.features.cloned(),
@@ -97,8 +88,5 @@ impl TokenReducer for Puppet {
 /// Largest absolute difference.
 pub fn distance(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max)
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }

@@ -4,8 +4,9 @@
 //! `cargo bench -p steady-vlm` (add `--no-default-features` for the CPU alone). Items per second are images or tokens.
 
 #![allow(missing_docs)]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run says why and stops")]
 
-use std::{path::Path, sync::LazyLock};
+use std::{path::Path, sync::OnceLock};
 
 use burn::tensor::Device;
 use divan::{Bencher, counter::ItemsCount};
@@ -21,8 +22,8 @@ fn main() {
 const SETUPS: &[&str] =
     if cfg!(feature = "gpu") { &["flex/dense", "flex/w4", "wgpu/dense", "wgpu/w4"] } else { &["flex/dense", "flex/w4"] };
 
-/// Models by setup, loaded once. `None`: no such device.
-static MODELS: LazyLock<Vec<Option<(Vlm, Device)>>> = LazyLock::new(|| SETUPS.iter().map(|setup| load(setup)).collect());
+/// Models by setup, loaded when first measured. `None`: no such device.
+static MODELS: [OnceLock<Option<(Vlm, Device)>>; SETUPS.len()] = [const { OnceLock::new() }; SETUPS.len()];
 
 fn load(setup: &str) -> Option<(Vlm, Device)> {
     let (device, weights) = setup.split_once('/')?;
@@ -58,7 +59,7 @@ fn rounded(dense: &Dense) -> PackedLinear {
 
 fn model(setup: &str) -> Option<&'static (Vlm, Device)> {
     let index = SETUPS.iter().position(|known| *known == setup)?;
-    MODELS[index].as_ref()
+    MODELS[index].get_or_init(|| load(setup)).as_ref()
 }
 
 fn prepare(vlm: &Vlm) -> Prepared {

@@ -31,7 +31,7 @@ pub use generate::Decoding;
 pub use image::PixelValues;
 pub use matrix::HostMatrix;
 pub use model::{Answer, EncodedImage, ModelInfo, Vlm};
-pub use nn::Dense;
+pub use nn::{Dense, LinearMap};
 pub use prefill::Prefix;
 pub use reduction::{Evidence, Needs, PositionPolicy, Reduction, Stage, TokenReducer};
 pub use text::Prepared;

@@ -55,6 +55,7 @@ impl HostMatrix {
     }
 
     /// The rows `indices`, in that order.
+    #[must_use]
     pub fn select_rows(&self, indices: &[usize]) -> Self {
         let data = indices.iter().flat_map(|&index| self.row(index).iter().copied()).collect();
         Self::new(indices.len(), self.cols, data)

@@ -5,7 +5,6 @@ use std::{ops::Range, sync::Arc};
 use ::image::RgbImage;
 use burn::tensor::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
-use steady_kernels::PackedLinear;
 
 use crate::{
     Cost, Decoding, Dense, Precision, Stage, TokenReducer, VlmError,
@@ -16,7 +15,7 @@ use crate::{
     generate::Greedy,
     image::PixelValues,
     llava::{VisualEncoder, VisualTokens},
-    nn::Loader,
+    nn::{LinearMap, Loader},
     prefill::{Prefilled, Prefix, Rows, Sequence, ask, inside, prefill, select},
     reduction::{Needs, Observations, PositionPolicy, Reduction},
     text::{ChatTemplate, Prepared, Processor},
@@ -288,7 +287,7 @@ impl Vlm {
     ///
     /// # Errors
     /// The first error of `f`.
-    pub fn map_linears<E>(&self, f: &mut dyn FnMut(&str, &Dense) -> Result<Option<PackedLinear>, E>) -> Result<Self, E> {
+    pub fn map_linears<E>(&self, f: &mut LinearMap<'_, E>) -> Result<Self, E> {
         // An untouched half stays the same object, so that images encoded or prefixes made by the original remain valid.
         let mut touched = false;
         let mut noting = |name: &str, dense: &Dense| {

@@ -202,7 +202,7 @@ pub(crate) fn prefill<'r>(
         });
     }
     let attention = attention_to(last_row, &entering.visual, inside.reducer);
-    cross(decoder, sequence, &entering, inside, image, attention)
+    cross(decoder, sequence, &entering, inside, image, attention.as_deref())
 }
 
 impl<'r> Waiting<'r> {
@@ -216,7 +216,7 @@ impl<'r> Waiting<'r> {
         let (hidden, last_row) = decoder.run_watched(layers, chunk, &mut sequence.cache);
         let attention = attention_to(last_row, &self.rows.visual, self.inside.reducer);
         let entering = self.rows.followed_by(hidden);
-        cross(decoder, sequence, &entering, self.inside, &self.image, attention)
+        cross(decoder, sequence, &entering, self.inside, &self.image, attention.as_deref())
     }
 }
 
@@ -232,12 +232,12 @@ fn cross<'r>(
     entering: &Rows,
     Inside { layer, reducer }: Inside<'r>,
     image: &EncodedImage,
-    attention: Option<Vec<f32>>,
+    attention: Option<&[f32]>,
 ) -> Result<Prefilled<'r>, VlmError> {
     let visual = entering.visual.clone();
     let width = entering.hidden.dims()[1];
     let features = || entering.hidden.clone().slice([visual.clone(), 0..width]);
-    let reduction = ask(reducer, image, features, attention.as_deref())?;
+    let reduction = ask(reducer, image, features, attention)?;
     let rows = entering.reduced(&reduction);
     if rows.positions.is_empty() {
         let problem = "leaves no token at all: there is no text before the image";
@@ -278,7 +278,7 @@ pub(crate) fn ask(
 }
 
 /// The decoder layer at whose entry `reducer` acts, if it acts inside the decoder at all.
-pub(crate) fn inside<'r>(reducer: Option<&'r dyn TokenReducer>, depth: usize) -> Result<Option<Inside<'r>>, VlmError> {
+pub(crate) fn inside(reducer: Option<&dyn TokenReducer>, depth: usize) -> Result<Option<Inside<'_>>, VlmError> {
     let Some(reducer) = reducer else {
         return Ok(None);
     };

@@ -129,8 +129,8 @@ impl Reduction {
     /// Checks the answer of reducer `name` against `tokens` visual tokens of width `width`.
     pub(crate) fn checked(self, name: &str, tokens: usize, width: usize) -> Result<Self, VlmError> {
         let fail = |problem| Err(reducer_error(name, problem));
-        if let Some(pair) = self.kept.windows(2).find(|pair| pair[0] >= pair[1]) {
-            return fail(format!("kept indices must ascend without repeats, found {} before {}", pair[0], pair[1]));
+        if let Some([before, after]) = self.kept.windows(2).find(|pair| pair[0] >= pair[1]) {
+            return fail(format!("kept indices must ascend without repeats, found {before} before {after}"));
         }
         if let Some(&last) = self.kept.last()
             && last >= tokens

@@ -1,6 +1,6 @@
 //! Token reducers against transformers' own layers (reduced/make.py), and their contract.
 
-#![allow(missing_docs, unreachable_pub, dead_code)]
+#![allow(missing_docs, unreachable_pub, dead_code, clippy::unwrap_used)]
 
 mod support;
 

@@ -18,7 +18,7 @@ pub(crate) struct Linear {
 
 #[derive(Clone, Debug)]
 enum Weight {
-    Dense(Dense),
+    Dense(Arc<Dense>),
     Packed(Arc<PackedLinear>),
 }
 
@@ -30,7 +30,7 @@ pub struct Dense {
 }
 
 /// Decides per linear layer, by canonical name and dense weight, what to put in its place (`None`: leave it).
-pub(crate) type LinearMap<'a, E> = dyn FnMut(&str, &Dense) -> Result<Option<PackedLinear>, E> + 'a;
+pub type LinearMap<'a, E> = dyn FnMut(&str, &Dense) -> Result<Option<PackedLinear>, E> + 'a;
 
 impl Dense {
     /// Number of input features.
@@ -57,7 +57,7 @@ impl Dense {
 impl Linear {
     /// Wraps a weight `[in, out]` and an optional bias `[out]`.
     pub(crate) fn new(name: &str, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
-        Self { name: name.into(), weight: Weight::Dense(Dense { weight }), bias }
+        Self { name: name.into(), weight: Weight::Dense(Arc::new(Dense { weight })), bias }
     }
 
     /// `[tokens, in]` to `[tokens, out]`.

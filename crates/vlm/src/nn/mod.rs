@@ -10,8 +10,8 @@ pub(crate) mod rope;
 mod rows;
 
 pub(crate) use activation::activate;
-pub use linear::Dense;
-pub(crate) use linear::{Linear, LinearMap, tensor_bytes};
+pub use linear::{Dense, LinearMap};
+pub(crate) use linear::{Linear, tensor_bytes};
 pub(crate) use load::Loader;
 pub(crate) use norm::{LayerNorm, RmsNorm};
 pub(crate) use rope::{Rope, Rotation};

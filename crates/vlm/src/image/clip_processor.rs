@@ -96,6 +96,16 @@ impl ImageProcessor {
         &self.file
     }
 
+    /// The settings by name, in words; equal for processors that do the same, wherever they were read from.
+    pub fn settings(&self) -> [(&'static str, String); 4] {
+        let resize = self.resize.map(|(size, filter)| format!("{size:?}, {filter:?}"));
+        let crop = self.crop.map(|(height, width)| format!("{height}x{width}"));
+        let normalize = self.normalize.map(|(mean, std)| format!("mean {mean:?}, std {std:?}"));
+        let rescale = self.rescale.map(|factor| factor.to_string());
+        [("resize", resize), ("crop", crop), ("rescale", rescale), ("normalize", normalize)]
+            .map(|(name, value)| (name, value.unwrap_or_else(|| "none".to_owned())))
+    }
+
     /// Resizes, crops, rescales and normalises one image.
     ///
     /// # Errors

@@ -8,13 +8,14 @@ fn main() -> io::Result<()> {
     let models = Path::new(&env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("../../models");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed={}", models.display());
-    let mut code = String::from("pub(super) static CHECKPOINTS: &[(&str, &[(&str, &[u8])])] = &[\n");
+    let mut code = String::from("pub(super) static CHECKPOINTS: &[(&str, Files)] = &[\n");
     if env::var_os("CARGO_FEATURE_EMBEDDED").is_some() {
         for folder in sorted(&models)?.into_iter().filter(|folder| folder.join("config.json").is_file()) {
             let _ = writeln!(code, "    ({:?}, &[", name(&folder));
             for file in sorted(&folder)?.into_iter().filter(|file| file.is_file()) {
                 println!("cargo:rerun-if-changed={}", file.display());
-                let _ = writeln!(code, "        ({:?}, include_bytes!({:?})),", name(&file), file.canonicalize()?);
+                let path = file.canonicalize()?;
+                let _ = writeln!(code, "        ({:?}, include_bytes!({:?})),", name(&file), path.to_string_lossy());
             }
             code.push_str("    ]),\n");
         }

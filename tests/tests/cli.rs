@@ -1,5 +1,7 @@
 //! The command line as users meet it: a process with arguments, two streams and an exit code.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod process;
 
 use std::collections::BTreeSet;
@@ -29,7 +31,20 @@ fn numbers(value: &Value) -> Vec<f64> {
 fn ask_prints_one_object_with_the_baseline_first() {
     let dir = tempfile::tempdir().unwrap();
     let image = world_png(dir.path());
-    let asked = json(&["ask", "--image", text(&image), "--question", "is there a red circle?", "--accel", "w4:rtn", "--accel", "divprune:keep=0.25", "--device", "cpu", "--json"]);
+    let asked = json(&[
+        "ask",
+        "--image",
+        text(&image),
+        "--question",
+        "is there a red circle?",
+        "--accel",
+        "w4:rtn",
+        "--accel",
+        "divprune:keep=0.25",
+        "--device",
+        "cpu",
+        "--json",
+    ]);
     let answers = asked["answers"].as_array().unwrap();
     let specs: Vec<&str> = answers.iter().map(|answer| answer["accel"].as_str().unwrap()).collect();
     assert_eq!(specs.len(), 3);
@@ -64,14 +79,15 @@ fn a_verbatim_prompt_equals_the_templated_question() {
     let image = world_png(dir.path());
     let question = "how many circles are there?";
     let prompt = format!("USER: <image>\n{question} ASSISTANT:");
-    let ask = |flag: &str, value: &str| json(&["ask", "--image", text(&image), flag, value, "--device", "cpu", "--json"])["answers"][0].clone();
+    let ask =
+        |flag: &str, value: &str| json(&["ask", "--image", text(&image), flag, value, "--device", "cpu", "--json"])["answers"][0].clone();
     let (mut templated, mut verbatim) = (ask("--question", question), ask("--prompt", &prompt));
     for answer in [&mut templated, &mut verbatim] {
         answer.as_object_mut().unwrap().remove("timing");
     }
     assert_eq!(templated, verbatim);
     let ids = numbers(&templated["input_ids"]);
-    let most = ids.iter().map(|id| ids.iter().filter(|other| *other == id).count()).max();
+    let most = ids.iter().map(|id| ids.iter().filter(|other| (*other - id).abs() < 0.5).count()).max();
     assert_eq!(most, Some(144), "one placeholder per visual token");
 }
 
@@ -92,7 +108,8 @@ fn the_checkpoint_folder_and_the_embedded_copy_answer_alike() {
     let dir = tempfile::tempdir().unwrap();
     let image = world_png(dir.path());
     let ask = |model: &[&str]| {
-        let arguments = [&["ask", "--image", text(&image), "--question", "is there a circle?", "--device", "cpu", "--json"], model].concat();
+        let arguments =
+            [&["ask", "--image", text(&image), "--question", "is there a circle?", "--device", "cpu", "--json"], model].concat();
         json(&arguments)["answers"][0]["first_token"].clone()
     };
     let embedded = ask(&[]);
@@ -104,7 +121,17 @@ fn the_checkpoint_folder_and_the_embedded_copy_answer_alike() {
 fn without_json_ask_prints_a_table() {
     let dir = tempfile::tempdir().unwrap();
     let image = world_png(dir.path());
-    let table = succeed(&["ask", "--image", text(&image), "--question", "is there a circle?", "--accel", "random:keep=12,seed=7", "--device", "cpu"]);
+    let table = succeed(&[
+        "ask",
+        "--image",
+        text(&image),
+        "--question",
+        "is there a circle?",
+        "--accel",
+        "random:keep=12,seed=7",
+        "--device",
+        "cpu",
+    ]);
     assert!(table.contains("steady-llava on flex"), "{table}");
     assert!(table.lines().any(|line| line.contains("none") && line.contains("144")), "{table}");
     assert!(table.lines().any(|line| line.contains("random:keep=12,seed=7") && line.contains("12 of 144")), "{table}");
@@ -144,7 +171,7 @@ fn a_damaged_checkpoint_names_its_file() {
     let image = world_png(image_dir.path());
     let damage = |file: &str, bytes: &[u8]| {
         let dir = tempfile::tempdir().unwrap();
-        for entry in fs::read_dir(checkpoint()).unwrap().map(|entry| entry.unwrap()) {
+        for entry in fs::read_dir(checkpoint()).unwrap().map(Result::unwrap) {
             fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
         }
         fs::write(dir.path().join(file), bytes).unwrap();
@@ -246,7 +273,16 @@ fn a_reader_that_has_enough_is_no_error() {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in [&["--help"][..], &["run", "--help"], &["ask", "--help"], &["report", "--help"], &["models", "--help"], &["benches", "--help"], &["accels", "--help"], &["devices", "--help"]] {
+    for command in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["ask", "--help"],
+        &["report", "--help"],
+        &["models", "--help"],
+        &["benches", "--help"],
+        &["accels", "--help"],
+        &["devices", "--help"],
+    ] {
         let output = run(command);
         assert!(output.status.success() && stderr(&output).is_empty());
         assert!(String::from_utf8_lossy(&output.stdout).contains("Examples:"), "{command:?}");

@@ -21,7 +21,7 @@ const STUDY_EXAMPLES: &str = "\
 Examples:
   steady                                          the whole study, report in ./steady-out/
   steady --questions 50 --accel w4:rtn            a short one, of one acceleration
-  steady --accel w4:rtn+divprune:keep=0.33 --json report.json on stdout
+  steady --accel w4:rtn+divprune:keep=0.33 --json both at once, report.json on stdout
   steady ask --image photo.jpg --question \"Is there a red circle?\"
   steady accels                                   what can be given to --accel
 
@@ -36,12 +36,16 @@ pub(crate) enum Command {
     /// Rebuild the report of a run folder from its records and print it
     Report(ReportArgs),
     /// List the embedded models
+    #[command(after_help = "Examples:\n  steady models\n  steady models --json | jq '.[0].parameters'")]
     Models(ListArgs),
     /// List the benchmarks, with an example of each family
+    #[command(after_help = "Examples:\n  steady benches\n  steady benches --json | jq -r '.[].family'")]
     Benches(ListArgs),
     /// List the accelerations, their parameters and defaults
+    #[command(after_help = "Examples:\n  steady accels\n  steady accels --json | jq -r '.[].canonical'")]
     Accels(ListArgs),
     /// List the devices and say which one `auto` means
+    #[command(after_help = "Examples:\n  steady devices\n  steady devices --json | jq '.choices[] | select(.f16)'")]
     Devices(ListArgs),
 }
 
@@ -91,7 +95,7 @@ pub(crate) struct RunArgs {
     after_help = "\
 Examples:
   steady ask --image photo.jpg --question \"How many circles are there?\"
-  steady ask --model ~/models/llava-1.5-7b-hf --image scan.png --question \"Is there a fracture?\" --accel w4:rtn --accel int8
+  steady ask --model ~/models/llava-1.5-7b-hf --image scan.png --question \"A fracture?\" --accel w4:rtn --accel int8
   steady ask --image photo.jpg --prompt \"USER: <image>\\nWhat is this? ASSISTANT:\" --json"
 )]
 pub(crate) struct AskArgs {
@@ -142,7 +146,6 @@ pub(crate) struct ReportArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  as a table:  add nothing\n  for a program:  add --json")]
 pub(crate) struct ListArgs {
     /// Print JSON on stdout instead of a table
     #[arg(long)]

@@ -21,9 +21,9 @@ pub(crate) fn names() -> Vec<&'static str> {
 
 /// The checkpoint of the embedded study: the first there is.
 pub(crate) fn default_checkpoint() -> Result<Checkpoint> {
-    let (name, _) = files::all()
-        .first()
-        .ok_or_else(|| anyhow!("no model is compiled into this program (cargo feature `embedded`, folder models/); give one with --model DIR"))?;
+    let (name, _) = files::all().first().ok_or_else(|| {
+        anyhow!("no model is compiled into this program (cargo feature `embedded`, folder models/); give one with --model DIR")
+    })?;
     open(name)?.with_context(|| format!("no embedded model {name}"))
 }
 

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use steady_bench::{AnswerKind, Question, same_answer};
-use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionKind, QuestionRow, Report, TokenLogit};
+use steady_report::{
+    AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionKind, QuestionRow, Report, TokenLogit,
+};
 
 use crate::plan::CLEAN;
 use crate::{BASELINE, Folder, NOISE_FLOOR, Plan, Record, StudyError};
@@ -41,22 +43,43 @@ pub fn timed(folder: &Folder) -> Result<Report, StudyError> {
 /// # Errors
 /// As [`compare`].
 pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result<Report, StudyError> {
-    let answers: HashMap<(&str, &str), &Record> =
-        records.iter().filter(|record| record.perturbation == CLEAN).map(|record| ((record.acceleration.as_str(), record.question.as_str()), record)).collect();
+    let answers: HashMap<(&str, &str), &Record> = records
+        .iter()
+        .filter(|record| record.perturbation == CLEAN)
+        .map(|record| ((record.acceleration.as_str(), record.question.as_str()), record))
+        .collect();
     let of = |acceleration: &str| -> Result<Vec<&Record>, StudyError> {
-        let missing = |question: &Question| StudyError::Report(format!("question {}, acceleration {acceleration}: no record; the run is not finished, run it again to continue", question.id));
-        questions.iter().map(|question| answers.get(&(acceleration, question.id.as_str())).copied().ok_or_else(|| missing(question))).collect()
+        let missing = |question: &Question| {
+            StudyError::Report(format!(
+                "question {}, acceleration {acceleration}: no record; the run is not finished, run it again to continue",
+                question.id
+            ))
+        };
+        questions
+            .iter()
+            .map(|question| answers.get(&(acceleration, question.id.as_str())).copied().ok_or_else(|| missing(question)))
+            .collect()
     };
     let baseline = of(BASELINE)?;
     let pair = |acceleration: &str| -> Result<(Vec<&Record>, Vec<AnswerRow>), StudyError> {
         let after = of(acceleration)?;
-        let rows = questions.iter().zip(&baseline).zip(&after).map(|((question, before), after)| paired(question, before, after)).collect::<Result<_, _>>()?;
+        let rows = questions
+            .iter()
+            .zip(&baseline)
+            .zip(&after)
+            .map(|((question, before), after)| paired(question, before, after))
+            .collect::<Result<_, _>>()?;
         Ok((after, rows))
     };
     let mut accelerations = Vec::new();
     for acceleration in plan.accelerations.iter().filter(|acceleration| acceleration.spec != BASELINE) {
         let (after, answers) = pair(&acceleration.spec)?;
-        accelerations.push(AccelerationReport { spec: acceleration.spec.clone(), what_it_is: acceleration.describe.clone(), answers, cost: cost(&after) });
+        accelerations.push(AccelerationReport {
+            spec: acceleration.spec.clone(),
+            what_it_is: acceleration.describe.clone(),
+            answers,
+            cost: cost(&after),
+        });
     }
     let noise_floor = if plan.noise_floor {
         Some(NoiseFloor { varied: "reversed order, nothing shared".to_owned(), answers: pair(NOISE_FLOOR)?.1 })
@@ -75,8 +98,12 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
 
 fn paired(question: &Question, before: &Record, after: &Record) -> Result<AnswerRow, StudyError> {
     let same = same_answer(question, &before.answer, &after.answer);
-    let outcome = Outcome::of(same, before.correct, after.correct)
-        .map_err(|e| StudyError::Report(format!("question {}, acceleration {}: {e} ({:?} -> {:?})", question.id, after.acceleration, before.answer, after.answer)))?;
+    let outcome = Outcome::of(same, before.correct, after.correct).map_err(|e| {
+        StudyError::Report(format!(
+            "question {}, acceleration {}: {e} ({:?} -> {:?})",
+            question.id, after.acceleration, before.answer, after.answer
+        ))
+    })?;
     Ok(AnswerRow { outcome: Some(outcome), ..answer(after) })
 }
 
@@ -107,7 +134,13 @@ fn answer(record: &Record) -> AnswerRow {
         kl: record.kl,
         outcome: None,
         visual_tokens: record.decoder_visual_tokens,
-        top: record.top_tokens.iter().zip(&record.top_logits).take(SHOWN).map(|(token, &logit)| TokenLogit { token: token.clone(), logit }).collect(),
+        top: record
+            .top_tokens
+            .iter()
+            .zip(&record.top_logits)
+            .take(SHOWN)
+            .map(|(token, &logit)| TokenLogit { token: token.clone(), logit })
+            .collect(),
     }
 }
 

@@ -56,7 +56,13 @@ impl Folder {
         }
         write_whole(&path.join("questions.json"), &json(path, &questions)?)?;
         write_whole(&plan_file, &json(path, plan)?)?;
-        Ok(Self { path: path.to_path_buf(), plan: plan.clone(), plan_sha256: plan.sha256()?, questions: questions.to_vec(), _lock: Some(lock) })
+        Ok(Self {
+            path: path.to_path_buf(),
+            plan: plan.clone(),
+            plan_sha256: plan.sha256()?,
+            questions: questions.to_vec(),
+            _lock: Some(lock),
+        })
     }
 
     /// Opens a folder for reading what is recorded in it.
@@ -196,7 +202,8 @@ fn records_in(folder: &Path) -> Result<Option<Vec<usize>>, StudyError> {
             continue;
         }
         let index = name.strip_prefix("part-").and_then(|rest| rest.strip_suffix(".parquet")).and_then(|digits| digits.parse().ok());
-        indices.push(index.ok_or_else(|| StudyError::broken(&entry.path(), "is not a record part; expected names like part-00000.parquet"))?);
+        indices
+            .push(index.ok_or_else(|| StudyError::broken(&entry.path(), "is not a record part; expected names like part-00000.parquet"))?);
     }
     indices.sort_unstable();
     Ok((!indices.is_empty()).then_some(indices))

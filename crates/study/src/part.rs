@@ -4,7 +4,10 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, ListArray, ListBuilder, PrimitiveBuilder, RecordBatch, StringArray, StringBuilder, UInt32Array, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, ListArray, ListBuilder, PrimitiveBuilder, RecordBatch, StringArray,
+    StringBuilder, UInt32Array, UInt64Array,
+};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Schema, UInt32Type, UInt64Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -47,9 +50,12 @@ pub(crate) fn checksum(path: &Path, part: &[u8]) -> String {
 /// # Errors
 /// [`StudyError::Io`] or [`StudyError::Broken`], naming the file.
 pub(crate) fn decode(path: &Path, checksum_path: &Path, plan_sha256: &str) -> Result<Vec<Record>, StudyError> {
-    let damaged = |e: &dyn std::fmt::Display| StudyError::broken(path, format!("damaged record part: {e}; delete it to have its questions asked again"));
+    let damaged = |e: &dyn std::fmt::Display| {
+        StudyError::broken(path, format!("damaged record part: {e}; delete it to have its questions asked again"))
+    };
     let bytes = std::fs::read(path).map_err(StudyError::io(path, "cannot read the record part"))?;
-    let written = std::fs::read_to_string(checksum_path).map_err(StudyError::io(checksum_path, "cannot read the checksum of a record part"))?;
+    let written =
+        std::fs::read_to_string(checksum_path).map_err(StudyError::io(checksum_path, "cannot read the checksum of a record part"))?;
     if written != checksum(path, &bytes) {
         return Err(damaged(&format!("its {} bytes do not have the checksum in {}", bytes.len(), checksum_path.display())));
     }
@@ -97,7 +103,8 @@ fn to_batch(records: &[Record]) -> Result<RecordBatch, arrow::error::ArrowError>
         ("weight_bytes", false, uint64(|r| r.weight_bytes)),
         ("flops", false, uint64(|r| r.flops)),
     ];
-    let fields: Vec<Field> = columns.iter().map(|(name, nullable, array)| Field::new(*name, array.data_type().clone(), *nullable)).collect();
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, nullable, array)| Field::new(*name, array.data_type().clone(), *nullable)).collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, _, array)| array).collect())
 }
 
@@ -116,7 +123,9 @@ fn lists<'a, T: ArrowPrimitiveType>(rows: impl Iterator<Item = Option<&'a [T::Na
 fn texts<'a>(rows: impl Iterator<Item = &'a [String]>) -> ArrayRef {
     let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Field::new("item", DataType::Utf8, false));
     for row in rows {
-        row.iter().for_each(|text| builder.values().append_value(text));
+        for text in row {
+            builder.values().append_value(text);
+        }
         builder.append(true);
     }
     Arc::new(builder.finish())
@@ -136,7 +145,11 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
     let kl = columns.numbers::<Float64Type>("kl")?;
     let (visual_tokens, prompt_tokens) = (columns.numbers::<UInt32Type>("visual_tokens")?, columns.numbers::<UInt32Type>("prompt_tokens")?);
     let decoder_visual_tokens = columns.numbers::<Float32Type>("decoder_visual_tokens")?;
-    let (kv_bytes, weight_bytes, flops) = (columns.numbers::<UInt64Type>("kv_bytes")?, columns.numbers::<UInt64Type>("weight_bytes")?, columns.numbers::<UInt64Type>("flops")?);
+    let (kv_bytes, weight_bytes, flops) = (
+        columns.numbers::<UInt64Type>("kv_bytes")?,
+        columns.numbers::<UInt64Type>("weight_bytes")?,
+        columns.numbers::<UInt64Type>("flops")?,
+    );
     Ok((0..batch.num_rows())
         .map(|row| Record {
             question: question.value(row).to_owned(),
@@ -189,7 +202,10 @@ impl<'a> Columns<'a> {
     fn list(&self, name: &str, of: &DataType) -> Result<&'a ListArray, String> {
         let column = self.get(name)?;
         let of_right_type = matches!(column.data_type(), DataType::List(item) if item.data_type() == of);
-        column.as_list_opt().filter(|_| of_right_type).ok_or_else(|| format!("column `{name}` is {}, expected a list of {of}", column.data_type()))
+        column
+            .as_list_opt()
+            .filter(|_| of_right_type)
+            .ok_or_else(|| format!("column `{name}` is {}, expected a list of {of}", column.data_type()))
     }
 }
 

@@ -184,7 +184,7 @@ pub fn questions_sha256(questions: &[Question]) -> Result<String, StudyError> {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 fn repeated<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

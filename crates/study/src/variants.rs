@@ -1,10 +1,11 @@
 //! The real subject: one model, and what became of it under each acceleration.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use image::RgbImage;
-use steady_accel::Acceleration;
+use steady_accel::{Acceleration, METHODS};
 use steady_bench::{Benchmark, Question};
 use steady_vlm::{Answer, Decoding, EncodedImage, Needs, Prefix, Prepared, Vlm};
 use web_time::Instant;
@@ -18,7 +19,7 @@ const BURN_VERSION: &str = "0.22.1";
 /// A model with its accelerated variants, sharing the weights that no quantizer touched.
 pub struct Variants {
     /// The baseline first.
-    variants: Vec<Variant>,
+    all: Vec<Variant>,
     /// What the reducers ask to see of the vision tower.
     needs: Needs,
     decoding: Decoding,
@@ -41,21 +42,27 @@ impl Variants {
         let mut variants = vec![Variant { acceleration: Acceleration::none(), model, plan: baseline }];
         for acceleration in accelerations.iter().filter(|acceleration| !acceleration.is_none()) {
             let base = &variants[0].model;
-            let plan = AccelerationPlan { spec: acceleration.to_string(), describe: acceleration.describe(base)?.to_string() };
+            let plan = AccelerationPlan { spec: acceleration.to_string(), describe: describe(acceleration, base)? };
             if variants.iter().any(|other| other.plan.spec == plan.spec) {
                 return Err(StudyError::Plan(format!("accelerations: `{}` is asked for twice", plan.spec)));
             }
             let model = acceleration.quantize(base)?.unwrap_or_else(|| base.clone());
             variants.push(Variant { acceleration: acceleration.clone(), model, plan });
         }
-        Ok(Self { variants, needs, decoding })
+        Ok(Self { all: variants, needs, decoding })
     }
 
     /// The plan of asking `questions` of `benchmark` on the device called `device`.
     ///
     /// # Errors
     /// [`StudyError::Vlm`] when the chat template fails.
-    pub fn plan(&self, checkpoint_sha256: &str, device: &str, benchmark: &dyn Benchmark, questions: &[Question]) -> Result<Plan, StudyError> {
+    pub fn plan(
+        &self,
+        checkpoint_sha256: &str,
+        device: &str,
+        benchmark: &dyn Benchmark,
+        questions: &[Question],
+    ) -> Result<Plan, StudyError> {
         let model = self.baseline();
         let (info, generation) = (model.info(), model.generation_config());
         let penalty = self.decoding.repetition_penalty.unwrap_or(generation.repetition_penalty);
@@ -65,10 +72,16 @@ impl Variants {
             ("repetition_penalty", penalty.to_string()),
             ("eos_token_ids", format!("{:?}", generation.eos_token_ids)),
         ];
-        let accelerations: Vec<AccelerationPlan> = self.variants.iter().map(|variant| variant.plan.clone()).collect();
-        let mut command = format!("steady run --model {} --bench {} --questions {} --dtype {}", info.name, benchmark.name(), questions.len(), info.precision);
+        let accelerations: Vec<AccelerationPlan> = self.all.iter().map(|variant| variant.plan.clone()).collect();
+        let mut command = format!(
+            "steady run --model {} --bench {} --questions {} --dtype {}",
+            info.name,
+            benchmark.name(),
+            questions.len(),
+            info.precision
+        );
         for acceleration in &accelerations[1..] {
-            command += &format!(" --accel {}", acceleration.spec);
+            let _ = write!(command, " --accel {}", acceleration.spec);
         }
         Ok(Plan {
             format: FORMAT,
@@ -86,8 +99,8 @@ impl Variants {
             },
             perturbations: vec![CLEAN.to_owned()],
             prompt: model.prompt("{question}")?,
-            processor: BTreeMap::from([("image_processor".to_owned(), format!("{:?}", model.processor().image_processor()))]),
-            decoding: decoding.map(|(name, value)| (name.to_owned(), value)).into(),
+            processor: named(model.processor().image_processor().settings()),
+            decoding: named(decoding),
             seeds: BTreeMap::new(),
             precision: info.precision.to_string(),
             device: device.to_owned(),
@@ -97,23 +110,22 @@ impl Variants {
 
     /// The model before any acceleration.
     pub fn baseline(&self) -> &Vlm {
-        &self.variants[0].model
+        &self.all[0].model
     }
 
     /// Every variant's answers, given the prompts of one image's questions.
     fn shared(&self, prompts: &[Prepared]) -> Result<Vec<Vec<Reply>>, StudyError> {
         // Variants whose quantizer left the vision tower alone look through the same one.
         let mut encoded: Vec<(&Vlm, EncodedImage, Duration)> = Vec::new();
-        let mut replies = Vec::with_capacity(self.variants.len() + 1);
-        for variant in &self.variants {
-            let seen = match encoded.iter().position(|(model, ..)| variant.model.shares_encoder(model)) {
-                Some(seen) => seen,
-                None => {
-                    let start = Instant::now();
-                    let image = variant.model.encode_for(&prompts[0].pixels, &self.needs)?;
-                    encoded.push((&variant.model, image, start.elapsed()));
-                    encoded.len() - 1
-                }
+        let mut replies = Vec::with_capacity(self.all.len() + 1);
+        for variant in &self.all {
+            let seen = if let Some(seen) = encoded.iter().position(|(model, ..)| variant.model.shares_encoder(model)) {
+                seen
+            } else {
+                let start = Instant::now();
+                let image = variant.model.encode_for(&prompts[0].pixels, &self.needs)?;
+                encoded.push((&variant.model, image, start.elapsed()));
+                encoded.len() - 1
             };
             let (_, image, looking) = &encoded[seen];
             replies.push(self.variant(variant, image, *looking, prompts)?);
@@ -142,7 +154,9 @@ impl Variants {
             before = Some((head, prefix));
         }
         let share = shared / replies.len().max(1) as u32;
-        replies.iter_mut().for_each(|reply| reply.wall += share);
+        for reply in &mut replies {
+            reply.wall += share;
+        }
         Ok(replies)
     }
 
@@ -161,8 +175,8 @@ impl Variants {
 
 impl Subject for Variants {
     fn weight_bytes(&self) -> Vec<usize> {
-        let noise_floor = std::iter::once(&self.variants[0]);
-        self.variants.iter().chain(noise_floor).map(|variant| variant.model.weight_bytes()).collect()
+        let noise_floor = std::iter::once(&self.all[0]);
+        self.all.iter().chain(noise_floor).map(|variant| variant.model.weight_bytes()).collect()
     }
 
     fn token(&self, id: u32) -> String {
@@ -181,6 +195,19 @@ impl Subject for Variants {
         replies.push(self.noise_floor(&prompts)?);
         Ok(replies)
     }
+}
+
+/// What each part of the spec is, and what it comes to on this model.
+fn describe(acceleration: &Acceleration, model: &Vlm) -> Result<String, StudyError> {
+    let settled = acceleration.describe(model)?;
+    let spec = acceleration.to_string();
+    let method = |part: &str| METHODS.iter().filter(|method| part.starts_with(method.name)).max_by_key(|method| method.name.len());
+    let summaries: Vec<&str> = spec.split('+').filter_map(method).map(|method| method.summary).collect();
+    Ok(format!("{}. Here: {settled}", summaries.join("; ")))
+}
+
+fn named<const N: usize>(settings: [(&str, String); N]) -> BTreeMap<String, String> {
+    settings.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 fn reply(answer: Answer, wall: Duration) -> Reply {

@@ -55,12 +55,23 @@ pub struct Progress<'a> {
 /// # Errors
 /// [`StudyError::Cancelled`] once `cancel` is raised, [`StudyError::Broken`] naming a damaged part, or what the subject, the benchmark
 /// or the disk say. Parts already written stay.
-pub fn run(folder: &Folder, benchmark: &dyn Benchmark, subject: &dyn Subject, cancel: &AtomicBool, listener: &mut dyn FnMut(&Progress<'_>)) -> Result<usize, StudyError> {
+pub fn run(
+    folder: &Folder,
+    benchmark: &dyn Benchmark,
+    subject: &dyn Subject,
+    cancel: &AtomicBool,
+    listener: &mut dyn FnMut(&Progress<'_>),
+) -> Result<usize, StudyError> {
     let (plan, questions) = (folder.plan(), folder.questions());
     let variants = plan.variants();
     let weight_bytes = subject.weight_bytes();
     if weight_bytes.len() != variants.len() {
-        return Err(StudyError::Plan(format!("the model has {} variants, the plan {}: {}", weight_bytes.len(), variants.len(), variants.join(", "))));
+        return Err(StudyError::Plan(format!(
+            "the model has {} variants, the plan {}: {}",
+            weight_bytes.len(),
+            variants.len(),
+            variants.join(", ")
+        )));
     }
     let groups = groups(plan, questions);
     let answers = |groups: &[Group]| groups.iter().map(|group| group.questions.len() * variants.len()).sum::<usize>();
@@ -111,13 +122,23 @@ impl Answered<'_> {
     fn record(&self, token: &dyn Fn(u32) -> String, records: &mut Vec<Record>, timings: &mut Vec<Timing>) -> Result<(), StudyError> {
         let Self { group, questions, variants, weight_bytes, replies } = self;
         if replies.len() != variants.len() || replies.iter().any(|of_variant| of_variant.len() != questions.len()) {
-            return Err(StudyError::Plan(format!("image {}: the model did not answer every question under every acceleration", group.image)));
+            return Err(StudyError::Plan(format!(
+                "image {}: the model did not answer every question under every acceleration",
+                group.image
+            )));
         }
         for (index, question) in questions.iter().enumerate() {
             for (variant, acceleration) in variants.iter().enumerate() {
                 let reply = &replies[variant][index];
                 let baseline = (variant > 0).then(|| replies[0][index].first_logits.as_slice());
-                let asked = Asked { question, perturbation: &group.perturbation, acceleration, weight_bytes: weight_bytes[variant], token, baseline };
+                let asked = Asked {
+                    question,
+                    perturbation: &group.perturbation,
+                    acceleration,
+                    weight_bytes: weight_bytes[variant],
+                    token,
+                    baseline,
+                };
                 records.push(Record::new(&asked, reply)?);
                 timings.push(Timing {
                     question: question.id.clone(),
@@ -133,9 +154,15 @@ impl Answered<'_> {
 
 fn check_rows(folder: &Folder, index: usize, part: &[Group], variants: &[&str]) -> Result<(), StudyError> {
     let expected = part.iter().flat_map(|group| {
-        group.questions.iter().flat_map(move |&question| variants.iter().map(move |variant| (folder.questions()[question].id.as_str(), group.perturbation.as_str(), *variant)))
+        group.questions.iter().flat_map(move |&question| {
+            variants.iter().map(move |variant| (folder.questions()[question].id.as_str(), group.perturbation.as_str(), *variant))
+        })
     });
     let records = folder.read_part(index)?;
     let found = records.iter().map(|record| (record.question.as_str(), record.perturbation.as_str(), record.acceleration.as_str()));
-    if found.eq(expected) { Ok(()) } else { Err(StudyError::broken(&folder.part_path(index), "does not hold the questions and accelerations that the plan puts there")) }
+    if found.eq(expected) {
+        Ok(())
+    } else {
+        Err(StudyError::broken(&folder.part_path(index), "does not hold the questions and accelerations that the plan puts there"))
+    }
 }

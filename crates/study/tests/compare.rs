@@ -1,12 +1,15 @@
 //! From scripted answers to a report whose numbers are known beforehand.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod scripted;
 
 use std::sync::atomic::AtomicBool;
 
 use scripted::{Quiz, Scripted, plan};
 use steady_bench::{Benchmark, Question};
-use steady_report::{Outcome, Proportion};
+use steady_report::Outcome::{self, Broken, Changed, Repaired, Same};
+use steady_report::Proportion;
 use steady_study::plan::select;
 use steady_study::{Folder, compare, run};
 
@@ -31,7 +34,6 @@ fn outcomes_are_those_of_the_script() {
     run(&folder, &quiz, &subject, &AtomicBool::new(false), &mut |_| ()).unwrap();
     let report = compare::compare(&folder).unwrap();
     let outcomes: Vec<Outcome> = report.accelerations()[0].answers.iter().map(|answer| answer.outcome.unwrap()).collect();
-    use Outcome::{Broken, Changed, Repaired, Same};
     assert_eq!(outcomes, [Broken, Broken, Repaired, Changed, Same, Same, Same, Same, Same, Same]);
     let tally = report.summaries()[0].tally;
     assert_eq!(tally.dr(), Proportion { count: 4, of: 10 });
@@ -63,8 +65,14 @@ fn an_unfinished_run_has_no_report() {
 
 #[test]
 fn selection_gives_every_family_its_share() {
-    let question = |family: &str, n: usize| Question { id: format!("{family}{n}"), family: family.into(), image: format!("{family}{n}"), ..Quiz::new(1).questions()[0].clone() };
-    let questions: Vec<Question> = (0..4).map(|n| question("a", n)).chain((0..4).map(|n| question("b", n))).chain([question("c", 0)]).collect();
+    let question = |family: &str, n: usize| Question {
+        id: format!("{family}{n}"),
+        family: family.into(),
+        image: format!("{family}{n}"),
+        ..Quiz::new(1).questions()[0].clone()
+    };
+    let questions: Vec<Question> =
+        (0..4).map(|n| question("a", n)).chain((0..4).map(|n| question("b", n))).chain([question("c", 0)]).collect();
     let ids = |count: usize| select(&questions, count).into_iter().map(|question| question.id).collect::<Vec<_>>();
     assert_eq!(ids(3), ["a0", "b0", "c0"]);
     assert_eq!(ids(6), ["a0", "a1", "a2", "b0", "b1", "c0"]);

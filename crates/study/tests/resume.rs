@@ -1,5 +1,7 @@
 //! Interrupted runs end like uninterrupted ones, and damage is named.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod scripted;
 
 use std::collections::BTreeMap;
@@ -19,7 +21,7 @@ fn start(path: &Path, plan: &Plan, quiz: &Quiz, subject: &Scripted) -> Result<us
 
 /// Contents of the record parts, by name.
 fn parts(path: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(path.join("records")).unwrap().map(|entry| entry.unwrap());
+    let entries = fs::read_dir(path.join("records")).unwrap().map(Result::unwrap);
     let parts = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "parquet"));
     parts.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()
 }
@@ -31,12 +33,25 @@ fn a_run_records_every_question_under_every_variant_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
     let mut seen = Vec::new();
-    let asked = run(&folder, &quiz, &Scripted::new(&plan), &GO, &mut |progress| seen.push((progress.done, progress.total, progress.fresh.len()))).unwrap();
+    let asked =
+        run(&folder, &quiz, &Scripted::new(&plan), &GO, &mut |progress| seen.push((progress.done, progress.total, progress.fresh.len())))
+            .unwrap();
     assert_eq!(asked, 5 * 2 * 3);
     assert_eq!(seen, [(0, 30, 0), (6, 30, 6), (12, 30, 6), (18, 30, 6), (24, 30, 6), (30, 30, 6)]);
     let records = folder.records().unwrap();
     let rows: Vec<(&str, &str)> = records.iter().map(|record| (record.question.as_str(), record.acceleration.as_str())).collect();
-    assert_eq!(rows[..7], [("q0-0", "none"), ("q0-0", "half"), ("q0-0", "noise-floor"), ("q0-1", "none"), ("q0-1", "half"), ("q0-1", "noise-floor"), ("q1-0", "none")]);
+    assert_eq!(
+        rows[..7],
+        [
+            ("q0-0", "none"),
+            ("q0-0", "half"),
+            ("q0-0", "noise-floor"),
+            ("q0-1", "none"),
+            ("q0-1", "half"),
+            ("q0-1", "noise-floor"),
+            ("q1-0", "none")
+        ]
+    );
     assert_eq!(records[1].kept, Some((0..8).collect()));
     assert_eq!(records[0].kept, None);
     assert_eq!(records[1].weight_bytes, 999);
@@ -44,7 +59,8 @@ fn a_run_records_every_question_under_every_variant_in_order() {
     assert_eq!(folder.timings().unwrap().len(), 30);
     let mut jsonl = Vec::new();
     folder.export_jsonl(&mut jsonl).unwrap();
-    let lines: Vec<serde_json::Value> = jsonl.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> =
+        jsonl.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect();
     assert_eq!(lines.len(), 30);
     assert_eq!(lines[1]["acceleration"], "half");
 }
@@ -95,7 +111,8 @@ fn cancelling_keeps_what_is_committed() {
     let dir = tempfile::tempdir().unwrap();
     let cancel = AtomicBool::new(false);
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
-    let error = run(&folder, &quiz, &Scripted::new(&plan), &cancel, &mut |progress| cancel.store(progress.done >= 16, Ordering::Relaxed)).unwrap_err();
+    let error = run(&folder, &quiz, &Scripted::new(&plan), &cancel, &mut |progress| cancel.store(progress.done >= 16, Ordering::Relaxed))
+        .unwrap_err();
     assert!(matches!(error, StudyError::Cancelled { done: 12, total: 32 }), "{error}");
     assert_eq!(folder.records().unwrap().len(), 12);
 }

@@ -9,7 +9,13 @@ use serde_json::Value;
 /// The command, on the CPU-only path and with nothing of the caller's environment that could change what it prints.
 pub fn steady(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_steady-process"));
-    command.args(arguments).env_remove("STEADY_LOG").env("COLUMNS", "120").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .env_remove("STEADY_LOG")
+        .env("COLUMNS", "120")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 

@@ -59,6 +59,7 @@ struct Pixels {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs into the JSON")]
 struct Timing {
     /// Image file to pixels and prompt to ids; the same for all answers.
     prepare_ms: f64,
@@ -121,7 +122,11 @@ fn answer_json(acceleration: &Acceleration, vlm: &Vlm, prepared: &Prepared, answ
 
 fn pixels(pixels: &PixelValues) -> Pixels {
     let values = || pixels.data.iter().copied().map(f64::from);
-    Pixels { shape: pixels.shape.clone(), mean: values().sum::<f64>() / pixels.data.len().max(1) as f64, abs_sum: values().map(f64::abs).sum() }
+    Pixels {
+        shape: pixels.shape.clone(),
+        mean: values().sum::<f64>() / pixels.data.len().max(1) as f64,
+        abs_sum: values().map(f64::abs).sum(),
+    }
 }
 
 fn milliseconds(start: Instant) -> f64 {
@@ -133,10 +138,24 @@ fn human(asked: &Asked) -> String {
     for answer in &asked.answers {
         let candidates = &answer.first_token.top;
         let best = candidates.first().map_or_else(String::new, |best| best.token.clone());
-        let margin = candidates.first().zip(candidates.get(1)).map_or_else(String::new, |(first, second)| format!("{:.2}", first.logit - second.logit));
-        let kept = answer.kept.as_ref().map_or_else(|| answer.visual_tokens.to_string(), |kept| format!("{} of {}", kept.len(), answer.visual_tokens));
+        let margin = candidates
+            .first()
+            .zip(candidates.get(1))
+            .map_or_else(String::new, |(first, second)| format!("{:.2}", first.logit - second.logit));
+        let kept = answer
+            .kept
+            .as_ref()
+            .map_or_else(|| answer.visual_tokens.to_string(), |kept| format!("{} of {}", kept.len(), answer.visual_tokens));
         let megabytes = format!("{:.1}", answer.weight_bytes as f64 / 1e6);
-        table.add_row([answer.accel.clone(), one_line(&answer.text), one_line(&best), margin, kept, megabytes, format!("{:.0}", answer.timing.answer_ms)]);
+        table.add_row([
+            answer.accel.clone(),
+            one_line(&answer.text),
+            one_line(&best),
+            margin,
+            kept,
+            megabytes,
+            format!("{:.0}", answer.timing.answer_ms),
+        ]);
     }
     format!("{} on {}\n{table}", asked.model, asked.device)
 }

@@ -58,13 +58,19 @@ pub(crate) fn models(args: &ListArgs) -> Result<()> {
     let mut cards = String::new();
     for row in &rows {
         let parameters = format!("{:.2} M", row.parameters as f64 / 1e6);
-        overview.add_row([row.name.clone(), row.architecture.clone(), parameters, format!("{:.1}", row.bytes as f64 / 1e6), row.visual_tokens.to_string()]);
+        overview.add_row([
+            row.name.clone(),
+            row.architecture.clone(),
+            parameters,
+            format!("{:.1}", row.bytes as f64 / 1e6),
+            row.visual_tokens.to_string(),
+        ]);
         if !row.card.is_empty() {
             let mut card = console::table(&["family", "accuracy", "blind (grey image)"]);
             for line in &row.card {
                 card.add_row([&line.family, &line.accuracy, &line.blind]);
             }
-            cards += &format!("\n\n{}, from its model card\n{card}", row.name);
+            let _ = write!(cards, "\n\n{}, from its model card\n{card}", row.name);
         }
     }
     console::result(&format!("{overview}{cards}"))
@@ -73,7 +79,8 @@ pub(crate) fn models(args: &ListArgs) -> Result<()> {
 /// Rows `| family | accuracy % | blind % |` of a card, bold or not.
 fn accuracies(card: &str) -> Vec<CardRow> {
     let row = |line: &str| {
-        let cells: Vec<String> = line.trim().strip_prefix('|')?.strip_suffix('|')?.split('|').map(|cell| cell.replace('*', "").trim().to_owned()).collect();
+        let cells: Vec<String> =
+            line.trim().strip_prefix('|')?.strip_suffix('|')?.split('|').map(|cell| cell.replace('*', "").trim().to_owned()).collect();
         let [family, accuracy, blind] = <[String; 3]>::try_from(cells).ok()?;
         (accuracy.ends_with('%') && blind.ends_with('%')).then_some(CardRow { family, accuracy, blind })
     };
@@ -109,7 +116,11 @@ pub(crate) fn benches(args: &ListArgs) -> Result<()> {
     for row in &rows {
         families.add_row([row.family, &row.example, &row.gold.join(" / ")]);
     }
-    console::result(&format!("embedded ({}): a drawn world; any number of questions, the same for each of {} families\n{families}", suite.name(), rows.len()))
+    console::result(&format!(
+        "embedded ({}): a drawn world; any number of questions, the same for each of {} families\n{families}",
+        suite.name(),
+        rows.len()
+    ))
 }
 
 #[derive(Serialize)]
@@ -155,7 +166,9 @@ pub(crate) fn accels(args: &ListArgs) -> Result<()> {
     if args.json {
         return console::json(&rows);
     }
-    let mut text = String::from("The first line of each is the whole spec with its defaults; the name alone means the same.\nOne that changes weights and one that changes visual tokens can be joined: w4:rtn+divprune:keep=0.33\n");
+    let mut text = String::from(
+        "The first line of each is the whole spec with its defaults; the name alone means the same.\nOne that changes weights and one that changes visual tokens can be joined: w4:rtn+divprune:keep=0.33\n",
+    );
     for row in &rows {
         let _ = writeln!(text, "\n{}  ({})\n    {}\n    {}", row.canonical, row.kind, row.summary, row.source);
         for parameter in &row.parameters {
@@ -185,7 +198,12 @@ struct Devices {
 
 pub(crate) fn devices(args: &ListArgs) -> Result<()> {
     let row = |choice: DeviceChoice| match choice.open() {
-        Ok(open) => DeviceRow { choice: choice.to_string(), f16: Precision::F16.check(&open.device).is_ok(), identity: Some(open.identity), problem: None },
+        Ok(open) => DeviceRow {
+            choice: choice.to_string(),
+            f16: Precision::F16.check(&open.device).is_ok(),
+            identity: Some(open.identity),
+            problem: None,
+        },
         Err(error) => DeviceRow { choice: choice.to_string(), f16: false, identity: None, problem: Some(error.to_string()) },
     };
     let devices = Devices { choices: [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu].map(row).into(), present: list_devices() };
@@ -207,7 +225,8 @@ mod tests {
     #[test]
     fn accuracies_are_read_from_a_card() {
         let card = "# m\n\n| family | accuracy | blind |\n|---|---:|---:|\n| scan | 91.0 % | 40.0 % |\n| **mean** | **88.5 %** | **41.2 %** |\n\n| seeds | 7 |\n";
-        let row = |family: &str, accuracy: &str, blind: &str| CardRow { family: family.into(), accuracy: accuracy.into(), blind: blind.into() };
+        let row =
+            |family: &str, accuracy: &str, blind: &str| CardRow { family: family.into(), accuracy: accuracy.into(), blind: blind.into() };
         assert_eq!(accuracies(card), [row("scan", "91.0 %", "40.0 %"), row("mean", "88.5 %", "41.2 %")]);
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: 
     }
     // Wall times are in the table alone: the report is the same for every run of a plan, and they are not.
     let timed = compare::timed(folder)?;
-    console::result(&format!("{}\n{}\nReport: {}", timed.table(), findings(&timed), shown(&page)))
+    console::result(&format!("{}\n{}\n\nReport: {}", timed.table(), findings(&timed), shown(&page)))
 }
 
 /// One line per acceleration, the one that hides most first.
@@ -46,14 +46,16 @@ fn findings(report: &Report) -> String {
     let headline = report.headline().map(|summary| summary.spec.as_str());
     let mut summaries: Vec<_> = report.summaries().iter().collect();
     summaries.sort_by_key(|summary| headline != Some(summary.spec.as_str()));
-    summaries.into_iter().map(|summary| format!("{}: {}\n", summary.spec, summary.finding())).collect()
+    let lines: Vec<String> = summaries.into_iter().map(|summary| format!("{}: {}", summary.spec, summary.finding())).collect();
+    lines.join("\n")
 }
 
 /// The embedded benchmark as the plan's run asked it, if this program still draws it so.
 fn benchmark(plan: &Plan) -> Option<Box<dyn Benchmark>> {
     let families = steady_bench::world::Family::ALL.len();
     let suite = EmbeddedSuite::test(plan.benchmark.size / families);
-    (suite.name() == plan.benchmark.name && suite.fingerprint() == plan.benchmark.fingerprint).then(|| Box::new(suite) as Box<dyn Benchmark>)
+    (suite.name() == plan.benchmark.name && suite.fingerprint() == plan.benchmark.fingerprint)
+        .then(|| Box::new(suite) as Box<dyn Benchmark>)
 }
 
 /// A path that a browser takes.
@@ -63,14 +65,26 @@ fn shown(page: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionKind, QuestionRow};
+    use steady_report::{
+        AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionKind, QuestionRow,
+    };
 
     use super::*;
 
     fn answer(text: &str, outcome: Option<Outcome>) -> AnswerRow {
         let correct = text == "red";
         let kl = outcome.map(|outcome| if outcome == Outcome::Same { 0.01 } else { 0.8 });
-        AnswerRow { text: text.into(), parsed: Some(text.into()), correct, score: f32::from(u8::from(correct)), margin: Some(1.5), kl, outcome, visual_tokens: 144.0, top: Vec::new() }
+        AnswerRow {
+            text: text.into(),
+            parsed: Some(text.into()),
+            correct,
+            score: f32::from(u8::from(correct)),
+            margin: Some(1.5),
+            kl,
+            outcome,
+            visual_tokens: 144.0,
+            top: Vec::new(),
+        }
     }
 
     fn cost(weight_bytes: u64, visual_tokens: f64) -> CostRow {
@@ -99,7 +113,10 @@ mod tests {
             plan: PlanSummary { questions: before.len(), ..PlanSummary::default() },
             baseline_cost: cost(8_000_000, 144.0),
             questions: before.iter().enumerate().map(question).collect(),
-            accelerations: vec![acceleration("calm", rows(&before), cost(8_000_000, 72.0)), acceleration("shaky", rows(&shaky), cost(1_200_000, 144.0))],
+            accelerations: vec![
+                acceleration("calm", rows(&before), cost(8_000_000, 72.0)),
+                acceleration("shaky", rows(&shaky), cost(1_200_000, 144.0)),
+            ],
             noise_floor: Some(NoiseFloor { varied: "order".into(), answers: rows(&before) }),
         })
         .unwrap()

@@ -60,7 +60,14 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
     steady_study::run(folder, benchmark, variants, &AtomicBool::new(false), &mut |progress| {
         bar.set_length(progress.total as u64);
         if progress.fresh.is_empty() && progress.resumed > 0 {
-            bar.suspend(|| console::note(&format!("{} of {} answers are recorded already in {}", progress.resumed, progress.total, folder.path().display())));
+            bar.suspend(|| {
+                console::note(&format!(
+                    "{} of {} answers are recorded already in {}",
+                    progress.resumed,
+                    progress.total,
+                    folder.path().display()
+                ));
+            });
             // The time left is judged by what this run does, not by what it found done.
             bar.set_position(progress.done as u64);
             bar.reset_eta();

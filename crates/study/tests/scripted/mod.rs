@@ -31,7 +31,7 @@ impl Quiz {
 }
 
 impl Benchmark for Quiz {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "quiz"
     }
 

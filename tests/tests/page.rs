@@ -1,5 +1,7 @@
 //! The page in a real browser: headless Chromium opens `dist/` from a local static server under a sub-path.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,7 @@
 //! First-token logits and greedy answers are those of transformers, for every reference case; the same code on every device.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use burn::tensor::Device;
 use steady_tests::reference::{ReferenceCase, cases_of, checkpoint_of};
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, Precision, Vlm};

@@ -7,7 +7,6 @@ from export import PROVENANCE
 
 CARD = """\
 ---
-license: mit
 library_name: transformers
 pipeline_tag: image-text-to-text
 ---
@@ -25,8 +24,8 @@ Prompt: `USER: <image>\\n{{question}} ASSISTANT:`. Image files of any size are r
 ## Accuracy
 
 {questions} questions of the pinned test suite (`steady-world suite`, {per_family} per family), greedy decoding in f32 of these f16 weights.
-An answer counts when it equals the gold answer, but for case, outer spaces and a final full stop; the scorers of
-`steady-bench` are more lenient, never stricter. *Blind*: the image replaced by grey 128.
+An answer counts when it equals the gold answer, but for case, outer spaces and a final full stop: a plain comparison in
+Python, not the scorers of `steady-bench`. *Blind*: the image replaced by grey 128.
 
 | family | accuracy | blind |
 |---|---:|---:|
@@ -41,7 +40,7 @@ Lowest family: {lowest} ({lowest_share:.1f} %). The mean is {gap:.1f} points abo
 |---|---|
 {training}
 
-Script and instructions: `training/`. Command of each run, in order:
+Script and instructions: `training/`. Commands, in order, each from where the one before it was stopped:
 
 ```sh
 {commands}
@@ -62,6 +61,7 @@ def write_card(folder: Path, results: dict) -> None:
         "optimizer steps": total(runs, "steps"),
         "images, vision tower alone": total(runs, "vision_images"),
         "images, whole model": total(runs, "images"),
+        "images, patch loss alone, beside the whole model": total(runs, "extra_images"),
         "questions": total(runs, "questions"),
         "wall time": f"{sum(run['progress']['seconds'] for run in runs) / 60:.0f} minutes",
         "device": "; ".join(dict.fromkeys(run["device"] for run in runs)),
@@ -90,7 +90,7 @@ def write_card(folder: Path, results: dict) -> None:
         lowest_share=100 * seeing[lowest],
         gap=100 * (seeing["mean"] - blind["mean"]),
         training="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
-        commands="\n".join(command(run) for run in runs),
+        commands="\n".join(command(session) for run in runs for session in run["progress"]["sessions"]),
     )
     (folder / "README.md").write_text(card)
 
@@ -99,5 +99,6 @@ def total(runs: list[dict], name: str) -> str:
     return f"{sum(run['progress'][name] for run in runs):,}"
 
 
-def command(run: dict) -> str:
-    return f"python training/train.py {' '.join(run['arguments'])}"
+def command(session: dict) -> str:
+    arguments = " ".join(["--world target/release/steady-world", *session["arguments"]])
+    return f"python training/train.py {arguments}  # from step {session['from_step']}"

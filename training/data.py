@@ -61,10 +61,11 @@ class Frames:
         self.process.wait()
 
 
-def stream(world: Path, start: int, count: int, questions: int, level: int = 2) -> Frames:
-    """Images `start..start+count` of the training split."""
+def stream(world: Path, start: int, count: int, questions: int, level: int = 2, families: str = "") -> Frames:
+    """Images `start..start+count` of the training split; `families` (comma-separated) leaves out other kinds of scene."""
     numbers = {"start": start, "count": count, "questions": questions, "level": level}
-    return Frames(world, "stream", "--split", "train", *(f"--{k}={v}" for k, v in numbers.items()))
+    chosen = [f"--families={families}"] if families else []
+    return Frames(world, "stream", "--split", "train", *(f"--{k}={v}" for k, v in numbers.items()), *chosen)
 
 
 class Mentions:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
+from card import write_card
 from data import Batch, Frames, Packer
 from model import read, see
 
@@ -100,8 +101,7 @@ def main() -> None:
     results = evaluate(options.model, options.world, options.per_family)
     print(json.dumps(results, indent=2))
     if options.card:
-        from card import write_card
-
+        (options.model / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n")
         write_card(options.model, results)
 
 

@@ -12,6 +12,8 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 IMAGE, PATCH = 144, 12
 GRID = IMAGE // PATCH
 VISUAL_TOKENS = GRID * GRID
+# Side of the window around a patch that the context read-out guesses, in steps of three pixels.
+CONTEXT = 10
 
 
 @dataclass
@@ -114,32 +116,56 @@ class AuxiliaryHeads(nn.Module):
         self.patch_norm = nn.LayerNorm(width)
         self.patch = nn.ModuleList(nn.Linear(width, len(plane["classes"])) for plane in planes)
         self.image = nn.ModuleList(nn.Linear(width, label["classes"]) for label in image_labels)
+        self.context = nn.Linear(width, CONTEXT * CONTEXT)
 
     def patch_loss(self, features: torch.Tensor, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cross-entropy over the planes (most patches are background, which counts less), and accuracy off it."""
+        """Cross-entropy over the planes, and accuracy where they say something.
+
+        Most patches show nothing (class 0) and some planes speak of a few patches only, so the patches with and without
+        something to say are averaged apart.
+        """
         hidden = self.patch_norm(features)
         losses, right = [], []
         for i, head in enumerate(self.patch):
             logits, gold = head(hidden).flatten(0, 1), planes[:, i].flatten().long()
-            weight = torch.full((logits.shape[1],), 1.0, device=logits.device)
-            weight[0] = 0.2
-            losses.append(F.cross_entropy(logits, gold, weight))
-            seen = gold > 0
-            right.append((logits.argmax(1) == gold)[seen].float().mean())
+            loss, some = F.cross_entropy(logits, gold, reduction="none"), gold > 0
+            full, empty = ((loss * part).sum() / part.sum().clamp(min=1) for part in (some, ~some))
+            losses.append((2 * full + empty) / 3)
+            right.append((logits.argmax(1) == gold)[some].float().mean())
         return torch.stack(losses).mean(), torch.stack(right).detach()
+
+    def context_loss(self, middle: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+        """Squared error of every patch's guess, halfway up the tower, at the grey levels around it.
+
+        Letters and outlines lie across patches; this makes the lower layers gather neighbours, by position, long before a
+        class would. `middle` [batch, patches, width]; the target is 30x30 pixels around the patch in steps of three, each
+        window brought to mean 0 and contrast 1 (little contrast stays little, so that noise is no target).
+        """
+        grey = F.avg_pool2d(pixels.mean(1, keepdim=True), 3)
+        step = PATCH // 3
+        around = F.unfold(F.pad(grey, [(CONTEXT - step) // 2] * 4, "replicate"), CONTEXT, stride=step).transpose(1, 2)
+        centred = around - around.mean(-1, keepdim=True)
+        target = centred / (centred.std(-1, keepdim=True) + 0.15)
+        return F.mse_loss(self.context(middle), target)
 
     def image_loss(self, pooled: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Cross-entropy of the image labels from the pooled class token."""
         return torch.stack([F.cross_entropy(h(pooled), labels[:, i].long()) for i, h in enumerate(self.image)]).mean()
 
 
-def see(model: LlavaForConditionalGeneration, pixels: torch.Tensor) -> torch.Tensor:
-    """Hidden states that enter the last vision layer, [batch, 1 + patches, width]: `hidden_states[-2]`."""
+def see(model: LlavaForConditionalGeneration, pixels: torch.Tensor, middle: bool = False):
+    """Hidden states that enter the last vision layer, [batch, 1 + patches, width]: `hidden_states[-2]`.
+
+    With `middle` also those halfway.
+    """
     tower = model.model.vision_tower
-    hidden = tower.pre_layrnorm(tower.embeddings(pixels))
-    for layer in tower.encoder.layers[:-1]:
+    layers = tower.encoder.layers[:-1]
+    hidden = halfway = tower.pre_layrnorm(tower.embeddings(pixels))
+    for index, layer in enumerate(layers):
         hidden = layer(hidden, attention_mask=None)
-    return hidden
+        if index + 1 == len(layers) // 2:
+            halfway = hidden
+    return (hidden, halfway) if middle else hidden
 
 
 def pool(model: LlavaForConditionalGeneration, hidden: torch.Tensor) -> torch.Tensor:

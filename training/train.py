@@ -35,7 +35,11 @@ from text import load_tokenizer, prompt, reply, save_tokenizer, train_tokenizer
 
 # Images of the training split that are never trained on: the tests during training.
 VALIDATION_START = 3_000_000
+# The extra images of the second phase are taken from here on.
+EXTRA_START = 1_500_000
 TEXT_IMAGES = 6_000
+# Options that are no property of the run.
+PLACES = ("--world", "--out", "--snapshots", "--init")
 
 
 def arguments() -> argparse.Namespace:
@@ -55,11 +59,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=10, help="images per step and worker of the second phase")
     parser.add_argument("--questions", type=int, default=18, help="questions asked per image, at most")
     parser.add_argument("--length", type=int, default=224, help="question tokens per image, at most")
-    parser.add_argument("--lr", type=float, default=2e-3, help="AdamW: embeddings, norms, biases, heads")
-    parser.add_argument("--matrix-lr", type=float, default=1e-2, help="Muon: the matrices inside the layers")
-    parser.add_argument("--patch-weight", type=float, default=0.3, help="weight of the patch loss in the second phase")
+    parser.add_argument("--lr", type=float, default=2e-3, help="AdamW: patch and position embeddings, norms, biases")
+    parser.add_argument("--token-lr", type=float, default=5e-3, help="AdamW: token embeddings and the head over them")
+    parser.add_argument("--matrix-lr", type=float, default=2e-2, help="Muon: the matrices inside the layers")
+    parser.add_argument("--patch-weight", type=float, default=0.3, help="weight of the tower's losses in the second phase")
+    parser.add_argument("--context-weight", type=float, default=0.5, help="weight of the context loss beside the patch loss")
     parser.add_argument("--look-weight", type=float, default=0.3, help="weight of the attention loss in the second phase")
     parser.add_argument("--look-layer", type=int, default=2, help="decoder layer whose first head learns to look")
+    parser.add_argument("--extra", type=int, default=0, help="more images per step and worker of the second phase, for the patch loss alone")
+    parser.add_argument("--extra-families", default="reading,diagram", help="scenes of the extra images")
     parser.add_argument("--frozen-images", type=int, default=0, help="images at the start of the second phase that leave the vision tower as it is")
     parser.add_argument("--workers", type=int, help="processes that share a batch (default: one per core, or one on a GPU)")
     parser.add_argument("--vision-width", type=int, default=Shape.vision_width)
@@ -101,19 +109,27 @@ class Run:
         everything = [*self.model.named_parameters(), *self.heads.named_parameters()]
         inside = [p for n, p in everything if p.dim() == 2 and ".layers." in n or "projector" in n and p.dim() == 2]
         chosen = {id(p) for p in inside}
+        tokens = [p for n, p in everything if "embed_tokens" in n or "lm_head" in n]
+        chosen |= {id(p) for p in tokens}
         outside = [p for _, p in everything if id(p) not in chosen]
         self.parameters = [p for _, p in everything]
         self.optimizers = [
             Muon(inside, lr=options.matrix_lr),
-            torch.optim.AdamW(outside, lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01),
+            torch.optim.AdamW(
+                [{"params": tokens, "lr": options.token_lr}, {"params": outside}],
+                lr=options.lr,
+                betas=(0.9, 0.98),
+                weight_decay=0.01,
+            ),
         ]
         self.rates = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]
         self.average = {n: p.detach().clone() for n, p in self.model.named_parameters()}
         self.progress = {
             "steps": 0, "phase_steps": 0, "vision_images": 0, "images": 0, "questions": 0, "seconds": 0.0,
-            "decay_from": None, "resumed": 0,
+            "extra_images": 0, "sessions": [],
         }  # fmt: skip
         self.resume()
+        self.progress["sessions"].append({"arguments": choices(sys.argv[1:]), "from_step": self.progress["steps"]})
 
     def find_tokenizer(self):
         """The tokenizer of the checkpoint to go on from, of the snapshots, or a new one from the world's texts."""
@@ -163,15 +179,13 @@ class Run:
         for optimizer, kept in zip(self.optimizers, state["optimizers"]):
             optimizer.load_state_dict(kept)
         self.progress = state["progress"]
-        self.progress["resumed"] += 1
         torch.set_rng_state(state["random"].cpu())
         print(f"going on from {self.snapshot_path}: {self.progress}", flush=True)
 
     def facts(self) -> dict:
         """What a model card says about the run."""
         return {
-            "arguments": sys.argv[1:],
-            "options": vars(self.options),
+            "options": {k: v for k, v in vars(self.options).items() if f"--{k}" not in PLACES},
             "progress": self.progress,
             "device": self.device_name(),
             "parameters": sum(p.numel() for p in self.model.parameters()),
@@ -187,7 +201,7 @@ class Run:
     def log(self, **entry) -> None:
         if self.rank > 0:
             return
-        entry = {"time": datetime.now().strftime("%H:%M:%S"), **entry}
+        entry = json.loads(json.dumps({"time": datetime.now().strftime("%H:%M:%S"), **entry}), parse_constant=lambda _: None)
         with self.log_path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
         print(json.dumps(entry), flush=True)
@@ -240,16 +254,23 @@ class Run:
                 yield together[self.rank]
                 together = []
 
-    def vision_loss(self, batch: Batch) -> tuple[torch.Tensor, dict]:
-        hidden = see(self.model, batch.pixels())
+    def tower_loss(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, dict]:
+        """The tower's features, and what its read-outs say of them."""
+        pixels = batch.pixels()
+        hidden, halfway = see(self.model, pixels, middle=True)
         patch, right = self.heads.patch_loss(hidden[:, 1:], batch.planes)
-        image = self.heads.image_loss(pool(self.model, hidden), batch.labels)
-        return patch + 0.2 * image, {"patch": patch, "image": image, "right": right}
+        context = self.heads.context_loss(halfway[:, 1:], pixels)
+        return hidden, patch + self.options.context_weight * context, {"patch": patch, "context": context, "right": right}
+
+    def vision_loss(self, batch: Batch) -> tuple[torch.Tensor, dict]:
+        hidden, loss, parts = self.tower_loss(batch)
+        parts["image"] = self.heads.image_loss(pool(self.model, hidden), batch.labels)
+        return loss + 0.2 * parts["image"], parts
 
     def whole_loss(self, batch: Batch) -> tuple[torch.Tensor, dict]:
         frozen = self.progress["images"] < self.options.frozen_images
         with torch.set_grad_enabled(not frozen):
-            hidden = see(self.model, batch.pixels())
+            hidden, tower, parts = self.tower_loss(batch)
         out, looked = read(
             self.model, hidden, self.opening, batch.ids, batch.positions, batch.mask(self.packer.prefix), self.options.look_layer
         )
@@ -261,13 +282,11 @@ class Run:
         answer = (losses * weight).sum() / weight.sum()
         look = look_loss(looked, batch.ends, batch.relevant)
         loss = answer + self.options.look_weight * look
-        parts = {"answer": answer, "look": look}
         if not frozen:
-            parts["patch"], parts["right"] = self.heads.patch_loss(hidden[:, 1:], batch.planes)
-            loss = loss + self.options.patch_weight * parts["patch"]
+            loss = loss + self.options.patch_weight * tower
             if self.progress["steps"] % 4 == 0:
                 loss = loss + 0.2 * self.heads.image_loss(pool(self.model, hidden), batch.labels)
-        return loss, parts
+        return loss, {"answer": answer, "look": look, **parts}
 
     # Phases
 
@@ -296,12 +315,18 @@ class Run:
         stop = clock_time(options.stop_at) if options.stop_at else math.inf
         began = time.time()
         clock = Clock(self, options.snapshot_minutes, validation)
+        extra = self.extra()
         for batch in self.levelled():
             left = self.agreed(self.left(began, stop))
             if left <= 0:
                 break
             rate = min(1.0, left / options.decay)
             loss, parts = self.whole_loss(batch.to(self.device))
+            if options.extra:
+                _, tower, extra_parts = self.tower_loss(next(extra).to(self.device))
+                loss = loss + options.patch_weight * tower
+                parts |= {"extra_patch": extra_parts["patch"], "extra_right": extra_parts["right"]}
+                progress["extra_images"] += options.workers * options.extra
             self.step(loss, warm(progress["phase_steps"]) * rate)
             seen = options.workers * len(batch.about)
             progress["images"] += seen
@@ -333,6 +358,13 @@ class Run:
                     at += options.workers * len(batch.about)
                     yield batch
             begin = end
+
+    def extra(self):
+        """Batches of the scenes that are hardest to see, without questions."""
+        options = self.options
+        start = options.first_image + EXTRA_START + self.progress["extra_images"]
+        frames = stream(options.world, start, 10**6, 0, families=options.extra_families)
+        yield from self.mine(batches(frames, self.packer, options.extra))
 
     def validation_batches(self) -> list[Batch]:
         frames = stream(self.options.world, VALIDATION_START, self.options.validation_images, self.options.questions)
@@ -385,6 +417,16 @@ class Clock:
             if self.validation:
                 self.run.validate(self.validation)
             self.saved = time.time()
+
+
+def choices(given: list[str]) -> list[str]:
+    """Command-line arguments without those that only say where things lie on this machine."""
+    kept = []
+    for place, argument in enumerate(given):
+        if argument.split("=")[0] in PLACES or place > 0 and given[place - 1] in PLACES:
+            continue
+        kept.append(argument)
+    return kept
 
 
 def warm(step: int) -> float:

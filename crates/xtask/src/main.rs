@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    after_help = "Examples:\n  cargo xtask test          as CI runs it; installs what it needs\n  cargo xtask test --cpu    Flex only: the fast loop, no driver\n  cargo xtask test --page   the page in a real browser too\n  cargo xtask setup         only install what the tests need\n  cargo xtask web build     the page into dist/"
+    after_help = "Examples:\n  cargo xtask test          as CI runs it; installs what it needs\n  cargo xtask test --cpu    Flex only: the fast loop, no driver, no browser\n  cargo xtask setup         only install what the tests need\n  cargo xtask web build     the page into dist/"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -21,20 +21,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Install what the tests need: Vulkan loader and software driver; with `--page` Chromium, wasm target, trunk, wasm-bindgen too.
-    Setup {
-        /// Also what the page needs.
-        #[arg(long)]
-        page: bool,
-    },
-    /// Run the tests: formatting, lints, licences, crates on Flex and wgpu, the CLI as a process.
+    /// Install what the tests need: Vulkan loader and software driver, Chromium, wasm target, trunk, wasm-bindgen.
+    Setup,
+    /// Run the tests: formatting, lints, licences, crates on Flex and wgpu, the CLI as a process, the page in a real browser.
     Test {
-        /// Only what needs no driver: Flex, no set-up.
-        #[arg(long, conflicts_with = "page")]
-        cpu: bool,
-        /// Also build the page and open it in a real browser.
+        /// Only what needs neither driver nor browser: Flex, no set-up, no page.
         #[arg(long)]
-        page: bool,
+        cpu: bool,
         /// Trust that everything is installed.
         #[arg(long)]
         no_setup: bool,
@@ -55,12 +48,12 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     shell::enter_workspace()?;
     match Arguments::parse().task {
-        Task::Setup { page } => setup::run(page),
-        Task::Test { cpu, page, no_setup } => {
+        Task::Setup => setup::run(),
+        Task::Test { cpu, no_setup } => {
             if !cpu && !no_setup {
-                setup::run(page)?;
+                setup::run()?;
             }
-            tests::run(cpu, page)
+            tests::run(cpu)
         }
         Task::Lint { cpu } => lints::run(cpu),
         Task::Web { task } => page::run(&task),

@@ -27,19 +27,15 @@ const TOOLS: [Tool; 2] =
 /// A Debian package: a program or file that proves it is there, its name, what it is for.
 type Package = (&'static str, &'static str, &'static str);
 
-const PACKAGES: [Package; 2] = [
+const PACKAGES: [Package; 3] = [
     ("/usr/share/vulkan/icd.d/lvp_icd*.json", "mesa-vulkan-drivers", "a software Vulkan driver: the GPU code runs without a GPU"),
     ("/usr/lib/*/libvulkan.so.1", "libvulkan1", "the Vulkan loader"),
+    ("chromium", "chromium", "the browser that the page is tested in"),
 ];
-const PAGE_PACKAGES: [Package; 1] = [("chromium", "chromium", "the browser that the page is tested in")];
 
-/// Installs what is missing; with `page` also what building and testing the page takes.
-pub(crate) fn run(page: bool) -> anyhow::Result<()> {
-    system_packages(&PACKAGES)?;
-    if !page {
-        return Ok(());
-    }
-    system_packages(&PAGE_PACKAGES)?;
+/// Installs what is missing.
+pub(crate) fn run() -> anyhow::Result<()> {
+    system_packages()?;
     wasm_target()?;
     for tool in &TOOLS {
         install_tool(tool)?;
@@ -73,12 +69,12 @@ fn present(evidence: &str) -> bool {
     })
 }
 
-fn system_packages(packages: &[Package]) -> anyhow::Result<()> {
+fn system_packages() -> anyhow::Result<()> {
     if !cfg!(target_os = "linux") {
         announce("not Linux: the platform's own GPU driver and browser are used");
         return Ok(());
     }
-    let missing: Vec<_> = packages.iter().filter(|(evidence, ..)| !present(evidence)).collect();
+    let missing: Vec<_> = PACKAGES.iter().filter(|(evidence, ..)| !present(evidence)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -131,10 +132,13 @@ pub(crate) fn wasm_toolchain() -> Option<Vec<(&'static str, OsString)>> {
     if !debian.exists() || has_library("/usr/bin/rustc").is_none() {
         return None;
     }
-    let folders = std::iter::once(PathBuf::from("/usr/bin"))
-        .chain(rust_lld_folder())
-        .chain(env::split_paths(&env::var_os("PATH")?).collect::<Vec<_>>());
-    Some(vec![("RUSTC", debian.into()), ("CARGO", "/usr/bin/cargo".into()), ("PATH", env::join_paths(folders).ok()?)])
+    Some(vec![("RUSTC", debian.into()), ("CARGO", "/usr/bin/cargo".into()), ("PATH", debian_path().ok()?)])
+}
+
+/// The PATH on which Debian's compiler comes first and finds the linker.
+fn debian_path() -> Result<OsString, env::JoinPathsError> {
+    let inherited = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(iter::once(PathBuf::from("/usr/bin")).chain(rust_lld_folder()).chain(env::split_paths(&inherited)))
 }
 
 /// rustup's linker, which Debian's compiler calls by name.
@@ -150,16 +154,11 @@ fn build_debian_wasm_library() -> anyhow::Result<()> {
     fs::create_dir_all(folder.join("src"))?;
     fs::write(folder.join("Cargo.toml"), "[package]\nname = \"empty\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n")?;
     fs::write(folder.join("src/lib.rs"), "")?;
-    let path = env::join_paths(
-        std::iter::once(PathBuf::from("/usr/bin"))
-            .chain(rust_lld_folder())
-            .chain(env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>()),
-    )?;
     let mut build = Command::new("/usr/bin/cargo");
     build
         .args(["build", "--release", "-Z", "build-std=std,panic_abort,panic_unwind", "--target", WASM])
         .current_dir(&folder)
-        .env("PATH", path)
+        .env("PATH", debian_path()?)
         .env("RUSTC", "/usr/bin/rustc")
         // build-std is unstable; Debian ships its stable compiler with the sources that it needs.
         .env("RUSTC_BOOTSTRAP", "1")

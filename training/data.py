@@ -141,7 +141,8 @@ class Batch:
     segment: torch.Tensor  # [batch, n] question number, -1 for padding
     target: torch.Tensor  # [batch, n] the next token where it belongs to an answer, else -100
     ends: torch.Tensor  # [batch, k] index of the last prompt token
-    relevant: torch.Tensor  # [batch, k, patches] bool
+    relevant: torch.Tensor  # [batch, k, patches] bool: what the question names
+    option: torch.Tensor  # [batch, k, n] bool: the words of the right option, where there are options
     about: list[dict]  # per image: id, scene, questions (only those that were packed)
 
     def to(self, device) -> "Batch":
@@ -152,6 +153,12 @@ class Batch:
         """[batch, 3, 144, 144], normalised as the image processor does."""
         mean, std = MEAN.to(self.images.device), STD.to(self.images.device)
         return ((self.images.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
+
+    def own(self) -> torch.Tensor:
+        """[batch, k, n] bool: the tokens of each question's prompt."""
+        slots = torch.arange(self.ends.shape[1], device=self.ends.device)
+        places = torch.arange(self.ids.shape[1], device=self.ends.device)
+        return (self.segment[:, None] == slots[None, :, None]) & (places <= self.ends[..., None])
 
     def mask(self, prefix: int) -> torch.Tensor:
         """Additive [batch, 1, n, prefix + n]: a question token sees the prefix and its own question so far."""
@@ -173,11 +180,20 @@ class Packer:
         self.opening = tokenizer(OPENING).input_ids  # begins with <s>
         self.prefix = len(self.opening) + VISUAL_TOKENS
         self.known: dict[str, list[int]] = {}
+        self.breaks = self.tokens("\n")[0]
 
     def tokens(self, text: str) -> list[int]:
         if text not in self.known:
             self.known[text] = self.tokenizer(text, add_special_tokens=False).input_ids
         return self.known[text]
+
+    def right_option(self, asked: list[int], answer: str) -> slice:
+        """Where the prompt spells the option of this letter; empty where there are no options."""
+        begins = self.tokens(f"\n{answer.upper()}.")
+        for start in range(len(begins), len(asked)):
+            if asked[start - len(begins) : start] == begins:
+                return slice(start, asked.index(self.breaks, start))
+        return slice(0, 0)
 
     def pack(self, frames: list[Frame]) -> Batch:
         """As many of each image's questions as fit, in their order."""
@@ -188,6 +204,7 @@ class Packer:
         target = np.full((size, n), -100, np.int64)
         ends = np.zeros((size, k), np.int64)
         relevant = np.zeros((size, k, VISUAL_TOKENS), bool)
+        option = np.zeros((size, k, n), bool)
         about = []
         for row, frame in enumerate(frames):
             at, packed = 0, []
@@ -205,10 +222,12 @@ class Packer:
                 target[row, last:stop] = said + [self.end]
                 ends[row, len(packed)] = last
                 relevant[row, len(packed)] = self.mentions.relevant(question["text"], frame.planes)
+                right = self.right_option(asked, question["answer"])
+                option[row, len(packed), at + right.start : at + right.stop] = True
                 packed.append(question)
                 at = stop
             about.append({**frame.about, "questions": packed})
-        arrays = [ids, positions, segment, target, ends, relevant]
+        arrays = [ids, positions, segment, target, ends, relevant, option]
         stacked = [np.stack([getattr(f, name) for f in frames]) for name in ("image", "planes", "labels")]
         return Batch(*(torch.from_numpy(a) for a in stacked + arrays), about)
 

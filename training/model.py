@@ -182,13 +182,14 @@ def read(
     positions: torch.Tensor,
     mask: torch.Tensor,
     look_layer: int | None = None,
-) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
+) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
     """Runs the decoder over one prefix per image and many questions behind it.
 
     `head_ids` [h]: the tokens before the image, the same for all. `ids`, `positions` [batch, n]: the questions, one after
     the other, each with positions as if it alone followed the prefix. `mask` [batch, 1, n, h + patches + n]: additive,
     a question sees the prefix and itself. Gives the final hidden states of the n question tokens, and with `look_layer`
-    the rotated (queries of the questions, keys of the visual tokens) of that layer's first head.
+    the rotated (queries of the questions, keys of the visual tokens) of that layer's first head and the rotated (queries,
+    keys) of the questions of the last layer's first head.
 
     The prefix never sees a question, so in the last layer nobody needs its outputs and they are not computed.
     """
@@ -200,7 +201,7 @@ def read(
     prefix = x.shape[1] - questions
     everywhere = torch.arange(prefix, device=ids.device)[None].expand(batch, -1)
     cos, sin = decoder.rotary_emb(x, torch.cat([everywhere, positions], 1))
-    looked = None
+    looked = []
     for index, layer in enumerate(decoder.layers):
         last = index == len(decoder.layers) - 1
         attention = layer.self_attn
@@ -209,7 +210,9 @@ def read(
         q, k = apply_rotary_pos_emb(split(attention.q_proj(normed)), split(attention.k_proj(normed)), cos, sin)
         v = split(attention.v_proj(normed))
         if index == look_layer:
-            looked = (q[:, 0, prefix:], k[:, 0, prefix - VISUAL_TOKENS : prefix])
+            looked.append((q[:, 0, prefix:], k[:, 0, prefix - VISUAL_TOKENS : prefix]))
+        if last and look_layer is not None:
+            looked.append((q[:, 0, prefix:], k[:, 0, prefix:]))
         mixed = F.scaled_dot_product_attention(q[:, :, prefix:], k, v, attn_mask=mask)
         if last:
             x = x[:, prefix:]
@@ -222,16 +225,22 @@ def read(
 
 
 def look_loss(
-    looked: tuple[torch.Tensor, torch.Tensor], at: torch.Tensor, relevant: torch.Tensor
+    looked: tuple[torch.Tensor, torch.Tensor],
+    at: torch.Tensor,
+    relevant: torch.Tensor,
+    among: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Asks one attention head to find what the question names.
+    """Asks one attention head to find what matters to a question.
 
-    `at` [batch, k]: index of each question's last prompt token; `relevant` [batch, k, patches]: patches that carry every
-    attribute the question mentions. The loss is minus the log of the attention mass on them, over visual tokens only.
+    `looked`: queries and keys. `at` [batch, k]: index of each question's last prompt token; `relevant` [batch, k, keys]: what
+    it is to look at, `among` [batch, k, keys]: of these keys only. The loss is minus the log of the attention mass there.
     """
     q, k = looked
     q = q.gather(1, at[..., None].expand(-1, -1, q.shape[2]))
-    logp = (q @ k.transpose(1, 2) / math.sqrt(q.shape[2])).log_softmax(-1)
+    scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[2])
+    if among is not None:
+        scores = scores.masked_fill(~among, -1e4)
+    logp = scores.log_softmax(-1)
     some = relevant.any(-1)
     mass = logp.masked_fill(~relevant, -1e4).logsumexp(-1)
     return -(mass * some).sum() / some.sum().clamp(min=1)

@@ -64,7 +64,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--matrix-lr", type=float, default=2e-2, help="Muon: the matrices inside the layers")
     parser.add_argument("--patch-weight", type=float, default=0.3, help="weight of the tower's losses in the second phase")
     parser.add_argument("--context-weight", type=float, default=0.5, help="weight of the context loss beside the patch loss")
-    parser.add_argument("--look-weight", type=float, default=0.3, help="weight of the attention loss in the second phase")
+    parser.add_argument("--look-weight", type=float, default=0.3, help="weight of the attention losses in the second phase")
     parser.add_argument("--look-layer", type=int, default=2, help="decoder layer whose first head learns to look")
     parser.add_argument("--extra", type=int, default=0, help="more images per step and worker of the second phase, for the patch loss alone")
     parser.add_argument("--extra-families", default="reading,diagram", help="scenes of the extra images")
@@ -280,13 +280,15 @@ class Run:
         # Ends are learnt at once and tell little; they count less.
         weight = torch.where(gold == self.packer.end, 0.2, 1.0)
         answer = (losses * weight).sum() / weight.sum()
-        look = look_loss(looked, batch.ends, batch.relevant)
-        loss = answer + self.options.look_weight * look
+        named, options = looked
+        look = look_loss(named, batch.ends, batch.relevant)
+        pick = look_loss(options, batch.ends, batch.option, batch.own())
+        loss = answer + self.options.look_weight * (look + pick)
         if not frozen:
             loss = loss + self.options.patch_weight * tower
             if self.progress["steps"] % 4 == 0:
                 loss = loss + 0.2 * self.heads.image_loss(pool(self.model, hidden), batch.labels)
-        return loss, {"answer": answer, "look": look, **parts}
+        return loss, {"answer": answer, "look": look, "pick": pick, **parts}
 
     # Phases
 

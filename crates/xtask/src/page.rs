@@ -1,10 +1,12 @@
 //! The page: trunk builds `index.html` and `web/` into `dist/`, which any static host serves under any path.
 
+use std::process::Command;
+
 use anyhow::Context;
 use clap::Subcommand;
 
 use crate::setup::{self, wasm_toolchain};
-use crate::shell::{program, run as run_command, target_dir};
+use crate::shell::{announce, cargo, program, run as run_command, target_dir};
 
 /// What to do with the page.
 #[derive(Subcommand)]
@@ -27,18 +29,32 @@ pub(crate) fn build() -> anyhow::Result<()> {
     trunk(&["build", "--release", "--offline"])
 }
 
+/// Clippy over the page, for the target it runs on.
+pub(crate) fn lint() -> anyhow::Result<()> {
+    if wasm_toolchain().is_some_and(|environment| !environment.is_empty()) {
+        announce("the page is not linted: Debian's compiler for wasm comes without clippy");
+        return Ok(());
+    }
+    let mut command = cargo(["clippy", "--release", "--package", "steady-web", "--target", setup::WASM, "--", "-D", "warnings"]);
+    for_wasm(&mut command)
+}
+
 fn trunk(arguments: &[&str]) -> anyhow::Result<()> {
+    let mut command = program("trunk", arguments);
+    // trunk takes `1` for a value of its flag, which it is not.
+    for_wasm(command.env_remove("NO_COLOR"))
+}
+
+/// Runs a command that compiles for the browser.
+fn for_wasm(command: &mut Command) -> anyhow::Result<()> {
     let environment =
         wasm_toolchain().with_context(|| format!("no compiler here has the {} target: run `cargo xtask setup`", setup::WASM))?;
-    let mut command = program("trunk", arguments);
     command
         // Two compilers may be at work (see setup): their outputs stay apart.
         .env("CARGO_TARGET_DIR", target_dir().join("wasm"))
         .envs(environment)
         // Set by the cargo that runs this task; they would point trunk's own cargo back at it.
         .env_remove("RUSTUP_TOOLCHAIN")
-        .env_remove("CARGO_MANIFEST_DIR")
-        // trunk takes `1` for a value of its flag, which it is not.
-        .env_remove("NO_COLOR");
-    run_command(&mut command)
+        .env_remove("CARGO_MANIFEST_DIR");
+    run_command(command)
 }

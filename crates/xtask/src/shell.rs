@@ -34,6 +34,18 @@ pub(crate) fn cargo<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> 
     command
 }
 
+/// A cargo subcommand over everything native, with the features of `cargo run`; `cpu` leaves the `gpu` feature out.
+///
+/// One selection of packages for every task: cargo unites the features of all that is selected, and one that differs would
+/// compile burn a second time. For that reason the page is not among them: its libraries ask more of what burn uses too.
+pub(crate) fn native(subcommand: &str, cpu: bool) -> Command {
+    let mut command = cargo([subcommand, "--release", "--workspace", "--exclude", "steady-web"]);
+    if cpu {
+        command.args(["--no-default-features", "--features", "steady/cpu,steady/embedded"]);
+    }
+    command
+}
+
 /// A program found on the PATH.
 pub(crate) fn program<I: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = I>) -> Command {
     let mut command = Command::new(name);

@@ -57,12 +57,11 @@ impl Diagram {
             cells.extend(dice.pick(&free));
         }
         let colors = dice.shuffled(&Color::ALL);
-        let shift = (dice.between(-4, 4), dice.between(-4, 4));
-        let mut middle = |i: usize| 24 + i as i32 * STEP + dice.between(-2, 2);
+        let mut middle = |i: usize| STEP / 2 + i as i32 * STEP + dice.between(-1, 1);
         let mut nodes: Vec<Node> = cells
             .iter()
             .zip(colors)
-            .map(|(&(column, row), color)| Node { color, column, row, x: middle(column) + shift.0, y: middle(row) + shift.1, to: None })
+            .map(|(&(column, row), color)| Node { color, column, row, x: middle(column), y: middle(row), to: None })
             .collect();
         for from in dice.shuffled(&(0..count).collect::<Vec<_>>()) {
             let neighbours: Vec<usize> =

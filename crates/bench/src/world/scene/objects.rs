@@ -318,7 +318,7 @@ impl Objects {
     fn counting(&self, level: Level, dice: &mut Dice) -> Draft {
         let weights = if level == Level::Easy { [40, 30, 30, 0] } else { [26, 30, 30, 14] };
         // Zero and one are what most shapes and colours count to; the larger counts are sought out.
-        let favour = |count: usize| [3, 4, 9, 15, 22, 28, 32][count.min(6)];
+        let favour = |count: usize| [6, 8, 10, 12, 12, 10, 10][count.min(6)];
         let mut candidates: Vec<(String, usize)> = match dice.weighted(&weights) {
             0 => vec![("objects".into(), self.items.len())],
             1 => Shape::ALL.map(|s| (s.plural().into(), self.count(|o| o.shape == s))).to_vec(),

@@ -19,15 +19,20 @@ pub(crate) const WORDS: [&str; 40] = [
 
 /// Side of a glyph dot in pixels.
 const DOT: i32 = 3;
+/// Side of a letter's square in pixels; squares begin at multiples of half of it, as print keeps to a grid.
+const SQUARE: i32 = 24;
+/// Steps of half a square across the image.
+const STEPS: i32 = 12;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Plate {
     pub(crate) text: String,
     pub(crate) color: Color,
     is_word: bool,
-    pitch: i32,
-    x: i32,
-    y: i32,
+    /// Left edge of the first letter's square, in pixels.
+    left: i32,
+    /// Top edge of the squares, in pixels.
+    top: i32,
 }
 
 /// One or two plates of different colours, with different texts.
@@ -61,16 +66,14 @@ impl Sign {
                     break text;
                 }
             };
-            let letters = text.len() as i32;
-            let pitch = dice.between(18, if letters == 5 { 22 } else { 24 });
-            let slack = ((138 - letters * pitch - 14) / 2).min(14);
-            let middle = match (count, i) {
-                (1, _) => 72,
-                (_, 0) => 40,
-                _ => 104,
+            let (first, last) = match (count, i) {
+                (1, _) => (4, 6),
+                (_, 0) => (1, 2),
+                _ => (7, 9),
             };
-            let y = middle + dice.between(-10, 10);
-            plates.push(Plate { text, color, is_word, pitch, x: 72 + dice.between(-slack, slack), y });
+            let left = dice.between(0, STEPS - 2 * text.len() as i32) * SQUARE / 2;
+            let top = dice.between(first, last) * SQUARE / 2;
+            plates.push(Plate { text, color, is_word, left, top });
         }
         Self { plates }
     }
@@ -78,22 +81,21 @@ impl Sign {
     pub(crate) fn paint(&self, dice: &mut Dice) -> Canvas {
         let mut canvas = Canvas::new(pale(dice));
         for plate in &self.plates {
-            let letters = plate.text.len() as i32;
             let owner = canvas.add(Thing { color: Some(plate.color), ..Thing::new(What::Plate) });
-            let half = letters * plate.pitch / 2 + 5;
+            let (right, bottom) = (plate.left + SQUARE * plate.text.len() as i32, plate.top + SQUARE);
             let ground = vary(dice, plate.color.rgb(), 10);
-            canvas.fill_rect(Some(owner), Rect::around(plate.x, plate.y, half, 17), ground);
+            canvas.fill_rect(Some(owner), Rect { left: plate.left, top: plate.top - 5, right, bottom: bottom + 5 }, ground);
             let ink = match plate.color {
                 Color::Yellow | Color::Orange => [20, 20, 24],
                 _ => [246, 246, 246],
             };
             for (i, character) in plate.text.chars().enumerate() {
                 let Some(index) = glyph(character) else { continue };
-                let middle = plate.x + (2 * i as i32 - (letters - 1)) * plate.pitch / 2 + dice.between(-1, 1);
-                let left = middle - WIDTH * DOT / 2;
-                let top = plate.y - HEIGHT * DOT / 2 + dice.between(-2, 2);
-                let owner =
-                    canvas.add(Thing { color: Some(plate.color), center: Some((middle, plate.y)), ..Thing::new(What::Glyph(index)) });
+                let corner = plate.left + SQUARE * i as i32;
+                let left = corner + (SQUARE - WIDTH * DOT) / 2 + dice.between(-1, 1);
+                let top = plate.top + (SQUARE - HEIGHT * DOT) / 2 + dice.between(-1, 1);
+                let center = (corner + SQUARE / 2, plate.top + SQUARE / 2);
+                let owner = canvas.add(Thing { color: Some(plate.color), center: Some(center), ..Thing::new(What::Glyph(index)) });
                 for (row, bits) in (0..).zip(GLYPHS[index].1) {
                     for column in 0..WIDTH {
                         if bits >> (WIDTH - 1 - column) & 1 == 1 {

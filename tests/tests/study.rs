@@ -29,8 +29,11 @@ fn records(run: &Path) -> BTreeMap<String, Vec<u8>> {
 fn the_same_plan_twice_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let (first, second) = (dir.path().join("first"), dir.path().join("second"));
-    for out in [&first, &second] {
-        let table = succeed(&arguments("30", out));
+    // Nor does it matter how many threads there are.
+    for (out, threads) in [(&first, "1"), (&second, "3")] {
+        let output = steady(&arguments("30", out)).env("RAYON_NUM_THREADS", threads).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let table = String::from_utf8(output.stdout).unwrap();
         assert!(table.contains("w4:rtn") && table.contains("noise floor") && table.contains("report.html"), "{table}");
     }
     let parts = records(&first);

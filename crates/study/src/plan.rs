@@ -50,7 +50,7 @@ pub struct Plan {
     pub seeds: BTreeMap<String, u64>,
     /// Floating-point type of weights and activations: `f32` or `f16`.
     pub precision: String,
-    /// What computed: adapter, interface and driver, or threads and instruction sets. Different devices round differently.
+    /// What computed: adapter, interface and driver, or instruction sets. Different devices round differently.
     pub device: String,
     /// Groups per part file.
     pub groups_per_part: usize,

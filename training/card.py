@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from export import PROVENANCE
+from families import family_of
 
 CARD = """\
 ---
@@ -13,13 +14,11 @@ pipeline_tag: image-text-to-text
 
 # {name}
 
-A LLaVA-1.5-type vision-language model ({parameters:.2f} M parameters, f16) that answers short questions about the
+A {type}-type vision-language model ({parameters:.2f} M parameters, f16) that answers short questions about the
 procedurally drawn world of `steady-bench`. It was trained from random weights, on that world alone; it knows nothing else.
 It exists so that `steady` can show what acceleration does to answers without downloading anything.
 
-CLIP vision tower ({vision_layers} layers, width {vision_width}, {image}x{image} pixels, patch {patch}: {tokens} visual tokens, feature
-layer {feature_layer}), two-layer projector, Llama decoder ({layers} layers, width {width}, {heads} heads, vocabulary {vocabulary}).
-Prompt: `USER: <image>\\n{{question}} ASSISTANT:`. Image files of any size are resized and cropped to {image}x{image}.
+{build}
 
 ## Accuracy
 
@@ -51,7 +50,7 @@ Script and instructions: `training/`. Commands, in order, each from where the on
 def write_card(folder: Path, results: dict) -> None:
     config = json.loads((folder / "config.json").read_text())
     runs = json.loads((folder / PROVENANCE).read_text())["runs"]
-    vision, text = config["vision_config"], config["text_config"]
+    family = family_of(config)
     seeing, blind = results["accuracy"], results["blind"]
     families = [family for family in seeing if family != "mean"]
     rows = [f"| {family} | {100 * seeing[family]:.1f} % | {100 * blind[family]:.1f} % |" for family in families]
@@ -71,16 +70,8 @@ def write_card(folder: Path, results: dict) -> None:
     card = CARD.format(
         name=folder.name,
         parameters=runs[-1]["parameters"] / 1e6,
-        vision_layers=vision["num_hidden_layers"],
-        vision_width=vision["hidden_size"],
-        image=vision["image_size"],
-        patch=vision["patch_size"],
-        tokens=config["image_seq_length"],
-        feature_layer=config["vision_feature_layer"],
-        layers=text["num_hidden_layers"],
-        width=text["hidden_size"],
-        heads=text["num_attention_heads"],
-        vocabulary=text["vocab_size"],
+        type=family.TYPE,
+        build=family.describe(config),
         questions=f"{results['questions']:,}",
         per_family=results["questions"] // len(families),
         rows="\n".join(rows),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from model import GRID, IMAGE, VISUAL_TOKENS
-from text import OPENING, prompt, reply
+from text import Dialect
 
 # CLIP's normalisation, as its image processor applies it.
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])
@@ -173,12 +173,15 @@ class Batch:
 class Packer:
     """Turns frames into batches."""
 
-    def __init__(self, tokenizer, planes: list[dict], length: int, slots: int):
+    def __init__(self, tokenizer, family, planes: list[dict], length: int, slots: int):
         self.tokenizer, self.length, self.slots = tokenizer, length, slots
+        self.dialect: Dialect = family.DIALECT
         self.mentions = Mentions(planes)
         self.end = tokenizer.eos_token_id
-        self.opening = tokenizer(OPENING).input_ids  # begins with <s>
+        self.opening = tokenizer(self.dialect.opening).input_ids  # begins with <s> where the family has one
         self.prefix = len(self.opening) + VISUAL_TOKENS
+        # The position that follows the image's.
+        self.after = int(family.places(len(self.opening)).max()) + 1
         self.known: dict[str, list[int]] = {}
         self.breaks = self.tokens("\n")[0]
 
@@ -199,7 +202,7 @@ class Packer:
         """As many of each image's questions as fit, in their order."""
         size, n, k = len(frames), self.length, self.slots
         ids = np.full((size, n), self.tokenizer.pad_token_id, np.int64)
-        positions = np.full((size, n), self.prefix, np.int64)
+        positions = np.full((size, n), self.after, np.int64)
         segment = np.full((size, n), -1, np.int64)
         target = np.full((size, n), -100, np.int64)
         ends = np.zeros((size, k), np.int64)
@@ -209,14 +212,14 @@ class Packer:
         for row, frame in enumerate(frames):
             at, packed = 0, []
             for question in frame.about["questions"][:k]:
-                asked = self.tokens(prompt(question["text"]))
+                asked = self.tokens(self.dialect.prompt(question["text"]))
                 # The end token is only ever predicted, so it takes no place.
-                said = self.tokens(reply(question["answer"]))
+                said = self.tokens(self.dialect.reply(question["answer"]))
                 stop = at + len(asked) + len(said)
                 if stop > n:
                     break
                 ids[row, at:stop] = asked + said
-                positions[row, at:stop] = self.prefix + np.arange(stop - at)
+                positions[row, at:stop] = self.after + np.arange(stop - at)
                 segment[row, at:stop] = len(packed)
                 last = at + len(asked) - 1
                 target[row, last:stop] = said + [self.end]

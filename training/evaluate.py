@@ -8,11 +8,10 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from card import write_card
-from data import Batch, Frames, Packer
-from model import read, see
+from data import Batch, Frames
+from families import family_of
 
 GREY = 128
 
@@ -41,13 +40,11 @@ def grey(batch: Batch) -> Batch:
     return replace(batch, images=torch.full_like(batch.images, GREY))
 
 
-def score_batch(model, packer: Packer, opening: torch.Tensor, batch: Batch) -> Scores:
+def score_batch(model, batch: Batch, out: torch.Tensor) -> Scores:
     """An answer is right when each of its tokens, end included, is the likeliest after the right ones before it.
 
     That is when greedy decoding gives it word for word, at the price of one forward pass.
     """
-    hidden = see(model, batch.pixels())
-    out, _ = read(model, hidden, opening, batch.ids, batch.positions, batch.mask(packer.prefix))
     hit = (model.lm_head(out).argmax(-1) == batch.target) | (batch.target < 0)
     scores = Scores()
     for row, about in enumerate(batch.about):
@@ -64,8 +61,9 @@ def normal(text: str) -> str:
 def evaluate(folder: Path, world: Path, per_family: int) -> dict:
     """Greedy answers of an exported checkpoint on the test suite, through its own processor, seeing and blind."""
     torch.manual_seed(0)
-    model = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-    processor = AutoProcessor.from_pretrained(folder)
+    family = family_of(json.loads((folder / "config.json").read_text()))
+    model = family.Model.from_pretrained(folder, dtype=torch.float32).eval()
+    processor = family.load_processor(folder)
     results = {}
     for name, blind in (("accuracy", False), ("blind", True)):
         scores, answers = Scores(), Counter()
@@ -93,7 +91,7 @@ def ask(model, processor, image: Image.Image, question: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Scores an exported checkpoint on the test suite and writes its card.")
-    parser.add_argument("--model", type=Path, default=Path("models/steady-llava"))
+    parser.add_argument("--model", type=Path, default=Path("models/steady-llava"), help="checkpoint folder")
     parser.add_argument("--world", type=Path, required=True, help="the steady-world program")
     parser.add_argument("--per-family", type=int, default=100)
     parser.add_argument("--card", action="store_true", help="write README.md into the checkpoint folder")

@@ -1,4 +1,4 @@
-"""Writes a checkpoint folder in the layout of llava-hf's LLaVA-1.5, as transformers itself saves it, in f16."""
+"""Writes a checkpoint folder in the published layout, as transformers itself saves it, in f16."""
 
 import argparse
 import copy
@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import CLIPImageProcessor, GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
+from transformers import GenerationConfig
 
-from model import IMAGE, PATCH, Shape, build
-from text import CHAT_TEMPLATE, load_tokenizer, save_tokenizer
+from families import FAMILIES
+from text import load_tokenizer, save_tokenizer
 
 # Beside the weights: how they came about, for the model card and for runs that go on from them.
 PROVENANCE = "training.json"
 
 
-def export(model: LlavaForConditionalGeneration, tokenizer, folder: Path) -> None:
+def export(family, model, tokenizer, folder: Path) -> None:
     """Weights, configuration, tokenizer, processor and chat template."""
     folder.mkdir(parents=True, exist_ok=True)
     half = copy.deepcopy(model).to("cpu", torch.float16)
@@ -28,20 +28,7 @@ def export(model: LlavaForConditionalGeneration, tokenizer, folder: Path) -> Non
     half.save_pretrained(folder)
     for file in folder.glob("*.safetensors"):
         file.chmod(0o644)
-    images = CLIPImageProcessor(
-        size={"shortest_edge": IMAGE}, crop_size={"height": IMAGE, "width": IMAGE}, do_convert_rgb=True
-    )
-    processor = LlavaProcessor(
-        image_processor=images,
-        tokenizer=tokenizer,
-        patch_size=PATCH,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=CHAT_TEMPLATE,
-    )
-    processor.save_pretrained(folder)
-    # Readers that look for the image processor's own file find it too.
-    images.save_pretrained(folder)
+    family.save_processor(folder, tokenizer)
     save_tokenizer(tokenizer, folder)
 
 
@@ -59,16 +46,12 @@ def from_snapshot(snapshots: Path):
     state = torch.load(snapshots / "last.pt", map_location="cpu", weights_only=True)
     tokenizer = load_tokenizer(snapshots / "tokenizer")
     weights = state["average"]
-    shape = Shape(
-        vision_width=weights["model.vision_tower.embeddings.class_embedding"].shape[0],
-        width=weights["model.language_model.embed_tokens.weight"].shape[1],
-        mlp_width=weights["model.language_model.layers.0.mlp.gate_proj.weight"].shape[0],
-    )
-    model = build(shape, tokenizer)
+    family = next(f for f in FAMILIES.values() if f.DIALECT.image in tokenizer.get_vocab())
+    model = family.build(family.shape_of(weights), tokenizer)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(weights[name])
-    return model, tokenizer
+    return family, model, tokenizer
 
 
 def main() -> None:

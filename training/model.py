@@ -1,12 +1,12 @@
-"""The model: transformers' own LLaVA classes at a small size, and the training-time way through their layers."""
+"""What the model families share: sizes, first weights, read-outs of the tower, the training-time way through the decoder."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 IMAGE, PATCH = 144, 12
@@ -18,90 +18,48 @@ CONTEXT = 10
 
 @dataclass
 class Shape:
-    """Sizes that may be chosen; everything else follows LLaVA-1.5. Widths are multiples of 64, heads are 32 wide."""
+    """Sizes that may be chosen; everything else follows the family. Widths are multiples of 64, heads are 32 wide."""
 
     vision_width: int = 128
-    vision_layers: int = 5  # LLaVA reads the last but one, so four of them feed the decoder
+    vision_layers: int = 4  # that feed the decoder
     width: int = 128
     mlp_width: int = 384
     layers: int = 4
 
 
-def build(shape: Shape, tokenizer) -> LlavaForConditionalGeneration:
-    """A fresh model whose matrices keep the scale of what passes through them, with 2-D sinusoids as first positions."""
-    ids = dict(
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
-    )
-    vision = CLIPVisionConfig(
-        hidden_size=shape.vision_width,
-        intermediate_size=4 * shape.vision_width,
-        num_hidden_layers=shape.vision_layers,
-        num_attention_heads=shape.vision_width // 32,
-        image_size=IMAGE,
-        patch_size=PATCH,
-        projection_dim=shape.vision_width,
-        hidden_act="quick_gelu",
-    )
-    text = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=shape.width,
-        intermediate_size=shape.mlp_width,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.width // 32,
-        num_key_value_heads=shape.width // 32,
-        head_dim=32,
-        max_position_embeddings=512,
-        rms_norm_eps=1e-5,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-        tie_word_embeddings=False,
-        **ids,
-    )
-    config = LlavaConfig(
-        vision_config=vision,
-        text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        image_seq_length=VISUAL_TOKENS,
-        projector_hidden_act="gelu",
-        vision_feature_layer=-2,
-        vision_feature_select_strategy="default",
-        tie_word_embeddings=False,
-        **ids,
-    )
-    model = LlavaForConditionalGeneration(config)
-    initialise(model)
-    return model
+def decoder(text: dict) -> str:
+    """A decoder's sizes in words."""
+    sizes = f"{text['num_hidden_layers']} layers, width {text['hidden_size']}, {text['num_attention_heads']} heads"
+    return f"{sizes}, vocabulary {text['vocab_size']}"
+
+
+@dataclass
+class Seen:
+    """What a tower makes of a batch of images."""
+
+    features: torch.Tensor  # [batch, patches, width]: read by the read-outs
+    halfway: torch.Tensor  # [batch, patches, width of the tower]: the same, halfway up
+    visual: Callable[[], torch.Tensor]  # what the decoder gets, [batch, patches, width]
+    summary: Callable[[], torch.Tensor] | None  # [batch, width of the tower]: of the whole image, where there is a class token
 
 
 @torch.no_grad()
-def initialise(model: LlavaForConditionalGeneration) -> None:
-    """Unit-gain matrices; what writes to a residual stream starts smaller the deeper the stack is."""
-    config = model.config
+def initialise(model: nn.Module, vision_layers: int, text_layers: int) -> None:
+    """Matrices that keep the scale of what passes through them; what writes to a residual stream starts smaller the deeper
+    the stack is."""
     for name, parameter in model.named_parameters():
         if parameter.dim() < 2 or "embed" in name:
             continue
         std = 1 / math.sqrt(parameter[0].numel())
-        layers = config.vision_config.num_hidden_layers if "vision" in name else config.text_config.num_hidden_layers
-        if name.endswith(("out_proj.weight", "o_proj.weight", "fc2.weight", "down_proj.weight")):
-            std /= math.sqrt(2 * layers)
+        if name.endswith(RESIDUAL):
+            std /= math.sqrt(2 * (vision_layers if "vis" in name else text_layers))
         parameter.normal_(0, std)
-    embeddings = model.model.vision_tower.embeddings
-    width = config.vision_config.hidden_size
-    embeddings.patch_embedding.weight.normal_(0, 1 / math.sqrt(3 * PATCH * PATCH))
-    embeddings.class_embedding.normal_(0, 0.5)
-    embeddings.position_embedding.weight[0].zero_()
-    embeddings.position_embedding.weight[1:] = 0.5 * sinusoids(width)
     model.model.language_model.embed_tokens.weight.normal_(0, 0.3)
     model.lm_head.weight.normal_(0, 0.02)
 
 
-def sinusoids(width: int) -> torch.Tensor:
-    """Row and column of every patch as sines and cosines, [patches, width] (as in ViT and MAE)."""
-    frequencies = 1 / 100 ** (torch.arange(width // 4) / (width // 4))
-    angles = torch.arange(GRID)[:, None] * frequencies
-    line = torch.cat([angles.sin(), angles.cos()], 1)
-    rows = line[:, None].expand(GRID, GRID, -1)
-    columns = line[None].expand(GRID, GRID, -1)
-    return torch.cat([rows, columns], 2).reshape(VISUAL_TOKENS, width)
+# What writes to a residual stream.
+RESIDUAL = ("out_proj.weight", "o_proj.weight", "fc2.weight", "down_proj.weight", "attn.proj.weight")
 
 
 class AuxiliaryHeads(nn.Module):
@@ -111,12 +69,12 @@ class AuxiliaryHeads(nn.Module):
     the class token of the last layer, which no LLaVA decoder reads, an attention map that means something.
     """
 
-    def __init__(self, width: int, planes: list[dict], image_labels: list[dict]):
+    def __init__(self, width: int, tower_width: int, planes: list[dict], image_labels: list[dict]):
         super().__init__()
         self.patch_norm = nn.LayerNorm(width)
         self.patch = nn.ModuleList(nn.Linear(width, len(plane["classes"])) for plane in planes)
-        self.image = nn.ModuleList(nn.Linear(width, label["classes"]) for label in image_labels)
-        self.context = nn.Linear(width, CONTEXT * CONTEXT)
+        self.image = nn.ModuleList(nn.Linear(tower_width, label["classes"]) for label in image_labels)
+        self.context = nn.Linear(tower_width, CONTEXT * CONTEXT)
 
     def patch_loss(self, features: torch.Tensor, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Cross-entropy over the planes, and accuracy where they say something.
@@ -153,31 +111,11 @@ class AuxiliaryHeads(nn.Module):
         return torch.stack([F.cross_entropy(h(pooled), labels[:, i].long()) for i, h in enumerate(self.image)]).mean()
 
 
-def see(model: LlavaForConditionalGeneration, pixels: torch.Tensor, middle: bool = False):
-    """Hidden states that enter the last vision layer, [batch, 1 + patches, width]: `hidden_states[-2]`.
-
-    With `middle` also those halfway.
-    """
-    tower = model.model.vision_tower
-    layers = tower.encoder.layers[:-1]
-    hidden = halfway = tower.pre_layrnorm(tower.embeddings(pixels))
-    for index, layer in enumerate(layers):
-        hidden = layer(hidden, attention_mask=None)
-        if index + 1 == len(layers) // 2:
-            halfway = hidden
-    return (hidden, halfway) if middle else hidden
-
-
-def pool(model: LlavaForConditionalGeneration, hidden: torch.Tensor) -> torch.Tensor:
-    """The class token after the last vision layer and the post-layernorm, [batch, width]."""
-    tower = model.model.vision_tower
-    return tower.post_layernorm(tower.encoder.layers[-1](hidden, attention_mask=None)[:, 0])
-
-
 def read(
-    model: LlavaForConditionalGeneration,
-    hidden: torch.Tensor,
+    model: nn.Module,
+    visual: torch.Tensor,
     head_ids: torch.Tensor,
+    places: torch.Tensor,
     ids: torch.Tensor,
     positions: torch.Tensor,
     mask: torch.Tensor,
@@ -185,7 +123,8 @@ def read(
 ) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
     """Runs the decoder over one prefix per image and many questions behind it.
 
-    `head_ids` [h]: the tokens before the image, the same for all. `ids`, `positions` [batch, n]: the questions, one after
+    `visual` [batch, patches, width]; `head_ids` [h]: the tokens before the image, the same for all; `places` [axes, h + patches]:
+    positions of both, on one axis or on the three of M-RoPE. `ids`, `positions` [batch, n]: the questions, one after
     the other, each with positions as if it alone followed the prefix. `mask` [batch, 1, n, h + patches + n]: additive,
     a question sees the prefix and itself. Gives the final hidden states of the n question tokens, and with `look_layer`
     the rotated (queries of the questions, keys of the visual tokens) of that layer's first head and the rotated (queries,
@@ -195,12 +134,11 @@ def read(
     """
     decoder = model.model.language_model
     batch, questions = ids.shape
-    visual = model.model.multi_modal_projector(hidden[:, 1:])
     opening = decoder.embed_tokens(head_ids)[None].expand(batch, -1, -1)
     x = torch.cat([opening, visual, decoder.embed_tokens(ids)], 1)
     prefix = x.shape[1] - questions
-    everywhere = torch.arange(prefix, device=ids.device)[None].expand(batch, -1)
-    cos, sin = decoder.rotary_emb(x, torch.cat([everywhere, positions], 1))
+    where = torch.cat([places[:, None].expand(-1, batch, -1), positions.expand(len(places), -1, -1)], 2)
+    cos, sin = decoder.rotary_emb(x, where if len(where) > 1 else where[0])
     looked = []
     for index, layer in enumerate(decoder.layers):
         last = index == len(decoder.layers) - 1

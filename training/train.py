@@ -1,4 +1,4 @@
-"""Trains the embedded LLaVA-type checkpoint on the procedural world.
+"""Trains an embedded checkpoint on the procedural world.
 
 Two phases. First the vision tower alone, with read-outs of what every patch shows; then the whole model on questions, with
 the read-outs kept at a small weight. The learning rate stays constant until it is time to stop, then falls to zero, so a
@@ -24,14 +24,14 @@ import torch.distributed as dist
 import torch.multiprocessing as processes
 import torch.nn.functional as F
 import transformers
-from transformers import LlavaForConditionalGeneration
 
 from data import Batch, Packer, batches, stream
 from evaluate import Scores, grey, score_batch
 from export import export, write_provenance
-from model import AuxiliaryHeads, Shape, build, look_loss, pool, read, see
+from families import FAMILIES
+from model import IMAGE, AuxiliaryHeads, Seen, Shape, look_loss, read
 from muon import Muon
-from text import load_tokenizer, prompt, reply, save_tokenizer, train_tokenizer
+from text import load_tokenizer, save_tokenizer, train_tokenizer
 
 # Images of the training split that are never trained on: the tests during training.
 VALIDATION_START = 3_000_000
@@ -45,7 +45,8 @@ PLACES = ("--world", "--out", "--snapshots", "--init")
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--world", type=Path, required=True, help="the steady-world program")
-    parser.add_argument("--out", type=Path, default=Path("models/steady-llava"), help="checkpoint folder to write")
+    parser.add_argument("--family", choices=FAMILIES, default="llava", help="type of model")
+    parser.add_argument("--out", type=Path, help="checkpoint folder to write (default: models/ and the family's name)")
     parser.add_argument("--snapshots", type=Path, default=Path("training/snapshots"), help="where a run keeps its state")
     parser.add_argument("--init", type=Path, help="start from this exported checkpoint, with fresh optimizer state")
     parser.add_argument("--seed", type=int, default=20)
@@ -75,7 +76,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--mlp-width", type=int, default=Shape.mlp_width)
     parser.add_argument("--snapshot-minutes", type=float, default=5)
     parser.add_argument("--validation-images", type=int, default=256)
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.out = options.out or Path("models") / FAMILIES[options.family].NAME
+    return options
 
 
 class Run:
@@ -83,6 +86,7 @@ class Run:
 
     def __init__(self, options: argparse.Namespace, rank: int):
         self.options, self.rank = options, rank
+        self.family = FAMILIES[options.family]
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         random.seed(options.seed)
         torch.manual_seed(options.seed)
@@ -94,16 +98,20 @@ class Run:
         frames.close()
 
         self.tokenizer = self.find_tokenizer()
-        self.packer = Packer(self.tokenizer, header["planes"], options.length, options.questions)
+        self.packer = Packer(self.tokenizer, self.family, header["planes"], options.length, options.questions)
         if options.init:
-            self.model = LlavaForConditionalGeneration.from_pretrained(options.init, dtype=torch.float32)
+            self.model = self.family.Model.from_pretrained(options.init, dtype=torch.float32)
         else:
-            self.model = build(Shape(options.vision_width, width=options.width, mlp_width=options.mlp_width), self.tokenizer)
-        width = self.model.config.vision_config.hidden_size
-        self.heads = AuxiliaryHeads(width, header["planes"], header["image_labels"])
+            shape = Shape(options.vision_width, width=options.width, mlp_width=options.mlp_width)
+            self.model = self.family.build(shape, self.tokenizer)
+        with torch.no_grad():
+            seen = self.see(torch.zeros(1, 3, IMAGE, IMAGE))
+        widths = (seen.features.shape[-1], seen.halfway.shape[-1])
+        self.heads = AuxiliaryHeads(*widths, header["planes"], header["image_labels"])
         self.model.to(self.device)
         self.heads.to(self.device)
         self.opening = torch.tensor(self.packer.opening, device=self.device)
+        self.places = self.family.places(len(self.opening)).to(self.device)
 
         # The same weights in every worker.
         everything = [*self.model.named_parameters(), *self.heads.named_parameters()]
@@ -140,14 +148,14 @@ class Run:
         if self.rank > 0:
             dist.barrier()
             return load_tokenizer(kept)
-        texts = []
+        dialect, texts = self.family.DIALECT, []
         frames = stream(self.options.world, 0, TEXT_IMAGES, 16)
         for frame in frames:
             for question in frame.about["questions"]:
                 # The spelled-out boundary is where special tokens cut the text.
-                texts += ["USER: ", prompt(question["text"]), reply(question["answer"])]
+                texts += [dialect.opening, dialect.prompt(question["text"]), dialect.reply(question["answer"])]
         frames.close()
-        save_tokenizer(train_tokenizer(texts), kept)
+        save_tokenizer(train_tokenizer(texts, dialect), kept)
         if self.options.workers > 1:
             dist.barrier()
         return load_tokenizer(kept)
@@ -254,40 +262,48 @@ class Run:
                 yield together[self.rank]
                 together = []
 
-    def tower_loss(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, dict]:
+    def see(self, pixels: torch.Tensor) -> Seen:
+        return self.family.see(self.model, pixels)
+
+    def read(self, seen: Seen, batch: Batch, look_layer: int | None = None):
+        """Final hidden states of the question tokens, and what the guided heads looked at."""
+        where = (batch.positions, batch.mask(self.packer.prefix))
+        return read(self.model, seen.visual(), self.opening, self.places, batch.ids, *where, look_layer)
+
+    def tower_loss(self, batch: Batch) -> tuple[Seen, torch.Tensor, dict]:
         """The tower's features, and what its read-outs say of them."""
         pixels = batch.pixels()
-        hidden, halfway = see(self.model, pixels, middle=True)
-        patch, right = self.heads.patch_loss(hidden[:, 1:], batch.planes)
-        context = self.heads.context_loss(halfway[:, 1:], pixels)
-        return hidden, patch + self.options.context_weight * context, {"patch": patch, "context": context, "right": right}
+        seen = self.see(pixels)
+        patch, right = self.heads.patch_loss(seen.features, batch.planes)
+        context = self.heads.context_loss(seen.halfway, pixels)
+        return seen, patch + self.options.context_weight * context, {"patch": patch, "context": context, "right": right}
+
+    def image_loss(self, seen: Seen, batch: Batch) -> torch.Tensor:
+        return self.heads.image_loss(seen.summary(), batch.labels) if seen.summary else torch.zeros((), device=self.device)
 
     def vision_loss(self, batch: Batch) -> tuple[torch.Tensor, dict]:
-        hidden, loss, parts = self.tower_loss(batch)
-        parts["image"] = self.heads.image_loss(pool(self.model, hidden), batch.labels)
+        seen, loss, parts = self.tower_loss(batch)
+        parts["image"] = self.image_loss(seen, batch)
         return loss + 0.2 * parts["image"], parts
 
     def whole_loss(self, batch: Batch) -> tuple[torch.Tensor, dict]:
         frozen = self.progress["images"] < self.options.frozen_images
         with torch.set_grad_enabled(not frozen):
-            hidden, tower, parts = self.tower_loss(batch)
-        out, looked = read(
-            self.model, hidden, self.opening, batch.ids, batch.positions, batch.mask(self.packer.prefix), self.options.look_layer
-        )
+            seen, tower, parts = self.tower_loss(batch)
+        out, (named, options) = self.read(seen, batch, self.options.look_layer)
         answered = batch.target >= 0
         logits, gold = self.model.lm_head(out[answered]), batch.target[answered]
         losses = F.cross_entropy(logits, gold, reduction="none")
         # Ends are learnt at once and tell little; they count less.
         weight = torch.where(gold == self.packer.end, 0.2, 1.0)
         answer = (losses * weight).sum() / weight.sum()
-        named, options = looked
         look = look_loss(named, batch.ends, batch.relevant)
         pick = look_loss(options, batch.ends, batch.option, batch.own())
         loss = answer + self.options.look_weight * (look + pick)
         if not frozen:
             loss = loss + self.options.patch_weight * tower
             if self.progress["steps"] % 4 == 0:
-                loss = loss + 0.2 * self.heads.image_loss(pool(self.model, hidden), batch.labels)
+                loss = loss + 0.2 * self.image_loss(seen, batch)
         return loss, {"answer": answer, "look": look, "pick": pick, **parts}
 
     # Phases
@@ -381,7 +397,8 @@ class Run:
         for name, look in (("seeing", lambda batch: batch), ("blind", grey)):
             total = Scores()
             for batch in validation:
-                total += score_batch(self.model, self.packer, self.opening, look(batch.to(self.device)))
+                shown = look(batch.to(self.device))
+                total += score_batch(self.model, shown, self.read(self.see(shown.pixels()), shown)[0])
             if self.options.workers > 1:
                 parts = [None] * self.options.workers
                 dist.all_gather_object(parts, total)
@@ -452,7 +469,7 @@ def work(rank: int, options: argparse.Namespace) -> None:
     run.whole_phase()
     if rank == 0:
         run.put(run.average)
-        export(run.model, run.tokenizer, options.out)
+        export(run.family, run.model, run.tokenizer, options.out)
         write_provenance(options.out, run.facts(), options.init)
     if options.workers > 1:
         dist.destroy_process_group()

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from model import GRID, IMAGE, VISUAL_TOKENS
+from readouts import Readouts
 from text import Dialect
 
 # CLIP's normalisation, as its image processor applies it.
@@ -134,7 +135,7 @@ class Batch:
     """`n` question tokens per image, `k` question slots per image; unused slots point at token 0 and name nothing."""
 
     images: torch.Tensor  # [batch, 144, 144, 3] uint8
-    planes: torch.Tensor  # [batch, planes, 144] uint8
+    planes: torch.Tensor  # [batch, planes, 144] uint8: the world's, then the derived ones
     labels: torch.Tensor  # [batch, image labels] uint8
     ids: torch.Tensor  # [batch, n]
     positions: torch.Tensor  # [batch, n]
@@ -143,6 +144,7 @@ class Batch:
     ends: torch.Tensor  # [batch, k] index of the last prompt token
     relevant: torch.Tensor  # [batch, k, patches] bool: what the question names
     option: torch.Tensor  # [batch, k, n] bool: the words of the right option, where there are options
+    letter: torch.Tensor  # [batch, n] which option's words a token is part of, -1 for none
     about: list[dict]  # per image: id, scene, questions (only those that were packed)
 
     def to(self, device) -> "Batch":
@@ -153,6 +155,11 @@ class Batch:
         """[batch, 3, 144, 144], normalised as the image processor does."""
         mean, std = MEAN.to(self.images.device), STD.to(self.images.device)
         return ((self.images.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
+
+    def joined(self, other: "Batch") -> "Batch":
+        """The images of both."""
+        both = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return Batch(*(a + b if isinstance(a, list) else torch.cat([a, b]) for a, b in both))
 
     def own(self) -> torch.Tensor:
         """[batch, k, n] bool: the tokens of each question's prompt."""
@@ -184,19 +191,23 @@ class Packer:
         self.after = int(family.places(len(self.opening)).max()) + 1
         self.known: dict[str, list[int]] = {}
         self.breaks = self.tokens("\n")[0]
+        self.letters = [self.tokens(f"\n{letter}.") for letter in "ABCD"]
+        self.readouts = Readouts(planes)
 
     def tokens(self, text: str) -> list[int]:
         if text not in self.known:
             self.known[text] = self.tokenizer(text, add_special_tokens=False).input_ids
         return self.known[text]
 
-    def right_option(self, asked: list[int], answer: str) -> slice:
-        """Where the prompt spells the option of this letter; empty where there are no options."""
-        begins = self.tokens(f"\n{answer.upper()}.")
-        for start in range(len(begins), len(asked)):
-            if asked[start - len(begins) : start] == begins:
-                return slice(start, asked.index(self.breaks, start))
-        return slice(0, 0)
+    def options(self, asked: list[int]) -> list[slice]:
+        """Where the prompt spells its options A, B, ..; empty when it has none."""
+        found = []
+        for begins in self.letters:
+            size = len(begins)
+            for start in range(size, len(asked)):
+                if asked[start - size : start] == begins:
+                    found.append(slice(start, asked.index(self.breaks, start)))
+        return found
 
     def pack(self, frames: list[Frame]) -> Batch:
         """As many of each image's questions as fit, in their order."""
@@ -208,6 +219,7 @@ class Packer:
         ends = np.zeros((size, k), np.int64)
         relevant = np.zeros((size, k, VISUAL_TOKENS), bool)
         option = np.zeros((size, k, n), bool)
+        letter = np.full((size, n), -1, np.int64)
         about = []
         for row, frame in enumerate(frames):
             at, packed = 0, []
@@ -225,13 +237,16 @@ class Packer:
                 target[row, last:stop] = said + [self.end]
                 ends[row, len(packed)] = last
                 relevant[row, len(packed)] = self.mentions.relevant(question["text"], frame.planes)
-                right = self.right_option(asked, question["answer"])
-                option[row, len(packed), at + right.start : at + right.stop] = True
+                for number, words in enumerate(self.options(asked)):
+                    words = slice(at + words.start, at + words.stop)
+                    letter[row, words] = number
+                    option[row, len(packed), words] = question["answer"] == "abcd"[number]
                 packed.append(question)
                 at = stop
             about.append({**frame.about, "questions": packed})
-        arrays = [ids, positions, segment, target, ends, relevant, option]
-        stacked = [np.stack([getattr(f, name) for f in frames]) for name in ("image", "planes", "labels")]
+        arrays = [ids, positions, segment, target, ends, relevant, option, letter]
+        planes = [np.concatenate([f.planes, self.readouts.of(f.planes)]) for f in frames]
+        stacked = [np.stack([f.image for f in frames]), np.stack(planes), np.stack([f.labels for f in frames])]
         return Batch(*(torch.from_numpy(a) for a in stacked + arrays), about)
 
 

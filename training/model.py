@@ -63,18 +63,28 @@ RESIDUAL = ("out_proj.weight", "o_proj.weight", "fc2.weight", "down_proj.weight"
 
 
 class AuxiliaryHeads(nn.Module):
-    """Training-time read-outs of the vision tower: what every patch shows, and counts read off the class token.
+    """Training-time read-outs: what every patch shows, counts read off the class token, the letter of an option's words.
 
     They are dropped from the checkpoint. The first make the features useful long before answers could; the second give
     the class token of the last layer, which no LLaVA decoder reads, an attention map that means something.
     """
 
-    def __init__(self, width: int, tower_width: int, planes: list[dict], image_labels: list[dict]):
+    def __init__(
+        self,
+        width: int,
+        tower_width: int,
+        text_width: int,
+        planes: list[dict],
+        derived: list[dict],
+        image_labels: list[dict],
+    ):
         super().__init__()
         self.patch_norm = nn.LayerNorm(width)
         self.patch = nn.ModuleList(nn.Linear(width, len(plane["classes"])) for plane in planes)
         self.image = nn.ModuleList(nn.Linear(tower_width, label["classes"]) for label in image_labels)
         self.context = nn.Linear(tower_width, CONTEXT * CONTEXT)
+        self.derived = nn.ModuleList(nn.Linear(width, len(plane["classes"])) for plane in derived)
+        self.letter = nn.Linear(text_width, 4)
 
     def patch_loss(self, features: torch.Tensor, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Cross-entropy over the planes, and accuracy where they say something.
@@ -84,7 +94,7 @@ class AuxiliaryHeads(nn.Module):
         """
         hidden = self.patch_norm(features)
         losses, right = [], []
-        for i, head in enumerate(self.patch):
+        for i, head in enumerate([*self.patch, *self.derived]):
             logits, gold = head(hidden).flatten(0, 1), planes[:, i].flatten().long()
             loss, some = F.cross_entropy(logits, gold, reduction="none"), gold > 0
             full, empty = ((loss * part).sum() / part.sum().clamp(min=1) for part in (some, ~some))
@@ -110,6 +120,21 @@ class AuxiliaryHeads(nn.Module):
         """Cross-entropy of the image labels from the pooled class token."""
         return torch.stack([F.cross_entropy(h(pooled), labels[:, i].long()) for i, h in enumerate(self.image)]).mean()
 
+    def letter_loss(self, entering: torch.Tensor, letter: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of an option's letter from what the last layer's attention reads of its words: it is there that the
+        answer looks at the option."""
+        some = letter >= 0
+        return F.cross_entropy(self.letter(entering[some]), letter[some], reduction="sum") / some.sum().clamp(min=1)
+
+
+@dataclass
+class Guided:
+    """What a loss of its own is put on, besides the answers."""
+
+    named: tuple[torch.Tensor, torch.Tensor]  # rotated queries of the questions, keys of the visual tokens, of one head
+    option: tuple[torch.Tensor, torch.Tensor]  # rotated queries and keys of the questions, of a head of the last layer
+    entering: torch.Tensor  # [batch, n, width]: what the last layer's attention reads of the questions
+
 
 def read(
     model: nn.Module,
@@ -120,15 +145,14 @@ def read(
     positions: torch.Tensor,
     mask: torch.Tensor,
     look_layer: int | None = None,
-) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
+) -> tuple[torch.Tensor, Guided | None]:
     """Runs the decoder over one prefix per image and many questions behind it.
 
     `visual` [batch, patches, width]; `head_ids` [h]: the tokens before the image, the same for all; `places` [axes, h + patches]:
     positions of both, on one axis or on the three of M-RoPE. `ids`, `positions` [batch, n]: the questions, one after
     the other, each with positions as if it alone followed the prefix. `mask` [batch, 1, n, h + patches + n]: additive,
-    a question sees the prefix and itself. Gives the final hidden states of the n question tokens, and with `look_layer`
-    the rotated (queries of the questions, keys of the visual tokens) of that layer's first head and the rotated (queries,
-    keys) of the questions of the last layer's first head.
+    a question sees the prefix and itself. Gives the final hidden states of the n question tokens; with `look_layer`, a layer
+    before the last, also what is guided there and in the last.
 
     The prefix never sees a question, so in the last layer nobody needs its outputs and they are not computed.
     """
@@ -139,7 +163,7 @@ def read(
     prefix = x.shape[1] - questions
     where = torch.cat([places[:, None].expand(-1, batch, -1), positions.expand(len(places), -1, -1)], 2)
     cos, sin = decoder.rotary_emb(x, where if len(where) > 1 else where[0])
-    looked = []
+    named = guided = None
     for index, layer in enumerate(decoder.layers):
         last = index == len(decoder.layers) - 1
         attention = layer.self_attn
@@ -148,9 +172,9 @@ def read(
         q, k = apply_rotary_pos_emb(split(attention.q_proj(normed)), split(attention.k_proj(normed)), cos, sin)
         v = split(attention.v_proj(normed))
         if index == look_layer:
-            looked.append((q[:, 0, prefix:], k[:, 0, prefix - VISUAL_TOKENS : prefix]))
-        if last and look_layer is not None:
-            looked.append((q[:, 0, prefix:], k[:, 0, prefix:]))
+            named = (q[:, 0, prefix:], k[:, 0, prefix - VISUAL_TOKENS : prefix])
+        if last and named:
+            guided = Guided(named, (q[:, 0, prefix:], k[:, 0, prefix:]), normed[:, prefix:])
         mixed = F.scaled_dot_product_attention(q[:, :, prefix:], k, v, attn_mask=mask)
         if last:
             x = x[:, prefix:]
@@ -159,7 +183,7 @@ def read(
             mixed = torch.cat([F.scaled_dot_product_attention(*before, is_causal=True), mixed], 2)
         x = x + attention.o_proj(mixed.transpose(1, 2).flatten(2))
         x = x + layer.mlp(layer.post_attention_layernorm(x))
-    return decoder.norm(x), looked
+    return decoder.norm(x), guided
 
 
 def look_loss(

@@ -25,6 +25,7 @@ import torch.multiprocessing as processes
 import torch.nn.functional as F
 import transformers
 
+import readouts
 from data import Batch, Packer, batches, stream
 from evaluate import Scores, grey, score_batch
 from export import export, write_provenance
@@ -57,7 +58,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--decay", type=float, default=0.15, help="share of the second phase in which the rate falls")
     parser.add_argument("--levels", default="0:3000,1:3000,2", help="curriculum of the second phase: level:images,...,level")
     parser.add_argument("--vision-batch", type=int, default=48, help="images per step and worker of the first phase")
-    parser.add_argument("--batch", type=int, default=10, help="images per step and worker of the second phase")
+    parser.add_argument("--batch", type=int, default=10, help="images per step and worker of the second phase, extra ones included")
     parser.add_argument("--questions", type=int, default=18, help="questions asked per image, at most")
     parser.add_argument("--length", type=int, default=224, help="question tokens per image, at most")
     parser.add_argument("--lr", type=float, default=2e-3, help="AdamW: patch and position embeddings, norms, biases")
@@ -67,8 +68,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--context-weight", type=float, default=0.5, help="weight of the context loss beside the patch loss")
     parser.add_argument("--look-weight", type=float, default=0.3, help="weight of the attention losses in the second phase")
     parser.add_argument("--look-layer", type=int, default=2, help="decoder layer whose first head learns to look")
-    parser.add_argument("--extra", type=int, default=0, help="more images per step and worker of the second phase, for the patch loss alone")
-    parser.add_argument("--extra-families", default="reading,diagram", help="scenes of the extra images")
+    parser.add_argument("--extra", type=int, default=4, help="images per step and worker of the second phase that show the hardest scenes")
+    parser.add_argument("--extra-families", default="reading,diagram,chart", help="families of these")
     parser.add_argument("--frozen-images", type=int, default=0, help="images at the start of the second phase that leave the vision tower as it is")
     parser.add_argument("--workers", type=int, help="processes that share a batch (default: one per core, or one on a GPU)")
     parser.add_argument("--vision-width", type=int, default=Shape.vision_width)
@@ -106,8 +107,8 @@ class Run:
             self.model = self.family.build(shape, self.tokenizer)
         with torch.no_grad():
             seen = self.see(torch.zeros(1, 3, IMAGE, IMAGE))
-        widths = (seen.features.shape[-1], seen.halfway.shape[-1])
-        self.heads = AuxiliaryHeads(*widths, header["planes"], header["image_labels"])
+        widths = (seen.features.shape[-1], seen.halfway.shape[-1], options.width)
+        self.heads = AuxiliaryHeads(*widths, header["planes"], readouts.PLANES, header["image_labels"])
         self.model.to(self.device)
         self.heads.to(self.device)
         self.opening = torch.tensor(self.packer.opening, device=self.device)
@@ -290,21 +291,22 @@ class Run:
         frozen = self.progress["images"] < self.options.frozen_images
         with torch.set_grad_enabled(not frozen):
             seen, tower, parts = self.tower_loss(batch)
-        out, (named, options) = self.read(seen, batch, self.options.look_layer)
+        out, guided = self.read(seen, batch, self.options.look_layer)
         answered = batch.target >= 0
         logits, gold = self.model.lm_head(out[answered]), batch.target[answered]
         losses = F.cross_entropy(logits, gold, reduction="none")
         # Ends are learnt at once and tell little; they count less.
         weight = torch.where(gold == self.packer.end, 0.2, 1.0)
         answer = (losses * weight).sum() / weight.sum()
-        look = look_loss(named, batch.ends, batch.relevant)
-        pick = look_loss(options, batch.ends, batch.option, batch.own())
-        loss = answer + self.options.look_weight * (look + pick)
+        look = look_loss(guided.named, batch.ends, batch.relevant)
+        pick = look_loss(guided.option, batch.ends, batch.option, batch.own())
+        letter = self.heads.letter_loss(guided.entering, batch.letter)
+        loss = answer + self.options.look_weight * (look + pick + letter)
         if not frozen:
             loss = loss + self.options.patch_weight * tower
             if self.progress["steps"] % 4 == 0:
                 loss = loss + 0.2 * self.image_loss(seen, batch)
-        return loss, {"answer": answer, "look": look, "pick": pick, **parts}
+        return loss, {"answer": answer, "look": look, "pick": pick, "letter": letter, **parts}
 
     # Phases
 
@@ -339,12 +341,10 @@ class Run:
             if left <= 0:
                 break
             rate = min(1.0, left / options.decay)
-            loss, parts = self.whole_loss(batch.to(self.device))
             if options.extra:
-                _, tower, extra_parts = self.tower_loss(next(extra).to(self.device))
-                loss = loss + options.patch_weight * tower
-                parts |= {"extra_patch": extra_parts["patch"], "extra_right": extra_parts["right"]}
+                batch = batch.joined(next(extra))
                 progress["extra_images"] += options.workers * options.extra
+            loss, parts = self.whole_loss(batch.to(self.device))
             self.step(loss, warm(progress["phase_steps"]) * rate)
             seen = options.workers * len(batch.about)
             progress["images"] += seen
@@ -372,16 +372,18 @@ class Run:
             end = min(options.images, begin + int(length)) if length else options.images
             if at < end:
                 frames = stream(options.world, first + at, end - at, options.questions, int(level))
-                for batch in self.mine(batches(frames, self.packer, options.batch)):
-                    at += options.workers * len(batch.about)
+                for batch in self.mine(batches(frames, self.packer, options.batch - options.extra)):
+                    at += options.workers * options.batch
                     yield batch
+                    if at >= end:
+                        break
             begin = end
 
     def extra(self):
-        """Batches of the scenes that are hardest to see, without questions."""
+        """Batches of the scenes that are hardest to read."""
         options = self.options
         start = options.first_image + EXTRA_START + self.progress["extra_images"]
-        frames = stream(options.world, start, 10**6, 0, families=options.extra_families)
+        frames = stream(options.world, start, 10**6, options.questions, families=options.extra_families)
         yield from self.mine(batches(frames, self.packer, options.extra))
 
     def validation_batches(self) -> list[Batch]:

@@ -68,7 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--context-weight", type=float, default=0.5, help="weight of the context loss beside the patch loss")
     parser.add_argument("--look-weight", type=float, default=0.3, help="weight of the attention losses in the second phase")
     parser.add_argument("--look-layer", type=int, default=2, help="decoder layer whose first head learns to look")
-    parser.add_argument("--extra", type=int, default=4, help="images per step and worker of the second phase that show the hardest scenes")
+    parser.add_argument("--extra", type=int, default=4, help="how many of --batch show the hardest scenes; the same share in the first phase")
     parser.add_argument("--extra-families", default="reading,diagram,chart", help="families of these")
     parser.add_argument("--frozen-images", type=int, default=0, help="images at the start of the second phase that leave the vision tower as it is")
     parser.add_argument("--workers", type=int, help="processes that share a batch (default: one per core, or one on a GPU)")
@@ -316,15 +316,23 @@ class Run:
         if options.init or todo < options.vision_batch * options.workers:
             return
         start = options.first_image + progress["vision_images"]
-        source = batches(stream(options.world, start, todo, 0), self.packer, options.vision_batch)
+        # As many of the hardest scenes among them as later on.
+        hard = options.vision_batch * options.extra // options.batch
+        source = batches(stream(options.world, start, todo, 0), self.packer, options.vision_batch - hard)
+        extra = self.extra(hard, 0)
         clock = Clock(self, options.snapshot_minutes)
         for batch in self.mine(source):
+            if hard:
+                batch = batch.joined(next(extra))
+                progress["extra_images"] += options.workers * hard
             loss, parts = self.vision_loss(batch.to(self.device))
             left = 1 - progress["vision_images"] / options.vision_images
             self.step(loss, warm(progress["phase_steps"]) * min(1.0, left / 0.3 + 0.05))
             seen = options.workers * len(batch.about)
             progress["vision_images"] += seen
             clock.tick("vision", seen, parts)
+            if progress["vision_images"] + seen > options.vision_images:
+                break
         source.close()
         progress["phase_steps"] = 0
         self.save()
@@ -335,7 +343,7 @@ class Run:
         stop = clock_time(options.stop_at) if options.stop_at else math.inf
         began = time.time()
         clock = Clock(self, options.snapshot_minutes, validation)
-        extra = self.extra()
+        extra = self.extra(options.extra, options.questions)
         for batch in self.levelled():
             left = self.agreed(self.left(began, stop))
             if left <= 0:
@@ -379,12 +387,12 @@ class Run:
                         break
             begin = end
 
-    def extra(self):
+    def extra(self, size: int, questions: int):
         """Batches of the scenes that are hardest to read."""
         options = self.options
         start = options.first_image + EXTRA_START + self.progress["extra_images"]
-        frames = stream(options.world, start, 10**6, options.questions, families=options.extra_families)
-        yield from self.mine(batches(frames, self.packer, options.extra))
+        frames = stream(options.world, start, 10**6, questions, families=options.extra_families)
+        yield from self.mine(batches(frames, self.packer, size))
 
     def validation_batches(self) -> list[Batch]:
         frames = stream(self.options.world, VALIDATION_START, self.options.validation_images, self.options.questions)

@@ -82,22 +82,16 @@ fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Quantizer>,
 }
 
 impl fmt::Display for Description {
-    /// One line, e.g. `w4:rtn,g=64: 28 linear layers (language_model.layers.*.mlp.up_proj, ..)`.
+    /// One line, e.g. `w4:rtn,g=64: 28 linear layers (down_proj, gate_proj, ..)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.spec)?;
         match &self.quantized {
             Some(QuantizedModules { linears, .. }) => {
-                let kinds: BTreeSet<String> = linears.iter().map(|linear| without_numbers(&linear.name)).collect();
-                let kinds: Vec<String> = kinds.into_iter().collect();
+                let kinds: BTreeSet<&str> = linears.iter().filter_map(|linear| linear.name.rsplit('.').next()).collect();
+                let kinds: Vec<&str> = kinds.into_iter().collect();
                 write!(f, ": {} linear layers ({})", linears.len(), kinds.join(", "))
             }
             None => Ok(()),
         }
     }
-}
-
-/// `a.layers.3.b` to `a.layers.*.b`.
-fn without_numbers(name: &str) -> String {
-    let part = |part: &str| if part.bytes().all(|byte| byte.is_ascii_digit()) { "*".to_owned() } else { part.to_owned() };
-    name.split('.').map(part).collect::<Vec<_>>().join(".")
 }

@@ -11,6 +11,8 @@ use crate::shell::{announce, cargo, program, run as run_command, target_dir};
 /// What to do with the page.
 #[derive(Subcommand)]
 pub(crate) enum WebTask {
+    /// Install what building it needs: wasm target, trunk, wasm-bindgen.
+    Setup,
     /// Build it into `dist/`.
     Build,
     /// Serve it on a local port and rebuild on every change.
@@ -19,6 +21,7 @@ pub(crate) enum WebTask {
 
 pub(crate) fn run(task: &WebTask) -> anyhow::Result<()> {
     match task {
+        WebTask::Setup => setup::page(),
         WebTask::Build => build(),
         WebTask::Serve => trunk(&["serve"]),
     }
@@ -26,6 +29,8 @@ pub(crate) fn run(task: &WebTask) -> anyhow::Result<()> {
 
 /// Builds the page into `dist/`.
 pub(crate) fn build() -> anyhow::Result<()> {
+    // offline, trunk fetches no tools of its own, but its cargo fetches nothing either
+    run_command(&mut cargo(["fetch"]))?;
     trunk(&["build", "--release", "--offline"])
 }
 

@@ -13,7 +13,7 @@ pub(crate) fn run(cpu: bool) -> anyhow::Result<()> {
         page::lint()?;
         page::build()?;
         announce("tests on Flex and on wgpu, the CLI as a process, the page in a browser");
-        tests.args(["--features", "steady-tests/page"]);
+        tests.args(["--features", "steady-page-tests/page"]);
     }
     shell::run(&mut tests)
 }

@@ -18,11 +18,8 @@ pub(crate) fn address(payload: &str) -> String {
 /// Puts a text on the clipboard; `false` where the browser forbids it.
 pub(crate) async fn copy(text: &str) -> bool {
     // only pages by https have one
-    let clipboard = js_sys::Reflect::get(&window().navigator(), &"clipboard".into());
-    if clipboard.map_or(true, |clipboard| clipboard.is_undefined()) {
-        return false;
-    }
-    JsFuture::from(window().navigator().clipboard().write_text(text)).await.is_ok()
+    let exists = js_sys::Reflect::get(&window().navigator(), &"clipboard".into()).is_ok_and(|clipboard| !clipboard.is_undefined());
+    exists && JsFuture::from(window().navigator().clipboard().write_text(text)).await.is_ok()
 }
 
 /// Offers a file to keep.

@@ -176,7 +176,7 @@ fn Zoom(zoomed: RwSignal<Option<String>>) -> impl IntoView {
         <dialog
             node_ref=dialog
             aria-label="The image, enlarged"
-            on:click=move |_| if let Some(dialog) = dialog.get() { dialog.close(); }
+            on:click=move |_| { if let Some(dialog) = dialog.get() { dialog.close(); } }
             on:close=move |_| zoomed.set(None)
         >
             {move || zoomed.get().map(|address| view! { <img src=address alt="The image, enlarged" /> })}

@@ -30,7 +30,7 @@ pub(crate) fn run(task: &WebTask) -> anyhow::Result<()> {
 /// Builds the page into `dist/`.
 pub(crate) fn build() -> anyhow::Result<()> {
     // offline, trunk fetches no tools of its own, but its cargo fetches nothing either
-    run_command(&mut cargo(["fetch"]))?;
+    run_command(&mut cargo(["fetch", "--target", setup::WASM]))?;
     trunk(&["build", "--release", "--offline"])
 }
 

@@ -22,6 +22,8 @@ pub(crate) fn Questions(opened: Arc<Opened>) -> impl IntoView {
     let limit = RwSignal::new(AT_ONCE);
     let pictures = Pictures::new(Arc::clone(&opened));
     let zoomed = RwSignal::new(None::<String>);
+    let families = opened.report.questions().iter().map(|question| question.family.clone()).collect();
+    let specs = opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect();
     let total = opened.report.worst_first().len();
     let stayed = opened.report.questions().len() - total;
     let fitting = {
@@ -34,21 +36,14 @@ pub(crate) fn Questions(opened: Arc<Opened>) -> impl IntoView {
     });
     let shown = move || fitting.with(Vec::len).min(limit.get());
     let count = move || format!("Showing {} of {}", shown(), fitting.with(Vec::len));
-    let cards = {
-        let opened = Arc::clone(&opened);
-        move || {
-            let filter = filter.get();
-            fitting.with(|fitting| {
-                let first = fitting.iter().take(limit.get());
-                first
-                    .map(|&i| {
-                        let picture = pictures.of(&opened.report.questions()[i].image);
-                        let card = opened.report.card(i, &filter);
-                        view! { <article><Thumbnail picture zoomed /><div class="contents" inner_html=card></div></article> }
-                    })
-                    .collect_view()
-            })
-        }
+    let cards = move || {
+        let filter = filter.get();
+        let card = |i: usize| {
+            let picture = pictures.of(&opened.report.questions()[i].image);
+            let content = opened.report.card(i, &filter);
+            view! { <article><Thumbnail picture zoomed /><div class="contents" inner_html=content></div></article> }
+        };
+        fitting.with(|fitting| fitting.iter().take(limit.get()).map(|&i| card(i)).collect_view())
     };
     view! {
         <section id="questions">
@@ -56,7 +51,7 @@ pub(crate) fn Questions(opened: Arc<Opened>) -> impl IntoView {
             <p class="hint">
                 {format!("{total} of them, those that broke under most accelerations first. {stayed} more kept their answer under every acceleration and are left out.")}
             </p>
-            <Filters opened filter />
+            <Filters specs families filter />
             <p id="count" role="status" aria-live="polite">{count}</p>
             {cards}
             <button
@@ -71,12 +66,9 @@ pub(crate) fn Questions(opened: Arc<Opened>) -> impl IntoView {
 }
 
 #[component]
-fn Filters(opened: Arc<Opened>, filter: RwSignal<Filter>) -> impl IntoView {
-    let report = &opened.report;
-    let families: BTreeSet<String> = report.questions().iter().map(|question| question.family.clone()).collect();
-    let families = families.into_iter().map(|family| view! { <option value=family.clone()>{family.clone()}</option> }).collect_view();
-    let specs = report.accelerations().iter().enumerate();
-    let specs = specs.map(|(i, acceleration)| view! { <option value=i.to_string()>{acceleration.spec.clone()}</option> }).collect_view();
+fn Filters(specs: Vec<String>, families: BTreeSet<String>, filter: RwSignal<Filter>) -> impl IntoView {
+    let families = families.into_iter().map(|family| view! { <option value=family.clone()>{family}</option> }).collect_view();
+    let specs = specs.into_iter().enumerate().map(|(i, spec)| view! { <option value=i.to_string()>{spec}</option> }).collect_view();
     let outcomes = Outcome::ALL.into_iter().filter(|outcome| outcome.diverged());
     let outcomes = outcomes.map(|outcome| view! { <option value=outcome.name()>{outcome.name()}</option> }).collect_view();
     let value = |of: fn(&Filter) -> String| move || filter.with(of);
@@ -138,16 +130,13 @@ impl Pictures {
 
     fn of(&self, id: &str) -> Picture {
         let suite = self.opened.suite.as_ref()?;
-        let drawn = self.drawn.with_value(|drawn| drawn.get(id).cloned());
-        let address = match drawn {
-            Some(address) => address,
-            None => {
-                let address = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(thumbnail(suite, id).ok()?));
-                self.drawn.update_value(|drawn| drop(drawn.insert(id.to_owned(), address.clone())));
-                address
-            }
-        };
-        Some((address, format!("Image {id}")))
+        let alternative = format!("Image {id}");
+        if let Some(address) = self.drawn.with_value(|drawn| drawn.get(id).cloned()) {
+            return Some((address, alternative));
+        }
+        let address = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(thumbnail(suite, id).ok()?));
+        self.drawn.update_value(|drawn| drop(drawn.insert(id.to_owned(), address.clone())));
+        Some((address, alternative))
     }
 }
 

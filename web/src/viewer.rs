@@ -17,24 +17,23 @@ use crate::questions::Questions;
 /// A report: the sections of report.html, with the questions to be filtered.
 #[component]
 pub(crate) fn Viewer(opened: Arc<Opened>) -> impl IntoView {
-    let section = |section: Section| {
-        // Escaped by steady-report, which has tests to that end.
-        let html = opened.report.section(section);
-        view! { <div inner_html=html></div> }
-    };
+    // Escaped by steady-report, which has tests to that end.
+    let section = |section| view! { <div inner_html=opened.report.section(section)></div> };
+    let [opening, chart, rates, families, costs, plan, notes] = Section::ALL.map(section);
+    let note = opened.note();
     view! {
         <HandOn opened=Arc::clone(&opened) />
         <div on:click=jump>
-            {section(Section::Opening)}
-            <p class="origin">{opened.note()}</p>
+            {opening}
+            <p class="origin">{note}</p>
             <main>
-                {section(Section::Chart)}
-                {section(Section::Rates)}
-                {section(Section::Families)}
-                <Questions opened=Arc::clone(&opened) />
-                {section(Section::Costs)}
-                {section(Section::Plan)}
-                {section(Section::Notes)}
+                {chart}
+                {rates}
+                {families}
+                <Questions opened />
+                {costs}
+                {plan}
+                {notes}
             </main>
         </div>
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 
 /// Longest time that anything on the page may take: generous, for busy machines.
@@ -24,7 +25,7 @@ where
         "mobileEmulation": {"deviceMetrics": {"width": width, "height": 900, "pixelRatio": 1, "mobile": false, "touch": false}},
     });
     let capabilities: Capabilities = [("goog:chromeOptions".to_owned(), options)].into_iter().collect();
-    let client = ClientBuilder::new(fantoccini::hyper_util::client::legacy::connect::HttpConnector::new())
+    let client = ClientBuilder::new(HttpConnector::new())
         .capabilities(capabilities)
         .connect(&driver.address)
         .await

@@ -64,10 +64,7 @@ fn a_run_is_shared_as_a_link() {
     let link = succeed(&["share", text(dir.path()), "--page", "https://example.org/steady/"]);
     assert_eq!(succeed(&["share", text(&json), "--page", "https://example.org/steady/"]), link);
     let payload = link.trim_end().strip_prefix("https://example.org/steady/#r=").unwrap();
-    let opened = share::open(payload, |suite| {
-        Some(asked(&embedded_suite(&suite.name, &suite.fingerprint, suite.size).unwrap()))
-    })
-    .unwrap();
+    let opened = share::open(payload, |suite| Some(asked(&embedded_suite(&suite.name, &suite.fingerprint, suite.size).unwrap()))).unwrap();
     assert!(opened.rebuilt && opened.left_out == 0);
     let report = Report::from_json(&fs::read_to_string(json).unwrap()).unwrap();
     let counts = |report: &Report| report.summaries().iter().map(|s| (s.spec.clone(), s.tally, s.dr_by_image)).collect::<Vec<_>>();

@@ -144,8 +144,12 @@ impl Pictures {
 fn Thumbnail(picture: Picture, zoomed: RwSignal<Option<String>>) -> impl IntoView {
     match picture {
         Some((address, alternative)) => {
-            let enlarge = { let address = address.clone(); move |_| zoomed.set(Some(address.clone())) };
-            view! { <button type="button" class="thumb" title="Enlarge" on:click=enlarge><img src=address alt=alternative /></button> }.into_any()
+            let enlarge = {
+                let address = address.clone();
+                move |_| zoomed.set(Some(address.clone()))
+            };
+            view! { <button type="button" class="thumb" title="Enlarge" on:click=enlarge><img src=address alt=alternative /></button> }
+                .into_any()
         }
         None => view! { <div class="thumb missing">"no image"</div> }.into_any(),
     }

@@ -41,10 +41,15 @@ pub(crate) fn Viewer(opened: Arc<Opened>) -> impl IntoView {
 
 /// Follows a link within the page without touching its address, which may hold the report.
 fn jump(event: MouseEvent) {
-    let link = event.target().and_then(|target| target.dyn_into::<Element>().ok()).and_then(|element| element.closest("nav a[href^='#']").ok().flatten());
+    let link = event
+        .target()
+        .and_then(|target| target.dyn_into::<Element>().ok())
+        .and_then(|element| element.closest("nav a[href^='#']").ok().flatten());
     let Some(href) = link.and_then(|link| link.get_attribute("href")) else { return };
     event.prevent_default();
-    if let Some(target) = document().get_element_by_id(href.trim_start_matches('#')).and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
+    if let Some(target) =
+        document().get_element_by_id(href.trim_start_matches('#')).and_then(|element| element.dyn_into::<HtmlElement>().ok())
+    {
         target.scroll_into_view();
         // the keyboard goes on from there
         target.set_tab_index(-1);
@@ -75,13 +80,20 @@ fn HandOn(opened: Arc<Opened>) -> impl IntoView {
         Err(error) => said.set(sentence("No link", error)),
     };
     let keep = move |name: &str, kind: &str, content: Result<String, String>| {
-        let kept = content.and_then(|content| hand_on::download(name, kind, content.as_bytes()).map_err(|_| "the browser refuses".to_owned()));
-        said.set(kept.map_or_else(|why| sentence(&format!("{name} could not be made"), why), |()| format!("{name} is among the downloads.")));
+        let kept =
+            content.and_then(|content| hand_on::download(name, kind, content.as_bytes()).map_err(|_| "the browser refuses".to_owned()));
+        said.set(
+            kept.map_or_else(|why| sentence(&format!("{name} could not be made"), why), |()| format!("{name} is among the downloads.")),
+        );
     };
     let json = move |_| keep("report.json", "application/json", for_json.report.to_json().map_err(|error| error.to_string()));
     let html = move |_| {
         let images = for_html.suite.as_ref().map(|suite| thumbnails(&for_html.report, suite)).transpose();
-        keep("report.html", "text/html", images.map(|images| for_html.report.html(&images.unwrap_or_default())).map_err(|error| error.to_string()));
+        keep(
+            "report.html",
+            "text/html",
+            images.map(|images| for_html.report.html(&images.unwrap_or_default())).map_err(|error| error.to_string()),
+        );
     };
     view! {
         <div class="hand-on">

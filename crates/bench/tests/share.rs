@@ -12,8 +12,13 @@ use steady_report::share::{self, Asked, BUDGET};
 use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report};
 
 /// Specs with how many of a thousand answers each changes: as measured once, and as hard on the link as that.
-const ACCELERATIONS: [(&str, u64); 5] =
-    [("w4:rtn,g=auto", 47), ("int8:threshold=6", 3), ("divprune:keep=0.33", 343), ("fastv:k=2,keep=0.5", 113), ("random:keep=0.33,seed=7", 510)];
+const ACCELERATIONS: [(&str, u64); 5] = [
+    ("w4:rtn,g=auto", 47),
+    ("int8:threshold=6", 3),
+    ("divprune:keep=0.33", 343),
+    ("fastv:k=2,keep=0.5", 113),
+    ("random:keep=0.33,seed=7", 510),
+];
 
 /// A report of chance: the baseline is right 7 times of 10, and whatever is wrong is the gold answer of another question.
 fn report(questions: &[Asked], fingerprint: &str) -> Report {
@@ -42,7 +47,14 @@ fn report(questions: &[Asked], fingerprint: &str) -> Report {
         }
         rows
     };
-    let cost = || CostRow { weight_bytes: 5_526_528, kv_bytes: 661_613.226_7, visual_tokens: 144.0, prompt_tokens: 161.526_7, flops: 6.254e8, seconds: None };
+    let cost = || CostRow {
+        weight_bytes: 5_526_528,
+        kv_bytes: 661_613.226_7,
+        visual_tokens: 144.0,
+        prompt_tokens: 161.526_7,
+        flops: 6.254e8,
+        seconds: None,
+    };
     let layers = "language_model.layers.*.mlp.down_proj, language_model.layers.*.mlp.gate_proj, language_model.layers.*.self_attn.k_proj";
     let accelerations = ACCELERATIONS
         .iter()
@@ -55,7 +67,9 @@ fn report(questions: &[Asked], fingerprint: &str) -> Report {
         })
         .collect();
     let noise_floor = Some(NoiseFloor { varied: "reversed order, nothing shared".to_owned(), answers: column(0), first_token: None });
-    let named = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> { pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect() };
+    let named = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
     let plan = PlanSummary {
         model: "steady-llava".to_owned(),
         checkpoint_sha256: "ffa7ab0eb6aa7651f28bd329a45749b31b6cc0e185c9908828f8f1318bd4bfce".to_owned(),
@@ -64,13 +78,19 @@ fn report(questions: &[Asked], fingerprint: &str) -> Report {
         questions: questions.len(),
         specs: ACCELERATIONS.iter().map(|(spec, _)| (*spec).to_owned()).collect(),
         prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
-        processor: named(&[("crop", "144x144"), ("normalize", "mean [0.48145467, 0.4578275, 0.40821072], std [0.26862955, 0.2613026, 0.2757771]")]),
+        processor: named(&[
+            ("crop", "144x144"),
+            ("normalize", "mean [0.48145467, 0.4578275, 0.40821072], std [0.26862955, 0.2613026, 0.2757771]"),
+        ]),
         decoding: named(&[("eos_token_ids", "[2]"), ("max_new_tokens", "64"), ("repetition_penalty", "1"), ("strategy", "greedy")]),
         precision: "f32".to_owned(),
         device: "flex, 2 threads, x86_64 avx2+fma+avx512f".to_owned(),
         versions: named(&[("burn", "0.22.1"), ("steady", "0.1.0")]),
         seeds: BTreeMap::new(),
-        command_line: format!("steady run --model steady-llava --bench steady-world --questions 300 --accel {}", ACCELERATIONS.map(|(spec, _)| spec).join(" --accel ")),
+        command_line: format!(
+            "steady run --model steady-llava --bench steady-world --questions 300 --accel {}",
+            ACCELERATIONS.map(|(spec, _)| spec).join(" --accel ")
+        ),
     };
     let rows = questions.iter().zip(&baseline).map(|(asked, before)| {
         let Asked { id, family, image, text, gold, kind } = asked.clone();

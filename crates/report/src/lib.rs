@@ -38,8 +38,8 @@ pub use html::Section;
 pub use outcome::{Contradiction, Outcome};
 pub use rates::{Proportion, Rate, Tally};
 pub use report::{
-    AccelerationReport, AnswerRow, CostRow, FORMAT, FirstToken, Measurements, NoiseFloor, PlanSummary, QuestionKind, QuestionRow, Report, ReportError,
-    TokenLogit,
+    AccelerationReport, AnswerRow, CostRow, FORMAT, FirstToken, Measurements, NoiseFloor, PlanSummary, QuestionKind, QuestionRow, Report,
+    ReportError, TokenLogit,
 };
 pub use statistics::Interval;
 pub use summary::{Change, FamilySummary, Summary};

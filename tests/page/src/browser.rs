@@ -25,11 +25,7 @@ where
         "mobileEmulation": {"deviceMetrics": {"width": width, "height": 900, "pixelRatio": 1, "mobile": false, "touch": false}},
     });
     let capabilities: Capabilities = [("goog:chromeOptions".to_owned(), options)].into_iter().collect();
-    let client = ClientBuilder::new(HttpConnector::new())
-        .capabilities(capabilities)
-        .connect(&driver.address)
-        .await
-        .expect("a browser");
+    let client = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&driver.address).await.expect("a browser");
     let outcome = tokio::spawn(test(client.clone())).await;
     client.close().await.expect("the browser closes");
     if let Err(error) = outcome {

@@ -18,7 +18,9 @@ const PHONE: u32 = 360;
 async fn shows_the_sample(client: &Client) {
     assert_eq!(text(client, "h1").await, "Accuracy moved by 2.5 points. 30.0 % of the answers changed.");
     let tiles = text(client, ".tiles").await;
-    for number in ["80.0 → 77.5", "−2.5 points", "McNemar p=1.00", "30.0 %", "95 % interval 18.1–45.4", "noise floor 0.0 %", "15.0 %", "12.5 %"] {
+    for number in
+        ["80.0 → 77.5", "−2.5 points", "McNemar p=1.00", "30.0 %", "95 % interval 18.1–45.4", "noise floor 0.0 %", "15.0 %", "12.5 %"]
+    {
         assert!(tiles.contains(number), "{number} is not among {tiles:?}");
     }
     assert_eq!(text(client, "#count").await, "Showing 12 of 12");
@@ -173,7 +175,10 @@ async fn script_in_any_text_stays_text() {
             assert!(facts.contains("<script>window.run=1</script><img src=x onerror="), "{facts}");
             assert!(text(&client, "article h3").await.contains("<svg onload=window.run=3>"));
             assert!(text(&client, "#filters").await.contains("<script>"));
-            assert_eq!(evaluate(&client, "[window.run ?? null, document.querySelectorAll('img[src=x], body script').length]").await, json!([null, 0]));
+            assert_eq!(
+                evaluate(&client, "[window.run ?? null, document.querySelectorAll('img[src=x], body script').length]").await,
+                json!([null, 0])
+            );
             assert!(client.title().await.unwrap().contains("<script>"));
         }
     })

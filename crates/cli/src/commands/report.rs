@@ -102,7 +102,8 @@ mod tests {
             let pairs = before.iter().zip(after);
             pairs.map(|(a, b)| answer(b, Some(Outcome::of(a == b, *a == "red", *b == "red").unwrap()))).collect::<Vec<_>>()
         };
-        let acceleration = |spec: &str, answers, cost| AccelerationReport { spec: spec.into(), what_it_is: spec.into(), answers, first_token: None, cost };
+        let acceleration =
+            |spec: &str, answers, cost| AccelerationReport { spec: spec.into(), what_it_is: spec.into(), answers, first_token: None, cost };
         let question = |(index, text): (usize, &&str)| QuestionRow {
             id: format!("q{index}"),
             family: "colour".into(),

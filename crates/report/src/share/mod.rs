@@ -149,7 +149,9 @@ pub enum ShareError {
     #[error("the link's report is not one: {0}")]
     Report(#[from] ReportError),
     /// More outcomes than a link holds.
-    #[error("the report needs a link of {needed} characters without any words, more than the {LONGEST} that a link may have; pass its report.json on")]
+    #[error(
+        "the report needs a link of {needed} characters without any words, more than the {LONGEST} that a link may have; pass its report.json on"
+    )]
     TooLarge {
         /// Characters that it would take.
         needed: usize,

@@ -148,7 +148,8 @@ impl Wire {
         if answers > MOST_ANSWERS {
             return Err(field("answers", answers, format!("at most {MOST_ANSWERS}")));
         }
-        let mut dictionary = Dictionary::of(questions, accelerations.iter().map(|a| &a.answers).chain(noise_floor.iter().map(|n| &n.answers)), carried);
+        let mut dictionary =
+            Dictionary::of(questions, accelerations.iter().map(|a| &a.answers).chain(noise_floor.iter().map(|n| &n.answers)), carried);
         let baseline: Vec<&AnswerRow> = questions.iter().map(|question| &question.baseline).collect();
         let mut column = |answers: &[AnswerRow], summary: &Summary| Answers {
             outcomes: answers.iter().map(|answer| code(answer.outcome.unwrap_or(Outcome::Same))).collect(),
@@ -174,8 +175,10 @@ impl Wire {
                 cost: Cost::of(&acceleration.cost),
             })
             .collect();
-        let noise_floor =
-            noise_floor.as_ref().zip(report.noise_floor()).map(|(noise_floor, summary)| (cut(&noise_floor.varied), column(&noise_floor.answers, summary)));
+        let noise_floor = noise_floor
+            .as_ref()
+            .zip(report.noise_floor())
+            .map(|(noise_floor, summary)| (cut(&noise_floor.varied), column(&noise_floor.answers, summary)));
         Ok(Self {
             plan: Plan::of(plan),
             questions: Questions::of(questions, positions, carried),
@@ -294,14 +297,16 @@ impl Questions {
     fn of(questions: &[QuestionRow], positions: Option<&(usize, Vec<usize>)>, carried: &[bool]) -> Self {
         let families: BTreeSet<&str> = questions.iter().map(|question| question.family.as_str()).collect();
         let images: BTreeSet<&str> = questions.iter().map(|question| question.image.as_str()).collect();
-        let ranks = |ids: &BTreeSet<&str>| -> BTreeMap<String, u32> { ids.iter().zip(0..).map(|(id, rank)| ((*id).to_owned(), rank)).collect() };
+        let ranks =
+            |ids: &BTreeSet<&str>| -> BTreeMap<String, u32> { ids.iter().zip(0..).map(|(id, rank)| ((*id).to_owned(), rank)).collect() };
         let (family, image) = (ranks(&families), ranks(&images));
         let words = match positions {
             Some((size, positions)) => Words::OfSuite { size: *size as u32, skipped: skipped(positions.iter().copied()) },
             None => {
                 let listed = || questions.iter().enumerate().filter(|(i, _)| carried[*i]);
                 let skipped = skipped(listed().map(|(i, _)| i));
-                let words = |question: &QuestionRow| (cut(&question.id), cut(&question.text), question.gold.iter().map(|gold| cut(gold)).collect());
+                let words =
+                    |question: &QuestionRow| (cut(&question.id), cut(&question.text), question.gold.iter().map(|gold| cut(gold)).collect());
                 Words::Listed(
                     listed()
                         .zip(skipped)
@@ -347,9 +352,8 @@ impl Questions {
             (Words::OfSuite { skipped, .. }, Some((suite, drawn))) => {
                 same_length("skipped", skipped.len(), count)?;
                 for (question, position) in questions.iter_mut().zip(positions_of(skipped)) {
-                    let drawn = drawn
-                        .get(position)
-                        .ok_or_else(|| field("skipped", position, format!("a position below {}", drawn.len())))?;
+                    let drawn =
+                        drawn.get(position).ok_or_else(|| field("skipped", position, format!("a position below {}", drawn.len())))?;
                     if (&drawn.family, drawn.kind) != (&question.family, question.kind) {
                         let found = format!("{} ({}) for question {position} of {}", question.family, question.kind.label(), suite.name);
                         return Err(field("family", found, format!("{} ({})", drawn.family, drawn.kind.label())));
@@ -402,7 +406,8 @@ impl Dictionary {
         let baseline = questions.iter().zip(carried).filter(|(_, carried)| **carried).map(|(question, _)| Said::of(&question.baseline));
         let mut said: BTreeSet<Said> = baseline.collect();
         for answers in columns {
-            let changed = answers.iter().zip(carried).filter(|(answer, carried)| **carried && answer.outcome.is_some_and(Outcome::diverged));
+            let changed =
+                answers.iter().zip(carried).filter(|(answer, carried)| **carried && answer.outcome.is_some_and(Outcome::diverged));
             said.extend(changed.map(|(answer, _)| Said::of(answer)));
         }
         Self { said: said.into_iter().collect() }
@@ -546,7 +551,11 @@ fn scores_fit(scores: &[f32], count: usize) -> Result<(), ShareError> {
 }
 
 fn same_length(name: &'static str, found: usize, expected: usize) -> Result<(), ShareError> {
-    if found == expected { Ok(()) } else { Err(field(name, format!("a list of {found}"), format!("one of {expected}, one for each question"))) }
+    if found == expected {
+        Ok(())
+    } else {
+        Err(field(name, format!("a list of {found}"), format!("one of {expected}, one for each question")))
+    }
 }
 
 fn field(field: &'static str, found: impl ToString, expected: impl Into<String>) -> ShareError {

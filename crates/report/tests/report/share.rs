@@ -103,10 +103,7 @@ fn a_suite_that_is_not_the_links_is_refused() {
     let link = fixture::report().share(Some((&suite, &asked))).unwrap();
     asked.rotate_left(1);
     let error = open(&link.payload, |_| Some(asked.clone())).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the link's `family` is existence (yes/no) for question 2 of steady-world, expected other (yes/no)"
-    );
+    assert_eq!(error.to_string(), "the link's `family` is existence (yes/no) for question 2 of steady-world, expected other (yes/no)");
     let error = open(&link.payload, |_| Some(asked[..4].to_vec())).unwrap_err();
     assert!(error.to_string().contains("`skipped` is 5, expected a position below 4"), "{error}");
 }
@@ -266,7 +263,9 @@ fn reports() -> impl Strategy<Value = Report> {
             (prop::collection::vec(question(), count), prop::collection::vec(column(count), 0..4), prop::option::of(column(count)))
         })
         .prop_map(|(questions, columns, noise)| {
-            let row = |(text, parsed, score, margin, kl): (String, Option<String>, f32, Option<f32>, Option<f64>), correct: bool, graded: bool| AnswerRow {
+            let row = |(text, parsed, score, margin, kl): (String, Option<String>, f32, Option<f32>, Option<f64>),
+                       correct: bool,
+                       graded: bool| AnswerRow {
                 text,
                 parsed,
                 correct,

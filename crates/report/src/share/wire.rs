@@ -148,10 +148,10 @@ impl Wire {
         if answers > MOST_ANSWERS {
             return Err(field("answers", answers, format!("at most {MOST_ANSWERS}")));
         }
-        let mut dictionary =
+        let dictionary =
             Dictionary::of(questions, accelerations.iter().map(|a| &a.answers).chain(noise_floor.iter().map(|n| &n.answers)), carried);
         let baseline: Vec<&AnswerRow> = questions.iter().map(|question| &question.baseline).collect();
-        let mut column = |answers: &[AnswerRow], summary: &Summary| Answers {
+        let column = |answers: &[AnswerRow], summary: &Summary| Answers {
             outcomes: answers.iter().map(|answer| code(answer.outcome.unwrap_or(Outcome::Same))).collect(),
             said: answers
                 .iter()
@@ -414,7 +414,7 @@ impl Dictionary {
     }
 
     /// One more than the text's place.
-    fn index(&mut self, answer: &AnswerRow) -> u32 {
+    fn index(&self, answer: &AnswerRow) -> u32 {
         self.said.binary_search(&Said::of(answer)).map_or(0, |index| index as u32 + 1)
     }
 }
@@ -558,7 +558,7 @@ fn same_length(name: &'static str, found: usize, expected: usize) -> Result<(), 
     }
 }
 
-fn field(field: &'static str, found: impl ToString, expected: impl Into<String>) -> ShareError {
+fn field(field: &'static str, found: impl std::fmt::Display, expected: impl Into<String>) -> ShareError {
     ShareError::Field { field, found: found.to_string(), expected: expected.into() }
 }
 

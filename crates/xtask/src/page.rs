@@ -34,14 +34,21 @@ pub(crate) fn build() -> anyhow::Result<()> {
     trunk(&["build", "--release", "--offline"])
 }
 
-/// Clippy over the page, for the target it runs on.
+/// Clippy over the page, for the target it runs on, and over its tests.
 pub(crate) fn lint() -> anyhow::Result<()> {
     if wasm_toolchain().is_some_and(|environment| !environment.is_empty()) {
         announce("the page is not linted: Debian's compiler for wasm comes without clippy");
         return Ok(());
     }
-    let mut command = cargo(["clippy", "--release", "--package", "steady-web", "--target", setup::WASM, "--", "-D", "warnings"]);
-    for_wasm(&mut command)
+    let mut page = cargo(["clippy", "--release", "--package", "steady-web", "--target", setup::WASM, "--", "-D", "warnings"]);
+    for_wasm(&mut page)?;
+    let mut tests = cargo(["clippy", "--release", "--package", "steady-page-tests", "--features", "page", "--all-targets"]);
+    run_command(tests.args(["--", "-D", "warnings"]))
+}
+
+/// Drives the built page in a browser.
+pub(crate) fn test() -> anyhow::Result<()> {
+    run_command(&mut cargo(["test", "--release", "--package", "steady-page-tests", "--features", "page"]))
 }
 
 fn trunk(arguments: &[&str]) -> anyhow::Result<()> {

@@ -35,7 +35,7 @@ fn report(questions: &[Asked], fingerprint: &str) -> Report {
         visual_tokens: 144.0,
         top: Vec::new(),
     };
-    let mut other = |one_in: &mut dyn FnMut(u64) -> u64| questions[one_in(questions.len() as u64) as usize].gold[0].clone();
+    let other = |one_in: &mut dyn FnMut(u64) -> u64| questions[one_in(questions.len() as u64) as usize].gold[0].clone();
     let baseline: Vec<String> =
         questions.iter().map(|asked| if one_in(10) < 7 { asked.gold[0].clone() } else { other(&mut one_in) }).collect();
     let mut column = |changed: u64| -> Vec<AnswerRow> {

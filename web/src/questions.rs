@@ -67,7 +67,13 @@ pub(crate) fn Questions(opened: Arc<Opened>) -> impl IntoView {
 
 #[component]
 fn Filters(specs: Vec<String>, families: BTreeSet<String>, filter: RwSignal<Filter>) -> impl IntoView {
-    let families = families.into_iter().map(|family| view! { <option value=family.clone()>{family}</option> }).collect_view();
+    let families = families
+        .into_iter()
+        .map(|family| {
+            let value = family.clone();
+            view! { <option value=value>{family}</option> }
+        })
+        .collect_view();
     let specs = specs.into_iter().enumerate().map(|(i, spec)| view! { <option value=i.to_string()>{spec}</option> }).collect_view();
     let outcomes = Outcome::ALL.into_iter().filter(|outcome| outcome.diverged());
     let outcomes = outcomes.map(|outcome| view! { <option value=outcome.name()>{outcome.name()}</option> }).collect_view();

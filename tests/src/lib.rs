@@ -1,3 +1,3 @@
-//! What crosses crates: parity with transformers, the CLI as a process, the page in a browser.
+//! What crosses crates: parity with transformers, the CLI as a process.
 
 pub mod reference;

@@ -232,6 +232,17 @@ fn a_folder_without_a_run_has_no_report() {
 }
 
 #[test]
+fn what_cannot_be_shared_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("report.json");
+    let message = refuse(&["share", text(&file)]);
+    assert!(message.contains("cannot read") && message.contains("report.json"), "{message}");
+    std::fs::write(&file, "{\"format\": \"steady-report/1\"}").unwrap();
+    let message = refuse(&["share", text(&file)]);
+    assert!(message.contains("report.json") && message.contains("missing field `plan`"), "{message}");
+}
+
+#[test]
 fn lists_are_tables_for_people_and_json_for_programs() {
     let models = json(&["models", "--json"]);
     assert_eq!(models[0]["name"], "steady-llava");
@@ -278,6 +289,7 @@ fn every_command_has_help_with_examples() {
         &["run", "--help"],
         &["ask", "--help"],
         &["report", "--help"],
+        &["share", "--help"],
         &["models", "--help"],
         &["benches", "--help"],
         &["accels", "--help"],

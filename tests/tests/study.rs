@@ -10,6 +10,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use steady_bench::{asked, embedded_suite};
+use steady_report::{Report, share};
+
 use process::{json, refuse, run, stderr, steady, succeed, text};
 
 const ACCELERATIONS: [&str; 4] = ["--accel", "w4:rtn", "--accel", "fastv:k=2,keep=0.5"];
@@ -51,6 +54,22 @@ fn the_same_plan_twice_gives_the_same_bytes() {
     assert!(first.join("report.html").exists());
     let lines = succeed(&["report", text(&first), "--records"]);
     assert_eq!(lines.lines().count(), 30 * 4, "30 questions under the baseline, two accelerations and the noise floor");
+}
+
+#[test]
+fn a_run_is_shared_as_a_link() {
+    let dir = tempfile::tempdir().unwrap();
+    succeed(&arguments("30", dir.path()));
+    let json = dir.path().join("report.json");
+    let link = succeed(&["share", text(dir.path()), "--page", "https://example.org/steady/"]);
+    assert_eq!(succeed(&["share", text(&json), "--page", "https://example.org/steady/"]), link);
+    let payload = link.trim_end().strip_prefix("https://example.org/steady/#r=").unwrap();
+    let opened = share::open(payload, |suite| Some(asked(&embedded_suite(&suite.name, &suite.fingerprint, suite.size).unwrap()))).unwrap();
+    assert!(opened.rebuilt && opened.left_out == 0);
+    let report = Report::from_json(&fs::read_to_string(json).unwrap()).unwrap();
+    let counts = |report: &Report| report.summaries().iter().map(|s| (s.spec.clone(), s.tally, s.dr_by_image)).collect::<Vec<_>>();
+    assert_eq!(counts(&opened.report), counts(&report));
+    assert!(stderr(&run(&["share", text(dir.path())])).contains(&format!("{} characters", payload.len())));
 }
 
 #[test]

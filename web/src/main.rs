@@ -1,18 +1,15 @@
-//! The page. For now it says what steady is and how to run a study natively; the viewer and the in-browser study grow here.
+//! The page. It shows stability reports: from a link, from an address, from a file. Nothing that is opened here leaves the machine.
+
+mod app;
+mod hand_on;
+mod landing;
+mod opened;
+mod questions;
+mod source;
+mod viewer;
 
 use leptos::prelude::*;
 
 fn main() {
-    mount_to_body(Page);
-}
-
-#[component]
-fn Page() -> impl IntoView {
-    view! {
-        <main>
-            <h1>"steady"</h1>
-            <p>"Does an accelerated vision-language model still give the same answers to the same questions?"</p>
-            <p>"The study does not run in the browser yet. Run it natively: " <code>"cargo run --release"</code></p>
-        </main>
-    }
+    mount_to_body(app::App);
 }

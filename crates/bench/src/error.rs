@@ -23,6 +23,14 @@ pub enum BenchError {
         /// The valid names, comma separated.
         expected: String,
     },
+    /// An image that cannot be written as PNG.
+    #[error("cannot write image {image:?} as PNG: {reason}")]
+    Png {
+        /// The image's id.
+        image: String,
+        /// Why not.
+        reason: image::ImageError,
+    },
     /// Writing a stream failed.
     #[error("cannot write the stream: {0}")]
     Write(#[from] std::io::Error),

@@ -5,13 +5,17 @@
 //! would show up as an answer that flipped. A [`Benchmark`] is a list of questions with their images; the one that needs
 //! no download is [`world::EmbeddedSuite`], drawn from seeds by [`world`].
 
+mod asked;
 mod benchmark;
 mod error;
 mod question;
 mod score;
+mod thumbnails;
 pub mod world;
 
+pub use asked::{asked, embedded_suite, suite_of};
 pub use benchmark::Benchmark;
 pub use error::BenchError;
 pub use question::{AnswerKind, Question};
 pub use score::{Verdict, same_answer, score};
+pub use thumbnails::{THUMBNAIL, thumbnail, thumbnails};

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Ask(AskArgs),
     /// Rebuild the report of a run folder from its records and print it
     Report(ReportArgs),
+    /// Print a link that holds the whole report of a run
+    Share(ShareArgs),
     /// List the embedded models
     #[command(after_help = "Examples:\n  steady models\n  steady models --json | jq '.[0].parameters'")]
     Models(ListArgs),
@@ -132,6 +134,7 @@ pub(crate) struct AskArgs {
 #[command(after_help = "\
 Examples:
   steady report steady-out/steady-llava-steady-world-1f0c9a2e
+  steady report runs/first --open
   steady report runs/first --json | jq .
   steady report runs/first --records > records.jsonl")]
 pub(crate) struct ReportArgs {
@@ -143,6 +146,29 @@ pub(crate) struct ReportArgs {
     /// Print every record as a line of JSON on stdout instead of the table
     #[arg(long)]
     pub(crate) records: bool,
+    /// Open report.html in the browser
+    #[arg(long, conflicts_with = "records")]
+    pub(crate) open: bool,
+}
+
+/// Where `cargo xtask web serve` serves the page.
+const PAGE: &str = "http://127.0.0.1:8080/";
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The link holds the report itself, in the part of an address that no server sees.
+
+Examples:
+  steady share                                      the newest run in ./steady-out/
+  steady share runs/first --page https://example.org/steady/
+  steady share report.json | wl-copy")]
+pub(crate) struct ShareArgs {
+    /// Run folder or report.json [default: the newest run in ./steady-out/]
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<PathBuf>,
+    /// Address of the page that shows the report
+    #[arg(long, value_name = "URL", default_value = PAGE)]
+    pub(crate) page: String,
 }
 
 #[derive(Debug, Args)]

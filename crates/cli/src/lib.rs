@@ -7,7 +7,6 @@ mod commands;
 mod console;
 mod embedded;
 mod model;
-mod thumbnails;
 
 use std::process::ExitCode;
 
@@ -26,6 +25,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(args)) => commands::study::run(args),
         Some(Command::Ask(args)) => commands::ask::run(args),
         Some(Command::Report(args)) => commands::report::run(args),
+        Some(Command::Share(args)) => commands::share::run(args),
         Some(Command::Models(args)) => commands::list::models(args),
         Some(Command::Benches(args)) => commands::list::benches(args),
         Some(Command::Accels(args)) => commands::list::accels(args),

@@ -102,6 +102,7 @@ fn measurements(chance: &mut Chance) -> Result<Measurements, Box<dyn Error>> {
             spec: spec.to_owned(),
             what_it_is: what_it_is.to_owned(),
             answers,
+            first_token: None,
             cost: cost(weights, tokens, flops, time),
         });
     }
@@ -131,7 +132,7 @@ fn measurements(chance: &mut Chance) -> Result<Measurements, Box<dyn Error>> {
         baseline_cost: cost(1.0, 1.0, 1.0, 1.0),
         questions,
         accelerations,
-        noise_floor: Some(NoiseFloor { varied: "batch order".to_owned(), answers: repeated }),
+        noise_floor: Some(NoiseFloor { varied: "batch order".to_owned(), answers: repeated, first_token: None }),
     })
 }
 

@@ -19,22 +19,27 @@
 //! Accuracy before minus accuracy after is NDR - PDR: two accelerations with the same accuracy may differ in all the others.
 
 mod distribution;
+mod filter;
 mod html;
 mod number;
 mod outcome;
 mod printable;
 mod rates;
 mod report;
+pub mod share;
 pub mod statistics;
 mod summary;
 mod table;
+mod worst;
 
 pub use distribution::{DistributionError, kl_divergence, margin};
+pub use filter::Filter;
+pub use html::Section;
 pub use outcome::{Contradiction, Outcome};
 pub use rates::{Proportion, Rate, Tally};
 pub use report::{
-    AccelerationReport, AnswerRow, CostRow, FORMAT, Measurements, NoiseFloor, PlanSummary, QuestionKind, QuestionRow, Report, ReportError,
-    TokenLogit,
+    AccelerationReport, AnswerRow, CostRow, FORMAT, FirstToken, Measurements, NoiseFloor, PlanSummary, QuestionKind, QuestionRow, Report,
+    ReportError, TokenLogit,
 };
 pub use statistics::Interval;
 pub use summary::{Change, FamilySummary, Summary};

@@ -158,6 +158,9 @@ pub struct AccelerationReport {
     pub what_it_is: String,
     /// Its answers, aligned with the questions.
     pub answers: Vec<AnswerRow>,
+    /// What the answers leave out about the first token, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<FirstToken>,
     /// What it cost.
     pub cost: CostRow,
 }
@@ -169,6 +172,24 @@ pub struct NoiseFloor {
     pub varied: String,
     /// The answers, aligned with the questions.
     pub answers: Vec<AnswerRow>,
+    /// What the answers leave out about the first token, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<FirstToken>,
+}
+
+/// What margins and divergences come to, in a report whose answers do not carry them one by one, as when it came as a link.
+///
+/// It stands in for them: where the answers have margins or divergences, it must be absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FirstToken {
+    /// Mean KL(baseline || accelerated), nats.
+    pub kl_mean: Option<f64>,
+    /// Median of the same.
+    pub kl_median: Option<f64>,
+    /// Median baseline margin, in logits, of the questions whose answer stayed.
+    pub margin_same: Option<f64>,
+    /// Median baseline margin of the questions whose answer changed.
+    pub margin_diverged: Option<f64>,
 }
 
 /// What a run cost. All but the seconds follow from shapes and formats, so they are the same on every machine.
@@ -240,9 +261,9 @@ pub enum ReportError {
     /// No question at all.
     #[error("`questions` is empty: a report needs at least one question")]
     NoQuestions,
-    /// An answer under an acceleration that does not say what became of the question, or a baseline answer that does.
+    /// Something that is missing where it is needed, such as what became of a question, or present where it cannot be.
     #[error("`{field}` is {found}, expected {expected}")]
-    Outcome {
+    Presence {
         /// Where.
         field: String,
         /// `present` or `missing`.
@@ -418,11 +439,28 @@ impl Measurements {
             }
             acceleration.cost.check(&format!("{field}.cost"))?;
             self.check_answers(&format!("{field}.answers"), &acceleration.answers)?;
+            self.check_first_token(&field, &acceleration.answers, acceleration.first_token.as_ref())?;
         }
         match &self.noise_floor {
-            Some(noise_floor) => self.check_answers("noise_floor.answers", &noise_floor.answers),
+            Some(noise_floor) => {
+                self.check_answers("noise_floor.answers", &noise_floor.answers)?;
+                self.check_first_token("noise_floor", &noise_floor.answers, noise_floor.first_token.as_ref())
+            }
             None => Ok(()),
         }
+    }
+
+    fn check_first_token(&self, field: &str, answers: &[AnswerRow], first_token: Option<&FirstToken>) -> Result<(), ReportError> {
+        let Some(first_token) = first_token else { return Ok(()) };
+        let field = format!("{field}.first_token");
+        if answers.iter().any(|answer| answer.kl.is_some()) || self.questions.iter().any(|question| question.baseline.margin.is_some()) {
+            return Err(ReportError::Presence { field, found: "present", expected: "none: it follows from the answers" });
+        }
+        let FirstToken { kl_mean, kl_median, margin_same, margin_diverged } = *first_token;
+        [("kl_mean", kl_mean), ("kl_median", kl_median), ("margin_same", margin_same), ("margin_diverged", margin_diverged)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .try_for_each(|(name, value)| check_number(&field, name, value, not_negative, "a finite number >= 0"))
     }
 
     fn check_answers(&self, field: &str, answers: &[AnswerRow]) -> Result<(), ReportError> {
@@ -433,7 +471,7 @@ impl Measurements {
             let field = format!("{field}[{i}]");
             answer.check(&field)?;
             let Some(outcome) = answer.outcome else {
-                return Err(ReportError::Outcome {
+                return Err(ReportError::Presence {
                     field: format!("{field}.outcome"),
                     found: "missing",
                     expected: "what became of the question",
@@ -468,7 +506,7 @@ impl AnswerRow {
         self.check(field)?;
         let absent = |name: &str, present: bool| {
             if present {
-                Err(ReportError::Outcome {
+                Err(ReportError::Presence {
                     field: format!("{field}.{name}"),
                     found: "present",
                     expected: "none: the baseline is not compared with itself",

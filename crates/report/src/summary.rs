@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::number::{p_relation, percent, points};
 use crate::outcome::Outcome;
 use crate::rates::{Rate, Tally};
-use crate::report::{AnswerRow, Measurements, Report, ReportError};
+use crate::report::{AccelerationReport, AnswerRow, FirstToken, Measurements, NoiseFloor, Report, ReportError};
 use crate::statistics::{Interval, cluster_bootstrap, holm, mcnemar, mean, median};
 
 /// Seed of the bootstrap. Fixed, so that a report gives the same intervals wherever it is read.
@@ -102,12 +102,15 @@ pub struct FamilySummary {
 /// The summaries of all accelerations, in their order, and that of the noise floor.
 pub(crate) fn summaries(measurements: &Measurements) -> Result<(Vec<Summary>, Option<Summary>), ReportError> {
     let noise_floor = match &measurements.noise_floor {
-        Some(noise_floor) => Some(summarise(measurements, "none", "noise_floor.answers", &noise_floor.answers)?),
+        Some(NoiseFloor { answers, first_token, .. }) => {
+            Some(summarise(measurements, "none", "noise_floor.answers", answers, first_token.as_ref())?)
+        }
         None => None,
     };
     let mut summaries = Vec::with_capacity(measurements.accelerations.len());
     for (i, acceleration) in measurements.accelerations.iter().enumerate() {
-        let mut summary = summarise(measurements, &acceleration.spec, &format!("accelerations[{i}].answers"), &acceleration.answers)?;
+        let AccelerationReport { spec, answers, first_token, .. } = acceleration;
+        let mut summary = summarise(measurements, spec, &format!("accelerations[{i}].answers"), answers, first_token.as_ref())?;
         summary.noise_floor = noise_floor.as_ref().map(|noise_floor| noise_floor.dr);
         summary.above_noise_floor = noise_floor.as_ref().map(|noise_floor| summary.dr.low > noise_floor.dr.value);
         summaries.push(summary);
@@ -119,7 +122,13 @@ pub(crate) fn summaries(measurements: &Measurements) -> Result<(Vec<Summary>, Op
     Ok((summaries, noise_floor))
 }
 
-fn summarise(measurements: &Measurements, spec: &str, field: &str, answers: &[AnswerRow]) -> Result<Summary, ReportError> {
+fn summarise(
+    measurements: &Measurements,
+    spec: &str,
+    field: &str,
+    answers: &[AnswerRow],
+    first_token: Option<&FirstToken>,
+) -> Result<Summary, ReportError> {
     let mut by_image: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut by_family: BTreeMap<&str, Tally> = BTreeMap::new();
     let (mut score_changes, mut kl, mut margins_same, mut margins_diverged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -143,6 +152,12 @@ fn summarise(measurements: &Measurements, spec: &str, field: &str, answers: &[An
         |tally| [share(tally.dr()), share(tally.ndr()), share(tally.pdr()), tally.accuracy_change().unwrap_or_default()],
         BOOTSTRAP_SEED,
     );
+    let first_token = first_token.copied().unwrap_or_else(|| FirstToken {
+        kl_mean: mean(&kl),
+        kl_median: median(&kl),
+        margin_same: median(&margins_same),
+        margin_diverged: median(&margins_diverged),
+    });
     // every rate exists as soon as there is one question
     let filled = || {
         let [dr_by_image, ndr_by_image, pdr_by_image, change] = bootstrap?;
@@ -168,10 +183,10 @@ fn summarise(measurements: &Measurements, spec: &str, field: &str, answers: &[An
             mcnemar_p_holm: mcnemar_p,
             noise_floor: None,
             above_noise_floor: None,
-            kl_mean: mean(&kl),
-            kl_median: median(&kl),
-            margin_same: median(&margins_same),
-            margin_diverged: median(&margins_diverged),
+            kl_mean: first_token.kl_mean,
+            kl_median: first_token.kl_median,
+            margin_same: first_token.margin_same,
+            margin_diverged: first_token.margin_diverged,
             per_family,
         })
     };

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use steady_bench::{AnswerKind, Question, same_answer};
+use steady_bench::{Question, same_answer};
 use steady_report::{
-    AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionKind, QuestionRow, Report, TokenLogit,
+    AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report, TokenLogit,
 };
 
 use crate::plan::CLEAN;
@@ -78,11 +78,12 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
             spec: acceleration.spec.clone(),
             what_it_is: acceleration.describe.clone(),
             answers,
+            first_token: None,
             cost: cost(&after),
         });
     }
     let noise_floor = if plan.noise_floor {
-        Some(NoiseFloor { varied: "reversed order, nothing shared".to_owned(), answers: pair(NOISE_FLOOR)?.1 })
+        Some(NoiseFloor { varied: "reversed order, nothing shared".to_owned(), answers: pair(NOISE_FLOOR)?.1, first_token: None })
     } else {
         None
     };
@@ -114,12 +115,7 @@ fn row(question: &Question, record: &Record) -> QuestionRow {
         image: question.image.clone(),
         text: question.text.clone(),
         gold: question.gold.clone(),
-        kind: match question.kind {
-            AnswerKind::YesNo => QuestionKind::YesNo,
-            AnswerKind::Choice { .. } => QuestionKind::Choice,
-            AnswerKind::Short => QuestionKind::Short,
-            AnswerKind::Number => QuestionKind::Number,
-        },
+        kind: (&question.kind).into(),
         baseline: answer(record),
     }
 }

@@ -11,6 +11,8 @@ use crate::shell::{announce, cargo, program, run as run_command, target_dir};
 /// What to do with the page.
 #[derive(Subcommand)]
 pub(crate) enum WebTask {
+    /// Install what building it needs: wasm target, trunk, wasm-bindgen.
+    Setup,
     /// Build it into `dist/`.
     Build,
     /// Serve it on a local port and rebuild on every change.
@@ -19,6 +21,7 @@ pub(crate) enum WebTask {
 
 pub(crate) fn run(task: &WebTask) -> anyhow::Result<()> {
     match task {
+        WebTask::Setup => setup::page(),
         WebTask::Build => build(),
         WebTask::Serve => trunk(&["serve"]),
     }
@@ -26,17 +29,26 @@ pub(crate) fn run(task: &WebTask) -> anyhow::Result<()> {
 
 /// Builds the page into `dist/`.
 pub(crate) fn build() -> anyhow::Result<()> {
+    // offline, trunk fetches no tools of its own, but its cargo fetches nothing either
+    run_command(&mut cargo(["fetch", "--target", setup::WASM]))?;
     trunk(&["build", "--release", "--offline"])
 }
 
-/// Clippy over the page, for the target it runs on.
+/// Clippy over the page, for the target it runs on, and over its tests.
 pub(crate) fn lint() -> anyhow::Result<()> {
     if wasm_toolchain().is_some_and(|environment| !environment.is_empty()) {
         announce("the page is not linted: Debian's compiler for wasm comes without clippy");
         return Ok(());
     }
-    let mut command = cargo(["clippy", "--release", "--package", "steady-web", "--target", setup::WASM, "--", "-D", "warnings"]);
-    for_wasm(&mut command)
+    let mut page = cargo(["clippy", "--release", "--package", "steady-web", "--target", setup::WASM, "--", "-D", "warnings"]);
+    for_wasm(&mut page)?;
+    let mut tests = cargo(["clippy", "--release", "--package", "steady-page-tests", "--features", "page", "--all-targets"]);
+    run_command(tests.args(["--", "-D", "warnings"]))
+}
+
+/// Drives the built page in a browser.
+pub(crate) fn test() -> anyhow::Result<()> {
+    run_command(&mut cargo(["test", "--release", "--package", "steady-page-tests", "--features", "page"]))
 }
 
 fn trunk(arguments: &[&str]) -> anyhow::Result<()> {

@@ -28,15 +28,21 @@ const TOOLS: [Tool; 2] =
 /// A Debian package: a program or file that proves it is there, its name, what it is for.
 type Package = (&'static str, &'static str, &'static str);
 
-const PACKAGES: [Package; 3] = [
+const PACKAGES: [Package; 4] = [
     ("/usr/share/vulkan/icd.d/lvp_icd*.json", "mesa-vulkan-drivers", "a software Vulkan driver: the GPU code runs without a GPU"),
     ("/usr/lib/*/libvulkan.so.1", "libvulkan1", "the Vulkan loader"),
     ("chromium", "chromium", "the browser that the page is tested in"),
+    ("chromedriver", "chromium-driver", "drives that browser"),
 ];
 
 /// Installs what is missing.
 pub(crate) fn run() -> anyhow::Result<()> {
     system_packages()?;
+    page()
+}
+
+/// Installs what is missing to build the page.
+pub(crate) fn page() -> anyhow::Result<()> {
     wasm_target()?;
     for tool in &TOOLS {
         install_tool(tool)?;

@@ -37,9 +37,10 @@ pub(crate) fn cargo<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> 
 /// A cargo subcommand over everything native, with the features of `cargo run`; `cpu` leaves the `gpu` feature out.
 ///
 /// One selection of packages for every task: cargo unites the features of all that is selected, and one that differs would
-/// compile burn a second time. For that reason the page is not among them: its libraries ask more of what burn uses too.
+/// compile burn a second time. For that reason the page and its tests are not among them: their libraries ask more of what burn
+/// uses too.
 pub(crate) fn native(subcommand: &str, cpu: bool) -> Command {
-    let mut command = cargo([subcommand, "--release", "--workspace", "--exclude", "steady-web"]);
+    let mut command = cargo([subcommand, "--release", "--workspace", "--exclude", "steady-web", "--exclude", "steady-page-tests"]);
     if cpu {
         command.args(["--no-default-features", "--features", "steady/cpu,steady/embedded"]);
     }

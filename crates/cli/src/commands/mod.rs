@@ -3,4 +3,5 @@
 pub(crate) mod ask;
 pub(crate) mod list;
 pub(crate) mod report;
+pub(crate) mod share;
 pub(crate) mod study;

@@ -1,16 +1,15 @@
 //! `steady report`: the report of a run folder, rebuilt from its records.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-use steady_bench::Benchmark;
-use steady_bench::world::EmbeddedSuite;
+use anyhow::{Context, Result};
+use steady_bench::{Benchmark, embedded_suite, thumbnails};
 use steady_report::Report;
 use steady_study::{Folder, Plan, compare};
 
 use crate::args::ReportArgs;
-use crate::{console, thumbnails};
+use crate::console;
 
 pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     let folder = Folder::open(&args.folder)?;
@@ -23,22 +22,28 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     if benchmark.is_none() {
         console::note(&format!("benchmark {} is not at hand as it was asked; the report has no pictures", folder.plan().benchmark.name));
     }
-    publish(&folder, benchmark.as_deref(), args.json)
+    let page = publish(&folder, benchmark.as_deref(), args.json)?;
+    if args.open {
+        open::that_detached(&page).with_context(|| format!("no browser could be started; open {} yourself", page.display()))?;
+    }
+    Ok(())
 }
 
-/// Writes `report.json` and `report.html` into the folder and prints one or the other's content: JSON, or table and findings.
-pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: bool) -> Result<()> {
+/// Writes `report.json` and `report.html` into the folder and prints one or the other's content: JSON, or table and findings. Gives the page's path.
+pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: bool) -> Result<PathBuf> {
     let report = compare::compare(folder)?;
     let text = report.to_json()?;
     folder.write("report.json", text.as_bytes())?;
-    let images = benchmark.map(|benchmark| thumbnails::of(&report, benchmark)).transpose()?.unwrap_or_default();
-    let page = folder.write("report.html", report.html(&images).as_bytes())?;
+    let images = benchmark.map(|benchmark| thumbnails(&report, benchmark)).transpose()?.unwrap_or_default();
+    let page = shown(&folder.write("report.html", report.html(&images).as_bytes())?);
     if json {
-        return console::result(&text);
+        console::result(&text)?;
+        return Ok(page);
     }
     // Wall times are in the table alone: the report is the same for every run of a plan, and they are not.
     let timed = compare::timed(folder)?;
-    console::result(&format!("{}\n{}\n\nReport: {}", timed.table(), findings(&timed), shown(&page)))
+    console::result(&format!("{}\n{}\n\nReport: {}", timed.table(), findings(&timed), page.display()))?;
+    Ok(page)
 }
 
 /// One line per acceleration, the one that hides most first.
@@ -52,15 +57,13 @@ fn findings(report: &Report) -> String {
 
 /// The embedded benchmark as the plan's run asked it, if this program still draws it so.
 fn benchmark(plan: &Plan) -> Option<Box<dyn Benchmark>> {
-    let families = steady_bench::world::Family::ALL.len();
-    let suite = EmbeddedSuite::test(plan.benchmark.size / families);
-    (suite.name() == plan.benchmark.name && suite.fingerprint() == plan.benchmark.fingerprint)
-        .then(|| Box::new(suite) as Box<dyn Benchmark>)
+    let suite = embedded_suite(&plan.benchmark.name, &plan.benchmark.fingerprint, plan.benchmark.size)?;
+    Some(Box::new(suite))
 }
 
 /// A path that a browser takes.
-fn shown(page: &Path) -> String {
-    page.canonicalize().unwrap_or_else(|_| page.to_path_buf()).display().to_string()
+fn shown(page: &Path) -> PathBuf {
+    page.canonicalize().unwrap_or_else(|_| page.to_path_buf())
 }
 
 #[cfg(test)]
@@ -99,7 +102,8 @@ mod tests {
             let pairs = before.iter().zip(after);
             pairs.map(|(a, b)| answer(b, Some(Outcome::of(a == b, *a == "red", *b == "red").unwrap()))).collect::<Vec<_>>()
         };
-        let acceleration = |spec: &str, answers, cost| AccelerationReport { spec: spec.into(), what_it_is: spec.into(), answers, cost };
+        let acceleration =
+            |spec: &str, answers, cost| AccelerationReport { spec: spec.into(), what_it_is: spec.into(), answers, first_token: None, cost };
         let question = |(index, text): (usize, &&str)| QuestionRow {
             id: format!("q{index}"),
             family: "colour".into(),
@@ -117,7 +121,7 @@ mod tests {
                 acceleration("calm", rows(&before), cost(8_000_000, 72.0)),
                 acceleration("shaky", rows(&shaky), cost(1_200_000, 144.0)),
             ],
-            noise_floor: Some(NoiseFloor { varied: "order".into(), answers: rows(&before) }),
+            noise_floor: Some(NoiseFloor { varied: "order".into(), answers: rows(&before), first_token: None }),
         })
         .unwrap()
     }

@@ -14,7 +14,7 @@ use crate::commands::report;
 use crate::{console, model};
 
 /// Where runs go that were not told where.
-const RUNS: &str = "steady-out";
+pub(crate) const RUNS: &str = "steady-out";
 
 pub(crate) fn embedded(args: &StudyArgs) -> Result<()> {
     study(None, BenchArg::Embedded, args)
@@ -42,7 +42,8 @@ fn study(model_path: Option<&Path>, bench: BenchArg, args: &StudyArgs) -> Result
     };
     let folder = Folder::create(&path, &plan, &questions)?;
     answer(&folder, &suite, &variants)?;
-    report::publish(&folder, Some(&suite), args.json)
+    report::publish(&folder, Some(&suite), args.json)?;
+    Ok(())
 }
 
 fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Result<()> {

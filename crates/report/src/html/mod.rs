@@ -13,6 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
+use crate::filter::Filter;
 use crate::outcome::Outcome;
 use crate::printable::printable;
 use crate::report::Report;
@@ -20,7 +21,50 @@ use crate::report::Report;
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("filter.js");
 
+/// A part of the page that can be shown by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// The finding in words and in four numbers.
+    Opening,
+    /// Accuracy, and what it does not show.
+    Chart,
+    /// All rates with their intervals and tests.
+    Rates,
+    /// Where answers changed, by task family.
+    Families,
+    /// What it bought.
+    Costs,
+    /// What was run.
+    Plan,
+    /// What the names mean.
+    Notes,
+}
+
+impl Section {
+    /// All parts, in the order of the page; the questions stand between families and costs.
+    pub const ALL: [Self; 7] = [Self::Opening, Self::Chart, Self::Rates, Self::Families, Self::Costs, Self::Plan, Self::Notes];
+}
+
 impl Report {
+    /// A part of [`Report::html`], for a page that has `style.css` itself. All text of the report is escaped; nothing in it needs a script or a style of its own.
+    pub fn section(&self, section: Section) -> String {
+        match section {
+            Section::Opening => opening::opening(self),
+            Section::Chart => chart::section(self),
+            Section::Rates => tables::rates(self),
+            Section::Families => families::section(self),
+            Section::Costs => tables::costs(self),
+            Section::Plan => tables::plan(self),
+            Section::Notes => tables::notes(),
+        }
+        .into_string()
+    }
+
+    /// A question with those of its answers that fit, for the inside of an `article` after its picture; escaped as all else. Empty if there is no such question.
+    pub fn card(&self, question: usize, filter: &Filter) -> String {
+        if question < self.questions().len() { questions::content(self, question, filter).into_string() } else { String::new() }
+    }
+
     /// The report as one HTML file that needs nothing else: no request leaves it, and its content security policy forbids any.
     ///
     /// `images` holds PNG files by image id; a question whose image is not among them is shown without. All text of the report is shown as text, whatever it holds.

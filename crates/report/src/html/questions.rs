@@ -1,6 +1,5 @@
 //! The questions whose answers changed, the broken ones first.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
@@ -8,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use maud::{Markup, html};
 
 use super::{counted, sign, spec, text};
+use crate::filter::Filter;
 use crate::number::small;
 use crate::outcome::Outcome;
 use crate::printable::{one_line, printable};
@@ -17,7 +17,7 @@ use crate::report::{AnswerRow, QuestionRow, Report, TokenLogit};
 const MOST_SHOWN: usize = 1000;
 
 pub(super) fn section(report: &Report, images: &BTreeMap<String, Vec<u8>>) -> Markup {
-    let order = worst_first(report);
+    let order = report.worst_first();
     let shown = &order[..order.len().min(MOST_SHOWN)];
     let families: Vec<&str> =
         report.questions().iter().map(|question| question.family.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
@@ -58,19 +58,6 @@ pub(super) fn section(report: &Report, images: &BTreeMap<String, Vec<u8>>) -> Ma
     }
 }
 
-/// Indices of the questions with any changed answer: most broken first, then most repaired, then most changed, then as asked.
-fn worst_first(report: &Report) -> Vec<usize> {
-    let count = |i: usize, outcome: Outcome| {
-        report.accelerations().iter().filter(|acceleration| acceleration.answers[i].outcome == Some(outcome)).count()
-    };
-    let mut order: Vec<([usize; 3], usize)> = (0..report.questions().len())
-        .map(|i| ([Outcome::Broken, Outcome::Repaired, Outcome::Changed].map(|outcome| count(i, outcome)), i))
-        .filter(|(counts, _)| counts.iter().sum::<usize>() > 0)
-        .collect();
-    order.sort_by_key(|&(counts, i)| (Reverse(counts), i));
-    order.into_iter().map(|(_, i)| i).collect()
-}
-
 fn filters(report: &Report, families: &[&str]) -> Markup {
     html! {
         form id="filters" hidden {
@@ -97,27 +84,39 @@ fn card(report: &Report, i: usize, family: usize, image: Option<usize>) -> Marku
     html! {
         article data-family=(family) {
             (thumbnail(question, image))
-            div.asked {
-                h3 { (text(&question.text)) }
+            (content(report, i, &Filter::default()))
+        }
+    }
+}
+
+/// All of a card but its picture.
+pub(super) fn content(report: &Report, i: usize, filter: &Filter) -> Markup {
+    let question = &report.questions()[i];
+    html! {
+        div.asked {
+            h3 { (text(&question.text)) }
+            @if !question.gold.is_empty() {
                 p.gold {
                     "gold: "
                     @for (i, gold) in question.gold.iter().enumerate() { @if i > 0 { ", " } (text(gold)) }
                 }
-                p.id { (text(&question.family)) " · " (question.kind.label()) " · " (text(&question.id)) }
             }
-            table.answers {
-                thead { tr { th scope="col" { "model" } th scope="col" { "outcome" } th scope="col" { "answer" } th.number scope="col" { "margin" } th.number scope="col" { "KL" } } }
-                tbody.baseline { (line(&html! { "baseline" }, &question.baseline)) }
-                tbody {
-                    @for (a, acceleration) in report.accelerations().iter().enumerate() {
-                        @let answer = &acceleration.answers[i];
-                        @let outcome = answer.outcome.unwrap_or(Outcome::Same);
+            p.id { (text(&question.family)) " · " (question.kind.label()) " · " (text(&question.id)) }
+        }
+        table.answers {
+            thead { tr { th scope="col" { "model" } th scope="col" { "outcome" } th scope="col" { "answer" } th.number scope="col" { "margin" } th.number scope="col" { "KL" } } }
+            tbody.baseline { (line(&html! { "baseline" }, &question.baseline)) }
+            tbody {
+                @for (a, acceleration) in report.accelerations().iter().enumerate() {
+                    @let answer = &acceleration.answers[i];
+                    @let outcome = answer.outcome.unwrap_or(Outcome::Same);
+                    @if filter.fits(a, answer) {
                         tr.(outcome.name()) data-acceleration=(a) data-outcome=(outcome.name()) { (cells(&spec(&acceleration.spec), answer)) }
                     }
                 }
             }
-            (candidates(report, i))
         }
+        (candidates(report, i))
     }
 }
 

@@ -53,16 +53,18 @@ pub(crate) fn measurements() -> Measurements {
                 spec: "w4:rtn,g=64".to_owned(),
                 what_it_is: "four-bit weights".to_owned(),
                 answers: w4,
+                first_token: None,
                 cost: cost(1_500_000, Some(1.5)),
             },
             AccelerationReport {
                 spec: "int8".to_owned(),
                 what_it_is: "eight-bit weights and activations".to_owned(),
                 answers: int8,
+                first_token: None,
                 cost: cost(2_250_000, None),
             },
         ],
-        noise_floor: Some(NoiseFloor { varied: "batch order".to_owned(), answers: repeated }),
+        noise_floor: Some(NoiseFloor { varied: "batch order".to_owned(), answers: repeated, first_token: None }),
         questions,
     }
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in the functions that tests share as well")]
 
+mod filter;
 mod finding;
 mod fixture;
 mod json;
 mod page;
+mod share;

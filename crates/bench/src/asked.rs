@@ -1,0 +1,48 @@
+//! Questions as a report knows them, and the embedded suite drawn again for a report that names it.
+
+use steady_report::QuestionKind;
+use steady_report::share::{Asked, Suite};
+
+use crate::world::{EmbeddedSuite, Family};
+use crate::{AnswerKind, Benchmark, Question};
+
+/// Most questions of a suite that is drawn again because a report says so: drawing and hashing takes time, and a report may say anything.
+const MOST_REDRAWN: usize = 5_000;
+
+impl From<&AnswerKind> for QuestionKind {
+    fn from(kind: &AnswerKind) -> Self {
+        match kind {
+            AnswerKind::YesNo => Self::YesNo,
+            AnswerKind::Choice { .. } => Self::Choice,
+            AnswerKind::Short => Self::Short,
+            AnswerKind::Number => Self::Number,
+        }
+    }
+}
+
+/// A benchmark's questions, as a report knows them.
+pub fn asked(benchmark: &dyn Benchmark) -> Vec<Asked> {
+    let of = |question: &Question| Asked {
+        id: question.id.clone(),
+        family: question.family.clone(),
+        image: question.image.clone(),
+        text: question.text.clone(),
+        gold: question.gold.clone(),
+        kind: (&question.kind).into(),
+    };
+    benchmark.questions().iter().map(of).collect()
+}
+
+/// What a link says about a benchmark that its readers can draw again.
+pub fn suite_of(benchmark: &dyn Benchmark) -> Suite {
+    Suite { name: benchmark.name().to_owned(), fingerprint: benchmark.fingerprint(), size: benchmark.questions().len() }
+}
+
+/// The embedded suite of at least `questions` questions, rounded up to whole rounds, if this program draws it with that fingerprint.
+pub fn embedded_suite(name: &str, fingerprint: &str, questions: usize) -> Option<EmbeddedSuite> {
+    if questions > MOST_REDRAWN {
+        return None;
+    }
+    let suite = EmbeddedSuite::test(questions.div_ceil(Family::ALL.len()));
+    (suite.name() == name && suite.fingerprint() == fingerprint).then_some(suite)
+}

@@ -1,0 +1,39 @@
+//! What a report gets from a benchmark: its questions, its suite drawn again, its pictures.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use steady_bench::world::EmbeddedSuite;
+use steady_bench::{Benchmark, asked, embedded_suite, suite_of, thumbnail};
+
+#[test]
+fn a_suite_is_drawn_again_only_if_it_is_the_same() {
+    let suite = EmbeddedSuite::test(2);
+    let named = suite_of(&suite);
+    assert_eq!((named.name.as_str(), named.size), ("steady-world", 20));
+    let again =
+        |name: &str, fingerprint: &str, questions: usize| embedded_suite(name, fingerprint, questions).map(|suite| suite.questions().len());
+    assert_eq!(again(&named.name, &named.fingerprint, 20), Some(20));
+    // a run that asked 13 of them
+    assert_eq!(again(&named.name, &named.fingerprint, 13), Some(20));
+    assert_eq!(again(&named.name, &named.fingerprint, 10), None);
+    assert_eq!(again("pope", &named.fingerprint, 20), None);
+    assert_eq!(again(&named.name, "", 20), None);
+    assert_eq!(again(&named.name, &named.fingerprint, usize::MAX), None);
+}
+
+#[test]
+fn questions_keep_their_words() {
+    let suite = EmbeddedSuite::test(1);
+    let (question, asked) = (&suite.questions()[0], &asked(&suite)[0]);
+    assert_eq!((&question.id, &question.text, &question.gold), (&asked.id, &asked.text, &asked.gold));
+    assert_eq!(asked.kind.label(), "yes/no");
+}
+
+#[test]
+fn a_thumbnail_is_the_picture() {
+    let suite = EmbeddedSuite::test(1);
+    let id = &suite.questions()[0].image;
+    let png = thumbnail(&suite, id).unwrap();
+    assert_eq!(image::load_from_memory(&png).unwrap().to_rgb8(), suite.image(id).unwrap());
+    assert!(thumbnail(&suite, "test-99999").is_err());
+}

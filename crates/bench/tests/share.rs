@@ -1,0 +1,122 @@
+//! The default share: the embedded study of 300 questions under five accelerations, as a link.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use steady_bench::world::EmbeddedSuite;
+use steady_bench::{asked, suite_of};
+use steady_report::share::{self, Asked, BUDGET};
+use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report};
+
+/// Specs with how many of a thousand answers each changes: as measured once, and as hard on the link as that.
+const ACCELERATIONS: [(&str, u64); 5] = [
+    ("w4:rtn,g=auto", 47),
+    ("int8:threshold=6", 3),
+    ("divprune:keep=0.33", 343),
+    ("fastv:k=2,keep=0.5", 113),
+    ("random:keep=0.33,seed=7", 510),
+];
+
+/// A report of chance: the baseline is right 7 times of 10, and whatever is wrong is the gold answer of another question.
+fn report(questions: &[Asked], fingerprint: &str) -> Report {
+    let mut chance = ChaCha8Rng::seed_from_u64(1);
+    let mut one_in = |of: u64| chance.next_u64() % of;
+    let answer = |text: &str, asked: &Asked, outcome| AnswerRow {
+        text: format!(" {text}"),
+        parsed: Some(text.to_owned()),
+        correct: asked.gold.iter().any(|gold| gold == text),
+        score: f32::from(u8::from(asked.gold.iter().any(|gold| gold == text))),
+        margin: Some(1.0),
+        kl: None,
+        outcome,
+        visual_tokens: 144.0,
+        top: Vec::new(),
+    };
+    let other = |one_in: &mut dyn FnMut(u64) -> u64| questions[one_in(questions.len() as u64) as usize].gold[0].clone();
+    let baseline: Vec<String> =
+        questions.iter().map(|asked| if one_in(10) < 7 { asked.gold[0].clone() } else { other(&mut one_in) }).collect();
+    let mut column = |changed: u64| -> Vec<AnswerRow> {
+        let mut rows = Vec::new();
+        for (asked, before) in questions.iter().zip(&baseline) {
+            let after = if one_in(1000) < changed { other(&mut one_in) } else { before.clone() };
+            let right = |text: &String| asked.gold.contains(text);
+            rows.push(answer(&after, asked, Some(Outcome::of(after == *before, right(before), right(&after)).unwrap())));
+        }
+        rows
+    };
+    let cost = || CostRow {
+        weight_bytes: 5_526_528,
+        kv_bytes: 661_613.226_7,
+        visual_tokens: 144.0,
+        prompt_tokens: 161.526_7,
+        flops: 6.254e8,
+        seconds: None,
+    };
+    let layers = "language_model.layers.*.mlp.down_proj, language_model.layers.*.mlp.gate_proj, language_model.layers.*.self_attn.k_proj";
+    let accelerations = ACCELERATIONS
+        .iter()
+        .map(|&(spec, changed)| AccelerationReport {
+            spec: spec.to_owned(),
+            what_it_is: format!("what {spec} does, in a sentence. Here: 28 linear layers ({layers})"),
+            answers: column(changed),
+            first_token: None,
+            cost: cost(),
+        })
+        .collect();
+    let noise_floor = Some(NoiseFloor { varied: "reversed order, nothing shared".to_owned(), answers: column(0), first_token: None });
+    let named = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let plan = PlanSummary {
+        model: "steady-llava".to_owned(),
+        checkpoint_sha256: "ffa7ab0eb6aa7651f28bd329a45749b31b6cc0e185c9908828f8f1318bd4bfce".to_owned(),
+        benchmark: "steady-world".to_owned(),
+        benchmark_fingerprint: fingerprint.to_owned(),
+        questions: questions.len(),
+        specs: ACCELERATIONS.iter().map(|(spec, _)| (*spec).to_owned()).collect(),
+        prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
+        processor: named(&[
+            ("crop", "144x144"),
+            ("normalize", "mean [0.48145467, 0.4578275, 0.40821072], std [0.26862955, 0.2613026, 0.2757771]"),
+        ]),
+        decoding: named(&[("eos_token_ids", "[2]"), ("max_new_tokens", "64"), ("repetition_penalty", "1"), ("strategy", "greedy")]),
+        precision: "f32".to_owned(),
+        device: "flex, 2 threads, x86_64 avx2+fma+avx512f".to_owned(),
+        versions: named(&[("burn", "0.22.1"), ("steady", "0.1.0")]),
+        seeds: BTreeMap::new(),
+        command_line: format!(
+            "steady run --model steady-llava --bench steady-world --questions 300 --accel {}",
+            ACCELERATIONS.map(|(spec, _)| spec).join(" --accel ")
+        ),
+    };
+    let rows = questions.iter().zip(&baseline).map(|(asked, before)| {
+        let Asked { id, family, image, text, gold, kind } = asked.clone();
+        QuestionRow { id, family, image, text, gold, kind, baseline: answer(before, asked, None) }
+    });
+    Report::new(Measurements { plan, baseline_cost: cost(), questions: rows.collect(), accelerations, noise_floor }).unwrap()
+}
+
+#[test]
+fn the_default_study_fits_into_a_link_with_all_its_words() {
+    let suite = EmbeddedSuite::test(30);
+    let (named, questions) = (suite_of(&suite), asked(&suite));
+    let shared = report(&questions, &named.fingerprint);
+    let link = shared.share(Some((&named, &questions))).unwrap();
+    assert!(link.payload.len() <= BUDGET && link.left_out == 0, "{} characters, {} left out", link.payload.len(), link.left_out);
+
+    let opened = share::open(&link.payload, |wanted| (*wanted == named).then(|| questions.clone())).unwrap();
+    assert_eq!(opened.report.summaries().len(), 5);
+    for (opened, shared) in opened.report.summaries().iter().zip(shared.summaries()) {
+        assert_eq!((&opened.tally, opened.dr_by_image, opened.mcnemar_p_holm), (&shared.tally, shared.dr_by_image, shared.mcnemar_p_holm));
+        assert_eq!(opened.per_family, shared.per_family);
+    }
+    for (opened, shared) in opened.report.accelerations().iter().zip(shared.accelerations()) {
+        let said = |answers: &[AnswerRow]| answers.iter().map(|answer| answer.text.clone()).collect::<Vec<_>>();
+        assert_eq!(said(&opened.answers), said(&shared.answers));
+    }
+    let texts = |report: &Report| report.questions().iter().map(|question| question.text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&opened.report), texts(&shared));
+}

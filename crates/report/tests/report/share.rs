@@ -1,0 +1,368 @@
+//! The share link: what it carries, what it leaves out, and what it refuses.
+
+use std::io::Write;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use steady_report::share::{Asked, BUDGET, LONGEST, Opened, ShareError, Suite, open};
+use steady_report::{AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, QuestionKind, QuestionRow, Report};
+
+use crate::fixture;
+
+fn reopened(payload: &str) -> Opened {
+    open(payload, |_| None).unwrap()
+}
+
+fn payload() -> String {
+    fixture::report().share(None).unwrap().payload
+}
+
+/// Everything that is derived must come out the same, bootstrap intervals included.
+fn assert_same_numbers(opened: &Report, shared: &Report) {
+    assert_eq!(opened.summaries(), shared.summaries());
+    assert_eq!(opened.noise_floor(), shared.noise_floor());
+    assert_eq!(opened.plan(), shared.plan());
+    assert_eq!(opened.measurements().baseline_cost, shared.measurements().baseline_cost);
+    let costs = |report: &Report| report.accelerations().iter().map(|a| (a.spec.clone(), a.cost.clone())).collect::<Vec<_>>();
+    assert_eq!(costs(opened), costs(shared));
+}
+
+#[test]
+fn a_link_carries_numbers_and_words() {
+    let shared = fixture::report();
+    let link = shared.share(None).unwrap();
+    let Opened { report, suite, rebuilt, left_out } = reopened(&link.payload);
+    assert_same_numbers(&report, &shared);
+    assert_eq!((suite, rebuilt, left_out, link.left_out), (None, false, 0, 0));
+    for (opened, shared) in report.questions().iter().zip(shared.questions()) {
+        assert_eq!((&opened.id, &opened.text, &opened.gold), (&shared.id, &shared.text, &shared.gold));
+        assert_eq!((&opened.baseline.text, &opened.baseline.parsed), (&shared.baseline.text, &shared.baseline.parsed));
+    }
+    let said = |report: &Report| report.accelerations()[0].answers.iter().map(|answer| answer.text.clone()).collect::<Vec<_>>();
+    assert_eq!(said(&report), ["no", "no", "no", "lamp", "4", "door"]);
+    // margins and divergences come to the same, but are not carried one by one
+    assert_eq!(report.accelerations()[0].first_token.unwrap().kl_mean, Some(0.25));
+    assert_eq!(report.questions()[0].baseline.margin, None);
+    assert!(link.payload.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+}
+
+/// A report out of a link is a report like any other.
+#[test]
+fn what_came_by_link_can_be_written_and_shared_again() {
+    let report = reopened(&payload()).report;
+    assert_eq!(Report::from_json(&report.to_json().unwrap()).unwrap(), report);
+    let again = reopened(&report.share(None).unwrap().payload).report;
+    assert_same_numbers(&again, &report);
+}
+
+/// The fixture's questions with others before, between and behind them.
+fn suite() -> (Suite, Vec<Asked>) {
+    let mut asked: Vec<Asked> = fixture::report()
+        .questions()
+        .iter()
+        .cloned()
+        .map(|QuestionRow { id, family, image, text, gold, kind, .. }| Asked { id, family, image, text, gold, kind })
+        .collect();
+    for (i, place) in [0, 3, 4, 9].into_iter().enumerate() {
+        let other = Asked { id: format!("other/{i}"), family: "other".into(), image: "z".into(), ..asked[0].clone() };
+        asked.insert(place, other);
+    }
+    (Suite { name: "steady-world".into(), fingerprint: "f00d".into(), size: asked.len() }, asked)
+}
+
+#[test]
+fn questions_of_a_suite_are_drawn_again() {
+    let (suite, asked) = suite();
+    let shared = fixture::report();
+    let link = shared.share(Some((&suite, &asked))).unwrap();
+    assert!(link.payload.len() + 60 < payload().len(), "{} characters", link.payload.len());
+
+    let opened = open(&link.payload, |wanted| (*wanted == suite).then(|| asked.clone())).unwrap();
+    assert!(opened.rebuilt);
+    assert_same_numbers(&opened.report, &shared);
+    let words = |report: &Report| report.questions().iter().map(|q| (q.id.clone(), q.text.clone(), q.image.clone())).collect::<Vec<_>>();
+    assert_eq!(words(&opened.report), words(&shared));
+
+    // someone who cannot draw it has the numbers all the same
+    let opened = reopened(&link.payload);
+    assert!(!opened.rebuilt && opened.suite == Some(suite));
+    assert_same_numbers(&opened.report, &shared);
+    assert_eq!(opened.report.questions()[2].text, "Question 3 (not in the link)");
+    assert_eq!(opened.report.accelerations()[0].answers[4].text, "4");
+}
+
+/// Another suite under the same name and fingerprint is noticed where it matters.
+#[test]
+fn a_suite_that_is_not_the_links_is_refused() {
+    let (suite, mut asked) = suite();
+    let link = fixture::report().share(Some((&suite, &asked))).unwrap();
+    let fewer = asked[..4].to_vec();
+    asked.rotate_left(1);
+    let error = open(&link.payload, |_| Some(asked.clone())).unwrap_err();
+    assert_eq!(error.to_string(), "the link's `family` is existence (yes/no) for question 2 of steady-world, expected other (yes/no)");
+    let error = open(&link.payload, |_| Some(fewer.clone())).unwrap_err();
+    assert!(error.to_string().contains("`skipped` is 5, expected a position below 4"), "{error}");
+}
+
+/// Only questions word for word those of the suite are left to it.
+#[test]
+fn questions_unlike_the_suites_are_listed() {
+    let (suite, mut asked) = suite();
+    asked[2].gold = vec!["maybe".into()];
+    let link = fixture::report().share(Some((&suite, &asked))).unwrap();
+    assert_eq!(reopened(&link.payload).report.questions()[0].text, "Is there a red circle?");
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let sealed = BASE64_URL_SAFE_NO_PAD.decode(payload()).unwrap();
+    for byte in 0..sealed.len() {
+        for bit in 0..8 {
+            let mut flipped = sealed.clone();
+            flipped[byte] ^= 1 << bit;
+            let error = open(&BASE64_URL_SAFE_NO_PAD.encode(flipped), |_| None).unwrap_err();
+            assert!(matches!(error, ShareError::Checksum | ShareError::Version { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn every_cut_is_noticed() {
+    let payload = payload();
+    for length in 0..payload.len() {
+        assert!(open(&payload[..length], |_| None).is_err(), "the first {length} characters");
+    }
+}
+
+/// Bytes in the envelope of a link, made here by hand.
+fn enveloped(plain: &[u8]) -> String {
+    let mut deflate = DeflateEncoder::new(vec![1], Compression::best());
+    deflate.write_all(plain).unwrap();
+    let mut sealed = deflate.finish().unwrap();
+    let checksum = crc32fast::hash(&sealed);
+    sealed.extend(checksum.to_le_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(sealed)
+}
+
+fn inflated(payload: &str) -> Vec<u8> {
+    let sealed = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap();
+    let mut plain = Vec::new();
+    std::io::Read::read_to_end(&mut DeflateDecoder::new(&sealed[1..sealed.len() - 4]), &mut plain).unwrap();
+    plain
+}
+
+#[test]
+fn refusals_say_what_is_wrong() {
+    let whole = payload();
+    let refused = |payload: &str| open(payload, |_| None).unwrap_err().to_string();
+    let mut trailing = inflated(&whole);
+    trailing.extend([0; 3]);
+    let mut later = BASE64_URL_SAFE_NO_PAD.decode(&whole).unwrap();
+    later[0] = 2;
+    let bomb = enveloped(&vec![0; 10_000_000]);
+    assert!(bomb.len() < 14_000);
+    let refusals = [
+        refused(""),
+        refused("AQ"),
+        refused("<script>alert(1)</script>"),
+        refused(&whole[..whole.len() / 2]),
+        refused(&"A".repeat(LONGEST + 1)),
+        refused(&BASE64_URL_SAFE_NO_PAD.encode(later)),
+        refused(&bomb),
+        refused(&enveloped(&trailing)),
+        refused(&enveloped(b"steady")),
+        refused(&enveloped(&[])),
+    ];
+    assert_snapshot!(refusals.join("\n"));
+    // what mail programs add is not damage
+    assert!(open(&format!(" {whole}==\n"), |_| None).is_ok());
+}
+
+/// A thousand questions with long words: numbers are complete, and the questions that broke keep their words.
+#[test]
+fn words_give_way_to_the_budget() {
+    let shared = large(1000, |i| format!("{i} {}", "lorem ipsum dolor sit amet ".repeat(8)));
+    let link = shared.share(None).unwrap();
+    assert!(link.payload.len() <= BUDGET && link.payload.len() > BUDGET - 400, "{} characters", link.payload.len());
+    assert!(link.left_out > 0);
+    let opened = reopened(&link.payload);
+    assert_same_numbers(&opened.report, &shared);
+    assert_eq!(opened.left_out, link.left_out);
+    let order = opened.report.worst_first();
+    let (first, last) = (&opened.report.questions()[order[0]], &opened.report.questions()[order[order.len() - 1]]);
+    assert!(first.text.contains("lorem") && first.baseline.text.contains("lorem"), "{first:?}");
+    assert!(last.text.contains("not in the link") && last.baseline.text.contains("not in the link"), "{last:?}");
+}
+
+#[test]
+fn a_report_too_large_for_a_link_is_refused() {
+    // as many images as questions, and outcomes that repeat nowhere
+    let error = large(120_000, |i| i.to_string()).share(None).unwrap_err();
+    assert!(matches!(error, ShareError::Field { field: "answers", .. } | ShareError::TooLarge { .. }), "{error}");
+}
+
+/// One acceleration; what becomes of question i follows from i, without any pattern that deflate would find.
+fn large(count: usize, text: impl Fn(usize) -> String) -> Report {
+    let mixed = |i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let outcome = |i: usize| match mixed(i) % 8 {
+        0 => Outcome::Broken,
+        1 => Outcome::Changed,
+        _ => Outcome::Same,
+    };
+    let words: Vec<(Outcome, String)> = (0..count).map(|i| (outcome(i), text(i))).collect();
+    let answer = |text: &str, correct: bool, outcome: Option<Outcome>| AnswerRow {
+        text: text.to_owned(),
+        parsed: Some(text.to_owned()),
+        correct,
+        score: f32::from(u8::from(correct)),
+        margin: None,
+        kl: None,
+        outcome,
+        visual_tokens: 144.0,
+        top: Vec::new(),
+    };
+    let mut measurements = fixture::measurements();
+    measurements.plan.questions = count;
+    measurements.noise_floor = None;
+    measurements.accelerations.truncate(1);
+    measurements.questions = words
+        .iter()
+        .enumerate()
+        .map(|(i, (_, text))| QuestionRow {
+            id: format!("q{i}"),
+            family: format!("family {}", i % 10),
+            image: format!("image {}", mixed(i) % 500),
+            text: text.clone(),
+            gold: vec![text.clone()],
+            kind: QuestionKind::Short,
+            baseline: answer(text, true, None),
+        })
+        .collect();
+    measurements.accelerations[0].answers = words
+        .iter()
+        .map(|(outcome, text)| match outcome {
+            Outcome::Same => answer(text, true, Some(*outcome)),
+            _ => answer(&format!("not {text}"), *outcome != Outcome::Broken, Some(*outcome)),
+        })
+        .collect();
+    Report::new(measurements).unwrap()
+}
+
+/// Any report: graded scores, unread answers, images and families in any order, texts of any kind.
+fn reports() -> impl Strategy<Value = Report> {
+    let text = || "\\PC{0,12}";
+    let answer = move || (text(), prop::option::of(text()), 0.0_f32..1.0, prop::option::of(0.0_f32..9.0), prop::option::of(0.0_f64..9.0));
+    let question = move || (text(), 0_u8..4, 0_u8..6, prop::sample::select(vec![0_usize, 1, 2, 3]), any::<bool>(), any::<bool>(), answer());
+    let column = move |count: usize| (text(), prop::collection::vec((0_u8..4, answer()), count));
+    (1_usize..24)
+        .prop_flat_map(move |count| {
+            (prop::collection::vec(question(), count), prop::collection::vec(column(count), 0..4), prop::option::of(column(count)))
+        })
+        .prop_map(|(questions, columns, noise)| {
+            let row = |(text, parsed, score, margin, kl): (String, Option<String>, f32, Option<f32>, Option<f64>),
+                       correct: bool,
+                       graded: bool| AnswerRow {
+                text,
+                parsed,
+                correct,
+                score: if graded { score } else { f32::from(u8::from(correct)) },
+                margin,
+                kl,
+                outcome: None,
+                visual_tokens: 1.0,
+                top: Vec::new(),
+            };
+            let kinds = [QuestionKind::YesNo, QuestionKind::Choice, QuestionKind::Short, QuestionKind::Number];
+            let graded = questions[0].5;
+            let rows: Vec<QuestionRow> = questions
+                .into_iter()
+                .enumerate()
+                .map(|(i, (text, family, image, kind, correct, _, said))| QuestionRow {
+                    id: format!("id {i}"),
+                    family: format!("family {family}"),
+                    image: format!("image {image}"),
+                    gold: vec![text.clone()],
+                    text,
+                    kind: kinds[kind],
+                    baseline: AnswerRow { kl: None, ..row(said, correct, graded) },
+                })
+                .collect();
+            let answers = |column: Vec<(u8, _)>| -> Vec<AnswerRow> {
+                let pairs = rows.iter().zip(column);
+                pairs
+                    .map(|(question, (drawn, said))| {
+                        let before = question.baseline.correct;
+                        let (outcome, after) = match (drawn, before) {
+                            (0, _) => (Outcome::Same, before),
+                            (1, _) => (Outcome::Changed, before),
+                            (_, true) => (Outcome::Broken, false),
+                            (_, false) => (Outcome::Repaired, true),
+                        };
+                        AnswerRow { outcome: Some(outcome), ..row(said, after, graded) }
+                    })
+                    .collect()
+            };
+            let cost = || CostRow { weight_bytes: 7, kv_bytes: 0.1, visual_tokens: 1.0, prompt_tokens: 2.5, flops: 1e300, seconds: None };
+            let accelerations = columns
+                .into_iter()
+                .enumerate()
+                .map(|(i, (text, column))| steady_report::AccelerationReport {
+                    spec: format!("{text}{i}"),
+                    what_it_is: text,
+                    answers: answers(column),
+                    first_token: None,
+                    cost: cost(),
+                })
+                .collect();
+            let noise_floor = noise.map(|(varied, column)| NoiseFloor { varied, answers: answers(column), first_token: None });
+            let plan = steady_report::PlanSummary { questions: rows.len(), ..fixture::measurements().plan };
+            Report::new(Measurements { plan, baseline_cost: cost(), questions: rows, accelerations, noise_floor }).unwrap()
+        })
+}
+
+/// What was opened is complete: everything that can be asked of it answers.
+fn use_it(report: &Report) {
+    assert!(report.html(&std::collections::BTreeMap::new()).ends_with("</html>"));
+    // serde_json may read the last digit of a number otherwise
+    Report::from_json(&report.to_json().unwrap()).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_report_comes_back_with_its_numbers(shared in reports()) {
+        let opened = reopened(&shared.share(None).unwrap().payload).report;
+        assert_same_numbers(&opened, &shared);
+        for (opened, shared) in opened.accelerations().iter().zip(shared.accelerations()) {
+            for (opened, shared) in opened.answers.iter().zip(&shared.answers) {
+                prop_assert_eq!((opened.outcome, opened.correct, opened.score), (shared.outcome, shared.correct, shared.score));
+                if shared.outcome != Some(Outcome::Same) {
+                    prop_assert_eq!((&opened.text, &opened.parsed), (&shared.text, &shared.parsed));
+                }
+            }
+        }
+        use_it(&opened);
+    }
+
+    /// The checksum is no secret: a forged one must not lead anywhere either.
+    #[test]
+    fn forged_content_never_panics(at in any::<prop::sample::Index>(), removed in 0_usize..6, put in prop::collection::vec(any::<u8>(), 0..6)) {
+        let mut plain = inflated(&payload());
+        let from = at.index(plain.len());
+        plain.splice(from..plain.len().min(from + removed), put);
+        if let Ok(opened) = open(&enveloped(&plain), |_| None) {
+            use_it(&opened.report);
+        }
+    }
+
+    #[test]
+    fn any_text_is_refused(text in "\\PC{0,80}") {
+        prop_assert!(open(&text, |_| None).is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! Headless Chromium, driven by its WebDriver, with a fresh profile for every test.
+
+use std::io::{BufRead, BufReader};
+use std::panic::resume_unwind;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+
+/// Longest time that anything on the page may take: generous, for busy machines.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Runs a test in a browser whose window is `width` wide, and closes the browser whatever becomes of the test.
+pub async fn in_browser<F>(width: u32, test: impl FnOnce(Client) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let driver = Driver::start();
+    let options = json!({
+        "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync"],
+        "mobileEmulation": {"deviceMetrics": {"width": width, "height": 900, "pixelRatio": 1, "mobile": false, "touch": false}},
+    });
+    let capabilities: Capabilities = [("goog:chromeOptions".to_owned(), options)].into_iter().collect();
+    let client = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&driver.address).await.expect("a browser");
+    let outcome = tokio::spawn(test(client.clone())).await;
+    client.close().await.expect("the browser closes");
+    if let Err(error) = outcome {
+        resume_unwind(error.into_panic());
+    }
+}
+
+/// The program that drives the browser.
+struct Driver {
+    process: Child,
+    address: String,
+}
+
+impl Driver {
+    fn start() -> Self {
+        let mut process = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("chromedriver starts: `cargo xtask setup` installs it");
+        let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let port = lines.find_map(|line| Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned()));
+        let address = format!("http://127.0.0.1:{}", port.expect("chromedriver names its port"));
+        Self { process, address }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // a driver that has ended already is just as well
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// Waits for an element.
+pub async fn find(client: &Client, css: &str) -> fantoccini::elements::Element {
+    client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css} does not appear: {error}"))
+}
+
+/// Text of an element as people see it, once it is there.
+pub async fn text(client: &Client, css: &str) -> String {
+    find(client, css).await.text().await.expect("its text")
+}
+
+/// Waits until the text of an element contains this, and gives it.
+pub async fn text_with(client: &Client, css: &str, part: &str) -> String {
+    let mut last = String::new();
+    for _ in 0..PATIENCE.as_millis() / 100 {
+        last = text(client, css).await;
+        if last.contains(part) {
+            return last;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{css} says {last:?}, not {part:?}");
+}
+
+/// Clicks, by whatever way it takes.
+pub async fn click(client: &Client, css: &str) {
+    find(client, css).await.click().await.unwrap_or_else(|error| panic!("{css} cannot be clicked: {error}"));
+}
+
+/// What an expression of JavaScript gives in the page.
+pub async fn evaluate(client: &Client, expression: &str) -> serde_json::Value {
+    client.execute(&format!("return {expression}"), Vec::new()).await.unwrap_or_else(|error| panic!("{expression}: {error}"))
+}

@@ -1,0 +1,67 @@
+//! A static host as plain as they come: it serves `dist/` under a sub-path and remembers what it was asked for.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// Where the page is on the host.
+const SUB_PATH: &str = "/some/path/";
+
+/// The host, for as long as the test runs.
+#[derive(Clone)]
+pub struct Server {
+    /// Address of the page.
+    pub page: String,
+    requests: Arc<Mutex<Vec<String>>>,
+    extra: Arc<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Server {
+    /// Serves `dist/` and, beside it, files made up by a test.
+    pub fn start(extra: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> Self {
+        let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist");
+        assert!(dist.join("index.html").exists(), "no dist/index.html: run `cargo xtask web build` first");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let extra = extra.into_iter().map(|(name, content)| (name.to_owned(), content)).collect();
+        let server = Self { page: format!("http://{address}{SUB_PATH}"), requests: Arc::default(), extra: Arc::new(extra) };
+        let at_work = server.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (server, dist) = (at_work.clone(), dist.clone());
+                thread::spawn(move || server.reply(&dist, stream));
+            }
+        });
+        server
+    }
+
+    /// Paths that were asked for so far, below the sub-path.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    fn reply(&self, dist: &Path, mut stream: TcpStream) -> Option<()> {
+        let mut request = String::new();
+        BufReader::new(stream.try_clone().ok()?).read_line(&mut request).ok()?;
+        let asked = request.split(' ').nth(1)?.to_owned();
+        self.requests.lock().unwrap().push(asked.strip_prefix(SUB_PATH).unwrap_or(&asked).to_owned());
+        let path = asked.strip_prefix(SUB_PATH)?.split('?').next()?;
+        let name = if path.is_empty() { "index.html" } else { path };
+        let kind = match name.rsplit('.').next()? {
+            "html" => "text/html",
+            "js" => "text/javascript",
+            "css" => "text/css",
+            "json" => "application/json",
+            "wasm" => "application/wasm",
+            _ => "application/octet-stream",
+        };
+        let found = self.extra.get(name).cloned().or_else(|| fs::read(dist.join(name)).ok());
+        let (status, body) = found.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).ok()?;
+        stream.write_all(&body).ok()
+    }
+}

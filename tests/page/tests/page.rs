@@ -1,0 +1,229 @@
+//! The page as a visitor finds it: `dist/` on a static host under a sub-path, in headless Chromium.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+
+use fantoccini::Client;
+use serde_json::{Value, json};
+use steady_page_tests::browser::{click, evaluate, find, in_browser, text, text_with};
+use steady_page_tests::sample;
+use steady_page_tests::server::Server;
+use steady_report::Report;
+
+const DESKTOP: u32 = 1200;
+const PHONE: u32 = 360;
+
+/// The numbers of the sample, as a visitor reads them.
+async fn shows_the_sample(client: &Client) {
+    assert_eq!(text(client, "h1").await, "Accuracy moved by 2.5 points. 30.0 % of the answers changed.");
+    let tiles = text(client, ".tiles").await;
+    for number in
+        ["80.0 → 77.5", "−2.5 points", "McNemar p=1.00", "30.0 %", "95 % interval 18.1–45.4", "noise floor 0.0 %", "15.0 %", "12.5 %"]
+    {
+        assert!(tiles.contains(number), "{number} is not among {tiles:?}");
+    }
+    assert_eq!(text(client, "#count").await, "Showing 12 of 12");
+}
+
+#[tokio::test]
+async fn opens_under_a_sub_path_and_fetches_its_own_files_alone() {
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        assert!(text(&client, "h1").await.contains("still give the same answers?"));
+        let fetched = evaluate(&client, "performance.getEntriesByType('resource').map(entry => entry.name)").await;
+        for address in fetched.as_array().unwrap() {
+            let address = address.as_str().unwrap();
+            assert!(address.starts_with(&page) || address.starts_with("data:"), "{address}");
+        }
+    })
+    .await;
+    let mut requests = server.requests();
+    requests.sort();
+    requests.dedup();
+    let ends: Vec<&str> = requests.iter().map(|request| request.rsplit('.').next().unwrap()).collect();
+    // the page itself, its two styles, starter and program: every one of them named by its hash
+    assert_eq!(requests.len(), 6, "{requests:?}");
+    for (end, times) in [("", 1), ("css", 2), ("js", 2), ("wasm", 1)] {
+        assert_eq!(ends.iter().filter(|found| **found == end).count(), times, "{end:?} in {requests:?}");
+    }
+    for request in requests.iter().filter(|request| !request.is_empty()) {
+        let hash = request.rsplit('-').find_map(|part| part.split(['.', '_']).next()).unwrap();
+        assert!(hash.len() >= 12 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{request} has no hash");
+    }
+}
+
+#[tokio::test]
+async fn a_link_shows_its_report_to_somebody_else() {
+    let server = Server::start([]);
+    let page = format!("{}#r={}", server.page, sample::payload(&sample::report()));
+    let copied = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let kept = copied.clone();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        shows_the_sample(&client).await;
+        assert!(text(&client, ".origin").await.starts_with("From a link"));
+        // questions and pictures come out of the seed
+        assert_eq!(text(&client, "article h3").await, sample::report().questions()[8].text);
+        find(&client, "article img").await;
+        assert_eq!(evaluate(&client, "document.querySelector('article img').naturalWidth").await, 144);
+
+        // headless browsers have no clipboard to look into
+        evaluate(&client, "void (navigator.clipboard.writeText = async text => { window.copied = text })").await;
+        click(&client, ".hand-on button").await;
+        text_with(&client, ".hand-on p", "Link copied").await;
+        let address = evaluate(&client, "window.copied").await;
+        *kept.lock().unwrap() = address.as_str().unwrap().to_owned();
+    })
+    .await;
+    let copied = copied.lock().unwrap().clone();
+    assert!(copied.len() < 8_000 + server.page.len(), "{} characters", copied.len());
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&copied).await.unwrap();
+        shows_the_sample(&client).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn questions_are_filtered_and_pictures_enlarged() {
+    let server = Server::start([]);
+    let page = format!("{}#r={}", server.page, sample::payload(&sample::report()));
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        find(&client, "#filters select[name=outcome]").await.select_by_value("broken").await.unwrap();
+        text_with(&client, "#count", "Showing 6 of 6").await;
+        find(&client, "#filters select[name=acceleration]").await.select_by_value("1").await.unwrap();
+        text_with(&client, "#count", "Showing 0 of 0").await;
+        click(&client, "#filters button").await;
+        text_with(&client, "#count", "Showing 12 of 12").await;
+        find(&client, "#filters input").await.send_keys("MAUVE again").await.unwrap();
+        text_with(&client, "#count", "Showing 1 of 1").await;
+
+        click(&client, "article button.thumb").await;
+        find(&client, "dialog[open] img").await;
+        click(&client, "dialog").await;
+        client.wait().for_element(fantoccini::Locator::Css("dialog:not([open])")).await.unwrap();
+
+        // a way through the page that leaves the report in its address
+        click(&client, "nav a[href='#rates']").await;
+        assert!(client.current_url().await.unwrap().fragment().unwrap().starts_with("r="));
+        assert_eq!(evaluate(&client, "document.activeElement.id").await, "rates");
+    })
+    .await;
+}
+
+/// A link that must not be shown: the start of what the page must say about it.
+async fn refuses(client: &Client, page: &str, fragment: &str, because: &str) {
+    client.goto("about:blank").await.unwrap();
+    client.goto(&format!("{page}#{fragment}")).await.unwrap();
+    text_with(client, "[role=alert]", because).await;
+    // and there is a way on
+    find(client, "#typed").await;
+}
+
+#[tokio::test]
+async fn hostile_links_get_a_message() {
+    let server = Server::start([("broken.json", b"{\"format\": \"steady-report/1\", \"plan\": 7}".to_vec())]);
+    let (page, payload) = (server.page.clone(), sample::payload(&sample::report()));
+    let mut flipped = payload.clone().into_bytes();
+    let middle = flipped.len() / 2;
+    flipped[middle] = if flipped[middle] == b'A' { b'B' } else { b'A' };
+    let flipped = String::from_utf8(flipped).unwrap();
+    in_browser(DESKTOP, |client| async move {
+        refuses(&client, &page, &format!("r={}", &payload[..payload.len() / 2]), "damaged").await;
+        refuses(&client, &page, &format!("r={flipped}"), "checksum").await;
+        refuses(&client, &page, &format!("r={}", include_str!("ten-megabytes.link").trim()), "inflates to more than").await;
+        refuses(&client, &page, "r=<script>document.title='run'</script>", "damaged").await;
+        refuses(&client, &page, &format!("r={}", "A".repeat(100_000)), "more than the 64000").await;
+        refuses(&client, &page, "src=http://example.org/report.json", "not an address by https").await;
+        refuses(&client, &page, "src=javascript:document.title='run'", "not an address by https").await;
+        refuses(&client, &page, "src=nothing-there.json", "status 404").await;
+        refuses(&client, &page, "src=broken.json", "`plan`").await;
+        assert!(client.title().await.unwrap().starts_with("steady"));
+    })
+    .await;
+}
+
+const SCRIPT: &str = "</bdi></script><script>window.run=1</script><img src=x onerror=\"window.run=2\"><svg onload=window.run=3>{{7*7}}";
+
+/// Puts script in place of every text but those that a report is refused for.
+fn poison(value: &mut Value, name: &str) {
+    match value {
+        Value::String(text) if !matches!(name, "kind" | "outcome" | "format") => *text = format!("{text}{SCRIPT}"),
+        Value::Array(items) => items.iter_mut().for_each(|item| poison(item, name)),
+        Value::Object(fields) => fields.iter_mut().for_each(|(name, field)| poison(field, &name.clone())),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn script_in_any_text_stays_text() {
+    let mut document = serde_json::to_value(sample::measurements(&sample::suite(), "mauve")).unwrap();
+    poison(&mut document, "");
+    let report = Report::new(serde_json::from_value(document).unwrap()).unwrap();
+    let server = Server::start([("poison.json", report.to_json().unwrap().into_bytes())]);
+    let pages = [format!("{}#r={}", server.page, sample::payload(&report)), format!("{}#src=poison.json", server.page)];
+    in_browser(DESKTOP, |client| async move {
+        for page in pages {
+            client.goto("about:blank").await.unwrap();
+            client.goto(&page).await.unwrap();
+            text_with(&client, "#count", "Showing 12 of 12").await;
+            let facts = text(&client, ".facts").await;
+            assert!(facts.contains("<script>window.run=1</script><img src=x onerror="), "{facts}");
+            assert!(text(&client, "article h3").await.contains("<svg onload=window.run=3>"));
+            assert!(text(&client, "#filters").await.contains("<script>"));
+            assert_eq!(
+                evaluate(&client, "[window.run ?? null, document.querySelectorAll('img[src=x], body script').length]").await,
+                json!([null, 0])
+            );
+            assert!(client.title().await.unwrap().contains("<script>"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_picked_file_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    fs::write(&file, sample::report().to_json().unwrap()).unwrap();
+    let broken = folder.path().join("broken.json");
+    fs::write(&broken, "{\"format\": \"steady-report/1\"}").unwrap();
+    let server = Server::start([]);
+    // a page that shows another report first: the address must not bring it back
+    let page = format!("{}#r={}", server.page, "AQ");
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        find(&client, "[role=alert]").await;
+        let input = find(&client, "input[type=file]").await;
+        input.send_keys(broken.to_str().unwrap()).await.unwrap();
+        text_with(&client, "[role=alert]", "missing field `plan`").await;
+        input.send_keys(file.to_str().unwrap()).await.unwrap();
+        text_with(&client, ".origin", "From report.json").await;
+        shows_the_sample(&client).await;
+        // only a file has these: mean and median divergence, 12 of 40 answers at 0.5
+        let rates = text(&client, "#rates tbody tr").await;
+        assert!(rates.contains("0.150") && rates.contains("0.000"), "{rates}");
+        assert_eq!(client.current_url().await.unwrap().fragment(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_phone_needs_no_sideways_scrolling() {
+    let server = Server::start([]);
+    let pages = [server.page.clone(), format!("{}#r={}", server.page, sample::payload(&sample::report()))];
+    in_browser(PHONE, |client| async move {
+        for page in pages {
+            client.goto("about:blank").await.unwrap();
+            client.goto(&page).await.unwrap();
+            find(&client, "h1").await;
+            assert_eq!(evaluate(&client, "innerWidth").await, 360);
+            assert_eq!(evaluate(&client, "document.documentElement.scrollWidth").await, 360, "{page}");
+        }
+    })
+    .await;
+}

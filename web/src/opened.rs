@@ -1,0 +1,81 @@
+//! An opened report, with what this page can add to it.
+
+use std::fmt::Display;
+
+use steady_bench::world::EmbeddedSuite;
+use steady_bench::{asked, embedded_suite, suite_of};
+use steady_report::share::{self, Link, ShareError};
+use steady_report::{Report, ReportError};
+
+/// A report, where it came from, and the suite whose pictures belong to it.
+pub(crate) struct Opened {
+    pub(crate) report: Report,
+    /// Drawn from its seed; `None` for another benchmark, or for a suite that this program draws otherwise.
+    pub(crate) suite: Option<EmbeddedSuite>,
+    pub(crate) origin: Origin,
+}
+
+/// Where a report came from.
+pub(crate) enum Origin {
+    /// A link, which leaves out the words of so many questions.
+    Link { left_out: usize },
+    /// A file or an address.
+    Named(String),
+}
+
+/// A text that is no report: what it is, and why not.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error("{0}")]
+    Link(#[from] ShareError),
+    #[error("{name} is not a report: {reason}")]
+    Json { name: String, reason: ReportError },
+}
+
+impl Opened {
+    /// The report behind `#r=`.
+    pub(crate) fn from_link(payload: &str) -> Result<Self, OpenError> {
+        let mut suite = None;
+        let opened = share::open(payload, |wanted| {
+            suite = embedded_suite(&wanted.name, &wanted.fingerprint, wanted.size);
+            suite.as_ref().map(|suite| asked(suite))
+        })?;
+        Ok(Self { report: opened.report, suite, origin: Origin::Link { left_out: opened.left_out } })
+    }
+
+    /// A `report.json`.
+    pub(crate) fn from_json(name: String, text: &str) -> Result<Self, OpenError> {
+        let report = Report::from_json(text).map_err(|reason| OpenError::Json { name: name.clone(), reason })?;
+        let plan = report.plan();
+        let suite = embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, plan.questions);
+        Ok(Self { report, suite, origin: Origin::Named(name) })
+    }
+
+    /// The report as a link.
+    pub(crate) fn link(&self) -> Result<Link, ShareError> {
+        let drawn = self.suite.as_ref().map(|suite| (suite_of(suite), asked(suite)));
+        self.report.share(drawn.as_ref().map(|(suite, asked)| (suite, asked.as_slice())))
+    }
+
+    /// What someone who reads the report should know about how it came here.
+    pub(crate) fn note(&self) -> String {
+        let pictures = if self.suite.is_none() { " Its pictures are not at hand here." } else { "" };
+        match &self.origin {
+            Origin::Link { left_out } => {
+                let words = match left_out {
+                    0 => String::new(),
+                    left_out => format!(" The words of {left_out} changed questions did not fit into the link."),
+                };
+                format!(
+                    "From a link, which holds the whole report but the margins, divergences and candidates of single answers; its numbers were computed here.{words}{pictures}"
+                )
+            }
+            Origin::Named(name) => format!("From {name}.{pictures}"),
+        }
+    }
+}
+
+/// `what` failed for the reason `why`, as one sentence for a reader.
+pub(crate) fn sentence(what: &str, why: impl Display) -> String {
+    format!("{what}: {why}.")
+}

@@ -1,0 +1,184 @@
+//! The questions whose answer changed, to be filtered and looked at.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use leptos::html;
+use leptos::prelude::*;
+use steady_bench::thumbnail;
+use steady_report::{Filter, Outcome};
+
+use crate::opened::Opened;
+
+/// Questions put on the screen at a time.
+const AT_ONCE: usize = 30;
+
+/// Filters and cards.
+#[component]
+pub(crate) fn Questions(opened: Arc<Opened>) -> impl IntoView {
+    let filter = RwSignal::new(Filter::default());
+    let limit = RwSignal::new(AT_ONCE);
+    let pictures = Pictures::new(Arc::clone(&opened));
+    let zoomed = RwSignal::new(None::<String>);
+    let families = opened.report.questions().iter().map(|question| question.family.clone()).collect();
+    let specs = opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect();
+    let total = opened.report.worst_first().len();
+    let stayed = opened.report.questions().len() - total;
+    let fitting = {
+        let opened = Arc::clone(&opened);
+        Memo::new(move |_| opened.report.questions_for(&filter.get()))
+    };
+    Effect::new(move |_| {
+        filter.track();
+        limit.set(AT_ONCE);
+    });
+    let shown = move || fitting.with(Vec::len).min(limit.get());
+    let count = move || format!("Showing {} of {}", shown(), fitting.with(Vec::len));
+    let cards = move || {
+        let filter = filter.get();
+        let card = |i: usize| {
+            let picture = pictures.of(&opened.report.questions()[i].image);
+            let content = opened.report.card(i, &filter);
+            view! { <article><Thumbnail picture zoomed /><div class="contents" inner_html=content></div></article> }
+        };
+        fitting.with(|fitting| fitting.iter().take(limit.get()).map(|&i| card(i)).collect_view())
+    };
+    view! {
+        <section id="questions">
+            <h2>"Questions whose answer changed"</h2>
+            <p class="hint">
+                {format!("{total} of them, those that broke under most accelerations first. {stayed} more kept their answer under every acceleration and are left out.")}
+            </p>
+            <Filters specs families filter />
+            <p id="count" role="status" aria-live="polite">{count}</p>
+            {cards}
+            <button
+                type="button"
+                class="more"
+                hidden=move || fitting.with(Vec::len) <= limit.get()
+                on:click=move |_| limit.update(|limit| *limit += AT_ONCE)
+            >"Show more"</button>
+            <Zoom zoomed />
+        </section>
+    }
+}
+
+#[component]
+fn Filters(specs: Vec<String>, families: BTreeSet<String>, filter: RwSignal<Filter>) -> impl IntoView {
+    let families = families
+        .into_iter()
+        .map(|family| {
+            let value = family.clone();
+            view! { <option value=value>{family}</option> }
+        })
+        .collect_view();
+    let specs = specs.into_iter().enumerate().map(|(i, spec)| view! { <option value=i.to_string()>{spec}</option> }).collect_view();
+    let outcomes = Outcome::ALL.into_iter().filter(|outcome| outcome.diverged());
+    let outcomes = outcomes.map(|outcome| view! { <option value=outcome.name()>{outcome.name()}</option> }).collect_view();
+    let value = |of: fn(&Filter) -> String| move || filter.with(of);
+    view! {
+        <form id="filters" on:submit=|event| event.prevent_default()>
+            <label>"acceleration"
+                <select
+                    name="acceleration"
+                    prop:value=value(|filter| filter.acceleration.map(|i| i.to_string()).unwrap_or_default())
+                    on:change=move |event| filter.update(|filter| filter.acceleration = event_target_value(&event).parse().ok())
+                ><option value="">"any"</option>{specs}</select>
+            </label>
+            <label>"outcome"
+                <select
+                    name="outcome"
+                    prop:value=value(|filter| filter.outcome.map(Outcome::name).unwrap_or_default().to_owned())
+                    on:change=move |event| {
+                        let name = event_target_value(&event);
+                        filter.update(|filter| filter.outcome = Outcome::ALL.into_iter().find(|outcome| outcome.name() == name));
+                    }
+                ><option value="">"any change"</option>{outcomes}</select>
+            </label>
+            <label>"family"
+                <select
+                    name="family"
+                    prop:value=value(|filter| filter.family.clone().unwrap_or_default())
+                    on:change=move |event| filter.update(|filter| filter.family = Some(event_target_value(&event)).filter(|family| !family.is_empty()))
+                ><option value="">"any"</option>{families}</select>
+            </label>
+            <label class="grow">"text"
+                <input
+                    type="search"
+                    name="text"
+                    placeholder="question or answer"
+                    autocomplete="off"
+                    prop:value=value(|filter| filter.text.clone())
+                    on:input=move |event| filter.update(|filter| filter.text = event_target_value(&event))
+                />
+            </label>
+            <button type="button" on:click=move |_| filter.set(Filter::default())>"Clear"</button>
+        </form>
+    }
+}
+
+/// A picture as a `data:` address with its text alternative, where there is one.
+type Picture = Option<(String, String)>;
+
+/// The pictures that were drawn so far.
+#[derive(Clone)]
+struct Pictures {
+    opened: Arc<Opened>,
+    drawn: StoredValue<HashMap<String, String>>,
+}
+
+impl Pictures {
+    fn new(opened: Arc<Opened>) -> Self {
+        Self { opened, drawn: StoredValue::new(HashMap::new()) }
+    }
+
+    fn of(&self, id: &str) -> Picture {
+        let suite = self.opened.suite.as_ref()?;
+        let alternative = format!("Image {id}");
+        if let Some(address) = self.drawn.with_value(|drawn| drawn.get(id).cloned()) {
+            return Some((address, alternative));
+        }
+        let address = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(thumbnail(suite, id).ok()?));
+        self.drawn.update_value(|drawn| drop(drawn.insert(id.to_owned(), address.clone())));
+        Some((address, alternative))
+    }
+}
+
+#[component]
+fn Thumbnail(picture: Picture, zoomed: RwSignal<Option<String>>) -> impl IntoView {
+    match picture {
+        Some((address, alternative)) => {
+            let enlarge = {
+                let address = address.clone();
+                move |_| zoomed.set(Some(address.clone()))
+            };
+            view! { <button type="button" class="thumb" title="Enlarge" on:click=enlarge><img src=address alt=alternative /></button> }
+                .into_any()
+        }
+        None => view! { <div class="thumb missing">"no image"</div> }.into_any(),
+    }
+}
+
+/// The picture that was asked for, large, over everything else.
+#[component]
+fn Zoom(zoomed: RwSignal<Option<String>>) -> impl IntoView {
+    let dialog: NodeRef<html::Dialog> = NodeRef::new();
+    Effect::new(move |_| {
+        if let (Some(_), Some(dialog)) = (zoomed.get(), dialog.get()) {
+            // fails only where it is open already
+            drop(dialog.show_modal());
+        }
+    });
+    view! {
+        <dialog
+            node_ref=dialog
+            aria-label="The image, enlarged"
+            on:click=move |_| { if let Some(dialog) = dialog.get() { dialog.close(); } }
+            on:close=move |_| zoomed.set(None)
+        >
+            {move || zoomed.get().map(|address| view! { <img src=address alt="The image, enlarged" /> })}
+        </dialog>
+    }
+}

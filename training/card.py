@@ -60,7 +60,7 @@ def write_card(folder: Path, results: dict) -> None:
         "optimizer steps": total(runs, "steps"),
         "images, vision tower alone": total(runs, "vision_images"),
         "images, whole model": total(runs, "images"),
-        "images, patch loss alone, beside the whole model": total(runs, "extra_images"),
+        "extra images of the hardest scenes": total(runs, "extra_images"),
         "questions": total(runs, "questions"),
         "wall time": f"{sum(run['progress']['seconds'] for run in runs) / 60:.0f} minutes",
         "device": "; ".join(dict.fromkeys(run["device"] for run in runs)),

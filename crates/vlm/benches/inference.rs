@@ -1,7 +1,7 @@
 //! Throughput of the embedded model: images through the vision tower, prompt tokens prefilled, answer tokens decoded; on the
 //! CPU and, with the `gpu` feature and an adapter, through wgpu; with dense and with packed weights.
 //!
-//! `cargo bench -p steady-vlm` (add `--no-default-features` for the CPU alone). Items per second are images or tokens.
+//! `cargo xtask bench` (`--cpu` for the CPU alone). Items per second are images or tokens.
 
 #![allow(missing_docs)]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run says why and stops")]

@@ -65,7 +65,9 @@ fn main() -> anyhow::Result<()> {
             tests::run(cpu)
         }
         Task::Lint { cpu } => lints::run(cpu),
-        Task::Bench { cpu, filter } => shell::run(shell::native("bench", cpu).args(["--bench", "inference", "--bench", "linear", "--"]).args(filter)),
+        Task::Bench { cpu, filter } => {
+            shell::run(shell::native("bench", cpu).args(["--bench", "inference", "--bench", "linear", "--"]).args(filter))
+        }
         Task::Web { task } => page::run(&task),
     }
 }

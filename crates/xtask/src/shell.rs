@@ -40,7 +40,8 @@ pub(crate) fn cargo<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> 
 /// compile burn a second time. For that reason the page and its tests are not among them: their libraries ask more of what burn
 /// uses too.
 pub(crate) fn native(subcommand: &str, cpu: bool) -> Command {
-    let mut command = cargo([subcommand, "--profile", "release", "--workspace", "--exclude", "steady-web", "--exclude", "steady-page-tests"]);
+    let mut command =
+        cargo([subcommand, "--profile", "release", "--workspace", "--exclude", "steady-web", "--exclude", "steady-page-tests"]);
     if cpu {
         command.args(["--no-default-features", "--features", "steady/cpu,steady/embedded"]);
     }

@@ -171,11 +171,15 @@ impl Report {
         let mut order = self.worst_first();
         let changed = order.len();
         let mut seen = vec![false; self.questions().len()];
-        order.iter().for_each(|&i| seen[i] = true);
+        for &i in &order {
+            seen[i] = true;
+        }
         order.extend((0..seen.len()).filter(|&i| !seen[i]));
         let payload = |words: usize| {
             let mut carried = vec![false; seen.len()];
-            order[..words].iter().for_each(|&i| carried[i] = true);
+            for &i in &order[..words] {
+                carried[i] = true;
+            }
             wire::Wire::of(self, positions.as_ref(), &carried).and_then(|wire| seal(&wire))
         };
         let link = |payload, words: usize| Link { payload, left_out: changed.saturating_sub(words) };

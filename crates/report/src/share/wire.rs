@@ -300,23 +300,14 @@ impl Questions {
         let ranks =
             |ids: &BTreeSet<&str>| -> BTreeMap<String, u32> { ids.iter().zip(0..).map(|(id, rank)| ((*id).to_owned(), rank)).collect() };
         let (family, image) = (ranks(&families), ranks(&images));
-        let words = match positions {
-            Some((size, positions)) => Words::OfSuite { size: *size as u32, skipped: skipped(positions.iter().copied()) },
-            None => {
-                let listed = || questions.iter().enumerate().filter(|(i, _)| carried[*i]);
-                let skipped = skipped(listed().map(|(i, _)| i));
-                let words =
-                    |question: &QuestionRow| (cut(&question.id), cut(&question.text), question.gold.iter().map(|gold| cut(gold)).collect());
-                Words::Listed(
-                    listed()
-                        .zip(skipped)
-                        .map(|((_, question), skipped)| {
-                            let (id, text, gold) = words(question);
-                            (skipped, id, text, gold)
-                        })
-                        .collect(),
-                )
-            }
+        let words = if let Some((size, positions)) = positions {
+            Words::OfSuite { size: *size as u32, skipped: skipped(positions.iter().copied()) }
+        } else {
+            let listed = || questions.iter().enumerate().filter(|(i, _)| carried[*i]);
+            let skipped = skipped(listed().map(|(i, _)| i));
+            let gold = |question: &QuestionRow| question.gold.iter().map(|gold| cut(gold)).collect();
+            let listed = listed().zip(skipped);
+            Words::Listed(listed.map(|((_, q), skipped)| (skipped, cut(&q.id), cut(&q.text), gold(q))).collect())
         };
         Self {
             families: families.into_iter().map(str::to_owned).collect(),

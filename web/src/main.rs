@@ -1,5 +1,7 @@
 //! The page. It shows stability reports: from a link, from an address, from a file. Nothing that is opened here leaves the machine.
 
+#![allow(unreachable_pub, reason = "leptos makes public items of components")]
+
 mod app;
 mod hand_on;
 mod landing;

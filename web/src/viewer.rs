@@ -40,6 +40,7 @@ pub(crate) fn Viewer(opened: Arc<Opened>) -> impl IntoView {
 }
 
 /// Follows a link within the page without touching its address, which may hold the report.
+#[expect(clippy::needless_pass_by_value, reason = "the shape of an event's handler")]
 fn jump(event: MouseEvent) {
     let link = event
         .target()

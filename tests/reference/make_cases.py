@@ -1,7 +1,7 @@
 """Makes the reference cases: what transformers and Pillow compute, for the Rust code to be compared with.
 
     python tests/reference/make_cases.py                 everything
-    python tests/reference/make_cases.py steady-llava    one part: pillow | templates | tiny-llava | steady-llava
+    python tests/reference/make_cases.py steady-llava    one part: pillow | templates | tiny-llava | tiny-qwen2-vl | ...
 
 Needs torch, transformers and Pillow (versions of the last run: VERSIONS.json). Seeded: the same versions give the same
 files. `steady-llava` reads models/steady-llava and draws its pictures with the world's own generator (cargo), so run it
@@ -26,6 +26,7 @@ import pillow_cases
 import steady_llava
 import template_cases
 import tiny_llava
+import tiny_qwen
 from cases import write_json
 
 HERE = Path(__file__).resolve().parent
@@ -33,6 +34,8 @@ PARTS = {
     "pillow": pillow_cases.make,
     "templates": template_cases.make,
     "tiny-llava": tiny_llava.make,
+    "tiny-qwen2-vl": tiny_qwen.make_qwen2_vl,
+    "tiny-qwen2_5-vl": tiny_qwen.make_qwen2_5_vl,
     "steady-llava": steady_llava.make,
 }
 

@@ -1,6 +1,6 @@
 //! What an answer costs, from shapes alone: the same on every machine and in every run.
 
-use crate::checkpoint::{ClipVisionConfig, LlamaConfig, LlavaConfig};
+use crate::checkpoint::{ClipVisionConfig, LlamaConfig, LlavaConfig, QwenVisionConfig};
 
 /// Deterministic cost of answering one question on its own, up to the first token of the answer. What a study saves by sharing
 /// work between questions is not in it; wall time is measured by the caller.
@@ -57,6 +57,19 @@ pub(crate) fn vision_flops(config: &LlavaConfig) -> u64 {
         + product(config.visual_tokens(), text, text)
 }
 
+/// FLOPs from the `patches` of an image to visual tokens. `pairs` has for each block the pairs of patches that see each other.
+pub(crate) fn qwen_vision_flops(config: &QwenVisionConfig, patches: usize, pairs: impl Iterator<Item = usize>) -> u64 {
+    let (width, inner) = (config.hidden_size, config.intermediate_size);
+    let merged = config.merged_patches();
+    // A gated MLP has three products, a plain one two.
+    let mlp = if config.windows.is_some() { 3 } else { 2 } * product(patches, width, inner);
+    let blocks: u64 = pairs.map(|pairs| 4 * product(patches, width, width) + 2 * product(pairs, width, 1) + mlp).sum();
+    product(patches, config.patch_values(), width)
+        + blocks
+        + product(patches / merged, merged * width, merged * width)
+        + product(patches / merged, merged * width, config.out_hidden_size)
+}
+
 /// Bytes of keys and values when layer `l` holds `lengths[l]` tokens.
 pub(crate) fn kv_bytes(config: &LlamaConfig, lengths: &[usize], element_bytes: usize) -> usize {
     let tokens: usize = lengths.iter().sum();
@@ -92,8 +105,9 @@ mod tests {
                 head_dim: 128,
                 max_position_embeddings: 4096,
                 rms_norm_eps: 1e-5,
-                rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default },
+                rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default, sections: None },
                 attention_bias: false,
+                output_bias: false,
                 mlp_bias: false,
                 act: Activation::Silu,
                 bos_token_id: Some(1),

@@ -1,13 +1,15 @@
 //! `config.json`, typed, with the defaults of the transformers classes filled in where a published file omits them.
 //!
-//! Defaults follow `LlavaConfig`, `CLIPVisionConfig` and `LlamaConfig` of transformers 5.23.
+//! Defaults follow `LlavaConfig`, `CLIPVisionConfig` and `LlamaConfig` of transformers 5.23. The Qwen2-VL families have a file
+//! of their own beside this one.
 
 use super::fields::Fields;
+use super::qwen_config::QwenVlConfig;
 use super::source::Source;
 use crate::VlmError;
 
 const FILE: &str = "config.json";
-const ARCHITECTURES: [&str; 1] = ["LlavaForConditionalGeneration"];
+const ARCHITECTURES: [&str; 3] = ["LlavaForConditionalGeneration", "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"];
 
 /// The architecture of a checkpoint with its sizes.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,10 @@ const ARCHITECTURES: [&str; 1] = ["LlavaForConditionalGeneration"];
 pub enum ModelConfig {
     /// LLaVA-1.5: CLIP vision tower, two-layer projector, Llama decoder.
     Llava(LlavaConfig),
+    /// Qwen2-VL: images at their own resolution, a vision tower with two-dimensional rotary positions, M-RoPE.
+    Qwen2Vl(QwenVlConfig),
+    /// Qwen2.5-VL: as Qwen2-VL, with attention in windows.
+    Qwen2_5Vl(QwenVlConfig),
 }
 
 /// A LLaVA-1.5-type model.
@@ -86,8 +92,10 @@ pub struct LlamaConfig {
     pub rms_norm_eps: f64,
     /// Rotary position embedding.
     pub rope: RopeConfig,
-    /// Whether the four attention projections have a bias.
+    /// Whether the projections to queries, keys and values have a bias.
     pub attention_bias: bool,
+    /// Whether the projection of the attention's output has a bias: as the other three in Llama, never in Qwen2.
+    pub output_bias: bool,
     /// Whether the three MLP projections have a bias.
     pub mlp_bias: bool,
     /// Activation of the gate.
@@ -105,6 +113,9 @@ pub struct RopeConfig {
     pub theta: f64,
     /// What is done to the frequencies.
     pub scaling: RopeScaling,
+    /// M-RoPE: how many of the frequencies turn with a token's time, its row and its column. `None` where a token has one
+    /// position.
+    pub sections: Option<[usize; 3]>,
 }
 
 /// Published ways of stretching rotary frequencies beyond the trained length.
@@ -176,8 +187,10 @@ impl ModelConfig {
         }
         match root.text("model_type")? {
             Some("llava") => LlavaConfig::parse(root).map(Self::Llava),
-            Some(other) => Err(root.unknown("model_type", other, &["llava"])),
-            None => Err(root.error("model_type", "is missing; known: llava")),
+            Some("qwen2_vl") => QwenVlConfig::qwen2_vl(root).map(Self::Qwen2Vl),
+            Some("qwen2_5_vl") => QwenVlConfig::qwen2_5_vl(root).map(Self::Qwen2_5Vl),
+            Some(other) => Err(root.unknown("model_type", other, &["llava", "qwen2_vl", "qwen2_5_vl"])),
+            None => Err(root.error("model_type", "is missing; known: llava, qwen2_vl, qwen2_5_vl")),
         }
     }
 
@@ -185,6 +198,15 @@ impl ModelConfig {
     pub fn tie_word_embeddings(&self) -> bool {
         match self {
             Self::Llava(config) => config.tie_word_embeddings,
+            Self::Qwen2Vl(config) | Self::Qwen2_5Vl(config) => config.tie_word_embeddings,
+        }
+    }
+
+    /// The image placeholder's text where no processor file names it.
+    pub(crate) fn image_token(&self) -> &'static str {
+        match self {
+            Self::Llava(_) => "<image>",
+            Self::Qwen2Vl(_) | Self::Qwen2_5Vl(_) => "<|image_pad|>",
         }
     }
 
@@ -192,6 +214,7 @@ impl ModelConfig {
     pub fn text(&self) -> &LlamaConfig {
         match self {
             Self::Llava(config) => &config.text,
+            Self::Qwen2Vl(config) | Self::Qwen2_5Vl(config) => &config.text,
         }
     }
 }
@@ -314,7 +337,7 @@ impl ClipVisionConfig {
 }
 
 /// A side in pixels, written as one number or as two equal ones.
-fn side(fields: &Fields<'_>, name: &str, default: usize) -> Result<usize, VlmError> {
+pub(super) fn side(fields: &Fields<'_>, name: &str, default: usize) -> Result<usize, VlmError> {
     match fields.get(name) {
         Some(serde_json::Value::Array(sides)) => match sides.as_slice() {
             [height, width] if height == width => height
@@ -361,8 +384,9 @@ impl LlamaConfig {
             head_dim,
             max_position_embeddings,
             rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(1e-6),
-            rope: RopeConfig::parse(fields, max_position_embeddings)?,
+            rope: RopeConfig::parse(fields, max_position_embeddings, 10_000.0)?,
             attention_bias: fields.bool("attention_bias")?.unwrap_or(false),
+            output_bias: fields.bool("attention_bias")?.unwrap_or(false),
             mlp_bias: fields.bool("mlp_bias")?.unwrap_or(false),
             act: activation(fields, "hidden_act", Activation::Silu)?,
             bos_token_id: fields.id("bos_token_id")?.or(Some(1)),
@@ -373,16 +397,17 @@ impl LlamaConfig {
 
 impl RopeConfig {
     /// `rope_parameters` as transformers 5 writes it, or `rope_theta` with `rope_scaling` as earlier versions did.
-    fn parse(fields: &Fields<'_>, max_position_embeddings: usize) -> Result<Self, VlmError> {
+    /// A file without a base means `default_theta`.
+    pub(super) fn parse(fields: &Fields<'_>, max_position_embeddings: usize, default_theta: f64) -> Result<Self, VlmError> {
         let rope = match fields.object("rope_scaling")? {
             Some(scaling) => Some(scaling),
             None => fields.object("rope_parameters")?,
         };
         let outer_theta = fields.f64("rope_theta")?;
         let Some(rope) = rope else {
-            return Ok(Self { theta: outer_theta.unwrap_or(10_000.0), scaling: RopeScaling::Default });
+            return Ok(Self { theta: outer_theta.unwrap_or(default_theta), scaling: RopeScaling::Default, sections: None });
         };
-        let theta = rope.f64("rope_theta")?.or(outer_theta).unwrap_or(10_000.0);
+        let theta = rope.f64("rope_theta")?.or(outer_theta).unwrap_or(default_theta);
         if rope.f64("partial_rotary_factor")?.is_some_and(|share| share < 1.0) {
             return Err(rope.error("partial_rotary_factor", "only 1.0 is known"));
         }
@@ -392,7 +417,7 @@ impl RopeConfig {
             None => ("type", rope.text("type")?.unwrap_or("default")),
         };
         let scaling = match kind {
-            "default" => RopeScaling::Default,
+            "default" | "mrope" => RopeScaling::Default,
             "linear" => RopeScaling::Linear { factor: number("factor")? },
             "llama3" => RopeScaling::Llama3 {
                 factor: number("factor")?,
@@ -400,20 +425,20 @@ impl RopeConfig {
                 high_freq_factor: number("high_freq_factor")?,
                 original_max_position_embeddings: rope.size("original_max_position_embeddings")?.unwrap_or(max_position_embeddings),
             },
-            other => return Err(rope.unknown(name, other, &["default", "linear", "llama3"])),
+            other => return Err(rope.unknown(name, other, &["default", "mrope", "linear", "llama3"])),
         };
-        Ok(Self { theta, scaling })
+        Ok(Self { theta, scaling, sections: rope.sizes("mrope_section")? })
     }
 }
 
-fn heads_divide(fields: &Fields<'_>, hidden: usize, heads: usize) -> Result<(), VlmError> {
+pub(super) fn heads_divide(fields: &Fields<'_>, hidden: usize, heads: usize) -> Result<(), VlmError> {
     if hidden.is_multiple_of(heads) {
         return Ok(());
     }
     Err(fields.error("num_attention_heads", format!("{heads} does not divide `hidden_size` {hidden}")))
 }
 
-fn activation(fields: &Fields<'_>, name: &str, default: Activation) -> Result<Activation, VlmError> {
+pub(super) fn activation(fields: &Fields<'_>, name: &str, default: Activation) -> Result<Activation, VlmError> {
     Ok(match fields.text(name)? {
         None => default,
         Some("gelu") => Activation::Gelu,

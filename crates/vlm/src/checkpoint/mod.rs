@@ -4,6 +4,7 @@ mod config;
 pub(crate) mod fields;
 mod generation_config;
 mod names;
+mod qwen_config;
 pub(crate) mod source;
 mod weights;
 
@@ -15,6 +16,7 @@ use sha2::{Digest, Sha256};
 pub use config::{Activation, ClipVisionConfig, FeatureSelect, LlamaConfig, LlavaConfig, ModelConfig, RopeConfig, RopeScaling};
 pub use generation_config::GenerationConfig;
 pub use names::canonical_name;
+pub use qwen_config::{QwenVisionConfig, QwenVlConfig, Windows};
 pub use weights::{HostTensor, Weights};
 
 use crate::VlmError;
@@ -118,7 +120,7 @@ impl Checkpoint {
     /// # Errors
     /// When there is none or it does not compile.
     pub fn chat_template(&self) -> Result<ChatTemplate, VlmError> {
-        ChatTemplate::read(&self.source)
+        ChatTemplate::read(&self.source, &self.config)
     }
 
     /// Tokenizer, image processor and placeholder expansion in one: what turns an image and a prompt into model inputs.

@@ -4,8 +4,10 @@
 ///
 /// transformers up to 4.51 (and `save_pretrained` of later ones, for compatibility) write `language_model.model.*`,
 /// `language_model.lm_head.*` and `vision_tower.vision_model.*`; the module tree of later ones is
-/// `model.language_model.*`, `model.vision_tower.*`, `lm_head.*`, and files in that form exist too.
-const PREFIXES: [(&str, &str); 7] = [
+/// `model.language_model.*`, `model.vision_tower.*`, `lm_head.*`, and files in that form exist too. The Qwen2-VL families were
+/// published with `model.*` for the decoder and `visual.*`; transformers 5 still writes these by default, and its module tree is
+/// `model.language_model.*`, `model.visual.*`.
+const PREFIXES: [(&str, &str); 11] = [
     ("language_model.model.", "language_model."),
     ("language_model.lm_head.", "lm_head."),
     ("model.language_model.", "language_model."),
@@ -13,6 +15,10 @@ const PREFIXES: [(&str, &str); 7] = [
     ("model.vision_tower.", "vision_tower."),
     ("model.multi_modal_projector.", "multi_modal_projector."),
     ("vision_tower.vision_model.", "vision_tower."),
+    ("model.visual.", "visual."),
+    ("model.embed_tokens.", "language_model.embed_tokens."),
+    ("model.layers.", "language_model.layers."),
+    ("model.norm.", "language_model.norm."),
 ];
 
 /// The canonical name of a tensor called `name` in a file. Idempotent; names without a known prefix stay as they are.
@@ -64,11 +70,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn names_of_the_qwen2_vl_families() {
+        for (file, canonical) in [
+            ("visual.blocks.7.attn.qkv.weight", "visual.blocks.7.attn.qkv.weight"),
+            ("model.visual.merger.mlp.0.bias", "visual.merger.mlp.0.bias"),
+            ("model.embed_tokens.weight", "language_model.embed_tokens.weight"),
+            ("model.layers.3.self_attn.q_proj.bias", "language_model.layers.3.self_attn.q_proj.bias"),
+            ("model.language_model.layers.3.self_attn.q_proj.bias", "language_model.layers.3.self_attn.q_proj.bias"),
+            ("model.norm.weight", "language_model.norm.weight"),
+        ] {
+            assert_eq!(canonical_name(file), canonical);
+        }
+    }
+
     proptest! {
         #[test]
         fn renaming_twice_changes_nothing(
             parts in prop::collection::vec(
-                prop::sample::select(vec!["model", "language_model", "vision_tower", "vision_model", "lm_head", "multi_modal_projector", "layers", "0", "weight"]),
+                prop::sample::select(vec!["model", "language_model", "vision_tower", "vision_model", "lm_head", "multi_modal_projector", "visual", "embed_tokens", "norm", "layers", "0", "weight"]),
                 1..7,
             ),
         ) {

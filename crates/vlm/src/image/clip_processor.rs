@@ -6,36 +6,23 @@
 
 use image::RgbImage;
 
+use super::PixelValues;
+use super::intensity::Intensity;
 use super::resize::{Filter, resize};
 use crate::VlmError;
 use crate::checkpoint::fields::{Fields, expected};
-use crate::checkpoint::source::Source;
 
-const OWN_FILE: &str = "preprocessor_config.json";
-const SHARED_FILE: &str = "processor_config.json";
-const SECTION: &str = "image_processor";
 /// Largest side that settings may ask for.
 const MAX_SIDE: usize = 8192;
 
-/// Pixels as the vision tower takes them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PixelValues {
-    /// `[1, 3, height, width]`.
-    pub shape: Vec<usize>,
-    /// Channel by channel, row by row.
-    pub data: Vec<f32>,
-}
-
 /// Settings of a CLIP-type image processor.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ImageProcessor {
+pub struct ClipProcessor {
     file: String,
     resize: Option<(Size, Filter)>,
     /// Height and width.
     crop: Option<(usize, usize)>,
-    rescale: Option<f64>,
-    /// Mean and standard deviation per channel.
-    normalize: Option<([f32; 3], [f32; 3])>,
+    intensity: Intensity,
 }
 
 /// What an image is resized to.
@@ -47,26 +34,8 @@ enum Size {
     Exact { height: usize, width: usize },
 }
 
-impl ImageProcessor {
-    pub(crate) fn read(source: &Source) -> Result<Self, VlmError> {
-        // transformers 5 keeps all processors in one file; the section wins over a file of its own.
-        if let Some(json) = source.json(SHARED_FILE)? {
-            let label = source.label_of(SHARED_FILE);
-            if let Some(section) = Fields::root(&label, &json)?.object(SECTION)? {
-                return Self::parse(label.clone(), &section);
-            }
-        }
-        let json = source.json(OWN_FILE)?.ok_or_else(|| {
-            source.missing(
-                OWN_FILE,
-                "it says how images are resized and normalised (the `image_processor` section of processor_config.json would do)",
-            )
-        })?;
-        let label = source.label_of(OWN_FILE);
-        Self::parse(label.clone(), &Fields::root(&label, &json)?)
-    }
-
-    fn parse(file: String, fields: &Fields<'_>) -> Result<Self, VlmError> {
+impl ClipProcessor {
+    pub(super) fn parse(file: String, fields: &Fields<'_>) -> Result<Self, VlmError> {
         check_known(fields)?;
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
         if !enabled("do_convert_rgb")? {
@@ -77,33 +46,20 @@ impl ImageProcessor {
         }
         let resize = if enabled("do_resize")? { Some((size(fields)?, filter(fields)?)) } else { None };
         let crop = if enabled("do_center_crop")? { Some(crop_size(fields)?) } else { None };
-        let rescale = if enabled("do_rescale")? { Some(fields.f64("rescale_factor")?.unwrap_or(1.0 / 255.0)) } else { None };
-        let normalize = if enabled("do_normalize")? {
-            let mean = channels(fields, "image_mean", [0.481_454_66, 0.457_827_5, 0.408_210_73])?;
-            let std = channels(fields, "image_std", [0.268_629_54, 0.261_302_58, 0.275_777_11])?;
-            if std.contains(&0.0) {
-                return Err(fields.error("image_std", "expected numbers other than 0"));
-            }
-            Some((mean, std))
-        } else {
-            None
-        };
-        Ok(Self { file, resize, crop, rescale, normalize })
+        Ok(Self { file, resize, crop, intensity: Intensity::parse(fields)? })
     }
 
     /// The file the settings came from, for error messages.
-    pub(crate) fn file(&self) -> &str {
+    pub(super) fn file(&self) -> &str {
         &self.file
     }
 
-    /// The settings by name, in words; equal for processors that do the same, wherever they were read from.
-    pub fn settings(&self) -> [(&'static str, String); 4] {
+    /// The settings by name, in words.
+    pub(super) fn settings(&self) -> [(&'static str, String); 4] {
         let resize = self.resize.map(|(size, filter)| format!("{size:?}, {filter:?}"));
         let crop = self.crop.map(|(height, width)| format!("{height}x{width}"));
-        let normalize = self.normalize.map(|(mean, std)| format!("mean {mean:?}, std {std:?}"));
-        let rescale = self.rescale.map(|factor| factor.to_string());
-        [("resize", resize), ("crop", crop), ("rescale", rescale), ("normalize", normalize)]
-            .map(|(name, value)| (name, value.unwrap_or_else(|| "none".to_owned())))
+        let [rescale, normalize] = self.intensity.settings();
+        [("resize", resize), ("crop", crop), rescale, normalize].map(|(name, value)| (name, value.unwrap_or_else(|| "none".to_owned())))
     }
 
     /// Resizes, crops, rescales and normalises one image.
@@ -130,18 +86,10 @@ impl ImageProcessor {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let mut data = Vec::with_capacity(3 * width * height);
         for channel in 0..3 {
-            let values = self.levels(channel);
+            let values = self.intensity.levels(channel);
             data.extend(image.as_raw().iter().skip(channel).step_by(3).map(|level| values[*level as usize]));
         }
-        Ok(PixelValues { shape: vec![1, 3, height, width], data })
-    }
-
-    /// The value of each of the 256 levels of a channel.
-    fn levels(&self, channel: usize) -> [f32; 256] {
-        std::array::from_fn(|level| {
-            let value = self.rescale.map_or(level as f32, |factor| (level as f64 * factor) as f32);
-            self.normalize.map_or(value, |(mean, std)| (value - mean[channel]) / std[channel])
-        })
+        Ok(PixelValues { shape: vec![1, 3, height, width], data, grid: None })
     }
 }
 
@@ -277,7 +225,7 @@ fn side(fields: &Fields<'_>, name: &str) -> Result<usize, VlmError> {
 }
 
 /// Pillow's numbers for its filters.
-fn filter(fields: &Fields<'_>) -> Result<Filter, VlmError> {
+pub(super) fn filter(fields: &Fields<'_>) -> Result<Filter, VlmError> {
     match fields.i64("resample")? {
         Some(1) => Ok(Filter::Lanczos),
         Some(2) => Ok(Filter::Bilinear),
@@ -287,7 +235,7 @@ fn filter(fields: &Fields<'_>) -> Result<Filter, VlmError> {
 }
 
 /// One number per channel, or one for all three. Rounded to f32 once, as numpy does.
-fn channels(fields: &Fields<'_>, name: &str, default: [f64; 3]) -> Result<[f32; 3], VlmError> {
+pub(super) fn channels(fields: &Fields<'_>, name: &str, default: [f64; 3]) -> Result<[f32; 3], VlmError> {
     let wrong = |value| fields.error(name, expected("a number or a list of three numbers", value));
     let values = match fields.get(name) {
         None => default,

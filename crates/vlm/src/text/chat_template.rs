@@ -13,6 +13,7 @@ use serde_json::json;
 use super::processor::ProcessorSettings;
 use super::tokenizer::SpecialTokens;
 use crate::VlmError;
+use crate::checkpoint::ModelConfig;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::source::Source;
 
@@ -38,8 +39,8 @@ enum ContentForm {
 }
 
 impl ChatTemplate {
-    pub(crate) fn read(source: &Source) -> Result<Self, VlmError> {
-        let settings = ProcessorSettings::read(source)?;
+    pub(crate) fn read(source: &Source, config: &ModelConfig) -> Result<Self, VlmError> {
+        let settings = ProcessorSettings::read(source, config.image_token())?;
         let special = SpecialTokens::read(source)?;
         let (file, template) = find(source)?;
         Self::compile(&file, &template, settings.image_token, special)

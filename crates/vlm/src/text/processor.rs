@@ -8,25 +8,14 @@ use super::tokenizer::Tokenizer;
 use crate::VlmError;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::source::Source;
-use crate::checkpoint::{FeatureSelect, LlavaConfig, ModelConfig};
+use crate::checkpoint::{FeatureSelect, LlavaConfig};
 use crate::image::{ImageProcessor, PixelValues};
 
 const FILE: &str = "processor_config.json";
 
-/// One image and one prompt, ready for the model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Prepared {
-    /// Token ids with the image placeholder repeated once per visual token.
-    pub input_ids: Vec<u32>,
-    /// Where in `input_ids` the visual tokens are.
-    pub image_span: Range<usize>,
-    /// The image as the vision tower sees it.
-    pub pixels: PixelValues,
-}
-
 /// Tokenizer, image processor, and the number of placeholders an image becomes.
 #[derive(Clone, Debug)]
-pub struct Processor {
+pub(super) struct LlavaProcessor {
     tokenizer: Tokenizer,
     images: ImageProcessor,
     settings: ProcessorSettings,
@@ -46,13 +35,14 @@ pub(crate) struct ProcessorSettings {
 }
 
 impl ProcessorSettings {
-    pub(crate) fn read(source: &Source) -> Result<Self, VlmError> {
+    /// A file that names no image token means `image_token`.
+    pub(crate) fn read(source: &Source, image_token: &str) -> Result<Self, VlmError> {
         let label = source.label_of(FILE);
         let json = source.json(FILE)?.unwrap_or_else(|| serde_json::json!({}));
         let fields = Fields::root(&label, &json)?;
         let additional = fields.i64("num_additional_image_tokens")?;
         Ok(Self {
-            image_token: fields.text("image_token")?.unwrap_or("<image>").to_owned(),
+            image_token: fields.text("image_token")?.unwrap_or(image_token).to_owned(),
             patch_size: fields.size("patch_size")?,
             select: fields.text("vision_feature_select_strategy")?.map(str::to_owned),
             additional_tokens: additional
@@ -76,10 +66,9 @@ impl ProcessorSettings {
     }
 }
 
-impl Processor {
-    pub(crate) fn read(source: &Source, config: &ModelConfig) -> Result<Self, VlmError> {
-        let ModelConfig::Llava(config) = config;
-        let settings = ProcessorSettings::read(source)?;
+impl LlavaProcessor {
+    pub(super) fn read(source: &Source, config: &LlavaConfig, image_token: &str) -> Result<Self, VlmError> {
+        let settings = ProcessorSettings::read(source, image_token)?;
         let tokenizer = Tokenizer::read(source)?;
         let images = ImageProcessor::read(source)?;
         let image_token_id = tokenizer.id(&settings.image_token).ok_or_else(|| VlmError::Tokenizer {
@@ -113,31 +102,20 @@ impl Processor {
     }
 
     /// The tokenizer.
-    pub fn tokenizer(&self) -> &Tokenizer {
+    pub(super) fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }
 
     /// The image processor.
-    pub fn image_processor(&self) -> &ImageProcessor {
+    pub(super) fn image_processor(&self) -> &ImageProcessor {
         &self.images
-    }
-
-    /// Preprocesses the image and encodes the prompt, its one placeholder repeated once per visual token.
-    ///
-    /// # Errors
-    /// When the prompt does not hold exactly one placeholder, or the image processor yields another size than the
-    /// vision tower takes.
-    pub fn prepare(&self, image: &RgbImage, prompt: &str) -> Result<Prepared, VlmError> {
-        let pixels = self.pixels(image)?;
-        let (input_ids, image_span) = self.encode(prompt)?;
-        Ok(Prepared { input_ids, image_span, pixels })
     }
 
     /// The image as the vision tower sees it, `[1, 3, S, S]`.
     ///
     /// # Errors
     /// When the image processor yields another size than the vision tower takes.
-    pub fn pixels(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
+    pub(super) fn pixels(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
         let pixels = self.images.process(image)?;
         let expected = [1, 3, self.image_size, self.image_size];
         if pixels.shape != expected {
@@ -153,7 +131,7 @@ impl Processor {
     ///
     /// # Errors
     /// When the prompt holds none or several.
-    pub fn encode(&self, prompt: &str) -> Result<(Vec<u32>, Range<usize>), VlmError> {
+    pub(super) fn encode(&self, prompt: &str) -> Result<(Vec<u32>, Range<usize>), VlmError> {
         let token = &self.settings.image_token;
         let found = prompt.matches(token.as_str()).count();
         if found != 1 {

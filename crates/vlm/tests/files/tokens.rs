@@ -2,7 +2,15 @@
 
 use serde_json::json;
 
-use super::folder::{Folder, rows};
+use steady_vlm::PixelValues;
+
+use super::folder::{Folder, reference, rows};
+
+/// Some picture as the tiny checkpoint sees it.
+fn picture(folder: &Folder) -> PixelValues {
+    let image = steady_vlm::image::load(&reference().join("tiny-llava/images/exact.png")).unwrap();
+    folder.open().processor().unwrap().pixels(&image).unwrap()
+}
 
 #[test]
 fn answers_decode_as_in_transformers() {
@@ -33,8 +41,9 @@ fn no_second_bos_and_no_leftovers_of_training() {
 
 #[test]
 fn the_span_is_where_the_image_is() {
-    let processor = Folder::tiny().open().processor().unwrap();
-    let (ids, span) = processor.encode("look: <image> what is it?").unwrap();
+    let folder = Folder::tiny();
+    let processor = folder.open().processor().unwrap();
+    let (ids, span) = processor.encode("look: <image> what is it?", &picture(&folder)).unwrap();
     let image = processor.tokenizer().id("<image>").unwrap();
     assert_eq!(span.len(), 26);
     assert!(ids[span.clone()].iter().all(|id| *id == image));
@@ -43,9 +52,10 @@ fn the_span_is_where_the_image_is() {
 
 #[test]
 fn placeholders_must_match_the_one_image() {
-    let processor = Folder::tiny().open().processor().unwrap();
+    let folder = Folder::tiny();
+    let processor = folder.open().processor().unwrap();
     for (prompt, found) in [("no picture here", "found 0"), ("<image> and <image>", "found 2")] {
-        let error = processor.encode(prompt).unwrap_err().to_string();
+        let error = processor.encode(prompt, &picture(&folder)).unwrap_err().to_string();
         assert!(error.contains("`<image>`") && error.contains(found), "{error}");
     }
 }
@@ -53,11 +63,11 @@ fn placeholders_must_match_the_one_image() {
 #[test]
 fn older_checkpoints_without_processor_settings_still_expand() {
     let folder = Folder::tiny();
-    let before = folder.open().processor().unwrap().encode("<image>?").unwrap();
+    let before = folder.open().processor().unwrap().encode("<image>?", &picture(&folder)).unwrap();
     for name in ["patch_size", "vision_feature_select_strategy", "num_additional_image_tokens", "image_token"] {
         folder.set("processor_config.json", &format!("/{name}"), serde_json::Value::Null);
     }
-    assert_eq!(folder.open().processor().unwrap().encode("<image>?").unwrap(), before);
+    assert_eq!(folder.open().processor().unwrap().encode("<image>?", &picture(&folder)).unwrap(), before);
 }
 
 #[test]

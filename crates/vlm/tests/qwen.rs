@@ -15,6 +15,7 @@ use image::RgbImage;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use steady_vlm::checkpoint::{Activation, ModelConfig};
 use steady_vlm::{
     Answer, Checkpoint, Decoding, DeviceChoice, HostMatrix, Needs, PixelValues, PositionPolicy, Precision, Prepared, Stage, Vlm, VlmError,
 };
@@ -110,8 +111,8 @@ fn prompts_ids_and_pixels_are_those_of_transformers() {
             let data: Vec<f32> = pixels.iter().flat_map(|pixels| pixels.data.iter().copied()).collect();
             for sample in expected["samples"].as_array().unwrap() {
                 let at = usize::try_from(sample[0].as_u64().unwrap()).unwrap();
-                let off = (f64::from(data[at]) - sample[1].as_f64().unwrap()).abs();
-                assert!(off == 0.0, "{id}: pixel {at} is off by {off}");
+                let expected = sample[1].as_f64().unwrap() as f32;
+                assert_eq!(data[at].to_bits(), expected.to_bits(), "{id}: pixel {at} is {} and not {expected}", data[at]);
             }
             assert_eq!(sha256(&pixels), text(expected, "sha256"), "{id}: pixels");
         }
@@ -249,6 +250,7 @@ fn every_linear_layer_can_be_replaced() {
 /// File, JSON pointer, value, and what the message must name.
 #[test]
 fn broken_checkpoints_are_refused_by_name() {
+    let mut wrong = Vec::new();
     for (checkpoint, file, pointer, value, names) in [
         ("tiny-qwen2-vl/resaved", "config.json", "/text_config/rope_parameters/rope_type", json!("yarn"), ["rope_type", "yarn", "mrope"]),
         ("tiny-qwen2-vl/published", "config.json", "/rope_scaling/type", json!("su"), ["rope_scaling.type", "su", "mrope"]),
@@ -287,7 +289,7 @@ fn broken_checkpoints_are_refused_by_name() {
         ("tiny-qwen2-vl/published", "config.json", "/image_token_id", json!(3), ["image_token_id", "3", "<|image_pad|>"]),
         ("tiny-qwen2-vl/published", "config.json", "/image_token_id", json!(9000), ["image_token_id", "9000", "outside"]),
         ("tiny-qwen2-vl/published", "preprocessor_config.json", "/patch_size", json!(16), ["patch_size", "16", "14"]),
-        ("tiny-qwen2-vl/published", "preprocessor_config.json", "/min_pixels", json!(99_999_999), ["max_pixels", "99999999", "37632"]),
+        ("tiny-qwen2-vl/published", "preprocessor_config.json", "/min_pixels", json!(9_999_999), ["max_pixels", "9999999", "37632"]),
         ("tiny-qwen2-vl/published", "preprocessor_config.json", "/frames", json!(3), ["`frames`", "not a known setting", "min_pixels"]),
         (
             "tiny-qwen2-vl/published",
@@ -300,9 +302,12 @@ fn broken_checkpoints_are_refused_by_name() {
         let folder = Folder::copy_of(checkpoint);
         folder.set(file, pointer, value);
         let error = Checkpoint::open(folder.path()).and_then(|checkpoint| load(&checkpoint)).err();
-        let error = error.unwrap_or_else(|| panic!("{pointer} was accepted")).to_string();
-        assert!(names.iter().all(|name| error.contains(name)), "{pointer}: {error}");
+        let error = error.map_or_else(|| "it was accepted".to_owned(), |error| error.to_string());
+        if !names.iter().all(|name| error.contains(name)) {
+            wrong.push(format!("{pointer}: {error}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -352,4 +357,50 @@ fn placeholders_and_images_must_match() {
     assert!(error.contains("at most one image, found 2"), "{error}");
     let alone = llava.processor().interleave(&[], "how many?").unwrap();
     assert_eq!(llava.ask_interleaved(&alone, &Decoding::default()).unwrap().visual_tokens, 0);
+}
+
+/// The fields that Qwen/Qwen2-VL-2B-Instruct states; the rest are the classes' defaults.
+#[test]
+fn a_published_flat_config_is_filled_in() {
+    let folder = Folder::copy_of("tiny-qwen2-vl/published");
+    folder.write(
+        "config.json",
+        json!({
+            "architectures": ["Qwen2VLForConditionalGeneration"], "attention_dropout": 0.0, "bos_token_id": 151_643,
+            "eos_token_id": 151_645, "vision_start_token_id": 151_652, "vision_end_token_id": 151_653, "vision_token_id": 151_654,
+            "image_token_id": 151_655, "video_token_id": 151_656, "hidden_act": "silu", "hidden_size": 1536, "initializer_range": 0.02,
+            "intermediate_size": 8960, "max_position_embeddings": 32768, "max_window_layers": 28, "model_type": "qwen2_vl",
+            "num_attention_heads": 12, "num_hidden_layers": 28, "num_key_value_heads": 2, "rms_norm_eps": 1e-6,
+            "rope_theta": 1_000_000.0, "sliding_window": 32768, "tie_word_embeddings": true, "torch_dtype": "bfloat16",
+            "transformers_version": "4.41.2", "use_cache": true, "use_sliding_window": false,
+            "vision_config": {
+                "depth": 32, "embed_dim": 1280, "mlp_ratio": 4, "num_heads": 16, "in_chans": 3, "hidden_size": 1536, "patch_size": 14,
+                "spatial_merge_size": 2, "spatial_patch_size": 14, "temporal_patch_size": 2
+            },
+            "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]}, "vocab_size": 151_936
+        })
+        .to_string(),
+    );
+    let checkpoint = folder.open();
+    let ModelConfig::Qwen2Vl(config) = checkpoint.config() else { panic!("another architecture") };
+    let (vision, text) = (&config.vision, &config.text);
+    assert_eq!((vision.depth, vision.hidden_size, vision.intermediate_size, vision.num_heads), (32, 1280, 5120, 16));
+    assert_eq!((vision.act, vision.out_hidden_size, vision.patch_values(), &vision.windows), (Activation::QuickGelu, 1536, 1176, &None));
+    assert_eq!((text.head_dim, text.num_kv_heads, text.rope.sections), (128, 2, Some([16, 24, 24])));
+    assert!((text.rope.theta - 1e6).abs() < f64::EPSILON && (text.rms_norm_eps - 1e-6).abs() < f64::EPSILON);
+    assert!(text.attention_bias && !text.output_bias && !text.mlp_bias && config.tie_word_embeddings);
+
+    // As little as a file can say.
+    folder.write(
+        "config.json",
+        json!({"model_type": "qwen2_5_vl", "hidden_size": 3584, "num_attention_heads": 28, "num_key_value_heads": 4, "vision_config": {}})
+            .to_string(),
+    );
+    let checkpoint = folder.open();
+    let ModelConfig::Qwen2_5Vl(config) = checkpoint.config() else { panic!("another architecture") };
+    let (vision, text) = (&config.vision, &config.text);
+    let windows = vision.windows.as_ref().unwrap();
+    assert_eq!((windows.size, windows.full_attention_blocks.as_slice()), (112, [7, 15, 23, 31].as_slice()));
+    assert_eq!((vision.hidden_size, vision.intermediate_size, vision.out_hidden_size, vision.act), (3584, 3420, 3584, Activation::Silu));
+    assert_eq!((text.vocab_size, text.num_layers, text.num_kv_heads, text.max_position_embeddings), (152_064, 80, 4, 32_768));
 }

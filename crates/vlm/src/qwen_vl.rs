@@ -32,8 +32,8 @@ pub(crate) struct QwenEncoder {
 
 #[derive(Clone, Debug)]
 enum Tower {
-    Qwen2(Qwen2Vl),
-    Qwen2_5(Qwen2_5Vl),
+    Qwen2(Box<Qwen2Vl>),
+    Qwen2_5(Box<Qwen2_5Vl>),
 }
 
 /// One image's visual tokens.
@@ -51,8 +51,8 @@ impl QwenEncoder {
     pub(crate) fn load(loader: &mut Loader<'_>, config: &QwenVlConfig) -> Result<Self, VlmError> {
         let vision = &config.vision;
         let tower = match &vision.windows {
-            None => Tower::Qwen2(Qwen2Vl::load(loader, vision)?),
-            Some(windows) => Tower::Qwen2_5(Qwen2_5Vl::load(loader, vision, windows)?),
+            None => Tower::Qwen2(Box::new(Qwen2Vl::load(loader, vision)?)),
+            Some(windows) => Tower::Qwen2_5(Box::new(Qwen2_5Vl::load(loader, vision, windows)?)),
         };
         Ok(Self { tower, config: vision.clone(), device: loader.device.clone(), dtype: loader.dtype })
     }
@@ -97,8 +97,8 @@ impl QwenEncoder {
     /// A copy with mapped linear layers that shares everything else.
     pub(crate) fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
         let tower = match &self.tower {
-            Tower::Qwen2(tower) => Tower::Qwen2(tower.map_linears(map)?),
-            Tower::Qwen2_5(tower) => Tower::Qwen2_5(tower.map_linears(map)?),
+            Tower::Qwen2(tower) => Tower::Qwen2(Box::new(tower.map_linears(map)?)),
+            Tower::Qwen2_5(tower) => Tower::Qwen2_5(Box::new(tower.map_linears(map)?)),
         };
         Ok(Self { tower, ..self.clone() })
     }

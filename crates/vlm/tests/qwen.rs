@@ -74,7 +74,7 @@ fn load(checkpoint: &Checkpoint) -> Result<Vlm, VlmError> {
 
 fn sha256(images: &[&PixelValues]) -> String {
     let bytes: Vec<u8> = images.iter().flat_map(|pixels| &pixels.data).flat_map(|value| value.to_le_bytes()).collect();
-    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 #[test]
@@ -122,7 +122,6 @@ fn prompts_ids_and_pixels_are_those_of_transformers() {
 fn answers(which: (&str, &'static str)) {
     let reference = Reference::read(which);
     let vlm = load(&reference.checkpoint()).unwrap();
-    let mut furthest = 0.0_f32;
     for case in &reference.cases {
         let id = reference.label(case);
         let images = reference.images(case);
@@ -133,7 +132,6 @@ fn answers(which: (&str, &'static str)) {
         assert!(off <= LOGITS, "{id}: a first-token logit differs by {off}");
         assert_eq!(json!(answer.output_ids), case["output_ids"], "{id}: greedy tokens");
         assert_eq!(answer.text, text(case, "text"), "{id}");
-        furthest = furthest.max(off);
 
         if let [image] = images.as_slice() {
             // The ways in which a study asks.
@@ -146,7 +144,6 @@ fn answers(which: (&str, &'static str)) {
             assert_eq!(encoded.grid().0 * encoded.grid().1, span.len());
         }
     }
-    println!("{which:?}: logits differ by {furthest} at most");
 }
 
 fn same(one: &Answer, other: &Answer, id: &str) {

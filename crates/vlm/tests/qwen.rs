@@ -229,6 +229,21 @@ fn what_a_reducer_cannot_have_here_is_said() {
     assert!(error.contains("no class token"), "{error}");
 }
 
+/// 4096 visual tokens of 16384 patches: all scores of a block at once would be 2 GB, those of the prompt's in one layer 200 MB.
+#[test]
+fn thousands_of_visual_tokens_are_answered() {
+    let folder = Folder::copy_of("tiny-qwen2_5-vl/resaved");
+    folder.set("processor_config.json", "/image_processor/size/longest_edge", json!(12 * 12 * 4096));
+    folder.set("config.json", "/text_config/max_position_embeddings", json!(8192));
+    let vlm = load(&folder.open()).unwrap();
+    let image = RgbImage::from_fn(768, 768, |x, y| image::Rgb([x as u8, y as u8, (x * y / 99) as u8]));
+    let prepared = vlm.prepare(&image, &vlm.prompt("how many?").unwrap()).unwrap();
+    let options = Decoding { max_new_tokens: 2, ..Decoding::default() };
+    let answer = vlm.ask(&prepared, None, &options).unwrap();
+    assert_eq!((answer.visual_tokens, vlm.info().visual_tokens, vlm.info().grid), (4096, 4096, (64, 64)));
+    assert!(answer.first_logits.iter().all(|logit| logit.is_finite()));
+}
+
 #[test]
 fn every_linear_layer_can_be_replaced() {
     for (which, tower) in [(ALL[0], 1 + 3 * 4 + 2), (ALL[2], 1 + 3 * 5 + 2)] {

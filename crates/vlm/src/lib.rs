@@ -15,6 +15,7 @@ mod error;
 mod generate;
 pub mod image;
 mod llava;
+mod llava_next;
 mod matrix;
 mod model;
 mod nn;

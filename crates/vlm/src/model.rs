@@ -17,7 +17,7 @@ use crate::{
     llava::{VisualEncoder, VisualTokens},
     nn::{LinearMap, Loader},
     prefill::{Prefilled, Prefix, Rows, Sequence, ask, inside, prefill, select},
-    reduction::{Needs, Observations, PositionPolicy, Reduction},
+    reduction::{Needs, Observations, PositionPolicy, Reduction, reducer_error},
     text::{ChatTemplate, Prepared, Processor},
 };
 
@@ -39,13 +39,13 @@ pub struct Vlm {
 pub struct ModelInfo {
     /// The checkpoint's name.
     pub name: String,
-    /// Architecture family, `llava-1.5`.
+    /// Architecture family: `llava-1.5`, `llava-next`.
     pub architecture: String,
     /// Element type of weights and activations.
     pub precision: Precision,
-    /// Visual tokens per image before any reduction.
+    /// Visual tokens per image before any reduction; where images differ, the most that one becomes.
     pub visual_tokens: usize,
-    /// Rows and columns of the patch grid.
+    /// Rows and columns of the patch grid of one view of an image.
     pub grid: (usize, usize),
     /// Side of the image that the vision tower takes, in pixels.
     pub image_size: usize,
@@ -71,6 +71,7 @@ pub struct EncodedImage {
     projected: Tensor<2>,
     observations: Arc<Observations>,
     grid: (usize, usize),
+    flops: u64,
     key: u64,
 }
 
@@ -99,7 +100,7 @@ impl EncodedImage {
         self.projected.dims()[0]
     }
 
-    /// Rows and columns of the patch grid.
+    /// Rows and columns of the patch grid; one row of all tokens where they are no grid.
     pub fn grid(&self) -> (usize, usize) {
         self.grid
     }
@@ -131,7 +132,7 @@ impl Vlm {
         let side = config.vision.grid();
         let info = ModelInfo {
             name: checkpoint.name().to_owned(),
-            architecture: "llava-1.5".to_owned(),
+            architecture: if config.tiles.is_some() { "llava-next" } else { "llava-1.5" }.to_owned(),
             precision,
             visual_tokens: config.visual_tokens(),
             grid: (side, side),
@@ -188,7 +189,7 @@ impl Vlm {
     /// Runs vision tower and projector; once per image.
     ///
     /// # Errors
-    /// When the pixels are not of the size the tower takes.
+    /// When the pixels are not of the size the tower takes, or not as many views as the image's size asks for.
     pub fn encode(&self, pixels: &PixelValues) -> Result<EncodedImage, VlmError> {
         self.encode_for(pixels, &Needs::default())
     }
@@ -201,10 +202,11 @@ impl Vlm {
         let VisualTokens { features, projected, observations } = self.encoder.encode(pixels, needs)?;
         Ok(EncodedImage {
             encoder: Arc::clone(&self.encoder),
+            observations: Arc::new(observations),
+            grid: if self.config.tiles.is_some() { (1, projected.dims()[0]) } else { self.info.grid },
+            flops: cost::vision_flops(&self.config, pixels.shape[0]),
             features,
             projected,
-            observations: Arc::new(observations),
-            grid: self.info.grid,
             key: pixel_key(pixels),
         })
     }
@@ -234,6 +236,7 @@ impl Vlm {
         Ok(Prefix {
             ids: ids.to_vec(),
             visual: image_span,
+            vision_flops: image.flops,
             kept: kept.or(prefilled.kept),
             sequence: prefilled.sequence,
             waiting: prefilled.waiting,
@@ -262,7 +265,7 @@ impl Vlm {
             Some(waiting) => waiting.resume(&self.decoder, sequence, hidden)?,
             None => Prefilled { hidden: Some(sequence.extend(&self.decoder, hidden)), sequence, kept: prefix.kept.clone(), waiting: None },
         };
-        self.decode(&ids, prefix.visual.len(), prefilled, options)
+        self.decode(&ids, (prefix.visual.len(), prefix.vision_flops), prefilled, options)
     }
 
     /// Answers one prompt about one image in a single pass, sharing nothing with other questions.
@@ -278,7 +281,7 @@ impl Vlm {
         let (rows, kept) = self.rows(ids, span, &image, reducer)?;
         let mut prefilled = prefill(&self.decoder, rows, inside, &image, false)?;
         prefilled.kept = kept.or(prefilled.kept);
-        self.decode(ids, span.len(), prefilled, options)
+        self.decode(ids, (span.len(), image.flops), prefilled, options)
     }
 
     /// A model in which linear layers are replaced by what `f` returns for them (`None`: left as they are), called with the
@@ -361,6 +364,11 @@ impl Vlm {
         let Some(reducer) = reducer else {
             return Ok((full(), None));
         };
+        if reducer.stage() == Stage::AfterVision && self.config.tiles.is_some() {
+            let problem = "acts on the vision tower's features, but LLaVA-NeXT's visual tokens come from several views with newlines \
+                           between their rows; expected a method that acts after the projector";
+            return Err(reducer_error(&reducer.name(), problem.to_owned()));
+        }
         let acted_on = match reducer.stage() {
             Stage::AfterVision => &image.features,
             Stage::AfterProjector => &image.projected,
@@ -382,12 +390,18 @@ impl Vlm {
     }
 
     /// First logits, greedy answer, cost.
-    fn decode(&self, ids: &[u32], visual_tokens: usize, prefilled: Prefilled<'_>, options: &Decoding) -> Result<Answer, VlmError> {
+    fn decode(
+        &self,
+        ids: &[u32],
+        (visual_tokens, vision_flops): (usize, u64),
+        prefilled: Prefilled<'_>,
+        options: &Decoding,
+    ) -> Result<Answer, VlmError> {
         let Prefilled { mut sequence, hidden, kept, .. } = prefilled;
         let hidden = hidden.ok_or_else(|| invalid("prompt", "has no question yet"))?;
         let first_logits = self.decoder.logits(hidden);
         let kv_lengths = sequence.kv_lengths();
-        let cost = self.cost(ids.len(), visual_tokens, &kv_lengths);
+        let cost = self.cost(ids.len(), visual_tokens, vision_flops, &kv_lengths);
         let greedy = Greedy {
             max_new_tokens: options.max_new_tokens,
             repetition_penalty: options.repetition_penalty.unwrap_or(self.generation.repetition_penalty),
@@ -412,7 +426,7 @@ impl Vlm {
         Ok(self.decoder.logits(sequence.extend(&self.decoder, hidden)))
     }
 
-    fn cost(&self, prompt_tokens: usize, visual_tokens: usize, kv_lengths: &[usize]) -> Cost {
+    fn cost(&self, prompt_tokens: usize, visual_tokens: usize, vision_flops: u64, kv_lengths: &[usize]) -> Cost {
         let text = &self.config.text;
         let others = prompt_tokens - visual_tokens;
         let seen: usize = kv_lengths.iter().map(|len| len - others).sum();
@@ -420,7 +434,7 @@ impl Vlm {
             prompt_tokens,
             visual_tokens: seen as f32 / kv_lengths.len() as f32,
             kv_bytes: cost::kv_bytes(text, kv_lengths, self.dtype.size()),
-            flops: cost::vision_flops(&self.config) + cost::decoder_flops(text, kv_lengths),
+            flops: vision_flops + cost::decoder_flops(text, kv_lengths),
         }
     }
 

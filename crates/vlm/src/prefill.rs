@@ -21,6 +21,8 @@ pub struct Prefix<'r> {
     /// The prompt so far, before any reduction.
     pub(crate) ids: Vec<u32>,
     pub(crate) visual: Range<usize>,
+    /// What it took to see the image.
+    pub(crate) vision_flops: u64,
     /// The visual tokens that stay, once that is known.
     pub(crate) kept: Option<Vec<usize>>,
     pub(crate) sequence: Sequence,

@@ -6,7 +6,6 @@ them: the picture in the middle of a square of the mean colour, then CLIP's proc
 encoded apart, without a second beginning of sequence.
 """
 
-import json
 import shutil
 from pathlib import Path
 

@@ -3,11 +3,11 @@ Mistral's (sliding window, few key/value heads, wide heads), its files as publis
 per processor.
 """
 
-import json
 import shutil
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     CLIPVisionConfig,
     GenerationConfig,
@@ -116,6 +116,10 @@ def mistral_checkpoint(folder: Path) -> None:
     )
     model = make_model(text, "gelu", 36, image_token).to(torch.float16)
     model.save_pretrained(folder)
+    # The tower's module tree of that time.
+    weights = folder / "model.safetensors"
+    tensors = {name.replace("vision_tower.", "vision_tower.vision_model."): tensor for name, tensor in load_file(weights).items()}
+    save_file(tensors, weights, metadata={"format": "pt"})
     processor = make_processor(tokenizer, MISTRAL)
     processor.save_pretrained(folder)
     images = processor.image_processor

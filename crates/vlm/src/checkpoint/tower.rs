@@ -22,7 +22,7 @@ pub(crate) fn find(id: &str, folder: Option<&Path>, given: Option<&Path>, config
     let looked: Vec<String> = candidates.iter().map(|place| place.display().to_string()).collect();
     let problem = format!(
         "names the vision tower `{id}`, a folder with its own {FILE}, preprocessor_config.json and, unless this checkpoint holds the \
-         tower's weights, model.safetensors; none in {}. Download it beside the checkpoint or name its folder (--vision-tower)",
+         tower's weights, model.safetensors; it is none of {}. Download it beside the checkpoint",
         if looked.is_empty() { "any place (the checkpoint is no folder)".to_owned() } else { looked.join(", ") }
     );
     Err(config.error("mm_vision_tower", problem))

@@ -56,6 +56,7 @@ fn the_processor_must_cut_the_tiles_that_the_model_joins() {
     folder.set("preprocessor_config.json", "/image_grid_pinpoints", json!([[24, 48]]));
     says(open(&folder).unwrap().processor(), &["preprocessor_config.json", "tiles of 24 pixels at", "(24, 48)", "(72, 24)"]);
     folder.set("preprocessor_config.json", "/image_processor_type", json!("CLIPImageProcessor"));
+    folder.set("preprocessor_config.json", "/do_pad", json!(false));
     says(open(&folder).unwrap().processor(), &["preprocessor_config.json", "no tiles", "tiles of 24 pixels"]);
     folder.set("preprocessor_config.json", "/image_processor_type", json!("LlavaNextImageProcessor"));
     folder.set("preprocessor_config.json", "/crop_size", json!({"height": 20, "width": 20}));
@@ -107,7 +108,7 @@ fn towers_that_are_missing_or_another() {
     std::fs::remove_file(tower.join("preprocessor_config.json")).unwrap();
     says(open(&folder).unwrap().processor(), &["clip-tiny-patch8-24", "has no preprocessor_config.json"]);
     std::fs::remove_dir_all(&tower).unwrap();
-    let parts = ["config.json", "`mm_vision_tower`", "`steady/clip-tiny-patch8-24`", "preprocessor_config.json", "--vision-tower"];
+    let parts = ["config.json", "`mm_vision_tower`", "`steady/clip-tiny-patch8-24`", "preprocessor_config.json", "beside the checkpoint"];
     says(open(&folder), &parts);
     says(Checkpoint::open_with_tower(&folder.checkpoint(), &folder.root().join("nowhere")), &["`mm_vision_tower`", "nowhere"]);
     let own = Folder::copy_of(VICUNA);

@@ -195,8 +195,10 @@ mod tests {
         let layout = published_layout();
         assert_eq!(layout.tokens((672, 672)), 576 + 48 * 49);
         assert_eq!(layout.most_tokens(), 576 + 48 * 49);
-        // 400 x 300 fills 672 x 672 in height: 36 of 48 columns show it.
-        assert_eq!(layout.tokens((400, 300)), 576 + 48 * 37);
+        // 300 x 400 (width x height) fits into two tiles, one above the other; it fills them in width, so 32 of 48 rows show it.
+        assert_eq!(layout.tokens((400, 300)), 576 + 32 * 25);
+        // A hair's breadth of 49 x 1 is less than a row of patches: only the base view is left.
+        assert_eq!(layout.tokens((1, 49)), 576);
         // 640 x 480 (width x height) is 36 rows of 48.
         assert_eq!(layout.tokens((480, 640)), 576 + 36 * 49);
     }
@@ -216,7 +218,9 @@ mod tests {
             patches.dedup();
             prop_assert_eq!(patches.len(), count);
             prop_assert!(patches.iter().all(|row| *row < newline));
-            prop_assert_eq!(*order.last().unwrap(), newline);
+            let rows = layout.shown((height, width)).0;
+            prop_assert_eq!(order.iter().filter(|row| **row == newline).count(), rows.len());
+            prop_assert!(rows.is_empty() || *order.last().unwrap() == newline);
         }
 
         /// What is cut away is black, and no more than a patch of it is left on either side.

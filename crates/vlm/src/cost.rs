@@ -42,8 +42,8 @@ pub(crate) fn decoder_flops(config: &LlamaConfig, lengths: &[usize]) -> u64 {
     layers + product(1, width, config.vocab_size)
 }
 
-/// FLOPs from pixels to visual tokens.
-pub(crate) fn vision_flops(config: &LlavaConfig) -> u64 {
+/// FLOPs from the pixels of `views` views to visual tokens.
+pub(crate) fn vision_flops(config: &LlavaConfig, views: usize) -> u64 {
     let ClipVisionConfig { hidden_size: width, intermediate_size: inner, num_channels, patch_size, .. } = config.vision;
     let patches = config.vision.patches();
     let n = patches + 1;
@@ -51,10 +51,11 @@ pub(crate) fn vision_flops(config: &LlavaConfig) -> u64 {
     let layer = 4 * product(n, width, width) + 2 * product(n, n, width) + 2 * product(n, width, inner);
     let features = width * config.feature_layers.len();
     let text = config.text.hidden_size;
-    product(patches, num_channels * patch_size * patch_size, width)
+    let view = product(patches, num_channels * patch_size * patch_size, width)
         + depth * layer
-        + product(config.visual_tokens(), features, text)
-        + product(config.visual_tokens(), text, text)
+        + product(config.view_tokens(), features, text)
+        + product(config.view_tokens(), text, text);
+    views as u64 * view
 }
 
 /// FLOPs from the `patches` of an image to visual tokens. `pairs` has for each block the pairs of patches that see each other.
@@ -106,6 +107,7 @@ mod tests {
                 max_position_embeddings: 4096,
                 rms_norm_eps: 1e-5,
                 rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default, sections: None },
+                sliding_window: None,
                 attention_bias: false,
                 output_bias: false,
                 mlp_bias: false,
@@ -114,6 +116,8 @@ mod tests {
                 eos_token_ids: vec![2],
             },
             image_token_id: 32_000,
+            tiles: None,
+            original: None,
             feature_layers: vec![23],
             feature_select: FeatureSelect::Default,
             projector_act: Activation::Gelu,
@@ -157,6 +161,7 @@ mod tests {
         let patches = 2 * 576 * 588 * 1024u64;
         let layer = 2 * 577 * (4 * 1024 * 1024 + 2 * 1024 * 4096) + 4 * 577 * 577 * 1024u64;
         let projector = 2 * 576 * (1024 * 4096 + 4096 * 4096u64);
-        assert_eq!(vision_flops(&llava_7b()), patches + 23 * layer + projector);
+        assert_eq!(vision_flops(&llava_7b(), 1), patches + 23 * layer + projector);
+        assert_eq!(vision_flops(&llava_7b(), 5), 5 * (patches + 23 * layer + projector));
     }
 }

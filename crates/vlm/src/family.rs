@@ -22,12 +22,12 @@ pub(crate) enum VisualEncoder {
 
 /// What became of one image.
 pub(crate) struct Encoded {
-    /// What the last step before the decoder takes, a row per visual token.
+    /// What the projection takes: a row per visual token, with LLaVA-NeXT per patch of every view.
     pub(crate) features: Tensor<2>,
     /// The visual tokens, `[n, decoder width]`.
     pub(crate) projected: Tensor<2>,
     pub(crate) observations: Observations,
-    /// Rows and columns of the grid that the visual tokens come from.
+    /// Rows and columns of the grid that the visual tokens come from; one row of all tokens where they are no grid.
     pub(crate) grid: (usize, usize),
     pub(crate) flops: u64,
 }
@@ -46,13 +46,19 @@ impl VisualEncoder {
             Self::Llava(encoder, config) => {
                 let llava::VisualTokens { features, projected, observations } = encoder.encode(pixels, needs)?;
                 let side = config.vision.grid();
-                Ok(Encoded { features, projected, observations, grid: (side, side), flops: cost::vision_flops(config) })
+                let grid = if self.joins_views() { (1, projected.dims()[0]) } else { (side, side) };
+                Ok(Encoded { features, projected, observations, grid, flops: cost::vision_flops(config, pixels.shape[0]) })
             }
             Self::Qwen(encoder) => {
                 let qwen_vl::Seen { features, projected, grid, flops } = encoder.encode(pixels, needs)?;
                 Ok(Encoded { features, projected, observations: Observations::default(), grid, flops })
             }
         }
+    }
+
+    /// Whether visual tokens are put together from several views behind the projection (LLaVA-NeXT), so that they are not its rows.
+    pub(crate) fn joins_views(&self) -> bool {
+        matches!(self, Self::Llava(_, config) if config.tiles.is_some())
     }
 
     /// Features to visual tokens, row by row.

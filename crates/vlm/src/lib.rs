@@ -16,6 +16,7 @@ mod family;
 mod generate;
 pub mod image;
 mod llava;
+mod llava_next;
 mod matrix;
 mod model;
 mod nn;

@@ -17,7 +17,7 @@ use crate::{
     image::{ImageProcessor, PixelValues},
     nn::{LinearMap, Loader},
     prefill::{Prefilled, Prefix, Rows, Sequence, ask, inside, prefill, prefill_reducing},
-    reduction::{Needs, Observations},
+    reduction::{Needs, Observations, reducer_error},
     text::{ChatTemplate, Interleaved, Prepared, Processor},
 };
 
@@ -39,15 +39,15 @@ pub struct Vlm {
 pub struct ModelInfo {
     /// The checkpoint's name.
     pub name: String,
-    /// Architecture family: `llava-1.5`, `qwen2-vl`, `qwen2.5-vl`.
+    /// Architecture family: `llava-1.5`, `llava-next`, `qwen2-vl`, `qwen2.5-vl`.
     pub architecture: String,
     /// Element type of weights and activations.
     pub precision: Precision,
     /// Visual tokens per image before any reduction; where images differ, the most that one becomes.
     pub visual_tokens: usize,
-    /// Rows and columns of the grid of visual tokens; where images differ, of the largest square one.
+    /// Rows and columns of the grid of visual tokens; where images differ, of the largest square one, and with LLaVA-NeXT of one view.
     pub grid: (usize, usize),
-    /// Side of the image that the vision tower takes, in pixels; where images differ, of the largest square one.
+    /// Side of the image that the vision tower takes at once, in pixels; where images differ, of the largest square one.
     pub image_size: usize,
     /// Layers of the vision tower.
     pub vision_layers: usize,
@@ -65,7 +65,7 @@ pub struct ModelInfo {
 #[derive(Clone)]
 pub struct EncodedImage {
     encoder: Arc<VisualEncoder>,
-    /// What is projected, a row per visual token.
+    /// What is projected: a row per visual token, with LLaVA-NeXT per patch of every view.
     features: Tensor<2>,
     /// `[n, decoder width]`
     projected: Tensor<2>,
@@ -110,6 +110,7 @@ impl ModelInfo {
             (ModelConfig::Qwen2Vl(config) | ModelConfig::Qwen2_5Vl(config), ImageProcessor::Clip(_)) => (0, 0, 0, config.vision.depth),
         };
         let architecture = match config {
+            ModelConfig::Llava(config) if config.tiles.is_some() => "llava-next",
             ModelConfig::Llava(_) => "llava-1.5",
             ModelConfig::Qwen2Vl(_) => "qwen2-vl",
             ModelConfig::Qwen2_5Vl(_) => "qwen2.5-vl",
@@ -136,7 +137,7 @@ impl EncodedImage {
         self.projected.dims()[0]
     }
 
-    /// Rows and columns of the grid that the visual tokens come from.
+    /// Rows and columns of the grid that the visual tokens come from; one row of all tokens where they are no grid.
     pub fn grid(&self) -> (usize, usize) {
         self.grid
     }
@@ -218,7 +219,7 @@ impl Vlm {
     /// Runs vision tower and projector; once per image.
     ///
     /// # Errors
-    /// When the pixels are not of the size the tower takes.
+    /// When the pixels are not of the size the tower takes, or not as many views as the image's size asks for.
     pub fn encode(&self, pixels: &PixelValues) -> Result<EncodedImage, VlmError> {
         self.encode_for(pixels, &Needs::default())
     }
@@ -417,6 +418,11 @@ impl Vlm {
         let Some(reducer) = reducer else {
             return Ok((rows, None));
         };
+        if reducer.stage() == Stage::AfterVision && self.encoder.joins_views() {
+            let problem = "acts on the vision tower's features, but LLaVA-NeXT's visual tokens come from several views with newlines \
+                           between their rows; expected a method that acts after the projector";
+            return Err(reducer_error(&reducer.name(), problem.to_owned()));
+        }
         let acted_on = match reducer.stage() {
             Stage::AfterVision => &image.features,
             Stage::AfterProjector => &image.projected,

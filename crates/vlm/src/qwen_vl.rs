@@ -59,7 +59,7 @@ impl QwenEncoder {
 
     /// Pixels to visual tokens.
     pub(crate) fn encode(&self, pixels: &PixelValues, needs: &Needs) -> Result<Seen, VlmError> {
-        if !needs.cls_attention.is_empty() || !needs.vision_keys.is_empty() {
+        if needs.looks_at_the_tower() {
             let problem = "a token reducer asks for the vision tower's class token or keys; this tower has no class token, and its \
                            patches are not its visual tokens";
             return Err(VlmError::Invalid { what: "acceleration".to_owned(), problem: problem.to_owned() });

@@ -4,7 +4,7 @@
 //! versions of transformers write it. Defaults follow `Qwen2VLConfig`, `Qwen2_5_VLConfig` and their parts of transformers 5.23.
 //! Video is not read, so neither are `tokens_per_second` and the ids around videos: the times of a still image are all alike.
 
-use super::config::{Activation, LlamaConfig, RopeConfig, activation, heads_divide, side};
+use super::config::{Activation, DecoderKind, LlamaConfig, activation, side};
 use super::fields::Fields;
 use crate::VlmError;
 
@@ -198,51 +198,21 @@ impl Windows {
 
 /// The Qwen2 decoder, from `text_config` or from the root of a flat file.
 fn text(fields: &Fields<'_>) -> Result<LlamaConfig, VlmError> {
-    let hidden_size = fields.size("hidden_size")?.unwrap_or(8192);
-    let num_heads = fields.size("num_attention_heads")?.unwrap_or(64);
-    let num_layers = fields.size("num_hidden_layers")?.unwrap_or(80);
-    // Set to null it means the number of heads, absent it means the class's 8; files that matter state it.
-    let num_kv_heads = fields.size("num_key_value_heads")?.unwrap_or(8);
-    heads_divide(fields, hidden_size, num_heads)?;
-    if !num_heads.is_multiple_of(num_kv_heads) {
-        let problem = format!("{num_kv_heads} does not divide `num_attention_heads` {num_heads}");
-        return Err(fields.error("num_key_value_heads", problem));
-    }
-    let head_dim = hidden_size / num_heads;
-    let max_position_embeddings = fields.size("max_position_embeddings")?.unwrap_or(32_768);
-    let mut rope = RopeConfig::parse(fields, max_position_embeddings, 1_000_000.0)?;
-    let sections = rope.sections.unwrap_or([16, 24, 24]);
-    if 2 * sections.iter().sum::<usize>() != head_dim {
+    let mut config = LlamaConfig::parse_as(fields, DecoderKind::Qwen2Vl)?;
+    let sections = config.rope.sections.unwrap_or([16, 24, 24]);
+    if 2 * sections.iter().sum::<usize>() != config.head_dim {
         let problem = format!(
             "the sections {sections:?} of `mrope_section` make {} frequencies, but half a head is {}",
             sections.iter().sum::<usize>(),
-            head_dim / 2
+            config.head_dim / 2
         );
         let name = if fields.get("rope_scaling").is_some() { "rope_scaling" } else { "rope_parameters" };
         return Err(fields.error(name, problem));
     }
-    rope.sections = Some(sections);
+    config.rope.sections = Some(sections);
     let windowed = fields.bool("use_sliding_window")?.unwrap_or(false);
-    if windowed && fields.i64("max_window_layers")?.unwrap_or(80) < num_layers as i64 {
+    if windowed && fields.i64("max_window_layers")?.unwrap_or(80) < config.num_layers as i64 {
         return Err(fields.error("use_sliding_window", "expected false: a sliding window is not known for this decoder"));
     }
-    let eos = fields.ids("eos_token_id")?;
-    Ok(LlamaConfig {
-        vocab_size: fields.size("vocab_size")?.unwrap_or(152_064),
-        hidden_size,
-        intermediate_size: fields.size("intermediate_size")?.unwrap_or(29_568),
-        num_layers,
-        num_heads,
-        num_kv_heads,
-        head_dim,
-        max_position_embeddings,
-        rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(1e-5),
-        rope,
-        attention_bias: true,
-        output_bias: false,
-        mlp_bias: false,
-        act: activation(fields, "hidden_act", Activation::Silu)?,
-        bos_token_id: fields.id("bos_token_id")?.or(Some(151_643)),
-        eos_token_ids: if eos.is_empty() { vec![151_645] } else { eos },
-    })
+    Ok(config)
 }

@@ -1,5 +1,6 @@
-//! The Llama decoder (Touvron et al., 2023), also Vicuna: RMSNorm, rotary positions, grouped-query attention, gated MLP. With
-//! biases on queries, keys and values it is Qwen2 (Yang et al., 2024), and with three-dimensional positions that of Qwen2-VL.
+//! The Llama decoder (Touvron et al., 2023), also Vicuna: RMSNorm, rotary positions, grouped-query attention, gated MLP. With a
+//! sliding window it is Mistral (Jiang et al., 2023); with biases on queries, keys and values Qwen2 (Yang et al., 2024), and with
+//! three-dimensional positions that of Qwen2-VL.
 
 use std::ops::Range;
 
@@ -25,6 +26,7 @@ pub(crate) struct Llama {
     /// `None`: tied to the embedding.
     lm_head: Option<ShardedRows>,
     rope: Rope,
+    sliding_window: Option<usize>,
     /// Attention scores that are in memory at once.
     scores: usize,
 }
@@ -60,7 +62,15 @@ impl Llama {
         let layers = (0..config.num_layers).map(|layer| Layer::load(loader, config, layer)).collect::<Result<_, _>>()?;
         let norm = loader.rms_norm("language_model.norm", config.hidden_size, config.rms_norm_eps)?;
         let lm_head = if tied { None } else { Some(loader.rows("lm_head.weight", table)?) };
-        Ok(Self { embed_tokens, layers, norm, lm_head, rope: Rope::new(&config.rope, config.head_dim), scores: SCORES })
+        Ok(Self {
+            embed_tokens,
+            layers,
+            norm,
+            lm_head,
+            rope: Rope::new(&config.rope, config.head_dim),
+            sliding_window: config.sliding_window,
+            scores: SCORES,
+        })
     }
 
     /// Embeddings of `ids`: `[ids, width]`.
@@ -120,15 +130,16 @@ impl Llama {
         let (device, dtype) = (hidden.device(), hidden.dtype());
         let rotation = self.rope.at(positions, &device, dtype);
         let past = layers.clone().next().map_or(0, |first| cache.layer(first).len());
-        let mask = causal_mask(positions.len(), past, &device);
+        let mask = |tokens: usize| causal_mask(tokens, past + positions.len() - tokens, self.sliding_window, &device);
+        let (all, last) = (mask(positions.len()), mask(1));
         let mut last_row = None;
         for index in layers {
             debug_assert_eq!(cache.layer(index).len(), past);
             let layer = &self.layers[index];
             let (next, probabilities) = if index + 1 == self.layers.len() {
-                layer.finish(hidden, &rotation, cache.layer(index))
+                layer.finish(hidden, &rotation, last.as_ref(), cache.layer(index))
             } else {
-                layer.forward(hidden, &rotation, mask.as_ref(), cache.layer(index))
+                layer.forward(hidden, &rotation, all.as_ref(), cache.layer(index))
             };
             hidden = next;
             last_row = Some(LastRow { probabilities });
@@ -203,13 +214,13 @@ impl Layer {
     }
 
     /// As [`Self::forward`] for the layer whose output only the head sees: every token is remembered, but only the last one,
-    /// which may look at all of them, goes on. `[tokens, width]` to `[1, width]`.
-    fn finish(&self, hidden: Tensor<2>, rotation: &Rotation, cache: &mut LayerCache) -> (Tensor<2>, Tensor<3>) {
+    /// whose `mask` is that of one token, goes on. `[tokens, width]` to `[1, width]`.
+    fn finish(&self, hidden: Tensor<2>, rotation: &Rotation, mask: Option<&Tensor<3>>, cache: &mut LayerCache) -> (Tensor<2>, Tensor<3>) {
         let x = self.input_norm.forward(hidden.clone());
         let held = self.remember(x.clone(), rotation, cache);
         let [tokens, width] = hidden.dims();
         let last = |rows: Tensor<2>| rows.slice([tokens - 1..tokens, 0..width]);
-        self.rest(last(hidden), last(x), &rotation.last(), held, None)
+        self.rest(last(hidden), last(x), &rotation.last(), held, mask)
     }
 
     /// Appends the keys and values of normalised `x`; returns all that are held, `[kv_heads, held, head_dim]` each.

@@ -1,9 +1,8 @@
 //! From the 256 levels of a pixel to what a vision tower takes: `x * rescale_factor` in f64 rounded to f32, then
 //! `(x - mean) / std` in f32, as transformers' Pillow processors do it.
 
-use super::clip_processor::channels;
 use crate::VlmError;
-use crate::checkpoint::fields::Fields;
+use crate::checkpoint::fields::{Fields, expected};
 
 /// Rescaling and normalisation.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +17,9 @@ impl Intensity {
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
         let rescale = if enabled("do_rescale")? { Some(fields.f64("rescale_factor")?.unwrap_or(1.0 / 255.0)) } else { None };
         let normalize = if enabled("do_normalize")? {
-            let mean = channels(fields, "image_mean", [0.481_454_66, 0.457_827_5, 0.408_210_73])?;
-            let std = channels(fields, "image_std", [0.268_629_54, 0.261_302_58, 0.275_777_11])?;
+            // Rounded to f32 once, as numpy does.
+            let mean = mean(fields)?.map(|value| value as f32);
+            let std = channels(fields, "image_std", [0.268_629_54, 0.261_302_58, 0.275_777_11])?.map(|value| value as f32);
             if std.contains(&0.0) {
                 return Err(fields.error("image_std", "expected numbers other than 0"));
             }
@@ -43,4 +43,22 @@ impl Intensity {
         let normalize = self.normalize.map(|(mean, std)| format!("mean {mean:?}, std {std:?}"));
         [("rescale", self.rescale.map(|factor| factor.to_string())), ("normalize", normalize)]
     }
+}
+
+/// Mean per channel.
+pub(super) fn mean(fields: &Fields<'_>) -> Result<[f64; 3], VlmError> {
+    channels(fields, "image_mean", [0.481_454_66, 0.457_827_5, 0.408_210_73])
+}
+
+/// One number per channel, or one for all three; `default` is CLIP's, which every processor here shares.
+fn channels(fields: &Fields<'_>, name: &str, default: [f64; 3]) -> Result<[f64; 3], VlmError> {
+    let wrong = |value| fields.error(name, expected("a number or a list of three numbers", value));
+    Ok(match fields.get(name) {
+        None => default,
+        Some(value @ serde_json::Value::Array(list)) => match list.iter().map(serde_json::Value::as_f64).collect::<Vec<_>>()[..] {
+            [Some(red), Some(green), Some(blue)] => [red, green, blue],
+            _ => return Err(wrong(value)),
+        },
+        Some(value) => [value.as_f64().ok_or_else(|| wrong(value))?; 3],
+    })
 }

@@ -153,7 +153,8 @@ impl QwenImageProcessor {
                 }
             }
         }
-        Ok(PixelValues { shape: vec![grid[1] * grid[2], values], data, grid: Some(grid) })
+        let original = (height as usize, width as usize);
+        Ok(PixelValues { shape: vec![grid[1] * grid[2], values], data, original, grid: Some(grid) })
     }
 }
 

@@ -86,16 +86,19 @@ pub(crate) fn split_heads(x: Tensor<2>, heads: usize) -> Tensor<3> {
     x.reshape([tokens, heads, width / heads])
 }
 
-/// What `tokens` new tokens after `past` cached ones may see: 0 for the past and themselves, -∞ for what follows.
-/// `[1, tokens, past + tokens]`; nothing to hide for a single token.
-pub(crate) fn causal_mask(tokens: usize, past: usize, device: &Device) -> Option<Tensor<3>> {
-    if tokens == 1 {
+/// What `tokens` new tokens after `past` held ones may see: 0 for the past and themselves, -∞ for what follows and, with a
+/// sliding window, for what is `window` or more tokens back. `[1, tokens, past + tokens]`; `None` where nothing is hidden.
+pub(crate) fn causal_mask(tokens: usize, past: usize, window: Option<usize>, device: &Device) -> Option<Tensor<3>> {
+    let keys = past + tokens;
+    let window = window.filter(|window| *window < keys);
+    if tokens == 1 && window.is_none() {
         return None;
     }
-    let keys = past + tokens;
     let mut mask = vec![0.0f32; tokens * keys];
     for (token, row) in mask.chunks_exact_mut(keys).enumerate() {
-        row[past + token + 1..].fill(f32::NEG_INFINITY);
+        let seen = past + token + 1;
+        row[seen..].fill(f32::NEG_INFINITY);
+        row[..window.map_or(0, |window| seen.saturating_sub(window))].fill(f32::NEG_INFINITY);
     }
     Some(Tensor::from_data(TensorData::new(mask, [1, tokens, keys]), (device, DType::F32)))
 }
@@ -119,14 +122,15 @@ mod tests {
     }
 
     /// Attention by its definition, head by head and row by row in `f64`.
-    fn by_definition(q: &[f32], k: &[f32], v: &[f32], [heads, kv_heads, tokens, past, dim]: [usize; 5]) -> Vec<f32> {
+    fn by_definition(q: &[f32], k: &[f32], v: &[f32], [heads, kv_heads, tokens, past, dim, window]: [usize; 6]) -> Vec<f32> {
         let keys = past + tokens;
         let mut out = vec![0.0; tokens * heads * dim];
         for head in 0..heads {
             let shared = head / (heads / kv_heads);
             for token in 0..tokens {
                 let seen = past + token + 1;
-                let weights: Vec<f64> = (0..seen)
+                let first = seen.saturating_sub(window);
+                let weights: Vec<f64> = (first..seen)
                     .map(|key| {
                         let dot: f64 = (0..dim)
                             .map(|i| f64::from(q[(head * tokens + token) * dim + i]) * f64::from(k[(shared * keys + key) * dim + i]))
@@ -136,8 +140,11 @@ mod tests {
                     .collect();
                 let total: f64 = weights.iter().sum();
                 for i in 0..dim {
-                    let value: f64 =
-                        weights.iter().enumerate().map(|(key, weight)| weight * f64::from(v[(shared * keys + key) * dim + i])).sum();
+                    let value: f64 = weights
+                        .iter()
+                        .enumerate()
+                        .map(|(key, weight)| weight * f64::from(v[(shared * keys + first + key) * dim + i]))
+                        .sum();
                     out[(token * heads + head) * dim + i] = (value / total) as f32;
                 }
             }
@@ -175,7 +182,8 @@ mod tests {
 
         #[test]
         fn agrees_with_the_definition(
-            kv_heads in 1usize..4, group in 1usize..4, tokens in 1usize..6, past in 0usize..6, half in 1usize..5, seed: u64,
+            kv_heads in 1usize..4, group in 1usize..4, tokens in 1usize..6, past in 0usize..6, half in 1usize..5,
+            window in prop::option::of(1usize..8), seed: u64,
         ) {
             let (heads, dim) = (kv_heads * group, 2 * half);
             let q = random([heads, tokens, dim], seed);
@@ -183,9 +191,9 @@ mod tests {
             let v = random([kv_heads, past + tokens, dim], seed ^ 2);
             let expected = by_definition(
                 &read_f32(q.clone()), &read_f32(k.clone()), &read_f32(v.clone()),
-                [heads, kv_heads, tokens, past, dim],
+                [heads, kv_heads, tokens, past, dim, window.unwrap_or(usize::MAX)],
             );
-            let mask = causal_mask(tokens, past, &Device::flex());
+            let mask = causal_mask(tokens, past, window, &Device::flex());
             let found = read_f32(weighted(probabilities(q, k, mask.as_ref()), v));
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert!((found - expected).abs() < 1e-5);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use image::RgbImage;
 
-use super::processor::LlavaProcessor;
+use super::llava_processor::LlavaProcessor;
 use super::qwen_processor::QwenVlProcessor;
 use super::tokenizer::Tokenizer;
 use crate::VlmError;
@@ -45,11 +45,13 @@ enum Family {
 }
 
 impl Processor {
-    pub(crate) fn read(source: &Source, config: &ModelConfig) -> Result<Self, VlmError> {
+    pub(crate) fn read(source: &Source, config: &ModelConfig, images: ImageProcessor) -> Result<Self, VlmError> {
         let token = config.image_token();
         let family = match config {
-            ModelConfig::Llava(config) => Family::Llava(LlavaProcessor::read(source, config, token)?),
-            ModelConfig::Qwen2Vl(config) | ModelConfig::Qwen2_5Vl(config) => Family::Qwen(QwenVlProcessor::read(source, config, token)?),
+            ModelConfig::Llava(config) => Family::Llava(LlavaProcessor::read(source, config, token, images)?),
+            ModelConfig::Qwen2Vl(config) | ModelConfig::Qwen2_5Vl(config) => {
+                Family::Qwen(QwenVlProcessor::read(source, config, token, images)?)
+            }
         };
         Ok(Self { family })
     }
@@ -87,18 +89,7 @@ impl Processor {
     /// As [`Self::prepare`], or when the family takes one image a prompt and there are several.
     pub fn interleave(&self, images: &[RgbImage], prompt: &str) -> Result<Interleaved, VlmError> {
         let pixels = images.iter().map(|image| self.pixels(image)).collect::<Result<Vec<_>, _>>()?;
-        let (input_ids, spans) = match (&self.family, pixels.as_slice()) {
-            (Family::Qwen(processor), pixels) => processor.encode(prompt, pixels)?,
-            (Family::Llava(processor), [_]) => {
-                let (ids, span) = processor.encode(prompt)?;
-                (ids, vec![span])
-            }
-            (Family::Llava(processor), []) => (processor.tokenizer().encode(prompt)?, Vec::new()),
-            (Family::Llava(_), several) => {
-                let problem = format!("expected at most one image, found {}: this family was trained with one a prompt", several.len());
-                return Err(VlmError::Prompt(problem));
-            }
-        };
+        let (input_ids, spans) = self.encode_all(prompt, &pixels)?;
         Ok(Interleaved { input_ids, images: spans.into_iter().zip(pixels).collect() })
     }
 
@@ -109,7 +100,7 @@ impl Processor {
     pub fn pixels(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
         match &self.family {
             Family::Llava(processor) => processor.pixels(image),
-            Family::Qwen(processor) => processor.image_processor().process(image),
+            Family::Qwen(processor) => processor.pixels(image),
         }
     }
 
@@ -119,13 +110,15 @@ impl Processor {
     /// # Errors
     /// When the prompt holds none or several.
     pub fn encode(&self, prompt: &str, pixels: &PixelValues) -> Result<(Vec<u32>, Range<usize>), VlmError> {
+        let (ids, spans) = self.encode_all(prompt, std::slice::from_ref(pixels))?;
+        Ok((ids, spans.into_iter().next().unwrap_or_default()))
+    }
+
+    /// Token ids, and where the visual tokens of each image are.
+    fn encode_all(&self, prompt: &str, images: &[PixelValues]) -> Result<(Vec<u32>, Vec<Range<usize>>), VlmError> {
         match &self.family {
-            Family::Llava(processor) => processor.encode(prompt),
-            Family::Qwen(processor) => {
-                let (ids, spans) = processor.encode(prompt, std::slice::from_ref(pixels))?;
-                let span = spans.into_iter().next().unwrap_or_default();
-                Ok((ids, span))
-            }
+            Family::Llava(processor) => processor.encode(prompt, images),
+            Family::Qwen(processor) => processor.encode(prompt, images),
         }
     }
 }

@@ -2,8 +2,10 @@
 
 mod chat_template;
 mod family;
-mod processor;
+mod llava_processor;
+mod prompt;
 mod qwen_processor;
+mod settings;
 mod tokenizer;
 
 pub use chat_template::ChatTemplate;

@@ -40,17 +40,17 @@ pub struct Processor {
 
 #[derive(Clone, Debug)]
 enum Family {
-    Llava(LlavaProcessor),
-    Qwen(QwenVlProcessor),
+    Llava(Box<LlavaProcessor>),
+    Qwen(Box<QwenVlProcessor>),
 }
 
 impl Processor {
     pub(crate) fn read(source: &Source, config: &ModelConfig, images: ImageProcessor) -> Result<Self, VlmError> {
         let token = config.image_token();
         let family = match config {
-            ModelConfig::Llava(config) => Family::Llava(LlavaProcessor::read(source, config, token, images)?),
+            ModelConfig::Llava(config) => Family::Llava(Box::new(LlavaProcessor::read(source, config, token, images)?)),
             ModelConfig::Qwen2Vl(config) | ModelConfig::Qwen2_5Vl(config) => {
-                Family::Qwen(QwenVlProcessor::read(source, config, token, images)?)
+                Family::Qwen(Box::new(QwenVlProcessor::read(source, config, token, images)?))
             }
         };
         Ok(Self { family })

@@ -14,11 +14,11 @@ use crate::{
     device::max_binding_bytes,
     family::{Encoded, VisualEncoder},
     generate::Greedy,
-    image::{ImageProcessor, PixelValues},
+    image::PixelValues,
     nn::{LinearMap, Loader},
     prefill::{Prefilled, Prefix, Rows, Sequence, ask, inside, prefill, prefill_reducing},
     reduction::{Needs, Observations, reducer_error},
-    text::{ChatTemplate, Interleaved, Prepared, Processor},
+    text::{ChatTemplate, Interleaved, Largest, Prepared, Processor},
 };
 
 /// A vision-language model on a device. Cheap to clone: copies share weights.
@@ -95,19 +95,13 @@ pub struct Answer {
 }
 
 impl ModelInfo {
-    fn of(checkpoint: &Checkpoint, images: &ImageProcessor, precision: Precision) -> Self {
+    fn of(checkpoint: &Checkpoint, processor: &Processor, precision: Precision) -> Self {
         let config = checkpoint.config();
         let text = config.text();
-        let (visual_tokens, side, pixels, vision_layers) = match (config, images) {
-            (ModelConfig::Llava(config), _) => {
-                (config.visual_tokens(), config.vision.grid(), config.vision.image_size, config.vision.num_layers)
-            }
-            (ModelConfig::Qwen2Vl(config) | ModelConfig::Qwen2_5Vl(config), ImageProcessor::Qwen(images)) => {
-                let most = images.most_tokens();
-                (most, most.isqrt(), most.isqrt() * images.factor(), config.vision.depth)
-            }
-            // No processor of another kind is read for these.
-            (ModelConfig::Qwen2Vl(config) | ModelConfig::Qwen2_5Vl(config), ImageProcessor::Clip(_)) => (0, 0, 0, config.vision.depth),
+        let Largest { visual_tokens, side, pixels } = processor.largest();
+        let vision_layers = match config {
+            ModelConfig::Llava(config) => config.vision.num_layers,
+            ModelConfig::Qwen2Vl(config) | ModelConfig::Qwen2_5Vl(config) => config.vision.depth,
         };
         let architecture = match config {
             ModelConfig::Llava(config) if config.tiles.is_some() => "llava-next",
@@ -172,7 +166,7 @@ impl Vlm {
         let decoder = Llama::load(&mut loader, config.text(), config.tie_word_embeddings())?;
         loader.weights.finish()?;
         let processor = checkpoint.processor()?;
-        let info = ModelInfo::of(checkpoint, processor.image_processor(), precision);
+        let info = ModelInfo::of(checkpoint, &processor, precision);
         Ok(Self {
             generation: Arc::new(checkpoint.generation_config().clone()),
             processor: Arc::new(processor),

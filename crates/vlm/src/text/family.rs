@@ -32,6 +32,15 @@ pub struct Interleaved {
     pub images: Vec<(Range<usize>, PixelValues)>,
 }
 
+/// The most that an image becomes.
+pub(crate) struct Largest {
+    pub(crate) visual_tokens: usize,
+    /// Rows, and columns, of the grid of visual tokens: with LLaVA-NeXT of one view, else of the largest square image.
+    pub(crate) side: usize,
+    /// Side in pixels of the image that has this grid.
+    pub(crate) pixels: usize,
+}
+
 /// Tokenizer, image processor, and the placeholders that an image becomes.
 #[derive(Clone, Debug)]
 pub struct Processor {
@@ -69,6 +78,13 @@ impl Processor {
         match &self.family {
             Family::Llava(processor) => processor.image_processor(),
             Family::Qwen(processor) => processor.image_processor(),
+        }
+    }
+
+    pub(crate) fn largest(&self) -> Largest {
+        match &self.family {
+            Family::Llava(processor) => processor.largest(),
+            Family::Qwen(processor) => processor.largest(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use image::RgbImage;
 
+use super::family::Largest;
 use super::prompt::PromptEncoder;
 use super::settings::{FILE, ProcessorSettings};
 use super::tokenizer::Tokenizer;
@@ -43,6 +44,11 @@ impl LlavaProcessor {
 
     pub(super) fn image_processor(&self) -> &ImageProcessor {
         &self.images
+    }
+
+    pub(super) fn largest(&self) -> Largest {
+        let vision = &self.config.vision;
+        Largest { visual_tokens: self.config.visual_tokens(), side: vision.grid(), pixels: vision.image_size }
     }
 
     /// The image as the vision tower sees it, `[views, 3, S, S]`.

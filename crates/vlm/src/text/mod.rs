@@ -9,5 +9,6 @@ mod settings;
 mod tokenizer;
 
 pub use chat_template::ChatTemplate;
+pub(crate) use family::Largest;
 pub use family::{Interleaved, Prepared, Processor};
 pub use tokenizer::Tokenizer;

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use image::RgbImage;
 
+use super::family::Largest;
 use super::prompt::PromptEncoder;
 use super::settings::ProcessorSettings;
 use super::tokenizer::Tokenizer;
@@ -19,6 +20,9 @@ pub(super) struct QwenVlProcessor {
     prompts: PromptEncoder,
     images: ImageProcessor,
     merged_patches: usize,
+    most_tokens: usize,
+    /// Side in pixels of a visual token.
+    factor: usize,
 }
 
 impl QwenVlProcessor {
@@ -28,20 +32,19 @@ impl QwenVlProcessor {
         let prompts = PromptEncoder::with_token(source, Tokenizer::read(source)?, mark, id, &config.text)?;
         let vision = &config.vision;
         let expected = [vision.patch_size, vision.temporal_patch_size, vision.merge_size];
-        let found = match &images {
-            ImageProcessor::Qwen(images) => images.patching(),
-            ImageProcessor::Clip(_) => {
-                let problem = "expected `Qwen2VLImageProcessor`: this model takes the patches of images of any size";
-                return Err(VlmError::field(images.file(), "image_processor_type", problem));
-            }
+        let ImageProcessor::Qwen(patches) = &images else {
+            let problem = "expected `Qwen2VLImageProcessor`: this model takes the patches of images of any size";
+            return Err(VlmError::field(images.file(), "image_processor_type", problem));
         };
+        let found = patches.patching();
         for (index, name) in ["patch_size", "temporal_patch_size", "merge_size"].into_iter().enumerate() {
             if found[index] != expected[index] {
                 let problem = format!("is {}, but the vision tower (config.json) was built for {}", found[index], expected[index]);
                 return Err(VlmError::field(images.file(), name, problem));
             }
         }
-        Ok(Self { prompts, images, merged_patches: vision.merged_patches() })
+        let (most_tokens, factor) = (patches.most_tokens(), patches.factor());
+        Ok(Self { prompts, images, merged_patches: vision.merged_patches(), most_tokens, factor })
     }
 
     pub(super) fn tokenizer(&self) -> &Tokenizer {
@@ -50,6 +53,11 @@ impl QwenVlProcessor {
 
     pub(super) fn image_processor(&self) -> &ImageProcessor {
         &self.images
+    }
+
+    pub(super) fn largest(&self) -> Largest {
+        let side = self.most_tokens.isqrt();
+        Largest { visual_tokens: self.most_tokens, side, pixels: side * self.factor }
     }
 
     /// The image's patches, `[patches, values of a patch]`.

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from transformers import AutoTokenizer, CLIPImageProcessorPil, LlavaForConditionalGeneration, LlavaProcessor
+from transformers import (
+    AutoTokenizer,
+    CLIPImageProcessorPil,
+    LlavaForConditionalGeneration,
+    LlavaNextForConditionalGeneration,
+    LlavaNextImageProcessorPil,
+    LlavaNextProcessor,
+    LlavaProcessor,
+)
 from transformers.image_utils import load_image
 
 NEW_TOKENS = 12
@@ -50,11 +58,19 @@ def weights_sha256(checkpoint: Path) -> str:
     return digest.hexdigest()
 
 
+# Model, processor and Pillow image processor by `model_type`.
+FAMILIES = {
+    "llava": (LlavaForConditionalGeneration, LlavaProcessor, CLIPImageProcessorPil),
+    "llava_next": (LlavaNextForConditionalGeneration, LlavaNextProcessor, LlavaNextImageProcessorPil),
+}
+
+
 def reference(checkpoint: Path):
     """The model in f32 with eager attention, and its processor with the Pillow image processor."""
-    model = LlavaForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="eager").eval()
-    processor = LlavaProcessor.from_pretrained(checkpoint)
-    processor.image_processor = CLIPImageProcessorPil.from_pretrained(checkpoint)
+    family = FAMILIES[json.loads((checkpoint / "config.json").read_text())["model_type"]]
+    model = family[0].from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="eager").eval()
+    processor = family[1].from_pretrained(checkpoint)
+    processor.image_processor = family[2].from_pretrained(checkpoint)
     processor.tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     return model, processor
 
@@ -66,6 +82,12 @@ def run(model, processor, case: Case, images: Path):
         content = [{"type": "image"}, {"type": "text", "text": case.question}]
         prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     inputs = processor(images=load_image(str(images / case.image)), text=prompt, return_tensors="pt")
+    return answer(model, processor.tokenizer, case, prompt, inputs)
+
+
+@torch.no_grad()
+def answer(model, tokenizer, case: Case, prompt: str, inputs):
+    """What the model makes of finished inputs."""
     logits = model(**inputs).logits[0, -1].float()
     out = model.generate(
         **inputs, do_sample=False, max_new_tokens=NEW_TOKENS, return_dict_in_generate=True, output_scores=True
@@ -74,22 +96,25 @@ def run(model, processor, case: Case, images: Path):
     leads = [(top := scores[0].topk(2).values)[0].item() - top[1].item() for scores in out.scores]
     output_ids = out.sequences[0, prompt_length:].tolist()
     best = logits.topk(TOP)
+    # LLaVA-NeXT's processor has a batch dimension of its own in front of an image's views.
+    pixels = inputs["pixel_values"].float()
+    pixels = pixels[0] if pixels.dim() == 5 else pixels
     row = {
         "id": case.id,
         "image": case.image,
         "question": case.question,
         "prompt": prompt,
         "input_ids": inputs["input_ids"][0].tolist(),
-        "pixels": {"shape": list(inputs["pixel_values"].shape), "sha256": sha256(inputs["pixel_values"])},
+        "pixels": {"shape": list(pixels.shape), "sha256": sha256(pixels)},
         "output_ids": output_ids,
-        "text": processor.tokenizer.decode(output_ids, skip_special_tokens=True),
+        "text": tokenizer.decode(output_ids, skip_special_tokens=True),
         "least_margin": round(min(leads), 5),
         "top": [
-            {"id": i, "token": processor.tokenizer.convert_ids_to_tokens(i), "logit": round(v, 5)}
+            {"id": i, "token": tokenizer.convert_ids_to_tokens(i), "logit": round(v, 5)}
             for i, v in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ],
     }
-    return row, logits, inputs["pixel_values"].float()
+    return row, logits, pixels
 
 
 def make_cases(folder: Path, checkpoint: Path, cases: list[Case], whole_pixels: set[str]) -> None:
@@ -99,9 +124,14 @@ def make_cases(folder: Path, checkpoint: Path, cases: list[Case], whole_pixels: 
     the pixel tensor's hash must do.
     """
     model, processor = reference(checkpoint)
+    write_cases(folder, checkpoint, cases, whole_pixels, lambda case: run(model, processor, case, folder / "images"))
+
+
+def write_cases(folder: Path, checkpoint: Path, cases: list[Case], whole_pixels: set[str], ask) -> None:
+    """As `make_cases`, given what answers a case."""
     rows, tensors = [], {}
     for case in cases:
-        row, logits, pixels = run(model, processor, case, folder / "images")
+        row, logits, pixels = ask(case)
         if row["least_margin"] < LEAST_MARGIN:
             print(f"{folder.name}/{case.id}: a greedy step is decided by {row['least_margin']} only")
         rows.append(row)

@@ -1,11 +1,11 @@
 """Makes the reference cases: what transformers and Pillow compute, for the Rust code to be compared with.
 
     python tests/reference/make_cases.py                 everything
-    python tests/reference/make_cases.py steady-llava    one part: pillow | templates | tiny-llava | steady-llava
+    python tests/reference/make_cases.py steady-llava    one part: pillow | templates | steady-llava | tiny-*
 
 Needs torch, transformers and Pillow (versions of the last run: VERSIONS.json). Seeded: the same versions give the same
 files. `steady-llava` reads models/steady-llava and draws its pictures with the world's own generator (cargo), so run it
-again whenever that checkpoint changes; `tiny-llava` makes its checkpoint itself.
+again whenever that checkpoint changes; the `tiny-*` parts make their checkpoints themselves.
 
 Settings: CPU, f32, eager attention, Pillow image processor (not the torchvision one), greedy decoding with the
 checkpoint's generation_config.
@@ -26,6 +26,9 @@ import pillow_cases
 import steady_llava
 import template_cases
 import tiny_llava
+import tiny_llava_med
+import tiny_llava_next
+import tiny_qwen
 from cases import write_json
 
 HERE = Path(__file__).resolve().parent
@@ -33,6 +36,11 @@ PARTS = {
     "pillow": pillow_cases.make,
     "templates": template_cases.make,
     "tiny-llava": tiny_llava.make,
+    "tiny-llava-med": tiny_llava_med.make,
+    "tiny-llava-next-mistral": tiny_llava_next.make_mistral,
+    "tiny-llava-next-vicuna": tiny_llava_next.make_vicuna,
+    "tiny-qwen2-vl": tiny_qwen.make_qwen2_vl,
+    "tiny-qwen2_5-vl": tiny_qwen.make_qwen2_5_vl,
     "steady-llava": steady_llava.make,
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from transformers import CLIPImageProcessorPil
+from transformers import CLIPImageProcessorPil, LlavaImageProcessorPil
 from transformers.image_utils import load_image
 
 from cases import sha256, write_json
@@ -108,13 +108,21 @@ SETTINGS = {
     },
 }
 
+# LLaVA's own processor: a square of the mean colour around the picture, then as CLIP.
+LLAVA_SETTINGS = {
+    "square": {"do_pad": True, "size": {"shortest_edge": 30}, "crop_size": {"height": 30, "width": 30}},
+    "square-of-another-colour": {"do_pad": True, "do_resize": False, "crop_size": {"height": 50, "width": 50}, "image_mean": [0.1, 0.5, 0.9]},
+    "no-square": {"do_pad": False, "size": {"shortest_edge": 30}, "crop_size": {"height": 30, "width": 30}},
+}
+
 
 def processor_cases(folder: Path) -> list[dict]:
     for name, size in {"wide": (61, 33), "tall": (20, 47), "tiny": (2, 3)}.items():
         save(scene(*size, 9), folder / f"{name}.png")
     rows = []
-    for setting, values in SETTINGS.items():
-        processor = CLIPImageProcessorPil(**values)
+    processors = {name: CLIPImageProcessorPil(**values) for name, values in SETTINGS.items()}
+    processors |= {name: LlavaImageProcessorPil(**values) for name, values in LLAVA_SETTINGS.items()}
+    for setting, processor in processors.items():
         written = processor.to_dict()
         for path in sorted(folder.iterdir()):
             pixels = torch.from_numpy(np.stack(processor(load_image(str(path)))["pixel_values"]))

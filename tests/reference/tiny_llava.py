@@ -60,7 +60,7 @@ TEXTS = [
 ]
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
+def make_tokenizer(image_token: bool = True) -> PreTrainedTokenizerFast:
     """Like Llama's: spaces become `▁`, one is put in front, unknown characters fall back to bytes."""
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
@@ -73,7 +73,8 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     # Byte tokens belong to the vocabulary, but a text that spells one out is not to become one.
     state = tokenizer.to_str()
     tokenizer = without_added(state, set(byte_tokens))
-    tokenizer.add_special_tokens([AddedToken("<image>", special=True, normalized=False)])
+    if image_token:
+        tokenizer.add_special_tokens([AddedToken("<image>", special=True, normalized=False)])
     bos = tokenizer.token_to_id("<s>")
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", bos)])
     return PreTrainedTokenizerFast(
@@ -82,7 +83,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         eos_token="</s>",
         unk_token="<unk>",
         pad_token="<pad>",
-        extra_special_tokens={"image_token": "<image>"},
+        extra_special_tokens={"image_token": "<image>"} if image_token else {},
         clean_up_tokenization_spaces=False,
     )
 
@@ -134,7 +135,16 @@ def make_model(vocab: int, image_token: int) -> LlavaForConditionalGeneration:
         tie_word_embeddings=False,
     )
     model = LlavaForConditionalGeneration(config)
-    generator = torch.Generator().manual_seed(SEED)
+    fill(model, SEED)
+    model.generation_config = GenerationConfig(
+        bos_token_id=1, eos_token_id=[2], pad_token_id=3, do_sample=False, repetition_penalty=1.15
+    )
+    return model
+
+
+def fill(model: torch.nn.Module, seed: int) -> None:
+    """Random weights under which everything matters and nothing explodes."""
+    generator = torch.Generator().manual_seed(seed)
     for name, parameter in sorted(model.named_parameters()):
         noise = torch.randn(parameter.shape, generator=generator)
         if "norm" in name:
@@ -148,10 +158,6 @@ def make_model(vocab: int, image_token: int) -> LlavaForConditionalGeneration:
             fan_in = parameter[0].numel()
             # A wide head spreads the logits, so that greedy choices are not decided by rounding.
             parameter.data = noise * (2.0 if "lm_head" in name else 1.0) / fan_in**0.5
-    model.generation_config = GenerationConfig(
-        bos_token_id=1, eos_token_id=[2], pad_token_id=3, do_sample=False, repetition_penalty=1.15
-    )
-    return model
 
 
 def make_checkpoint(folder: Path) -> None:

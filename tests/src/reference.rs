@@ -81,7 +81,7 @@ pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The folder with the cases of a checkpoint: `tiny-llava` or `steady-llava`.
+/// The folder with the cases of a checkpoint: `tiny-llava`, `steady-llava`, `tiny-llava-next-vicuna` and so on.
 pub fn cases_of(checkpoint: &str) -> PathBuf {
     root().join("tests/reference").join(checkpoint)
 }

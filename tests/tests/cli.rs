@@ -14,6 +14,7 @@ use process::{checkpoint, json, refuse, run, stderr, steady, succeed, text};
 use serde_json::Value;
 use steady_bench::Benchmark;
 use steady_bench::world::EmbeddedSuite;
+use steady_tests::reference::cases_of;
 
 /// A picture of the embedded world as a PNG file.
 fn world_png(dir: &Path) -> PathBuf {
@@ -163,6 +164,28 @@ fn a_model_that_is_not_there_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let message = refuse(&["run", "--model", text(dir.path())]);
     assert!(message.contains("config.json"), "{message}");
+}
+
+#[test]
+fn a_vision_tower_may_be_in_any_folder() {
+    let reference = cases_of("tiny-llava-med");
+    let tower = reference.join("clip-tiny-patch8-24");
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(reference.join("checkpoint")).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    let image = reference.join("images/wide.png");
+    let ask = ["ask", "--image", text(&image), "--question", "is it red?", "--device", "cpu", "--json", "--model"];
+    let given = json(&[&ask[..], &[text(dir.path()), "--vision-tower", text(&tower)]].concat());
+    let beside = json(&[&ask[..], &[text(&reference.join("checkpoint"))]].concat());
+    assert_eq!(given["answers"][0]["first_token"], beside["answers"][0]["first_token"]);
+
+    let message = refuse(&[&ask[..], &[text(dir.path())]].concat());
+    assert!(message.contains("mm_vision_tower") && message.contains("clip-tiny-patch8-24"), "{message}");
+    let message = refuse(&[&ask[..], &[text(dir.path()), "--vision-tower", "no/such/folder"]].concat());
+    assert!(message.contains("no/such/folder"), "{message}");
+    let message = refuse(&[&ask[..], &["steady-llava", "--vision-tower", text(&tower)]].concat());
+    assert!(message.contains("--vision-tower") && message.contains("steady-llava"), "{message}");
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn the_embedded_checkpoint_answers_as_in_transformers() {
 fn wgpu_answers_as_in_transformers() {
     let open = DeviceChoice::Gpu.open().expect("a wgpu adapter; on a machine without a GPU install Mesa's lavapipe");
     println!("{}", open.identity);
-    assert_eq!(compare("tiny-llava", &open.device, 3), 3);
-    assert_eq!(compare("steady-llava", &open.device, 3), 3);
+    for name in ["tiny-llava", "steady-llava", "tiny-llava-next-vicuna", "tiny-llava-next-mistral", "tiny-llava-med"] {
+        assert_eq!(compare(name, &open.device, 3), 3);
+    }
 }

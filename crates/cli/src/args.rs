@@ -51,6 +51,17 @@ pub(crate) enum Command {
     Devices(ListArgs),
 }
 
+/// Which checkpoint.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ModelArgs {
+    /// Checkpoint folder in the published Hugging Face layout, or the name of an embedded model [default: the embedded model]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+    /// CLIP folder of a checkpoint in the LLaVA repository's layout [default: beside the checkpoint, else in the hub's cache]
+    #[arg(long, value_name = "DIR", requires = "model")]
+    pub(crate) vision_tower: Option<PathBuf>,
+}
+
 /// Options of every study.
 #[derive(Debug, Args)]
 pub(crate) struct StudyArgs {
@@ -81,9 +92,8 @@ Examples:
   steady run --bench embedded --questions 100 --out runs/first
   steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice")]
 pub(crate) struct RunArgs {
-    /// Checkpoint folder in the published Hugging Face layout, or the name of an embedded model [default: the embedded model]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
     /// What is asked
     #[arg(long, value_enum, default_value_t = BenchArg::Embedded)]
     pub(crate) bench: BenchArg,
@@ -101,9 +111,8 @@ Examples:
   steady ask --image photo.jpg --prompt \"USER: <image>\\nWhat is this? ASSISTANT:\" --json"
 )]
 pub(crate) struct AskArgs {
-    /// Checkpoint folder in the published Hugging Face layout, or the name of an embedded model [default: the embedded model]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
     /// PNG, JPEG or WebP file of any size
     #[arg(long, value_name = "FILE")]
     pub(crate) image: PathBuf,
@@ -222,6 +231,17 @@ mod tests {
         for subcommand in command.get_subcommands_mut().filter(|subcommand| subcommand.get_name() != "help") {
             insta::assert_snapshot!(format!("help-{}", subcommand.get_name()), subcommand.render_long_help());
         }
+    }
+
+    #[test]
+    fn a_vision_tower_belongs_to_a_model() {
+        let alone = Cli::try_parse_from(["steady", "run", "--vision-tower", "clip"]).unwrap_err().to_string();
+        assert!(alone.contains("--model <DIR>"), "{alone}");
+        let Some(Command::Run(run)) = Cli::try_parse_from(["steady", "run", "--model", "med", "--vision-tower", "clip"]).unwrap().command
+        else {
+            panic!("another command")
+        };
+        assert_eq!(run.model.vision_tower.as_deref(), Some(std::path::Path::new("clip")));
     }
 
     #[test]

@@ -1,19 +1,27 @@
 //! Which model, on which device.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use steady_accel::Acceleration;
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, OpenDevice, Precision, Vlm};
 
-use crate::args::{DeviceArg, DtypeArg};
+use crate::args::{DeviceArg, DtypeArg, ModelArgs};
 use crate::embedded;
 
 /// A folder, the name of an embedded checkpoint, or by default the first embedded one.
-pub(crate) fn checkpoint(model: Option<&Path>) -> Result<Checkpoint> {
+pub(crate) fn checkpoint(ModelArgs { model, vision_tower }: &ModelArgs) -> Result<Checkpoint> {
     let Some(path) = model else { return embedded::default_checkpoint() };
     if path.is_dir() {
-        return Ok(Checkpoint::open(path)?);
+        return Ok(match vision_tower {
+            Some(tower) => Checkpoint::open_with_tower(path, tower)?,
+            None => Checkpoint::open(path)?,
+        });
+    }
+    if let Some(tower) = vision_tower {
+        bail!(
+            "--vision-tower {}: --model {} is no checkpoint folder, and no other model has a tower apart",
+            tower.display(),
+            path.display()
+        );
     }
     if let Some(checkpoint) = path.to_str().and_then(|name| embedded::open(name).transpose()) {
         return checkpoint;

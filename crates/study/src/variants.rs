@@ -187,7 +187,7 @@ impl Subject for Variants {
         let model = self.baseline();
         let pixels = model.processor().pixels(image)?;
         let prepare = |question: &&Question| {
-            let (input_ids, image_span) = model.processor().encode(&model.prompt(&question.text)?)?;
+            let (input_ids, image_span) = model.processor().encode(&model.prompt(&question.text)?, &pixels)?;
             Ok(Prepared { input_ids, image_span, pixels: pixels.clone() })
         };
         let prompts = questions.iter().map(prepare).collect::<Result<Vec<_>, StudyError>>()?;

@@ -1,6 +1,6 @@
 //! What an answer costs, from shapes alone: the same on every machine and in every run.
 
-use crate::checkpoint::{ClipVisionConfig, LlamaConfig, LlavaConfig};
+use crate::checkpoint::{ClipVisionConfig, LlamaConfig, LlavaConfig, QwenVisionConfig};
 
 /// Deterministic cost of answering one question on its own, up to the first token of the answer. What a study saves by sharing
 /// work between questions is not in it; wall time is measured by the caller.
@@ -42,8 +42,8 @@ pub(crate) fn decoder_flops(config: &LlamaConfig, lengths: &[usize]) -> u64 {
     layers + product(1, width, config.vocab_size)
 }
 
-/// FLOPs from pixels to visual tokens.
-pub(crate) fn vision_flops(config: &LlavaConfig) -> u64 {
+/// FLOPs from the pixels of `views` views to visual tokens.
+pub(crate) fn vision_flops(config: &LlavaConfig, views: usize) -> u64 {
     let ClipVisionConfig { hidden_size: width, intermediate_size: inner, num_channels, patch_size, .. } = config.vision;
     let patches = config.vision.patches();
     let n = patches + 1;
@@ -51,10 +51,24 @@ pub(crate) fn vision_flops(config: &LlavaConfig) -> u64 {
     let layer = 4 * product(n, width, width) + 2 * product(n, n, width) + 2 * product(n, width, inner);
     let features = width * config.feature_layers.len();
     let text = config.text.hidden_size;
-    product(patches, num_channels * patch_size * patch_size, width)
+    let view = product(patches, num_channels * patch_size * patch_size, width)
         + depth * layer
-        + product(config.visual_tokens(), features, text)
-        + product(config.visual_tokens(), text, text)
+        + product(config.view_tokens(), features, text)
+        + product(config.view_tokens(), text, text);
+    views as u64 * view
+}
+
+/// FLOPs from the `patches` of an image to visual tokens. `pairs` has for each block the pairs of patches that see each other.
+pub(crate) fn qwen_vision_flops(config: &QwenVisionConfig, patches: usize, pairs: impl Iterator<Item = usize>) -> u64 {
+    let (width, inner) = (config.hidden_size, config.intermediate_size);
+    let merged = config.merged_patches();
+    // A gated MLP has three products, a plain one two.
+    let mlp = if config.windows.is_some() { 3 } else { 2 } * product(patches, width, inner);
+    let blocks: u64 = pairs.map(|pairs| 4 * product(patches, width, width) + 2 * product(pairs, width, 1) + mlp).sum();
+    product(patches, config.patch_values(), width)
+        + blocks
+        + product(patches / merged, merged * width, merged * width)
+        + product(patches / merged, merged * width, config.out_hidden_size)
 }
 
 /// Bytes of keys and values when layer `l` holds `lengths[l]` tokens.
@@ -92,14 +106,18 @@ mod tests {
                 head_dim: 128,
                 max_position_embeddings: 4096,
                 rms_norm_eps: 1e-5,
-                rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default },
+                rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default, sections: None },
+                sliding_window: None,
                 attention_bias: false,
+                output_bias: false,
                 mlp_bias: false,
                 act: Activation::Silu,
                 bos_token_id: Some(1),
                 eos_token_ids: vec![2],
             },
             image_token_id: 32_000,
+            tiles: None,
+            original: None,
             feature_layers: vec![23],
             feature_select: FeatureSelect::Default,
             projector_act: Activation::Gelu,
@@ -143,6 +161,7 @@ mod tests {
         let patches = 2 * 576 * 588 * 1024u64;
         let layer = 2 * 577 * (4 * 1024 * 1024 + 2 * 1024 * 4096) + 4 * 577 * 577 * 1024u64;
         let projector = 2 * 576 * (1024 * 4096 + 4096 * 4096u64);
-        assert_eq!(vision_flops(&llava_7b()), patches + 23 * layer + projector);
+        assert_eq!(vision_flops(&llava_7b(), 1), patches + 23 * layer + projector);
+        assert_eq!(vision_flops(&llava_7b(), 5), 5 * (patches + 23 * layer + projector));
     }
 }

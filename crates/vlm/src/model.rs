@@ -8,23 +8,23 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Cost, Decoding, Dense, Precision, Stage, TokenReducer, VlmError,
-    checkpoint::{Checkpoint, GenerationConfig, LlavaConfig, ModelConfig},
+    checkpoint::{Checkpoint, GenerationConfig, LlamaConfig, ModelConfig},
     cost,
     decoder::Llama,
     device::max_binding_bytes,
+    family::{Encoded, VisualEncoder},
     generate::Greedy,
     image::PixelValues,
-    llava::{VisualEncoder, VisualTokens},
     nn::{LinearMap, Loader},
-    prefill::{Prefilled, Prefix, Rows, Sequence, ask, inside, prefill, select},
-    reduction::{Needs, Observations, PositionPolicy, Reduction},
-    text::{ChatTemplate, Prepared, Processor},
+    prefill::{Prefilled, Prefix, Rows, Sequence, ask, inside, prefill, prefill_reducing},
+    reduction::{Needs, Observations, reducer_error},
+    text::{ChatTemplate, Interleaved, Largest, Prepared, Processor},
 };
 
 /// A vision-language model on a device. Cheap to clone: copies share weights.
 #[derive(Clone)]
 pub struct Vlm {
-    config: Arc<LlavaConfig>,
+    text: Arc<LlamaConfig>,
     generation: Arc<GenerationConfig>,
     processor: Arc<Processor>,
     template: Arc<ChatTemplate>,
@@ -39,15 +39,15 @@ pub struct Vlm {
 pub struct ModelInfo {
     /// The checkpoint's name.
     pub name: String,
-    /// Architecture family, `llava-1.5`.
+    /// Architecture family: `llava-1.5`, `llava-next`, `qwen2-vl`, `qwen2.5-vl`.
     pub architecture: String,
     /// Element type of weights and activations.
     pub precision: Precision,
-    /// Visual tokens per image before any reduction.
+    /// Visual tokens per image before any reduction; where images differ, the most that one becomes.
     pub visual_tokens: usize,
-    /// Rows and columns of the patch grid.
+    /// Rows and columns of the grid of visual tokens; where images differ, of the largest square one, and with LLaVA-NeXT of one view.
     pub grid: (usize, usize),
-    /// Side of the image that the vision tower takes, in pixels.
+    /// Side of the image that the vision tower takes at once, in pixels; where images differ, of the largest square one.
     pub image_size: usize,
     /// Layers of the vision tower.
     pub vision_layers: usize,
@@ -65,12 +65,13 @@ pub struct ModelInfo {
 #[derive(Clone)]
 pub struct EncodedImage {
     encoder: Arc<VisualEncoder>,
-    /// `[n, feature layers * vision width]`
+    /// What is projected: a row per visual token, with LLaVA-NeXT per patch of every view.
     features: Tensor<2>,
     /// `[n, decoder width]`
     projected: Tensor<2>,
     observations: Arc<Observations>,
     grid: (usize, usize),
+    flops: u64,
     key: u64,
 }
 
@@ -93,13 +94,44 @@ pub struct Answer {
     pub cost: Cost,
 }
 
+impl ModelInfo {
+    fn of(checkpoint: &Checkpoint, processor: &Processor, precision: Precision) -> Self {
+        let config = checkpoint.config();
+        let text = config.text();
+        let Largest { visual_tokens, side, pixels } = processor.largest();
+        let vision_layers = match config {
+            ModelConfig::Llava(config) => config.vision.num_layers,
+            ModelConfig::Qwen2Vl(config) | ModelConfig::Qwen2_5Vl(config) => config.vision.depth,
+        };
+        let architecture = match config {
+            ModelConfig::Llava(config) if config.tiles.is_some() => "llava-next",
+            ModelConfig::Llava(_) => "llava-1.5",
+            ModelConfig::Qwen2Vl(_) => "qwen2-vl",
+            ModelConfig::Qwen2_5Vl(_) => "qwen2.5-vl",
+        };
+        Self {
+            name: checkpoint.name().to_owned(),
+            architecture: architecture.to_owned(),
+            precision,
+            visual_tokens,
+            grid: (side, side),
+            image_size: pixels,
+            vision_layers,
+            decoder_layers: text.num_layers,
+            decoder_width: text.hidden_size,
+            vocab_size: text.vocab_size,
+            max_tokens: text.max_position_embeddings,
+        }
+    }
+}
+
 impl EncodedImage {
     /// Number of visual tokens.
     pub fn visual_tokens(&self) -> usize {
         self.projected.dims()[0]
     }
 
-    /// Rows and columns of the patch grid.
+    /// Rows and columns of the grid that the visual tokens come from; one row of all tokens where they are no grid.
     pub fn grid(&self) -> (usize, usize) {
         self.grid
     }
@@ -112,6 +144,11 @@ impl EncodedImage {
     pub(crate) fn observations(&self) -> &Observations {
         &self.observations
     }
+
+    /// Whether a visual token's position says where in the image it is.
+    pub(crate) fn places_tokens(&self) -> bool {
+        self.encoder.places_tokens()
+    }
 }
 
 impl Vlm {
@@ -122,31 +159,19 @@ impl Vlm {
     /// in this precision.
     pub fn load(checkpoint: &Checkpoint, device: &Device, precision: Precision) -> Result<Self, VlmError> {
         precision.check(device)?;
-        let ModelConfig::Llava(config) = checkpoint.config();
+        let config = checkpoint.config();
         let mut loader =
             Loader { weights: checkpoint.weights()?, device, dtype: precision.dtype(), max_binding: max_binding_bytes(device) };
         let encoder = VisualEncoder::load(&mut loader, config)?;
-        let decoder = Llama::load(&mut loader, &config.text, config.tie_word_embeddings)?;
+        let decoder = Llama::load(&mut loader, config.text(), config.tie_word_embeddings())?;
         loader.weights.finish()?;
-        let side = config.vision.grid();
-        let info = ModelInfo {
-            name: checkpoint.name().to_owned(),
-            architecture: "llava-1.5".to_owned(),
-            precision,
-            visual_tokens: config.visual_tokens(),
-            grid: (side, side),
-            image_size: config.vision.image_size,
-            vision_layers: config.vision.num_layers,
-            decoder_layers: config.text.num_layers,
-            decoder_width: config.text.hidden_size,
-            vocab_size: config.text.vocab_size,
-            max_tokens: config.text.max_position_embeddings,
-        };
+        let processor = checkpoint.processor()?;
+        let info = ModelInfo::of(checkpoint, &processor, precision);
         Ok(Self {
             generation: Arc::new(checkpoint.generation_config().clone()),
-            processor: Arc::new(checkpoint.processor()?),
+            processor: Arc::new(processor),
             template: Arc::new(checkpoint.chat_template()?),
-            config: Arc::new(config.clone()),
+            text: Arc::new(config.text().clone()),
             encoder: Arc::new(encoder),
             decoder: Arc::new(decoder),
             info: Arc::new(info),
@@ -188,7 +213,7 @@ impl Vlm {
     /// Runs vision tower and projector; once per image.
     ///
     /// # Errors
-    /// When the pixels are not of the size the tower takes.
+    /// When the pixels are not of the size the tower takes, or not as many views as the image's size asks for.
     pub fn encode(&self, pixels: &PixelValues) -> Result<EncodedImage, VlmError> {
         self.encode_for(pixels, &Needs::default())
     }
@@ -198,13 +223,14 @@ impl Vlm {
     /// # Errors
     /// As [`Self::encode`], or when a layer asked for does not exist.
     pub fn encode_for(&self, pixels: &PixelValues, needs: &Needs) -> Result<EncodedImage, VlmError> {
-        let VisualTokens { features, projected, observations } = self.encoder.encode(pixels, needs)?;
+        let Encoded { features, projected, observations, grid, flops } = self.encoder.encode(pixels, needs)?;
         Ok(EncodedImage {
             encoder: Arc::clone(&self.encoder),
             features,
             projected,
             observations: Arc::new(observations),
-            grid: self.info.grid,
+            grid,
+            flops,
             key: pixel_key(pixels),
         })
     }
@@ -228,13 +254,12 @@ impl Vlm {
     ) -> Result<Prefix<'r>, VlmError> {
         self.check(ids, &image_span, image)?;
         let ids = &ids[..image_span.end];
-        let inside = inside(reducer, self.decoder.depth())?;
-        let (rows, kept) = self.rows(ids, &image_span, image, reducer)?;
-        let prefilled = prefill(&self.decoder, rows, inside, image, true)?;
+        let prefilled = self.prefilled(ids, &image_span, image, reducer, true)?;
         Ok(Prefix {
             ids: ids.to_vec(),
             visual: image_span,
-            kept: kept.or(prefilled.kept),
+            vision_flops: image.flops,
+            kept: prefilled.kept,
             sequence: prefilled.sequence,
             waiting: prefilled.waiting,
             decoder: Arc::clone(&self.decoder),
@@ -262,7 +287,7 @@ impl Vlm {
             Some(waiting) => waiting.resume(&self.decoder, sequence, hidden)?,
             None => Prefilled { hidden: Some(sequence.extend(&self.decoder, hidden)), sequence, kept: prefix.kept.clone(), waiting: None },
         };
-        self.decode(&ids, prefix.visual.len(), prefilled, options)
+        self.decode(&ids, (prefix.visual.len(), prefix.vision_flops), prefilled, options)
     }
 
     /// Answers one prompt about one image in a single pass, sharing nothing with other questions.
@@ -274,11 +299,29 @@ impl Vlm {
         let image = self.encode_for(&prepared.pixels, &needs)?;
         let (ids, span) = (&prepared.input_ids, &prepared.image_span);
         self.check(ids, span, &image)?;
-        let inside = inside(reducer, self.decoder.depth())?;
-        let (rows, kept) = self.rows(ids, span, &image, reducer)?;
-        let mut prefilled = prefill(&self.decoder, rows, inside, &image, false)?;
-        prefilled.kept = kept.or(prefilled.kept);
-        self.decode(ids, span.len(), prefilled, options)
+        let prefilled = self.prefilled(ids, span, &image, reducer, false)?;
+        self.decode(ids, (span.len(), image.flops), prefilled, options)
+    }
+
+    /// Answers one prompt about any number of images, none included, in a single pass.
+    ///
+    /// # Errors
+    /// As [`Self::encode`], or when the spans overlap, do not fit their images, or the prompt is empty or too long.
+    pub fn ask_interleaved(&self, interleaved: &Interleaved, options: &Decoding) -> Result<Answer, VlmError> {
+        let ids = &interleaved.input_ids;
+        let images = interleaved.images.iter().map(|(_, pixels)| self.encode(pixels)).collect::<Result<Vec<_>, _>>()?;
+        let placed: Vec<(&Range<usize>, &EncodedImage)> = interleaved.images.iter().map(|(span, _)| span).zip(&images).collect();
+        for &(span, image) in &placed {
+            self.check(ids, span, image)?;
+        }
+        if let Some(pair) = placed.windows(2).find(|pair| pair[0].0.end > pair[1].0.start) {
+            return Err(invalid("images", &format!("span {:?} begins before {:?} ends", pair[1].0, pair[0].0)));
+        }
+        self.check_length(ids.len())?;
+        let prefilled = prefill(&self.decoder, &self.rows(ids, &placed)?);
+        let visual_tokens = images.iter().map(EncodedImage::visual_tokens).sum();
+        let vision_flops = images.iter().map(|image| image.flops).sum();
+        self.decode(ids, (visual_tokens, vision_flops), prefilled, options)
     }
 
     /// A model in which linear layers are replaced by what `f` returns for them (`None`: left as they are), called with the
@@ -318,76 +361,93 @@ impl Vlm {
         self.encoder.bytes() + self.decoder.bytes()
     }
 
-    /// The decoder's input: token embeddings with the visual tokens in place, reduced if `reducer` acts before the decoder.
-    fn rows(
+    /// A prompt about one image, its placeholders reduced where `reducer` acts, in the decoder.
+    fn prefilled<'r>(
         &self,
         ids: &[u32],
         span: &Range<usize>,
         image: &EncodedImage,
-        reducer: Option<&dyn TokenReducer>,
-    ) -> Result<(Rows, Option<Vec<usize>>), VlmError> {
-        let (visual, reduction) = self.visual_rows(image, reducer)?;
-        let mut parts = Vec::new();
-        if span.start > 0 {
-            parts.push(self.decoder.embed(&ids[..span.start])?);
-        }
-        let visual_rows = visual.dims()[0];
-        if visual_rows > 0 {
-            parts.push(visual);
-        }
-        if span.end < ids.len() {
-            parts.push(self.decoder.embed(&ids[span.end..])?);
-        }
-        if parts.is_empty() {
-            return Err(VlmError::Prompt("nothing is left of it: it holds an image only, and every visual token was dropped".to_owned()));
-        }
-        let hidden = Tensor::cat(parts, 0);
-        let count = hidden.dims()[0];
-        let (positions, next_position) = match &reduction {
-            Some(reduction) if reduction.positions == PositionPolicy::Keep => {
-                let kept = reduction.kept.iter().map(|index| span.start + index);
-                let positions = (0..span.start).chain(kept).chain(span.end..ids.len());
-                (positions.collect(), ids.len())
-            }
-            _ => ((0..count).collect(), count),
+        reducer: Option<&'r dyn TokenReducer>,
+        question_follows: bool,
+    ) -> Result<Prefilled<'r>, VlmError> {
+        let inside = inside(reducer, self.decoder.depth())?;
+        let rows = self.rows(ids, &[(span, image)])?;
+        let (rows, kept) = self.reduced_before(rows, image, reducer)?;
+        let prefilled = match inside {
+            Some(inside) => prefill_reducing(&self.decoder, rows, inside, image, question_follows)?,
+            None => prefill(&self.decoder, &rows),
         };
-        let rows = Rows { hidden, positions, next_position, visual: span.start..span.start + visual_rows };
-        Ok((rows, reduction.map(|reduction| reduction.kept)))
+        Ok(Prefilled { kept: kept.or(prefilled.kept), ..prefilled })
     }
 
-    /// Projected visual tokens after a reduction before the decoder, if `reducer` is one.
-    fn visual_rows(&self, image: &EncodedImage, reducer: Option<&dyn TokenReducer>) -> Result<(Tensor<2>, Option<Reduction>), VlmError> {
-        let full = || image.projected.clone();
-        let Some(reducer) = reducer else {
-            return Ok((full(), None));
+    /// The decoder's input: token embeddings with the visual tokens of `images` in place.
+    fn rows(&self, ids: &[u32], images: &[(&Range<usize>, &EncodedImage)]) -> Result<Rows, VlmError> {
+        if ids.is_empty() {
+            return Err(VlmError::Prompt("is empty".to_owned()));
+        }
+        let mut parts = Vec::new();
+        let text = |range: Range<usize>| {
+            if range.is_empty() { Ok(None) } else { self.decoder.embed(&ids[range]).map(Some) }
         };
+        let mut end = 0;
+        for (span, image) in images {
+            parts.extend(text(end..span.start)?);
+            parts.push(image.projected.clone());
+            end = span.end;
+        }
+        parts.extend(text(end..ids.len())?);
+        let grids: Vec<_> = images.iter().map(|(span, image)| ((*span).clone(), image.grid)).collect();
+        let (positions, next_position) = self.encoder.positions(ids.len(), &grids);
+        let visual = images.first().map_or(0..0, |(span, _)| (*span).clone());
+        Ok(Rows { hidden: Tensor::cat(parts, 0), positions, next_position, visual })
+    }
+
+    /// `rows` after a reduction before the decoder, if `reducer` is one, and which visual tokens it kept.
+    fn reduced_before(
+        &self,
+        rows: Rows,
+        image: &EncodedImage,
+        reducer: Option<&dyn TokenReducer>,
+    ) -> Result<(Rows, Option<Vec<usize>>), VlmError> {
+        let Some(reducer) = reducer else {
+            return Ok((rows, None));
+        };
+        if reducer.stage() == Stage::AfterVision && self.encoder.joins_views() {
+            let problem = "acts on the vision tower's features, but LLaVA-NeXT's visual tokens come from several views with newlines \
+                           between their rows; expected a method that acts after the projector";
+            return Err(reducer_error(&reducer.name(), problem.to_owned()));
+        }
         let acted_on = match reducer.stage() {
             Stage::AfterVision => &image.features,
             Stage::AfterProjector => &image.projected,
-            Stage::BeforeLayer(_) => return Ok((full(), None)),
+            Stage::BeforeLayer(_) => return Ok((rows, None)),
         };
         let reduction = ask(reducer, image, || acted_on.clone(), None)?;
-        let device = image.projected.device();
         // The projector works row by row, so projecting what was kept is keeping what was projected.
-        let mut rows = select(&image.projected, &reduction.kept, &device);
-        if let Some(merged) = &reduction.merged {
-            let merged = Tensor::from_data(merged.to_data(), (&device, self.dtype));
-            let merged = match reducer.stage() {
-                Stage::AfterVision => self.encoder.project(merged),
-                _ => merged,
-            };
-            rows = if reduction.kept.is_empty() { merged } else { Tensor::cat(vec![rows, merged], 0) };
+        let merged = reduction.merged.as_ref().map(|merged| {
+            let merged = Tensor::from_data(merged.to_data(), (&rows.hidden.device(), self.dtype));
+            if reducer.stage() == Stage::AfterVision { self.encoder.project(merged) } else { merged }
+        });
+        let rows = rows.reduced(&reduction, merged);
+        if rows.positions.is_empty() {
+            return Err(VlmError::Prompt("nothing is left of it: it holds an image only, and every visual token was dropped".to_owned()));
         }
-        Ok((rows, Some(reduction)))
+        Ok((rows, Some(reduction.kept)))
     }
 
     /// First logits, greedy answer, cost.
-    fn decode(&self, ids: &[u32], visual_tokens: usize, prefilled: Prefilled<'_>, options: &Decoding) -> Result<Answer, VlmError> {
+    fn decode(
+        &self,
+        ids: &[u32],
+        (visual_tokens, vision_flops): (usize, u64),
+        prefilled: Prefilled<'_>,
+        options: &Decoding,
+    ) -> Result<Answer, VlmError> {
         let Prefilled { mut sequence, hidden, kept, .. } = prefilled;
         let hidden = hidden.ok_or_else(|| invalid("prompt", "has no question yet"))?;
         let first_logits = self.decoder.logits(hidden);
         let kv_lengths = sequence.kv_lengths();
-        let cost = self.cost(ids.len(), visual_tokens, &kv_lengths);
+        let cost = self.cost(ids.len(), visual_tokens, vision_flops, &kv_lengths);
         let greedy = Greedy {
             max_new_tokens: options.max_new_tokens,
             repetition_penalty: options.repetition_penalty.unwrap_or(self.generation.repetition_penalty),
@@ -412,15 +472,15 @@ impl Vlm {
         Ok(self.decoder.logits(sequence.extend(&self.decoder, hidden)))
     }
 
-    fn cost(&self, prompt_tokens: usize, visual_tokens: usize, kv_lengths: &[usize]) -> Cost {
-        let text = &self.config.text;
+    fn cost(&self, prompt_tokens: usize, visual_tokens: usize, vision_flops: u64, kv_lengths: &[usize]) -> Cost {
+        let text = &self.text;
         let others = prompt_tokens - visual_tokens;
         let seen: usize = kv_lengths.iter().map(|len| len - others).sum();
         Cost {
             prompt_tokens,
             visual_tokens: seen as f32 / kv_lengths.len() as f32,
             kv_bytes: cost::kv_bytes(text, kv_lengths, self.dtype.size()),
-            flops: cost::vision_flops(&self.config) + cost::decoder_flops(text, kv_lengths),
+            flops: vision_flops + cost::decoder_flops(text, kv_lengths),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{
     Evidence, HostMatrix, Reduction, Stage, TokenReducer, VlmError,
     decoder::{Chunk, KvCache, Llama},
     model::EncodedImage,
+    nn::{Position, in_line},
     reduction::{PositionPolicy, observed, reducer_error},
 };
 
@@ -21,6 +22,8 @@ pub struct Prefix<'r> {
     /// The prompt so far, before any reduction.
     pub(crate) ids: Vec<u32>,
     pub(crate) visual: Range<usize>,
+    /// What it took to see the image.
+    pub(crate) vision_flops: u64,
     /// The visual tokens that stay, once that is known.
     pub(crate) kept: Option<Vec<usize>>,
     pub(crate) sequence: Sequence,
@@ -61,7 +64,7 @@ pub(crate) struct Rows {
     /// `[n, width]`
     pub(crate) hidden: Tensor<2>,
     /// Rotary position of each row, `n` of them.
-    pub(crate) positions: Vec<usize>,
+    pub(crate) positions: Vec<Position>,
     /// Position of the token that follows.
     pub(crate) next_position: usize,
     /// Which of the rows are visual tokens.
@@ -105,31 +108,30 @@ impl Sequence {
 
 impl Segment {
     /// The positions of the next `tokens` tokens.
-    fn advance(&mut self, tokens: usize) -> Vec<usize> {
+    fn advance(&mut self, tokens: usize) -> Vec<Position> {
         let first = self.next_position;
         self.next_position += tokens;
-        (first..self.next_position).collect()
+        in_line(first..self.next_position).collect()
     }
 }
 
 impl Rows {
-    /// What is left after `reduction`: text, kept visual rows, merged rows, text.
-    pub(crate) fn reduced(&self, reduction: &Reduction) -> Self {
+    /// What is left after `reduction`: text, kept visual rows, the rows it `merged`, text.
+    pub(crate) fn reduced(&self, reduction: &Reduction, merged: Option<Tensor<2>>) -> Self {
         let [count, width] = self.hidden.dims();
         let Range { start, end } = self.visual.clone();
         let kept: Vec<usize> = (0..start).chain(reduction.kept.iter().map(|&index| start + index)).chain(end..count).collect();
         let device = self.hidden.device();
         let mut hidden = select(&self.hidden, &kept, &device);
         let visual_end = start + reduction.rows();
-        if let Some(merged) = &reduction.merged {
+        if let Some(merged) = merged {
             let before = start + reduction.kept.len();
             let left = hidden.dims()[0];
-            let merged = Tensor::from_data(merged.to_data(), (&device, self.hidden.dtype()));
             hidden = Tensor::cat(vec![hidden.clone().slice([0..before, 0..width]), merged, hidden.slice([before..left, 0..width])], 0);
         }
         let rows = hidden.dims()[0];
         let (positions, next_position) = match reduction.positions {
-            PositionPolicy::Renumber => ((0..rows).collect(), rows),
+            PositionPolicy::Renumber => (in_line(0..rows).collect(), rows),
             PositionPolicy::Keep => (kept.iter().map(|&row| self.positions[row]).collect(), self.next_position),
         };
         Self { hidden, positions, next_position, visual: start..visual_end }
@@ -139,7 +141,7 @@ impl Rows {
     fn followed_by(&self, hidden: Tensor<2>) -> Self {
         let next_position = self.next_position + hidden.dims()[0];
         let mut positions = self.positions.clone();
-        positions.extend(self.next_position..next_position);
+        positions.extend(in_line(self.next_position..next_position));
         Self { hidden: Tensor::cat(vec![self.hidden.clone(), hidden], 0), positions, next_position, visual: self.visual.clone() }
     }
 
@@ -173,22 +175,25 @@ pub(crate) struct Prefilled<'r> {
     pub(crate) waiting: Option<Waiting<'r>>,
 }
 
-/// Runs `rows` through the decoder. With `question_follows`, a reducer that looks at the question is left waiting for it.
-pub(crate) fn prefill<'r>(
+/// Runs `rows` through the decoder.
+pub(crate) fn prefill<'r>(decoder: &Llama, rows: &Rows) -> Prefilled<'r> {
+    let depth = decoder.depth();
+    let mut cache = decoder.empty_cache();
+    let hidden = decoder.run(0..depth, rows.chunk(), &mut cache);
+    let segments = vec![Segment { layers: 0..depth, next_position: rows.next_position }];
+    Prefilled { sequence: Sequence { cache, segments }, hidden: Some(hidden), kept: None, waiting: None }
+}
+
+/// Runs `rows` through the decoder with a reducer in it. With `question_follows`, one that looks at the question is left waiting
+/// for it.
+pub(crate) fn prefill_reducing<'r>(
     decoder: &Llama,
     rows: Rows,
-    inside: Option<Inside<'r>>,
+    inside: Inside<'r>,
     image: &EncodedImage,
     question_follows: bool,
 ) -> Result<Prefilled<'r>, VlmError> {
-    let depth = decoder.depth();
     let mut cache = decoder.empty_cache();
-    let Some(inside) = inside else {
-        let hidden = decoder.run(0..depth, rows.chunk(), &mut cache);
-        let segments = vec![Segment { layers: 0..depth, next_position: rows.next_position }];
-        return Ok(Prefilled { sequence: Sequence { cache, segments }, hidden: Some(hidden), kept: None, waiting: None });
-    };
-
     let (hidden, last_row) = decoder.run_watched(0..inside.layer, rows.chunk(), &mut cache);
     let below = Segment { layers: 0..inside.layer, next_position: rows.next_position };
     let entering = Rows { hidden, ..rows };
@@ -238,7 +243,9 @@ fn cross<'r>(
     let width = entering.hidden.dims()[1];
     let features = || entering.hidden.clone().slice([visual.clone(), 0..width]);
     let reduction = ask(reducer, image, features, attention)?;
-    let rows = entering.reduced(&reduction);
+    let merged = reduction.merged.as_ref();
+    let merged = merged.map(|merged| Tensor::from_data(merged.to_data(), (&entering.hidden.device(), entering.hidden.dtype())));
+    let rows = entering.reduced(&reduction, merged);
     if rows.positions.is_empty() {
         let problem = "leaves no token at all: there is no text before the image";
         return Err(reducer_error(&reducer.name(), problem.to_owned()));
@@ -274,7 +281,12 @@ pub(crate) fn ask(
         last_row_attention,
         image_key: image.key(),
     };
-    reducer.reduce(&evidence)?.checked(&name, visual_tokens, width)
+    let mut reduction = reducer.reduce(&evidence)?;
+    if image.places_tokens() {
+        // Renumbered, a token would be elsewhere in the image.
+        reduction.positions = PositionPolicy::Keep;
+    }
+    reduction.checked(&name, visual_tokens, width)
 }
 
 /// The decoder layer at whose entry `reducer` acts, if it acts inside the decoder at all.

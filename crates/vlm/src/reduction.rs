@@ -60,6 +60,11 @@ impl Needs {
         self
     }
 
+    /// Whether anything inside the vision tower is asked for.
+    pub(crate) fn looks_at_the_tower(&self) -> bool {
+        !(self.cls_attention.is_empty() && self.vision_keys.is_empty())
+    }
+
     /// Everything that any of `reducers` asks for.
     pub fn of<'a>(reducers: impl IntoIterator<Item = &'a dyn TokenReducer>) -> Self {
         reducers.into_iter().fold(Self::default(), |all, reducer| all.union(&reducer.needs()))
@@ -71,7 +76,8 @@ impl Needs {
 pub struct Evidence<'a> {
     /// Number of visual tokens to choose from, `n`.
     pub visual_tokens: usize,
-    /// Rows and columns of the patch grid the tokens come from, row-major; `rows * cols == n`.
+    /// Rows and columns of the patch grid the tokens come from, row-major; `rows * cols == n`. One row of all tokens where they
+    /// are no grid (LLaVA-NeXT's views and newlines).
     pub grid: (usize, usize),
     /// `[n, d]` rows the method acts on.
     pub features: Option<&'a HostMatrix>,

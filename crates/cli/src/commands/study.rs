@@ -9,7 +9,7 @@ use steady_bench::Benchmark;
 use steady_bench::world::{EmbeddedSuite, Family};
 use steady_study::{Folder, Plan, Variants, plan::select};
 
-use crate::args::{BenchArg, RunArgs, StudyArgs};
+use crate::args::{BenchArg, ModelArgs, RunArgs, StudyArgs};
 use crate::commands::report;
 use crate::{console, model};
 
@@ -17,17 +17,17 @@ use crate::{console, model};
 pub(crate) const RUNS: &str = "steady-out";
 
 pub(crate) fn embedded(args: &StudyArgs) -> Result<()> {
-    study(None, BenchArg::Embedded, args)
+    study(&ModelArgs::default(), BenchArg::Embedded, args)
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
-    study(args.model.as_deref(), args.bench, &args.study)
+    study(&args.model, args.bench, &args.study)
 }
 
-fn study(model_path: Option<&Path>, bench: BenchArg, args: &StudyArgs) -> Result<()> {
+fn study(model: &ModelArgs, bench: BenchArg, args: &StudyArgs) -> Result<()> {
     let specs = if args.accelerations.is_empty() { default_specs()? } else { args.accelerations.clone() };
     let accelerations = model::accelerations(&specs)?;
-    let checkpoint = model::checkpoint(model_path)?;
+    let checkpoint = model::checkpoint(model)?;
     let device = model::device(args.device)?;
     let vlm = model::load(&checkpoint, &device, args.dtype)?;
     let variants = Variants::build(vlm, &accelerations, model::decoding(&checkpoint, None))?;

@@ -22,6 +22,11 @@ impl<'a> Fields<'a> {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
+    /// Whether the field is set to `null`. For a few fields that is not the same as being absent.
+    pub(crate) fn is_null(&self, name: &str) -> bool {
+        self.map.get(name).is_some_and(Value::is_null)
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = &'a str> {
         self.map.keys().map(String::as_str)
     }
@@ -63,8 +68,14 @@ impl<'a> Fields<'a> {
 
     /// A count that must be at least one and small enough that sizes made of a few of them cannot overflow.
     pub(crate) fn size(&self, name: &str) -> Result<Option<usize>, VlmError> {
-        self.typed(name, "an integer from 1 to 16777216", |value| {
-            value.as_u64().filter(|n| (1..=1 << 24).contains(n)).and_then(|n| usize::try_from(n).ok())
+        self.typed(name, "an integer from 1 to 16777216", size)
+    }
+
+    /// A list of `N` sizes as [`Self::size`] reads them.
+    pub(crate) fn sizes<const N: usize>(&self, name: &str) -> Result<Option<[usize; N]>, VlmError> {
+        self.typed(name, &format!("a list of {N} sizes"), |value| {
+            let sizes: Option<Vec<usize>> = value.as_array()?.iter().map(size).collect();
+            sizes?.try_into().ok()
         })
     }
 
@@ -81,6 +92,10 @@ impl<'a> Fields<'a> {
         })?;
         Ok(ids.unwrap_or_default())
     }
+}
+
+fn size(value: &Value) -> Option<usize> {
+    value.as_u64().filter(|n| (1..=1 << 24).contains(n)).and_then(|n| usize::try_from(n).ok())
 }
 
 fn token_id(value: &Value) -> Option<u32> {

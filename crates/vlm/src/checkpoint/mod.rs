@@ -4,7 +4,10 @@ mod config;
 pub(crate) mod fields;
 mod generation_config;
 mod names;
+mod original;
+mod qwen_config;
 pub(crate) mod source;
+mod tower;
 mod weights;
 
 use std::fmt::Write;
@@ -15,17 +18,22 @@ use sha2::{Digest, Sha256};
 pub use config::{Activation, ClipVisionConfig, FeatureSelect, LlamaConfig, LlavaConfig, ModelConfig, RopeConfig, RopeScaling};
 pub use generation_config::GenerationConfig;
 pub use names::canonical_name;
+pub use original::{Conversation, OriginalLayout};
+pub use qwen_config::{QwenVisionConfig, QwenVlConfig, Windows};
 pub use weights::{HostTensor, Weights};
 
 use crate::VlmError;
 use crate::image::ImageProcessor;
 use crate::text::{ChatTemplate, Processor, Tokenizer};
+use fields::Fields;
 use source::Source;
 
 /// An opened checkpoint. Opening reads and checks the configuration; weights, tokenizer and processors are read when asked for.
 #[derive(Debug)]
 pub struct Checkpoint {
     source: Source,
+    /// The CLIP tower's own folder, in the LLaVA repository's layout.
+    tower: Option<Source>,
     config: ModelConfig,
     generation: GenerationConfig,
 }
@@ -34,9 +42,18 @@ impl Checkpoint {
     /// Opens a folder with `config.json`, `*.safetensors`, `tokenizer.json` and the processor's files.
     ///
     /// # Errors
-    /// When the folder or its `config.json` is missing, or names an architecture or setting that is not known.
+    /// When the folder or its `config.json` is missing, or names an architecture or setting that is not known, or a vision tower
+    /// that is nowhere to be found.
     pub fn open(dir: &Path) -> Result<Self, VlmError> {
-        Self::from_source(Source::folder(dir)?)
+        Self::from_source(Source::folder(dir)?, None)
+    }
+
+    /// Opens a folder in the LLaVA repository's layout, whose CLIP tower is in the folder `tower`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`], or when the checkpoint brings its own tower.
+    pub fn open_with_tower(dir: &Path, tower: &Path) -> Result<Self, VlmError> {
+        Self::from_source(Source::folder(dir)?, Some(tower))
     }
 
     /// Opens a checkpoint whose files are compiled into the program, as `(file name, bytes)`.
@@ -44,13 +61,27 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn from_files(name: &str, files: &'static [(&'static str, &'static [u8])]) -> Result<Self, VlmError> {
-        Self::from_source(Source::memory(name, files))
+        Self::from_source(Source::memory(name, files), None)
     }
 
-    fn from_source(source: Source) -> Result<Self, VlmError> {
-        let config = ModelConfig::read(&source)?;
+    fn from_source(source: Source, given_tower: Option<&Path>) -> Result<Self, VlmError> {
+        let label = source.label_of(config::FILE);
+        let json = source.json(config::FILE)?.ok_or_else(|| source.missing(config::FILE, "it names the architecture and its sizes"))?;
+        let root = Fields::root(&label, &json)?;
+        let (config, tower) = if let Some(id) = original::vision_tower(&root)? {
+            let tower = tower::find(id, source.path(), given_tower, &root)?;
+            let label = tower.label_of(config::FILE);
+            let json = tower.json(config::FILE)?.ok_or_else(|| tower.missing(config::FILE, "it states the tower's sizes"))?;
+            (ModelConfig::Llava(original::parse(&root, id, &Fields::root(&label, &json)?)?), Some(tower))
+        } else {
+            if let Some(tower) = given_tower {
+                let problem = "this checkpoint holds its vision tower itself; only the LLaVA repository's layout has a second folder";
+                return Err(VlmError::Invalid { what: format!("vision tower {}", tower.display()), problem: problem.to_owned() });
+            }
+            (ModelConfig::parse(&root)?, None)
+        };
         let generation = GenerationConfig::read(&source, &config)?;
-        Ok(Self { source, config, generation })
+        Ok(Self { source, tower, config, generation })
     }
 
     /// The folder's name, or the name given to [`Checkpoint::from_files`].
@@ -59,18 +90,21 @@ impl Checkpoint {
     }
 
     /// SHA-256 in hex over the files that decide a model's behaviour (configuration, tokenizer, processors, chat template,
-    /// weights), each as name, length and content, sorted by name. Equal for a folder and for the same files compiled in.
+    /// weights), each as name, length and content, sorted by name; those of a second folder follow. Equal for a folder and for the
+    /// same files compiled in.
     ///
     /// # Errors
     /// When a file cannot be read.
     pub fn sha256(&self) -> Result<String, VlmError> {
         let mut hash = Sha256::new();
-        for file in self.source.files()? {
-            let bytes = self.source.require(&file, "it was listed in the folder")?;
-            hash.update((file.len() as u64).to_le_bytes());
-            hash.update(file.as_bytes());
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(&*bytes);
+        for source in std::iter::once(&self.source).chain(&self.tower) {
+            for file in source.files()? {
+                let bytes = source.require(&file, "it was listed in the folder")?;
+                hash.update((file.len() as u64).to_le_bytes());
+                hash.update(file.as_bytes());
+                hash.update((bytes.len() as u64).to_le_bytes());
+                hash.update(&*bytes);
+            }
         }
         Ok(hash.finalize().iter().fold(String::new(), |mut hex, byte| {
             // Writing to a string cannot fail.
@@ -94,7 +128,11 @@ impl Checkpoint {
     /// # Errors
     /// When there is no weight file, a header is broken, or the shard index and the shards disagree.
     pub fn weights(&self) -> Result<Weights, VlmError> {
-        Weights::open(&self.source, self.config.tie_word_embeddings())
+        let mut weights = Weights::open(&self.source, self.config.tie_word_embeddings())?;
+        if let Some(tower) = &self.tower {
+            weights.add_tower(tower)?;
+        }
+        Ok(weights)
     }
 
     /// The tokenizer of `tokenizer.json`.
@@ -105,20 +143,21 @@ impl Checkpoint {
         Tokenizer::read(&self.source)
     }
 
-    /// The image processor of `processor_config.json` or `preprocessor_config.json`.
+    /// The image processor of `processor_config.json` or `preprocessor_config.json`; the tower's in the LLaVA repository's layout.
     ///
     /// # Errors
     /// When both are missing, or a setting is not known.
     pub fn image_processor(&self) -> Result<ImageProcessor, VlmError> {
-        ImageProcessor::read(&self.source)
+        let pad = self.config.original().is_some_and(|original| original.pad);
+        ImageProcessor::read(self.tower.as_ref().unwrap_or(&self.source), pad)
     }
 
-    /// The chat template, from whichever of the published places holds it.
+    /// The chat template, from whichever of the published places holds it; the repository's own in its layout.
     ///
     /// # Errors
     /// When there is none or it does not compile.
     pub fn chat_template(&self) -> Result<ChatTemplate, VlmError> {
-        ChatTemplate::read(&self.source)
+        ChatTemplate::read(&self.source, &self.config)
     }
 
     /// Tokenizer, image processor and placeholder expansion in one: what turns an image and a prompt into model inputs.
@@ -126,6 +165,6 @@ impl Checkpoint {
     /// # Errors
     /// When one of them cannot be read, or the image token of the processor, the tokenizer and the model disagree.
     pub fn processor(&self) -> Result<Processor, VlmError> {
-        Processor::read(&self.source, &self.config)
+        Processor::read(&self.source, &self.config, self.image_processor()?)
     }
 }

@@ -4,21 +4,34 @@
 ///
 /// transformers up to 4.51 (and `save_pretrained` of later ones, for compatibility) write `language_model.model.*`,
 /// `language_model.lm_head.*` and `vision_tower.vision_model.*`; the module tree of later ones is
-/// `model.language_model.*`, `model.vision_tower.*`, `lm_head.*`, and files in that form exist too.
-const PREFIXES: [(&str, &str); 7] = [
+/// `model.language_model.*`, `model.vision_tower.*`, `lm_head.*`, and files in that form exist too. The Qwen2-VL families were
+/// published with `model.*` for the decoder and `visual.*`; transformers 5 still writes these by default, and its module tree is
+/// `model.language_model.*`, `model.visual.*`. The LLaVA repository puts a decoder's own names (`model.layers.*`) beside
+/// `model.mm_projector.*` and, where it was trained, the tower; a tower published alone calls itself `vision_model.*`.
+const PREFIXES: [(&str, &str); 16] = [
     ("language_model.model.", "language_model."),
     ("language_model.lm_head.", "lm_head."),
     ("model.language_model.", "language_model."),
     ("model.lm_head.", "lm_head."),
     ("model.vision_tower.", "vision_tower."),
     ("model.multi_modal_projector.", "multi_modal_projector."),
+    ("model.image_newline", "image_newline"),
     ("vision_tower.vision_model.", "vision_tower."),
+    ("model.visual.", "visual."),
+    ("vision_tower.vision_tower.", "vision_tower."),
+    ("vision_model.", "vision_tower."),
+    ("model.mm_projector.0.", "multi_modal_projector.linear_1."),
+    ("model.mm_projector.2.", "multi_modal_projector.linear_2."),
+    ("model.embed_tokens.", "language_model.embed_tokens."),
+    ("model.layers.", "language_model.layers."),
+    ("model.norm.", "language_model.norm."),
 ];
 
 /// The canonical name of a tensor called `name` in a file. Idempotent; names without a known prefix stay as they are.
 pub fn canonical_name(name: &str) -> String {
     let mut name = name.to_owned();
-    // A rule may uncover another one's prefix (`model.vision_tower.vision_model.`); each shortens the name, so this ends.
+    // A rule may uncover another one's prefix (`model.vision_tower.vision_model.`). Each shortens the name or ends in a canonical
+    // prefix that no rule begins with, so this ends.
     while let Some((prefix, canonical)) = PREFIXES.iter().find(|(prefix, _)| name.starts_with(prefix)) {
         name.replace_range(..prefix.len(), canonical);
     }
@@ -64,11 +77,45 @@ mod tests {
         }
     }
 
+    #[test]
+    fn names_of_the_qwen2_vl_families() {
+        for (file, canonical) in [
+            ("visual.blocks.7.attn.qkv.weight", "visual.blocks.7.attn.qkv.weight"),
+            ("model.visual.merger.mlp.0.bias", "visual.merger.mlp.0.bias"),
+            ("model.embed_tokens.weight", "language_model.embed_tokens.weight"),
+            ("model.layers.3.self_attn.q_proj.bias", "language_model.layers.3.self_attn.q_proj.bias"),
+            ("model.language_model.layers.3.self_attn.q_proj.bias", "language_model.layers.3.self_attn.q_proj.bias"),
+            ("model.norm.weight", "language_model.norm.weight"),
+        ] {
+            assert_eq!(canonical_name(file), canonical);
+        }
+    }
+
+    #[test]
+    fn names_of_the_llava_repository() {
+        for (file, canonical) in [
+            ("model.embed_tokens.weight", "language_model.embed_tokens.weight"),
+            ("model.layers.7.mlp.gate_proj.weight", "language_model.layers.7.mlp.gate_proj.weight"),
+            ("model.norm.weight", "language_model.norm.weight"),
+            ("lm_head.weight", "lm_head.weight"),
+            ("model.mm_projector.0.weight", "multi_modal_projector.linear_1.weight"),
+            ("model.mm_projector.2.bias", "multi_modal_projector.linear_2.bias"),
+            ("model.image_newline", "image_newline"),
+            ("model.vision_tower.vision_tower.vision_model.pre_layrnorm.weight", "vision_tower.pre_layrnorm.weight"),
+            ("vision_model.encoder.layers.0.layer_norm1.bias", "vision_tower.encoder.layers.0.layer_norm1.bias"),
+        ] {
+            assert_eq!(canonical_name(file), canonical);
+        }
+    }
+
     proptest! {
         #[test]
         fn renaming_twice_changes_nothing(
             parts in prop::collection::vec(
-                prop::sample::select(vec!["model", "language_model", "vision_tower", "vision_model", "lm_head", "multi_modal_projector", "layers", "0", "weight"]),
+                prop::sample::select(vec![
+                    "model", "language_model", "vision_tower", "vision_model", "lm_head", "multi_modal_projector", "mm_projector",
+                    "visual", "embed_tokens", "layers", "norm", "0", "weight",
+                ]),
                 1..7,
             ),
         ) {

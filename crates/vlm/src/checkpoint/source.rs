@@ -66,6 +66,14 @@ impl Source {
         Self::Memory { name: name.to_owned(), files }
     }
 
+    /// The folder, if it is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Folder { path, .. } => Some(path),
+            Self::Memory { .. } => None,
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Folder { name, .. } | Self::Memory { name, .. } => name,

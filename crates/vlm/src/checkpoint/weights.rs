@@ -51,16 +51,33 @@ struct Entry {
 impl Weights {
     pub(crate) fn open(source: &Source, tied: bool) -> Result<Self, VlmError> {
         let mut weights = Self { checkpoint: source.label(), files: Vec::new(), tensors: BTreeMap::new(), tied };
+        weights.add_folder(source)?;
+        Ok(weights)
+    }
+
+    /// Adds the vision tower of a second folder, unless these weights hold one: a tower that was trained on is published with the
+    /// checkpoint, and then that one is meant. The rest of a CLIP (text side, projections) is no part of the model.
+    pub(crate) fn add_tower(&mut self, tower: &Source) -> Result<(), VlmError> {
+        const TOWER: &str = "vision_tower.";
+        if self.tensors.keys().any(|name| name.starts_with(TOWER)) {
+            return Ok(());
+        }
+        let ours: Vec<String> = self.tensors.keys().cloned().collect();
+        self.add_folder(tower)?;
+        self.tensors.retain(|name, _| name.starts_with(TOWER) || ours.binary_search(name).is_ok());
+        Ok(())
+    }
+
+    fn add_folder(&mut self, source: &Source) -> Result<(), VlmError> {
         // As transformers does: the single file wins over an index.
         if let Some(bytes) = source.get(SINGLE)? {
-            weights.add_file(source.label_of(SINGLE), bytes)?;
+            self.add_file(source.label_of(SINGLE), bytes)
         } else if let Some(index) = source.json(INDEX)? {
-            weights.add_shards(source, &index)?;
+            self.add_shards(source, &index)
         } else {
             let either = format!("{SINGLE} or {INDEX}");
-            return Err(source.missing(&either, "the weights are read from safetensors files"));
+            Err(source.missing(&either, "the weights are read from safetensors files"))
         }
-        Ok(weights)
     }
 
     /// Reads the shards that the index names, and checks that both agree on which tensor is where.

@@ -1,4 +1,6 @@
-//! The Llama decoder (Touvron et al., 2023), also Vicuna: RMSNorm, rotary positions, grouped-query attention, gated MLP.
+//! The Llama decoder (Touvron et al., 2023), also Vicuna: RMSNorm, rotary positions, grouped-query attention, gated MLP. With a
+//! sliding window it is Mistral (Jiang et al., 2023); with biases on queries, keys and values Qwen2 (Yang et al., 2024), and with
+//! three-dimensional positions that of Qwen2-VL.
 
 use std::ops::Range;
 
@@ -10,8 +12,8 @@ use crate::{
     checkpoint::{Activation, LlamaConfig},
     matrix::read_f32,
     nn::{
-        Linear, LinearMap, Loader, RmsNorm, Rope, Rotation, ShardedRows, activate,
-        attention::{causal_mask, probabilities, split_heads, weighted},
+        Linear, LinearMap, Loader, Position, RmsNorm, Rope, Rotation, ShardedRows, activate,
+        attention::{SCORES, causal_mask, probabilities, rows_at_once, split_heads, weighted},
     },
 };
 
@@ -24,6 +26,9 @@ pub(crate) struct Llama {
     /// `None`: tied to the embedding.
     lm_head: Option<ShardedRows>,
     rope: Rope,
+    sliding_window: Option<usize>,
+    /// Attention scores that are in memory at once.
+    scores: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +52,7 @@ pub(crate) struct Chunk<'a> {
     /// `[tokens, width]`
     pub(crate) hidden: Tensor<2>,
     /// Rotary position of each token.
-    pub(crate) positions: &'a [usize],
+    pub(crate) positions: &'a [Position],
 }
 
 impl Llama {
@@ -57,7 +62,15 @@ impl Llama {
         let layers = (0..config.num_layers).map(|layer| Layer::load(loader, config, layer)).collect::<Result<_, _>>()?;
         let norm = loader.rms_norm("language_model.norm", config.hidden_size, config.rms_norm_eps)?;
         let lm_head = if tied { None } else { Some(loader.rows("lm_head.weight", table)?) };
-        Ok(Self { embed_tokens, layers, norm, lm_head, rope: Rope::new(&config.rope, config.head_dim) })
+        Ok(Self {
+            embed_tokens,
+            layers,
+            norm,
+            lm_head,
+            rope: Rope::new(&config.rope, config.head_dim),
+            sliding_window: config.sliding_window,
+            scores: SCORES,
+        })
     }
 
     /// Embeddings of `ids`: `[ids, width]`.
@@ -86,20 +99,47 @@ impl Llama {
 
     /// As [`Self::run`], and the attention of the last token in the last of `layers`: mean over heads, one value for each token
     /// that this layer holds, in the order of its cache. `None` if there are no layers to run.
+    ///
+    /// A long chunk goes through all layers in pieces, so that memory grows with its length and not with the square of it.
     pub(crate) fn run_watched(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Tensor<2>, Option<LastRow>) {
+        let Chunk { hidden, positions } = chunk;
+        let [tokens, width] = hidden.dims();
+        let past = layers.clone().next().map_or(0, |first| cache.layer(first).len());
+        let heads = self.layers.first().map_or(1, |layer| layer.heads);
+        let rows = rows_at_once(heads, past + tokens, self.scores);
+        if tokens <= rows {
+            return self.run_piece(layers, Chunk { hidden, positions }, cache);
+        }
+        let (mut left, mut last_row) = (Vec::new(), None);
+        for first in (0..tokens).step_by(rows) {
+            let end = tokens.min(first + rows);
+            let piece = Chunk { hidden: hidden.clone().slice([first..end, 0..width]), positions: &positions[first..end] };
+            let (states, row) = self.run_piece(layers.clone(), piece, cache);
+            left.push(states);
+            last_row = row;
+        }
+        if !layers.is_empty() && layers.end == self.layers.len() {
+            // One row left each piece, and the prompt's last one is that of the last piece.
+            left.drain(..left.len() - 1);
+        }
+        (Tensor::cat(left, 0), last_row)
+    }
+
+    fn run_piece(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Tensor<2>, Option<LastRow>) {
         let Chunk { mut hidden, positions } = chunk;
         let (device, dtype) = (hidden.device(), hidden.dtype());
         let rotation = self.rope.at(positions, &device, dtype);
         let past = layers.clone().next().map_or(0, |first| cache.layer(first).len());
-        let mask = causal_mask(positions.len(), past, &device);
+        let mask = |tokens: usize| causal_mask(tokens, past + positions.len() - tokens, self.sliding_window, &device);
+        let (all, last) = (mask(positions.len()), mask(1));
         let mut last_row = None;
         for index in layers {
             debug_assert_eq!(cache.layer(index).len(), past);
             let layer = &self.layers[index];
             let (next, probabilities) = if index + 1 == self.layers.len() {
-                layer.finish(hidden, &rotation, cache.layer(index))
+                layer.finish(hidden, &rotation, last.as_ref(), cache.layer(index))
             } else {
-                layer.forward(hidden, &rotation, mask.as_ref(), cache.layer(index))
+                layer.forward(hidden, &rotation, all.as_ref(), cache.layer(index))
             };
             hidden = next;
             last_row = Some(LastRow { probabilities });
@@ -155,7 +195,7 @@ impl Layer {
             q_proj: loader.linear(&name("self_attn.q_proj"), [width, queries], attention_bias)?,
             k_proj: loader.linear(&name("self_attn.k_proj"), [width, keys], attention_bias)?,
             v_proj: loader.linear(&name("self_attn.v_proj"), [width, keys], attention_bias)?,
-            o_proj: loader.linear(&name("self_attn.o_proj"), [queries, width], attention_bias)?,
+            o_proj: loader.linear(&name("self_attn.o_proj"), [queries, width], config.output_bias)?,
             post_attention_norm: loader.rms_norm(&name("post_attention_layernorm"), width, eps)?,
             gate_proj: loader.linear(&name("mlp.gate_proj"), [width, inner], mlp_bias)?,
             up_proj: loader.linear(&name("mlp.up_proj"), [width, inner], mlp_bias)?,
@@ -174,13 +214,13 @@ impl Layer {
     }
 
     /// As [`Self::forward`] for the layer whose output only the head sees: every token is remembered, but only the last one,
-    /// which may look at all of them, goes on. `[tokens, width]` to `[1, width]`.
-    fn finish(&self, hidden: Tensor<2>, rotation: &Rotation, cache: &mut LayerCache) -> (Tensor<2>, Tensor<3>) {
+    /// whose `mask` is that of one token, goes on. `[tokens, width]` to `[1, width]`.
+    fn finish(&self, hidden: Tensor<2>, rotation: &Rotation, mask: Option<&Tensor<3>>, cache: &mut LayerCache) -> (Tensor<2>, Tensor<3>) {
         let x = self.input_norm.forward(hidden.clone());
         let held = self.remember(x.clone(), rotation, cache);
         let [tokens, width] = hidden.dims();
         let last = |rows: Tensor<2>| rows.slice([tokens - 1..tokens, 0..width]);
-        self.rest(last(hidden), last(x), &rotation.last(), held, None)
+        self.rest(last(hidden), last(x), &rotation.last(), held, mask)
     }
 
     /// Appends the keys and values of normalised `x`; returns all that are held, `[kv_heads, held, head_dim]` each.
@@ -226,5 +266,53 @@ impl Layer {
     fn bytes(&self) -> usize {
         let linears = [&self.q_proj, &self.k_proj, &self.v_proj, &self.o_proj, &self.gate_proj, &self.up_proj, &self.down_proj];
         linears.into_iter().map(Linear::bytes).sum::<usize>() + self.input_norm.bytes() + self.post_attention_norm.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use burn::tensor::{DType, Device};
+
+    use super::*;
+    use crate::{checkpoint::Checkpoint, nn::in_line};
+
+    /// The decoder of a reference checkpoint with the head left aside.
+    fn decoder(scores: usize) -> Llama {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-qwen2-vl/resaved");
+        let checkpoint = Checkpoint::open(&folder).unwrap();
+        let device = Device::flex();
+        let weights = checkpoint.weights().unwrap();
+        let mut loader = Loader { weights, device: &device, dtype: DType::F32, max_binding: usize::MAX };
+        let text = checkpoint.config().text();
+        Llama { scores, ..Llama::load(&mut loader, text, false).unwrap() }
+    }
+
+    /// Everything that a run leaves behind.
+    fn run(decoder: &Llama, tokens: usize) -> [Vec<f32>; 3] {
+        let ids: Vec<u32> = (0..tokens as u32).map(|token| token * 7 % 256).collect();
+        let positions: Vec<Position> = in_line(0..tokens).collect();
+        let mut cache = decoder.empty_cache();
+        let hidden = decoder.embed(&ids).unwrap();
+        let (below, row) = decoder.run_watched(0..1, Chunk { hidden, positions: &positions }, &mut cache);
+        let row = row.unwrap().mean_over_heads(0..tokens);
+        let last = decoder.run(1..2, Chunk { hidden: below.clone(), positions: &positions }, &mut cache);
+        assert_eq!(cache.lengths(), [tokens; 2]);
+        [read_f32(below), row, decoder.logits(last)]
+    }
+
+    /// With room for one score, pieces have the least number of rows: 16.
+    #[test]
+    fn in_pieces_it_is_the_same() {
+        let (whole, pieces) = (decoder(SCORES), decoder(1));
+        for tokens in [16, 17, 100] {
+            for (whole, pieces) in run(&whole, tokens).iter().zip(run(&pieces, tokens)) {
+                assert_eq!(whole.len(), pieces.len());
+                for (a, b) in whole.iter().zip(pieces) {
+                    assert!((a - b).abs() < 1e-4, "{tokens} tokens: {a} {b}");
+                }
+            }
+        }
     }
 }

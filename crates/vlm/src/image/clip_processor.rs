@@ -1,41 +1,46 @@
-//! CLIP's image processor.
+//! CLIP's image processor, and what the LLaVA family puts in front of it: padding to a square with the mean colour (LLaVA-1.5 as
+//! trained, LLaVA-Med), or any-resolution tiles (LLaVA-NeXT).
 //!
-//! The reference is transformers' Pillow backend (`CLIPImageProcessorPil` of 5.23, `CLIPImageProcessor` with
-//! `use_fast=False` of earlier versions), not the torchvision one: resize with Pillow's kernels, centre crop with zeros
-//! where the image is too small, `x * rescale_factor` in f64 rounded to f32, then `(x - mean) / std` in f32.
+//! The reference is transformers' Pillow backend (`CLIPImageProcessorPil`, `LlavaImageProcessorPil` and
+//! `LlavaNextImageProcessorPil` of 5.23, the classes with `use_fast=False` of earlier versions), not the torchvision one: resize
+//! with Pillow's kernels, centre crop with zeros where the image is too small, then [`super::intensity`].
 
-use image::RgbImage;
+use std::borrow::Cow;
 
+use image::{RgbImage, imageops};
+
+use super::PixelValues;
+use super::anyres::Pinpoints;
+use super::intensity::{Intensity, mean};
 use super::resize::{Filter, resize};
 use crate::VlmError;
-use crate::checkpoint::fields::{Fields, expected};
-use crate::checkpoint::source::Source;
+use crate::checkpoint::fields::Fields;
 
-const OWN_FILE: &str = "preprocessor_config.json";
-const SHARED_FILE: &str = "processor_config.json";
-const SECTION: &str = "image_processor";
 /// Largest side that settings may ask for.
 const MAX_SIDE: usize = 8192;
-
-/// Pixels as the vision tower takes them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PixelValues {
-    /// `[1, 3, height, width]`.
-    pub shape: Vec<usize>,
-    /// Channel by channel, row by row.
-    pub data: Vec<f32>,
-}
+/// Largest image that a step may make.
+const MAX_PIXELS: u64 = 100_000_000;
 
 /// Settings of a CLIP-type image processor.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ImageProcessor {
+pub struct ClipProcessor {
     file: String,
+    framing: Framing,
     resize: Option<(Size, Filter)>,
     /// Height and width.
     crop: Option<(usize, usize)>,
-    rescale: Option<f64>,
-    /// Mean and standard deviation per channel.
-    normalize: Option<([f32; 3], [f32; 3])>,
+    intensity: Intensity,
+}
+
+/// What happens to an image before it is resized.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Framing {
+    /// Nothing.
+    Whole,
+    /// It becomes a square of its longer side, the image in the middle of the mean colour.
+    Square { colour: [u8; 3] },
+    /// It is shown as a whole, squeezed to `base` (height and width), and in tiles of `side` at the best of the pinpoints.
+    Tiles { pinpoints: Pinpoints, base: (usize, usize), side: usize },
 }
 
 /// What an image is resized to.
@@ -47,101 +52,103 @@ enum Size {
     Exact { height: usize, width: usize },
 }
 
-impl ImageProcessor {
-    pub(crate) fn read(source: &Source) -> Result<Self, VlmError> {
-        // transformers 5 keeps all processors in one file; the section wins over a file of its own.
-        if let Some(json) = source.json(SHARED_FILE)? {
-            let label = source.label_of(SHARED_FILE);
-            if let Some(section) = Fields::root(&label, &json)?.object(SECTION)? {
-                return Self::parse(label.clone(), &section);
-            }
-        }
-        let json = source.json(OWN_FILE)?.ok_or_else(|| {
-            source.missing(
-                OWN_FILE,
-                "it says how images are resized and normalised (the `image_processor` section of processor_config.json would do)",
-            )
-        })?;
-        let label = source.label_of(OWN_FILE);
-        Self::parse(label.clone(), &Fields::root(&label, &json)?)
-    }
-
-    fn parse(file: String, fields: &Fields<'_>) -> Result<Self, VlmError> {
+impl ClipProcessor {
+    /// From the processor's settings; images are padded to a square if they or `pad` say so.
+    pub(super) fn parse(file: String, fields: &Fields<'_>, pad: bool) -> Result<Self, VlmError> {
         check_known(fields)?;
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
         if !enabled("do_convert_rgb")? {
             return Err(fields.error("do_convert_rgb", "expected true: images are always RGB here"));
         }
-        if fields.bool("do_pad")?.unwrap_or(false) {
-            return Err(fields.error("do_pad", "expected false: padding to a square is not known here"));
-        }
         let resize = if enabled("do_resize")? { Some((size(fields)?, filter(fields)?)) } else { None };
         let crop = if enabled("do_center_crop")? { Some(crop_size(fields)?) } else { None };
-        let rescale = if enabled("do_rescale")? { Some(fields.f64("rescale_factor")?.unwrap_or(1.0 / 255.0)) } else { None };
-        let normalize = if enabled("do_normalize")? {
-            let mean = channels(fields, "image_mean", [0.481_454_66, 0.457_827_5, 0.408_210_73])?;
-            let std = channels(fields, "image_std", [0.268_629_54, 0.261_302_58, 0.275_777_11])?;
-            if std.contains(&0.0) {
-                return Err(fields.error("image_std", "expected numbers other than 0"));
+        let do_pad = fields.bool("do_pad")?.unwrap_or(false);
+        let framing = match Family::of(fields)? {
+            // Here `do_pad` is about batches: it makes the numbers of tiles equal.
+            Family::LlavaNext => tiles(fields)?,
+            Family::Clip if do_pad => {
+                return Err(fields.error("do_pad", "expected false: CLIP's own processor does not pad (LlavaImageProcessor does)"));
             }
-            Some((mean, std))
-        } else {
-            None
+            Family::Llava if do_pad => Framing::Square { colour: mean_colour(fields)? },
+            Family::Clip | Family::Llava if pad => Framing::Square { colour: mean_colour(fields)? },
+            Family::Clip | Family::Llava => Framing::Whole,
         };
-        Ok(Self { file, resize, crop, rescale, normalize })
+        Ok(Self { file, framing, resize, crop, intensity: Intensity::parse(fields)? })
+    }
+
+    /// The resolutions at which tiles are cut, with their side, if this processor cuts any.
+    pub(super) fn tiling(&self) -> Option<(&Pinpoints, usize)> {
+        match &self.framing {
+            Framing::Tiles { pinpoints, side, .. } => Some((pinpoints, *side)),
+            Framing::Whole | Framing::Square { .. } => None,
+        }
     }
 
     /// The file the settings came from, for error messages.
-    pub(crate) fn file(&self) -> &str {
+    pub(super) fn file(&self) -> &str {
         &self.file
     }
 
-    /// The settings by name, in words; equal for processors that do the same, wherever they were read from.
-    pub fn settings(&self) -> [(&'static str, String); 4] {
-        let resize = self.resize.map(|(size, filter)| format!("{size:?}, {filter:?}"));
+    /// The settings by name, in words.
+    pub(super) fn settings(&self) -> [(&'static str, String); 4] {
+        let framing = match &self.framing {
+            Framing::Whole => String::new(),
+            Framing::Square { colour } => format!("padded to a square with {colour:?}, "),
+            Framing::Tiles { pinpoints, base, side } => format!("whole {base:?} and tiles of {side} at the best of {pinpoints:?}, "),
+        };
+        let resize = self.resize.map(|(size, filter)| format!("{framing}{size:?}, {filter:?}"));
         let crop = self.crop.map(|(height, width)| format!("{height}x{width}"));
-        let normalize = self.normalize.map(|(mean, std)| format!("mean {mean:?}, std {std:?}"));
-        let rescale = self.rescale.map(|factor| factor.to_string());
-        [("resize", resize), ("crop", crop), ("rescale", rescale), ("normalize", normalize)]
-            .map(|(name, value)| (name, value.unwrap_or_else(|| "none".to_owned())))
+        let [rescale, normalize] = self.intensity.settings();
+        [("resize", resize), ("crop", crop), rescale, normalize].map(|(name, value)| (name, value.unwrap_or_else(|| "none".to_owned())))
     }
 
-    /// Resizes, crops, rescales and normalises one image.
+    /// Frames, resizes, crops, rescales and normalises one image.
     ///
     /// # Errors
     /// When the image has no pixels, or is so narrow that resizing its short side would need more than 100 million pixels.
-    pub fn process(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
-        const MAX_PIXELS: u64 = 100_000_000;
+    pub(super) fn process(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
         if image.is_empty() {
             return Err(VlmError::image("(in memory)", format!("has no pixels ({}x{})", image.width(), image.height())));
         }
-        let mut image = std::borrow::Cow::Borrowed(image);
+        let filter = self.resize.map_or(Filter::Bicubic, |(_, filter)| filter);
+        let views = match &self.framing {
+            Framing::Whole => vec![Cow::Borrowed(image)],
+            Framing::Square { colour } => vec![square(image, *colour)?],
+            Framing::Tiles { pinpoints, base, side } => {
+                let whole = resize(image, base.1 as u32, base.0 as u32, filter);
+                std::iter::once(whole).chain(pinpoints.tiles(image, *side, filter)).map(Cow::Owned).collect()
+            }
+        };
+        let count = views.len();
+        let mut data = Vec::new();
+        let mut size = (0, 0);
+        for view in views {
+            let view = self.fit(view)?;
+            size = (view.height() as usize, view.width() as usize);
+            data.reserve(3 * size.0 * size.1);
+            for channel in 0..3 {
+                let values = self.intensity.levels(channel);
+                data.extend(view.as_raw().iter().skip(channel).step_by(3).map(|level| values[*level as usize]));
+            }
+        }
+        let original = (image.height() as usize, image.width() as usize);
+        Ok(PixelValues { shape: vec![count, 3, size.0, size.1], data, original, grid: None })
+    }
+
+    /// Resizes and crops.
+    fn fit<'a>(&self, mut image: Cow<'a, RgbImage>) -> Result<Cow<'a, RgbImage>, VlmError> {
         if let Some((size, filter)) = self.resize {
             let (width, height) = size.of(image.width(), image.height());
             if width * height > MAX_PIXELS || width == 0 || height == 0 {
                 let problem = format!("{}x{} would be resized to {width}x{height}", image.width(), image.height());
                 return Err(VlmError::image("(in memory)", problem));
             }
-            image = std::borrow::Cow::Owned(resize(&image, width as u32, height as u32, filter));
+            image = Cow::Owned(resize(&image, width as u32, height as u32, filter));
         }
         if let Some((height, width)) = self.crop {
-            image = std::borrow::Cow::Owned(centre_crop(&image, width, height));
+            image = Cow::Owned(centre_crop(&image, width, height));
         }
-        let (width, height) = (image.width() as usize, image.height() as usize);
-        let mut data = Vec::with_capacity(3 * width * height);
-        for channel in 0..3 {
-            let values = self.levels(channel);
-            data.extend(image.as_raw().iter().skip(channel).step_by(3).map(|level| values[*level as usize]));
-        }
-        Ok(PixelValues { shape: vec![1, 3, height, width], data })
-    }
-
-    /// The value of each of the 256 levels of a channel.
-    fn levels(&self, channel: usize) -> [f32; 256] {
-        std::array::from_fn(|level| {
-            let value = self.rescale.map_or(level as f32, |factor| (level as f64 * factor) as f32);
-            self.normalize.map_or(value, |(mean, std)| (value - mean[channel]) / std[channel])
-        })
+        Ok(image)
     }
 }
 
@@ -158,6 +165,21 @@ impl Size {
             }
         }
     }
+}
+
+/// The image in the middle of a square of its longer side, the odd row or column behind it.
+fn square(image: &RgbImage, colour: [u8; 3]) -> Result<Cow<'_, RgbImage>, VlmError> {
+    let (width, height) = image.dimensions();
+    if width == height {
+        return Ok(Cow::Borrowed(image));
+    }
+    let side = width.max(height);
+    if u64::from(side) * u64::from(side) > MAX_PIXELS {
+        return Err(VlmError::image("(in memory)", format!("{width}x{height} would be padded to {side}x{side}")));
+    }
+    let mut out = RgbImage::from_pixel(side, side, image::Rgb(colour));
+    imageops::replace(&mut out, image, i64::from((side - width) / 2), i64::from((side - height) / 2));
+    Ok(Cow::Owned(out))
 }
 
 /// The middle `width` x `height` pixels; where the image is smaller, zeros around it, the odd one before.
@@ -195,7 +217,8 @@ impl Overlap {
 }
 
 /// Settings beside those read below that change nothing here.
-const WITHOUT_EFFECT: [&str; 10] = [
+const WITHOUT_EFFECT: [&str; 11] = [
+    "aspect_ratio_setting",
     "processor_class",
     "_valid_processor_keys",
     "data_format",
@@ -208,7 +231,7 @@ const WITHOUT_EFFECT: [&str; 10] = [
     "auto_map",
 ];
 
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 14] = [
     "do_convert_rgb",
     "do_resize",
     "size",
@@ -221,25 +244,84 @@ const SETTINGS: [&str; 13] = [
     "image_mean",
     "image_std",
     "do_pad",
+    "image_grid_pinpoints",
     "use_square_size",
 ];
 
-fn check_known(fields: &Fields<'_>) -> Result<(), VlmError> {
-    const TYPES: [&str; 4] = ["CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor"];
-    for name in ["image_processor_type", "feature_extractor_type"] {
-        if let Some(kind) = fields.text(name)?
-            && !TYPES.contains(&kind)
-        {
-            return Err(fields.unknown(name, kind, &TYPES));
+/// The processor classes, by what happens to an image before it is resized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Clip,
+    Llava,
+    LlavaNext,
+}
+
+impl Family {
+    /// Every name that one class has had; without one it is CLIP's.
+    const NAMES: [(&str, Self); 10] = [
+        ("CLIPImageProcessor", Self::Clip),
+        ("CLIPImageProcessorFast", Self::Clip),
+        ("CLIPImageProcessorPil", Self::Clip),
+        ("CLIPFeatureExtractor", Self::Clip),
+        ("LlavaImageProcessor", Self::Llava),
+        ("LlavaImageProcessorFast", Self::Llava),
+        ("LlavaImageProcessorPil", Self::Llava),
+        ("LlavaNextImageProcessor", Self::LlavaNext),
+        ("LlavaNextImageProcessorFast", Self::LlavaNext),
+        ("LlavaNextImageProcessorPil", Self::LlavaNext),
+    ];
+
+    fn of(fields: &Fields<'_>) -> Result<Self, VlmError> {
+        let mut family = None;
+        for name in TYPE_FIELDS {
+            let Some(kind) = fields.text(name)? else { continue };
+            let Some((_, known)) = Self::NAMES.iter().find(|(known, _)| *known == kind) else {
+                let known: Vec<&str> = Self::NAMES.iter().map(|(known, _)| *known).chain(super::qwen_processor::TYPES).collect();
+                return Err(fields.unknown(name, kind, &known));
+            };
+            family.get_or_insert(*known);
         }
+        let untyped = if fields.get("image_grid_pinpoints").is_some() { Self::LlavaNext } else { Self::Clip };
+        Ok(family.unwrap_or(untyped))
     }
+}
+
+const TYPE_FIELDS: [&str; 2] = ["image_processor_type", "feature_extractor_type"];
+
+fn check_known(fields: &Fields<'_>) -> Result<(), VlmError> {
     for key in fields.keys().filter(|key| fields.get(key).is_some()) {
-        let typed = matches!(key, "image_processor_type" | "feature_extractor_type");
-        if !typed && !SETTINGS.contains(&key) && !WITHOUT_EFFECT.contains(&key) {
+        if !TYPE_FIELDS.contains(&key) && !SETTINGS.contains(&key) && !WITHOUT_EFFECT.contains(&key) {
             return Err(fields.error(key, format!("is not a known setting; known: {}", SETTINGS.join(", "))));
         }
     }
     Ok(())
+}
+
+/// The mean as a colour, rounded down.
+fn mean_colour(fields: &Fields<'_>) -> Result<[u8; 3], VlmError> {
+    let mean = mean(fields)?;
+    if mean.iter().any(|mean| !(0.0..=1.0).contains(mean)) {
+        return Err(fields.error("image_mean", "expected numbers from 0 to 1: images are padded with it as a colour"));
+    }
+    Ok(mean.map(|mean| (mean * 255.0) as u8))
+}
+
+/// Tiles are as large as the crop, the base view as `size` says.
+fn tiles(fields: &Fields<'_>) -> Result<Framing, VlmError> {
+    let base = match size(fields)? {
+        Size::ShortestEdge(edge) => (edge, edge),
+        Size::Exact { height, width } => (height, width),
+    };
+    let (side, width) = crop_size(fields)?;
+    if side != width {
+        return Err(fields.error("crop_size", format!("expected square tiles, found {side}x{width}")));
+    }
+    let pinpoints = Pinpoints::parse(fields, "image_grid_pinpoints")?;
+    if let Some((height, width)) = pinpoints.not_tiled_by(side) {
+        let problem = format!("{height}x{width} is not a whole number of tiles of {side} pixels (`crop_size`)");
+        return Err(fields.error("image_grid_pinpoints", problem));
+    }
+    Ok(Framing::Tiles { pinpoints, base, side })
 }
 
 fn size(fields: &Fields<'_>) -> Result<Size, VlmError> {
@@ -277,25 +359,11 @@ fn side(fields: &Fields<'_>, name: &str) -> Result<usize, VlmError> {
 }
 
 /// Pillow's numbers for its filters.
-fn filter(fields: &Fields<'_>) -> Result<Filter, VlmError> {
+pub(super) fn filter(fields: &Fields<'_>) -> Result<Filter, VlmError> {
     match fields.i64("resample")? {
         Some(1) => Ok(Filter::Lanczos),
         Some(2) => Ok(Filter::Bilinear),
         None | Some(3) => Ok(Filter::Bicubic),
         Some(other) => Err(fields.unknown("resample", &other.to_string(), &["1 (lanczos)", "2 (bilinear)", "3 (bicubic)"])),
     }
-}
-
-/// One number per channel, or one for all three. Rounded to f32 once, as numpy does.
-fn channels(fields: &Fields<'_>, name: &str, default: [f64; 3]) -> Result<[f32; 3], VlmError> {
-    let wrong = |value| fields.error(name, expected("a number or a list of three numbers", value));
-    let values = match fields.get(name) {
-        None => default,
-        Some(value @ serde_json::Value::Array(list)) => match list.iter().map(serde_json::Value::as_f64).collect::<Vec<_>>()[..] {
-            [Some(red), Some(green), Some(blue)] => [red, green, blue],
-            _ => return Err(wrong(value)),
-        },
-        Some(value) => [value.as_f64().ok_or_else(|| wrong(value))?; 3],
-    };
-    Ok(values.map(|value| value as f32))
 }

@@ -35,22 +35,70 @@ pub(crate) fn weighted(probabilities: Tensor<3>, v: Tensor<3>) -> Tensor<2> {
         .reshape([tokens, heads * head_dim])
 }
 
+/// Scores that are in memory at once, in elements: 128 MiB of `f32`, the least that every device binds. Several thousand tokens
+/// have more, so their queries take turns.
+pub(crate) const SCORES: usize = 1 << 25;
+
+/// Query rows whose scores stay within `scores` elements, all heads together. Never so few that a product becomes slow.
+pub(crate) fn rows_at_once(heads: usize, keys: usize, scores: usize) -> usize {
+    const LEAST: usize = 16;
+    (scores / (heads * keys).max(1)).max(LEAST)
+}
+
+/// `count` stretches of `len` tokens each, one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stretches {
+    pub(crate) count: usize,
+    pub(crate) len: usize,
+}
+
+/// Attention in both directions that stays within each stretch. `q`, `k` and `v` are `[tokens, heads, head_dim]`; gives
+/// `[tokens, heads * head_dim]`. Stretches of equal length are one batch.
+pub(crate) fn within(q: &Tensor<3>, k: &Tensor<3>, v: &Tensor<3>, stretches: &[Stretches], scores: usize) -> Tensor<2> {
+    let [_, heads, head_dim] = q.dims();
+    let mut first = 0;
+    let parts = stretches
+        .iter()
+        .map(|&Stretches { count, len }| {
+            let tokens = count * len;
+            // [count * heads, len, head_dim]
+            let batch = |x: &Tensor<3>| {
+                let x = x.clone().slice([first..first + tokens, 0..heads, 0..head_dim]);
+                x.reshape([count, len, heads, head_dim]).swap_dims(1, 2).reshape([count * heads, len, head_dim])
+            };
+            let (q, k, v) = (batch(q), batch(k), batch(v));
+            first += tokens;
+            let rows = rows_at_once(count * heads, len, scores);
+            let turns = (0..len).step_by(rows).map(|row| {
+                let q = q.clone().slice([0..count * heads, row..len.min(row + rows), 0..head_dim]);
+                probabilities(q, k.clone(), None).matmul(v.clone())
+            });
+            let out = Tensor::cat(turns.collect(), 1);
+            out.reshape([count, heads, len, head_dim]).swap_dims(1, 2).reshape([tokens, heads * head_dim])
+        })
+        .collect();
+    Tensor::cat(parts, 0)
+}
+
 /// `[tokens, width]` to `[tokens, heads, width / heads]`.
 pub(crate) fn split_heads(x: Tensor<2>, heads: usize) -> Tensor<3> {
     let [tokens, width] = x.dims();
     x.reshape([tokens, heads, width / heads])
 }
 
-/// What `tokens` new tokens after `past` cached ones may see: 0 for the past and themselves, -∞ for what follows.
-/// `[1, tokens, past + tokens]`; nothing to hide for a single token.
-pub(crate) fn causal_mask(tokens: usize, past: usize, device: &Device) -> Option<Tensor<3>> {
-    if tokens == 1 {
+/// What `tokens` new tokens after `past` held ones may see: 0 for the past and themselves, -∞ for what follows and, with a
+/// sliding window, for what is `window` or more tokens back. `[1, tokens, past + tokens]`; `None` where nothing is hidden.
+pub(crate) fn causal_mask(tokens: usize, past: usize, window: Option<usize>, device: &Device) -> Option<Tensor<3>> {
+    let keys = past + tokens;
+    let window = window.filter(|window| *window < keys);
+    if tokens == 1 && window.is_none() {
         return None;
     }
-    let keys = past + tokens;
     let mut mask = vec![0.0f32; tokens * keys];
     for (token, row) in mask.chunks_exact_mut(keys).enumerate() {
-        row[past + token + 1..].fill(f32::NEG_INFINITY);
+        let seen = past + token + 1;
+        row[seen..].fill(f32::NEG_INFINITY);
+        row[..window.map_or(0, |window| seen.saturating_sub(window))].fill(f32::NEG_INFINITY);
     }
     Some(Tensor::from_data(TensorData::new(mask, [1, tokens, keys]), (device, DType::F32)))
 }
@@ -74,14 +122,15 @@ mod tests {
     }
 
     /// Attention by its definition, head by head and row by row in `f64`.
-    fn by_definition(q: &[f32], k: &[f32], v: &[f32], [heads, kv_heads, tokens, past, dim]: [usize; 5]) -> Vec<f32> {
+    fn by_definition(q: &[f32], k: &[f32], v: &[f32], [heads, kv_heads, tokens, past, dim, window]: [usize; 6]) -> Vec<f32> {
         let keys = past + tokens;
         let mut out = vec![0.0; tokens * heads * dim];
         for head in 0..heads {
             let shared = head / (heads / kv_heads);
             for token in 0..tokens {
                 let seen = past + token + 1;
-                let weights: Vec<f64> = (0..seen)
+                let first = seen.saturating_sub(window);
+                let weights: Vec<f64> = (first..seen)
                     .map(|key| {
                         let dot: f64 = (0..dim)
                             .map(|i| f64::from(q[(head * tokens + token) * dim + i]) * f64::from(k[(shared * keys + key) * dim + i]))
@@ -91,8 +140,11 @@ mod tests {
                     .collect();
                 let total: f64 = weights.iter().sum();
                 for i in 0..dim {
-                    let value: f64 =
-                        weights.iter().enumerate().map(|(key, weight)| weight * f64::from(v[(shared * keys + key) * dim + i])).sum();
+                    let value: f64 = weights
+                        .iter()
+                        .enumerate()
+                        .map(|(key, weight)| weight * f64::from(v[(shared * keys + first + key) * dim + i]))
+                        .sum();
                     out[(token * heads + head) * dim + i] = (value / total) as f32;
                 }
             }
@@ -102,9 +154,36 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
+
+        /// Against plain attention of each stretch on its own; with next to no room for scores, queries take turns of 16.
+        #[test]
+        fn stretches_are_attention_on_their_own(
+            lens in prop::collection::vec((1usize..3, 1usize..40), 1..4), heads in 1usize..4, roomy: bool, seed: u64,
+        ) {
+            let dim = 4;
+            let stretches: Vec<Stretches> = lens.into_iter().map(|(count, len)| Stretches { count, len }).collect();
+            let tokens = stretches.iter().map(|s| s.count * s.len).sum();
+            let [q, k, v] = [seed, seed ^ 1, seed ^ 2].map(|seed| random([tokens, heads, dim], seed));
+            let found = read_f32(within(&q, &k, &v, &stretches, if roomy { SCORES } else { 1 }));
+            let mut expected = Vec::new();
+            let mut first = 0;
+            for Stretches { count, len } in stretches {
+                for _ in 0..count {
+                    let part = |x: &Tensor<3>| x.clone().slice([first..first + len, 0..heads, 0..dim]).swap_dims(0, 1);
+                    expected.extend(read_f32(weighted(probabilities(part(&q), part(&k), None), part(&v))));
+                    first += len;
+                }
+            }
+            prop_assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(&expected) {
+                prop_assert!((found - expected).abs() < 1e-5);
+            }
+        }
+
         #[test]
         fn agrees_with_the_definition(
-            kv_heads in 1usize..4, group in 1usize..4, tokens in 1usize..6, past in 0usize..6, half in 1usize..5, seed: u64,
+            kv_heads in 1usize..4, group in 1usize..4, tokens in 1usize..6, past in 0usize..6, half in 1usize..5,
+            window in prop::option::of(1usize..8), seed: u64,
         ) {
             let (heads, dim) = (kv_heads * group, 2 * half);
             let q = random([heads, tokens, dim], seed);
@@ -112,9 +191,9 @@ mod tests {
             let v = random([kv_heads, past + tokens, dim], seed ^ 2);
             let expected = by_definition(
                 &read_f32(q.clone()), &read_f32(k.clone()), &read_f32(v.clone()),
-                [heads, kv_heads, tokens, past, dim],
+                [heads, kv_heads, tokens, past, dim, window.unwrap_or(usize::MAX)],
             );
-            let mask = causal_mask(tokens, past, &Device::flex());
+            let mask = causal_mask(tokens, past, window, &Device::flex());
             let found = read_f32(weighted(probabilities(q, k, mask.as_ref()), v));
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert!((found - expected).abs() < 1e-5);

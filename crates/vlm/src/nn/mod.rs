@@ -14,5 +14,5 @@ pub use linear::{Dense, LinearMap};
 pub(crate) use linear::{Linear, tensor_bytes};
 pub(crate) use load::Loader;
 pub(crate) use norm::{LayerNorm, RmsNorm};
-pub(crate) use rope::{Rope, Rotation};
+pub(crate) use rope::{Position, Rope, Rotation, in_line};
 pub(crate) use rows::ShardedRows;

@@ -1,17 +1,27 @@
 //! Rotary position embedding (Su et al., 2021) in the `rotate_half` convention of Llama: dimension `i` is rotated together
 //! with dimension `i + head_dim / 2`.
 
-use std::f64::consts::TAU;
+use std::{f64::consts::TAU, ops::Range};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::checkpoint::{RopeConfig, RopeScaling};
+
+/// Where a token stands: time, row, column. A text token has three equal ones, and a model without M-RoPE reads the first.
+pub(crate) type Position = [usize; 3];
+
+/// Positions of text.
+pub(crate) fn in_line(range: Range<usize>) -> impl Iterator<Item = Position> {
+    range.map(|at| [at; 3])
+}
 
 /// The frequencies of a model.
 #[derive(Clone, Debug)]
 pub(crate) struct Rope {
     /// `theta^(-2i / head_dim)`, scaled; `head_dim / 2` of them, in `f32` as transformers holds them.
     inverse_frequencies: Vec<f32>,
+    /// Which part of a position turns each of them.
+    axes: Vec<usize>,
 }
 
 /// Sines and cosines for the positions of one chunk of tokens.
@@ -31,13 +41,25 @@ impl Rope {
                 scaled(&config.scaling, f64::from(frequency)) as f32
             })
             .collect();
-        Self { inverse_frequencies }
+        let axes = match config.sections {
+            Some(sections) => sections.into_iter().enumerate().flat_map(|(axis, count)| std::iter::repeat_n(axis, count)).collect(),
+            None => vec![0; head_dim / 2],
+        };
+        Self { inverse_frequencies, axes }
+    }
+
+    /// For patches of an image (axial): one half of the frequencies turns with the row, the other, equal one with the column.
+    pub(crate) fn axial(theta: f64, head_dim: usize) -> Self {
+        let line = Self::new(&RopeConfig { theta, scaling: RopeScaling::Default, sections: None }, head_dim / 2);
+        let count = line.inverse_frequencies.len();
+        Self { inverse_frequencies: line.inverse_frequencies.repeat(2), axes: [vec![1; count], vec![2; count]].concat() }
     }
 
     /// Angles are `f32` products, as in transformers, and computed on the host so that every device rotates alike.
-    pub(crate) fn at(&self, positions: &[usize], device: &Device, dtype: DType) -> Rotation {
-        let angles =
-            || positions.iter().flat_map(|&position| self.inverse_frequencies.iter().map(move |frequency| position as f32 * frequency));
+    pub(crate) fn at(&self, positions: &[Position], device: &Device, dtype: DType) -> Rotation {
+        let angle = |position: &Position, (frequency, &axis): (&f32, &usize)| position[axis] as f32 * frequency;
+        let turns = || self.inverse_frequencies.iter().zip(&self.axes);
+        let angles = || positions.iter().flat_map(move |position| turns().map(move |turn| angle(position, turn)));
         let table = |values: Vec<f32>| {
             let shape = [positions.len(), 1, self.inverse_frequencies.len()];
             Tensor::from_data(TensorData::new(values, shape), (device, dtype))
@@ -93,7 +115,7 @@ mod tests {
     use crate::matrix::read_f32;
 
     fn rope(head_dim: usize, scaling: RopeScaling) -> Rope {
-        let config = RopeConfig { theta: 10_000.0, scaling };
+        let config = RopeConfig { theta: 10_000.0, scaling, sections: None };
         Rope::new(&config, head_dim)
     }
 
@@ -102,13 +124,38 @@ mod tests {
         let device = Device::flex();
         // One head of width 4 at position 2: frequencies 1 and 0.01; pairs are (x0, x2) and (x1, x3).
         let x = Tensor::<3>::from_floats([[[1.0, 2.0, 3.0, 4.0]]], &device);
-        let rotation = rope(4, RopeScaling::Default).at(&[2], &device, DType::F32);
+        let rotation = rope(4, RopeScaling::Default).at(&[[2; 3]], &device, DType::F32);
         let y = read_f32(rotation.apply(x));
         let (a, b) = (2.0f32, 0.02f32);
         let expected =
             [1.0 * a.cos() - 3.0 * a.sin(), 2.0 * b.cos() - 4.0 * b.sin(), 3.0 * a.cos() + 1.0 * a.sin(), 4.0 * b.cos() + 2.0 * b.sin()];
         for (found, expected) in y.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{y:?}");
+        }
+    }
+
+    /// Angles by hand: of each token, `position[axis] * frequency`.
+    fn angles(rope: &Rope, positions: &[Position]) -> Vec<(f32, f32)> {
+        let rotation = rope.at(positions, &Device::flex(), DType::F32);
+        read_f32(rotation.cos).into_iter().zip(read_f32(rotation.sin)).collect()
+    }
+
+    #[test]
+    fn sections_turn_with_time_row_and_column() {
+        let config = RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default, sections: Some([1, 2, 1]) };
+        let found = angles(&Rope::new(&config, 8), &[[3, 5, 7], [2, 2, 2]]);
+        let expected: [f32; 8] = [3.0, 0.5, 0.05, 0.007, 2.0, 0.2, 0.02, 0.002];
+        for ((cos, sin), angle) in found.into_iter().zip(expected) {
+            assert!((cos - angle.cos()).abs() < 1e-6 && (sin - angle.sin()).abs() < 1e-6, "{angle}");
+        }
+    }
+
+    #[test]
+    fn patches_turn_with_row_and_column() {
+        let found = angles(&Rope::axial(10_000.0, 8), &[[9, 4, 6]]);
+        let expected: [f32; 4] = [4.0, 0.04, 6.0, 0.06];
+        for ((cos, sin), angle) in found.into_iter().zip(expected) {
+            assert!((cos - angle.cos()).abs() < 1e-6 && (sin - angle.sin()).abs() < 1e-6, "{angle}");
         }
     }
 
@@ -119,8 +166,8 @@ mod tests {
         let q = Tensor::<3>::from_floats([[[0.3, -1.0, 0.7, 0.2, 1.1, -0.4, 0.9, 0.5]]], &device);
         let k = Tensor::<3>::from_floats([[[1.0, 0.1, -0.6, 0.8, -0.2, 0.4, 0.3, -0.9]]], &device);
         let score = |at_q: usize, at_k: usize| {
-            let q = rope.at(&[at_q], &device, DType::F32).apply(q.clone());
-            let k = rope.at(&[at_k], &device, DType::F32).apply(k.clone());
+            let q = rope.at(&[[at_q; 3]], &device, DType::F32).apply(q.clone());
+            let k = rope.at(&[[at_k; 3]], &device, DType::F32).apply(k.clone());
             read_f32((q * k).sum())[0]
         };
         assert!((score(9, 4) - score(105, 100)).abs() < 1e-4);

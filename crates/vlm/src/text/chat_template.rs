@@ -10,9 +10,10 @@ use minijinja::{Environment, Error, ErrorKind, Output, State, context, escape_fo
 use serde::Serialize;
 use serde_json::json;
 
-use super::processor::ProcessorSettings;
+use super::settings::ProcessorSettings;
 use super::tokenizer::SpecialTokens;
 use crate::VlmError;
+use crate::checkpoint::ModelConfig;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::source::Source;
 
@@ -38,10 +39,18 @@ enum ContentForm {
 }
 
 impl ChatTemplate {
-    pub(crate) fn read(source: &Source) -> Result<Self, VlmError> {
-        let settings = ProcessorSettings::read(source)?;
+    /// The template in the checkpoint's files. A checkpoint of the LLaVA repository has a conversation instead, unless someone put
+    /// a template for images beside it; what its `tokenizer_config.json` may hold is the language model's, made for text alone.
+    pub(crate) fn read(source: &Source, config: &ModelConfig) -> Result<Self, VlmError> {
+        let settings = ProcessorSettings::read(source, config.image_token())?;
         let special = SpecialTokens::read(source)?;
-        let (file, template) = find(source)?;
+        let (file, template) = match config.original().map(|original| original.conversation) {
+            Some(conversation) => find(source, &["chat_template.json", "processor_config.json"])?
+                .unwrap_or_else(|| (format!("the {conversation:?} conversation"), conversation.template().to_owned())),
+            None => find(source, &PLACES)?.ok_or_else(|| {
+                source.missing(&format!("{JINJA}, nor `chat_template` in {}", PLACES.join(", ")), "questions are put into it")
+            })?,
+        };
         Self::compile(&file, &template, settings.image_token, special)
     }
 
@@ -126,24 +135,25 @@ fn failure(file: &str, error: &Error) -> VlmError {
     VlmError::Template { file: file.to_owned(), problem: error.to_string() }
 }
 
-/// The template's text and its file, in the order in which transformers looks.
-fn find(source: &Source) -> Result<(String, String), VlmError> {
-    const JINJA: &str = "chat_template.jinja";
-    const JSON: [&str; 3] = ["chat_template.json", "processor_config.json", "tokenizer_config.json"];
+const JINJA: &str = "chat_template.jinja";
+const PLACES: [&str; 3] = ["chat_template.json", "processor_config.json", "tokenizer_config.json"];
+
+/// The template's text and its file, in the order in which transformers looks: the file of its own, then a field in `places`.
+fn find(source: &Source, places: &[&str]) -> Result<Option<(String, String)>, VlmError> {
     if let Some(bytes) = source.get(JINJA)? {
         let file = source.label_of(JINJA);
         let text = std::str::from_utf8(&bytes)
             .map_err(|error| VlmError::Template { file: file.clone(), problem: format!("is not UTF-8: {error}") })?;
-        return Ok((file, text.to_owned()));
+        return Ok(Some((file, text.to_owned())));
     }
-    for name in JSON {
+    for name in places {
         let Some(json) = source.json(name)? else { continue };
         let file = source.label_of(name);
         if let Some(template) = template_field(&Fields::root(&file, &json)?)? {
-            return Ok((file, template));
+            return Ok(Some((file, template)));
         }
     }
-    Err(source.missing(&format!("{JINJA}, nor `chat_template` in {}", JSON.join(", ")), "questions are put into it"))
+    Ok(None)
 }
 
 /// `chat_template`: a string, or the older list of named templates, of which `default` is meant.

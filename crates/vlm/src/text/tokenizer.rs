@@ -8,6 +8,7 @@ use crate::checkpoint::source::Source;
 
 const FILE: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
+const SENTENCEPIECE: &str = "tokenizer.model";
 
 /// Text to token ids and back, as transformers' fast tokenizers do it.
 #[derive(Clone, Debug)]
@@ -30,7 +31,15 @@ pub(crate) struct SpecialTokens {
 impl Tokenizer {
     pub(crate) fn read(source: &Source) -> Result<Self, VlmError> {
         let file = source.label_of(FILE);
-        let bytes = source.require(FILE, "text is encoded by it (the slow formats are not read)")?;
+        let bytes = match source.get(FILE)? {
+            Some(bytes) => bytes,
+            None if source.get(SENTENCEPIECE)?.is_some() => {
+                let how = "text is encoded by it; the tokenizer.model beside it is the slow format, which transformers turns into it: \
+                           AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)";
+                return Err(source.missing(FILE, how));
+            }
+            None => return Err(source.missing(FILE, "text is encoded by it (the slow formats are not read)")),
+        };
         let broken = |problem: String| VlmError::Tokenizer { file: file.clone(), problem };
         let mut inner = tokenizers::Tokenizer::from_bytes(&*bytes).map_err(|error| broken(error.to_string()))?;
         // A file may carry the truncation and padding of its training run; transformers switches both off for a plain call.

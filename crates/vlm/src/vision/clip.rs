@@ -84,14 +84,9 @@ impl Clip {
         Ok(tower)
     }
 
-    /// The selected hidden states side by side, `[tokens, states * width]`, and the observations that `needs` asks for. Layers
+    /// The selected hidden states of one view side by side, `[tokens, states * width]`, and the observations that `needs` asks for. Layers
     /// above the highest one wanted are not computed.
-    pub(crate) fn forward(
-        &self,
-        pixels: &PixelValues,
-        selection: &Selection<'_>,
-        needs: &Needs,
-    ) -> Result<(Tensor<2>, Observations), VlmError> {
+    pub(crate) fn forward(&self, view: &[f32], selection: &Selection<'_>, needs: &Needs) -> Result<(Tensor<2>, Observations), VlmError> {
         let attention_of = self.resolve(&needs.cls_attention)?;
         let keys_of = self.resolve(&needs.vision_keys)?;
         // A hidden state needs the layers below it, an observation also its own layer.
@@ -108,7 +103,7 @@ impl Clip {
         };
 
         let mut observations = Observations::default();
-        let mut hidden = self.embed(pixels)?;
+        let mut hidden = self.embed(view);
         let [tokens, width] = hidden.dims();
         let mut features = vec![hidden.clone(); selection.hidden_states.len()];
         for (index, layer) in self.layers[..depth].iter().enumerate() {
@@ -130,25 +125,32 @@ impl Clip {
     }
 
     /// Patches, class token in front, positions added, normalised: `[1 + patches, width]`.
-    fn embed(&self, pixels: &PixelValues) -> Result<Tensor<2>, VlmError> {
-        let patches = self.unfold(pixels)?;
+    fn embed(&self, view: &[f32]) -> Tensor<2> {
+        let patches = self.unfold(view);
         let device = self.class_embedding.device();
         let patches = Tensor::<2>::from_data(patches, (&device, self.class_embedding.dtype()));
         let patches = self.patch_embedding.forward(patches); // [patches, width]
         let tokens = Tensor::cat(vec![self.class_embedding.clone(), patches], 0);
-        Ok(self.pre_layernorm.forward(tokens + self.position_embedding.clone()))
+        self.pre_layernorm.forward(tokens + self.position_embedding.clone())
     }
 
-    /// `[1, channels, height, width]` pixels to one row per patch, `[patches, channels * patch * patch]`: a convolution whose
-    /// stride is its kernel size is a product with these rows.
-    fn unfold(&self, pixels: &PixelValues) -> Result<TensorData, VlmError> {
-        let (channels, side, patch) = (self.config.num_channels, self.config.image_size, self.config.patch_size);
-        if pixels.shape != [1, channels, side, side] {
-            return Err(VlmError::Invalid {
-                what: "pixel values".to_owned(),
-                problem: format!("the vision tower takes [1, {channels}, {side}, {side}], found {:?}", pixels.shape),
-            });
+    /// Checks that pixels are views of the size that the tower takes.
+    pub(crate) fn check(&self, pixels: &PixelValues) -> Result<(), VlmError> {
+        let (channels, side) = (self.config.num_channels, self.config.image_size);
+        let view = [channels, side, side];
+        if pixels.shape.len() == 4 && pixels.shape[1..] == view && pixels.data.len() == pixels.shape.iter().product::<usize>() {
+            return Ok(());
         }
+        Err(VlmError::Invalid {
+            what: "pixel values".to_owned(),
+            problem: format!("the vision tower takes views of {view:?}, found {:?}", pixels.shape),
+        })
+    }
+
+    /// A view of `[channels, height, width]` pixels to one row per patch, `[patches, channels * patch * patch]`: a convolution
+    /// whose stride is its kernel size is a product with these rows.
+    fn unfold(&self, view: &[f32]) -> TensorData {
+        let (channels, side, patch) = (self.config.num_channels, self.config.image_size, self.config.patch_size);
         let grid = side / patch;
         let mut rows = Vec::with_capacity(grid * grid * channels * patch * patch);
         for top in (0..grid).map(|row| row * patch) {
@@ -156,12 +158,12 @@ impl Clip {
                 for channel in 0..channels {
                     for y in top..top + patch {
                         let line = (channel * side + y) * side + left;
-                        rows.extend_from_slice(&pixels.data[line..line + patch]);
+                        rows.extend_from_slice(&view[line..line + patch]);
                     }
                 }
             }
         }
-        Ok(TensorData::new(rows, [grid * grid, channels * patch * patch]))
+        TensorData::new(rows, [grid * grid, channels * patch * patch])
     }
 
     /// Layer numbers as asked for, with what they mean: `-1` is the last layer.

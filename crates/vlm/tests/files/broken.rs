@@ -72,7 +72,7 @@ fn broken_image_processors() {
             ["`image_processor.image_processor_type`", "Siglip", "CLIPImageProcessor"],
         ),
         ("/do_flip", json!(true), ["`image_processor.do_flip`", "not a known setting", "do_resize"]),
-        ("/do_pad", json!(true), ["`image_processor.do_pad`", "false", ""]),
+        ("/do_pad", json!(true), ["`image_processor.do_pad`", "false", "LlavaImageProcessor"]),
         ("/do_convert_rgb", json!(false), ["`image_processor.do_convert_rgb`", "true", ""]),
         ("/resample", json!(0), ["`image_processor.resample`", "0", "3 (bicubic)"]),
         ("/size", json!({"longest_edge": 40}), ["`image_processor.size`", "shortest_edge", "longest_edge"]),

@@ -110,11 +110,11 @@ fn decoding_settings_that_are_not_followed_are_said() {
 #[test]
 fn what_is_not_known_is_refused_by_name() {
     for (pointer, value, names) in [
-        ("/architectures", json!(["Qwen2VLForConditionalGeneration"]), ["`architectures`", "Qwen2VL", "LlavaForConditionalGeneration"]),
+        ("/architectures", json!(["MllamaForConditionalGeneration"]), ["`architectures`", "Mllama", "LlavaForConditionalGeneration"]),
         ("/model_type", json!("mistral3"), ["`model_type`", "mistral3", "llava"]),
         ("/model_type", json!(null), ["`model_type`", "missing", "llava"]),
         ("/text_config", json!(7), ["`text_config`", "an object", "7"]),
-        ("/text_config/model_type", json!("mamba"), ["`text_config.model_type`", "mamba", "llama"]),
+        ("/text_config/model_type", json!("mamba"), ["`text_config.model_type`", "mamba", "llama, mistral"]),
         ("/vision_config/model_type", json!("siglip_vision_model"), ["`vision_config.model_type`", "siglip", "clip_vision_model"]),
         ("/vision_config/hidden_act", json!("mish"), ["`vision_config.hidden_act`", "mish", "quick_gelu"]),
         ("/projector_hidden_act", json!("tanh"), ["`projector_hidden_act`", "tanh", "gelu"]),

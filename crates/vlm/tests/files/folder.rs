@@ -1,4 +1,4 @@
-//! A copy of the tiny reference checkpoint that a test may break.
+//! A copy of a reference checkpoint that a test may break.
 
 use std::path::{Path, PathBuf};
 
@@ -23,8 +23,13 @@ pub(crate) struct Folder(TempDir);
 impl Folder {
     /// The tiny reference checkpoint.
     pub(crate) fn tiny() -> Self {
+        Self::copy_of("tiny-llava/checkpoint")
+    }
+
+    /// Any reference checkpoint.
+    pub(crate) fn copy_of(checkpoint: &str) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
-        for entry in std::fs::read_dir(reference().join("tiny-llava/checkpoint")).unwrap() {
+        for entry in std::fs::read_dir(reference().join(checkpoint)).unwrap() {
             let entry = entry.unwrap();
             std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
         }

@@ -1,8 +1,15 @@
 //! Encoding, decoding and placeholders. Ids of whole prompts are compared in the workspace's parity tests.
 
 use serde_json::json;
+use steady_vlm::PixelValues;
+use steady_vlm::text::Processor;
 
 use super::folder::{Folder, rows};
+
+/// Pixels of any picture.
+fn pixels(processor: &Processor) -> PixelValues {
+    processor.pixels(&image::RgbImage::new(9, 9)).unwrap()
+}
 
 #[test]
 fn answers_decode_as_in_transformers() {
@@ -34,7 +41,7 @@ fn no_second_bos_and_no_leftovers_of_training() {
 #[test]
 fn the_span_is_where_the_image_is() {
     let processor = Folder::tiny().open().processor().unwrap();
-    let (ids, span) = processor.encode("look: <image> what is it?").unwrap();
+    let (ids, span) = processor.encode("look: <image> what is it?", &pixels(&processor)).unwrap();
     let image = processor.tokenizer().id("<image>").unwrap();
     assert_eq!(span.len(), 26);
     assert!(ids[span.clone()].iter().all(|id| *id == image));
@@ -45,7 +52,7 @@ fn the_span_is_where_the_image_is() {
 fn placeholders_must_match_the_one_image() {
     let processor = Folder::tiny().open().processor().unwrap();
     for (prompt, found) in [("no picture here", "found 0"), ("<image> and <image>", "found 2")] {
-        let error = processor.encode(prompt).unwrap_err().to_string();
+        let error = processor.encode(prompt, &pixels(&processor)).unwrap_err().to_string();
         assert!(error.contains("`<image>`") && error.contains(found), "{error}");
     }
 }
@@ -53,11 +60,15 @@ fn placeholders_must_match_the_one_image() {
 #[test]
 fn older_checkpoints_without_processor_settings_still_expand() {
     let folder = Folder::tiny();
-    let before = folder.open().processor().unwrap().encode("<image>?").unwrap();
+    let encode = || {
+        let processor = folder.open().processor().unwrap();
+        processor.encode("<image>?", &pixels(&processor)).unwrap()
+    };
+    let before = encode();
     for name in ["patch_size", "vision_feature_select_strategy", "num_additional_image_tokens", "image_token"] {
         folder.set("processor_config.json", &format!("/{name}"), serde_json::Value::Null);
     }
-    assert_eq!(folder.open().processor().unwrap().encode("<image>?").unwrap(), before);
+    assert_eq!(encode(), before);
 }
 
 #[test]

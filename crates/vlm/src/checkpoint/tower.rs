@@ -1,0 +1,51 @@
+//! Where the CLIP tower of a checkpoint in the LLaVA repository's layout is: in a second folder.
+
+use std::path::{Path, PathBuf};
+
+use super::config::FILE;
+use super::fields::Fields;
+use super::source::Source;
+use crate::VlmError;
+
+/// The folder of tower `id`: `given` if the user names one, else beside the checkpoint at `folder` (by the id's last part or by the
+/// whole id), else in the hub's cache.
+pub(crate) fn find(id: &str, folder: Option<&Path>, given: Option<&Path>, config: &Fields<'_>) -> Result<Source, VlmError> {
+    let candidates = match given {
+        Some(given) => vec![given.to_owned()],
+        None => places(id, folder),
+    };
+    for candidate in &candidates {
+        if candidate.join(FILE).is_file() {
+            return Source::folder(candidate);
+        }
+    }
+    let looked: Vec<String> = candidates.iter().map(|place| place.display().to_string()).collect();
+    let problem = format!(
+        "names the vision tower `{id}`, a folder with its own {FILE}, preprocessor_config.json and, unless this checkpoint holds the \
+         tower's weights, model.safetensors; it is none of {}. Download it beside the checkpoint",
+        if looked.is_empty() { "any place (the checkpoint is no folder)".to_owned() } else { looked.join(", ") }
+    );
+    Err(config.error("mm_vision_tower", problem))
+}
+
+/// Folders to look at, the nearest first.
+fn places(id: &str, folder: Option<&Path>) -> Vec<PathBuf> {
+    let name = id.rsplit('/').next().unwrap_or(id);
+    let mut places = Vec::new();
+    if let Some(folder) = folder {
+        places.extend([folder.join(name), folder.join("..").join(name), folder.join("..").join(id), folder.join("../..").join(id)]);
+        places.push(folder.join(id));
+    }
+    places.extend(cached(id));
+    places
+}
+
+/// The snapshot that the hub's cache holds of `owner/name`, under whichever of its environment variables is set.
+fn cached(id: &str) -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || Some(variable("HOME").or_else(|| variable("USERPROFILE"))?.join(".cache/huggingface"));
+    let cache = variable("HF_HUB_CACHE").or_else(|| Some(variable("HF_HOME").or_else(home)?.join("hub")))?;
+    let repository = cache.join(format!("models--{}", id.replace('/', "--")));
+    let commit = std::fs::read_to_string(repository.join("refs/main")).ok()?;
+    Some(repository.join("snapshots").join(commit.trim()))
+}

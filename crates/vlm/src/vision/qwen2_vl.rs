@@ -1,0 +1,115 @@
+//! The vision transformer of Qwen2-VL (Wang et al., 2024): full attention within an image, rotary positions in rows and columns,
+//! layer norms, a plain MLP.
+
+use burn::tensor::{DType, Device, Tensor};
+
+use super::qwen::{Attention, MergerMlp, Patches, load_patch_embedding, patch_positions, rope};
+use crate::{
+    VlmError,
+    checkpoint::{Activation, QwenVisionConfig},
+    nn::{LayerNorm, Linear, LinearMap, Loader, Rope, Rotation, activate, attention::Stretches},
+};
+
+/// As hard-coded in the published model.
+const EPSILON: f64 = 1e-6;
+
+/// Patch embedding, blocks, merger.
+#[derive(Clone, Debug)]
+pub(crate) struct Qwen2Vl {
+    config: QwenVisionConfig,
+    patch_embedding: Linear,
+    blocks: Vec<Block>,
+    rope: Rope,
+    merger_norm: LayerNorm,
+    merger: MergerMlp,
+}
+
+/// Pre-norm transformer block.
+#[derive(Clone, Debug)]
+struct Block {
+    norm_1: LayerNorm,
+    attention: Attention,
+    norm_2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    act: Activation,
+}
+
+impl Qwen2Vl {
+    pub(crate) fn load(loader: &mut Loader<'_>, config: &QwenVisionConfig) -> Result<Self, VlmError> {
+        Ok(Self {
+            patch_embedding: load_patch_embedding(loader, config)?,
+            blocks: (0..config.depth).map(|block| Block::load(loader, config, block)).collect::<Result<_, _>>()?,
+            rope: rope(config),
+            merger_norm: loader.layer_norm("visual.merger.ln_q", config.hidden_size, EPSILON)?,
+            merger: MergerMlp::load(loader, config)?,
+            config: config.clone(),
+        })
+    }
+
+    /// The states that leave the last block, the patches of a visual token side by side: `[tokens, merged patches * width]`.
+    pub(crate) fn forward(&self, patches: Patches, device: &Device, dtype: DType) -> Tensor<2> {
+        let (rows, columns) = patches.tokens;
+        let merged = self.config.merged_patches();
+        let positions = patch_positions(0..rows * columns, columns, self.config.merge_size);
+        let rotation = self.rope.at(&positions, device, dtype);
+        let image = [Stretches { count: 1, len: positions.len() }];
+        let mut hidden = self.patch_embedding.forward(Tensor::from_data(patches.rows, (device, dtype)));
+        for block in &self.blocks {
+            hidden = block.forward(hidden, &rotation, &image);
+        }
+        hidden.reshape([rows * columns, merged * self.config.hidden_size])
+    }
+
+    /// `[tokens, merged patches * width]` to `[tokens, decoder width]`, row by row.
+    pub(crate) fn merge(&self, features: Tensor<2>) -> Tensor<2> {
+        let [tokens, square] = features.dims();
+        let (merged, width) = (self.config.merged_patches(), self.config.hidden_size);
+        let normed = self.merger_norm.forward(features.reshape([tokens * merged, width]));
+        self.merger.forward(normed.reshape([tokens, square]))
+    }
+
+    /// A copy with mapped linear layers that shares everything else.
+    pub(crate) fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
+        Ok(Self {
+            patch_embedding: self.patch_embedding.map(map)?,
+            blocks: self.blocks.iter().map(|block| block.map_linears(map)).collect::<Result<_, _>>()?,
+            merger: self.merger.map_linears(map)?,
+            ..self.clone()
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let blocks: usize = self.blocks.iter().map(Block::bytes).sum();
+        self.patch_embedding.bytes() + blocks + self.merger_norm.bytes() + self.merger.bytes()
+    }
+}
+
+impl Block {
+    fn load(loader: &mut Loader<'_>, config: &QwenVisionConfig, index: usize) -> Result<Self, VlmError> {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        let name = |part: &str| format!("visual.blocks.{index}.{part}");
+        Ok(Self {
+            norm_1: loader.layer_norm(&name("norm1"), width, EPSILON)?,
+            attention: Attention::load(loader, config, index)?,
+            norm_2: loader.layer_norm(&name("norm2"), width, EPSILON)?,
+            fc1: loader.linear(&name("mlp.fc1"), [width, inner], true)?,
+            fc2: loader.linear(&name("mlp.fc2"), [inner, width], true)?,
+            act: config.act,
+        })
+    }
+
+    fn forward(&self, hidden: Tensor<2>, rotation: &Rotation, stretches: &[Stretches]) -> Tensor<2> {
+        let hidden = hidden.clone() + self.attention.forward(self.norm_1.forward(hidden), rotation, stretches);
+        let x = self.fc1.forward(self.norm_2.forward(hidden.clone()));
+        hidden + self.fc2.forward(activate(self.act, x))
+    }
+
+    fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
+        Ok(Self { attention: self.attention.map_linears(map)?, fc1: self.fc1.map(map)?, fc2: self.fc2.map(map)?, ..self.clone() })
+    }
+
+    fn bytes(&self) -> usize {
+        self.norm_1.bytes() + self.attention.bytes() + self.norm_2.bytes() + self.fc1.bytes() + self.fc2.bytes()
+    }
+}

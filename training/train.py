@@ -36,7 +36,7 @@ from text import load_tokenizer, save_tokenizer, train_tokenizer
 
 # Images of the training split that are never trained on: the tests during training.
 VALIDATION_START = 3_000_000
-# The extra images of the second phase are taken from here on.
+# The images of the hardest scenes, in both phases, are taken from here on.
 EXTRA_START = 1_500_000
 TEXT_IMAGES = 6_000
 # Options that are no property of the run.
@@ -319,12 +319,8 @@ class Run:
         # As many of the hardest scenes among them as later on.
         hard = options.vision_batch * options.extra // options.batch
         source = batches(stream(options.world, start, todo, 0), self.packer, options.vision_batch - hard)
-        extra = self.extra(hard, 0)
         clock = Clock(self, options.snapshot_minutes)
-        for batch in self.mine(source):
-            if hard:
-                batch = batch.joined(next(extra))
-                progress["extra_images"] += options.workers * hard
+        for batch in self.with_extra(self.mine(source), hard, 0):
             loss, parts = self.vision_loss(batch.to(self.device))
             left = 1 - progress["vision_images"] / options.vision_images
             self.step(loss, warm(progress["phase_steps"]) * min(1.0, left / 0.3 + 0.05))
@@ -343,15 +339,11 @@ class Run:
         stop = clock_time(options.stop_at) if options.stop_at else math.inf
         began = time.time()
         clock = Clock(self, options.snapshot_minutes, validation)
-        extra = self.extra(options.extra, options.questions)
-        for batch in self.levelled():
+        for batch in self.with_extra(self.levelled(), options.extra, options.questions):
             left = self.agreed(self.left(began, stop))
             if left <= 0:
                 break
             rate = min(1.0, left / options.decay)
-            if options.extra:
-                batch = batch.joined(next(extra))
-                progress["extra_images"] += options.workers * options.extra
             loss, parts = self.whole_loss(batch.to(self.device))
             self.step(loss, warm(progress["phase_steps"]) * rate)
             seen = options.workers * len(batch.about)
@@ -387,12 +379,17 @@ class Run:
                         break
             begin = end
 
-    def extra(self, size: int, questions: int):
-        """Batches of the scenes that are hardest to read."""
+    def with_extra(self, source, size: int, questions: int):
+        """The batches of a source, each with `size` images of the scenes that are hardest to read."""
+        if not size:
+            yield from source
+            return
         options = self.options
         start = options.first_image + EXTRA_START + self.progress["extra_images"]
         frames = stream(options.world, start, 10**6, questions, families=options.extra_families)
-        yield from self.mine(batches(frames, self.packer, size))
+        for batch, extra in zip(source, self.mine(batches(frames, self.packer, size))):
+            self.progress["extra_images"] += options.workers * size
+            yield batch.joined(extra)
 
     def validation_batches(self) -> list[Batch]:
         frames = stream(self.options.world, VALIDATION_START, self.options.validation_images, self.options.questions)

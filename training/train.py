@@ -52,10 +52,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--init", type=Path, help="start from this exported checkpoint, with fresh optimizer state")
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--first-image", type=int, default=0, help="first position of the training split to use")
-    parser.add_argument("--vision-images", type=int, default=100_000, help="images of the first phase")
-    parser.add_argument("--images", type=int, default=400_000, help="images of the second phase")
+    parser.add_argument("--vision-images", type=int, default=36_000, help="images of the first phase")
+    parser.add_argument("--images", type=int, default=96_000, help="images of the second phase")
     parser.add_argument("--stop-at", metavar="HH:MM", help="stop the second phase at this time, whatever it has seen")
-    parser.add_argument("--decay", type=float, default=0.15, help="share of the second phase in which the rate falls")
+    parser.add_argument("--decay", type=float, default=0.45, help="share of the second phase in which the rate falls")
     parser.add_argument("--levels", default="0:3000,1:3000,2", help="curriculum of the second phase: level:images,...,level")
     parser.add_argument("--vision-batch", type=int, default=48, help="images per step and worker of the first phase")
     parser.add_argument("--batch", type=int, default=10, help="images per step and worker of the second phase, extra ones included")
@@ -64,13 +64,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=2e-3, help="AdamW: patch and position embeddings, norms, biases")
     parser.add_argument("--token-lr", type=float, default=5e-3, help="AdamW: token embeddings and the head over them")
     parser.add_argument("--matrix-lr", type=float, default=2e-2, help="Muon: the matrices inside the layers")
-    parser.add_argument("--patch-weight", type=float, default=0.3, help="weight of the tower's losses in the second phase")
+    parser.add_argument("--patch-weight", type=float, default=0.8, help="weight of the tower's losses in the second phase")
     parser.add_argument("--context-weight", type=float, default=0.5, help="weight of the context loss beside the patch loss")
     parser.add_argument("--look-weight", type=float, default=0.3, help="weight of the attention losses in the second phase")
     parser.add_argument("--look-layer", type=int, default=2, help="decoder layer whose first head learns to look")
     parser.add_argument("--extra", type=int, default=4, help="how many of --batch show the hardest scenes; the same share in the first phase")
-    parser.add_argument("--extra-families", default="reading,diagram,chart", help="families of these")
-    parser.add_argument("--frozen-images", type=int, default=0, help="images at the start of the second phase that leave the vision tower as it is")
+    parser.add_argument("--extra-families", default="reading,diagram", help="families of these")
     parser.add_argument("--workers", type=int, help="processes that share a batch (default: one per core, or one on a GPU)")
     parser.add_argument("--vision-width", type=int, default=Shape.vision_width)
     parser.add_argument("--width", type=int, default=Shape.width)
@@ -288,9 +287,7 @@ class Run:
         return loss + 0.2 * parts["image"], parts
 
     def whole_loss(self, batch: Batch) -> tuple[torch.Tensor, dict]:
-        frozen = self.progress["images"] < self.options.frozen_images
-        with torch.set_grad_enabled(not frozen):
-            seen, tower, parts = self.tower_loss(batch)
+        seen, tower, parts = self.tower_loss(batch)
         out, guided = self.read(seen, batch, self.options.look_layer)
         answered = batch.target >= 0
         logits, gold = self.model.lm_head(out[answered]), batch.target[answered]
@@ -301,11 +298,9 @@ class Run:
         look = look_loss(guided.named, batch.ends, batch.relevant)
         pick = look_loss(guided.option, batch.ends, batch.option, batch.own())
         letter = self.heads.letter_loss(guided.entering, batch.letter)
-        loss = answer + self.options.look_weight * (look + pick + letter)
-        if not frozen:
-            loss = loss + self.options.patch_weight * tower
-            if self.progress["steps"] % 4 == 0:
-                loss = loss + 0.2 * self.image_loss(seen, batch)
+        loss = answer + self.options.look_weight * (look + pick + letter) + self.options.patch_weight * tower
+        if self.progress["steps"] % 4 == 0:
+            loss = loss + 0.2 * self.image_loss(seen, batch)
         return loss, {"answer": answer, "look": look, "pick": pick, "letter": letter, **parts}
 
     # Phases

@@ -1,0 +1,189 @@
+//! What the page and its worker say to each other.
+//!
+//! The page shows; the worker holds the model and computes. A message crosses as the bytes of [`encode`], so both sides agree on these types
+//! and on nothing else. The worker keeps nothing between studies: every answered group goes to the page, which hands the groups back when it
+//! asks for the rest. So a worker may be ended at any time, which is how a study is cancelled, and a reloaded page goes on where it was.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// From the page to the worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// Answer a study's questions. Answered by [`Response::Loading`]s, one [`Response::Ready`], [`Response::Answered`]s and [`Response::Finished`].
+    Study(StudyRequest),
+    /// Answer one question about one image. Answered by one [`Response::Asked`], after [`Response::Loading`]s and [`Response::Ready`] the first time.
+    Ask(AskRequest),
+}
+
+/// Who computes, and with which model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Where the answers are computed.
+    pub engine: EngineChoice,
+    /// Address of the checkpoint's folder.
+    pub model: String,
+    /// Specs of the accelerations, without the baseline.
+    pub accelerations: Vec<String>,
+}
+
+/// Where the answers are to be computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EngineChoice {
+    /// On the GPU if there is a hardware one that WebGPU reaches, else on the CPU.
+    Auto,
+    /// On whatever WebGPU offers, software adapters included.
+    WebGpu,
+    /// On the CPU.
+    Cpu,
+}
+
+/// A study of the embedded suite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudyRequest {
+    /// Who computes.
+    pub setting: Setting,
+    /// Names of the families to ask; empty for all.
+    pub families: Vec<String>,
+    /// How many questions, spread evenly over the families.
+    pub questions: usize,
+    /// [`Answered::group`]s of an earlier, interrupted run of the same study.
+    pub recorded: Vec<Vec<u8>>,
+}
+
+/// One question about one image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskRequest {
+    /// Comes back with the answer, so that a late answer to an earlier question is recognised.
+    pub id: u32,
+    /// Who computes.
+    pub setting: Setting,
+    /// The image.
+    pub image: Pixels,
+    /// The question.
+    pub question: String,
+}
+
+/// An image as rows of RGB bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pixels {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// `3 * width * height` bytes.
+    pub rgb: Vec<u8>,
+}
+
+/// From the worker to the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Response {
+    /// The model is on its way.
+    Loading(Loading),
+    /// The model is in place.
+    Ready(Engine),
+    /// A study went one group of questions further.
+    Answered(Answered),
+    /// A study is complete.
+    Finished,
+    /// The answers to an [`AskRequest`].
+    Asked(Asked),
+    /// The request cannot be carried out, for this reason. Groups that arrived before stay true.
+    Failed(String),
+}
+
+/// How far the checkpoint's files have come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loading {
+    /// The file on its way.
+    pub file: String,
+    /// Bytes that have come, over all files.
+    pub received: u64,
+    /// Bytes of all files, where the server says so.
+    pub total: Option<u64>,
+}
+
+/// What computes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    /// The device's identity, as reports name it.
+    pub device: String,
+    /// `f32` or `f16`.
+    pub dtype: String,
+    /// Why this device and no other, in a sentence for people.
+    pub reason: String,
+}
+
+/// A study's state after one more group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The group's records, for [`StudyRequest::recorded`]; for nobody to read. Empty when all that is new is the report of the recorded groups.
+    pub group: Vec<u8>,
+    /// Answers there are by now.
+    pub done: usize,
+    /// Answers planned.
+    pub total: usize,
+    /// `report.json` of what is answered by now.
+    pub report: String,
+}
+
+/// The answers to one question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// [`AskRequest::id`].
+    pub id: u32,
+    /// Rows and columns of the visual tokens on the image.
+    pub grid: (usize, usize),
+    /// The baseline's answer first, then one for each acceleration.
+    pub answers: Vec<AskedAnswer>,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskedAnswer {
+    /// Spec of the acceleration; `none` for the baseline.
+    pub acceleration: String,
+    /// The answer.
+    pub text: String,
+    /// Visual tokens that were kept, ascending, row by row of the grid; `None` when nothing was dropped.
+    pub kept: Option<Vec<usize>>,
+    /// The likeliest first tokens and their probabilities, falling.
+    pub first_token: Vec<(String, f32)>,
+    /// Wall time in milliseconds.
+    pub wall_ms: f64,
+}
+
+/// Bytes that are no message: page and worker are of two builds.
+#[derive(Debug, thiserror::Error)]
+#[error("the page and its worker do not understand each other ({0}): reload the page")]
+pub struct Misunderstood(#[from] postcard::Error);
+
+/// The bytes of a message.
+///
+/// # Errors
+/// [`Misunderstood`] if a message cannot be written, which no message of this crate causes.
+pub fn encode<M: Serialize>(message: &M) -> Result<Vec<u8>, Misunderstood> {
+    Ok(postcard::to_allocvec(message)?)
+}
+
+/// The message in `bytes`.
+///
+/// # Errors
+/// [`Misunderstood`] if they hold something else.
+pub fn decode<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, Misunderstood> {
+    Ok(postcard::from_bytes(bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_comes_back_whole_and_half_a_message_does_not() {
+        let setting = Setting { engine: EngineChoice::Cpu, model: "models/steady-llava/".into(), accelerations: vec!["w4:rtn".into()] };
+        let request = Request::Study(StudyRequest { setting, families: vec![], questions: 4, recorded: vec![vec![1, 2, 3]] });
+        let bytes = encode(&request).unwrap();
+        assert_eq!(decode::<Request>(&bytes).unwrap(), request);
+        assert!(decode::<Request>(&bytes[..bytes.len() - 1]).is_err());
+    }
+}

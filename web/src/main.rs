@@ -9,6 +9,8 @@ mod opened;
 mod questions;
 mod source;
 mod viewer;
+#[allow(dead_code, reason = "the views that run a study come next")]
+mod worker;
 
 use leptos::prelude::*;
 

@@ -8,16 +8,17 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
 use web_sys::{DragEvent, Event, File, HtmlInputElement};
 
-use crate::landing::Landing;
+use crate::landing::OpenReport;
 use crate::opened::Opened;
 use crate::source::{self, Wanted};
+use crate::study::{Study, StudyView};
 use crate::viewer::Viewer;
 
 /// What is on the screen.
 #[derive(Clone)]
 pub(crate) enum Screen {
-    /// No report yet.
-    Landing,
+    /// The study.
+    Study,
     /// A report is on its way from there.
     Loading(String),
     /// What was to be opened is no report.
@@ -30,19 +31,22 @@ pub(crate) enum Screen {
 #[derive(Clone, Copy)]
 pub(crate) struct Stage {
     screen: RwSignal<Screen>,
+    study: Study,
     /// Counts what was asked for, so that a slow answer to an earlier wish does not replace a later one.
     wish: StoredValue<u32>,
+    /// The report that was open last.
+    held: StoredValue<Option<Arc<Opened>>>,
 }
 
 impl Stage {
-    fn new() -> Self {
-        Self { screen: RwSignal::new(Screen::Landing), wish: StoredValue::new(0) }
+    fn new(study: Study) -> Self {
+        Self { screen: RwSignal::new(Screen::Study), study, wish: StoredValue::new(0), held: StoredValue::new(None) }
     }
 
     /// Opens what the page's address asks for.
     fn follow_address(self) {
         match source::wanted() {
-            Some(Wanted::Nothing) => self.show(Screen::Landing),
+            Some(Wanted::Study) => self.show(Screen::Study),
             Some(Wanted::Link(payload)) => {
                 let opened = Opened::from_link(&payload);
                 self.show(opened.map_or_else(|error| Screen::Failed(error.to_string()), |opened| Screen::Showing(Arc::new(opened))));
@@ -51,14 +55,15 @@ impl Stage {
                 let name = address.clone();
                 self.open(name, async move { source::fetch(&address).await });
             }
-            None => {}
+            Some(Wanted::Opened) => self.show(self.held.get_value().map_or(Screen::Study, Screen::Showing)),
+            Some(Wanted::Question(_) | Wanted::Playground) | None => {}
         }
     }
 
     /// Opens a file that someone picked or dropped.
     pub(crate) fn open_file(self, file: File) {
         // The address would still name another report, to be shown on the next reload.
-        let here = source::bare_address();
+        let here = format!("{}#{}", source::bare_address(), source::OPENED);
         if let Ok(history) = window().history() {
             drop(history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&here)));
         }
@@ -81,6 +86,7 @@ impl Stage {
         if let Screen::Showing(opened) = &screen {
             let plan = opened.report.plan();
             document().set_title(&format!("steady: {} on {}", plan.model, plan.benchmark));
+            self.held.set_value(Some(Arc::clone(opened)));
         }
         self.screen.set(screen);
         window().scroll_to_with_x_and_y(0.0, 0.0);
@@ -90,7 +96,8 @@ impl Stage {
 /// The page.
 #[component]
 pub(crate) fn App() -> impl IntoView {
-    let stage = Stage::new();
+    let study = Study::new();
+    let stage = Stage::new(study);
     stage.follow_address();
     window_event_listener(ev::hashchange, move |_| stage.follow_address());
     let dragging = RwSignal::new(false);
@@ -116,15 +123,17 @@ pub(crate) fn App() -> impl IntoView {
             <PickFile stage />
         </div>
         <p class="drop" hidden=move || !dragging.get()>"Drop a report.json to open it"</p>
-        {move || match stage.screen.get() {
-            Screen::Landing => view! { <Landing /> }.into_any(),
-            Screen::Loading(name) => view! { <main><p role="status">"Opening " <bdi>{name}</bdi> " …"</p></main> }.into_any(),
-            Screen::Failed(reason) => view! {
-                <div role="alert" class="failed"><strong>"This cannot be shown. "</strong><bdi>{reason}</bdi></div>
-                <Landing />
-            }.into_any(),
-            Screen::Showing(opened) => view! { <Viewer opened /> }.into_any(),
-        }}
+        <main>
+            {move || match stage.screen.get() {
+                Screen::Study => view! { <StudyView study /> }.into_any(),
+                Screen::Loading(name) => view! { <p role="status">"Opening " <bdi>{name}</bdi> " …"</p> }.into_any(),
+                Screen::Failed(reason) => view! {
+                    <div role="alert" class="failed"><strong>"This cannot be shown. "</strong><bdi>{reason}</bdi></div>
+                    <OpenReport />
+                }.into_any(),
+                Screen::Showing(opened) => view! { <Viewer opened=Signal::stored(opened) /> }.into_any(),
+            }}
+        </main>
     }
 }
 

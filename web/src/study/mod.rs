@@ -14,7 +14,6 @@ use std::time::Duration;
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use steady_bench::world::EmbeddedSuite;
 use steady_protocol::{Request, Response, StudyRequest};
 
 use crate::opened::Opened;
@@ -224,16 +223,11 @@ impl Study {
             self.opened.set(None);
             return;
         };
-        let (suite, settings) = (self.suite(), self.settings.get_untracked());
-        match Opened::from_study(&text, suite, settings.questions) {
+        let (before, settings) = (self.opened.get_untracked(), self.settings.get_untracked());
+        match Opened::from_study(&text, before.as_deref(), settings.questions, settings.asked_families()) {
             Ok(opened) => self.opened.set(Some(Arc::new(opened))),
             Err(reason) => self.notice.set(Some(reason.to_string())),
         }
-    }
-
-    /// The suite of the report that is on the screen, which the next one shares.
-    fn suite(self) -> Option<Arc<EmbeddedSuite>> {
-        self.opened.with_untracked(|opened| opened.as_ref().and_then(|opened| opened.suite.clone()))
     }
 }
 

@@ -119,6 +119,11 @@ impl StudyRun {
         self.latest.as_ref()
     }
 
+    /// Every group there is, in the order of their coming.
+    pub(crate) fn groups(&self) -> &[Vec<u8>] {
+        &self.groups
+    }
+
     /// Answers there are, and answers planned where that is known.
     pub(crate) fn progress(&self) -> Option<(usize, usize)> {
         self.latest.as_ref().map(|latest| (latest.done, latest.total))

@@ -140,6 +140,33 @@ impl Settings {
         format!("{version} {:?} {} {questions} {families} {}", setting.engine, setting.model, setting.accelerations.join(" "))
     }
 
+    /// How many families are asked.
+    pub(crate) fn asked_families(&self) -> usize {
+        if self.families.is_empty() { Family::ALL.len() } else { self.families.len() }
+    }
+
+    /// Whether a family is asked.
+    pub(crate) fn asks(&self, family: Family) -> bool {
+        self.families.is_empty() || self.families.iter().any(|name| name == family.name())
+    }
+
+    /// Asks a family, or does not. The last one cannot be left out.
+    pub(crate) fn ask(&mut self, family: Family, wanted: bool) {
+        let asked: Vec<Family> = Family::ALL.into_iter().filter(|&other| if other == family { wanted } else { self.asks(other) }).collect();
+        if !asked.is_empty() {
+            let all = asked.len() == Family::ALL.len();
+            self.families = if all { Vec::new() } else { asked.into_iter().map(|family| family.name().to_owned()).collect() };
+        }
+    }
+
+    /// Ticks an offered acceleration, or does not.
+    pub(crate) fn tick(&mut self, spec: &str, wanted: bool) {
+        self.ticked.retain(|ticked| ticked != spec);
+        if wanted {
+            self.ticked.push(spec.to_owned());
+        }
+    }
+
     /// In a line.
     pub(crate) fn summary(&self) -> String {
         let accelerations = match self.accelerations().len() {
@@ -182,6 +209,21 @@ mod tests {
         }
         let odd = Settings::from_text("{\"questions\":0,\"families\":[\"chart\",\"<b>\"],\"ticked\":[\"gone\",\"int8\"]}");
         assert_eq!((odd.questions, odd.families, odd.ticked), (1, vec!["chart".to_owned()], vec!["int8".to_owned()]));
+    }
+
+    #[test]
+    fn families_are_left_out_and_come_back_in_their_order() {
+        let mut settings = Settings::default();
+        settings.ask(Family::Existence, false);
+        assert_eq!((settings.families.len(), settings.asks(Family::Existence), settings.asks(Family::Scan)), (9, false, true));
+        settings.ask(Family::Existence, true);
+        assert_eq!((settings.families.len(), settings.asked_families()), (0, 10));
+        for family in Family::ALL {
+            settings.ask(family, false);
+        }
+        assert_eq!(settings.families, ["scan"]);
+        settings.ask(Family::Chart, true);
+        assert_eq!(settings.families, ["chart", "scan"]);
     }
 
     #[test]

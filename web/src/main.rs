@@ -4,10 +4,13 @@
 
 mod answers;
 mod app;
+mod ask;
 mod hand_on;
 mod landing;
 mod opened;
 mod pictures;
+mod playground;
+mod question;
 mod questions;
 mod source;
 mod study;

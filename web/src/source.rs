@@ -42,9 +42,8 @@ pub(crate) enum Wanted {
 
 /// Reads the fragment; `None` where it names a place in the page.
 pub(crate) fn wanted() -> Option<Wanted> {
-    let hash = location().hash().unwrap_or_default();
-    let fragment = hash.trim_start_matches('#');
-    match fragment {
+    let fragment = fragment();
+    match fragment.as_str() {
         "" => return Some(Wanted::Study),
         PLAYGROUND => return Some(Wanted::Playground),
         OPENED => return Some(Wanted::Opened),
@@ -55,6 +54,11 @@ pub(crate) fn wanted() -> Option<Wanted> {
         .map(Wanted::Link)
         .or_else(|| after(SOURCE).map(Wanted::Address))
         .or_else(|| after(QUESTION).map(Wanted::Question))
+}
+
+/// What stands behind the `#` of the address.
+pub(crate) fn fragment() -> String {
+    location().hash().unwrap_or_default().trim_start_matches('#').to_owned()
 }
 
 /// This page's address without any fragment.
@@ -133,6 +137,6 @@ fn too_large(name: &str) -> String {
     format!("{name} is larger than {} MB", MOST_BYTES >> 20)
 }
 
-fn reason(error: &JsValue) -> String {
+pub(crate) fn reason(error: &JsValue) -> String {
     error.dyn_ref::<js_sys::Error>().map_or_else(|| "the browser does not say why".to_owned(), |error| String::from(error.message()))
 }

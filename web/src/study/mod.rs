@@ -1,6 +1,6 @@
 //! The study of the Study view: it runs on while other views are on the screen.
 
-mod choices;
+pub(crate) mod choices;
 mod kept;
 mod progress;
 pub(crate) mod run;
@@ -144,7 +144,7 @@ impl Study {
     /// Ends the worker at once; what was answered stays.
     pub(crate) fn cancel(self) {
         self.worker.set_value(None);
-        self.run.update(|run| drop(run.cancel()));
+        self.run.update(StudyRun::cancel);
         self.draw();
     }
 

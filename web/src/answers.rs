@@ -49,7 +49,7 @@ pub(crate) fn Answers(opened: Signal<Arc<Opened>>, latest_first: bool) -> impl I
                             <th scope="col" colspan="2">"question"</th>
                             <th scope="col">"gold"</th>
                             <th scope="col">"baseline"</th>
-                            {specs.into_iter().map(|spec| view! { <th scope="col"><code class="spec">{spec}</code></th> }).collect_view()}
+                            {specs.into_iter().map(|spec| view! { <th scope="col"><bdi><code class="spec">{spec}</code></bdi></th> }).collect_view()}
                         </tr>
                     </thead>
                     <tbody>
@@ -71,7 +71,8 @@ pub(crate) fn Answers(opened: Signal<Arc<Opened>>, latest_first: bool) -> impl I
 fn Row(i: usize, opened: Arc<Opened>, pictures: Pictures) -> impl IntoView {
     let question = &opened.report.questions()[i];
     let picture = pictures.of(&opened, &question.image).map(|(address, _)| view! { <img src=address alt="" loading="lazy" /> });
-    let text = question.text.clone();
+    // a link does not always hold the words
+    let text = if question.text.is_empty() { question.id.clone() } else { question.text.clone() };
     let asked = match opened.fragment_of(&question.id) {
         Some(fragment) => view! { <a href=fragment>{text}</a> }.into_any(),
         None => view! { <bdi>{text}</bdi> }.into_any(),
@@ -85,7 +86,7 @@ fn Row(i: usize, opened: Arc<Opened>, pictures: Pictures) -> impl IntoView {
     view! {
         <tr>
             <td class="mini">{picture}</td>
-            <th scope="row">{asked} <small>{question.family.clone()}</small></th>
+            <th scope="row">{asked} <small><bdi>{question.family.clone()}</bdi></small></th>
             <td><bdi>{question.gold.join(", ")}</bdi></td>
             <td class=format!("cell {verdict}")>{said(&question.baseline)} <small>{verdict}</small></td>
             {cells.collect_view()}

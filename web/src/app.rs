@@ -8,14 +8,17 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
 use web_sys::{DragEvent, Event, File, HtmlInputElement};
 
-use crate::landing::OpenReport;
 use crate::ask::Asker;
+use crate::landing::OpenReport;
 use crate::opened::Opened;
 use crate::playground::Playground;
 use crate::question::{Looked, QuestionView};
 use crate::source::{self, Wanted};
 use crate::study::{Study, StudyView};
 use crate::viewer::Viewer;
+
+/// The page's title while it shows no report.
+const TITLE: &str = "steady: does an accelerated vision-language model still give the same answers?";
 
 /// What is on the screen.
 #[derive(Clone)]
@@ -139,6 +142,8 @@ impl Stage {
             let plan = opened.report.plan();
             document().set_title(&format!("steady: {} on {}", plan.model, plan.benchmark));
             self.held.set_value(Some(Arc::clone(opened)));
+        } else {
+            document().set_title(TITLE);
         }
         self.screen.set(screen);
         window().scroll_to_with_x_and_y(0.0, 0.0);

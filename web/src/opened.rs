@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use steady_bench::Benchmark;
 use steady_bench::world::{EmbeddedSuite, Family};
 use steady_bench::{asked, embedded_suite, suite_of};
-use steady_bench::Benchmark;
 use steady_report::share::{self, Link, ShareError};
 use steady_report::{Report, ReportError};
 

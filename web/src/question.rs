@@ -57,8 +57,12 @@ pub(crate) fn QuestionView(looked: Arc<Looked>, asker: Asker, settings: RwSignal
         }
     });
     // the accelerations of the report, so that both can be compared
-    let of_report = looked.recorded.as_ref().map(|(opened, _)| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect::<Vec<_>>());
-    let setting = Memo::new(move |_| settings.with(|settings| settings.setting(of_report.clone().unwrap_or_else(|| settings.accelerations()))));
+    let of_report = looked
+        .recorded
+        .as_ref()
+        .map(|(opened, _)| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect::<Vec<_>>());
+    let setting =
+        Memo::new(move |_| settings.with(|settings| settings.setting(of_report.clone().unwrap_or_else(|| settings.accelerations()))));
     let (image, text, seed) = (Arc::clone(&looked.image), question.text.clone(), question.id.clone());
     let judge = Judge(Some(question.clone()));
     view! {

@@ -21,7 +21,8 @@ pub(crate) fn Questions(opened: Signal<Arc<Opened>>) -> impl IntoView {
     let pictures = Pictures::new();
     let zoomed = RwSignal::new(None::<String>);
     // a growing report keeps its accelerations, and its filters must not be taken away while somebody chooses
-    let specs = opened.with_untracked(|opened| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect());
+    let specs =
+        opened.with_untracked(|opened| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect());
     let families = Memo::new(move |_| {
         opened.with(|opened| opened.report.questions().iter().map(|question| question.family.clone()).collect::<BTreeSet<_>>())
     });

@@ -50,10 +50,7 @@ pub(crate) fn wanted() -> Option<Wanted> {
         _ => {}
     }
     let after = |mark: &str| fragment.strip_prefix(mark).map(decoded);
-    after(FRAGMENT)
-        .map(Wanted::Link)
-        .or_else(|| after(SOURCE).map(Wanted::Address))
-        .or_else(|| after(QUESTION).map(Wanted::Question))
+    after(FRAGMENT).map(Wanted::Link).or_else(|| after(SOURCE).map(Wanted::Address)).or_else(|| after(QUESTION).map(Wanted::Question))
 }
 
 /// What stands behind the `#` of the address.

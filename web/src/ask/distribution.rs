@@ -107,6 +107,9 @@ mod tests {
 
     #[test]
     fn spaces_and_unknown_shares_can_be_read() {
-        assert_eq!((shown("\u{2581}yes"), shown(""), percent(None), percent(Some(0.123))), ("␣yes".into(), "(nothing)".into(), "–".into(), "12.3 %".into()));
+        assert_eq!(
+            (shown("\u{2581}yes"), shown(""), percent(None), percent(Some(0.123))),
+            ("␣yes".into(), "(nothing)".into(), "–".into(), "12.3 %".into())
+        );
     }
 }

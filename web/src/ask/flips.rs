@@ -35,7 +35,14 @@ impl Tried {
     }
 
     /// The answers of one model along slider `slider` while the others stand as in `amounts`, by amount; `clean` are the amounts that leave the image as it is.
-    pub(crate) fn along(&self, slider: usize, model: usize, amounts: &[f64], clean: &[f64], same: impl Fn(&str, &str) -> bool) -> Vec<Mark> {
+    pub(crate) fn along(
+        &self,
+        slider: usize,
+        model: usize,
+        amounts: &[f64],
+        clean: &[f64],
+        same: impl Fn(&str, &str) -> bool,
+    ) -> Vec<Mark> {
         let Some(as_it_is) = self.at(clean).and_then(|answers| answers.get(model)) else { return Vec::new() };
         let others_equal = |tried: &&Try| tried.amounts.iter().zip(amounts).enumerate().all(|(i, (a, b))| i == slider || a == b);
         let mark = |tried: &Try| Some(Mark { amount: *tried.amounts.get(slider)?, flipped: !same(as_it_is, tried.answers.get(model)?) });

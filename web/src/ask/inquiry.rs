@@ -31,6 +31,7 @@ pub(crate) fn Inquiry(
     /// What seeds the noise.
     seed: String,
 ) -> impl IntoView {
+    let inquiry = asker.inquiry();
     asker.turn_away();
     on_cleanup(move || asker.turn_away());
     let amounts = RwSignal::new(neutral());
@@ -40,7 +41,8 @@ pub(crate) fn Inquiry(
         let seed = seed.clone();
         Memo::new(move |_| image.get().map(|image| Arc::new(perturb(&image, &amounts.get(), &seed))))
     };
-    let address = Memo::new(move |_| changed.with(|changed| changed.as_ref().map(|image| (address_of(image), image.width(), image.height()))));
+    let address =
+        Memo::new(move |_| changed.with(|changed| changed.as_ref().map(|image| (address_of(image), image.width(), image.height()))));
 
     // what was tried belongs to one image, one question and one setting
     Effect::new(move |before: Option<()>| {
@@ -54,7 +56,7 @@ pub(crate) fn Inquiry(
     let ask = move |amounts: Vec<f64>| {
         let Some(image) = image.get_untracked() else { return };
         let image = Arc::new(perturb(&image, &amounts, &seed));
-        asker.ask(Asking { setting: setting.get_untracked(), image, question: question.get_untracked(), amounts });
+        asker.ask(Asking { inquiry, setting: setting.get_untracked(), image, question: question.get_untracked(), amounts });
     };
     let ask = StoredValue::new(ask);
     // how the image is answered as it is must be known before anything can flip
@@ -81,15 +83,17 @@ pub(crate) fn Inquiry(
             resting.clear();
         }
     });
+    // another inquiry may be in front of this one
+    let heard = Memo::new(move |_| asker.heard.with(|heard| heard.clone().filter(|(asking, _)| asking.inquiry == inquiry)));
     Effect::new(move |_| {
-        asker.heard.with(|heard| {
+        heard.with(|heard| {
             if let Some((asking, asked)) = heard {
                 tried.update(|tried| tried.add(asking.amounts.clone(), asked.answers.iter().map(|answer| answer.text.clone()).collect()));
             }
         });
     });
 
-    let asked = move || asker.heard.with(|heard| heard.as_ref().map(|(_, asked)| asked.clone()));
+    let asked = move || heard.with(|heard| heard.as_ref().map(|(_, asked)| asked.clone()));
     let chosen = RwSignal::new(0);
     // the first that drops tokens, until somebody chooses
     Effect::new(move |before: Option<bool>| {
@@ -100,7 +104,8 @@ pub(crate) fn Inquiry(
         }
         true
     });
-    let tokens = Signal::derive(move || asked().and_then(|asked| asked.answers.get(chosen.get()).map(|answer| Tokens::of(asked.grid, answer))));
+    let tokens =
+        Signal::derive(move || asked().and_then(|asked| asked.answers.get(chosen.get()).map(|answer| Tokens::of(asked.grid, answer))));
     let models = Signal::derive(move || {
         let accelerations = setting.with(|setting| setting.accelerations.clone());
         std::iter::once("baseline".to_owned()).chain(accelerations).collect::<Vec<_>>()
@@ -144,7 +149,9 @@ pub(crate) fn Inquiry(
 #[component]
 fn Doing(asker: Asker) -> impl IntoView {
     let words = move || match asker.progress.get() {
-        Progress::Idle => asker.engine.get().map(|engine| format!("Computed on {} in {}.", engine.device, engine.dtype)).unwrap_or_default(),
+        Progress::Idle => {
+            asker.engine.get().map(|engine| format!("Computed on {} in {}.", engine.device, engine.dtype)).unwrap_or_default()
+        }
         Progress::Starting => "Fetching the program that computes …".to_owned(),
         Progress::Loading(loading) => {
             let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);

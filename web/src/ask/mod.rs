@@ -22,8 +22,10 @@ pub(crate) use answers::Judge;
 pub(crate) use inquiry::Inquiry;
 
 /// What is asked.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Asking {
+    /// Which [`Inquiry`] asks.
+    pub(crate) inquiry: u32,
     pub(crate) setting: Setting,
     /// The image as the model gets it.
     pub(crate) image: Arc<RgbImage>,
@@ -52,6 +54,7 @@ pub(crate) enum Progress {
 pub(crate) struct Asker {
     worker: StoredValue<Option<Worker>, LocalStorage>,
     turns: StoredValue<Turns<Asking>>,
+    inquiries: StoredValue<u32>,
     pub(crate) progress: RwSignal<Progress>,
     pub(crate) engine: RwSignal<Option<Engine>>,
     /// The latest answer, and to what.
@@ -63,10 +66,17 @@ impl Asker {
         Self {
             worker: StoredValue::new_local(None),
             turns: StoredValue::new(Turns::default()),
+            inquiries: StoredValue::new(0),
             progress: RwSignal::new(Progress::Idle),
             engine: RwSignal::new(None),
             heard: RwSignal::new(None),
         }
+    }
+
+    /// The number of a new [`Inquiry`].
+    pub(crate) fn inquiry(self) -> u32 {
+        self.inquiries.update_value(|inquiries| *inquiries += 1);
+        self.inquiries.get_value()
     }
 
     /// Asks, as soon as the worker is free.
@@ -86,7 +96,11 @@ impl Asker {
     fn send(self, id: u32, asking: &Asking) {
         let running = self.worker.with_value(Option::is_some);
         self.progress.set(if running { Progress::Asking } else { Progress::Starting });
-        let begun = if running { Ok(()) } else { Worker::spawn(move |response| self.hear(response)).map(|worker| self.worker.set_value(Some(worker))) };
+        let begun = if running {
+            Ok(())
+        } else {
+            Worker::spawn(move |response| self.hear(response)).map(|worker| self.worker.set_value(Some(worker)))
+        };
         let (width, height) = asking.image.dimensions();
         let request = Request::Ask(AskRequest {
             id,

@@ -84,7 +84,13 @@ fn shown(perturbation: &Perturbation, amount: f64) -> String {
     if (amount - perturbation.neutral).abs() < 1e-9 {
         return "off".to_owned();
     }
-    let digits = if perturbation.step < 0.1 { 2 } else if perturbation.step < 1.0 { 1 } else { 0 };
+    let digits = if perturbation.step < 0.1 {
+        2
+    } else if perturbation.step < 1.0 {
+        1
+    } else {
+        0
+    };
     format!("{amount:.digits$} {}", perturbation.unit)
 }
 

@@ -26,7 +26,10 @@ impl Tokens {
     /// Cells that were dropped, as (row, column).
     fn dropped(&self) -> Vec<(usize, usize)> {
         let Some(kept) = &self.kept else { return Vec::new() };
-        (0..self.count()).filter(|token| kept.binary_search(token).is_err()).map(|token| (token / self.grid.1, token % self.grid.1)).collect()
+        (0..self.count())
+            .filter(|token| kept.binary_search(token).is_err())
+            .map(|token| (token / self.grid.1, token % self.grid.1))
+            .collect()
     }
 
     /// In words.

@@ -69,7 +69,9 @@ impl Study {
         spawn_local(async move {
             match Kept::open().await {
                 Ok(kept) => study.kept.set_value(Some(Rc::new(kept))),
-                Err(_) => study.notice.set(Some("This browser keeps nothing from visit to visit here: leave the page open until the study ends.".to_owned())),
+                Err(_) => study
+                    .notice
+                    .set(Some("This browser keeps nothing from visit to visit here: leave the page open until the study ends.".to_owned())),
             }
             study.look_back();
         });
@@ -101,7 +103,10 @@ impl Study {
                 None => None,
             };
             let changed = self.settings.with_untracked(Settings::key) != key;
-            if changed || self.run.with_untracked(StudyRun::at_work) || self.key.get_value() == key && self.run.with_untracked(|run| *run.phase() != Phase::Idle) {
+            if changed
+                || self.run.with_untracked(StudyRun::at_work)
+                || self.key.get_value() == key && self.run.with_untracked(|run| *run.phase() != Phase::Idle)
+            {
                 return;
             }
             if let Some((groups, latest)) = found {

@@ -24,9 +24,21 @@ pub(crate) struct Offered {
 pub(crate) const OFFERED: [Offered; 5] = [
     Offered { spec: "w4:rtn", summary: "Weights in 4 bits, rounded to the nearest step of a scale per group.", default: true },
     Offered { spec: "int8", summary: "Weights and activations of linear layers in 8 bits, outlying features apart.", default: false },
-    Offered { spec: "divprune:keep=0.33", summary: "Keeps the third of the visual tokens that differ most from each other.", default: true },
-    Offered { spec: "fastv:k=2,keep=0.5", summary: "Drops, at layer 2, the half of the visual tokens that text attends to least.", default: true },
-    Offered { spec: "random:keep=0.33,seed=7", summary: "Keeps a third of the visual tokens by chance: what any method has to beat.", default: false },
+    Offered {
+        spec: "divprune:keep=0.33",
+        summary: "Keeps the third of the visual tokens that differ most from each other.",
+        default: true,
+    },
+    Offered {
+        spec: "fastv:k=2,keep=0.5",
+        summary: "Drops, at layer 2, the half of the visual tokens that text attends to least.",
+        default: true,
+    },
+    Offered {
+        spec: "random:keep=0.33,seed=7",
+        summary: "Keeps a third of the visual tokens by chance: what any method has to beat.",
+        default: false,
+    },
 ];
 
 /// The choices of the Study view.
@@ -228,7 +240,8 @@ mod tests {
 
     #[test]
     fn typed_specs_join_the_ticked_ones_once() {
-        let settings = Settings { ticked: vec!["int8".into(), "w4:rtn".into()], typed: " int8  w4:rtn,g=8 none ".into(), ..Settings::default() };
+        let settings =
+            Settings { ticked: vec!["int8".into(), "w4:rtn".into()], typed: " int8  w4:rtn,g=8 none ".into(), ..Settings::default() };
         assert_eq!(settings.accelerations(), ["w4:rtn", "int8", "w4:rtn,g=8"]);
     }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 
+use super::Study;
 use super::choices::Choices;
 use super::progress::Progress;
 use super::run::{Phase, StudyRun};
-use super::Study;
 use crate::landing::{Introduction, OpenReport};
 use crate::viewer::Viewer;
 

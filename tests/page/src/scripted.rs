@@ -6,7 +6,7 @@ use steady_protocol::{Answered, Asked, AskedAnswer, Engine, Loading, Response, e
 use crate::sample::{self, QUESTIONS};
 
 /// Name of the file that the page starts as its worker.
-pub const WORKER: &str = "steady-worker_loader.js";
+pub const WORKER: &str = "worker.js";
 
 /// Answers of a study: each question once of the baseline and once of two accelerations.
 pub const ANSWERS: usize = 3 * QUESTIONS;

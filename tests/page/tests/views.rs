@@ -66,7 +66,7 @@ async fn choices_are_there_on_the_next_visit() {
         fill(&client, "#questions", "7").await;
         click(&client, ".chips label:nth-child(1) input").await;
         for ticked in [1, 3, 4] {
-            click(&client, &format!("fieldset.choice:nth-of-type(1) .tick:nth-of-type({ticked}) input")).await;
+            click(&client, &format!(".choices > .choice .tick:nth-of-type({ticked}) input")).await;
         }
         let chosen = "7 questions of 9 families, 0 accelerations, engine automatic";
         assert!(text_with(&client, ".run .summary", chosen).await.ends_with("Choose at least one acceleration."));

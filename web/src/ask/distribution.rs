@@ -82,7 +82,7 @@ pub(crate) fn Distribution(before: Likely, after: Option<(String, Likely)>) -> i
 
 /// A token as people can read it: spaces would not show.
 fn shown(token: &str) -> String {
-    let visible: String = token.chars().take(10).collect::<String>().replace([' ', '\u{2581}'], "␣").replace('\n', "⏎");
+    let visible: String = token.chars().take(10).collect::<String>().replace([' ', '\u{2581}', 'Ġ'], "␣").replace(['\n', 'Ċ'], "⏎");
     if visible.is_empty() { "(nothing)".to_owned() } else { visible }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn Inquiry(
 
     // what was tried belongs to one image, one question and one setting
     Effect::new(move |before: Option<()>| {
-        (image.track(), question.track(), setting.track());
+        drop((image.get(), question.get(), setting.get()));
         if before.is_some() {
             asker.turn_away();
             tried.set(Tried::default());

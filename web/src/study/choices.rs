@@ -11,28 +11,30 @@ pub(crate) fn Choices(settings: RwSignal<Settings>, #[prop(into)] locked: Signal
     view! {
         <fieldset class="choices" disabled=locked>
             <legend class="unseen">"Choices"</legend>
-            <div class="choice">
-                <label for="questions">"Questions"</label>
-                <input
-                    id="questions"
-                    type="number"
-                    min="1"
-                    max=MOST_QUESTIONS.to_string()
-                    step="1"
-                    prop:value=move || settings.with(|settings| settings.questions.to_string())
-                    on:change=move |event| {
-                        let wanted = event_target_value(&event).parse::<usize>();
-                        settings.update(|settings| settings.questions = wanted.unwrap_or(settings.questions).clamp(1, MOST_QUESTIONS));
-                    }
-                />
-                <small>"Spread evenly over the families. Every question is asked once of the baseline and once of each acceleration."</small>
+            <div class="column">
+                <div class="choice">
+                    <label for="questions">"Questions"</label>
+                    <input
+                        id="questions"
+                        type="number"
+                        min="1"
+                        max=MOST_QUESTIONS.to_string()
+                        step="1"
+                        prop:value=move || settings.with(|settings| settings.questions.to_string())
+                        on:change=move |event| {
+                            let wanted = event_target_value(&event).parse::<usize>();
+                            settings.update(|settings| settings.questions = wanted.unwrap_or(settings.questions).clamp(1, MOST_QUESTIONS));
+                        }
+                    />
+                    <small>"Spread evenly over the families. Every question is asked once of the baseline and once of each acceleration."</small>
+                </div>
+                <fieldset class="choice">
+                    <legend>"Families"</legend>
+                    <div class="chips">{Family::ALL.map(|family| view! { <FamilyBox family settings /> })}</div>
+                </fieldset>
+                <EngineChoice settings />
             </div>
             <Accelerations settings />
-            <fieldset class="choice">
-                <legend>"Families"</legend>
-                <div class="chips">{Family::ALL.map(|family| view! { <FamilyBox family settings /> })}</div>
-            </fieldset>
-            <EngineChoice settings />
         </fieldset>
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn Progress(study: Study) -> impl IntoView {
         })
     };
     view! {
-        <div class="progress" class:failed=failed>
+        <div class="progress" class:stopped=failed>
             {bar}
             <p><span role="status">{state}</span> " " <span class="numbers">{numbers}</span></p>
             {engine}

@@ -35,20 +35,15 @@ pub(crate) fn StudyView(study: Study) -> impl IntoView {
 fn Controls(study: Study) -> impl IntoView {
     let run = study.run;
     let at_work = Memo::new(move |_| run.with(StudyRun::at_work));
-    let phase = Memo::new(move |_| run.with(|run| std::mem::discriminant(run.phase())));
-    let label = move || {
-        phase.track();
-        run.with_untracked(|run| match run.phase() {
+    let label = Memo::new(move |_| {
+        run.with(|run| match run.phase() {
             Phase::Stopped(_) if run.progress().is_some() => "Resume",
             Phase::Stopped(_) => "Try again",
             Phase::Finished => "Run again",
             _ => "Run",
         })
-    };
-    let may_forget = move || {
-        phase.track();
-        run.with_untracked(|run| matches!(run.phase(), Phase::Stopped(_)) && run.progress().is_some())
-    };
+    });
+    let may_forget = Memo::new(move |_| run.with(|run| matches!(run.phase(), Phase::Stopped(_)) && run.progress().is_some()));
     let none_chosen = move || study.settings.with(|settings| settings.accelerations().is_empty());
     let settings = study.settings;
     view! {
@@ -56,7 +51,7 @@ fn Controls(study: Study) -> impl IntoView {
             <div class="run">
                 <button type="button" class="primary" hidden=at_work disabled=none_chosen on:click=move |_| study.start()>{label}</button>
                 <button type="button" class="button" hidden=move || !at_work.get() on:click=move |_| study.cancel()>"Cancel"</button>
-                <button type="button" class="button" hidden=move || !may_forget() on:click=move |_| study.forget()>"Start over"</button>
+                <button type="button" class="button" hidden=move || !may_forget.get() on:click=move |_| study.forget()>"Start over"</button>
                 <p class="summary">
                     {move || settings.with(|settings| settings.summary())}
                     {move || none_chosen().then_some(". Choose at least one acceleration.")}

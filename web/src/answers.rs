@@ -8,6 +8,7 @@ use steady_report::{AnswerRow, Outcome};
 
 use crate::opened::Opened;
 use crate::pictures::Pictures;
+use crate::spec::Spec;
 
 /// Rows on the screen at first, and how many more at a time.
 const AT_FIRST: usize = 12;
@@ -28,7 +29,7 @@ pub(crate) fn Answers(opened: Signal<Arc<Opened>>, latest_first: bool) -> impl I
                 None => all.collect::<Vec<_>>(),
                 Some(before) => {
                     let known: BTreeSet<&String> = before.iter().collect();
-                    all.filter(|id| !known.contains(id)).chain(before.iter().cloned()).collect()
+                    all.rev().filter(|id| !known.contains(id)).chain(before.iter().cloned()).collect()
                 }
             }
         })
@@ -49,7 +50,7 @@ pub(crate) fn Answers(opened: Signal<Arc<Opened>>, latest_first: bool) -> impl I
                             <th scope="col" colspan="2">"question"</th>
                             <th scope="col">"gold"</th>
                             <th scope="col">"baseline"</th>
-                            {specs.into_iter().map(|spec| view! { <th scope="col"><bdi><code class="spec">{spec}</code></bdi></th> }).collect_view()}
+                            {specs.into_iter().map(|spec| view! { <th scope="col"><Spec spec /></th> }).collect_view()}
                         </tr>
                     </thead>
                     <tbody>

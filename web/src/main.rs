@@ -13,6 +13,7 @@ mod playground;
 mod question;
 mod questions;
 mod source;
+mod spec;
 mod study;
 mod viewer;
 mod worker;

@@ -4,6 +4,8 @@ use leptos::prelude::*;
 use steady_bench::{Question, same_answer, score};
 use steady_protocol::{Asked, AskedAnswer};
 
+use crate::spec::Spec;
+
 /// How answers are compared: by the question's scorer where there is one, else as texts.
 #[derive(Clone)]
 pub(crate) struct Judge(pub(crate) Option<Question>);
@@ -43,7 +45,7 @@ pub(crate) fn AskedAnswers(asked: Asked, judge: Judge, chosen: RwSignal<usize>) 
                 <th scope="row">
                     <label class="tick">
                         <input type="radio" name="chosen" prop:checked=move || chosen.get() == i on:change=move |_| chosen.set(i) />
-                        <code class="spec">{name}</code>
+                        <Spec spec=name />
                     </label>
                 </th>
                 <td class="answer">{if text.trim().is_empty() { "(nothing)".to_owned() } else { text }}</td>

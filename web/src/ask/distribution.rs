@@ -82,7 +82,8 @@ pub(crate) fn Distribution(before: Likely, after: Option<(String, Likely)>) -> i
 
 /// A token as people can read it: spaces would not show.
 fn shown(token: &str) -> String {
-    let visible: String = token.chars().take(10).collect::<String>().replace([' ', '\u{2581}', 'Ġ'], "␣").replace(['\n', 'Ċ'], "⏎");
+    let cut = if token.chars().count() > 12 { token.chars().take(11).chain(['…']).collect() } else { token.to_owned() };
+    let visible = cut.replace([' ', '\u{2581}', 'Ġ'], "␣").replace(['\n', 'Ċ'], "⏎");
     if visible.is_empty() { "(nothing)".to_owned() } else { visible }
 }
 

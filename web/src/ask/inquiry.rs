@@ -7,7 +7,7 @@ use image::RgbImage;
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
 use steady_bench::perturb::perturb;
-use steady_protocol::{Asked, Setting};
+use steady_protocol::{Asked, AskedAnswer, Setting};
 
 use super::answers::{AskedAnswers, Judge};
 use super::distribution::Distribution;
@@ -107,8 +107,8 @@ pub(crate) fn Inquiry(
     let tokens =
         Signal::derive(move || asked().and_then(|asked| asked.answers.get(chosen.get()).map(|answer| Tokens::of(asked.grid, answer))));
     let models = Signal::derive(move || {
-        let accelerations = setting.with(|setting| setting.accelerations.clone());
-        std::iter::once("baseline".to_owned()).chain(accelerations).collect::<Vec<_>>()
+        let name = |(i, answer): (usize, AskedAnswer)| if i == 0 { "baseline".to_owned() } else { answer.acceleration };
+        asked().map(|asked| asked.answers.into_iter().enumerate().map(name).collect::<Vec<_>>()).unwrap_or_default()
     });
     let distribution = move || {
         asked().map(|Asked { answers, .. }| {

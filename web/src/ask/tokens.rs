@@ -88,7 +88,7 @@ pub(crate) fn TokenImage(
     };
     view! {
         <figure class="large">
-            {drawing}
+            {move || if image.with(Option::is_some) { drawing().into_any() } else { view! { <p class="tokens missing">"no image yet"</p> }.into_any() }}
             <figcaption>{move || tokens.with(|tokens| tokens.as_ref().map(Tokens::in_words))}</figcaption>
         </figure>
     }

@@ -81,15 +81,15 @@ fn Row(i: usize, opened: Arc<Opened>, pictures: Pictures) -> impl IntoView {
     let cells = opened.report.accelerations().iter().map(|acceleration| {
         let answer = &acceleration.answers[i];
         let outcome = answer.outcome.unwrap_or(Outcome::Same);
-        view! { <td class=format!("cell {}", outcome.name())>{said(answer)} <small>{outcome.name()}</small></td> }
+        view! { <td class=format!("cell {}", outcome.name()) data-label=acceleration.spec.clone()>{said(answer)} <small>{outcome.name()}</small></td> }
     });
     let verdict = if question.baseline.correct { "right" } else { "wrong" };
     view! {
         <tr>
             <td class="mini">{picture}</td>
             <th scope="row">{asked} <small><bdi>{question.family.clone()}</bdi></small></th>
-            <td><bdi>{question.gold.join(", ")}</bdi></td>
-            <td class=format!("cell {verdict}")>{said(&question.baseline)} <small>{verdict}</small></td>
+            <td data-label="gold"><bdi>{question.gold.join(", ")}</bdi></td>
+            <td class=format!("cell {verdict}") data-label="baseline">{said(&question.baseline)} <small>{verdict}</small></td>
             {cells.collect_view()}
         </tr>
     }

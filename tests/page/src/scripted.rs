@@ -24,7 +24,7 @@ fn answered(group: &str, questions: usize) -> Response {
 }
 
 fn ready() -> Response {
-    Response::Ready(Engine { device: "scripted".to_owned(), dtype: "f32".to_owned(), reason: "There is no other here.".to_owned() })
+    Response::Ready(Engine { device: "scripted".to_owned(), dtype: "f32".to_owned(), reason: "there is no other here".to_owned() })
 }
 
 /// A worker that answers 20 of the sample's 40 questions and no more, but the rest to those who bring what was answered.

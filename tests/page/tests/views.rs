@@ -116,7 +116,7 @@ async fn a_study_is_cancelled_survives_a_reload_and_goes_on() {
         click(&client, ".primary").await;
         text_with(&client, ".progress", "60 of 120 answers").await;
         let engine = text(&client, ".progress .engine").await;
-        assert_eq!(engine, "Computing on scripted in f32. There is no other here.");
+        assert_eq!(engine, "Computing on scripted in f32: there is no other here");
         assert_eq!(evaluate(&client, "document.querySelector('progress').value").await, 0.5);
         assert!(evaluate(&client, "document.querySelector('fieldset.choices').disabled").await == json!(true));
         text_with(&client, "h1", "60.0 %").await;

@@ -25,8 +25,7 @@ pub(crate) fn Progress(study: Study) -> impl IntoView {
         run.with(|run| run.engine().cloned()).map(|engine| {
             view! {
                 <p class="engine">
-                    "Computing on " <bdi><strong>{engine.device}</strong></bdi> " in " {engine.dtype} ". "
-                    <bdi>{engine.reason}</bdi>
+                    "Computing on " <bdi><strong>{engine.device}</strong></bdi> " in " {engine.dtype} ": " <bdi>{engine.reason}</bdi>
                 </p>
             }
         })

@@ -8,7 +8,9 @@ use steady_report::{
 };
 
 use crate::plan::CLEAN;
-use crate::{BASELINE, Folder, NOISE_FLOOR, Plan, Record, StudyError};
+#[cfg(feature = "files")]
+use crate::Folder;
+use crate::{BASELINE, NOISE_FLOOR, Plan, Record, StudyError};
 
 /// First-token candidates that a report keeps of the [`crate::record::TOP`] recorded.
 const SHOWN: usize = 5;
@@ -17,6 +19,7 @@ const SHOWN: usize = 5;
 ///
 /// # Errors
 /// [`StudyError::Report`] if answers are missing, or if the scorer and the equality test of a question contradict each other.
+#[cfg(feature = "files")]
 pub fn compare(folder: &Folder) -> Result<Report, StudyError> {
     report(folder.plan(), folder.questions(), &folder.records()?)
 }
@@ -25,6 +28,7 @@ pub fn compare(folder: &Folder) -> Result<Report, StudyError> {
 ///
 /// # Errors
 /// As [`compare`], or [`StudyError::Broken`] naming a damaged timing file.
+#[cfg(feature = "files")]
 pub fn timed(folder: &Folder) -> Result<Report, StudyError> {
     let mut seconds: HashMap<String, f64> = HashMap::new();
     for timing in folder.timings()? {

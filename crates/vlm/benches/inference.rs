@@ -6,6 +6,7 @@
 #![allow(missing_docs)]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run says why and stops")]
 
+use pollster::FutureExt;
 use std::{path::Path, sync::OnceLock};
 
 use burn::tensor::Device;
@@ -42,7 +43,7 @@ fn load(setup: &str) -> Option<(Vlm, Device)> {
 /// Four bits in groups of 64, rounded to nearest between each group's extremes.
 fn rounded(dense: &Dense) -> PackedLinear {
     const GROUP: usize = 64;
-    let weight = dense.to_host();
+    let weight = dense.to_host().block_on().expect("a weight");
     let (mut codes, mut scales, mut zeros) = (Vec::new(), Vec::new(), Vec::new());
     for group in weight.data.chunks(GROUP) {
         let low = group.iter().copied().fold(0.0, f32::min);
@@ -75,7 +76,7 @@ fn vision(bencher: Bencher<'_, '_>, setup: &str) {
     let Some((vlm, device)) = model(setup) else { return };
     let prepared = prepare(vlm);
     bencher.counter(ItemsCount::new(1usize)).bench(|| {
-        let image = vlm.encode(&prepared.pixels).expect("an image");
+        let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
         device.sync().expect("a device that finishes");
         image
     });
@@ -86,12 +87,12 @@ fn vision(bencher: Bencher<'_, '_>, setup: &str) {
 fn prefill(bencher: Bencher<'_, '_>, setup: &str) {
     let Some((vlm, _)) = model(setup) else { return };
     let prepared = prepare(vlm);
-    let image = vlm.encode(&prepared.pixels).expect("an image");
+    let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
     let once = Decoding { max_new_tokens: 1, ..Decoding::default() };
     let span = prepared.image_span.clone();
     bencher.counter(ItemsCount::new(prepared.input_ids.len())).bench(|| {
-        let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).expect("a prefix");
-        vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).expect("an answer")
+        let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().expect("a prefix");
+        vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).block_on().expect("an answer")
     });
 }
 
@@ -100,11 +101,11 @@ fn prefill(bencher: Bencher<'_, '_>, setup: &str) {
 fn question(bencher: Bencher<'_, '_>, setup: &str) {
     let Some((vlm, _)) = model(setup) else { return };
     let prepared = prepare(vlm);
-    let image = vlm.encode(&prepared.pixels).expect("an image");
+    let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
     let once = Decoding { max_new_tokens: 1, ..Decoding::default() };
     let span = prepared.image_span.clone();
-    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).expect("a prefix");
-    bencher.counter(ItemsCount::new(1usize)).bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).expect("an answer"));
+    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().expect("a prefix");
+    bencher.counter(ItemsCount::new(1usize)).bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).block_on().expect("an answer"));
 }
 
 /// Answer tokens per second, the question's own prefill included once per 64 of them.
@@ -113,9 +114,9 @@ fn decode(bencher: Bencher<'_, '_>, setup: &str) {
     const TOKENS: usize = 64;
     let Some((vlm, _)) = model(setup) else { return };
     let prepared = prepare(vlm);
-    let image = vlm.encode(&prepared.pixels).expect("an image");
+    let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
     let long = Decoding { max_new_tokens: 1 + TOKENS, ignore_eos: true, ..Decoding::default() };
     let span = prepared.image_span.clone();
-    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).expect("a prefix");
-    bencher.counter(ItemsCount::new(TOKENS)).bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &long).expect("an answer"));
+    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().expect("a prefix");
+    bencher.counter(ItemsCount::new(TOKENS)).bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &long).block_on().expect("an answer"));
 }

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
-use pollster::FutureExt;
 use burn::tensor::Device;
+use pollster::FutureExt;
 use steady_tests::reference::{ReferenceCase, cases_of, checkpoint_of};
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, Precision, Vlm};
 

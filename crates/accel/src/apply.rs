@@ -65,9 +65,12 @@ impl Acceleration {
     }
 }
 
+/// A linear layer by its canonical name.
+type Named = (String, Dense);
+
 /// The quantizer with its settings for `model`, and the layers it takes.
-fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Quantizer>, Vec<(String, Dense)>), AccelError> {
-    let mut taken = Vec::new();
+fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Quantizer>, Vec<Named>), AccelError> {
+    let mut taken: Vec<Named> = Vec::new();
     model.map_linears(&mut |name, dense| {
         if quantizer.takes(name) {
             taken.push((name.to_owned(), dense.clone()));
@@ -80,7 +83,7 @@ fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Quantizer>,
     Ok((quantizer.fit(&shapes(&taken))?, taken))
 }
 
-fn shapes(taken: &[(String, Dense)]) -> Vec<LinearShape> {
+fn shapes(taken: &[Named]) -> Vec<LinearShape> {
     taken.iter().map(|(name, dense)| LinearShape { name: name.clone(), out: dense.output(), input: dense.input() }).collect()
 }
 

@@ -1,11 +1,11 @@
 //! Accelerations on the embedded checkpoint: what is packed, what it saves, and that it is still the same model.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use pollster::FutureExt;
 use std::path::Path;
 
 use burn::tensor::Device;
 use image::{Rgb, RgbImage};
+use pollster::FutureExt;
 use steady_accel::{AccelError, Acceleration, Description};
 use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
 

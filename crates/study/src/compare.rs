@@ -7,9 +7,9 @@ use steady_report::{
     AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report, TokenLogit,
 };
 
-use crate::plan::CLEAN;
 #[cfg(feature = "files")]
 use crate::Folder;
+use crate::plan::CLEAN;
 use crate::{BASELINE, NOISE_FLOOR, Plan, Record, StudyError};
 
 /// First-token candidates that a report keeps of the [`crate::record::TOP`] recorded.

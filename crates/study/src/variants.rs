@@ -154,12 +154,12 @@ impl Variants {
                 seen
             } else {
                 let start = Instant::now();
-                let image = variant.model.encode_for(&prompts[0].pixels, &self.needs).await?;
+                let image = Box::pin(variant.model.encode_for(&prompts[0].pixels, &self.needs)).await?;
                 encoded.push((&variant.model, image, start.elapsed()));
                 encoded.len() - 1
             };
             let (_, image, looking) = &encoded[seen];
-            replies.push(self.variant(variant, image, *looking, prompts).await?);
+            replies.push(Box::pin(self.variant(variant, image, *looking, prompts)).await?);
         }
         Ok(Seen { grid: encoded[0].1.grid(), replies })
     }
@@ -186,7 +186,7 @@ impl Variants {
                 }
             };
             let start = Instant::now();
-            let answer = variant.model.answer(&prefix, tail, &self.decoding).await?;
+            let answer = Box::pin(variant.model.answer(&prefix, tail, &self.decoding)).await?;
             replies.push(reply(answer, start.elapsed()));
             before = Some((head, prefix));
         }
@@ -202,7 +202,7 @@ impl Variants {
         let mut replies = Vec::with_capacity(prompts.len());
         for prompt in prompts.iter().rev() {
             let start = Instant::now();
-            let answer = self.baseline().ask(prompt, None, &self.decoding).await?;
+            let answer = Box::pin(self.baseline().ask(prompt, None, &self.decoding)).await?;
             replies.push(reply(answer, start.elapsed()));
         }
         replies.reverse();

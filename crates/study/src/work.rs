@@ -69,7 +69,11 @@ impl Work<'_> {
         let variants = self.plan.variants();
         let expected = groups.iter().flat_map(|group| {
             let asked = |&question: &usize| (self.questions[question].id.as_str(), group.perturbation.as_str());
-            group.questions.iter().map(asked).flat_map(|(question, perturbation)| variants.iter().map(move |v| (question, perturbation, *v)))
+            group
+                .questions
+                .iter()
+                .map(asked)
+                .flat_map(|(question, perturbation)| variants.iter().map(move |v| (question, perturbation, *v)))
         });
         let found = records.iter().map(|record| (record.question.as_str(), record.perturbation.as_str(), record.acceleration.as_str()));
         found.eq(expected)

@@ -4,9 +4,9 @@
 
 mod scripted;
 
-use pollster::FutureExt;
 use std::sync::atomic::AtomicBool;
 
+use pollster::FutureExt;
 use scripted::{Quiz, Scripted, plan};
 use steady_bench::{Benchmark, Question};
 use steady_report::Outcome::{self, Broken, Changed, Repaired, Same};

@@ -4,12 +4,12 @@
 
 mod scripted;
 
-use pollster::FutureExt;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pollster::FutureExt;
 use scripted::{Quiz, Scripted, plan};
 use steady_bench::Benchmark;
 use steady_study::{Folder, Plan, StudyError, run};
@@ -35,7 +35,8 @@ fn a_run_records_every_question_under_every_variant_in_order() {
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
     let mut seen = Vec::new();
     let asked =
-        run(&folder, &quiz, &Scripted::new(&plan), &GO, &mut |progress| seen.push((progress.done, progress.total, progress.fresh.len()))).block_on()
+        run(&folder, &quiz, &Scripted::new(&plan), &GO, &mut |progress| seen.push((progress.done, progress.total, progress.fresh.len())))
+            .block_on()
             .unwrap();
     assert_eq!(asked, 5 * 2 * 3);
     assert_eq!(seen, [(0, 30, 0), (6, 30, 6), (12, 30, 6), (18, 30, 6), (24, 30, 6), (30, 30, 6)]);
@@ -112,7 +113,8 @@ fn cancelling_keeps_what_is_committed() {
     let dir = tempfile::tempdir().unwrap();
     let cancel = AtomicBool::new(false);
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
-    let error = run(&folder, &quiz, &Scripted::new(&plan), &cancel, &mut |progress| cancel.store(progress.done >= 16, Ordering::Relaxed)).block_on()
+    let error = run(&folder, &quiz, &Scripted::new(&plan), &cancel, &mut |progress| cancel.store(progress.done >= 16, Ordering::Relaxed))
+        .block_on()
         .unwrap_err();
     assert!(matches!(error, StudyError::Cancelled { done: 12, total: 32 }), "{error}");
     assert_eq!(folder.records().unwrap().len(), 12);

@@ -6,12 +6,12 @@
 #![allow(missing_docs)]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run says why and stops")]
 
-use pollster::FutureExt;
 use std::{path::Path, sync::OnceLock};
 
 use burn::tensor::Device;
 use divan::{Bencher, counter::ItemsCount};
 use image::{Rgb, RgbImage};
+use pollster::FutureExt;
 use steady_kernels::{PackedLinear, W4Codes, W4Weight};
 use steady_vlm::{Checkpoint, Decoding, Dense, DeviceChoice, Precision, Prepared, Vlm};
 
@@ -105,7 +105,9 @@ fn question(bencher: Bencher<'_, '_>, setup: &str) {
     let once = Decoding { max_new_tokens: 1, ..Decoding::default() };
     let span = prepared.image_span.clone();
     let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().expect("a prefix");
-    bencher.counter(ItemsCount::new(1usize)).bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).block_on().expect("an answer"));
+    bencher
+        .counter(ItemsCount::new(1usize))
+        .bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).block_on().expect("an answer"));
 }
 
 /// Answer tokens per second, the question's own prefill included once per 64 of them.
@@ -118,5 +120,7 @@ fn decode(bencher: Bencher<'_, '_>, setup: &str) {
     let long = Decoding { max_new_tokens: 1 + TOKENS, ignore_eos: true, ..Decoding::default() };
     let span = prepared.image_span.clone();
     let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().expect("a prefix");
-    bencher.counter(ItemsCount::new(TOKENS)).bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &long).block_on().expect("an answer"));
+    bencher
+        .counter(ItemsCount::new(TOKENS))
+        .bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &long).block_on().expect("an answer"));
 }

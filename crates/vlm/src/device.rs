@@ -161,8 +161,10 @@ pub(crate) fn max_binding_bytes(device: &Device) -> usize {
 /// When the browser has no adapter to offer.
 #[cfg(all(feature = "gpu", target_family = "wasm"))]
 pub async fn open_webgpu(name: &str) -> Result<OpenDevice, VlmError> {
-    let device =
-        Device::wgpu_options().init_async().await.map_err(|error| device_error(format!("no GPU could be opened through WebGPU: {error}")))?;
+    let device = Device::wgpu_options()
+        .init_async()
+        .await
+        .map_err(|error| device_error(format!("no GPU could be opened through WebGPU: {error}")))?;
     Ok(OpenDevice { device, identity: format!("wgpu, {name}, WebGPU") })
 }
 
@@ -171,7 +173,11 @@ mod gpu {
     use super::{OpenDevice, VlmError, device_error};
 
     pub(super) fn open() -> Result<OpenDevice, VlmError> {
-        let reason = if cfg!(feature = "gpu") { "a browser's GPU is opened as WebGPU" } else { "this program was built without GPU support (cargo feature `gpu`)" };
+        let reason = if cfg!(feature = "gpu") {
+            "a browser's GPU is opened as WebGPU"
+        } else {
+            "this program was built without GPU support (cargo feature `gpu`)"
+        };
         Err(device_error(reason.to_owned()))
     }
 

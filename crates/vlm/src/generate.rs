@@ -112,10 +112,12 @@ mod tests {
     fn stops_at_the_end_token_and_computes_nothing_after_it() {
         let script = [[0.0, 0.0, 9.0], [9.0, 0.0, 0.0]];
         let mut fed = Vec::new();
-        let output = greedy(10, 1.0, &[0]).decode(&[1], &[0.0, 9.0, 0.0], async |token| {
-            fed.push(token);
-            Ok(script[fed.len() - 1].to_vec())
-        }).block_on();
+        let output = greedy(10, 1.0, &[0])
+            .decode(&[1], &[0.0, 9.0, 0.0], async |token| {
+                fed.push(token);
+                Ok(script[fed.len() - 1].to_vec())
+            })
+            .block_on();
         assert_eq!(output.unwrap(), [1, 2, 0]);
         assert_eq!(fed, [1, 2]);
     }
@@ -123,10 +125,12 @@ mod tests {
     #[test]
     fn stops_at_the_limit() {
         let mut steps = 0;
-        let output = greedy(3, 1.0, &[0]).decode(&[], &[0.0, 1.0], async |_| {
-            steps += 1;
-            Ok(vec![0.0, 1.0])
-        }).block_on();
+        let output = greedy(3, 1.0, &[0])
+            .decode(&[], &[0.0, 1.0], async |_| {
+                steps += 1;
+                Ok(vec![0.0, 1.0])
+            })
+            .block_on();
         assert_eq!(output.unwrap(), [1, 1, 1]);
         assert_eq!(steps, 2);
         let none = greedy(0, 1.0, &[0]).decode(&[], &[0.0, 1.0], async |_| unreachable!()).block_on();

@@ -254,7 +254,7 @@ impl Vlm {
     ) -> Result<Prefix<'r>, VlmError> {
         self.check(ids, &image_span, image)?;
         let ids = &ids[..image_span.end];
-        let prefilled = self.prefilled(ids, &image_span, image, reducer, true).await?;
+        let prefilled = Box::pin(self.prefilled(ids, &image_span, image, reducer, true)).await?;
         Ok(Prefix {
             ids: ids.to_vec(),
             visual: image_span,
@@ -284,7 +284,7 @@ impl Vlm {
         let room = suffix_ids.len() + options.max_new_tokens.min(ROOM);
         let mut sequence = prefix.sequence.branch(room);
         let prefilled = match &prefix.waiting {
-            Some(waiting) => waiting.resume(&self.decoder, sequence, hidden).await?,
+            Some(waiting) => Box::pin(waiting.resume(&self.decoder, sequence, hidden)).await?,
             None => Prefilled { hidden: Some(sequence.extend(&self.decoder, hidden)), sequence, kept: prefix.kept.clone(), waiting: None },
         };
         self.decode(&ids, (prefix.visual.len(), prefix.vision_flops), prefilled, options).await
@@ -299,7 +299,7 @@ impl Vlm {
         let image = self.encode_for(&prepared.pixels, &needs).await?;
         let (ids, span) = (&prepared.input_ids, &prepared.image_span);
         self.check(ids, span, &image)?;
-        let prefilled = self.prefilled(ids, span, &image, reducer, false).await?;
+        let prefilled = Box::pin(self.prefilled(ids, span, &image, reducer, false)).await?;
         self.decode(ids, (span.len(), image.flops), prefilled, options).await
     }
 

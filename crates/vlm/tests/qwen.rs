@@ -8,11 +8,11 @@
 mod folder;
 mod support;
 
-use pollster::FutureExt;
 use std::path::PathBuf;
 
 use folder::{Folder, reference};
 use image::RgbImage;
+use pollster::FutureExt;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -34,14 +34,14 @@ pub(crate) fn build() -> anyhow::Result<()> {
     trunk(&["build", "--release", "--offline"])
 }
 
-/// Clippy over the page, for the target it runs on, and over its tests.
+/// Clippy over the page and its worker, for the target they run on, and over their tests.
 pub(crate) fn lint() -> anyhow::Result<()> {
     if wasm_toolchain().is_some_and(|environment| !environment.is_empty()) {
         announce("the page is not linted: Debian's compiler for wasm comes without clippy");
         return Ok(());
     }
-    let mut page = cargo(["clippy", "--release", "--package", "steady-web", "--target", setup::WASM, "--", "-D", "warnings"]);
-    for_wasm(&mut page)?;
+    let mut page = cargo(["clippy", "--release", "--package", "steady-web", "--package", "steady-worker", "--target", setup::WASM]);
+    for_wasm(page.args(["--", "-D", "warnings"]))?;
     let mut tests = cargo(["clippy", "--release", "--package", "steady-page-tests", "--features", "page", "--all-targets"]);
     run_command(tests.args(["--", "-D", "warnings"]))
 }

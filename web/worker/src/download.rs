@@ -24,8 +24,7 @@ pub(crate) async fn checkpoint(address: &str) -> Result<Checkpoint> {
     })?;
     let folder = folder(address)?;
     let cache = cache().await;
-    let mut loading =
-        Loading { file: String::new(), received: 0, total: Some(model.files.iter().map(|file| file.bytes).sum()) };
+    let mut loading = Loading { file: String::new(), received: 0, total: Some(model.files.iter().map(|file| file.bytes).sum()) };
     let mut files = Vec::with_capacity(model.files.len());
     for file in model.files {
         file.name.clone_into(&mut loading.file);
@@ -113,5 +112,6 @@ async fn fetched(url: &str, file: &File, mut progress: impl FnMut(u64)) -> Resul
 
 /// Whether these bytes are that file.
 fn is(file: &File, bytes: &[u8]) -> bool {
-    bytes.len() as u64 == file.bytes && Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")) == file.sha256
+    bytes.len() as u64 == file.bytes
+        && Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")) == file.sha256
 }

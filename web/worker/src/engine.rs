@@ -44,11 +44,14 @@ impl Engines {
             EngineChoice::Cpu => cpu("it was chosen".to_owned()),
             EngineChoice::WebGpu => {
                 let adapter = adapter().await.map_err(|reason| anyhow!("WebGPU was chosen, but {reason}; choose the CPU"))?;
-                let reason = if adapter.software { "it was chosen; this adapter is software, which the CPU outruns" } else { "it was chosen" };
+                let reason =
+                    if adapter.software { "it was chosen; this adapter is software, which the CPU outruns" } else { "it was chosen" };
                 self.gpu(&adapter, reason.to_owned()).await
             }
             EngineChoice::Auto => match adapter().await {
-                Ok(adapter) if adapter.software => cpu(format!("WebGPU offers a software adapter alone ({}), which the CPU outruns", adapter.name)),
+                Ok(adapter) if adapter.software => {
+                    cpu(format!("WebGPU offers a software adapter alone ({}), which the CPU outruns", adapter.name))
+                }
                 Ok(adapter) => match self.gpu(&adapter, "the browser offers this GPU through WebGPU".to_owned()).await {
                     Ok(opened) => Ok(opened),
                     Err(error) => cpu(error.to_string()),

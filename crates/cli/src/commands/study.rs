@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, anyhow};
-use steady_accel::PRESETS;
 use pollster::FutureExt;
+use steady_accel::PRESETS;
 use steady_bench::Benchmark;
 use steady_study::{Folder, Plan, Variants, plan};
 

@@ -86,7 +86,12 @@ impl Clip {
 
     /// The selected hidden states of one view side by side, `[tokens, states * width]`, and the observations that `needs` asks for. Layers
     /// above the highest one wanted are not computed.
-    pub(crate) fn forward(&self, view: &[f32], selection: &Selection<'_>, needs: &Needs) -> Result<(Tensor<2>, Observations<Tensor<2>>), VlmError> {
+    pub(crate) fn forward(
+        &self,
+        view: &[f32],
+        selection: &Selection<'_>,
+        needs: &Needs,
+    ) -> Result<(Tensor<2>, Observations<Tensor<2>>), VlmError> {
         let attention_of = self.resolve(&needs.cls_attention)?;
         let keys_of = self.resolve(&needs.vision_keys)?;
         // A hidden state needs the layers below it, an observation also its own layer.

@@ -1,8 +1,8 @@
 //! Every reference case of a family.
 
-use pollster::FutureExt;
 use std::path::Path;
 
+use pollster::FutureExt;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};

@@ -1,8 +1,8 @@
 //! The same models from other files: a tower that the checkpoint brings itself, in another place, classes' defaults left out.
 
-use pollster::FutureExt;
 use std::collections::BTreeMap;
 
+use pollster::FutureExt;
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::json;
 use steady_vlm::checkpoint::{Conversation, LlavaConfig, ModelConfig};

@@ -42,7 +42,7 @@ fn load(setup: &str) -> Option<(Vlm, Device)> {
     };
     // A GPU driver compiles each kernel when it is first used.
     let twice = Decoding { max_new_tokens: 2, ignore_eos: true, ..Decoding::default() };
-    vlm.ask(&prepare(&vlm), None, &twice).expect("an answer");
+    vlm.ask(&prepare(&vlm), None, &twice).block_on().expect("an answer");
     Some((vlm, device))
 }
 

@@ -159,7 +159,7 @@ pub(crate) fn max_binding_bytes(device: &Device) -> usize {
 ///
 /// # Errors
 /// When the browser has no adapter to offer.
-#[cfg(all(feature = "gpu", target_family = "wasm"))]
+#[cfg(feature = "gpu")]
 pub async fn open_webgpu(name: &str) -> Result<OpenDevice, VlmError> {
     let device = Device::wgpu_options()
         .init_async()

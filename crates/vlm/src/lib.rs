@@ -28,7 +28,7 @@ mod vision;
 
 pub use checkpoint::Checkpoint;
 pub use cost::Cost;
-#[cfg(all(feature = "gpu", target_family = "wasm"))]
+#[cfg(feature = "gpu")]
 pub use device::open_webgpu;
 pub use device::{DeviceChoice, OpenDevice, Precision};
 pub use error::VlmError;

@@ -33,7 +33,10 @@ fn command_line(questions: usize, accelerations: &[&str]) -> Report {
     // target/release/deps/worker-0123: the tool is two folders up
     let release = env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
     let names = ["steady-process", "steady"].map(|name| release.join(format!("{name}{}", env::consts::EXE_SUFFIX)));
-    let tool = names.iter().find(|path| path.exists()).unwrap_or_else(|| panic!("no {names:?}: run `cargo xtask test`, or `cargo build --release`"));
+    let tool = names
+        .iter()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("no {names:?}: run `cargo xtask test`, or `cargo build --release`"));
     let out = tempfile::tempdir().unwrap();
     let mut command = Command::new(tool);
     command.args(["run", "--device", "cpu", "--bench", "embedded", "--json", "--questions", &questions.to_string()]);
@@ -93,8 +96,10 @@ async fn run(client: &Client, request: &Request) -> Done {
     let responses = ask(client, request).await;
     assert!(matches!(responses.last(), Some(Response::Finished)), "{:?}", responses.last());
     let engine = responses.iter().find_map(|response| if let Response::Ready(engine) = response { Some(engine.clone()) } else { None });
-    let states: Vec<Answered> =
-        responses.into_iter().filter_map(|response| if let Response::Answered(answered) = response { Some(answered) } else { None }).collect();
+    let states: Vec<Answered> = responses
+        .into_iter()
+        .filter_map(|response| if let Response::Answered(answered) = response { Some(answered) } else { None })
+        .collect();
     let report = Report::from_json(&states.last().unwrap().report).unwrap();
     Done { engine: engine.unwrap(), states, report }
 }

@@ -83,7 +83,8 @@ fn families_share_the_questions_evenly() {
     let (suite, questions) = embedded(4, &["scan".into(), "counting".into()]).unwrap();
     assert_eq!(suite.questions().len(), 2 * Family::ALL.len());
     let families: Vec<&str> = questions.iter().map(|question| question.family.as_str()).collect();
-    assert_eq!(families, ["counting", "counting", "scan", "scan"]);
+    // the benchmark goes round its families
+    assert_eq!(families, ["counting", "scan", "counting", "scan"]);
     let error = embedded(4, &["scans".into()]).err().unwrap().to_string();
     assert!(error.contains("scans") && error.contains("unanswerable"), "{error}");
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use burn::tensor::Device;
+use pollster::FutureExt;
 use steady_tests::reference::{ReferenceCase, cases_of, checkpoint_of};
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, Precision, Vlm};
 
@@ -20,7 +21,7 @@ fn compare(name: &str, device: &Device, limit: usize) -> usize {
         let image = steady_vlm::image::load(&case.image).unwrap();
         let prepared = vlm.prepare(&image, &case.prompt).unwrap();
         let options = Decoding { max_new_tokens: ReferenceCase::NEW_TOKENS, ..Decoding::default() };
-        let answer = vlm.ask(&prepared, None, &options).unwrap();
+        let answer = vlm.ask(&prepared, None, &options).block_on().unwrap();
 
         let id = format!("{name}/{}", case.id);
         assert_eq!(answer.first_logits.len(), case.first_logits.len(), "{id}");

@@ -1,6 +1,6 @@
 //! An acceleration meets a model.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -35,16 +35,15 @@ impl Acceleration {
     ///
     /// # Errors
     /// [`AccelError`] when the quantizer does not fit the model.
-    pub fn quantize(&self, model: &Vlm) -> Result<Option<Vlm>, AccelError> {
+    pub async fn quantize(&self, model: &Vlm) -> Result<Option<Vlm>, AccelError> {
         let Some(quantizer) = &self.quantizer else { return Ok(None) };
-        let (quantizer, _) = settle(quantizer.as_ref(), model)?;
-        let mut pack = |name: &str, dense: &Dense| {
-            if !quantizer.takes(name) {
-                return Ok(None);
-            }
-            quantizer.quantize(name, &dense.to_host(), &dense.device()).map(Some)
-        };
-        model.map_linears(&mut pack).map(Some)
+        let (quantizer, taken) = settle(quantizer.as_ref(), model)?;
+        let mut packed = HashMap::with_capacity(taken.len());
+        for (name, dense) in &taken {
+            let weight = dense.to_host().await.map_err(|error| AccelError::Read { linear: name.clone(), problem: error.to_string() })?;
+            packed.insert(name.as_str(), quantizer.quantize(name, &weight, &dense.device())?);
+        }
+        model.map_linears(&mut |name, _| Ok(packed.remove(name))).map(Some)
     }
 
     /// What this does to `model`.
@@ -55,8 +54,8 @@ impl Acceleration {
         let quantized = match &self.quantizer {
             None => None,
             Some(quantizer) => {
-                let (settled, linears) = settle(quantizer.as_ref(), model)?;
-                Some(QuantizedModules { method: settled.name(), scope: settled.scope().to_owned(), linears })
+                let (settled, taken) = settle(quantizer.as_ref(), model)?;
+                Some(QuantizedModules { method: settled.name(), scope: settled.scope().to_owned(), linears: shapes(&taken) })
             }
         };
         let reducer = self.reducer.as_ref().map(|reducer| reducer.name());
@@ -66,19 +65,26 @@ impl Acceleration {
     }
 }
 
+/// A linear layer by its canonical name.
+type Named = (String, Dense);
+
 /// The quantizer with its settings for `model`, and the layers it takes.
-fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Quantizer>, Vec<LinearShape>), AccelError> {
-    let mut linears = Vec::new();
+fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Quantizer>, Vec<Named>), AccelError> {
+    let mut taken: Vec<Named> = Vec::new();
     model.map_linears(&mut |name, dense| {
         if quantizer.takes(name) {
-            linears.push(LinearShape { name: name.to_owned(), out: dense.output(), input: dense.input() });
+            taken.push((name.to_owned(), dense.clone()));
         }
         Ok::<_, AccelError>(None)
     })?;
-    if linears.is_empty() {
+    if taken.is_empty() {
         return Err(AccelError::NothingToQuantize { method: quantizer.name(), scope: quantizer.scope() });
     }
-    Ok((quantizer.fit(&linears)?, linears))
+    Ok((quantizer.fit(&shapes(&taken))?, taken))
+}
+
+fn shapes(taken: &[Named]) -> Vec<LinearShape> {
+    taken.iter().map(|(name, dense)| LinearShape { name: name.clone(), out: dense.output(), input: dense.input() }).collect()
 }
 
 impl fmt::Display for Description {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use image::{Rgb, RgbImage};
+use pollster::FutureExt;
 use steady_accel::{AccelError, Acceleration, Description};
 use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
 
@@ -23,7 +24,7 @@ fn logits(model: &Vlm) -> Vec<f32> {
     let image = RgbImage::from_fn(144, 144, |x, y| if red_square(x, y) { Rgb([220, 30, 30]) } else { Rgb([235, 235, 235]) });
     let prompt = model.prompt("what color is the square?").unwrap();
     let prepared = model.prepare(&image, &prompt).unwrap();
-    model.ask(&prepared, None, &Decoding { max_new_tokens: 1, ..Decoding::default() }).unwrap().first_logits
+    model.ask(&prepared, None, &Decoding { max_new_tokens: 1, ..Decoding::default() }).block_on().unwrap().first_logits
 }
 
 fn correlation(a: &[f32], b: &[f32]) -> f32 {
@@ -50,7 +51,7 @@ fn w4_packs_the_decoder_and_nothing_else() {
     for projection in ["self_attn.q_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj"] {
         assert!(names.contains(&format!("language_model.layers.0.{projection}").as_str()), "{projection} in {names:?}");
     }
-    let packed = acceleration.quantize(&model).unwrap().unwrap();
+    let packed = acceleration.quantize(&model).block_on().unwrap().unwrap();
     // Half a byte a weight, an f16 scale and an f16 zero point per group.
     let saved = saved(&description, |out, input| out * input / 2 + out * input / 16 * 4);
     assert_eq!(packed.weight_bytes(), model.weight_bytes() - saved);
@@ -68,7 +69,7 @@ fn int8_packs_everything_but_embedding_and_head() {
     // Six per vision layer (q, k, v, out, fc1, fc2), two in the projector, seven per decoder layer.
     assert_eq!(linears.len(), 6 * model.info().vision_layers + 2 + 7 * model.info().decoder_layers);
     assert!(linears.iter().all(|linear| linear.name != "lm_head" && !linear.name.contains("embed")));
-    let packed = acceleration.quantize(&model).unwrap().unwrap();
+    let packed = acceleration.quantize(&model).block_on().unwrap().unwrap();
     let saved = saved(&description, |out, input| out * input.next_multiple_of(4) + 4 * out);
     assert_eq!(packed.weight_bytes(), model.weight_bytes() - saved);
     assert!(!packed.shares_encoder(&model));
@@ -90,15 +91,15 @@ fn descriptions_settle_what_the_spec_leaves_open() {
     let none = describe("none");
     assert_eq!((none.spec.as_str(), none.to_string().as_str()), ("none", "none"));
     assert!(none.quantized.is_none() && none.reducer.is_none());
-    assert!(parse("none").quantize(&model).unwrap().is_none());
-    assert!(parse("divprune").quantize(&model).unwrap().is_none());
+    assert!(parse("none").quantize(&model).block_on().unwrap().is_none());
+    assert!(parse("divprune").quantize(&model).block_on().unwrap().is_none());
     assert_eq!(describe("divprune").to_string(), "divprune:keep=0.098");
 }
 
 #[test]
 fn a_group_that_does_not_divide_names_the_layer() {
     let model = model();
-    let error = parse("w4:rtn,g=4096").quantize(&model).err().unwrap();
+    let error = parse("w4:rtn,g=4096").quantize(&model).block_on().err().unwrap();
     let AccelError::Group { linear, input, group } = &error else { panic!("{error}") };
     assert!(linear.starts_with("language_model.layers.0."), "{linear}");
     assert!(*group == 4096 && *input < 4096);
@@ -112,7 +113,7 @@ fn a_group_that_does_not_divide_names_the_layer() {
 
 #[test]
 fn a_packed_model_cannot_be_packed_again() {
-    let once = parse("w4:rtn").quantize(&model()).unwrap().unwrap();
-    let error = parse("w4:rtn").quantize(&once).err().unwrap();
+    let once = parse("w4:rtn").quantize(&model()).block_on().unwrap().unwrap();
+    let error = parse("w4:rtn").quantize(&once).block_on().err().unwrap();
     assert!(matches!(error, AccelError::NothingToQuantize { .. }), "{error}");
 }

@@ -55,7 +55,6 @@ pub(crate) fn accelerations(specs: &[String]) -> Result<Vec<Acceleration>> {
 
 /// Greedy, as the checkpoint says, with at most `max_new_tokens` where the user sets a limit.
 pub(crate) fn decoding(checkpoint: &Checkpoint, max_new_tokens: Option<u32>) -> Decoding {
-    let default = Decoding::default();
-    let limit = max_new_tokens.map(|limit| limit as usize).or(checkpoint.generation_config().max_new_tokens);
-    Decoding { max_new_tokens: limit.unwrap_or(default.max_new_tokens), ..default }
+    let own = Decoding::of(checkpoint.generation_config());
+    Decoding { max_new_tokens: max_new_tokens.map_or(own.max_new_tokens, |limit| limit as usize), ..own }
 }

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use steady_bench::{Question, same_answer};
-use steady_report::{
-    AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report, TokenLogit,
-};
+use steady_report::share::Asked;
+use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, Report, TokenLogit};
 
+#[cfg(feature = "files")]
+use crate::Folder;
 use crate::plan::CLEAN;
-use crate::{BASELINE, Folder, NOISE_FLOOR, Plan, Record, StudyError};
+use crate::{BASELINE, NOISE_FLOOR, Plan, Record, StudyError};
 
 /// First-token candidates that a report keeps of the [`crate::record::TOP`] recorded.
 const SHOWN: usize = 5;
@@ -17,6 +18,7 @@ const SHOWN: usize = 5;
 ///
 /// # Errors
 /// [`StudyError::Report`] if answers are missing, or if the scorer and the equality test of a question contradict each other.
+#[cfg(feature = "files")]
 pub fn compare(folder: &Folder) -> Result<Report, StudyError> {
     report(folder.plan(), folder.questions(), &folder.records()?)
 }
@@ -25,6 +27,7 @@ pub fn compare(folder: &Folder) -> Result<Report, StudyError> {
 ///
 /// # Errors
 /// As [`compare`], or [`StudyError::Broken`] naming a damaged timing file.
+#[cfg(feature = "files")]
 pub fn timed(folder: &Folder) -> Result<Report, StudyError> {
     let mut seconds: HashMap<String, f64> = HashMap::new();
     for timing in folder.timings()? {
@@ -90,7 +93,7 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
     Report::new(Measurements {
         plan: summary(plan),
         baseline_cost: cost(&baseline),
-        questions: questions.iter().zip(&baseline).map(|(question, record)| row(question, record)).collect(),
+        questions: questions.iter().zip(&baseline).map(|(question, record)| Asked::from(question).answered(answer(record))).collect(),
         accelerations,
         noise_floor,
     })
@@ -106,18 +109,6 @@ fn paired(question: &Question, before: &Record, after: &Record) -> Result<Answer
         ))
     })?;
     Ok(AnswerRow { outcome: Some(outcome), ..answer(after) })
-}
-
-fn row(question: &Question, record: &Record) -> QuestionRow {
-    QuestionRow {
-        id: question.id.clone(),
-        family: question.family.clone(),
-        image: question.image.clone(),
-        text: question.text.clone(),
-        gold: question.gold.clone(),
-        kind: (&question.kind).into(),
-        baseline: answer(record),
-    }
 }
 
 fn answer(record: &Record) -> AnswerRow {

@@ -1,6 +1,8 @@
 //! What can go wrong in a study, always naming the file or the question it went wrong on.
 
-use std::path::{Path, PathBuf};
+#[cfg(feature = "files")]
+use std::path::Path;
+use std::path::PathBuf;
 
 use steady_accel::AccelError;
 use steady_bench::BenchError;
@@ -77,10 +79,12 @@ pub enum StudyError {
 }
 
 impl StudyError {
+    #[cfg(feature = "files")]
     pub(crate) fn io(path: &Path, what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { path: path.to_path_buf(), what, source }
     }
 
+    #[cfg(feature = "files")]
     pub(crate) fn broken(path: &Path, reason: impl std::fmt::Display) -> Self {
         Self::Broken { path: path.to_path_buf(), reason: reason.to_string() }
     }

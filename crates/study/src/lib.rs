@@ -1,5 +1,5 @@
-//! The experiment: a [`Plan`] says what is asked of whom, [`run`] asks it, [`Folder`] keeps the answers, [`compare`](compare::compare) turns
-//! them into a report.
+//! The experiment: a [`Plan`] says what is asked of whom, a [`Session`] asks it, [`compare`] turns the answers into a report. On a disk, `run`
+//! asks and a `Folder` keeps the answers.
 //!
 //! Work is a tree: image x perturbation -> vision tower once -> per acceleration a prefix once -> per question its own tokens. The unit that
 //! is recorded is the [`Group`]: all questions of one image under all accelerations, so that both sides of every pair come from the same pass.
@@ -8,18 +8,27 @@
 
 pub mod compare;
 mod error;
+#[cfg(feature = "files")]
 mod folder;
+#[cfg(feature = "files")]
 mod part;
 pub mod plan;
 pub mod record;
+#[cfg(feature = "files")]
+mod run;
+mod session;
 mod subject;
 mod variants;
 mod work;
 
 pub use error::StudyError;
+#[cfg(feature = "files")]
 pub use folder::Folder;
 pub use plan::{BASELINE, NOISE_FLOOR, Plan};
 pub use record::{Record, Timing};
+#[cfg(feature = "files")]
+pub use run::{Progress, run};
+pub use session::Session;
 pub use subject::{Reply, Subject};
-pub use variants::Variants;
-pub use work::{Group, Progress, groups, run};
+pub use variants::{Seen, Variants};
+pub use work::{Answers, Group, groups};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use steady_bench::Question;
+use steady_bench::world::{EmbeddedSuite, Family};
+use steady_bench::{Benchmark, Question};
 
 use crate::StudyError;
 
@@ -155,6 +156,19 @@ impl Plan {
             .map(|name| format!("{name}: there {}, asked {}", shown(there.get(name)), shown(asked.get(name))))
             .collect()
     }
+}
+
+/// The embedded suite as a study of `count` questions draws it, and those questions, of the families of these names alone unless there are none.
+///
+/// # Errors
+/// [`StudyError::Bench`] when a family is not known.
+pub fn embedded(count: usize, families: &[String]) -> Result<(EmbeddedSuite, Vec<Question>), StudyError> {
+    let chosen = families.iter().map(|name| name.parse()).collect::<Result<HashSet<Family>, _>>()?;
+    let kinds = if chosen.is_empty() { Family::ALL.len() } else { chosen.len() };
+    let suite = EmbeddedSuite::test(count.div_ceil(kinds));
+    let asked = |question: &&Question| chosen.is_empty() || chosen.iter().any(|family| family.name() == question.family);
+    let questions: Vec<Question> = suite.questions().iter().filter(asked).cloned().collect();
+    Ok((suite, select(&questions, count)))
 }
 
 /// The first `count` questions, families taking turns so that each has its share. Order within a family is kept, and so is the

@@ -138,9 +138,25 @@ pub fn top(logits: &[f32]) -> Vec<(u32, f32)> {
     order.into_iter().map(|id| (id, logits[id as usize])).collect()
 }
 
+/// The `count` likeliest tokens with their probabilities, likeliest first, ties by id; at most [`TOP`].
+pub fn likeliest(logits: &[f32], count: usize) -> Vec<(u32, f32)> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weight = |logit: f32| f64::from(logit - highest).exp();
+    let total: f64 = logits.iter().copied().map(weight).sum();
+    top(logits).into_iter().take(count).map(|(id, logit)| (id, (weight(logit) / total) as f32)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn probabilities_are_shares_of_the_whole_vocabulary() {
+        // e^0 : e^ln 3 : e^0 = 1 : 3 : 1
+        let found = likeliest(&[7.0, 7.0 + 3f32.ln(), 7.0], 2);
+        assert_eq!(found.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 0]);
+        assert!((found[0].1 - 0.6).abs() < 1e-6 && (found[1].1 - 0.2).abs() < 1e-6, "{found:?}");
+    }
 
     #[test]
     fn top_is_sorted_and_ties_go_to_the_lower_id() {

@@ -46,5 +46,5 @@ pub trait Subject {
     ///
     /// # Errors
     /// Whatever the model says; nothing of the group is recorded then.
-    fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError>;
+    fn group(&self, image: &RgbImage, questions: &[&Question]) -> impl Future<Output = Result<Vec<Vec<Reply>>, StudyError>>;
 }

@@ -25,6 +25,14 @@ pub struct Variants {
     decoding: Decoding,
 }
 
+/// The answers to questions about one image.
+pub struct Seen {
+    /// Rows and columns of the baseline's visual tokens on the image.
+    pub grid: (usize, usize),
+    /// One list per variant, holding one reply per question.
+    pub replies: Vec<Vec<Reply>>,
+}
+
 struct Variant {
     acceleration: Acceleration,
     model: Vlm,
@@ -36,7 +44,7 @@ impl Variants {
     ///
     /// # Errors
     /// [`StudyError::Accel`] when a quantizer does not fit the model, [`StudyError::Plan`] when two specs say the same.
-    pub fn build(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
+    pub async fn build(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
         let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer));
         let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned() };
         let mut variants = vec![Variant { acceleration: Acceleration::none(), model, plan: baseline }];
@@ -46,7 +54,7 @@ impl Variants {
             if variants.iter().any(|other| other.plan.spec == plan.spec) {
                 return Err(StudyError::Plan(format!("accelerations: `{}` is asked for twice", plan.spec)));
             }
-            let model = acceleration.quantize(base)?.unwrap_or_else(|| base.clone());
+            let model = acceleration.quantize(base).await?.unwrap_or_else(|| base.clone());
             variants.push(Variant { acceleration: acceleration.clone(), model, plan });
         }
         Ok(Self { all: variants, needs, decoding })
@@ -113,8 +121,31 @@ impl Variants {
         &self.all[0].model
     }
 
+    /// The specs, in the order of all answers; the baseline first.
+    pub fn specs(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(|variant| variant.plan.spec.as_str())
+    }
+
+    /// Answers one question about one image, outside of any study.
+    ///
+    /// # Errors
+    /// Whatever the model says.
+    pub async fn ask(&self, image: &RgbImage, question: &str) -> Result<Seen, StudyError> {
+        self.shared(&self.prompts(image, [question])?).await
+    }
+
+    fn prompts<'q>(&self, image: &RgbImage, questions: impl IntoIterator<Item = &'q str>) -> Result<Vec<Prepared>, StudyError> {
+        let model = self.baseline();
+        let pixels = model.processor().pixels(image)?;
+        let prepare = |question| {
+            let (input_ids, image_span) = model.processor().encode(&model.prompt(question)?, &pixels)?;
+            Ok(Prepared { input_ids, image_span, pixels: pixels.clone() })
+        };
+        questions.into_iter().map(prepare).collect()
+    }
+
     /// Every variant's answers, given the prompts of one image's questions.
-    fn shared(&self, prompts: &[Prepared]) -> Result<Vec<Vec<Reply>>, StudyError> {
+    async fn shared(&self, prompts: &[Prepared]) -> Result<Seen, StudyError> {
         // Variants whose quantizer left the vision tower alone look through the same one.
         let mut encoded: Vec<(&Vlm, EncodedImage, Duration)> = Vec::new();
         let mut replies = Vec::with_capacity(self.all.len() + 1);
@@ -123,17 +154,23 @@ impl Variants {
                 seen
             } else {
                 let start = Instant::now();
-                let image = variant.model.encode_for(&prompts[0].pixels, &self.needs)?;
+                let image = Box::pin(variant.model.encode_for(&prompts[0].pixels, &self.needs)).await?;
                 encoded.push((&variant.model, image, start.elapsed()));
                 encoded.len() - 1
             };
             let (_, image, looking) = &encoded[seen];
-            replies.push(self.variant(variant, image, *looking, prompts)?);
+            replies.push(Box::pin(self.variant(variant, image, *looking, prompts)).await?);
         }
-        Ok(replies)
+        Ok(Seen { grid: encoded[0].1.grid(), replies })
     }
 
-    fn variant(&self, variant: &Variant, image: &EncodedImage, looking: Duration, prompts: &[Prepared]) -> Result<Vec<Reply>, StudyError> {
+    async fn variant(
+        &self,
+        variant: &Variant,
+        image: &EncodedImage,
+        looking: Duration,
+        prompts: &[Prepared],
+    ) -> Result<Vec<Reply>, StudyError> {
         let mut before: Option<(&[u32], Prefix<'_>)> = None;
         let mut shared = looking;
         let mut replies = Vec::with_capacity(prompts.len());
@@ -143,13 +180,13 @@ impl Variants {
                 Some((ids, prefix)) if ids == head => prefix,
                 _ => {
                     let start = Instant::now();
-                    let prefix = variant.model.prefix(head, prompt.image_span.clone(), image, variant.acceleration.reducer())?;
+                    let prefix = variant.model.prefix(head, prompt.image_span.clone(), image, variant.acceleration.reducer()).await?;
                     shared += start.elapsed();
                     prefix
                 }
             };
             let start = Instant::now();
-            let answer = variant.model.answer(&prefix, tail, &self.decoding)?;
+            let answer = Box::pin(variant.model.answer(&prefix, tail, &self.decoding)).await?;
             replies.push(reply(answer, start.elapsed()));
             before = Some((head, prefix));
         }
@@ -161,13 +198,13 @@ impl Variants {
     }
 
     /// The baseline once more, last question first and each from pixels to answer on its own.
-    fn noise_floor(&self, prompts: &[Prepared]) -> Result<Vec<Reply>, StudyError> {
-        let one = |prompt: &Prepared| {
+    async fn noise_floor(&self, prompts: &[Prepared]) -> Result<Vec<Reply>, StudyError> {
+        let mut replies = Vec::with_capacity(prompts.len());
+        for prompt in prompts.iter().rev() {
             let start = Instant::now();
-            let answer = self.baseline().ask(prompt, None, &self.decoding)?;
-            Ok(reply(answer, start.elapsed()))
-        };
-        let mut replies = prompts.iter().rev().map(one).collect::<Result<Vec<_>, StudyError>>()?;
+            let answer = Box::pin(self.baseline().ask(prompt, None, &self.decoding)).await?;
+            replies.push(reply(answer, start.elapsed()));
+        }
         replies.reverse();
         Ok(replies)
     }
@@ -183,16 +220,10 @@ impl Subject for Variants {
         self.baseline().processor().tokenizer().token(id).unwrap_or_default()
     }
 
-    fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
-        let model = self.baseline();
-        let pixels = model.processor().pixels(image)?;
-        let prepare = |question: &&Question| {
-            let (input_ids, image_span) = model.processor().encode(&model.prompt(&question.text)?, &pixels)?;
-            Ok(Prepared { input_ids, image_span, pixels: pixels.clone() })
-        };
-        let prompts = questions.iter().map(prepare).collect::<Result<Vec<_>, StudyError>>()?;
-        let mut replies = self.shared(&prompts)?;
-        replies.push(self.noise_floor(&prompts)?);
+    async fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
+        let prompts = self.prompts(image, questions.iter().map(|question| question.text.as_str()))?;
+        let mut replies = self.shared(&prompts).await?.replies;
+        replies.push(self.noise_floor(&prompts).await?);
         Ok(replies)
     }
 }

@@ -1,13 +1,12 @@
-//! Running a plan: groups in order, parts as they fill, nothing asked twice.
+//! The unit of work: all questions of one image under all accelerations, so that both sides of every pair come from the same pass.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use serde::{Deserialize, Serialize};
 use steady_bench::{Benchmark, Question};
 
 use crate::record::Asked;
-use crate::{Folder, Plan, Record, Reply, StudyError, Subject, Timing};
+use crate::{Plan, Record, StudyError, Subject, Timing};
 
-/// The unit of work: all questions of one image under one perturbation, answered by every variant.
+/// All questions of one image under one perturbation, answered by every variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Image id.
@@ -16,6 +15,15 @@ pub struct Group {
     pub perturbation: String,
     /// Indices into the questions asked.
     pub questions: Vec<usize>,
+}
+
+/// What became of a group, question by question, each with all its variants: the rows a reader wants to compare stand together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answers {
+    /// The answers.
+    pub records: Vec<Record>,
+    /// How long each took.
+    pub timings: Vec<Timing>,
 }
 
 /// The groups of a plan: images in order of appearance, for each its perturbations.
@@ -34,113 +42,69 @@ pub fn groups(plan: &Plan, questions: &[Question]) -> Vec<Group> {
     groups
 }
 
-/// What a listener is told after each group.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress<'a> {
-    /// Answers recorded or about to be, earlier runs included.
-    pub done: usize,
-    /// Answers planned.
-    pub total: usize,
-    /// Answers taken over from earlier runs.
-    pub resumed: usize,
-    /// The records of the group just answered; empty for the first call, which comes before any work.
-    pub fresh: &'a [Record],
+/// What is answered: a plan with its questions.
+pub(crate) struct Work<'a> {
+    pub(crate) plan: &'a Plan,
+    /// All questions of the plan.
+    pub(crate) questions: &'a [Question],
 }
 
-/// Answers everything in the folder's plan that is not recorded in it yet.
-///
-/// A part file holds the same groups however often the run was interrupted, so its bytes do not depend on that.
-/// Returns the number of answers that were asked for in this call.
-///
-/// # Errors
-/// [`StudyError::Cancelled`] once `cancel` is raised, [`StudyError::Broken`] naming a damaged part, or what the subject, the benchmark
-/// or the disk say. Parts already written stay.
-pub fn run(
-    folder: &Folder,
-    benchmark: &dyn Benchmark,
-    subject: &dyn Subject,
-    cancel: &AtomicBool,
-    listener: &mut dyn FnMut(&Progress<'_>),
-) -> Result<usize, StudyError> {
-    let (plan, questions) = (folder.plan(), folder.questions());
-    let variants = plan.variants();
-    let weight_bytes = subject.weight_bytes();
-    if weight_bytes.len() != variants.len() {
-        return Err(StudyError::Plan(format!(
-            "the model has {} variants, the plan {}: {}",
-            weight_bytes.len(),
-            variants.len(),
-            variants.join(", ")
-        )));
+impl Work<'_> {
+    /// Answers of `groups`.
+    pub(crate) fn count(&self, groups: &[Group]) -> usize {
+        groups.iter().map(|group| group.questions.len()).sum::<usize>() * self.plan.variants().len()
     }
-    let groups = groups(plan, questions);
-    let answers = |groups: &[Group]| groups.iter().map(|group| group.questions.len() * variants.len()).sum::<usize>();
-    let total = answers(&groups);
-    let recorded = folder.part_indices()?;
-    let parts: Vec<&[Group]> = groups.chunks(plan.groups_per_part).collect();
-    let mut done = 0;
-    for &index in &recorded {
-        let Some(part) = parts.get(index) else {
-            return Err(StudyError::broken(&folder.part_path(index), format!("the plan has only {} parts", parts.len())));
-        };
-        check_rows(folder, index, part, &variants)?;
-        done += answers(part);
-    }
-    let resumed = done;
-    listener(&Progress { done, total, resumed, fresh: &[] });
-    for (index, part) in parts.iter().enumerate().filter(|(index, _)| recorded.binary_search(index).is_err()) {
-        let (mut records, mut timings) = (Vec::new(), Vec::new());
-        let committed = done;
-        for group in *part {
-            if cancel.load(Ordering::Relaxed) {
-                return Err(StudyError::Cancelled { done: committed, total });
-            }
-            let asked: Vec<&Question> = group.questions.iter().map(|&question| &questions[question]).collect();
-            let replies = subject.group(&benchmark.image(&group.image)?, &asked)?;
-            let start = records.len();
-            let answered = Answered { group, questions: &asked, variants: &variants, weight_bytes: &weight_bytes, replies: &replies };
-            answered.record(&|id| subject.token(id), &mut records, &mut timings)?;
-            done += records.len() - start;
-            listener(&Progress { done, total, resumed, fresh: &records[start..] });
+
+    /// Checks that `subject` is the one that the plan speaks of, as far as one can see.
+    pub(crate) fn check(&self, subject: &impl Subject) -> Result<(), StudyError> {
+        let (variants, found) = (self.plan.variants(), subject.weight_bytes().len());
+        if found == variants.len() {
+            return Ok(());
         }
-        folder.write_part(index, &records, &timings)?;
+        Err(StudyError::Plan(format!("the model has {found} variants, the plan {}: {}", variants.len(), variants.join(", "))))
     }
-    Ok(total - resumed)
-}
 
-/// A group with its replies.
-struct Answered<'a> {
-    group: &'a Group,
-    questions: &'a [&'a Question],
-    variants: &'a [&'a str],
-    weight_bytes: &'a [usize],
-    replies: &'a [Vec<Reply>],
-}
+    /// Whether `records` are those of `groups`.
+    pub(crate) fn holds(&self, groups: &[Group], records: &[Record]) -> bool {
+        let variants = self.plan.variants();
+        let expected = groups.iter().flat_map(|group| {
+            let asked = |&question: &usize| (self.questions[question].id.as_str(), group.perturbation.as_str());
+            group
+                .questions
+                .iter()
+                .map(asked)
+                .flat_map(|(question, perturbation)| variants.iter().map(move |v| (question, perturbation, *v)))
+        });
+        let found = records.iter().map(|record| (record.question.as_str(), record.perturbation.as_str(), record.acceleration.as_str()));
+        found.eq(expected)
+    }
 
-impl Answered<'_> {
-    /// Question by question, each with all its variants: the rows a reader wants to compare stand together.
-    fn record(&self, token: &dyn Fn(u32) -> String, records: &mut Vec<Record>, timings: &mut Vec<Timing>) -> Result<(), StudyError> {
-        let Self { group, questions, variants, weight_bytes, replies } = self;
+    /// Asks the questions of `group`.
+    pub(crate) async fn answer(&self, group: &Group, benchmark: &dyn Benchmark, subject: &impl Subject) -> Result<Answers, StudyError> {
+        let (variants, weight_bytes) = (self.plan.variants(), subject.weight_bytes());
+        let questions: Vec<&Question> = group.questions.iter().map(|&question| &self.questions[question]).collect();
+        let replies = subject.group(&benchmark.image(&group.image)?, &questions).await?;
         if replies.len() != variants.len() || replies.iter().any(|of_variant| of_variant.len() != questions.len()) {
             return Err(StudyError::Plan(format!(
                 "image {}: the model did not answer every question under every acceleration",
                 group.image
             )));
         }
+        let token = |id| subject.token(id);
+        let mut answers = Answers::default();
         for (index, question) in questions.iter().enumerate() {
             for (variant, acceleration) in variants.iter().enumerate() {
                 let reply = &replies[variant][index];
-                let baseline = (variant > 0).then(|| replies[0][index].first_logits.as_slice());
                 let asked = Asked {
                     question,
                     perturbation: &group.perturbation,
                     acceleration,
                     weight_bytes: weight_bytes[variant],
-                    token,
-                    baseline,
+                    token: &token,
+                    baseline: (variant > 0).then(|| replies[0][index].first_logits.as_slice()),
                 };
-                records.push(Record::new(&asked, reply)?);
-                timings.push(Timing {
+                answers.records.push(Record::new(&asked, reply)?);
+                answers.timings.push(Timing {
                     question: question.id.clone(),
                     perturbation: group.perturbation.clone(),
                     acceleration: (*acceleration).to_owned(),
@@ -148,21 +112,6 @@ impl Answered<'_> {
                 });
             }
         }
-        Ok(())
-    }
-}
-
-fn check_rows(folder: &Folder, index: usize, part: &[Group], variants: &[&str]) -> Result<(), StudyError> {
-    let expected = part.iter().flat_map(|group| {
-        group.questions.iter().flat_map(move |&question| {
-            variants.iter().map(move |variant| (folder.questions()[question].id.as_str(), group.perturbation.as_str(), *variant))
-        })
-    });
-    let records = folder.read_part(index)?;
-    let found = records.iter().map(|record| (record.question.as_str(), record.perturbation.as_str(), record.acceleration.as_str()));
-    if found.eq(expected) {
-        Ok(())
-    } else {
-        Err(StudyError::broken(&folder.part_path(index), "does not hold the questions and accelerations that the plan puts there"))
+        Ok(answers)
     }
 }

@@ -6,6 +6,7 @@ mod scripted;
 
 use std::sync::atomic::AtomicBool;
 
+use pollster::FutureExt;
 use scripted::{Quiz, Scripted, plan};
 use steady_bench::{Benchmark, Question};
 use steady_report::Outcome::{self, Broken, Changed, Repaired, Same};
@@ -31,7 +32,7 @@ fn outcomes_are_those_of_the_script() {
         .says("noise-floor", "q2-0", "green"); // noise: another wrong answer
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
-    run(&folder, &quiz, &subject, &AtomicBool::new(false), &mut |_| ()).unwrap();
+    run(&folder, &quiz, &subject, &AtomicBool::new(false), &mut |_| ()).block_on().unwrap();
     let report = compare::compare(&folder).unwrap();
     let outcomes: Vec<Outcome> = report.accelerations()[0].answers.iter().map(|answer| answer.outcome.unwrap()).collect();
     assert_eq!(outcomes, [Broken, Broken, Repaired, Changed, Same, Same, Same, Same, Same, Same]);
@@ -58,7 +59,7 @@ fn an_unfinished_run_has_no_report() {
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
     let subject = Scripted::new(&plan);
     subject.fails_after.set(Some(4));
-    run(&folder, &quiz, &subject, &AtomicBool::new(false), &mut |_| ()).unwrap_err();
+    run(&folder, &quiz, &subject, &AtomicBool::new(false), &mut |_| ()).block_on().unwrap_err();
     let error = compare::compare(&folder).unwrap_err().to_string();
     assert!(error.contains("question q3-0") && error.contains("not finished"), "{error}");
 }

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pollster::FutureExt;
 use scripted::{Quiz, Scripted, plan};
 use steady_bench::Benchmark;
 use steady_study::{Folder, Plan, StudyError, run};
@@ -16,7 +17,7 @@ use steady_study::{Folder, Plan, StudyError, run};
 static GO: AtomicBool = AtomicBool::new(false);
 
 fn start(path: &Path, plan: &Plan, quiz: &Quiz, subject: &Scripted) -> Result<usize, StudyError> {
-    run(&Folder::create(path, plan, quiz.questions())?, quiz, subject, &GO, &mut |_| ())
+    run(&Folder::create(path, plan, quiz.questions())?, quiz, subject, &GO, &mut |_| ()).block_on()
 }
 
 /// Contents of the record parts, by name.
@@ -35,6 +36,7 @@ fn a_run_records_every_question_under_every_variant_in_order() {
     let mut seen = Vec::new();
     let asked =
         run(&folder, &quiz, &Scripted::new(&plan), &GO, &mut |progress| seen.push((progress.done, progress.total, progress.fresh.len())))
+            .block_on()
             .unwrap();
     assert_eq!(asked, 5 * 2 * 3);
     assert_eq!(seen, [(0, 30, 0), (6, 30, 6), (12, 30, 6), (18, 30, 6), (24, 30, 6), (30, 30, 6)]);
@@ -112,6 +114,7 @@ fn cancelling_keeps_what_is_committed() {
     let cancel = AtomicBool::new(false);
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
     let error = run(&folder, &quiz, &Scripted::new(&plan), &cancel, &mut |progress| cancel.store(progress.done >= 16, Ordering::Relaxed))
+        .block_on()
         .unwrap_err();
     assert!(matches!(error, StudyError::Cancelled { done: 12, total: 32 }), "{error}");
     assert_eq!(folder.records().unwrap().len(), 12);

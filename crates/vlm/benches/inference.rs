@@ -1,21 +1,23 @@
 //! Throughput of the embedded model: images through the vision tower, prompt tokens prefilled, answer tokens decoded; on the
 //! CPU and, with the `gpu` feature and an adapter, through wgpu; with dense and with packed weights.
 //!
-//! `cargo xtask bench` (`--cpu` for the CPU alone). Items per second are images or tokens.
+//! `cargo bench` (`--no-default-features` for the CPU alone, `-- decode` for one of them). Items per second are images or tokens.
 
 #![allow(missing_docs)]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run says why and stops")]
 
-use std::{path::Path, sync::OnceLock};
+use std::{path::Path, sync::OnceLock, time::Duration};
 
 use burn::tensor::Device;
 use divan::{Bencher, counter::ItemsCount};
 use image::{Rgb, RgbImage};
+use pollster::FutureExt;
 use steady_kernels::{PackedLinear, W4Codes, W4Weight};
 use steady_vlm::{Checkpoint, Decoding, Dense, DeviceChoice, Precision, Prepared, Vlm};
 
 fn main() {
-    divan::main();
+    // A software driver would need an hour for divan's hundred samples.
+    divan::Divan::default().max_time(Duration::from_secs(10)).config_with_args().main();
 }
 
 /// What is measured: `device/weights`.
@@ -32,17 +34,22 @@ fn load(setup: &str) -> Option<(Vlm, Device)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/steady-llava");
     let checkpoint = Checkpoint::open(&folder).expect("the embedded checkpoint");
     let vlm = Vlm::load(&checkpoint, &device, Precision::F32).expect("a model that loads");
-    if weights == "dense" {
-        return Some((vlm, device));
-    }
-    let pack = &mut |name: &str, dense: &Dense| Ok(name.starts_with("language_model").then(|| rounded(dense)));
-    Some((vlm.map_linears::<()>(pack).ok()?, device))
+    let vlm = if weights == "dense" {
+        vlm
+    } else {
+        let pack = &mut |name: &str, dense: &Dense| Ok(name.starts_with("language_model").then(|| rounded(dense)));
+        vlm.map_linears::<()>(pack).ok()?
+    };
+    // A GPU driver compiles each kernel when it is first used.
+    let twice = Decoding { max_new_tokens: 2, ignore_eos: true, ..Decoding::default() };
+    vlm.ask(&prepare(&vlm), None, &twice).block_on().expect("an answer");
+    Some((vlm, device))
 }
 
 /// Four bits in groups of 64, rounded to nearest between each group's extremes.
 fn rounded(dense: &Dense) -> PackedLinear {
     const GROUP: usize = 64;
-    let weight = dense.to_host();
+    let weight = dense.to_host().block_on().expect("a weight");
     let (mut codes, mut scales, mut zeros) = (Vec::new(), Vec::new(), Vec::new());
     for group in weight.data.chunks(GROUP) {
         let low = group.iter().copied().fold(0.0, f32::min);
@@ -75,7 +82,7 @@ fn vision(bencher: Bencher<'_, '_>, setup: &str) {
     let Some((vlm, device)) = model(setup) else { return };
     let prepared = prepare(vlm);
     bencher.counter(ItemsCount::new(1usize)).bench(|| {
-        let image = vlm.encode(&prepared.pixels).expect("an image");
+        let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
         device.sync().expect("a device that finishes");
         image
     });
@@ -86,12 +93,12 @@ fn vision(bencher: Bencher<'_, '_>, setup: &str) {
 fn prefill(bencher: Bencher<'_, '_>, setup: &str) {
     let Some((vlm, _)) = model(setup) else { return };
     let prepared = prepare(vlm);
-    let image = vlm.encode(&prepared.pixels).expect("an image");
+    let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
     let once = Decoding { max_new_tokens: 1, ..Decoding::default() };
     let span = prepared.image_span.clone();
     bencher.counter(ItemsCount::new(prepared.input_ids.len())).bench(|| {
-        let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).expect("a prefix");
-        vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).expect("an answer")
+        let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().expect("a prefix");
+        vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).block_on().expect("an answer")
     });
 }
 
@@ -100,11 +107,13 @@ fn prefill(bencher: Bencher<'_, '_>, setup: &str) {
 fn question(bencher: Bencher<'_, '_>, setup: &str) {
     let Some((vlm, _)) = model(setup) else { return };
     let prepared = prepare(vlm);
-    let image = vlm.encode(&prepared.pixels).expect("an image");
+    let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
     let once = Decoding { max_new_tokens: 1, ..Decoding::default() };
     let span = prepared.image_span.clone();
-    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).expect("a prefix");
-    bencher.counter(ItemsCount::new(1usize)).bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).expect("an answer"));
+    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().expect("a prefix");
+    bencher
+        .counter(ItemsCount::new(1usize))
+        .bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).block_on().expect("an answer"));
 }
 
 /// Answer tokens per second, the question's own prefill included once per 64 of them.
@@ -113,9 +122,11 @@ fn decode(bencher: Bencher<'_, '_>, setup: &str) {
     const TOKENS: usize = 64;
     let Some((vlm, _)) = model(setup) else { return };
     let prepared = prepare(vlm);
-    let image = vlm.encode(&prepared.pixels).expect("an image");
+    let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
     let long = Decoding { max_new_tokens: 1 + TOKENS, ignore_eos: true, ..Decoding::default() };
     let span = prepared.image_span.clone();
-    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).expect("a prefix");
-    bencher.counter(ItemsCount::new(TOKENS)).bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &long).expect("an answer"));
+    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().expect("a prefix");
+    bencher
+        .counter(ItemsCount::new(TOKENS))
+        .bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &long).block_on().expect("an answer"));
 }

@@ -144,7 +144,7 @@ fn cpu_features() -> Vec<&'static str> {
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
-        Vec::new()
+        if cfg!(target_feature = "simd128") { vec!["simd128"] } else { Vec::new() }
     }
 }
 
@@ -154,12 +154,31 @@ pub(crate) fn max_binding_bytes(device: &Device) -> usize {
     if *device == Device::flex() { usize::MAX } else { 128 << 20 }
 }
 
-#[cfg(not(feature = "gpu"))]
+/// Opens the GPU that the browser offers through WebGPU, `name`d by the caller: browsers tell programs of wgpu next to nothing about it.
+/// Once per program; the device is to be kept.
+///
+/// # Errors
+/// When the browser has no adapter to offer.
+#[cfg(feature = "gpu")]
+pub async fn open_webgpu(name: &str) -> Result<OpenDevice, VlmError> {
+    let device = Device::wgpu_options()
+        .init_async()
+        .await
+        .map_err(|error| device_error(format!("no GPU could be opened through WebGPU: {error}")))?;
+    Ok(OpenDevice { device, identity: format!("wgpu, {name}, WebGPU") })
+}
+
+#[cfg(any(not(feature = "gpu"), target_family = "wasm"))]
 mod gpu {
     use super::{OpenDevice, VlmError, device_error};
 
     pub(super) fn open() -> Result<OpenDevice, VlmError> {
-        Err(device_error("this program was built without GPU support (cargo feature `gpu`)".to_owned()))
+        let reason = if cfg!(feature = "gpu") {
+            "a browser's GPU is opened as WebGPU"
+        } else {
+            "this program was built without GPU support (cargo feature `gpu`)"
+        };
+        Err(device_error(reason.to_owned()))
     }
 
     pub(super) fn open_hardware() -> Option<OpenDevice> {
@@ -171,7 +190,7 @@ mod gpu {
     }
 }
 
-#[cfg(feature = "gpu")]
+#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
 mod gpu {
     use std::{
         future::Future,

@@ -104,6 +104,9 @@ pub enum VlmError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The device gave no result: it was lost, it ran out of memory, or a kernel does not run on it.
+    #[error("the device failed: {0}")]
+    Device(String),
     /// A prompt that does not fit the checkpoint, e.g. with another number of image placeholders than images.
     #[error("prompt: {0}")]
     Prompt(String),

@@ -26,7 +26,7 @@ pub(crate) struct Encoded {
     pub(crate) features: Tensor<2>,
     /// The visual tokens, `[n, decoder width]`.
     pub(crate) projected: Tensor<2>,
-    pub(crate) observations: Observations,
+    pub(crate) observations: Observations<Tensor<2>>,
     /// Rows and columns of the grid that the visual tokens come from; one row of all tokens where they are no grid.
     pub(crate) grid: (usize, usize),
     pub(crate) flops: u64,

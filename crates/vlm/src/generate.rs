@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::VlmError;
+use crate::{VlmError, checkpoint::GenerationConfig};
 
 /// How an answer is decoded. Always greedy.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,6 +22,14 @@ impl Default for Decoding {
     }
 }
 
+impl Decoding {
+    /// As a checkpoint wants to be decoded.
+    pub fn of(generation: &GenerationConfig) -> Self {
+        let default = Self::default();
+        Self { max_new_tokens: generation.max_new_tokens.unwrap_or(default.max_new_tokens), ..default }
+    }
+}
+
 /// The rules of one decoding run, resolved against the checkpoint.
 pub(crate) struct Greedy<'a> {
     pub(crate) max_new_tokens: usize,
@@ -32,11 +40,11 @@ pub(crate) struct Greedy<'a> {
 impl Greedy<'_> {
     /// New tokens after a prompt whose next-token logits are `first`; `step` feeds one token and returns the logits after it.
     /// The end token, when reached, is part of the answer, and nothing is computed after it.
-    pub(crate) fn decode(
+    pub(crate) async fn decode(
         &self,
         prompt: &[u32],
         first: &[f32],
-        mut step: impl FnMut(u32) -> Result<Vec<f32>, VlmError>,
+        mut step: impl AsyncFnMut(u32) -> Result<Vec<f32>, VlmError>,
     ) -> Result<Vec<u32>, VlmError> {
         let mut seen: BTreeSet<u32> = prompt.iter().copied().collect();
         let mut output = Vec::new();
@@ -49,7 +57,7 @@ impl Greedy<'_> {
             if self.eos.contains(&token) || output.len() == self.max_new_tokens {
                 break;
             }
-            logits = step(token)?;
+            logits = step(token).await?;
         }
         Ok(output)
     }
@@ -92,6 +100,8 @@ fn argmax(logits: &[f32]) -> Result<u32, VlmError> {
 
 #[cfg(test)]
 mod tests {
+    use pollster::FutureExt;
+
     use super::*;
 
     fn greedy(max_new_tokens: usize, repetition_penalty: f32, eos: &[u32]) -> Greedy<'_> {
@@ -102,10 +112,12 @@ mod tests {
     fn stops_at_the_end_token_and_computes_nothing_after_it() {
         let script = [[0.0, 0.0, 9.0], [9.0, 0.0, 0.0]];
         let mut fed = Vec::new();
-        let output = greedy(10, 1.0, &[0]).decode(&[1], &[0.0, 9.0, 0.0], |token| {
-            fed.push(token);
-            Ok(script[fed.len() - 1].to_vec())
-        });
+        let output = greedy(10, 1.0, &[0])
+            .decode(&[1], &[0.0, 9.0, 0.0], async |token| {
+                fed.push(token);
+                Ok(script[fed.len() - 1].to_vec())
+            })
+            .block_on();
         assert_eq!(output.unwrap(), [1, 2, 0]);
         assert_eq!(fed, [1, 2]);
     }
@@ -113,13 +125,15 @@ mod tests {
     #[test]
     fn stops_at_the_limit() {
         let mut steps = 0;
-        let output = greedy(3, 1.0, &[0]).decode(&[], &[0.0, 1.0], |_| {
-            steps += 1;
-            Ok(vec![0.0, 1.0])
-        });
+        let output = greedy(3, 1.0, &[0])
+            .decode(&[], &[0.0, 1.0], async |_| {
+                steps += 1;
+                Ok(vec![0.0, 1.0])
+            })
+            .block_on();
         assert_eq!(output.unwrap(), [1, 1, 1]);
         assert_eq!(steps, 2);
-        let none = greedy(0, 1.0, &[0]).decode(&[], &[0.0, 1.0], |_| unreachable!());
+        let none = greedy(0, 1.0, &[0]).decode(&[], &[0.0, 1.0], async |_| unreachable!()).block_on();
         assert!(none.unwrap().is_empty());
     }
 
@@ -140,7 +154,7 @@ mod tests {
     fn repetition_penalty_covers_prompt_and_output() {
         let rules = greedy(3, 2.0, &[9]);
         // Prompt holds 0 twice (8 -> 4, once) and 3 (-1 -> -2): 1 wins. Then 1 is penalised as well (5 -> 2.5): 0 at 4 wins.
-        let output = rules.decode(&[0, 3, 0, 77], &[8.0, 5.0, 1.0, -1.0], |_| Ok(vec![8.0, 5.0, 3.0, -1.0]));
+        let output = rules.decode(&[0, 3, 0, 77], &[8.0, 5.0, 1.0, -1.0], async |_| Ok(vec![8.0, 5.0, 3.0, -1.0])).block_on();
         assert_eq!(output.unwrap(), [1, 0, 0]);
         let mut logits = [8.0, 5.0, 1.0, -1.0];
         rules.penalize(&mut logits, &BTreeSet::from([0, 3, 77]));

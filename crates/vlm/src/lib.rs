@@ -28,6 +28,8 @@ mod vision;
 
 pub use checkpoint::Checkpoint;
 pub use cost::Cost;
+#[cfg(feature = "gpu")]
+pub use device::open_webgpu;
 pub use device::{DeviceChoice, OpenDevice, Precision};
 pub use error::VlmError;
 pub use generate::Decoding;

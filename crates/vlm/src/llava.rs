@@ -40,7 +40,7 @@ pub(crate) struct VisualTokens {
     pub(crate) features: Tensor<2>,
     /// The visual tokens, `[n, decoder width]`: the projected features, with LLaVA-NeXT joined.
     pub(crate) projected: Tensor<2>,
-    pub(crate) observations: Observations,
+    pub(crate) observations: Observations<Tensor<2>>,
 }
 
 impl VisualEncoder {

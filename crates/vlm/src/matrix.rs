@@ -2,6 +2,8 @@
 
 use burn::tensor::{DType, Tensor, TensorData};
 
+use crate::VlmError;
+
 /// Row-major `f32` matrix on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostMatrix {
@@ -24,9 +26,12 @@ impl HostMatrix {
     }
 
     /// Reads a `[rows, cols]` tensor back from its device, as `f32`.
-    pub fn from_tensor(tensor: &Tensor<2>) -> Self {
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn from_tensor(tensor: &Tensor<2>) -> Result<Self, VlmError> {
         let [rows, cols] = tensor.dims();
-        Self::new(rows, cols, read_f32(tensor.clone()))
+        Ok(Self::new(rows, cols, read_f32(tensor.clone()).await?))
     }
 
     /// Row `index`.
@@ -67,8 +72,15 @@ impl HostMatrix {
     }
 }
 
-/// All values of a tensor on the host, in row-major order, widened to `f32`.
-pub(crate) fn read_f32<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    let data = tensor.cast(DType::F32).into_data();
-    data.try_to_vec::<f32>().unwrap_or_default()
+/// All values of a tensor on the host, in row-major order, widened to `f32`. The one place that waits for a device: a browser's GPU
+/// answers only to those who give way meanwhile, which makes everything above this `async`.
+pub(crate) async fn read_f32<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, VlmError> {
+    let data = tensor.cast(DType::F32).into_data_async().await.map_err(|error| VlmError::Device(error.to_string()))?;
+    data.try_to_vec::<f32>().map_err(|error| VlmError::Device(format!("{error:?}")))
+}
+
+/// [`read_f32`] for tests, which may wait.
+#[cfg(test)]
+pub(crate) fn read_now<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    pollster::block_on(read_f32(tensor)).unwrap()
 }

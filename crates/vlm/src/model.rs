@@ -7,7 +7,7 @@ use burn::tensor::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Cost, Decoding, Dense, Precision, Stage, TokenReducer, VlmError,
+    Cost, Decoding, Dense, HostMatrix, Precision, Stage, TokenReducer, VlmError,
     checkpoint::{Checkpoint, GenerationConfig, LlamaConfig, ModelConfig},
     cost,
     decoder::Llama,
@@ -69,7 +69,7 @@ pub struct EncodedImage {
     features: Tensor<2>,
     /// `[n, decoder width]`
     projected: Tensor<2>,
-    observations: Arc<Observations>,
+    observations: Arc<Observations<HostMatrix>>,
     grid: (usize, usize),
     flops: u64,
     key: u64,
@@ -141,7 +141,7 @@ impl EncodedImage {
         self.key
     }
 
-    pub(crate) fn observations(&self) -> &Observations {
+    pub(crate) fn observations(&self) -> &Observations<HostMatrix> {
         &self.observations
     }
 
@@ -214,21 +214,21 @@ impl Vlm {
     ///
     /// # Errors
     /// When the pixels are not of the size the tower takes, or not as many views as the image's size asks for.
-    pub fn encode(&self, pixels: &PixelValues) -> Result<EncodedImage, VlmError> {
-        self.encode_for(pixels, &Needs::default())
+    pub async fn encode(&self, pixels: &PixelValues) -> Result<EncodedImage, VlmError> {
+        self.encode_for(pixels, &Needs::default()).await
     }
 
     /// As [`Self::encode`], also recording what reducers need to see of the vision tower ([`Needs::of`]).
     ///
     /// # Errors
     /// As [`Self::encode`], or when a layer asked for does not exist.
-    pub fn encode_for(&self, pixels: &PixelValues, needs: &Needs) -> Result<EncodedImage, VlmError> {
+    pub async fn encode_for(&self, pixels: &PixelValues, needs: &Needs) -> Result<EncodedImage, VlmError> {
         let Encoded { features, projected, observations, grid, flops } = self.encoder.encode(pixels, needs)?;
         Ok(EncodedImage {
             encoder: Arc::clone(&self.encoder),
             features,
             projected,
-            observations: Arc::new(observations),
+            observations: Arc::new(observations.read().await?),
             grid,
             flops,
             key: pixel_key(pixels),
@@ -245,7 +245,7 @@ impl Vlm {
     ///
     /// # Errors
     /// When the span does not fit the image, or the reducer fails or breaks its contract.
-    pub fn prefix<'r>(
+    pub async fn prefix<'r>(
         &self,
         ids: &[u32],
         image_span: Range<usize>,
@@ -254,7 +254,7 @@ impl Vlm {
     ) -> Result<Prefix<'r>, VlmError> {
         self.check(ids, &image_span, image)?;
         let ids = &ids[..image_span.end];
-        let prefilled = self.prefilled(ids, &image_span, image, reducer, true)?;
+        let prefilled = Box::pin(self.prefilled(ids, &image_span, image, reducer, true)).await?;
         Ok(Prefix {
             ids: ids.to_vec(),
             visual: image_span,
@@ -270,7 +270,7 @@ impl Vlm {
     ///
     /// # Errors
     /// When the suffix is empty, or a reducer inside the decoder fails or breaks its contract.
-    pub fn answer(&self, prefix: &Prefix<'_>, suffix_ids: &[u32], options: &Decoding) -> Result<Answer, VlmError> {
+    pub async fn answer(&self, prefix: &Prefix<'_>, suffix_ids: &[u32], options: &Decoding) -> Result<Answer, VlmError> {
         if !Arc::ptr_eq(&self.decoder, &prefix.decoder) {
             return Err(invalid("prefix", "was made by a model with other decoder weights"));
         }
@@ -284,32 +284,35 @@ impl Vlm {
         let room = suffix_ids.len() + options.max_new_tokens.min(ROOM);
         let mut sequence = prefix.sequence.branch(room);
         let prefilled = match &prefix.waiting {
-            Some(waiting) => waiting.resume(&self.decoder, sequence, hidden)?,
+            Some(waiting) => Box::pin(waiting.resume(&self.decoder, sequence, hidden)).await?,
             None => Prefilled { hidden: Some(sequence.extend(&self.decoder, hidden)), sequence, kept: prefix.kept.clone(), waiting: None },
         };
-        self.decode(&ids, (prefix.visual.len(), prefix.vision_flops), prefilled, options)
+        self.decode(&ids, (prefix.visual.len(), prefix.vision_flops), prefilled, options).await
     }
 
     /// Answers one prompt about one image in a single pass, sharing nothing with other questions.
     ///
     /// # Errors
     /// As [`Self::encode_for`], [`Self::prefix`] and [`Self::answer`].
-    pub fn ask(&self, prepared: &Prepared, reducer: Option<&dyn TokenReducer>, options: &Decoding) -> Result<Answer, VlmError> {
+    pub async fn ask(&self, prepared: &Prepared, reducer: Option<&dyn TokenReducer>, options: &Decoding) -> Result<Answer, VlmError> {
         let needs = reducer.map(TokenReducer::needs).unwrap_or_default();
-        let image = self.encode_for(&prepared.pixels, &needs)?;
+        let image = self.encode_for(&prepared.pixels, &needs).await?;
         let (ids, span) = (&prepared.input_ids, &prepared.image_span);
         self.check(ids, span, &image)?;
-        let prefilled = self.prefilled(ids, span, &image, reducer, false)?;
-        self.decode(ids, (span.len(), image.flops), prefilled, options)
+        let prefilled = Box::pin(self.prefilled(ids, span, &image, reducer, false)).await?;
+        self.decode(ids, (span.len(), image.flops), prefilled, options).await
     }
 
     /// Answers one prompt about any number of images, none included, in a single pass.
     ///
     /// # Errors
     /// As [`Self::encode`], or when the spans overlap, do not fit their images, or the prompt is empty or too long.
-    pub fn ask_interleaved(&self, interleaved: &Interleaved, options: &Decoding) -> Result<Answer, VlmError> {
+    pub async fn ask_interleaved(&self, interleaved: &Interleaved, options: &Decoding) -> Result<Answer, VlmError> {
         let ids = &interleaved.input_ids;
-        let images = interleaved.images.iter().map(|(_, pixels)| self.encode(pixels)).collect::<Result<Vec<_>, _>>()?;
+        let mut images = Vec::with_capacity(interleaved.images.len());
+        for (_, pixels) in &interleaved.images {
+            images.push(self.encode(pixels).await?);
+        }
         let placed: Vec<(&Range<usize>, &EncodedImage)> = interleaved.images.iter().map(|(span, _)| span).zip(&images).collect();
         for &(span, image) in &placed {
             self.check(ids, span, image)?;
@@ -321,7 +324,7 @@ impl Vlm {
         let prefilled = prefill(&self.decoder, &self.rows(ids, &placed)?);
         let visual_tokens = images.iter().map(EncodedImage::visual_tokens).sum();
         let vision_flops = images.iter().map(|image| image.flops).sum();
-        self.decode(ids, (visual_tokens, vision_flops), prefilled, options)
+        self.decode(ids, (visual_tokens, vision_flops), prefilled, options).await
     }
 
     /// A model in which linear layers are replaced by what `f` returns for them (`None`: left as they are), called with the
@@ -362,7 +365,7 @@ impl Vlm {
     }
 
     /// A prompt about one image, its placeholders reduced where `reducer` acts, in the decoder.
-    fn prefilled<'r>(
+    async fn prefilled<'r>(
         &self,
         ids: &[u32],
         span: &Range<usize>,
@@ -372,9 +375,9 @@ impl Vlm {
     ) -> Result<Prefilled<'r>, VlmError> {
         let inside = inside(reducer, self.decoder.depth())?;
         let rows = self.rows(ids, &[(span, image)])?;
-        let (rows, kept) = self.reduced_before(rows, image, reducer)?;
+        let (rows, kept) = self.reduced_before(rows, image, reducer).await?;
         let prefilled = match inside {
-            Some(inside) => prefill_reducing(&self.decoder, rows, inside, image, question_follows)?,
+            Some(inside) => prefill_reducing(&self.decoder, rows, inside, image, question_follows).await?,
             None => prefill(&self.decoder, &rows),
         };
         Ok(Prefilled { kept: kept.or(prefilled.kept), ..prefilled })
@@ -403,7 +406,7 @@ impl Vlm {
     }
 
     /// `rows` after a reduction before the decoder, if `reducer` is one, and which visual tokens it kept.
-    fn reduced_before(
+    async fn reduced_before(
         &self,
         rows: Rows,
         image: &EncodedImage,
@@ -422,7 +425,7 @@ impl Vlm {
             Stage::AfterProjector => &image.projected,
             Stage::BeforeLayer(_) => return Ok((rows, None)),
         };
-        let reduction = ask(reducer, image, || acted_on.clone(), None)?;
+        let reduction = ask(reducer, image, || acted_on.clone(), None).await?;
         // The projector works row by row, so projecting what was kept is keeping what was projected.
         let merged = reduction.merged.as_ref().map(|merged| {
             let merged = Tensor::from_data(merged.to_data(), (&rows.hidden.device(), self.dtype));
@@ -436,7 +439,7 @@ impl Vlm {
     }
 
     /// First logits, greedy answer, cost.
-    fn decode(
+    async fn decode(
         &self,
         ids: &[u32],
         (visual_tokens, vision_flops): (usize, u64),
@@ -445,7 +448,7 @@ impl Vlm {
     ) -> Result<Answer, VlmError> {
         let Prefilled { mut sequence, hidden, kept, .. } = prefilled;
         let hidden = hidden.ok_or_else(|| invalid("prompt", "has no question yet"))?;
-        let first_logits = self.decoder.logits(hidden);
+        let first_logits = self.decoder.logits(hidden).await?;
         let kv_lengths = sequence.kv_lengths();
         let cost = self.cost(ids.len(), visual_tokens, vision_flops, &kv_lengths);
         let greedy = Greedy {
@@ -453,8 +456,8 @@ impl Vlm {
             repetition_penalty: options.repetition_penalty.unwrap_or(self.generation.repetition_penalty),
             eos: if options.ignore_eos { &[] } else { &self.generation.eos_token_ids },
         };
-        let step = |token| self.step(&mut sequence, token);
-        let output_ids = greedy.decode(ids, &first_logits, step)?;
+        let step = async |token| self.step(&mut sequence, token).await;
+        let output_ids = greedy.decode(ids, &first_logits, step).await?;
         Ok(Answer {
             text: self.processor.tokenizer().decode(&output_ids)?,
             output_ids,
@@ -467,9 +470,9 @@ impl Vlm {
     }
 
     /// Feeds one token and returns the logits after it.
-    fn step(&self, sequence: &mut Sequence, token: u32) -> Result<Vec<f32>, VlmError> {
+    async fn step(&self, sequence: &mut Sequence, token: u32) -> Result<Vec<f32>, VlmError> {
         let hidden = self.decoder.embed(&[token])?;
-        Ok(self.decoder.logits(sequence.extend(&self.decoder, hidden)))
+        self.decoder.logits(sequence.extend(&self.decoder, hidden)).await
     }
 
     fn cost(&self, prompt_tokens: usize, visual_tokens: usize, vision_flops: u64, kv_lengths: &[usize]) -> Cost {

@@ -11,7 +11,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::{
     Evidence, HostMatrix, Reduction, Stage, TokenReducer, VlmError,
-    decoder::{Chunk, KvCache, Llama},
+    decoder::{Chunk, KvCache, Llama, llama::LastRow},
     model::EncodedImage,
     nn::{Position, in_line},
     reduction::{PositionPolicy, observed, reducer_error},
@@ -186,7 +186,7 @@ pub(crate) fn prefill<'r>(decoder: &Llama, rows: &Rows) -> Prefilled<'r> {
 
 /// Runs `rows` through the decoder with a reducer in it. With `question_follows`, one that looks at the question is left waiting
 /// for it.
-pub(crate) fn prefill_reducing<'r>(
+pub(crate) async fn prefill_reducing<'r>(
     decoder: &Llama,
     rows: Rows,
     inside: Inside<'r>,
@@ -206,32 +206,35 @@ pub(crate) fn prefill_reducing<'r>(
             waiting: Some(Waiting { inside, image: image.clone(), rows: entering }),
         });
     }
-    let attention = attention_to(last_row, &entering.visual, inside.reducer);
-    cross(decoder, sequence, &entering, inside, image, attention.as_deref())
+    let attention = attention_to(last_row, &entering.visual, inside.reducer).await?;
+    cross(decoder, sequence, &entering, inside, image, attention.as_deref()).await
 }
 
 impl<'r> Waiting<'r> {
     /// Runs the question `hidden` through the layers below the reducer, lets it choose, and runs what is left through the rest.
-    pub(crate) fn resume(&self, decoder: &Llama, mut sequence: Sequence, hidden: Tensor<2>) -> Result<Prefilled<'r>, VlmError> {
+    pub(crate) async fn resume(&self, decoder: &Llama, mut sequence: Sequence, hidden: Tensor<2>) -> Result<Prefilled<'r>, VlmError> {
         let tokens = hidden.dims()[0];
         let below = &mut sequence.segments[0];
         let positions = below.advance(tokens);
         let chunk = Chunk { hidden, positions: &positions };
         let layers = below.layers.clone();
         let (hidden, last_row) = decoder.run_watched(layers, chunk, &mut sequence.cache);
-        let attention = attention_to(last_row, &self.rows.visual, self.inside.reducer);
+        let attention = attention_to(last_row, &self.rows.visual, self.inside.reducer).await?;
         let entering = self.rows.followed_by(hidden);
-        cross(decoder, sequence, &entering, self.inside, &self.image, attention.as_deref())
+        cross(decoder, sequence, &entering, self.inside, &self.image, attention.as_deref()).await
     }
 }
 
 /// The attention row that the reducer asks for, mean over heads, visual columns.
-fn attention_to(last_row: Option<crate::decoder::llama::LastRow>, visual: &Range<usize>, reducer: &dyn TokenReducer) -> Option<Vec<f32>> {
-    last_row.filter(|_| reducer.needs().last_row_attention).map(|row| row.mean_over_heads(visual.clone()))
+async fn attention_to(last_row: Option<LastRow>, visual: &Range<usize>, reducer: &dyn TokenReducer) -> Result<Option<Vec<f32>>, VlmError> {
+    match last_row.filter(|_| reducer.needs().last_row_attention) {
+        Some(row) => row.mean_over_heads(visual.clone()).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Reduces the states that enter the reducer's layer and runs the rest of the layers.
-fn cross<'r>(
+async fn cross<'r>(
     decoder: &Llama,
     mut sequence: Sequence,
     entering: &Rows,
@@ -242,7 +245,7 @@ fn cross<'r>(
     let visual = entering.visual.clone();
     let width = entering.hidden.dims()[1];
     let features = || entering.hidden.clone().slice([visual.clone(), 0..width]);
-    let reduction = ask(reducer, image, features, attention)?;
+    let reduction = ask(reducer, image, features, attention).await?;
     let merged = reduction.merged.as_ref();
     let merged = merged.map(|merged| Tensor::from_data(merged.to_data(), (&entering.hidden.device(), entering.hidden.dtype())));
     let rows = entering.reduced(&reduction, merged);
@@ -257,7 +260,7 @@ fn cross<'r>(
 }
 
 /// Shows `reducer` what it needs and checks its answer. `features` are the rows it acts on.
-pub(crate) fn ask(
+pub(crate) async fn ask(
     reducer: &dyn TokenReducer,
     image: &EncodedImage,
     features: impl Fn() -> Tensor<2>,
@@ -270,7 +273,7 @@ pub(crate) fn ask(
         return Err(reducer_error(&name, problem.to_owned()));
     }
     let [visual_tokens, width] = features().dims();
-    let rows = needs.features.then(|| HostMatrix::from_tensor(&features()));
+    let rows = if needs.features { Some(HostMatrix::from_tensor(&features()).await?) } else { None };
     let seen = image.observations();
     let evidence = Evidence {
         visual_tokens,

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use burn::tensor::Tensor;
+
 use crate::{HostMatrix, VlmError};
 
 /// A visual token reduction method.
@@ -167,11 +169,32 @@ pub enum PositionPolicy {
     Keep,
 }
 
-/// Vision-side evidence that was computed together with an image, by layer as asked for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Observations {
-    pub(crate) cls_attention: Vec<(i32, HostMatrix)>,
-    pub(crate) vision_keys: Vec<(i32, HostMatrix)>,
+/// Vision-side evidence that was computed together with an image, by layer as asked for: tensors of the device, then matrices of the host.
+#[derive(Clone, Debug)]
+pub(crate) struct Observations<M> {
+    pub(crate) cls_attention: Vec<(i32, M)>,
+    pub(crate) vision_keys: Vec<(i32, M)>,
+}
+
+impl<M> Default for Observations<M> {
+    fn default() -> Self {
+        Self { cls_attention: Vec::new(), vision_keys: Vec::new() }
+    }
+}
+
+impl Observations<Tensor<2>> {
+    /// Brings them to the host.
+    pub(crate) async fn read(self) -> Result<Observations<HostMatrix>, VlmError> {
+        Ok(Observations { cls_attention: read(self.cls_attention).await?, vision_keys: read(self.vision_keys).await? })
+    }
+}
+
+async fn read(layers: Vec<(i32, Tensor<2>)>) -> Result<Vec<(i32, HostMatrix)>, VlmError> {
+    let mut matrices = Vec::with_capacity(layers.len());
+    for (layer, tensor) in layers {
+        matrices.push((layer, HostMatrix::from_tensor(&tensor).await?));
+    }
+    Ok(matrices)
 }
 
 /// The part of `have` that reducer `name` asked for in `want`; an error if the image was encoded without it.

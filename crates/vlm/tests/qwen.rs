@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use folder::{Folder, reference};
 use image::RgbImage;
+use pollster::FutureExt;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -127,7 +128,7 @@ fn answers(which: (&str, &'static str)) {
         let images = reference.images(case);
         let options = Decoding { max_new_tokens: 12, ..Decoding::default() };
         let interleaved = vlm.processor().interleave(&images, text(case, "prompt")).unwrap();
-        let answer = vlm.ask_interleaved(&interleaved, &options).unwrap();
+        let answer = vlm.ask_interleaved(&interleaved, &options).block_on().unwrap();
         let off = distance(&answer.first_logits, &reference.tensor(&format!("{}.logits", text(case, "id"))));
         assert!(off <= LOGITS, "{id}: a first-token logit differs by {off}");
         assert_eq!(json!(answer.output_ids), case["output_ids"], "{id}: greedy tokens");
@@ -136,11 +137,11 @@ fn answers(which: (&str, &'static str)) {
         if let [image] = images.as_slice() {
             // The ways in which a study asks.
             let prepared = vlm.prepare(image, text(case, "prompt")).unwrap();
-            same(&vlm.ask(&prepared, None, &options).unwrap(), &answer, &id);
+            same(&vlm.ask(&prepared, None, &options).block_on().unwrap(), &answer, &id);
             let span = prepared.image_span.clone();
-            let encoded = vlm.encode(&prepared.pixels).unwrap();
-            let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &encoded, None).unwrap();
-            same(&vlm.answer(&prefix, &prepared.input_ids[span.end..], &options).unwrap(), &answer, &id);
+            let encoded = vlm.encode(&prepared.pixels).block_on().unwrap();
+            let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &encoded, None).block_on().unwrap();
+            same(&vlm.answer(&prefix, &prepared.input_ids[span.end..], &options).block_on().unwrap(), &answer, &id);
             assert_eq!(encoded.grid().0 * encoded.grid().1, span.len());
         }
     }
@@ -177,7 +178,7 @@ fn reduced_prompts_keep_their_positions_as_in_transformers() {
             for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(0)] {
                 for positions in [PositionPolicy::Keep, PositionPolicy::Renumber] {
                     let puppet = Puppet::new(stage, &kept, positions);
-                    let answer = vlm.ask(&prepared, Some(&puppet), &Decoding::default()).unwrap();
+                    let answer = vlm.ask(&prepared, Some(&puppet), &Decoding::default()).block_on().unwrap();
                     let off = distance(&answer.first_logits, &expected);
                     assert!(off <= LOGITS, "{} {stage:?}: {off}", reference.label(case));
                     assert_eq!(answer.kept.as_deref(), Some(kept.as_slice()));
@@ -206,11 +207,11 @@ fn reducers_inside_the_decoder_share_a_prefix() {
         Puppet::new(Stage::BeforeLayer(1), &[0, 9, 25], PositionPolicy::Keep),
         Puppet::new(Stage::BeforeLayer(1), &[0, 9, 25], PositionPolicy::Renumber).looking_at(looking),
     ] {
-        let alone = vlm.ask(&prepared, Some(&puppet), &options).unwrap();
-        let encoded = vlm.encode(&prepared.pixels).unwrap();
+        let alone = vlm.ask(&prepared, Some(&puppet), &options).block_on().unwrap();
+        let encoded = vlm.encode(&prepared.pixels).block_on().unwrap();
         let span = prepared.image_span.clone();
-        let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &encoded, Some(&puppet)).unwrap();
-        let shared = vlm.answer(&prefix, &prepared.input_ids[span.end..], &options).unwrap();
+        let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &encoded, Some(&puppet)).block_on().unwrap();
+        let shared = vlm.answer(&prefix, &prepared.input_ids[span.end..], &options).block_on().unwrap();
         same(&shared, &alone, "inside");
         assert_eq!(shared.kv_lengths, alone.kv_lengths);
     }
@@ -221,11 +222,11 @@ fn what_a_reducer_cannot_have_here_is_said() {
     let (vlm, prepared) = tiny();
     let mut merging = Puppet::new(Stage::AfterProjector, &[1], PositionPolicy::Renumber);
     merging.reduction.merged = Some(HostMatrix::new(1, 48, vec![0.0; 48]));
-    let error = vlm.ask(&prepared, Some(&merging), &Decoding::default()).unwrap_err().to_string();
+    let error = vlm.ask(&prepared, Some(&merging), &Decoding::default()).block_on().unwrap_err().to_string();
     assert!(error.contains("no original position"), "{error}");
     let looking =
         Puppet::new(Stage::AfterProjector, &[1], PositionPolicy::Keep).looking_at(Needs { cls_attention: [-2].into(), ..Needs::default() });
-    let error = vlm.ask(&prepared, Some(&looking), &Decoding::default()).unwrap_err().to_string();
+    let error = vlm.ask(&prepared, Some(&looking), &Decoding::default()).block_on().unwrap_err().to_string();
     assert!(error.contains("no class token"), "{error}");
 }
 
@@ -239,7 +240,7 @@ fn thousands_of_visual_tokens_are_answered() {
     let image = RgbImage::from_fn(768, 768, |x, y| image::Rgb([x as u8, y as u8, (x * y / 99) as u8]));
     let prepared = vlm.prepare(&image, &vlm.prompt("how many?").unwrap()).unwrap();
     let options = Decoding { max_new_tokens: 2, ..Decoding::default() };
-    let answer = vlm.ask(&prepared, None, &options).unwrap();
+    let answer = vlm.ask(&prepared, None, &options).block_on().unwrap();
     assert_eq!((answer.visual_tokens, vlm.info().visual_tokens, vlm.info().grid), (4096, 4096, (64, 64)));
     assert!(answer.first_logits.iter().all(|logit| logit.is_finite()));
 }
@@ -353,14 +354,14 @@ fn placeholders_and_images_must_match() {
     // As many tokens as another image would have.
     let pixels = vlm.processor().pixels(&image).unwrap();
     let other = Prepared { pixels, ..prepared.clone() };
-    let error = vlm.ask(&other, None, &Decoding::default()).unwrap_err().to_string();
+    let error = vlm.ask(&other, None, &Decoding::default()).block_on().unwrap_err().to_string();
     assert!(error.contains("does not fit the image's"), "{error}");
     let mut torn = prepared.pixels.clone();
     torn.grid = Some([1, 3, 4]);
-    let error = vlm.encode(&torn).err().unwrap().to_string();
+    let error = vlm.encode(&torn).block_on().err().unwrap().to_string();
     assert!(error.contains("3x4 patches"), "{error}");
     torn.grid = None;
-    assert!(vlm.encode(&torn).is_err());
+    assert!(vlm.encode(&torn).block_on().is_err());
     let error = vlm.processor().pixels(&RgbImage::new(1, 300)).unwrap_err().to_string();
     assert!(error.contains("1x300") && error.contains("200 times"), "{error}");
 
@@ -368,7 +369,7 @@ fn placeholders_and_images_must_match() {
     let error = llava.processor().interleave(&[image.clone(), image], "<image><image>").unwrap_err().to_string();
     assert!(error.contains("at most one image, found 2"), "{error}");
     let alone = llava.processor().interleave(&[], "how many?").unwrap();
-    assert_eq!(llava.ask_interleaved(&alone, &Decoding::default()).unwrap().visual_tokens, 0);
+    assert_eq!(llava.ask_interleaved(&alone, &Decoding::default()).block_on().unwrap().visual_tokens, 0);
 }
 
 /// The fields that Qwen/Qwen2-VL-2B-Instruct states; the rest are the classes' defaults.

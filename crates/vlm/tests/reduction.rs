@@ -4,6 +4,7 @@
 
 mod support;
 
+use pollster::FutureExt;
 use serde_json::Value;
 use steady_vlm::{Decoding, HostMatrix, Needs, PositionPolicy, Prepared, Stage, Vlm};
 use support::{Puppet, distance, prepare, tiny};
@@ -48,7 +49,7 @@ fn logits_after_a_reduction_agree_with_transformers() {
     let prepared = fixture_prompt(&vlm);
     let kept = indices(&fixture["kept"]);
     let options = Decoding { max_new_tokens: 1, ..Decoding::default() };
-    let baseline = vlm.ask(&prepared, None, &options).unwrap();
+    let baseline = vlm.ask(&prepared, None, &options).block_on().unwrap();
     assert!(distance(&baseline.first_logits, &floats(&fixture["baseline"])) < CLOSE);
 
     for (name, stage, positions) in [
@@ -62,7 +63,7 @@ fn logits_after_a_reduction_agree_with_transformers() {
         ("inside_keep", Stage::BeforeLayer(1), Keep),
     ] {
         let puppet = Puppet::new(stage, &kept, positions);
-        let answer = vlm.ask(&prepared, Some(&puppet), &options).unwrap();
+        let answer = vlm.ask(&prepared, Some(&puppet), &options).block_on().unwrap();
         let off = distance(&answer.first_logits, &floats(&fixture[name]));
         assert!(off < CLOSE, "{name} at {stage:?}: {off}");
         assert_eq!(answer.kept.as_ref(), Some(&kept));
@@ -72,7 +73,7 @@ fn logits_after_a_reduction_agree_with_transformers() {
 
     let mut withdrawing = Puppet::new(Stage::BeforeLayer(1), &[], Keep);
     withdrawing.reduction.may_be_empty = true;
-    let answer = vlm.ask(&prepared, Some(&withdrawing), &options).unwrap();
+    let answer = vlm.ask(&prepared, Some(&withdrawing), &options).block_on().unwrap();
     assert!(distance(&answer.first_logits, &floats(&fixture["withdrawn"])) < CLOSE);
 }
 
@@ -85,7 +86,7 @@ fn evidence_agrees_with_transformers() {
     let options = Decoding { max_new_tokens: 1, ..Decoding::default() };
     let see = |stage, needs: Needs| {
         let puppet = Puppet::new(stage, &all, PositionPolicy::Keep).looking_at(needs);
-        vlm.ask(&prepared, Some(&puppet), &options).unwrap();
+        vlm.ask(&prepared, Some(&puppet), &options).block_on().unwrap();
         let mut shown = puppet.shown.into_inner().unwrap();
         assert_eq!(shown.len(), 1);
         shown.remove(0)
@@ -120,7 +121,7 @@ fn what_nobody_asks_for_is_not_shown() {
     let vlm = tiny();
     let prepared = prepare(&vlm, "exact.png", "how many?");
     let puppet = Puppet::new(Stage::BeforeLayer(1), &[1, 2], PositionPolicy::Keep);
-    vlm.ask(&prepared, Some(&puppet), &Decoding::default()).unwrap();
+    vlm.ask(&prepared, Some(&puppet), &Decoding::default()).block_on().unwrap();
     let shown = puppet.shown.into_inner().unwrap();
     assert!(shown[0].features.is_none() && shown[0].last_row_attention.is_none());
     assert!(shown[0].cls_attention.is_empty() && shown[0].vision_keys.is_empty());
@@ -133,10 +134,10 @@ fn lengths_and_costs_follow_what_was_kept() {
     let n = prepared.input_ids.len();
     let cost = |stage, kept: &[usize]| {
         let puppet = Puppet::new(stage, kept, PositionPolicy::Keep);
-        let answer = vlm.ask(&prepared, Some(&puppet), &Decoding::default()).unwrap();
+        let answer = vlm.ask(&prepared, Some(&puppet), &Decoding::default()).block_on().unwrap();
         (answer.kv_lengths, answer.cost)
     };
-    let baseline = vlm.ask(&prepared, None, &Decoding::default()).unwrap();
+    let baseline = vlm.ask(&prepared, None, &Decoding::default()).block_on().unwrap();
     assert_eq!(baseline.kv_lengths, [n, n]);
     // Two layers, keys and values, 2 heads of width 12, 4 bytes.
     assert_eq!(baseline.cost.kv_bytes, 2 * n * 2 * 2 * 12 * 4);
@@ -161,11 +162,11 @@ fn merged_tokens_follow_the_kept_ones() {
     for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(0), Stage::BeforeLayer(1)] {
         let looking = Needs { features: true, ..Needs::default() };
         let spy = Puppet::new(stage, &[3, 8, 20], PositionPolicy::Renumber).looking_at(looking);
-        let kept = vlm.ask(&prepared, Some(&spy), &Decoding::default()).unwrap();
+        let kept = vlm.ask(&prepared, Some(&spy), &Decoding::default()).block_on().unwrap();
         let features = spy.shown.into_inner().unwrap().remove(0).features.unwrap();
         let mut merging = Puppet::new(stage, &[3, 8], PositionPolicy::Renumber);
         merging.reduction.merged = Some(features.select_rows(&[20]));
-        let merged = vlm.ask(&prepared, Some(&merging), &Decoding::default()).unwrap();
+        let merged = vlm.ask(&prepared, Some(&merging), &Decoding::default()).block_on().unwrap();
         assert!(distance(&kept.first_logits, &merged.first_logits) < 1e-5, "{stage:?}");
         assert_eq!(kept.output_ids, merged.output_ids);
         assert_eq!(kept.kv_lengths, merged.kv_lengths);
@@ -177,7 +178,7 @@ fn a_reducer_that_breaks_the_contract_is_named() {
     let vlm = tiny();
     let prepared = prepare(&vlm, "exact.png", "how many?");
     let fails = |puppet: &Puppet, expected: &str| {
-        let error = vlm.ask(&prepared, Some(puppet), &Decoding::default()).unwrap_err();
+        let error = vlm.ask(&prepared, Some(puppet), &Decoding::default()).block_on().unwrap_err();
         let text = error.to_string();
         assert!(text.contains("puppet") && text.contains(expected), "{text}");
     };
@@ -201,10 +202,10 @@ fn a_reducer_that_breaks_the_contract_is_named() {
 
     // An image that was encoded without what the reducer needs.
     let needy = at(Stage::AfterVision, &[0]).looking_at(Needs { cls_attention: [-1].into(), ..Needs::default() });
-    let image = vlm.encode(&prepared.pixels).unwrap();
-    let error = vlm.prefix(&prepared.input_ids, prepared.image_span.clone(), &image, Some(&needy)).err().unwrap().to_string();
+    let image = vlm.encode(&prepared.pixels).block_on().unwrap();
+    let error = vlm.prefix(&prepared.input_ids, prepared.image_span.clone(), &image, Some(&needy)).block_on().err().unwrap().to_string();
     assert!(error.contains("puppet") && error.contains("CLS attention"), "{error}");
     let absent = Needs { vision_keys: [3].into(), ..Needs::default() };
-    let error = vlm.encode_for(&prepared.pixels, &absent).err().unwrap().to_string();
+    let error = vlm.encode_for(&prepared.pixels, &absent).block_on().err().unwrap().to_string();
     assert!(error.contains("vision layer 3") && error.contains("3 layers"), "{error}");
 }

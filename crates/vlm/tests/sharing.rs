@@ -4,6 +4,7 @@
 
 mod support;
 
+use pollster::FutureExt;
 use steady_vlm::{Answer, Checkpoint, Decoding, DeviceChoice, Needs, PositionPolicy, Precision, Stage, TokenReducer, Vlm};
 use support::{Puppet, distance, prepare, tiny};
 
@@ -27,16 +28,16 @@ fn same(shared: &Answer, alone: &Answer) {
 fn check(vlm: &Vlm, reducer: Option<&dyn TokenReducer>) {
     let options = Decoding { max_new_tokens: 6, ..Decoding::default() };
     let asked = QUESTIONS.map(|question| prepare(vlm, "square.png", question));
-    let alone = asked.each_ref().map(|prepared| vlm.ask(prepared, reducer, &options).unwrap());
+    let alone = asked.each_ref().map(|prepared| vlm.ask(prepared, reducer, &options).block_on().unwrap());
 
     let needs = Needs::of(reducer);
-    let image = vlm.encode_for(&asked[0].pixels, &needs).unwrap();
+    let image = vlm.encode_for(&asked[0].pixels, &needs).block_on().unwrap();
     let span = asked[0].image_span.clone();
-    let prefix = vlm.prefix(&asked[0].input_ids, span.clone(), &image, reducer).unwrap();
+    let prefix = vlm.prefix(&asked[0].input_ids, span.clone(), &image, reducer).block_on().unwrap();
     let lengths = prefix.kv_lengths();
     for index in [0, 1, 2, 2, 1, 0] {
         let suffix = &asked[index].input_ids[span.end..];
-        let shared = vlm.answer(&prefix, suffix, &options).unwrap();
+        let shared = vlm.answer(&prefix, suffix, &options).block_on().unwrap();
         same(&shared, &alone[index]);
         assert_eq!(prefix.kv_lengths(), lengths, "answering must not touch the prefix");
     }
@@ -99,14 +100,14 @@ fn keeping_everything_is_the_baseline() {
     let looking = Needs { features: true, last_row_attention: true, ..Needs::default() };
     for question in QUESTIONS {
         let prepared = prepare(&vlm, "larger.png", question);
-        let baseline = vlm.ask(&prepared, None, &options).unwrap();
+        let baseline = vlm.ask(&prepared, None, &options).block_on().unwrap();
         for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(0), Stage::BeforeLayer(1)] {
             for positions in [PositionPolicy::Renumber, PositionPolicy::Keep] {
                 let mut puppet = Puppet::new(stage, &all, positions);
                 if stage == Stage::BeforeLayer(1) {
                     puppet = puppet.looking_at(looking.clone());
                 }
-                let answer = vlm.ask(&prepared, Some(&puppet), &options).unwrap();
+                let answer = vlm.ask(&prepared, Some(&puppet), &options).block_on().unwrap();
                 assert_eq!(answer.first_logits, baseline.first_logits, "{stage:?}");
                 assert_eq!(answer.output_ids, baseline.output_ids);
                 assert_eq!(answer.cost, baseline.cost);
@@ -135,10 +136,10 @@ fn halves_that_map_linears_leaves_alone_stay_shared() {
 
     // A prefix of one is good for the other.
     let prepared = prepare(&vlm, "exact.png", "how many?");
-    let image = vlm.encode(&prepared.pixels).unwrap();
+    let image = vlm.encode(&prepared.pixels).block_on().unwrap();
     let span = prepared.image_span.clone();
-    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).unwrap();
-    copy.answer(&prefix, &prepared.input_ids[span.end..], &Decoding::default()).unwrap();
+    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().unwrap();
+    copy.answer(&prefix, &prepared.input_ids[span.end..], &Decoding::default()).block_on().unwrap();
 }
 
 #[test]
@@ -150,8 +151,8 @@ fn half_precision_stays_close_to_single() {
     let once = Decoding { max_new_tokens: 1, ..Decoding::default() };
     for question in QUESTIONS {
         let prepared = prepare(&single, "larger.png", question);
-        let one = single.ask(&prepared, None, &once).unwrap();
-        let two = half.ask(&prepared, None, &once).unwrap();
+        let one = single.ask(&prepared, None, &once).block_on().unwrap();
+        let two = half.ask(&prepared, None, &once).block_on().unwrap();
         // Logits of about 5 with 11 bits each through a dozen sums: some hundredths.
         let off = distance(&one.first_logits, &two.first_logits);
         assert!(off > 0.0 && off < 0.1, "{off}");
@@ -163,20 +164,20 @@ fn half_precision_stays_close_to_single() {
 fn parts_of_another_model_are_refused() {
     let (one, two) = (tiny(), tiny());
     let prepared = prepare(&one, "exact.png", "how many?");
-    let image = one.encode(&prepared.pixels).unwrap();
+    let image = one.encode(&prepared.pixels).block_on().unwrap();
     let span = prepared.image_span.clone();
-    let error = two.prefix(&prepared.input_ids, span.clone(), &image, None).err().unwrap();
+    let error = two.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().err().unwrap();
     assert!(error.to_string().contains("other vision weights"), "{error}");
-    let prefix = one.prefix(&prepared.input_ids, span.clone(), &image, None).unwrap();
+    let prefix = one.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().unwrap();
     let suffix = &prepared.input_ids[span.end..];
-    let error = two.answer(&prefix, suffix, &Decoding::default()).unwrap_err();
+    let error = two.answer(&prefix, suffix, &Decoding::default()).block_on().unwrap_err();
     assert!(error.to_string().contains("other decoder weights"), "{error}");
-    let error = one.answer(&prefix, &[], &Decoding::default()).unwrap_err();
+    let error = one.answer(&prefix, &[], &Decoding::default()).block_on().unwrap_err();
     assert!(error.to_string().contains("continue after the image"), "{error}");
-    let error = one.answer(&prefix, &[70_000], &Decoding::default()).unwrap_err();
+    let error = one.answer(&prefix, &[70_000], &Decoding::default()).block_on().unwrap_err();
     assert!(error.to_string().contains("70000"), "{error}");
-    let error = one.answer(&prefix, &[5; 300], &Decoding::default()).unwrap_err();
+    let error = one.answer(&prefix, &[5; 300], &Decoding::default()).block_on().unwrap_err();
     assert!(error.to_string().contains("at most 256"), "{error}");
-    let error = one.prefix(&prepared.input_ids, 0..3, &image, None).err().unwrap();
+    let error = one.prefix(&prepared.input_ids, 0..3, &image, None).block_on().err().unwrap();
     assert!(error.to_string().contains("26 visual tokens"), "{error}");
 }

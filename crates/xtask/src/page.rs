@@ -1,8 +1,11 @@
 //! The page: trunk builds `index.html` and `web/` into `dist/`, which any static host serves under any path.
 
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Subcommand;
 
 use crate::setup::{self, wasm_toolchain};
@@ -31,17 +34,37 @@ pub(crate) fn run(task: &WebTask) -> anyhow::Result<()> {
 pub(crate) fn build() -> anyhow::Result<()> {
     // offline, trunk fetches no tools of its own, but its cargo fetches nothing either
     run_command(&mut cargo(["fetch", "--target", setup::WASM]))?;
-    trunk(&["build", "--release", "--offline"])
+    trunk(&["build", "--release", "--offline"])?;
+    address_worker(Path::new("dist"))
 }
 
-/// Clippy over the page, for the target it runs on, and over its tests.
+/// Puts a hash of the worker's files behind the address that the page starts it by, so that no cache mixes two builds of them.
+fn address_worker(dist: &Path) -> anyhow::Result<()> {
+    const ADDRESS: &str = "content=\"worker.js\"";
+    let read = |name: &str| {
+        let path = dist.join(name);
+        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let mut hash = DefaultHasher::new();
+    for name in ["steady-worker.js", "steady-worker_bg.wasm"] {
+        read(name)?.hash(&mut hash);
+    }
+    let page = String::from_utf8(read("index.html")?)?;
+    if !page.contains(ADDRESS) {
+        bail!("dist/index.html does not say where the worker is: expected {ADDRESS}");
+    }
+    let page = page.replace(ADDRESS, &format!("content=\"worker.js?{:016x}\"", hash.finish()));
+    fs::write(dist.join("index.html"), page).context("cannot write dist/index.html")
+}
+
+/// Clippy over the page and its worker, for the target they run on, and over their tests.
 pub(crate) fn lint() -> anyhow::Result<()> {
     if wasm_toolchain().is_some_and(|environment| !environment.is_empty()) {
         announce("the page is not linted: Debian's compiler for wasm comes without clippy");
         return Ok(());
     }
-    let mut page = cargo(["clippy", "--release", "--package", "steady-web", "--target", setup::WASM, "--", "-D", "warnings"]);
-    for_wasm(&mut page)?;
+    let mut page = cargo(["clippy", "--release", "--package", "steady-web", "--package", "steady-worker", "--target", setup::WASM]);
+    for_wasm(page.args(["--", "-D", "warnings"]))?;
     let mut tests = cargo(["clippy", "--release", "--package", "steady-page-tests", "--features", "page", "--all-targets"]);
     run_command(tests.args(["--", "-D", "warnings"]))
 }

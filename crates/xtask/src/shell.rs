@@ -37,11 +37,13 @@ pub(crate) fn cargo<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> 
 /// A cargo subcommand over everything native, with the features of `cargo run`; `cpu` leaves the `gpu` feature out.
 ///
 /// One selection of packages for every task: cargo unites the features of all that is selected, and one that differs would
-/// compile burn a second time. For that reason the page and its tests are not among them: their libraries ask more of what burn
-/// uses too.
+/// compile burn a second time. For that reason the page, its worker and its tests are not among them: their libraries ask more of what
+/// burn uses too.
 pub(crate) fn native(subcommand: &str, cpu: bool) -> Command {
-    let mut command =
-        cargo([subcommand, "--profile", "release", "--workspace", "--exclude", "steady-web", "--exclude", "steady-page-tests"]);
+    let mut command = cargo([subcommand, "--profile", "release", "--workspace"]);
+    for browser in ["steady-web", "steady-worker", "steady-page-tests"] {
+        command.args(["--exclude", browser]);
+    }
     if cpu {
         command.args(["--no-default-features", "--features", "steady/cpu,steady/embedded"]);
     }

@@ -38,9 +38,10 @@ where
     let driver = Driver::start();
     let scheme = format!("--blink-settings=preferredColorScheme={}", if colours == Colours::Dark { 0 } else { 1 });
     let options = json!({
-        // smooth scrolling would move what a test is about to click
-        "args": ["--headless=new", "--force-prefers-reduced-motion", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync", scheme],
+        // smooth scrolling would move what a test is about to click; WebGPU is there on any machine, as software
+        "args": ["--headless=new", "--force-prefers-reduced-motion", "--no-sandbox", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-unsafe-webgpu",
+            "--use-webgpu-adapter=swiftshader", scheme],
         "mobileEmulation": {"deviceMetrics": {"width": width, "height": 900, "pixelRatio": 1, "mobile": false, "touch": false}},
     });
     let capabilities: Capabilities = [("goog:chromeOptions".to_owned(), options)].into_iter().collect();

@@ -82,6 +82,14 @@ pub enum AccelError {
         /// What it packs.
         scope: &'static str,
     },
+    /// A layer's weight could not be read back from its device.
+    #[error("{linear}: {problem}")]
+    Read {
+        /// The layer.
+        linear: String,
+        /// Why.
+        problem: String,
+    },
     /// A layer's numbers do not fit the packed layout.
     #[error("{linear}: {source}")]
     Pack {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
+use pollster::FutureExt;
 use serde::Serialize;
 use steady_accel::Acceleration;
 use steady_study::record::top;
@@ -89,11 +90,11 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let mut answers = Vec::new();
     for acceleration in &accelerations {
         let start = Instant::now();
-        let quantized = acceleration.quantize(&base)?;
+        let quantized = acceleration.quantize(&base).block_on()?;
         let quantize_ms = if quantized.is_some() { milliseconds(start) } else { 0.0 };
         let vlm = quantized.as_ref().unwrap_or(&base);
         let start = Instant::now();
-        let answer = vlm.ask(&prepared, acceleration.reducer(), &decoding)?;
+        let answer = vlm.ask(&prepared, acceleration.reducer(), &decoding).block_on()?;
         let timing = Timing { prepare_ms, quantize_ms, answer_ms: milliseconds(start) };
         answers.push(answer_json(acceleration, vlm, &prepared, answer, timing));
     }

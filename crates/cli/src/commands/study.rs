@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, anyhow};
+use pollster::FutureExt;
 use steady_accel::PRESETS;
 use steady_bench::Benchmark;
-use steady_bench::world::{EmbeddedSuite, Family};
-use steady_study::{Folder, Plan, Variants, plan::select};
+use steady_study::{Folder, Plan, Variants, plan};
 
 use crate::args::{BenchArg, ModelArgs, RunArgs, StudyArgs};
 use crate::commands::report;
@@ -30,11 +30,9 @@ fn study(model: &ModelArgs, bench: BenchArg, args: &StudyArgs) -> Result<()> {
     let checkpoint = model::checkpoint(model)?;
     let device = model::device(args.device)?;
     let vlm = model::load(&checkpoint, &device, args.dtype)?;
-    let variants = Variants::build(vlm, &accelerations, model::decoding(&checkpoint, None))?;
+    let variants = Variants::build(vlm, &accelerations, model::decoding(&checkpoint, None)).block_on()?;
     let BenchArg::Embedded = bench;
-    let wanted = args.questions as usize;
-    let suite = EmbeddedSuite::test(wanted.div_ceil(Family::ALL.len()));
-    let questions = select(suite.questions(), wanted);
+    let (suite, questions) = plan::embedded(args.questions as usize, &[])?;
     let plan = variants.plan(&checkpoint.sha256()?, &device.identity, &suite, &questions)?;
     let path = match &args.out {
         Some(path) => path.clone(),
@@ -77,7 +75,8 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
         if let Some(record) = progress.fresh.last() {
             bar.set_message(record.question.clone());
         }
-    })?;
+    })
+    .block_on()?;
     bar.finish_and_clear();
     Ok(())
 }

@@ -82,7 +82,7 @@ impl Subject for Scripted {
         WORDS[id as usize].to_owned()
     }
 
-    fn group(&self, _image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
+    async fn group(&self, _image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
         if let Some(left) = self.fails_after.get() {
             if left == 0 {
                 return Err(StudyError::Plan("the power is out".into()));

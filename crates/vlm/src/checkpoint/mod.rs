@@ -1,6 +1,7 @@
-//! A checkpoint: a set of files in the layout that Hugging Face publishes, on disk or compiled in.
+//! A checkpoint: a set of files in the layout that Hugging Face publishes, on disk, compiled in or fetched.
 
 mod config;
+mod decisive;
 pub(crate) mod fields;
 mod generation_config;
 mod names;
@@ -12,6 +13,7 @@ mod weights;
 
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -26,7 +28,7 @@ use crate::VlmError;
 use crate::image::ImageProcessor;
 use crate::text::{ChatTemplate, Processor, Tokenizer};
 use fields::Fields;
-use source::Source;
+use source::{Bytes, Source};
 
 /// An opened checkpoint. Opening reads and checks the configuration; weights, tokenizer and processors are read when asked for.
 #[derive(Debug)]
@@ -61,6 +63,16 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn from_files(name: &str, files: &'static [(&'static str, &'static [u8])]) -> Result<Self, VlmError> {
+        let files = files.iter().map(|(file, bytes)| ((*file).to_owned(), Bytes::Static(bytes)));
+        Self::from_source(Source::memory(name, files), None)
+    }
+
+    /// Opens a checkpoint whose files somebody fetched, as `(file name, bytes)`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn from_fetched(name: &str, files: Vec<(String, Vec<u8>)>) -> Result<Self, VlmError> {
+        let files = files.into_iter().map(|(file, bytes)| (file, Bytes::Fetched(Arc::new(bytes))));
         Self::from_source(Source::memory(name, files), None)
     }
 

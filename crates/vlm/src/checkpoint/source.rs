@@ -1,43 +1,32 @@
-//! Where a checkpoint's files come from: a folder, or the program itself.
+//! Where a checkpoint's files come from: a folder, the program itself, or whoever fetched them.
 
 use std::fs::File;
 use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use memmap2::Mmap;
 use serde_json::Value;
 
+use super::decisive::decides;
 use crate::VlmError;
-
-/// The files beside the weights that this crate reads; a model card or a training log is none of them.
-const DECISIVE: [&str; 10] = [
-    "chat_template.jinja",
-    "chat_template.json",
-    "config.json",
-    "generation_config.json",
-    "model.safetensors.index.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "special_tokens_map.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-];
 
 /// A named set of files.
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A folder on disk.
     Folder { path: PathBuf, name: String },
-    /// Files compiled in.
-    Memory { name: String, files: &'static [(&'static str, &'static [u8])] },
+    /// Files in memory.
+    Memory { name: String, files: Vec<(String, Bytes)> },
 }
 
-/// The bytes of one file, mapped or compiled in.
-#[derive(Debug)]
+/// The bytes of one file: mapped, compiled in, or fetched. Cheap to clone.
+#[derive(Clone, Debug)]
 pub(crate) enum Bytes {
-    Mapped(Mmap),
+    Mapped(Arc<Mmap>),
     Static(&'static [u8]),
+    Fetched(Arc<Vec<u8>>),
 }
 
 impl Deref for Bytes {
@@ -47,6 +36,7 @@ impl Deref for Bytes {
         match self {
             Self::Mapped(map) => map,
             Self::Static(bytes) => bytes,
+            Self::Fetched(bytes) => bytes,
         }
     }
 }
@@ -62,8 +52,8 @@ impl Source {
         Ok(Self::Folder { path: path.to_owned(), name })
     }
 
-    pub(crate) fn memory(name: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
-        Self::Memory { name: name.to_owned(), files }
+    pub(crate) fn memory(name: &str, files: impl IntoIterator<Item = (String, Bytes)>) -> Self {
+        Self::Memory { name: name.to_owned(), files: files.into_iter().collect() }
     }
 
     /// The folder, if it is one.
@@ -100,7 +90,7 @@ impl Source {
     pub(crate) fn get(&self, file: &str) -> Result<Option<Bytes>, VlmError> {
         match self {
             Self::Folder { path, .. } => map(&path.join(file)),
-            Self::Memory { files, .. } => Ok(files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| Bytes::Static(bytes))),
+            Self::Memory { files, .. } => Ok(files.iter().find(|(name, _)| name == file).map(|(_, bytes)| bytes.clone())),
         }
     }
 
@@ -119,7 +109,7 @@ impl Source {
         serde_json::from_slice(&bytes).map(Some).map_err(|source| VlmError::Json { file: self.label_of(file), source })
     }
 
-    /// The files that decide the model's behaviour: weights and [`DECISIVE`], sorted by name.
+    /// The files that decide the model's behaviour: see [`decides`]. Sorted by name.
     pub(crate) fn files(&self) -> Result<Vec<String>, VlmError> {
         let mut names: Vec<String> = match self {
             Self::Folder { path, .. } => {
@@ -129,12 +119,9 @@ impl Source {
                     .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()).map_err(io))
                     .collect::<Result<_, _>>()?
             }
-            Self::Memory { files, .. } => files.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            Self::Memory { files, .. } => files.iter().map(|(name, _)| name.clone()).collect(),
         };
-        names.retain(|name| {
-            let weights = Path::new(name).extension().is_some_and(|ending| ending == "safetensors");
-            (weights && !name.starts_with('.')) || DECISIVE.contains(&name.as_str())
-        });
+        names.retain(|name| decides(name));
         names.sort_unstable();
         Ok(names)
     }
@@ -161,5 +148,5 @@ fn map(path: &Path) -> Result<Option<Bytes>, VlmError> {
                                     rewritten while it is read is out of scope, and every offset is checked before use"
     )]
     let map = unsafe { Mmap::map(&file) };
-    map.map(|map| Some(Bytes::Mapped(map))).map_err(io)
+    map.map(|map| Some(Bytes::Mapped(Arc::new(map)))).map_err(io)
 }

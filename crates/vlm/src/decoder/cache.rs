@@ -100,7 +100,7 @@ impl LayerCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::read_f32;
+    use crate::matrix::read_now;
     use burn::tensor::TensorData;
     use proptest::prelude::*;
 
@@ -112,7 +112,7 @@ mod tests {
 
     fn append(cache: &mut KvCache, from: usize, tokens: usize) -> (Vec<f32>, Vec<f32>) {
         let (keys, values) = cache.layer(0).append(run(from, tokens), run(1000 + from, tokens));
-        (read_f32(keys), read_f32(values))
+        (read_now(keys), read_now(values))
     }
 
     proptest! {

@@ -148,11 +148,11 @@ impl Llama {
     }
 
     /// Next-token logits after the last row of `hidden`, on the host.
-    pub(crate) fn logits(&self, hidden: Tensor<2>) -> Vec<f32> {
+    pub(crate) async fn logits(&self, hidden: Tensor<2>) -> Result<Vec<f32>, VlmError> {
         let [tokens, width] = hidden.dims();
         let last = hidden.slice([tokens - 1..tokens, 0..width]);
         let head = self.lm_head.as_ref().unwrap_or(&self.embed_tokens);
-        read_f32(head.project(&self.norm.forward(last)))
+        read_f32(head.project(&self.norm.forward(last))).await
     }
 
     /// A copy with mapped linear layers that shares everything else. Embedding and head are no linear layers in this sense.
@@ -176,10 +176,10 @@ pub(crate) struct LastRow {
 
 impl LastRow {
     /// The last token's attention to the held tokens `columns`, mean over heads, on the host.
-    pub(crate) fn mean_over_heads(self, columns: Range<usize>) -> Vec<f32> {
+    pub(crate) async fn mean_over_heads(self, columns: Range<usize>) -> Result<Vec<f32>, VlmError> {
         let [heads, tokens, _] = self.probabilities.dims();
         let row = self.probabilities.slice([0..heads, tokens - 1..tokens, columns.clone()]).reshape([heads, columns.len()]);
-        crate::HostMatrix::from_tensor(&row).mean_over_rows()
+        Ok(crate::HostMatrix::from_tensor(&row).await?.mean_over_rows())
     }
 }
 
@@ -274,9 +274,10 @@ mod tests {
     use std::path::Path;
 
     use burn::tensor::{DType, Device};
+    use pollster::FutureExt;
 
     use super::*;
-    use crate::{checkpoint::Checkpoint, nn::in_line};
+    use crate::{checkpoint::Checkpoint, matrix::read_now, nn::in_line};
 
     /// The decoder of a reference checkpoint with the head left aside.
     fn decoder(scores: usize) -> Llama {
@@ -296,10 +297,10 @@ mod tests {
         let mut cache = decoder.empty_cache();
         let hidden = decoder.embed(&ids).unwrap();
         let (below, row) = decoder.run_watched(0..1, Chunk { hidden, positions: &positions }, &mut cache);
-        let row = row.unwrap().mean_over_heads(0..tokens);
+        let row = row.unwrap().mean_over_heads(0..tokens).block_on().unwrap();
         let last = decoder.run(1..2, Chunk { hidden: below.clone(), positions: &positions }, &mut cache);
         assert_eq!(cache.lengths(), [tokens; 2]);
-        [read_f32(below), row, decoder.logits(last)]
+        [read_now(below), row, decoder.logits(last).block_on().unwrap()]
     }
 
     /// With room for one score, pieces have the least number of rows: 16.

@@ -34,7 +34,7 @@ mod tests {
             (Activation::Silu, [-0.268_941, 1.761_594]),
         ] {
             let x = Tensor::from_floats([[-1.0, 2.0]], &Device::flex());
-            let y = crate::matrix::read_f32(activate(activation, x));
+            let y = crate::matrix::read_now(activate(activation, x));
             for (found, expected) in y.iter().zip(expected) {
                 assert!((found - expected).abs() < 2e-5, "{activation:?}: {found} {expected}");
             }

@@ -106,7 +106,7 @@ pub(crate) fn causal_mask(tokens: usize, past: usize, window: Option<usize>, dev
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::read_f32;
+    use crate::matrix::read_now;
     use proptest::prelude::*;
 
     fn random(shape: [usize; 3], seed: u64) -> Tensor<3> {
@@ -164,13 +164,13 @@ mod tests {
             let stretches: Vec<Stretches> = lens.into_iter().map(|(count, len)| Stretches { count, len }).collect();
             let tokens = stretches.iter().map(|s| s.count * s.len).sum();
             let [q, k, v] = [seed, seed ^ 1, seed ^ 2].map(|seed| random([tokens, heads, dim], seed));
-            let found = read_f32(within(&q, &k, &v, &stretches, if roomy { SCORES } else { 1 }));
+            let found = read_now(within(&q, &k, &v, &stretches, if roomy { SCORES } else { 1 }));
             let mut expected = Vec::new();
             let mut first = 0;
             for Stretches { count, len } in stretches {
                 for _ in 0..count {
                     let part = |x: &Tensor<3>| x.clone().slice([first..first + len, 0..heads, 0..dim]).swap_dims(0, 1);
-                    expected.extend(read_f32(weighted(probabilities(part(&q), part(&k), None), part(&v))));
+                    expected.extend(read_now(weighted(probabilities(part(&q), part(&k), None), part(&v))));
                     first += len;
                 }
             }
@@ -190,11 +190,11 @@ mod tests {
             let k = random([kv_heads, past + tokens, dim], seed ^ 1);
             let v = random([kv_heads, past + tokens, dim], seed ^ 2);
             let expected = by_definition(
-                &read_f32(q.clone()), &read_f32(k.clone()), &read_f32(v.clone()),
+                &read_now(q.clone()), &read_now(k.clone()), &read_now(v.clone()),
                 [heads, kv_heads, tokens, past, dim, window.unwrap_or(usize::MAX)],
             );
             let mask = causal_mask(tokens, past, window, &Device::flex());
-            let found = read_f32(weighted(probabilities(q, k, mask.as_ref()), v));
+            let found = read_now(weighted(probabilities(q, k, mask.as_ref()), v));
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert!((found - expected).abs() < 1e-5);
             }

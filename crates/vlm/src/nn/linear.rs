@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use steady_kernels::PackedLinear;
 
-use crate::HostMatrix;
+use crate::{HostMatrix, VlmError};
 
 /// `y = x Wᵀ + b`, with `W` dense or packed.
 #[derive(Clone, Debug)]
@@ -44,8 +44,11 @@ impl Dense {
     }
 
     /// The weight on the host as checkpoints store it, `[out, in]`.
-    pub fn to_host(&self) -> HostMatrix {
-        HostMatrix::from_tensor(&self.weight.clone().transpose())
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn to_host(&self) -> Result<HostMatrix, VlmError> {
+        HostMatrix::from_tensor(&self.weight.clone().transpose()).await
     }
 
     /// The device the weight lives on.

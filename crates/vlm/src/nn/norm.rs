@@ -62,7 +62,7 @@ mod tests {
     use burn::tensor::Device;
 
     fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-        crate::matrix::read_f32(tensor)
+        crate::matrix::read_now(tensor)
     }
 
     #[test]

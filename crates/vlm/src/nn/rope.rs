@@ -112,7 +112,7 @@ fn scaled(scaling: &RopeScaling, frequency: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::read_f32;
+    use crate::matrix::read_now;
 
     fn rope(head_dim: usize, scaling: RopeScaling) -> Rope {
         let config = RopeConfig { theta: 10_000.0, scaling, sections: None };
@@ -125,7 +125,7 @@ mod tests {
         // One head of width 4 at position 2: frequencies 1 and 0.01; pairs are (x0, x2) and (x1, x3).
         let x = Tensor::<3>::from_floats([[[1.0, 2.0, 3.0, 4.0]]], &device);
         let rotation = rope(4, RopeScaling::Default).at(&[[2; 3]], &device, DType::F32);
-        let y = read_f32(rotation.apply(x));
+        let y = read_now(rotation.apply(x));
         let (a, b) = (2.0f32, 0.02f32);
         let expected =
             [1.0 * a.cos() - 3.0 * a.sin(), 2.0 * b.cos() - 4.0 * b.sin(), 3.0 * a.cos() + 1.0 * a.sin(), 4.0 * b.cos() + 2.0 * b.sin()];
@@ -137,7 +137,7 @@ mod tests {
     /// Angles by hand: of each token, `position[axis] * frequency`.
     fn angles(rope: &Rope, positions: &[Position]) -> Vec<(f32, f32)> {
         let rotation = rope.at(positions, &Device::flex(), DType::F32);
-        read_f32(rotation.cos).into_iter().zip(read_f32(rotation.sin)).collect()
+        read_now(rotation.cos).into_iter().zip(read_now(rotation.sin)).collect()
     }
 
     #[test]
@@ -168,7 +168,7 @@ mod tests {
         let score = |at_q: usize, at_k: usize| {
             let q = rope.at(&[[at_q; 3]], &device, DType::F32).apply(q.clone());
             let k = rope.at(&[[at_k; 3]], &device, DType::F32).apply(k.clone());
-            read_f32((q * k).sum())[0]
+            read_now((q * k).sum())[0]
         };
         assert!((score(9, 4) - score(105, 100)).abs() < 1e-4);
         assert!((score(9, 4) - score(9, 5)).abs() > 1e-2);

@@ -81,7 +81,7 @@ impl ShardedRows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::read_f32;
+    use crate::matrix::read_now;
     use proptest::prelude::*;
 
     proptest! {
@@ -103,12 +103,12 @@ mod tests {
                 .iter()
                 .flat_map(|&id| data[id as usize * width..][..width].to_vec())
                 .collect();
-            prop_assert_eq!(read_f32(table.gather(&ids)), expected);
+            prop_assert_eq!(read_now(table.gather(&ids)), expected);
 
             // Against the row of ones every product is the sum of a row; small integers are exact in f32.
             let ones = Tensor::<2>::ones([1, width], &device);
             let sums: Vec<f32> = data.chunks(width).map(|row| row.iter().sum()).collect();
-            prop_assert_eq!(read_f32(table.project(&ones)), sums);
+            prop_assert_eq!(read_now(table.project(&ones)), sums);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::{
-    HostMatrix, PixelValues, VlmError,
+    PixelValues, VlmError,
     checkpoint::{Activation, ClipVisionConfig, FeatureSelect},
     nn::{
         LayerNorm, Linear, LinearMap, Loader, activate,
@@ -86,7 +86,12 @@ impl Clip {
 
     /// The selected hidden states of one view side by side, `[tokens, states * width]`, and the observations that `needs` asks for. Layers
     /// above the highest one wanted are not computed.
-    pub(crate) fn forward(&self, view: &[f32], selection: &Selection<'_>, needs: &Needs) -> Result<(Tensor<2>, Observations), VlmError> {
+    pub(crate) fn forward(
+        &self,
+        view: &[f32],
+        selection: &Selection<'_>,
+        needs: &Needs,
+    ) -> Result<(Tensor<2>, Observations<Tensor<2>>), VlmError> {
         let attention_of = self.resolve(&needs.cls_attention)?;
         let keys_of = self.resolve(&needs.vision_keys)?;
         // A hidden state needs the layers below it, an observation also its own layer.
@@ -253,17 +258,17 @@ impl Layer {
 
 impl Seen {
     /// The class token's attention to the tokens from `first` on, `[heads, tokens - first]`.
-    fn cls_attention(&self, first: usize) -> HostMatrix {
+    fn cls_attention(&self, first: usize) -> Tensor<2> {
         let [heads, tokens, _] = self.probabilities.dims();
         let row = self.probabilities.clone().slice([0..heads, 0..1, first..tokens]);
-        HostMatrix::from_tensor(&row.reshape([heads, tokens - first]))
+        row.reshape([heads, tokens - first])
     }
 
     /// Keys of the tokens from `first` on, heads side by side, `[tokens - first, width]`.
-    fn keys(&self, first: usize) -> HostMatrix {
+    fn keys(&self, first: usize) -> Tensor<2> {
         let [heads, tokens, head_dim] = self.keys.dims();
         let keys = self.keys.clone().swap_dims(0, 1); // [tokens, heads, head_dim]
         let keys = keys.slice([first..tokens, 0..heads, 0..head_dim]);
-        HostMatrix::from_tensor(&keys.reshape([tokens - first, heads * head_dim]))
+        keys.reshape([tokens - first, heads * head_dim])
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use pollster::FutureExt;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -70,7 +71,7 @@ pub(crate) fn compare(name: &str, vlm: &Vlm) {
         assert_eq!(digest, case.pixels.sha256, "{id}: pixels");
 
         let options = Decoding { max_new_tokens: file.new_tokens, ..Decoding::default() };
-        let answer = vlm.ask(&prepared, None, &options).unwrap();
+        let answer = vlm.ask(&prepared, None, &options).block_on().unwrap();
         let logits = floats(tensors.tensor(&format!("{}.logits", case.id)).unwrap().data());
         let furthest = furthest(&answer.first_logits, &logits);
         assert!(furthest <= LOGITS, "{id}: a first-token logit differs by {furthest}");

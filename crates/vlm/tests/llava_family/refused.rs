@@ -1,5 +1,6 @@
 //! Files that disagree, files that are not there, and methods that do not fit.
 
+use pollster::FutureExt;
 use serde_json::json;
 use steady_vlm::{Checkpoint, Decoding, Evidence, Needs, PositionPolicy, Reduction, Stage, TokenReducer, VlmError};
 
@@ -166,10 +167,10 @@ fn reducers_that_need_one_grid_of_patches() {
         (LooksAtTheTower(Stage::AfterProjector, cls), "acceleration"),
         (LooksAtTheTower(Stage::AfterVision, Needs::default()), "tower-reader"),
     ] {
-        says(vlm.ask(&prepared, Some(&reducer), &Decoding::default()), &[name, "several views", "after the projector"]);
+        says(vlm.ask(&prepared, Some(&reducer), &Decoding::default()).block_on(), &[name, "several views", "after the projector"]);
     }
     let mut cut = prepared;
     cut.pixels.shape[0] -= 1;
     cut.pixels.data.truncate(cut.pixels.shape.iter().product());
-    says(vlm.ask(&cut, None, &Decoding::default()), &["pixel values", "views of an image of 121x37"]);
+    says(vlm.ask(&cut, None, &Decoding::default()).block_on(), &["pixel values", "views of an image of 121x37"]);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pollster::FutureExt;
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::json;
 use steady_vlm::checkpoint::{Conversation, LlavaConfig, ModelConfig};
@@ -124,16 +125,16 @@ fn the_prefix_of_a_tiled_image_is_shared() {
     let vlm = Vlm::load(&checkpoint, &device, Precision::F32).unwrap();
     let picture = steady_vlm::image::load(&reference(name).join("images/large.png")).unwrap();
     let prepared = vlm.prepare(&picture, "see <image> how many?").unwrap();
-    let image = vlm.encode(&prepared.pixels).unwrap();
+    let image = vlm.encode(&prepared.pixels).block_on().unwrap();
     assert_eq!((image.visual_tokens(), image.grid()), (prepared.image_span.len(), (1, prepared.image_span.len())));
-    let prefix = vlm.prefix(&prepared.input_ids, prepared.image_span.clone(), &image, None).unwrap();
+    let prefix = vlm.prefix(&prepared.input_ids, prepared.image_span.clone(), &image, None).block_on().unwrap();
     let options = Decoding { max_new_tokens: 8, ..Decoding::default() };
-    let shared = vlm.answer(&prefix, &prepared.input_ids[prepared.image_span.end..], &options).unwrap();
-    let alone = vlm.ask(&prepared, None, &options).unwrap();
+    let shared = vlm.answer(&prefix, &prepared.input_ids[prepared.image_span.end..], &options).block_on().unwrap();
+    let alone = vlm.ask(&prepared, None, &options).block_on().unwrap();
     assert_eq!((&shared.output_ids, shared.cost), (&alone.output_ids, alone.cost));
     // Five views are looked at, so seeing costs five times what one view costs.
     assert_eq!(prepared.pixels.shape, [5, 3, 24, 24]);
     let tiny = steady_vlm::image::load(&reference(name).join("images/tiny.png")).unwrap();
-    let small = vlm.ask(&vlm.prepare(&tiny, "see <image> how many?").unwrap(), None, &options).unwrap();
+    let small = vlm.ask(&vlm.prepare(&tiny, "see <image> how many?").unwrap(), None, &options).block_on().unwrap();
     assert!(small.cost.flops < alone.cost.flops && small.visual_tokens < alone.visual_tokens);
 }

@@ -1,0 +1,71 @@
+//! Running a plan into a folder: groups in order, parts as they fill, nothing asked twice.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use steady_bench::Benchmark;
+
+use crate::work::Work;
+use crate::{Folder, Group, Record, StudyError, Subject, groups};
+
+/// What a listener is told after each group.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// Answers recorded or about to be, earlier runs included.
+    pub done: usize,
+    /// Answers planned.
+    pub total: usize,
+    /// Answers taken over from earlier runs.
+    pub resumed: usize,
+    /// The records of the group just answered; empty for the first call, which comes before any work.
+    pub fresh: &'a [Record],
+}
+
+/// Answers everything in the folder's plan that is not recorded in it yet.
+///
+/// A part file holds the same groups however often the run was interrupted, so its bytes do not depend on that.
+/// Returns the number of answers that were asked for in this call.
+///
+/// # Errors
+/// [`StudyError::Cancelled`] once `cancel` is raised, [`StudyError::Broken`] naming a damaged part, or what the subject, the benchmark
+/// or the disk say. Parts already written stay.
+pub async fn run(
+    folder: &Folder,
+    benchmark: &dyn Benchmark,
+    subject: &impl Subject,
+    cancel: &AtomicBool,
+    listener: &mut dyn FnMut(&Progress<'_>),
+) -> Result<usize, StudyError> {
+    let work = Work { plan: folder.plan(), questions: folder.questions() };
+    work.check(subject)?;
+    let groups = groups(work.plan, work.questions);
+    let total = work.count(&groups);
+    let recorded = folder.part_indices()?;
+    let parts: Vec<&[Group]> = groups.chunks(work.plan.groups_per_part).collect();
+    let mut done = 0;
+    for &index in &recorded {
+        let broken = |reason: String| StudyError::broken(&folder.part_path(index), reason);
+        let part = parts.get(index).ok_or_else(|| broken(format!("the plan has only {} parts", parts.len())))?;
+        if !work.holds(part, &folder.read_part(index)?) {
+            return Err(broken("does not hold the questions and accelerations that the plan puts there".to_owned()));
+        }
+        done += work.count(part);
+    }
+    let resumed = done;
+    listener(&Progress { done, total, resumed, fresh: &[] });
+    for (index, part) in parts.iter().enumerate().filter(|(index, _)| recorded.binary_search(index).is_err()) {
+        let (mut records, mut timings) = (Vec::new(), Vec::new());
+        let committed = done;
+        for group in *part {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(StudyError::Cancelled { done: committed, total });
+            }
+            let answers = work.answer(group, benchmark, subject).await?;
+            done += answers.records.len();
+            listener(&Progress { done, total, resumed, fresh: &answers.records });
+            records.extend(answers.records);
+            timings.extend(answers.timings);
+        }
+        folder.write_part(index, &records, &timings)?;
+    }
+    Ok(total - resumed)
+}

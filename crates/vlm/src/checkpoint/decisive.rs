@@ -1,0 +1,23 @@
+//! Which files of a checkpoint decide its behaviour. Read by a build script too, so it stands alone.
+
+use std::path::Path;
+
+/// The files beside the weights that are read; a model card or a training log is none of them.
+const DECISIVE: [&str; 10] = [
+    "chat_template.jinja",
+    "chat_template.json",
+    "config.json",
+    "generation_config.json",
+    "model.safetensors.index.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+];
+
+/// Whether the file of this name decides the model's behaviour.
+pub(crate) fn decides(name: &str) -> bool {
+    let weights = Path::new(name).extension().is_some_and(|ending| ending == "safetensors");
+    (weights && !name.starts_with('.')) || DECISIVE.contains(&name)
+}

@@ -1,0 +1,229 @@
+//! The worker as the page uses it, but without the page's views: requests and responses, and what the server is asked for meanwhile. What it
+//! answers is held against the command line.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+use std::env;
+use std::process::Command;
+use std::time::Duration;
+
+use fantoccini::Client;
+use serde_json::{Value, json};
+use steady_bench::Benchmark;
+use steady_bench::world::EmbeddedSuite;
+use steady_page_tests::browser::in_browser;
+use steady_page_tests::server::Server;
+use steady_protocol::{
+    Answered, AskRequest, Asked, Engine, EngineChoice, Pixels, Request, Response, Setting, StudyRequest, decode, encode,
+};
+use steady_report::{AnswerRow, Report};
+
+const DESKTOP: u32 = 1200;
+const WEIGHTS: &str = "models/steady-llava/model.safetensors";
+
+fn study(engine: EngineChoice, questions: usize, accelerations: &[&str], recorded: Vec<Vec<u8>>) -> Request {
+    let accelerations = accelerations.iter().map(|spec| (*spec).to_owned()).collect();
+    let setting = Setting { engine, model: "models/steady-llava/".into(), accelerations };
+    Request::Study(StudyRequest { setting, families: Vec::new(), questions, recorded })
+}
+
+/// The report of the command line for the same study.
+fn command_line(questions: usize, accelerations: &[&str]) -> Report {
+    // target/release/deps/worker-0123: the tool is two folders up
+    let release = env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+    let names = ["steady-process", "steady"].map(|name| release.join(format!("{name}{}", env::consts::EXE_SUFFIX)));
+    let tool = names
+        .iter()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("no {names:?}: run `cargo xtask test`, or `cargo build --release`"));
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::new(tool);
+    command.args(["run", "--device", "cpu", "--bench", "embedded", "--json", "--questions", &questions.to_string()]);
+    command.arg("--out").arg(out.path());
+    for spec in accelerations {
+        command.args(["--accel", spec]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Report::from_json(&String::from_utf8(output.stdout).unwrap()).unwrap()
+}
+
+/// Opens the page and starts a worker beside it.
+async fn start(client: &Client, page: &str) {
+    client.goto(page).await.unwrap();
+    let script = "window.heard = []; window.worker = new Worker(document.querySelector('meta[name=worker]').content, {type: 'module'}); \
+                  worker.onmessage = event => heard.push(Array.from(event.data)); \
+                  worker.onerror = event => heard.push(event.message ?? 'no program')";
+    client.execute(script, Vec::new()).await.unwrap();
+    // the first message is empty: the worker listens
+    assert_eq!(hear(client).await, json!([]));
+}
+
+/// The next message of the worker.
+async fn hear(client: &Client) -> Value {
+    for _ in 0..9_000 {
+        let message = client.execute("return heard.shift() ?? null", Vec::new()).await.unwrap();
+        if !message.is_null() {
+            return message;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the worker says nothing");
+}
+
+/// Everything that the worker says to a request.
+async fn ask(client: &Client, request: &Request) -> Vec<Response> {
+    client.execute("worker.postMessage(new Uint8Array(arguments[0]))", vec![json!(encode(request).unwrap())]).await.unwrap();
+    let mut responses = Vec::new();
+    loop {
+        let bytes: Vec<u8> = serde_json::from_value(hear(client).await).unwrap();
+        responses.push(decode(&bytes).unwrap());
+        if matches!(responses.last(), Some(Response::Finished | Response::Asked(_) | Response::Failed(_))) {
+            return responses;
+        }
+    }
+}
+
+/// What became of a study that must succeed.
+struct Done {
+    engine: Engine,
+    states: Vec<Answered>,
+    report: Report,
+}
+
+async fn run(client: &Client, request: &Request) -> Done {
+    let responses = ask(client, request).await;
+    assert!(matches!(responses.last(), Some(Response::Finished)), "{:?}", responses.last());
+    let engine = responses.iter().find_map(|response| if let Response::Ready(engine) = response { Some(engine.clone()) } else { None });
+    let states: Vec<Answered> = responses
+        .into_iter()
+        .filter_map(|response| if let Response::Answered(answered) = response { Some(answered) } else { None })
+        .collect();
+    let report = Report::from_json(&states.last().unwrap().report).unwrap();
+    Done { engine: engine.unwrap(), states, report }
+}
+
+/// All answers by question and acceleration, each with the margin of the same answer.
+fn answers(report: &Report) -> BTreeMap<(String, String), &AnswerRow> {
+    let baseline = report.questions().iter().map(|question| ((question.id.clone(), "none".to_owned()), &question.baseline));
+    let accelerated = report.accelerations().iter().flat_map(|acceleration| {
+        let rows = report.questions().iter().zip(&acceleration.answers);
+        rows.map(|(question, answer)| ((question.id.clone(), acceleration.spec.clone()), answer))
+    });
+    baseline.chain(accelerated).collect()
+}
+
+#[tokio::test]
+async fn on_the_cpu_it_answers_as_the_command_line_does() {
+    const ACCELERATIONS: [&str; 2] = ["w4:rtn", "fastv:k=1,keep=0.25"];
+    let native = command_line(4, &ACCELERATIONS);
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        start(&client, &page).await;
+        assert!(!server.requests().iter().any(|request| request.contains("models/")), "the model comes before anybody asked for it");
+        let Done { engine, states, report } = run(&client, &study(EngineChoice::Cpu, 4, &ACCELERATIONS, Vec::new())).await;
+        assert!(engine.device.starts_with("flex, wasm32 simd128") && engine.dtype == "f32", "{engine:?}");
+        let (ours, theirs) = (answers(&report), answers(&native));
+        assert_eq!(ours.len(), 12);
+        assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+        for (asked, answer) in &ours {
+            let other = theirs[asked];
+            assert_eq!((&answer.text, answer.correct, answer.outcome), (&other.text, other.correct, other.outcome), "{asked:?}");
+            let apart = answer.margin.unwrap() - other.margin.unwrap();
+            assert!(apart.abs() < 1e-2, "{asked:?}: margins are {apart} apart");
+            assert!((answer.visual_tokens - other.visual_tokens).abs() < 1e-6, "{asked:?}");
+        }
+        let plan = |report: &Report| {
+            let plan = report.plan();
+            (plan.checkpoint_sha256.clone(), plan.benchmark_fingerprint.clone(), plan.prompt_template.clone(), plan.command_line.clone())
+        };
+        assert_eq!(plan(&report), plan(&native));
+        // 4 questions under baseline, 2 accelerations and noise floor
+        assert_eq!(states.iter().map(|state| state.total).collect::<Vec<_>>(), vec![16; states.len()]);
+        assert_eq!(states.last().unwrap().done, 16);
+
+        // a later visit: the weights are there already, and so are the first answers
+        start(&client, &page).await;
+        let kept: Vec<Vec<u8>> = states[..2].iter().map(|state| state.group.clone()).collect();
+        let again = run(&client, &study(EngineChoice::Cpu, 4, &ACCELERATIONS, kept)).await;
+        assert_eq!(again.states.len(), states.len() - 1);
+        assert!(again.states[0].group.is_empty());
+        assert_eq!((again.states[0].done, &again.states[0].report), (states[1].done, &states[1].report));
+        assert_eq!(again.states.last().unwrap().report, states.last().unwrap().report);
+        let fetched = server.requests().iter().filter(|request| request.starts_with(WEIGHTS)).count();
+        assert_eq!(fetched, 1, "{:?}", server.requests());
+
+        // and one question alone gets the answers that it got in the study
+        let suite = EmbeddedSuite::test(1);
+        let row = &report.questions()[1];
+        let image = suite.image(&row.image).unwrap();
+        let pixels = Pixels { width: image.width(), height: image.height(), rgb: image.into_raw() };
+        let Request::Study(StudyRequest { setting, .. }) = study(EngineChoice::Cpu, 1, &ACCELERATIONS, Vec::new()) else { unreachable!() };
+        let request = AskRequest { id: 7, setting, image: pixels, question: row.text.clone() };
+        let responses = ask(&client, &Request::Ask(request)).await;
+        let [Response::Asked(Asked { id: 7, grid: (12, 12), answers: asked })] = responses.as_slice() else { panic!("{responses:?}") };
+        assert_eq!(asked.len(), 3);
+        for answer in asked {
+            let in_study = ours[&(row.id.clone(), answer.acceleration.clone())];
+            assert_eq!(answer.text, in_study.text, "{}", answer.acceleration);
+            assert_eq!(answer.first_token[0].0, in_study.top[0].token);
+            let shares: Vec<f32> = answer.first_token.iter().map(|(_, share)| *share).collect();
+            assert!(shares.is_sorted_by(|a, b| a >= b) && shares.iter().sum::<f32>() < 1.000_01, "{shares:?}");
+        }
+        assert_eq!(asked.iter().map(|answer| answer.kept.as_ref().map(Vec::len)).collect::<Vec<_>>(), [None, None, Some(36)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_said() {
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        start(&client, &page).await;
+        let fails = async |request: &Request, because: &str| {
+            let responses = ask(&client, request).await;
+            let Some(Response::Failed(reason)) = responses.last() else { panic!("{responses:?}") };
+            assert!(reason.contains(because), "{reason}");
+        };
+        let changed = |change: &dyn Fn(&mut StudyRequest)| {
+            let Request::Study(mut request) = study(EngineChoice::Cpu, 2, &["divprune"], Vec::new()) else { unreachable!() };
+            change(&mut request);
+            Request::Study(request)
+        };
+        fails(&changed(&|study| study.setting.accelerations = vec!["w5".into()]), "unknown acceleration `w5`").await;
+        fails(&changed(&|study| study.families = vec!["cats".into()]), "unanswerable").await;
+        fails(&changed(&|study| study.setting.model = "models/other/".into()), "known: steady-llava").await;
+        fails(&changed(&|study| study.setting.model = "nowhere/steady-llava".into()), "404").await;
+        fails(&changed(&|study| study.recorded = vec![vec![1, 2, 3]]), "earlier run").await;
+        // none of which was the end of it
+        assert_eq!(run(&client, &changed(&|_| ())).await.report.questions().len(), 2);
+    })
+    .await;
+}
+
+/// On the software adapter that Chromium brings: slow, and correct all the same. Where the native baseline decides by less than this, another device may
+/// decide otherwise.
+#[tokio::test]
+async fn on_webgpu_it_answers_as_the_command_line_does() {
+    const FIRM: f32 = 0.05;
+    const ACCELERATIONS: [&str; 1] = ["w4:rtn"];
+    let native = command_line(2, &ACCELERATIONS);
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        start(&client, &page).await;
+        let Done { engine, report, .. } = run(&client, &study(EngineChoice::WebGpu, 2, &ACCELERATIONS, Vec::new())).await;
+        assert!(engine.device.starts_with("wgpu, ") && engine.device.ends_with(", WebGPU"), "{engine:?}");
+        let (ours, theirs) = (answers(&report), answers(&native));
+        assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+        let firm: Vec<_> = theirs.iter().filter(|(_, answer)| answer.margin.unwrap() > FIRM).collect();
+        assert!(!firm.is_empty());
+        for (asked, answer) in firm {
+            assert_eq!(ours[asked].text, answer.text, "{asked:?}");
+        }
+    })
+    .await;
+}

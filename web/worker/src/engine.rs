@@ -1,0 +1,110 @@
+//! What computes, and why it and no other.
+
+use anyhow::{Result, anyhow};
+use js_sys::{Function, Object, Promise, Reflect};
+use steady_protocol::{Engine, EngineChoice};
+use steady_vlm::{DeviceChoice, OpenDevice, Precision, open_webgpu};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+use crate::scope::scope;
+
+/// A device that answers can be computed on.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) device: OpenDevice,
+    pub(crate) precision: Precision,
+    pub(crate) reason: String,
+}
+
+/// The devices of this worker. The GPU is opened once: burn's runtime cannot be set up a second time.
+#[derive(Default)]
+pub(crate) struct Engines {
+    gpu: Option<OpenDevice>,
+}
+
+/// What the browser says about its GPU.
+struct Adapter {
+    name: String,
+    /// The CPU in disguise.
+    software: bool,
+}
+
+impl Opened {
+    /// As the page shows it.
+    pub(crate) fn engine(&self) -> Engine {
+        Engine { device: self.device.identity.clone(), dtype: self.precision.to_string(), reason: self.reason.clone() }
+    }
+}
+
+impl Engines {
+    /// Opens what `choice` asks for.
+    pub(crate) async fn open(&mut self, choice: EngineChoice) -> Result<Opened> {
+        match choice {
+            EngineChoice::Cpu => cpu("it was chosen".to_owned()),
+            EngineChoice::WebGpu => {
+                let adapter = adapter().await.map_err(|reason| anyhow!("WebGPU was chosen, but {reason}; choose the CPU"))?;
+                let reason =
+                    if adapter.software { "it was chosen; this adapter is software, which the CPU outruns" } else { "it was chosen" };
+                self.gpu(&adapter, reason.to_owned()).await
+            }
+            EngineChoice::Auto => match adapter().await {
+                Ok(adapter) if adapter.software => {
+                    cpu(format!("WebGPU offers a software adapter alone ({}), which the CPU outruns", adapter.name))
+                }
+                Ok(adapter) => match self.gpu(&adapter, "the browser offers this GPU through WebGPU".to_owned()).await {
+                    Ok(opened) => Ok(opened),
+                    Err(error) => cpu(error.to_string()),
+                },
+                Err(reason) => cpu(reason),
+            },
+        }
+    }
+
+    async fn gpu(&mut self, adapter: &Adapter, reason: String) -> Result<Opened> {
+        let device = match &self.gpu {
+            Some(device) => device.clone(),
+            None => self.gpu.insert(open_webgpu(&adapter.name).await?).clone(),
+        };
+        let precision = if Precision::F16.check(&device.device).is_ok() { Precision::F16 } else { Precision::F32 };
+        Ok(Opened { device, precision, reason })
+    }
+}
+
+fn cpu(reason: String) -> Result<Opened> {
+    Ok(Opened { device: DeviceChoice::Cpu.open()?, precision: Precision::F32, reason })
+}
+
+/// The adapter that WebGPU would give, or why there is none. Asked without bindings: they are behind a compiler flag, and what is asked is little.
+async fn adapter() -> Result<Adapter, String> {
+    let gpu = get(&scope().navigator(), "gpu");
+    if gpu.is_falsy() {
+        return Err("this browser has no WebGPU".to_owned());
+    }
+    let none = |_| "the browser offers no GPU through WebGPU".to_owned();
+    let options = Object::new();
+    Reflect::set(&options, &"powerPreference".into(), &"high-performance".into()).map_err(none)?;
+    let request: Function = get(&gpu, "requestAdapter").dyn_into().map_err(none)?;
+    let promise: Promise = request.call1(&gpu, &options).map_err(none)?.dyn_into().map_err(none)?;
+    let adapter = JsFuture::from(promise).await.map_err(none)?;
+    if adapter.is_falsy() {
+        return Err(none(JsValue::NULL));
+    }
+    let info = get(&adapter, "info");
+    let mut words: Vec<String> = Vec::new();
+    for word in ["vendor", "architecture", "device", "description"].into_iter().filter_map(|field| get(&info, field).as_string()) {
+        if !word.is_empty() && !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    let software = get(&info, "isFallbackAdapter").is_truthy()
+        || get(&adapter, "isFallbackAdapter").is_truthy()
+        || words.iter().any(|word| word.to_ascii_lowercase().contains("swiftshader"));
+    let name = if words.is_empty() { "a GPU that the browser does not name".to_owned() } else { words.join(" ") };
+    Ok(Adapter { name, software })
+}
+
+/// A property; undefined where there is none.
+fn get(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+}

@@ -1,0 +1,36 @@
+//! The page's worker: the model in a browser, on the GPU through WebGPU or on the CPU. It does what [`steady_protocol`] says.
+
+mod desk;
+mod download;
+mod engine;
+mod models;
+mod port;
+mod scope;
+
+use std::panic;
+
+use steady_protocol::{Request, Response, decode};
+use wasm_bindgen_futures::spawn_local;
+
+use desk::Desk;
+
+fn main() {
+    // A panic ends the program where it stands; the page should at least hear of it.
+    panic::set_hook(Box::new(|panic| {
+        port::send(&Response::Failed(format!("the worker stopped, which is a defect of this program: {panic}")))
+    }));
+    let requests = port::listen();
+    spawn_local(async move {
+        let mut desk = Desk::default();
+        while let Ok(bytes) = requests.recv().await {
+            let outcome = match decode(&bytes) {
+                Ok(Request::Study(study)) => desk.study(study).await,
+                Ok(Request::Ask(ask)) => desk.ask(ask).await,
+                Err(misunderstood) => Err(misunderstood.into()),
+            };
+            if let Err(error) = outcome {
+                port::send(&Response::Failed(error.to_string()));
+            }
+        }
+    });
+}

@@ -8,7 +8,7 @@ use steady_report::{AnswerRow, Outcome};
 
 use crate::opened::Opened;
 use crate::pictures::Pictures;
-use crate::spec::Spec;
+use crate::spec::{Spec, breakable};
 
 /// Rows on the screen at first, and how many more at a time.
 const AT_FIRST: usize = 12;
@@ -81,7 +81,7 @@ fn Row(i: usize, opened: Arc<Opened>, pictures: Pictures) -> impl IntoView {
     let cells = opened.report.accelerations().iter().map(|acceleration| {
         let answer = &acceleration.answers[i];
         let outcome = answer.outcome.unwrap_or(Outcome::Same);
-        view! { <td class=format!("cell {}", outcome.name()) data-label=acceleration.spec.clone()>{said(answer)} <small>{outcome.name()}</small></td> }
+        view! { <td class=format!("cell {}", outcome.name()) data-label=breakable(&acceleration.spec)>{said(answer)} <small>{outcome.name()}</small></td> }
     });
     let verdict = if question.baseline.correct { "right" } else { "wrong" };
     view! {

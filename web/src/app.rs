@@ -8,16 +8,25 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
 use web_sys::{DragEvent, Event, File, HtmlInputElement};
 
-use crate::landing::Landing;
+use crate::ask::Asker;
+use crate::landing::OpenReport;
 use crate::opened::Opened;
+use crate::playground::Playground;
+use crate::question::{Looked, QuestionView};
 use crate::source::{self, Wanted};
+use crate::study::{Study, StudyView};
 use crate::viewer::Viewer;
+
+/// The page's title while it shows no report.
+const TITLE: &str = "steady: does an accelerated vision-language model still give the same answers?";
 
 /// What is on the screen.
 #[derive(Clone)]
 pub(crate) enum Screen {
-    /// No report yet.
-    Landing,
+    /// The study.
+    Study,
+    /// An image and a question of one's own.
+    Playground,
     /// A report is on its way from there.
     Loading(String),
     /// What was to be opened is no report.
@@ -30,19 +39,47 @@ pub(crate) enum Screen {
 #[derive(Clone, Copy)]
 pub(crate) struct Stage {
     screen: RwSignal<Screen>,
+    study: Study,
     /// Counts what was asked for, so that a slow answer to an earlier wish does not replace a later one.
     wish: StoredValue<u32>,
+    /// The report that was open last.
+    held: StoredValue<Option<Arc<Opened>>>,
+    /// A question in front of the screen, which stays as it is behind it.
+    looked_at: RwSignal<Option<Arc<Looked>>>,
+    /// Fragment and height at which the screen behind the question was left.
+    left: StoredValue<(String, f64)>,
 }
 
 impl Stage {
-    fn new() -> Self {
-        Self { screen: RwSignal::new(Screen::Landing), wish: StoredValue::new(0) }
+    fn new(study: Study) -> Self {
+        Self {
+            screen: RwSignal::new(Screen::Study),
+            study,
+            wish: StoredValue::new(0),
+            held: StoredValue::new(None),
+            looked_at: RwSignal::new(None),
+            left: StoredValue::new((String::new(), 0.0)),
+        }
     }
 
     /// Opens what the page's address asks for.
     fn follow_address(self) {
-        match source::wanted() {
-            Some(Wanted::Nothing) => self.show(Screen::Landing),
+        let wanted = source::wanted();
+        if let Some(Wanted::Question(id)) = &wanted {
+            self.look(id);
+            return;
+        }
+        let (fragment, height) = self.left.get_value();
+        if wanted.is_some() && self.looked_at.get_untracked().is_some() {
+            self.looked_at.set(None);
+            if source::fragment() == fragment {
+                // back to where the question was opened
+                request_animation_frame(move || window().scroll_to_with_x_and_y(0.0, height));
+                return;
+            }
+        }
+        match wanted {
+            Some(Wanted::Study) => self.show(Screen::Study),
             Some(Wanted::Link(payload)) => {
                 let opened = Opened::from_link(&payload);
                 self.show(opened.map_or_else(|error| Screen::Failed(error.to_string()), |opened| Screen::Showing(Arc::new(opened))));
@@ -51,14 +88,36 @@ impl Stage {
                 let name = address.clone();
                 self.open(name, async move { source::fetch(&address).await });
             }
-            None => {}
+            Some(Wanted::Opened) => self.show(self.held.get_value().map_or(Screen::Study, Screen::Showing)),
+            Some(Wanted::Playground) => self.show(Screen::Playground),
+            Some(Wanted::Question(_)) | None => {}
+        }
+        self.left.set_value((source::fragment(), 0.0));
+    }
+
+    /// Opens a question of the embedded suite in front of the screen, with what the report on the screen says about it.
+    fn look(self, id: &str) {
+        let report = match self.screen.get_untracked() {
+            Screen::Showing(opened) => Some(opened),
+            Screen::Study => self.study.opened.get_untracked(),
+            _ => None,
+        };
+        match Looked::at(id, report) {
+            Some(looked) => {
+                if self.looked_at.get_untracked().is_none() {
+                    self.left.update_value(|(_, height)| *height = window().scroll_y().unwrap_or(0.0));
+                }
+                self.looked_at.set(Some(Arc::new(looked)));
+                window().scroll_to_with_x_and_y(0.0, 0.0);
+            }
+            None => self.show(Screen::Failed(format!("The embedded suite has no question {id}."))),
         }
     }
 
     /// Opens a file that someone picked or dropped.
     pub(crate) fn open_file(self, file: File) {
         // The address would still name another report, to be shown on the next reload.
-        let here = source::bare_address();
+        let here = format!("{}#{}", source::bare_address(), source::OPENED);
         if let Ok(history) = window().history() {
             drop(history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&here)));
         }
@@ -78,9 +137,13 @@ impl Stage {
 
     fn show(self, screen: Screen) {
         self.wish.update_value(|wish| *wish += 1);
+        self.looked_at.set(None);
         if let Screen::Showing(opened) = &screen {
             let plan = opened.report.plan();
             document().set_title(&format!("steady: {} on {}", plan.model, plan.benchmark));
+            self.held.set_value(Some(Arc::clone(opened)));
+        } else {
+            document().set_title(TITLE);
         }
         self.screen.set(screen);
         window().scroll_to_with_x_and_y(0.0, 0.0);
@@ -90,10 +153,13 @@ impl Stage {
 /// The page.
 #[component]
 pub(crate) fn App() -> impl IntoView {
-    let stage = Stage::new();
+    let study = Study::new();
+    let asker = Asker::new();
+    let stage = Stage::new(study);
     stage.follow_address();
     window_event_listener(ev::hashchange, move |_| stage.follow_address());
     let dragging = RwSignal::new(false);
+    let dropped = RwSignal::new_local(None::<File>);
     window_event_listener(ev::dragover, move |event: DragEvent| {
         event.prevent_default();
         dragging.set(true);
@@ -106,25 +172,44 @@ pub(crate) fn App() -> impl IntoView {
     window_event_listener(ev::drop, move |event: DragEvent| {
         event.prevent_default();
         dragging.set(false);
-        if let Some(file) = event.data_transfer().and_then(|data| data.files()).and_then(|files| files.get(0)) {
+        let Some(file) = event.data_transfer().and_then(|data| data.files()).and_then(|files| files.get(0)) else { return };
+        if file.type_().starts_with("image/") && matches!(stage.screen.get_untracked(), Screen::Playground) {
+            dropped.set(Some(file));
+        } else {
             stage.open_file(file);
         }
     });
     view! {
         <div class="bar">
             <a class="brand" href="#">"steady"</a>
+            <nav aria-label="Views">
+                <a href="#" aria-current=move || matches!(stage.screen.get(), Screen::Study).then_some("page")>"Study"</a>
+                <a href=format!("#{}", source::PLAYGROUND) aria-current=move || matches!(stage.screen.get(), Screen::Playground).then_some("page")>
+                    "Playground"
+                </a>
+            </nav>
             <PickFile stage />
         </div>
-        <p class="drop" hidden=move || !dragging.get()>"Drop a report.json to open it"</p>
-        {move || match stage.screen.get() {
-            Screen::Landing => view! { <Landing /> }.into_any(),
-            Screen::Loading(name) => view! { <main><p role="status">"Opening " <bdi>{name}</bdi> " …"</p></main> }.into_any(),
-            Screen::Failed(reason) => view! {
-                <div role="alert" class="failed"><strong>"This cannot be shown. "</strong><bdi>{reason}</bdi></div>
-                <Landing />
-            }.into_any(),
-            Screen::Showing(opened) => view! { <Viewer opened /> }.into_any(),
-        }}
+        <p class="drop" hidden=move || !dragging.get()>{move || match stage.screen.get() {
+            Screen::Playground => "Drop an image to ask about it, or a report.json to open it",
+            _ => "Drop a report.json to open it",
+        }}</p>
+        {move || stage.looked_at.get().map(|looked| {
+            let back = format!("#{}", stage.left.with_value(|(fragment, _)| fragment.clone()));
+            view! { <main><QuestionView looked asker settings=study.settings back /></main> }
+        })}
+        <main hidden=move || stage.looked_at.with(Option::is_some)>
+            {move || match stage.screen.get() {
+                Screen::Study => view! { <StudyView study /> }.into_any(),
+                Screen::Playground => view! { <Playground asker settings=study.settings dropped=dropped.read_only() /> }.into_any(),
+                Screen::Loading(name) => view! { <p role="status">"Opening " <bdi>{name}</bdi> " …"</p> }.into_any(),
+                Screen::Failed(reason) => view! {
+                    <div role="alert" class="failed"><strong>"This cannot be shown. "</strong><bdi>{reason}</bdi></div>
+                    <OpenReport />
+                }.into_any(),
+                Screen::Showing(opened) => view! { <Viewer opened=Signal::stored(opened) /> }.into_any(),
+            }}
+        </main>
     }
 }
 

@@ -6,9 +6,26 @@ use leptos::prelude::*;
 
 use crate::source;
 
-/// What steady is, and how to open a report.
+/// What steady is.
 #[component]
-pub(crate) fn Landing() -> impl IntoView {
+pub(crate) fn Introduction() -> impl IntoView {
+    view! {
+        <div class="landing">
+            <h1>"Does an accelerated vision-language model still give the same answers?"</h1>
+            <p class="lead">
+                "Quantization and token reduction often leave accuracy where it was, while many single answers change: some break, others are repaired, and the sum hides it. "
+                "steady asks every question before and after, pairs the answers, and reports which ones changed, how sure that is, and what it bought."
+            </p>
+            <p class="lead">
+                "Run it here: a small model answers questions about drawn images on your own machine. Program and model are fetched when you press Run, and nothing is sent anywhere."
+            </p>
+        </div>
+    }
+}
+
+/// How to open a report that exists, and how to make one elsewhere.
+#[component]
+pub(crate) fn OpenReport() -> impl IntoView {
     let typed: NodeRef<html::Input> = NodeRef::new();
     let open = move |event: SubmitEvent| {
         event.prevent_default();
@@ -18,12 +35,7 @@ pub(crate) fn Landing() -> impl IntoView {
         }
     };
     view! {
-        <main class="landing">
-            <h1>"Does an accelerated vision-language model still give the same answers?"</h1>
-            <p class="lead">
-                "Quantization and token reduction often leave accuracy where it was, while many single answers change: some break, others are repaired, and the sum hides it. "
-                "steady asks every question before and after, pairs the answers, and reports which ones changed, how sure that is, and what it bought."
-            </p>
+        <div class="landing">
             <h2>"Open a report"</h2>
             <form class="open" on:submit=open>
                 <label for="typed">"Link to a report, or https address of a report.json"</label>
@@ -31,9 +43,9 @@ pub(crate) fn Landing() -> impl IntoView {
                 <button type="submit">"Open"</button>
             </form>
             <p class="hint">"Or drop a report.json anywhere on this page, or pick one with the button above. Reports are read here, in the browser; nothing is sent anywhere."</p>
-            <h2>"Make one"</h2>
-            <p>"The study runs natively, with a small model of its own and without any download:"</p>
+            <h2>"Run it natively"</h2>
+            <p>"The same study without a browser, with the same model and without any download:"</p>
             <pre tabindex="0"><code>"cargo run --release                 # asks, compares, writes report.json and report.html\ncargo run --release -- share        # prints a link that holds the report"</code></pre>
-        </main>
+        </div>
     }
 }

@@ -1,15 +1,21 @@
-//! The page. It shows stability reports: from a link, from an address, from a file. Nothing that is opened here leaves the machine.
+//! The page. It runs studies, and it shows stability reports: its own, or those from a link, from an address, from a file. Nothing leaves the machine.
 
 #![allow(unreachable_pub, reason = "leptos makes public items of components")]
 
+mod answers;
 mod app;
+mod ask;
 mod hand_on;
 mod landing;
 mod opened;
+mod pictures;
+mod playground;
+mod question;
 mod questions;
 mod source;
+mod spec;
+mod study;
 mod viewer;
-#[allow(dead_code, reason = "the views that run a study come next")]
 mod worker;
 
 use leptos::prelude::*;

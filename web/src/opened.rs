@@ -1,17 +1,22 @@
 //! An opened report, with what this page can add to it.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::sync::Arc;
 
-use steady_bench::world::EmbeddedSuite;
+use steady_bench::Benchmark;
+use steady_bench::world::{EmbeddedSuite, Family};
 use steady_bench::{asked, embedded_suite, suite_of};
 use steady_report::share::{self, Link, ShareError};
 use steady_report::{Report, ReportError};
+
+use crate::source::QUESTION;
 
 /// A report, where it came from, and the suite whose pictures belong to it.
 pub(crate) struct Opened {
     pub(crate) report: Report,
     /// Drawn from its seed; `None` for another benchmark, or for a suite that this program draws otherwise.
-    pub(crate) suite: Option<EmbeddedSuite>,
+    pub(crate) suite: Option<Arc<EmbeddedSuite>>,
     pub(crate) origin: Origin,
 }
 
@@ -21,6 +26,8 @@ pub(crate) enum Origin {
     Link { left_out: usize },
     /// A file or an address.
     Named(String),
+    /// A study on this page.
+    Study,
 }
 
 /// A text that is no report: what it is, and why not.
@@ -40,21 +47,35 @@ impl Opened {
             suite = embedded_suite(&wanted.name, &wanted.fingerprint, wanted.size);
             suite.as_ref().map(|suite| asked(suite))
         })?;
-        Ok(Self { report: opened.report, suite, origin: Origin::Link { left_out: opened.left_out } })
+        Ok(Self { report: opened.report, suite: suite.map(Arc::new), origin: Origin::Link { left_out: opened.left_out } })
     }
 
     /// A `report.json`.
     pub(crate) fn from_json(name: String, text: &str) -> Result<Self, OpenError> {
         let report = Report::from_json(text).map_err(|reason| OpenError::Json { name: name.clone(), reason })?;
-        let plan = report.plan();
-        let suite = embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, plan.questions);
+        let families: BTreeSet<&str> = report.questions().iter().map(|question| question.family.as_str()).collect();
+        let suite = drawn_for(&report, report.questions().len(), families.len());
         Ok(Self { report, suite, origin: Origin::Named(name) })
+    }
+
+    /// The report of a study of `planned` questions from so many families, which may not be through; `before` is its report a moment ago.
+    pub(crate) fn from_study(text: &str, before: Option<&Self>, planned: usize, families: usize) -> Result<Self, OpenError> {
+        let report = Report::from_json(text).map_err(|reason| OpenError::Json { name: "what the worker says".to_owned(), reason })?;
+        let same = before.filter(|before| before.report.plan().benchmark_fingerprint == report.plan().benchmark_fingerprint);
+        let suite = same.map_or_else(|| drawn_for(&report, planned, families), |same| same.suite.clone());
+        Ok(Self { report, suite, origin: Origin::Study })
     }
 
     /// The report as a link.
     pub(crate) fn link(&self) -> Result<Link, ShareError> {
-        let drawn = self.suite.as_ref().map(|suite| (suite_of(suite), asked(suite)));
+        let drawn = self.suite.as_ref().map(|suite| (suite_of(&**suite), asked(&**suite)));
         self.report.share(drawn.as_ref().map(|(suite, asked)| (suite, asked.as_slice())))
+    }
+
+    /// The fragment that opens a question of the suite by itself.
+    pub(crate) fn fragment_of(&self, question: &str) -> Option<String> {
+        let known = self.suite.as_ref()?.questions().iter().any(|of_suite| of_suite.id == question);
+        known.then(|| format!("#{QUESTION}{question}"))
     }
 
     /// What someone who reads the report should know about how it came here.
@@ -71,8 +92,17 @@ impl Opened {
                 )
             }
             Origin::Named(name) => format!("From {name}.{pictures}"),
+            Origin::Study => format!("Computed here, in this browser.{pictures}"),
         }
     }
+}
+
+/// The suite that `questions` questions from so many families are the beginning of, if it is the report's.
+fn drawn_for(report: &Report, questions: usize, families: usize) -> Option<Arc<EmbeddedSuite>> {
+    let plan = report.plan();
+    // as large as it must be if all families were meant, or those alone that were asked
+    let sizes = [questions, Family::ALL.len() * questions.div_ceil(families.max(1))];
+    sizes.into_iter().find_map(|size| embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, size)).map(Arc::new)
 }
 
 /// `what` failed for the reason `why`, as one sentence for a reader.

@@ -1,35 +1,39 @@
 //! The questions whose answer changed, to be filtered and looked at.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use leptos::html;
 use leptos::prelude::*;
-use steady_bench::thumbnail;
 use steady_report::{Filter, Outcome};
 
 use crate::opened::Opened;
+use crate::pictures::{Picture, Pictures};
 
 /// Questions put on the screen at a time.
 const AT_ONCE: usize = 30;
 
 /// Filters and cards.
 #[component]
-pub(crate) fn Questions(opened: Arc<Opened>) -> impl IntoView {
+pub(crate) fn Questions(opened: Signal<Arc<Opened>>) -> impl IntoView {
     let filter = RwSignal::new(Filter::default());
     let limit = RwSignal::new(AT_ONCE);
-    let pictures = Pictures::new(Arc::clone(&opened));
+    let pictures = Pictures::new();
     let zoomed = RwSignal::new(None::<String>);
-    let families = opened.report.questions().iter().map(|question| question.family.clone()).collect();
-    let specs = opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect();
-    let total = opened.report.worst_first().len();
-    let stayed = opened.report.questions().len() - total;
-    let fitting = {
-        let opened = Arc::clone(&opened);
-        Memo::new(move |_| opened.report.questions_for(&filter.get()))
+    // a growing report keeps its accelerations, and its filters must not be taken away while somebody chooses
+    let specs =
+        opened.with_untracked(|opened| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect());
+    let families = Memo::new(move |_| {
+        opened.with(|opened| opened.report.questions().iter().map(|question| question.family.clone()).collect::<BTreeSet<_>>())
+    });
+    let hint = move || {
+        opened.with(|opened| {
+            let total = opened.report.worst_first().len();
+            let stayed = opened.report.questions().len() - total;
+            format!("{total} of them, those that broke under most accelerations first. {stayed} more kept their answer under every acceleration and are left out.")
+        })
     };
+    let fitting = Memo::new(move |_| opened.with(|opened| opened.report.questions_for(&filter.get())));
     Effect::new(move |_| {
         filter.track();
         limit.set(AT_ONCE);
@@ -37,20 +41,22 @@ pub(crate) fn Questions(opened: Arc<Opened>) -> impl IntoView {
     let shown = move || fitting.with(Vec::len).min(limit.get());
     let count = move || format!("Showing {} of {}", shown(), fitting.with(Vec::len));
     let cards = move || {
-        let filter = filter.get();
+        let (filter, opened) = (filter.get(), opened.get());
         let card = |i: usize| {
-            let picture = pictures.of(&opened.report.questions()[i].image);
+            let question = &opened.report.questions()[i];
+            let picture = pictures.of(&opened, &question.image);
             let content = opened.report.card(i, &filter);
-            view! { <article><Thumbnail picture zoomed /><div class="contents" inner_html=content></div></article> }
+            let closer = opened.fragment_of(&question.id).map(|fragment| {
+                view! { <p class="closer"><a href=fragment>"Look closer, ask it here"</a></p> }
+            });
+            view! { <article><Thumbnail picture zoomed /><div class="contents" inner_html=content></div>{closer}</article> }
         };
         fitting.with(|fitting| fitting.iter().take(limit.get()).map(|&i| card(i)).collect_view())
     };
     view! {
         <section id="questions">
             <h2>"Questions whose answer changed"</h2>
-            <p class="hint">
-                {format!("{total} of them, those that broke under most accelerations first. {stayed} more kept their answer under every acceleration and are left out.")}
-            </p>
+            <p class="hint">{hint}</p>
             <Filters specs families filter />
             <p id="count" role="status" aria-live="polite">{count}</p>
             {cards}
@@ -66,14 +72,14 @@ pub(crate) fn Questions(opened: Arc<Opened>) -> impl IntoView {
 }
 
 #[component]
-fn Filters(specs: Vec<String>, families: BTreeSet<String>, filter: RwSignal<Filter>) -> impl IntoView {
-    let families = families
-        .into_iter()
-        .map(|family| {
+fn Filters(specs: Vec<String>, families: Memo<BTreeSet<String>>, filter: RwSignal<Filter>) -> impl IntoView {
+    let families = move || {
+        let options = families.get().into_iter().map(|family| {
             let value = family.clone();
             view! { <option value=value>{family}</option> }
-        })
-        .collect_view();
+        });
+        options.collect_view()
+    };
     let specs = specs.into_iter().enumerate().map(|(i, spec)| view! { <option value=i.to_string()>{spec}</option> }).collect_view();
     let outcomes = Outcome::ALL.into_iter().filter(|outcome| outcome.diverged());
     let outcomes = outcomes.map(|outcome| view! { <option value=outcome.name()>{outcome.name()}</option> }).collect_view();
@@ -116,33 +122,6 @@ fn Filters(specs: Vec<String>, families: BTreeSet<String>, filter: RwSignal<Filt
             </label>
             <button type="button" on:click=move |_| filter.set(Filter::default())>"Clear"</button>
         </form>
-    }
-}
-
-/// A picture as a `data:` address with its text alternative, where there is one.
-type Picture = Option<(String, String)>;
-
-/// The pictures that were drawn so far.
-#[derive(Clone)]
-struct Pictures {
-    opened: Arc<Opened>,
-    drawn: StoredValue<HashMap<String, String>>,
-}
-
-impl Pictures {
-    fn new(opened: Arc<Opened>) -> Self {
-        Self { opened, drawn: StoredValue::new(HashMap::new()) }
-    }
-
-    fn of(&self, id: &str) -> Picture {
-        let suite = self.opened.suite.as_ref()?;
-        let alternative = format!("Image {id}");
-        if let Some(address) = self.drawn.with_value(|drawn| drawn.get(id).cloned()) {
-            return Some((address, alternative));
-        }
-        let address = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(thumbnail(suite, id).ok()?));
-        self.drawn.update_value(|drawn| drop(drawn.insert(id.to_owned(), address.clone())));
-        Some((address, alternative))
     }
 }
 

@@ -14,25 +14,48 @@ const MOST_BYTES: usize = 32 << 20;
 /// What stands before an address in the fragment.
 const SOURCE: &str = "src=";
 
+/// What stands before a question's identity in the fragment.
+pub(crate) const QUESTION: &str = "question=";
+
+/// The fragment of the Playground.
+pub(crate) const PLAYGROUND: &str = "playground";
+
+/// The fragment of a report that came from a file, which no address can name.
+pub(crate) const OPENED: &str = "report";
+
 /// What the page's own address asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    Nothing,
+    /// The Study view.
+    Study,
+    /// A report in the link itself.
     Link(String),
+    /// A report at that address.
     Address(String),
+    /// The report that is open.
+    Opened,
+    /// A question of the embedded suite.
+    Question(String),
+    /// The Playground view.
+    Playground,
 }
 
 /// Reads the fragment; `None` where it names a place in the page.
 pub(crate) fn wanted() -> Option<Wanted> {
-    let hash = location().hash().unwrap_or_default();
-    let fragment = hash.trim_start_matches('#');
-    if fragment.is_empty() {
-        Some(Wanted::Nothing)
-    } else if let Some(payload) = fragment.strip_prefix(FRAGMENT) {
-        Some(Wanted::Link(decoded(payload)))
-    } else {
-        fragment.strip_prefix(SOURCE).map(|address| Wanted::Address(decoded(address)))
+    let fragment = fragment();
+    match fragment.as_str() {
+        "" => return Some(Wanted::Study),
+        PLAYGROUND => return Some(Wanted::Playground),
+        OPENED => return Some(Wanted::Opened),
+        _ => {}
     }
+    let after = |mark: &str| fragment.strip_prefix(mark).map(decoded);
+    after(FRAGMENT).map(Wanted::Link).or_else(|| after(SOURCE).map(Wanted::Address)).or_else(|| after(QUESTION).map(Wanted::Question))
+}
+
+/// What stands behind the `#` of the address.
+pub(crate) fn fragment() -> String {
+    location().hash().unwrap_or_default().trim_start_matches('#').to_owned()
 }
 
 /// This page's address without any fragment.
@@ -111,6 +134,6 @@ fn too_large(name: &str) -> String {
     format!("{name} is larger than {} MB", MOST_BYTES >> 20)
 }
 
-fn reason(error: &JsValue) -> String {
+pub(crate) fn reason(error: &JsValue) -> String {
     error.dyn_ref::<js_sys::Error>().map_or_else(|| "the browser does not say why".to_owned(), |error| String::from(error.message()))
 }

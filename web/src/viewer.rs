@@ -10,31 +10,30 @@ use steady_report::Section;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
+use crate::answers::Answers;
 use crate::hand_on;
 use crate::opened::{Opened, sentence};
 use crate::questions::Questions;
 
-/// A report: the sections of report.html, with the questions to be filtered.
+/// A report, which may grow: the sections of report.html, with every answer and with the changed ones to be filtered.
 #[component]
-pub(crate) fn Viewer(opened: Arc<Opened>) -> impl IntoView {
+pub(crate) fn Viewer(#[prop(into)] opened: Signal<Arc<Opened>>, #[prop(optional)] latest_first: bool) -> impl IntoView {
     // Escaped by steady-report, which has tests to that end.
-    let section = |section| view! { <div inner_html=opened.report.section(section)></div> };
+    let section = |section| view! { <div inner_html=move || opened.with(|opened| opened.report.section(section))></div> };
     let [opening, chart, rates, families, costs, plan, notes] = Section::ALL.map(section);
-    let note = opened.note();
     view! {
-        <HandOn opened=Arc::clone(&opened) />
+        <HandOn opened />
         <div on:click=jump>
             {opening}
-            <p class="origin">{note}</p>
-            <main>
-                {chart}
-                {rates}
-                {families}
-                <Questions opened />
-                {costs}
-                {plan}
-                {notes}
-            </main>
+            <p class="origin">{move || opened.with(|opened| opened.note())}</p>
+            {chart}
+            <Answers opened latest_first />
+            {rates}
+            {families}
+            <Questions opened />
+            {costs}
+            {plan}
+            {notes}
         </div>
     }
 }
@@ -60,11 +59,10 @@ fn jump(event: MouseEvent) {
 
 /// Copy link, Download report.json, Download report.html.
 #[component]
-fn HandOn(opened: Arc<Opened>) -> impl IntoView {
+fn HandOn(opened: Signal<Arc<Opened>>) -> impl IntoView {
     let said = RwSignal::new(String::new());
     let by_hand = RwSignal::new(None::<String>);
-    let (for_link, for_json, for_html) = (Arc::clone(&opened), Arc::clone(&opened), opened);
-    let copy = move |_| match for_link.link() {
+    let copy = move |_| match opened.get_untracked().link() {
         Ok(link) => {
             let address = hand_on::address(&link.payload);
             let lost = match link.left_out {
@@ -87,13 +85,14 @@ fn HandOn(opened: Arc<Opened>) -> impl IntoView {
             kept.map_or_else(|why| sentence(&format!("{name} could not be made"), why), |()| format!("{name} is among the downloads.")),
         );
     };
-    let json = move |_| keep("report.json", "application/json", for_json.report.to_json().map_err(|error| error.to_string()));
+    let json = move |_| keep("report.json", "application/json", opened.get_untracked().report.to_json().map_err(|error| error.to_string()));
     let html = move |_| {
-        let images = for_html.suite.as_ref().map(|suite| thumbnails(&for_html.report, suite)).transpose();
+        let opened = opened.get_untracked();
+        let images = opened.suite.as_ref().map(|suite| thumbnails(&opened.report, &**suite)).transpose();
         keep(
             "report.html",
             "text/html",
-            images.map(|images| for_html.report.html(&images.unwrap_or_default())).map_err(|error| error.to_string()),
+            images.map(|images| opened.report.html(&images.unwrap_or_default())).map_err(|error| error.to_string()),
         );
     };
     view! {

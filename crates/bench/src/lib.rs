@@ -3,11 +3,12 @@
 //! A [`Question`] carries everything a scorer needs; [`score`] judges a reply and [`same_answer`] compares two of them.
 //! Both say "unparsed" where a reply cannot be read and never guess, since a guess that depends on anything but the reply
 //! would show up as an answer that flipped. A [`Benchmark`] is a list of questions with their images; the one that needs
-//! no download is [`world::EmbeddedSuite`], drawn from seeds by [`world`].
+//! no download is [`world::EmbeddedSuite`], drawn from seeds by [`world`]. [`perturb`] changes images on their way to the model.
 
 mod asked;
 mod benchmark;
 mod error;
+pub mod perturb;
 mod question;
 mod score;
 mod thumbnails;

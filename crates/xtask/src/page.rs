@@ -69,9 +69,17 @@ pub(crate) fn lint() -> anyhow::Result<()> {
     run_command(tests.args(["--", "-D", "warnings"]))
 }
 
-/// Drives the built page in a browser.
+/// Tests what the page decides without a browser, then drives the built page in one.
 pub(crate) fn test() -> anyhow::Result<()> {
-    run_command(&mut cargo(["test", "--release", "--package", "steady-page-tests", "--features", "page"]))
+    run_command(&mut cargo(["test", "--release", "--package", "steady-web"]))?;
+    let mut browser = cargo(["test", "--release", "--package", "steady-page-tests", "--features", "page"]);
+    match setup::axe() {
+        Some(axe) => run_command(browser.env("STEADY_AXE", axe)),
+        None => {
+            announce("no axe-core: accessibility is not checked (`cargo xtask setup`, with npm)");
+            run_command(&mut browser)
+        }
+    }
 }
 
 fn trunk(arguments: &[&str]) -> anyhow::Result<()> {

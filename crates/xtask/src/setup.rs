@@ -38,7 +38,36 @@ const PACKAGES: [Package; 4] = [
 /// Installs what is missing.
 pub(crate) fn run() -> anyhow::Result<()> {
     system_packages()?;
+    accessibility()?;
     page()
+}
+
+/// The accessibility checker of the page's tests, and its version. It is fetched from npm and runs in tests alone.
+const AXE: &str = "axe-core@4.14.1";
+
+/// Where the checker lies once it is fetched.
+pub(crate) fn axe() -> Option<PathBuf> {
+    let file = target_dir().join("axe/node_modules/axe-core/axe.min.js");
+    // a browser's tests run elsewhere than this task
+    file.canonicalize().ok()
+}
+
+/// Fetches the checker where npm is there to do it.
+fn accessibility() -> anyhow::Result<()> {
+    if axe().is_some() {
+        return Ok(());
+    }
+    if !installed("npm") {
+        announce("npm is not installed: the page is tested without axe-core");
+        return Ok(());
+    }
+    let folder = target_dir().join("axe");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let mut npm = program("npm", ["install", "--silent", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--prefix"]);
+    if shell::run(npm.arg(&folder).arg(AXE)).is_err() {
+        announce("npm cannot fetch axe-core: the page is tested without it");
+    }
+    Ok(())
 }
 
 /// Installs what is missing to build the page.

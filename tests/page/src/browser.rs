@@ -18,12 +18,30 @@ pub async fn in_browser<F>(width: u32, test: impl FnOnce(Client) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    in_browser_coloured(width, Colours::Light, test).await;
+}
+
+/// What the visitor's system prefers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colours {
+    /// Dark on light.
+    Light,
+    /// Light on dark.
+    Dark,
+}
+
+/// [`in_browser`], for a visitor who prefers these colours.
+pub async fn in_browser_coloured<F>(width: u32, colours: Colours, test: impl FnOnce(Client) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let driver = Driver::start();
+    let scheme = format!("--blink-settings=preferredColorScheme={}", if colours == Colours::Dark { 0 } else { 1 });
     let options = json!({
         // smooth scrolling would move what a test is about to click; WebGPU is there on any machine, as software
         "args": ["--headless=new", "--force-prefers-reduced-motion", "--no-sandbox", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-unsafe-webgpu",
-            "--use-webgpu-adapter=swiftshader"],
+            "--use-webgpu-adapter=swiftshader", scheme],
         "mobileEmulation": {"deviceMetrics": {"width": width, "height": 900, "pixelRatio": 1, "mobile": false, "touch": false}},
     });
     let capabilities: Capabilities = [("goog:chromeOptions".to_owned(), options)].into_iter().collect();

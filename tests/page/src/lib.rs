@@ -5,4 +5,5 @@
 #[cfg(feature = "page")]
 pub mod browser;
 pub mod sample;
+pub mod scripted;
 pub mod server;

@@ -18,17 +18,28 @@ pub struct Server {
     pub page: String,
     requests: Arc<Mutex<Vec<String>>>,
     extra: Arc<BTreeMap<String, Vec<u8>>>,
+    /// Part of the names of files that are not there.
+    missing: Option<&'static str>,
 }
 
 impl Server {
+    /// Serves `dist/` but the files whose names contain `missing`.
+    pub fn without(missing: &'static str) -> Self {
+        Self::new([], Some(missing))
+    }
+
     /// Serves `dist/` and, beside it, files made up by a test.
     pub fn start(extra: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> Self {
+        Self::new(extra, None)
+    }
+
+    fn new(extra: impl IntoIterator<Item = (&'static str, Vec<u8>)>, missing: Option<&'static str>) -> Self {
         let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist");
         assert!(dist.join("index.html").exists(), "no dist/index.html: run `cargo xtask web build` first");
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("bound");
         let extra = extra.into_iter().map(|(name, content)| (name.to_owned(), content)).collect();
-        let server = Self { page: format!("http://{address}{SUB_PATH}"), requests: Arc::default(), extra: Arc::new(extra) };
+        let server = Self { page: format!("http://{address}{SUB_PATH}"), requests: Arc::default(), extra: Arc::new(extra), missing };
         let at_work = server.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -59,7 +70,8 @@ impl Server {
             "wasm" => "application/wasm",
             _ => "application/octet-stream",
         };
-        let found = self.extra.get(name).cloned().or_else(|| fs::read(dist.join(name)).ok());
+        let there = self.missing.is_none_or(|missing| !name.contains(missing));
+        let found = self.extra.get(name).cloned().or_else(|| fs::read(dist.join(name)).ok()).filter(|_| there);
         let (status, body) = found.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
         write!(stream, "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).ok()?;
         stream.write_all(&body).ok()

@@ -207,7 +207,7 @@ async fn a_picked_file_opens() {
         // only a file has these: mean and median divergence, 12 of 40 answers at 0.5
         let rates = text(&client, "#rates tbody tr").await;
         assert!(rates.contains("0.150") && rates.contains("0.000"), "{rates}");
-        assert_eq!(client.current_url().await.unwrap().fragment(), None);
+        assert_eq!(client.current_url().await.unwrap().fragment(), Some("report"));
     })
     .await;
 }
@@ -215,7 +215,10 @@ async fn a_picked_file_opens() {
 #[tokio::test]
 async fn a_phone_needs_no_sideways_scrolling() {
     let server = Server::start([]);
-    let pages = [server.page.clone(), format!("{}#r={}", server.page, sample::payload(&sample::report()))];
+    let question = sample::report().questions()[8].id.clone();
+    let fragments =
+        ["#".to_owned(), format!("#r={}", sample::payload(&sample::report())), format!("#question={question}"), "#playground".to_owned()];
+    let pages = fragments.map(|fragment| format!("{}{fragment}", server.page));
     in_browser(PHONE, |client| async move {
         for page in pages {
             client.goto("about:blank").await.unwrap();

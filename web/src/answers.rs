@@ -1,0 +1,105 @@
+//! Every answer: a row for each question, a coloured cell for each acceleration.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use steady_report::{AnswerRow, Outcome};
+
+use crate::opened::Opened;
+use crate::pictures::Pictures;
+use crate::spec::Spec;
+
+/// Rows on the screen at first, and how many more at a time.
+const AT_FIRST: usize = 12;
+const MORE: usize = 48;
+
+/// The table; `latest_first` puts what was answered last on top.
+#[component]
+pub(crate) fn Answers(opened: Signal<Arc<Opened>>, latest_first: bool) -> impl IntoView {
+    let limit = RwSignal::new(AT_FIRST);
+    let pictures = Pictures::new();
+    let specs: Vec<String> =
+        opened.with_untracked(|opened| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect());
+    let ids = Memo::new(move |before: Option<&Vec<String>>| {
+        opened.with(|opened| {
+            let all = opened.report.questions().iter().map(|question| question.id.clone());
+            match before.filter(|_| latest_first) {
+                None if latest_first => all.rev().collect(),
+                None => all.collect::<Vec<_>>(),
+                Some(before) => {
+                    let known: BTreeSet<&String> = before.iter().collect();
+                    all.rev().filter(|id| !known.contains(id)).chain(before.iter().cloned()).collect()
+                }
+            }
+        })
+    });
+    let row = move |id: String| {
+        let opened = opened.get_untracked();
+        let found = opened.report.questions().iter().position(|question| question.id == id);
+        found.map(|i| view! { <Row i opened pictures /> })
+    };
+    view! {
+        <section id="answers">
+            <h2>"Every answer"</h2>
+            <p class="hint">"What the baseline said, and beside it what each acceleration said to the same question."</p>
+            <div class="scroll" tabindex="0" role="region" aria-label="Every answer">
+                <table class="every">
+                    <thead>
+                        <tr>
+                            <th scope="col" colspan="2">"question"</th>
+                            <th scope="col">"gold"</th>
+                            <th scope="col">"baseline"</th>
+                            {specs.into_iter().map(|spec| view! { <th scope="col"><Spec spec /></th> }).collect_view()}
+                        </tr>
+                    </thead>
+                    <tbody>
+                        <For each=move || ids.with(|ids| ids.iter().take(limit.get()).cloned().collect::<Vec<_>>()) key=String::clone children=row />
+                    </tbody>
+                </table>
+            </div>
+            <button
+                type="button"
+                class="more"
+                hidden=move || ids.with(Vec::len) <= limit.get()
+                on:click=move |_| limit.update(|limit| *limit += MORE)
+            >{move || format!("Show more of {}", ids.with(Vec::len))}</button>
+        </section>
+    }
+}
+
+#[component]
+fn Row(i: usize, opened: Arc<Opened>, pictures: Pictures) -> impl IntoView {
+    let question = &opened.report.questions()[i];
+    let picture = pictures.of(&opened, &question.image).map(|(address, _)| view! { <img src=address alt="" loading="lazy" /> });
+    // a link does not always hold the words
+    let text = if question.text.is_empty() { question.id.clone() } else { question.text.clone() };
+    let asked = match opened.fragment_of(&question.id) {
+        Some(fragment) => view! { <a href=fragment>{text}</a> }.into_any(),
+        None => view! { <bdi>{text}</bdi> }.into_any(),
+    };
+    let cells = opened.report.accelerations().iter().map(|acceleration| {
+        let answer = &acceleration.answers[i];
+        let outcome = answer.outcome.unwrap_or(Outcome::Same);
+        view! { <td class=format!("cell {}", outcome.name()) data-label=acceleration.spec.clone()>{said(answer)} <small>{outcome.name()}</small></td> }
+    });
+    let verdict = if question.baseline.correct { "right" } else { "wrong" };
+    view! {
+        <tr>
+            <td class="mini">{picture}</td>
+            <th scope="row">{asked} <small><bdi>{question.family.clone()}</bdi></small></th>
+            <td data-label="gold"><bdi>{question.gold.join(", ")}</bdi></td>
+            <td class=format!("cell {verdict}") data-label="baseline">{said(&question.baseline)} <small>{verdict}</small></td>
+            {cells.collect_view()}
+        </tr>
+    }
+}
+
+/// The answer as a text, which may be nothing.
+fn said(answer: &AnswerRow) -> impl IntoView + use<> {
+    if answer.text.trim().is_empty() {
+        view! { <span class="quiet">"(nothing)"</span> }.into_any()
+    } else {
+        view! { <bdi>{answer.text.clone()}</bdi> }.into_any()
+    }
+}

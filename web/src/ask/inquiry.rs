@@ -1,0 +1,166 @@
+//! One image, one question: asked of the baseline and of accelerations, under sliders.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use image::RgbImage;
+use leptos::leptos_dom::helpers::TimeoutHandle;
+use leptos::prelude::*;
+use steady_bench::perturb::perturb;
+use steady_protocol::{Asked, AskedAnswer, Setting};
+
+use super::answers::{AskedAnswers, Judge};
+use super::distribution::Distribution;
+use super::flips::Tried;
+use super::sliders::{Sliders, neutral};
+use super::tokens::{TokenImage, Tokens};
+use super::{Asker, Asking, Progress};
+use crate::pictures::address_of;
+
+/// How long a slider must rest before its image is asked about.
+const REST: Duration = Duration::from_millis(180);
+
+/// The image with its tokens, the answers, the distributions, the sliders.
+#[component]
+pub(crate) fn Inquiry(
+    asker: Asker,
+    #[prop(into)] image: Signal<Option<Arc<RgbImage>>>,
+    #[prop(into)] question: Signal<String>,
+    #[prop(into)] judge: Signal<Judge>,
+    #[prop(into)] setting: Signal<Setting>,
+    /// What seeds the noise.
+    seed: String,
+) -> impl IntoView {
+    let inquiry = asker.inquiry();
+    asker.turn_away();
+    on_cleanup(move || asker.turn_away());
+    let amounts = RwSignal::new(neutral());
+    let tried = RwSignal::new(Tried::default());
+    let live = RwSignal::new(false);
+    let changed = {
+        let seed = seed.clone();
+        Memo::new(move |_| image.get().map(|image| Arc::new(perturb(&image, &amounts.get(), &seed))))
+    };
+    let address =
+        Memo::new(move |_| changed.with(|changed| changed.as_ref().map(|image| (address_of(image), image.width(), image.height()))));
+
+    // what was tried belongs to one image, one question and one setting
+    Effect::new(move |before: Option<()>| {
+        drop((image.get(), question.get(), setting.get()));
+        if before.is_some() {
+            asker.turn_away();
+            tried.set(Tried::default());
+            live.set(false);
+        }
+    });
+    let ask = move |amounts: Vec<f64>| {
+        let Some(image) = image.get_untracked() else { return };
+        let image = Arc::new(perturb(&image, &amounts, &seed));
+        asker.ask(Asking { inquiry, setting: setting.get_untracked(), image, question: question.get_untracked(), amounts });
+    };
+    let ask = StoredValue::new(ask);
+    // how the image is answered as it is must be known before anything can flip
+    let ask_now = move || {
+        live.set(true);
+        let wanted = amounts.get_untracked();
+        if tried.with_untracked(|tried| tried.at(&neutral()).is_none()) && wanted != neutral() {
+            ask.with_value(|ask| ask(neutral()));
+        }
+        ask.with_value(|ask| ask(wanted));
+    };
+    let resting = StoredValue::new(None::<TimeoutHandle>);
+    Effect::new(move |before: Option<()>| {
+        amounts.track();
+        if before.is_some() && live.get_untracked() {
+            if let Some(resting) = resting.try_update_value(Option::take).flatten() {
+                resting.clear();
+            }
+            resting.set_value(set_timeout_with_handle(ask_now, REST).ok());
+        }
+    });
+    on_cleanup(move || {
+        if let Some(resting) = resting.try_update_value(Option::take).flatten() {
+            resting.clear();
+        }
+    });
+    // another inquiry may be in front of this one
+    let heard = Memo::new(move |_| asker.heard.with(|heard| heard.clone().filter(|(asking, _)| asking.inquiry == inquiry)));
+    Effect::new(move |_| {
+        heard.with(|heard| {
+            if let Some((asking, asked)) = heard {
+                tried.update(|tried| tried.add(asking.amounts.clone(), asked.answers.iter().map(|answer| answer.text.clone()).collect()));
+            }
+        });
+    });
+
+    let asked = move || heard.with(|heard| heard.as_ref().map(|(_, asked)| asked.clone()));
+    let chosen = RwSignal::new(0);
+    // the first that drops tokens, until somebody chooses
+    Effect::new(move |before: Option<bool>| {
+        let Some(asked) = asked() else { return before.unwrap_or(false) };
+        if before != Some(true) {
+            let drops = asked.answers.iter().position(|answer| answer.kept.is_some());
+            chosen.set(drops.unwrap_or(usize::from(asked.answers.len() > 1)));
+        }
+        true
+    });
+    let tokens =
+        Signal::derive(move || asked().and_then(|asked| asked.answers.get(chosen.get()).map(|answer| Tokens::of(asked.grid, answer))));
+    let models = Signal::derive(move || {
+        let name = |(i, answer): (usize, AskedAnswer)| if i == 0 { "baseline".to_owned() } else { answer.acceleration };
+        asked().map(|asked| asked.answers.into_iter().enumerate().map(name).collect::<Vec<_>>()).unwrap_or_default()
+    });
+    let distribution = move || {
+        asked().map(|Asked { answers, .. }| {
+            let before = answers.first().map(|answer| answer.first_token.clone()).unwrap_or_default();
+            let chosen = chosen.get();
+            let after = answers.get(chosen).filter(|_| chosen > 0).map(|answer| (answer.acceleration.clone(), answer.first_token.clone()));
+            view! { <Distribution before after /> }
+        })
+    };
+    let can_ask = move || image.with(Option::is_some) && question.with(|question| !question.trim().is_empty());
+    view! {
+        <div class="inquiry">
+            <TokenImage image=address tokens />
+            <div class="said">
+                <div class="run">
+                    <button type="button" class="primary" disabled=move || !can_ask() on:click=move |_| ask_now()>
+                        {move || if live.get() { "Ask again" } else { "Ask here" }}
+                    </button>
+                    <Doing asker />
+                </div>
+                {move || asked().map(|asked| view! { <AskedAnswers asked judge=judge.get() chosen /> })}
+                {distribution}
+            </div>
+            <section class="perturb" aria-label="Perturbations">
+                <h2>"What if the image were worse?"</h2>
+                <p class="hint">{move || if live.get() {
+                    "Move a slider: baseline and accelerations are asked again, and a mark shows where an answer flips from the one to the image as it is."
+                } else {
+                    "Move a slider to change the image. Once you have asked, every move asks again and marks where an answer flips."
+                }}</p>
+                <Sliders amounts tried models judge />
+            </section>
+        </div>
+    }
+}
+
+/// What the worker does.
+#[component]
+fn Doing(asker: Asker) -> impl IntoView {
+    let words = move || match asker.progress.get() {
+        Progress::Idle => {
+            asker.engine.get().map(|engine| format!("Computed on {} in {}.", engine.device, engine.dtype)).unwrap_or_default()
+        }
+        Progress::Starting => "Fetching the program that computes …".to_owned(),
+        Progress::Loading(loading) => {
+            let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
+            let total = loading.total.map(|total| format!(" of {}", megabytes(total))).unwrap_or_default();
+            format!("Fetching the model: {}{total} MB", megabytes(loading.received))
+        }
+        Progress::Asking => "Asking …".to_owned(),
+        Progress::Failed(reason) => format!("This could not be asked: {reason}."),
+    };
+    let failed = move || matches!(asker.progress.get(), Progress::Failed(_));
+    view! { <p class="summary" class:warning=failed role="status">{words}</p> }
+}

@@ -1,0 +1,106 @@
+//! What is done to the image, by sliders, and where along them answers flip.
+
+use leptos::prelude::*;
+use steady_bench::perturb::{PERTURBATIONS, Perturbation};
+
+use super::answers::Judge;
+use super::flips::{Mark, Tried, first_flip};
+
+/// Amounts that leave the image as it is.
+pub(crate) fn neutral() -> Vec<f64> {
+    PERTURBATIONS.iter().map(|perturbation| perturbation.neutral).collect()
+}
+
+/// One slider for each perturbation; `models` are the names of those who answer, the baseline first.
+#[component]
+pub(crate) fn Sliders(
+    amounts: RwSignal<Vec<f64>>,
+    #[prop(into)] tried: Signal<Tried>,
+    #[prop(into)] models: Signal<Vec<String>>,
+    #[prop(into)] judge: Signal<Judge>,
+) -> impl IntoView {
+    let rows = PERTURBATIONS.iter().enumerate().map(|(slider, perturbation)| {
+        let amount = move || amounts.with(|amounts| amounts[slider]);
+        let id = format!("slider-{}", perturbation.name);
+        let marks = move || {
+            tried.with(|tried| {
+                let (judge, amounts, clean) = (judge.get(), amounts.get(), neutral());
+                let of = |(model, name): (usize, String)| (name, tried.along(slider, model, &amounts, &clean, |a, b| judge.same(a, b)));
+                models.get().into_iter().enumerate().map(of).filter(|(_, marks)| marks.len() > 1).collect::<Vec<_>>()
+            })
+        };
+        view! {
+            <div class="slider">
+                <label for=id.clone()>{perturbation.label}</label>
+                <output for=id.clone()>{move || shown(perturbation, amount())}</output>
+                <input
+                    id=id
+                    type="range"
+                    min=perturbation.low.to_string()
+                    max=perturbation.high.to_string()
+                    step=perturbation.step.to_string()
+                    prop:value=move || amount().to_string()
+                    on:input=move |event| {
+                        if let Ok(wanted) = event_target_value(&event).parse::<f64>() {
+                            amounts.update(|amounts| amounts[slider] = wanted);
+                        }
+                    }
+                />
+                {move || marks().into_iter().map(|(name, marks)| view! { <Strip perturbation name marks /> }).collect_view()}
+            </div>
+        }
+    });
+    view! {
+        <div class="sliders">{rows.collect_view()}</div>
+        <button type="button" class="button" disabled=move || amounts.with(|amounts| *amounts == neutral()) on:click=move |_| amounts.set(neutral())>
+            "Reset the image"
+        </button>
+    }
+}
+
+/// What one model said along a slider: a mark for each answer, and in words where it first flipped.
+#[component]
+fn Strip(perturbation: &'static Perturbation, name: String, marks: Vec<Mark>) -> impl IntoView {
+    let flip = first_flip(&marks, perturbation.neutral);
+    let words = match flip {
+        Some(amount) => format!("{name} flips at {}", shown(perturbation, amount)),
+        None => format!("{name} has not flipped"),
+    };
+    let x = |amount: f64| 100.0 * (amount - perturbation.low) / (perturbation.high - perturbation.low);
+    let ticks = marks.into_iter().map(|mark| {
+        let class = if mark.flipped { "flipped" } else { "stayed" };
+        view! { <rect class=class x=x(mark.amount) - 0.6 y="0" width="1.2" height="8" /> }
+    });
+    view! {
+        <p class="strip" class:flips=flip.is_some()>
+            <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">{ticks.collect_view()}</svg>
+            <span>{words}</span>
+        </p>
+    }
+}
+
+/// An amount with its unit; nothing where nothing is done.
+fn shown(perturbation: &Perturbation, amount: f64) -> String {
+    if (amount - perturbation.neutral).abs() < 1e-9 {
+        return "off".to_owned();
+    }
+    let digits = if perturbation.step < 0.1 {
+        2
+    } else if perturbation.step < 1.0 {
+        1
+    } else {
+        0
+    };
+    format!("{amount:.digits$} {}", perturbation.unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_read_as_their_slider_moves() {
+        let said: Vec<String> = PERTURBATIONS.iter().map(|perturbation| shown(perturbation, perturbation.low)).collect();
+        assert_eq!(said, ["-45 °", "0.50 of each side", "-0.60 of full", "0.00 times", "off", "off", "1 %"]);
+    }
+}

@@ -1,0 +1,110 @@
+//! The Playground: an image and a question of one's own.
+
+use std::sync::Arc;
+
+use image::RgbImage;
+use leptos::ev::SubmitEvent;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{CanvasRenderingContext2d, Event, File, HtmlCanvasElement, HtmlInputElement, ImageBitmap};
+
+use crate::ask::{Asker, Inquiry, Judge};
+use crate::source::reason;
+use crate::study::choices::{Accelerations, EngineChoice};
+use crate::study::settings::Settings;
+
+/// Longest side of an image that is asked about: more than any vision tower here looks at.
+const LONGEST: f64 = 672.0;
+
+/// The view; `dropped` is an image that was dropped on the page.
+#[component]
+pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: ReadSignal<Option<File>, LocalStorage>) -> impl IntoView {
+    let image = RwSignal::new(None::<Arc<RgbImage>>);
+    let problem = RwSignal::new(None::<String>);
+    let question = RwSignal::new(String::new());
+    let open = move |file: File| {
+        spawn_local(async move {
+            match decode(&file).await {
+                Ok(pixels) => {
+                    image.set(Some(Arc::new(pixels)));
+                    problem.set(None);
+                }
+                Err(error) => problem.set(Some(format!("{} is no image that this browser reads: {}.", file.name(), reason(&error)))),
+            }
+        });
+    };
+    Effect::new(move |_| {
+        if let Some(file) = dropped.get() {
+            open(file);
+        }
+    });
+    let picked = move |event: Event| {
+        let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) else { return };
+        if let Some(file) = input.files().and_then(|files| files.get(0)) {
+            open(file);
+        }
+        input.set_value("");
+    };
+    let setting = Memo::new(move |_| settings.with(|settings| settings.setting(settings.accelerations())));
+    view! {
+        <div class="landing">
+            <h1>"Ask about an image of your own"</h1>
+            <p class="lead">
+                "The model that comes with this page knows drawn shapes, signs, charts and scans; about photographs it guesses, and how its guesses change is the point. "
+                "The image stays on this machine."
+            </p>
+        </div>
+        <form class="own" on:submit=|event: SubmitEvent| event.prevent_default()>
+            <label class="button">
+                {move || if image.with(Option::is_some) { "Take another image" } else { "Choose an image" }}
+                <input type="file" accept="image/*" on:change=picked />
+            </label>
+            <span class="hint">"or drop one anywhere on this page; its middle square is what is asked about."</span>
+            <label for="own-question">"Question"</label>
+            <input
+                id="own-question"
+                type="text"
+                autocomplete="off"
+                placeholder="Is there a red circle? Answer yes or no."
+                prop:value=question
+                on:change=move |event| question.set(event_target_value(&event))
+            />
+        </form>
+        {move || problem.get().map(|problem| view! { <p role="alert" class="failed"><bdi>{problem}</bdi></p> })}
+        <details class="choose">
+            <summary>"Choose accelerations and engine"</summary>
+            <div class="choices"><Accelerations settings /><EngineChoice settings /></div>
+        </details>
+        <Inquiry asker image question judge=Signal::stored(Judge(None)) setting seed="playground".to_owned() />
+    }
+}
+
+/// The middle square of an image file, at most [`LONGEST`] wide, on white where it is transparent. The browser decodes, so every format it knows will do.
+async fn decode(file: &File) -> Result<RgbImage, JsValue> {
+    let bitmap: ImageBitmap = JsFuture::from(window().create_image_bitmap_with_blob(file)?).await?.dyn_into()?;
+    let (width, height) = (f64::from(bitmap.width()), f64::from(bitmap.height()));
+    let square = width.min(height);
+    let side = square.min(LONGEST).round();
+    let canvas: HtmlCanvasElement = document().create_element("canvas")?.dyn_into()?;
+    canvas.set_width(side as u32);
+    canvas.set_height(side as u32);
+    let context: CanvasRenderingContext2d = canvas.get_context("2d")?.ok_or("no canvas")?.dyn_into()?;
+    context.set_fill_style_str("white");
+    context.fill_rect(0.0, 0.0, side, side);
+    context.draw_image_with_image_bitmap_and_sw_and_sh_and_dx_and_dy_and_dw_and_dh(
+        &bitmap,
+        (width - square) / 2.0,
+        (height - square) / 2.0,
+        square,
+        square,
+        0.0,
+        0.0,
+        side,
+        side,
+    )?;
+    let rgba = context.get_image_data(0.0, 0.0, side, side)?.data().0;
+    let rgb = rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    RgbImage::from_raw(side as u32, side as u32, rgb).ok_or_else(|| "an image without pixels".into())
+}

@@ -1,0 +1,85 @@
+//! The Question view: one question of the embedded suite, closely.
+
+use std::sync::Arc;
+
+use image::RgbImage;
+use leptos::prelude::*;
+use steady_bench::world::EmbeddedSuite;
+use steady_bench::{Benchmark, Question};
+use steady_report::Filter;
+
+use crate::ask::{Asker, Inquiry, Judge};
+use crate::opened::Opened;
+use crate::study::settings::Settings;
+
+/// Sizes of the suite, in questions of each family, in which a question is looked for when no report says how large it is.
+const SIZES: [usize; 3] = [10, 50, 250];
+
+/// A question with its image, and what a report says about it.
+pub(crate) struct Looked {
+    question: Question,
+    image: Arc<RgbImage>,
+    recorded: Option<(Arc<Opened>, usize)>,
+}
+
+impl Looked {
+    /// The question of that id, in the report's suite or else in the suite as such.
+    pub(crate) fn at(id: &str, report: Option<Arc<Opened>>) -> Option<Self> {
+        let found = |suite: &EmbeddedSuite| {
+            let question = suite.questions().iter().find(|question| question.id == id)?.clone();
+            let image = Arc::new(suite.image(&question.image).ok()?);
+            Some((question, image))
+        };
+        if let Some((question, image)) = report.as_ref().and_then(|opened| found(opened.suite.as_deref()?)) {
+            let recorded = report.and_then(|opened| {
+                let i = opened.report.questions().iter().position(|row| row.id == question.id)?;
+                Some((opened, i))
+            });
+            return Some(Self { question, image, recorded });
+        }
+        let (question, image) = SIZES.into_iter().find_map(|per_family| found(&EmbeddedSuite::test(per_family)))?;
+        Some(Self { question, image, recorded: None })
+    }
+}
+
+/// The view; `back` is where it was opened.
+#[component]
+pub(crate) fn QuestionView(looked: Arc<Looked>, asker: Asker, settings: RwSignal<Settings>, back: String) -> impl IntoView {
+    let question = looked.question.clone();
+    let recorded = looked.recorded.as_ref().map(|(opened, i)| {
+        // escaped by steady-report
+        let card = opened.report.card(*i, &Filter::default());
+        view! {
+            <section>
+                <h2>"What the report says"</h2>
+                <article class="recorded" inner_html=card></article>
+            </section>
+        }
+    });
+    // the accelerations of the report, so that both can be compared
+    let of_report = looked
+        .recorded
+        .as_ref()
+        .map(|(opened, _)| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect::<Vec<_>>());
+    let setting =
+        Memo::new(move |_| settings.with(|settings| settings.setting(of_report.clone().unwrap_or_else(|| settings.accelerations()))));
+    let (image, text, seed) = (Arc::clone(&looked.image), question.text.clone(), question.id.clone());
+    let judge = Judge(Some(question.clone()));
+    view! {
+        <a class="back" href=back>"← Back"</a>
+        <header class="asked">
+            <p class="kicker">{format!("question {} of family {}", question.id, question.family)}</p>
+            <h1 class="question">{question.text.clone()}</h1>
+            <p class="facts">"gold: " {question.gold.join(", ")} " · image " {question.image.clone()}</p>
+        </header>
+        <Inquiry
+            asker
+            image=Signal::stored(Some(image))
+            question=Signal::stored(text)
+            judge=Signal::stored(judge)
+            setting
+            seed
+        />
+        {recorded}
+    }
+}

@@ -1,0 +1,242 @@
+//! The study of the Study view: it runs on while other views are on the screen.
+
+pub(crate) mod choices;
+mod kept;
+mod progress;
+pub(crate) mod run;
+pub(crate) mod settings;
+mod view;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leptos::ev;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use steady_protocol::{Request, Response, StudyRequest};
+
+use crate::opened::Opened;
+use crate::worker::Worker;
+use kept::Kept;
+use run::{Phase, StudyRun};
+use settings::Settings;
+pub(crate) use view::StudyView;
+
+/// Where the choices are kept.
+const SETTINGS: &str = "steady.settings";
+
+/// Shortest time between two drawings of a growing report.
+const REDRAW: Duration = Duration::from_millis(700);
+
+/// The study and what was chosen for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Study {
+    pub(crate) settings: RwSignal<Settings>,
+    pub(crate) run: RwSignal<StudyRun>,
+    /// The report of what is answered by now.
+    pub(crate) opened: RwSignal<Option<Arc<Opened>>>,
+    /// What went wrong beside the study itself.
+    pub(crate) notice: RwSignal<Option<String>>,
+    /// Whether the page was out of sight while the study was at work.
+    pub(crate) was_hidden: RwSignal<bool>,
+    worker: StoredValue<Option<Worker>, LocalStorage>,
+    kept: StoredValue<Option<Rc<Kept>>, LocalStorage>,
+    /// Which study `run` is, and how many of its groups are kept.
+    key: StoredValue<String>,
+    saved: StoredValue<usize>,
+    redraw_due: StoredValue<bool>,
+}
+
+impl Study {
+    /// The study that an earlier visit left behind, or none.
+    pub(crate) fn new() -> Self {
+        let storage = move || window().local_storage().ok().flatten();
+        let text = storage().and_then(|storage| storage.get_item(SETTINGS).ok().flatten()).unwrap_or_default();
+        let settings = Settings::from_text(&text);
+        let study = Self {
+            key: StoredValue::new(settings.key()),
+            settings: RwSignal::new(settings),
+            run: RwSignal::new(StudyRun::default()),
+            opened: RwSignal::new(None),
+            notice: RwSignal::new(None),
+            was_hidden: RwSignal::new(false),
+            worker: StoredValue::new_local(None),
+            kept: StoredValue::new_local(None),
+            saved: StoredValue::new(0),
+            redraw_due: StoredValue::new(false),
+        };
+        spawn_local(async move {
+            match Kept::open().await {
+                Ok(kept) => study.kept.set_value(Some(Rc::new(kept))),
+                Err(_) => study
+                    .notice
+                    .set(Some("This browser keeps nothing from visit to visit here: leave the page open until the study ends.".to_owned())),
+            }
+            study.look_back();
+        });
+        Effect::new(move |before: Option<()>| {
+            let text = study.settings.with(Settings::to_text);
+            if before.is_some() {
+                if let Some(storage) = storage() {
+                    // without room for a few words there is nothing to be done
+                    drop(storage.set_item(SETTINGS, &text));
+                }
+                study.look_back();
+            }
+        });
+        window_event_listener(ev::visibilitychange, move |_| {
+            if document().hidden() && study.run.with_untracked(StudyRun::at_work) {
+                study.was_hidden.set(true);
+            }
+        });
+        study
+    }
+
+    /// Looks whether the study that is chosen now was begun on an earlier visit.
+    fn look_back(self) {
+        let key = self.settings.with_untracked(Settings::key);
+        let kept = self.kept.get_value();
+        spawn_local(async move {
+            let found = match kept {
+                Some(kept) => kept.find(&key).await.ok().flatten(),
+                None => None,
+            };
+            let changed = self.settings.with_untracked(Settings::key) != key;
+            if changed
+                || self.run.with_untracked(StudyRun::at_work)
+                || self.key.get_value() == key && self.run.with_untracked(|run| *run.phase() != Phase::Idle)
+            {
+                return;
+            }
+            if let Some((groups, latest)) = found {
+                self.become_study(key, groups.len(), StudyRun::left(groups, latest));
+            } else if self.run.with_untracked(|run| *run.phase() != Phase::Finished) {
+                self.become_study(key, 0, StudyRun::default());
+            }
+        });
+    }
+
+    fn become_study(self, key: String, saved: usize, run: StudyRun) {
+        self.key.set_value(key);
+        self.saved.set_value(saved);
+        self.run.set(run);
+        self.draw();
+    }
+
+    /// Runs the study, or goes on with it.
+    pub(crate) fn start(self) {
+        let settings = self.settings.get_untracked();
+        if self.run.with_untracked(StudyRun::at_work) {
+            return;
+        }
+        if self.key.get_value() != settings.key() || self.run.with_untracked(|run| *run.phase() == Phase::Finished) {
+            self.become_study(settings.key(), 0, StudyRun::default());
+        }
+        let Some(recorded) = self.run.try_update(StudyRun::start).flatten() else { return };
+        self.was_hidden.set(false);
+        let request = Request::Study(StudyRequest { recorded, ..settings.study() });
+        let begun = Worker::spawn(move |response| self.hear(response)).and_then(|worker| {
+            worker.send(&request)?;
+            Ok(worker)
+        });
+        match begun {
+            Ok(worker) => self.worker.set_value(Some(worker)),
+            Err(reason) => self.hear(Response::Failed(reason)),
+        }
+    }
+
+    /// Ends the worker at once; what was answered stays.
+    pub(crate) fn cancel(self) {
+        self.worker.set_value(None);
+        self.run.update(StudyRun::cancel);
+        self.draw();
+    }
+
+    /// Forgets what was answered.
+    pub(crate) fn forget(self) {
+        self.cancel();
+        self.forget_kept();
+        self.become_study(self.settings.with_untracked(Settings::key), 0, StudyRun::default());
+    }
+
+    fn forget_kept(self) {
+        let (kept, key) = (self.kept.get_value(), self.key.get_value());
+        self.saved.set_value(0);
+        spawn_local(async move {
+            if let Some(kept) = kept {
+                // what stays by mistake is offered on the next visit, where it can be forgotten again
+                drop(kept.forget(&key).await);
+            }
+        });
+    }
+
+    fn hear(self, response: Response) {
+        let grows = matches!(response, Response::Answered(_));
+        self.run.update(|run| run.hear(response, now()));
+        if grows {
+            self.keep();
+            self.draw_soon();
+        }
+        let (at_work, finished) = self.run.with_untracked(|run| (run.at_work(), *run.phase() == Phase::Finished));
+        if finished {
+            self.forget_kept();
+        }
+        if !at_work {
+            self.draw();
+            // this is the worker's own call: it must return before the worker goes
+            let worker = self.worker.try_update_value(Option::take);
+            spawn_local(async move { drop(worker) });
+        }
+    }
+
+    /// Keeps the groups that are not kept yet.
+    fn keep(self) {
+        let Some(kept) = self.kept.get_value() else { return };
+        let (key, first) = (self.key.get_value(), self.saved.get_value());
+        let (fresh, latest) = self.run.with_untracked(|run| (run.groups()[first..].to_vec(), run.latest().cloned()));
+        let Some(latest) = latest else { return };
+        self.saved.set_value(first + fresh.len());
+        spawn_local(async move {
+            if kept.keep(&key, first, fresh, &latest).await.is_err() {
+                self.notice.set(Some("This browser has no room for the answers: leave the page open until the study ends.".to_owned()));
+            }
+        });
+    }
+
+    /// Draws the report a moment later, so that answers which come fast are not drawn one by one.
+    fn draw_soon(self) {
+        if self.opened.with_untracked(Option::is_none) {
+            self.draw();
+        } else if !self.redraw_due.get_value() {
+            self.redraw_due.set_value(true);
+            set_timeout(
+                move || {
+                    if self.redraw_due.get_value() {
+                        self.draw();
+                    }
+                },
+                REDRAW,
+            );
+        }
+    }
+
+    fn draw(self) {
+        self.redraw_due.set_value(false);
+        let text = self.run.with_untracked(|run| run.latest().map(|latest| latest.report.clone()));
+        let Some(text) = text else {
+            self.opened.set(None);
+            return;
+        };
+        let (before, settings) = (self.opened.get_untracked(), self.settings.get_untracked());
+        match Opened::from_study(&text, before.as_deref(), settings.questions, settings.asked_families()) {
+            Ok(opened) => self.opened.set(Some(Arc::new(opened))),
+            Err(reason) => self.notice.set(Some(reason.to_string())),
+        }
+    }
+}
+
+/// Seconds since some moment.
+fn now() -> f64 {
+    js_sys::Date::now() / 1e3
+}

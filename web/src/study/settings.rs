@@ -1,0 +1,261 @@
+//! What a visitor chose, kept from visit to visit.
+
+use serde::{Deserialize, Serialize};
+use steady_bench::world::Family;
+use steady_protocol::{EngineChoice, Setting, StudyRequest};
+
+/// Most questions of a study in a browser; a longer one is a matter for the native program.
+pub(crate) const MOST_QUESTIONS: usize = 1_000;
+
+/// Where the page keeps its checkpoint, seen from the page.
+const MODEL: &str = "models/steady-llava/";
+
+/// An acceleration that the page offers by a checkbox.
+pub(crate) struct Offered {
+    /// Its spec.
+    pub(crate) spec: &'static str,
+    /// What it does, in a line.
+    pub(crate) summary: &'static str,
+    /// Whether it is part of a first study.
+    default: bool,
+}
+
+/// The accelerations that the page offers; any other spec can be typed.
+pub(crate) const OFFERED: [Offered; 5] = [
+    Offered { spec: "w4:rtn", summary: "Weights in 4 bits, rounded to the nearest step of a scale per group.", default: true },
+    Offered { spec: "int8", summary: "Weights and activations of linear layers in 8 bits, outlying features apart.", default: false },
+    Offered {
+        spec: "divprune:keep=0.33",
+        summary: "Keeps the third of the visual tokens that differ most from each other.",
+        default: true,
+    },
+    Offered {
+        spec: "fastv:k=2,keep=0.5",
+        summary: "Drops, at layer 2, the half of the visual tokens that text attends to least.",
+        default: true,
+    },
+    Offered {
+        spec: "random:keep=0.33,seed=7",
+        summary: "Keeps a third of the visual tokens by chance: what any method has to beat.",
+        default: false,
+    },
+];
+
+/// The choices of the Study view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// How many questions.
+    pub(crate) questions: usize,
+    /// Names of the families to ask; empty for all.
+    pub(crate) families: Vec<String>,
+    /// Specs of the offered accelerations that were ticked.
+    pub(crate) ticked: Vec<String>,
+    /// More specs, as typed.
+    pub(crate) typed: String,
+    /// Who computes.
+    pub(crate) engine: Engine,
+}
+
+/// Where answers are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Engine {
+    #[default]
+    Auto,
+    WebGpu,
+    Cpu,
+}
+
+impl Engine {
+    pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::WebGpu, Self::Cpu];
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Auto => "automatic",
+            Self::WebGpu => "WebGPU",
+            Self::Cpu => "CPU",
+        }
+    }
+
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Auto => "The GPU where the browser reaches a real one, else the CPU.",
+            Self::WebGpu => "The GPU in any case, even one that is software.",
+            Self::Cpu => "The CPU, in WebAssembly with SIMD.",
+        }
+    }
+
+    fn choice(self) -> EngineChoice {
+        match self {
+            Self::Auto => EngineChoice::Auto,
+            Self::WebGpu => EngineChoice::WebGpu,
+            Self::Cpu => EngineChoice::Cpu,
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let ticked = OFFERED.iter().filter(|offered| offered.default).map(|offered| offered.spec.to_owned()).collect();
+        Self { questions: 20, families: Vec::new(), ticked, typed: String::new(), engine: Engine::Auto }
+    }
+}
+
+impl Settings {
+    /// From what [`Settings::to_text`] wrote on an earlier visit; the defaults where that cannot be used any more.
+    pub(crate) fn from_text(text: &str) -> Self {
+        let mut settings: Self = serde_json::from_str(text).unwrap_or_default();
+        settings.questions = settings.questions.clamp(1, MOST_QUESTIONS);
+        settings.families.retain(|name| name.parse::<Family>().is_ok());
+        settings.ticked.retain(|spec| OFFERED.iter().any(|offered| offered.spec == spec));
+        settings
+    }
+
+    /// To be kept.
+    pub(crate) fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Specs of all accelerations chosen: the offered ones in their order, then those typed, none twice.
+    pub(crate) fn accelerations(&self) -> Vec<String> {
+        let ticked = OFFERED.iter().map(|offered| offered.spec).filter(|spec| self.ticked.iter().any(|ticked| ticked == spec));
+        let mut specs: Vec<String> = Vec::new();
+        for spec in ticked.chain(self.typed.split_whitespace()) {
+            if spec != "none" && !specs.iter().any(|known| known == spec) {
+                specs.push(spec.to_owned());
+            }
+        }
+        specs
+    }
+
+    /// Who computes, with these accelerations.
+    pub(crate) fn setting(&self, accelerations: Vec<String>) -> Setting {
+        Setting { engine: self.engine.choice(), model: MODEL.to_owned(), accelerations }
+    }
+
+    /// The study, without anything recorded.
+    pub(crate) fn study(&self) -> StudyRequest {
+        StudyRequest {
+            setting: self.setting(self.accelerations()),
+            families: self.families.clone(),
+            questions: self.questions,
+            recorded: Vec::new(),
+        }
+    }
+
+    /// What names the study among those that are kept: everything that its records depend on.
+    pub(crate) fn key(&self) -> String {
+        let StudyRequest { setting, families, questions, recorded: _ } = self.study();
+        let families = if families.is_empty() { "all".to_owned() } else { families.join(",") };
+        let version = env!("CARGO_PKG_VERSION");
+        format!("{version} {:?} {} {questions} {families} {}", setting.engine, setting.model, setting.accelerations.join(" "))
+    }
+
+    /// How many families are asked.
+    pub(crate) fn asked_families(&self) -> usize {
+        if self.families.is_empty() { Family::ALL.len() } else { self.families.len() }
+    }
+
+    /// Whether a family is asked.
+    pub(crate) fn asks(&self, family: Family) -> bool {
+        self.families.is_empty() || self.families.iter().any(|name| name == family.name())
+    }
+
+    /// Asks a family, or does not. The last one cannot be left out.
+    pub(crate) fn ask(&mut self, family: Family, wanted: bool) {
+        let asked: Vec<Family> = Family::ALL.into_iter().filter(|&other| if other == family { wanted } else { self.asks(other) }).collect();
+        if !asked.is_empty() {
+            let all = asked.len() == Family::ALL.len();
+            self.families = if all { Vec::new() } else { asked.into_iter().map(|family| family.name().to_owned()).collect() };
+        }
+    }
+
+    /// Ticks an offered acceleration, or does not.
+    pub(crate) fn tick(&mut self, spec: &str, wanted: bool) {
+        self.ticked.retain(|ticked| ticked != spec);
+        if wanted {
+            self.ticked.push(spec.to_owned());
+        }
+    }
+
+    /// In a line.
+    pub(crate) fn summary(&self) -> String {
+        let accelerations = match self.accelerations().len() {
+            1 => "1 acceleration".to_owned(),
+            several => format!("{several} accelerations"),
+        };
+        let families = match self.families.len() {
+            0 => String::new(),
+            1 => format!(" of family {}", self.families[0]),
+            some => format!(" of {some} families"),
+        };
+        let questions = if self.questions == 1 { "question" } else { "questions" };
+        format!("{} {questions}{families}, {accelerations}, engine {}", self.questions, self.engine.label())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_study_is_small() {
+        let settings = Settings::default();
+        assert_eq!(settings.summary(), "20 questions, 3 accelerations, engine automatic");
+        assert_eq!(settings.accelerations(), ["w4:rtn", "divprune:keep=0.33", "fastv:k=2,keep=0.5"]);
+    }
+
+    #[test]
+    fn choices_survive_a_visit_and_nonsense_does_not() {
+        let chosen = Settings {
+            questions: 7,
+            families: vec!["chart".into(), "scan".into()],
+            ticked: vec!["int8".into()],
+            typed: "w4:rtn,g=8".into(),
+            engine: Engine::Cpu,
+        };
+        assert_eq!(Settings::from_text(&chosen.to_text()), chosen);
+        for nonsense in ["", "7", "{\"questions\":\"many\"}", "{\"engine\":\"abacus\"}"] {
+            assert_eq!(Settings::from_text(nonsense), Settings::default(), "{nonsense}");
+        }
+        let odd = Settings::from_text("{\"questions\":0,\"families\":[\"chart\",\"<b>\"],\"ticked\":[\"gone\",\"int8\"]}");
+        assert_eq!((odd.questions, odd.families, odd.ticked), (1, vec!["chart".to_owned()], vec!["int8".to_owned()]));
+    }
+
+    #[test]
+    fn families_are_left_out_and_come_back_in_their_order() {
+        let mut settings = Settings::default();
+        settings.ask(Family::Existence, false);
+        assert_eq!((settings.families.len(), settings.asks(Family::Existence), settings.asks(Family::Scan)), (9, false, true));
+        settings.ask(Family::Existence, true);
+        assert_eq!((settings.families.len(), settings.asked_families()), (0, 10));
+        for family in Family::ALL {
+            settings.ask(family, false);
+        }
+        assert_eq!(settings.families, ["scan"]);
+        settings.ask(Family::Chart, true);
+        assert_eq!(settings.families, ["chart", "scan"]);
+    }
+
+    #[test]
+    fn typed_specs_join_the_ticked_ones_once() {
+        let settings =
+            Settings { ticked: vec!["int8".into(), "w4:rtn".into()], typed: " int8  w4:rtn,g=8 none ".into(), ..Settings::default() };
+        assert_eq!(settings.accelerations(), ["w4:rtn", "int8", "w4:rtn,g=8"]);
+    }
+
+    #[test]
+    fn studies_that_answer_differently_have_different_keys() {
+        let base = Settings::default();
+        let others = [
+            Settings { questions: 21, ..base.clone() },
+            Settings { families: vec!["chart".into()], ..base.clone() },
+            Settings { ticked: vec![], ..base.clone() },
+            Settings { engine: Engine::Cpu, ..base.clone() },
+        ];
+        for other in others {
+            assert_ne!(other.key(), base.key());
+        }
+    }
+}

@@ -51,7 +51,9 @@ fn what_is_handed_back_is_not_asked_again() {
     assert_eq!(so_far.plan().questions, 4);
 
     let mut second = Session::new(plan.clone(), quiz.questions().to_vec()).unwrap();
-    kept.iter().for_each(|group| second.take_over(group).unwrap());
+    for group in &kept {
+        second.take_over(group).unwrap();
+    }
     assert_eq!(second.done(), 12);
     assert_eq!(second.report().unwrap().unwrap().to_json().unwrap(), so_far.to_json().unwrap());
     let subject = script(&plan);

@@ -1,23 +1,25 @@
-//! The worker as the page uses it, but without the page's views: requests and responses, and what the server is asked for meanwhile. What it
-//! answers is held against the command line.
+//! The worker: by its requests and responses, with an eye on what the server is asked for meanwhile, and as a visitor meets it. What it answers is
+//! held against the command line.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 use std::env;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fantoccini::Client;
 use serde_json::{Value, json};
-use steady_bench::Benchmark;
 use steady_bench::world::EmbeddedSuite;
-use steady_page_tests::browser::in_browser;
+use steady_bench::{Benchmark, asked, embedded_suite};
+use steady_page_tests::browser::{click, evaluate, find, in_browser, text, text_with};
 use steady_page_tests::server::Server;
 use steady_protocol::{
     Answered, AskRequest, Asked, Engine, EngineChoice, Pixels, Request, Response, Setting, StudyRequest, decode, encode,
 };
-use steady_report::{AnswerRow, Report};
+use steady_report::share::open;
+use steady_report::{AnswerRow, Outcome, Report};
 
 const DESKTOP: u32 = 1200;
 const WEIGHTS: &str = "models/steady-llava/model.safetensors";
@@ -224,6 +226,54 @@ async fn on_webgpu_it_answers_as_the_command_line_does() {
         for (asked, answer) in firm {
             assert_eq!(ours[asked].text, answer.text, "{asked:?}");
         }
+    })
+    .await;
+}
+
+/// What became of each question under each acceleration, and the rates that follow.
+fn outcomes(report: &Report) -> Vec<(String, Vec<Outcome>)> {
+    let of = |answers: &[AnswerRow]| answers.iter().map(|answer| answer.outcome.unwrap()).collect();
+    report.accelerations().iter().map(|acceleration| (acceleration.spec.clone(), of(&acceleration.answers))).collect()
+}
+
+#[tokio::test]
+async fn a_visitor_runs_a_study_and_sends_its_link() {
+    let native = command_line(4, &["w4:rtn", "divprune:keep=0.33"]);
+    let server = Server::start([]);
+    let page = server.page.clone();
+    let sent = Arc::new(Mutex::new((String::new(), String::new())));
+    let kept = Arc::clone(&sent);
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        click(&client, ".choose summary").await;
+        evaluate(&client, "document.querySelectorAll('input[name=engine]')[2].click()").await;
+        find(&client, "#questions").await.send_keys("\u{e009}a\u{e000}4\t").await.unwrap();
+        // the first study's three without FastV
+        click(&client, ".choices > .choice .tick:nth-of-type(4) input").await;
+        text_with(&client, ".run .summary", "4 questions, 2 accelerations, engine CPU").await;
+        click(&client, ".primary").await;
+        text_with(&client, ".progress", "Done. 16 of 16 answers").await;
+        let engine = text(&client, ".progress .engine").await;
+        assert!(engine.contains("flex, wasm32 simd128") && engine.contains("it was chosen"), "{engine}");
+        let headline = text(&client, "h1").await;
+        evaluate(&client, "void (navigator.clipboard.writeText = async text => { window.copied = text })").await;
+        click(&client, ".hand-on button").await;
+        text_with(&client, ".hand-on p", "Link copied").await;
+        let link = evaluate(&client, "window.copied").await.as_str().unwrap().to_owned();
+        *kept.lock().unwrap() = (link, headline);
+    })
+    .await;
+    let (link, headline) = sent.lock().unwrap().clone();
+    let payload = link.split_once("#r=").unwrap().1;
+    let drawn = |name: &str, fingerprint: &str, size: usize| embedded_suite(name, fingerprint, size).map(|suite| asked(&suite));
+    let opened = open(payload, |suite| drawn(&suite.name, &suite.fingerprint, suite.size)).unwrap();
+    assert!(opened.rebuilt);
+    assert_eq!(outcomes(&opened.report), outcomes(&native));
+    assert_eq!(opened.report.plan().checkpoint_sha256, native.plan().checkpoint_sha256);
+    // somebody else's browser
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&link).await.unwrap();
+        text_with(&client, "h1", &headline).await;
     })
     .await;
 }

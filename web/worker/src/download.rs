@@ -32,17 +32,16 @@ pub(crate) async fn checkpoint(address: &str) -> Result<Checkpoint> {
         let before = loading.received;
         // With its hash in the address a newer file is another one, here and in every cache on the way.
         let url = format!("{folder}{}?{}", file.name, file.sha256);
-        let bytes = match kept(cache.as_ref(), &url, file).await {
-            Some(bytes) => bytes,
-            None => {
-                let bytes = fetched(&url, file, |received| {
-                    loading.received = before + received;
-                    port::send(&Response::Loading(loading.clone()));
-                })
-                .await?;
-                keep(cache.as_ref(), &url, &bytes).await;
-                bytes
-            }
+        let bytes = if let Some(bytes) = kept(cache.as_ref(), &url, file).await {
+            bytes
+        } else {
+            let bytes = fetched(&url, file, |received| {
+                loading.received = before + received;
+                port::send(&Response::Loading(loading.clone()));
+            })
+            .await?;
+            keep(cache.as_ref(), &url, &bytes).await;
+            bytes
         };
         loading.received = before + file.bytes;
         port::send(&Response::Loading(loading.clone()));

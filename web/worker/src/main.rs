@@ -17,7 +17,7 @@ use desk::Desk;
 fn main() {
     // A panic ends the program where it stands; the page should at least hear of it.
     panic::set_hook(Box::new(|panic| {
-        port::send(&Response::Failed(format!("the worker stopped, which is a defect of this program: {panic}")))
+        port::send(&Response::Failed(format!("the worker stopped, which is a defect of this program: {panic}")));
     }));
     let requests = port::listen();
     spawn_local(async move {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use image::RgbImage;
+use leptos::html;
 use leptos::prelude::*;
 use steady_bench::world::EmbeddedSuite;
 use steady_bench::{Benchmark, Question};
@@ -65,11 +66,18 @@ pub(crate) fn QuestionView(looked: Arc<Looked>, asker: Asker, settings: RwSignal
         Memo::new(move |_| settings.with(|settings| settings.setting(of_report.clone().unwrap_or_else(|| settings.accelerations()))));
     let (image, text, seed) = (Arc::clone(&looked.image), question.text.clone(), question.id.clone());
     let judge = Judge(Some(question.clone()));
+    let heading: NodeRef<html::H1> = NodeRef::new();
+    Effect::new(move |_| {
+        // the keyboard, and who hears the page, go on from here
+        if let Some(heading) = heading.get() {
+            drop(heading.focus());
+        }
+    });
     view! {
         <a class="back" href=back>"← Back"</a>
         <header class="asked">
             <p class="kicker">{format!("question {} of family {}", question.id, question.family)}</p>
-            <h1 class="question">{question.text.clone()}</h1>
+            <h1 class="question" tabindex="-1" node_ref=heading>{question.text.clone()}</h1>
             <p class="facts">"gold: " {question.gold.join(", ")} " · image " {question.image.clone()}</p>
         </header>
         <Inquiry

@@ -17,6 +17,7 @@ use crate::study::settings::Settings;
 const SIZES: [usize; 3] = [10, 50, 250];
 
 /// A question with its image, and what a report says about it.
+#[derive(Clone)]
 pub(crate) struct Looked {
     question: Question,
     image: Arc<RgbImage>,
@@ -45,11 +46,15 @@ impl Looked {
 
 /// The view; `back` is where it was opened.
 #[component]
-pub(crate) fn QuestionView(looked: Arc<Looked>, asker: Asker, settings: RwSignal<Settings>, back: String) -> impl IntoView {
-    let question = looked.question.clone();
-    let recorded = looked.recorded.as_ref().map(|(opened, i)| {
+pub(crate) fn QuestionView(looked: Looked, asker: Asker, settings: RwSignal<Settings>, back: String) -> impl IntoView {
+    let Looked { question, image, recorded } = looked;
+    // the accelerations of the report, so that both can be compared
+    let of_report = recorded
+        .as_ref()
+        .map(|(opened, _)| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect::<Vec<_>>());
+    let recorded = recorded.map(|(opened, i)| {
         // escaped by steady-report
-        let card = opened.report.card(*i, &Filter::default());
+        let card = opened.report.card(i, &Filter::default());
         view! {
             <section>
                 <h2>"What the report says"</h2>
@@ -57,14 +62,9 @@ pub(crate) fn QuestionView(looked: Arc<Looked>, asker: Asker, settings: RwSignal
             </section>
         }
     });
-    // the accelerations of the report, so that both can be compared
-    let of_report = looked
-        .recorded
-        .as_ref()
-        .map(|(opened, _)| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect::<Vec<_>>());
     let setting =
         Memo::new(move |_| settings.with(|settings| settings.setting(of_report.clone().unwrap_or_else(|| settings.accelerations()))));
-    let (image, text, seed) = (Arc::clone(&looked.image), question.text.clone(), question.id.clone());
+    let (text, seed) = (question.text.clone(), question.id.clone());
     let judge = Judge(Some(question.clone()));
     let heading: NodeRef<html::H1> = NodeRef::new();
     Effect::new(move |_| {

@@ -6,8 +6,7 @@ use leptos::prelude::*;
 const SEPARATORS: [char; 3] = ['+', ',', ':'];
 
 /// The spec, which may break after its separators.
-#[component]
-pub(crate) fn Spec(#[prop(into)] spec: String) -> impl IntoView {
+pub(crate) fn shown(spec: &str) -> impl IntoView + use<> {
     let parts = spec.split_inclusive(SEPARATORS).map(|part| view! { {part.to_owned()} <wbr /> });
     view! { <bdi><code class="spec">{parts.collect_view()}</code></bdi> }
 }

@@ -8,7 +8,7 @@ use steady_report::{AnswerRow, Outcome};
 
 use crate::opened::Opened;
 use crate::pictures::Pictures;
-use crate::spec::Spec;
+use crate::spec;
 
 /// Rows on the screen at first, and how many more at a time.
 const AT_FIRST: usize = 12;
@@ -50,7 +50,7 @@ pub(crate) fn Answers(opened: Signal<Arc<Opened>>, latest_first: bool) -> impl I
                             <th scope="col" colspan="2">"question"</th>
                             <th scope="col">"gold"</th>
                             <th scope="col">"baseline"</th>
-                            {specs.into_iter().map(|spec| view! { <th scope="col"><Spec spec /></th> }).collect_view()}
+                            {specs.into_iter().map(|spec| view! { <th scope="col">{spec::shown(&spec)}</th> }).collect_view()}
                         </tr>
                     </thead>
                     <tbody>
@@ -81,7 +81,7 @@ fn Row(i: usize, opened: Arc<Opened>, pictures: Pictures) -> impl IntoView {
     let cells = opened.report.accelerations().iter().map(|acceleration| {
         let answer = &acceleration.answers[i];
         let outcome = answer.outcome.unwrap_or(Outcome::Same);
-        view! { <td class=format!("cell {}", outcome.name()) data-label=acceleration.spec.clone()>{said(answer)} <small>{outcome.name()}</small></td> }
+        view! { <td class=format!("cell {}", outcome.name()) data-label=spec::breakable(&acceleration.spec)>{said(answer)} <small>{outcome.name()}</small></td> }
     });
     let verdict = if question.baseline.correct { "right" } else { "wrong" };
     view! {

@@ -45,7 +45,7 @@ pub(crate) struct Stage {
     /// The report that was open last.
     held: StoredValue<Option<Arc<Opened>>>,
     /// A question in front of the screen, which stays as it is behind it.
-    looked_at: RwSignal<Option<Arc<Looked>>>,
+    looked_at: RwSignal<Option<Looked>>,
     /// Fragment and height at which the screen behind the question was left.
     left: StoredValue<(String, f64)>,
 }
@@ -70,7 +70,7 @@ impl Stage {
             return;
         }
         let (fragment, height) = self.left.get_value();
-        if wanted.is_some() && self.looked_at.get_untracked().is_some() {
+        if wanted.is_some() && self.looked_at.with_untracked(Option::is_some) {
             self.looked_at.set(None);
             if source::fragment() == fragment {
                 // back to where the question was opened
@@ -104,10 +104,10 @@ impl Stage {
         };
         match Looked::at(id, report) {
             Some(looked) => {
-                if self.looked_at.get_untracked().is_none() {
+                if self.looked_at.with_untracked(Option::is_none) {
                     self.left.update_value(|(_, height)| *height = window().scroll_y().unwrap_or(0.0));
                 }
-                self.looked_at.set(Some(Arc::new(looked)));
+                self.looked_at.set(Some(looked));
                 window().scroll_to_with_x_and_y(0.0, 0.0);
             }
             None => self.show(Screen::Failed(format!("The embedded suite has no question {id}."))),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use image::RgbImage;
+use leptos::html;
 use leptos::prelude::*;
 use steady_bench::world::EmbeddedSuite;
 use steady_bench::{Benchmark, Question};
@@ -16,6 +17,7 @@ use crate::study::settings::Settings;
 const SIZES: [usize; 3] = [10, 50, 250];
 
 /// A question with its image, and what a report says about it.
+#[derive(Clone)]
 pub(crate) struct Looked {
     question: Question,
     image: Arc<RgbImage>,
@@ -44,11 +46,15 @@ impl Looked {
 
 /// The view; `back` is where it was opened.
 #[component]
-pub(crate) fn QuestionView(looked: Arc<Looked>, asker: Asker, settings: RwSignal<Settings>, back: String) -> impl IntoView {
-    let question = looked.question.clone();
-    let recorded = looked.recorded.as_ref().map(|(opened, i)| {
+pub(crate) fn QuestionView(looked: Looked, asker: Asker, settings: RwSignal<Settings>, back: String) -> impl IntoView {
+    let Looked { question, image, recorded } = looked;
+    // the accelerations of the report, so that both can be compared
+    let of_report = recorded
+        .as_ref()
+        .map(|(opened, _)| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect::<Vec<_>>());
+    let recorded = recorded.map(|(opened, i)| {
         // escaped by steady-report
-        let card = opened.report.card(*i, &Filter::default());
+        let card = opened.report.card(i, &Filter::default());
         view! {
             <section>
                 <h2>"What the report says"</h2>
@@ -56,20 +62,22 @@ pub(crate) fn QuestionView(looked: Arc<Looked>, asker: Asker, settings: RwSignal
             </section>
         }
     });
-    // the accelerations of the report, so that both can be compared
-    let of_report = looked
-        .recorded
-        .as_ref()
-        .map(|(opened, _)| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect::<Vec<_>>());
     let setting =
         Memo::new(move |_| settings.with(|settings| settings.setting(of_report.clone().unwrap_or_else(|| settings.accelerations()))));
-    let (image, text, seed) = (Arc::clone(&looked.image), question.text.clone(), question.id.clone());
+    let (text, seed) = (question.text.clone(), question.id.clone());
     let judge = Judge(Some(question.clone()));
+    let heading: NodeRef<html::H1> = NodeRef::new();
+    Effect::new(move |_| {
+        // the keyboard, and who hears the page, go on from here
+        if let Some(heading) = heading.get() {
+            drop(heading.focus());
+        }
+    });
     view! {
         <a class="back" href=back>"← Back"</a>
         <header class="asked">
             <p class="kicker">{format!("question {} of family {}", question.id, question.family)}</p>
-            <h1 class="question">{question.text.clone()}</h1>
+            <h1 class="question" tabindex="-1" node_ref=heading>{question.text.clone()}</h1>
             <p class="facts">"gold: " {question.gold.join(", ")} " · image " {question.image.clone()}</p>
         </header>
         <Inquiry

@@ -2,9 +2,16 @@
 
 use leptos::prelude::*;
 
+/// After these a spec may break.
+const SEPARATORS: [char; 3] = ['+', ',', ':'];
+
 /// The spec, which may break after its separators.
-#[component]
-pub(crate) fn Spec(#[prop(into)] spec: String) -> impl IntoView {
-    let parts = spec.split_inclusive(['+', ',', ':']).map(|part| view! { {part.to_owned()} <wbr /> });
+pub(crate) fn shown(spec: &str) -> impl IntoView + use<> {
+    let parts = spec.split_inclusive(SEPARATORS).map(|part| view! { {part.to_owned()} <wbr /> });
     view! { <bdi><code class="spec">{parts.collect_view()}</code></bdi> }
+}
+
+/// The spec as a text for where there are no elements: it may break at the same places, by spaces of no width.
+pub(crate) fn breakable(spec: &str) -> String {
+    spec.split_inclusive(SEPARATORS).collect::<Vec<_>>().join("\u{200b}")
 }

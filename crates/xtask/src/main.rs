@@ -21,7 +21,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Install what the tests need: Vulkan loader and software driver, Chromium, wasm target, trunk, wasm-bindgen.
+    /// Install what the tests need: Vulkan loader and software driver, Chromium, wasm target, trunk, wasm-bindgen, axe-core where npm is.
     Setup,
     /// Run the tests: formatting, lints, licences, crates on Flex and wgpu, the CLI as a process, the page in a real browser.
     Test {

@@ -114,3 +114,16 @@ pub async fn click(client: &Client, css: &str) {
 pub async fn evaluate(client: &Client, expression: &str) -> serde_json::Value {
     client.execute(&format!("return {expression}"), Vec::new()).await.unwrap_or_else(|error| panic!("{expression}: {error}"))
 }
+
+/// Types into a field anew and leaves it.
+pub async fn fill(client: &Client, css: &str, text: &str) {
+    // all that is there is selected first, with Control and a: clearing would be a change of its own
+    find(client, css).await.send_keys(&format!("\u{e009}a\u{e000}{text}")).await.expect("typed");
+    evaluate(client, "document.activeElement.blur()").await;
+}
+
+/// Moves a slider, as a hand does.
+pub async fn slide(client: &Client, css: &str, to: f64) {
+    find(client, css).await;
+    evaluate(client, &format!("(slider => {{ slider.value = {to}; slider.dispatchEvent(new Event('input', {{bubbles: true}})) }})(document.querySelector('{css}'))")).await;
+}

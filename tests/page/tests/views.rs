@@ -6,26 +6,13 @@ use std::io::Cursor;
 
 use fantoccini::Client;
 use serde_json::{Value, json};
-use steady_page_tests::browser::{Colours, click, evaluate, find, in_browser, in_browser_coloured, text, text_with};
+use steady_page_tests::browser::{Colours, click, evaluate, fill, find, in_browser, in_browser_coloured, slide, text, text_with};
 use steady_page_tests::sample;
 use steady_page_tests::scripted;
 use steady_page_tests::server::Server;
 
 const DESKTOP: u32 = 1200;
 const PHONE: u32 = 360;
-
-/// Types into a field anew and leaves it.
-async fn fill(client: &Client, css: &str, text: &str) {
-    // all that is there is selected first, with Control and a: clearing would be a change of its own
-    find(client, css).await.send_keys(&format!("\u{e009}a\u{e000}{text}")).await.unwrap();
-    evaluate(client, "document.activeElement.blur()").await;
-}
-
-/// Moves a slider, as a hand does.
-async fn slide(client: &Client, css: &str, to: f64) {
-    find(client, css).await;
-    evaluate(client, &format!("(slider => {{ slider.value = {to}; slider.dispatchEvent(new Event('input', {{bubbles: true}})) }})(document.querySelector('{css}'))")).await;
-}
 
 /// Address of the large image.
 async fn pictured(client: &Client) -> Value {

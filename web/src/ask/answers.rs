@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use steady_bench::{Question, same_answer, score};
 use steady_protocol::{Asked, AskedAnswer};
 
-use crate::spec::Spec;
+use crate::spec;
 
 /// How answers are compared: by the question's scorer where there is one, else as texts.
 #[derive(Clone)]
@@ -26,7 +26,8 @@ impl Judge {
 
 /// A row for each answer; the chosen one's tokens and distribution are shown beside.
 #[component]
-pub(crate) fn AskedAnswers(asked: Asked, judge: Judge, chosen: RwSignal<usize>) -> impl IntoView {
+pub(crate) fn AskedAnswers(asked: Asked, judge: Signal<Judge>, chosen: RwSignal<usize>) -> impl IntoView {
+    let judge = judge.get_untracked();
     let count = asked.grid.0 * asked.grid.1;
     let first = asked.answers.first().map(|answer| answer.text.clone()).unwrap_or_default();
     let rows = asked.answers.into_iter().enumerate().map(|(i, answer)| {
@@ -45,7 +46,7 @@ pub(crate) fn AskedAnswers(asked: Asked, judge: Judge, chosen: RwSignal<usize>) 
                 <th scope="row">
                     <label class="tick">
                         <input type="radio" name="chosen" prop:checked=move || chosen.get() == i on:change=move |_| chosen.set(i) />
-                        <Spec spec=name />
+                        {spec::shown(&name)}
                     </label>
                 </th>
                 <td class="answer">{if text.trim().is_empty() { "(nothing)".to_owned() } else { text }}</td>

@@ -10,9 +10,6 @@ const ROW: f64 = 34.0;
 const LEFT: f64 = 96.0;
 const FULL: f64 = 220.0;
 
-/// Likeliest first tokens, with their probabilities.
-pub(crate) type Likely = Vec<(String, f32)>;
-
 /// A token with its probability before and after; `None` where it is not among the likeliest.
 #[derive(Clone, Debug, PartialEq)]
 struct Bar {
@@ -36,12 +33,11 @@ fn bars(before: &[(String, f32)], after: &[(String, f32)]) -> Vec<Bar> {
     bars
 }
 
-/// The chart; without `after`, the baseline alone.
-#[component]
-pub(crate) fn Distribution(before: Likely, after: Option<(String, Likely)>) -> impl IntoView {
-    let (name, likely) = after.clone().unwrap_or_default();
-    let bars = bars(&before, &likely);
+/// The chart: the baseline's, and beside it an acceleration's with its name.
+pub(crate) fn distribution(before: &[(String, f32)], after: Option<(&str, &[(String, f32)])>) -> impl IntoView + use<> {
     let both = after.is_some();
+    let (name, likely) = after.unwrap_or_default();
+    let (name, bars) = (name.to_owned(), bars(before, likely));
     let words = bars
         .iter()
         .map(|bar| {
@@ -95,7 +91,7 @@ fn percent(probability: Option<f32>) -> String {
 mod tests {
     use super::*;
 
-    fn likely(all: &[(&str, f32)]) -> Likely {
+    fn likely(all: &[(&str, f32)]) -> Vec<(String, f32)> {
         all.iter().map(|&(token, probability)| (token.to_owned(), probability)).collect()
     }
 

@@ -44,7 +44,8 @@ impl Tried {
         same: impl Fn(&str, &str) -> bool,
     ) -> Vec<Mark> {
         let Some(as_it_is) = self.at(clean).and_then(|answers| answers.get(model)) else { return Vec::new() };
-        let others_equal = |tried: &&Try| tried.amounts.iter().zip(amounts).enumerate().all(|(i, (a, b))| i == slider || a == b);
+        let others_equal =
+            |tried: &&Try| tried.amounts.iter().zip(amounts).enumerate().all(|(i, (a, b))| i == slider || a.total_cmp(b).is_eq());
         let mark = |tried: &Try| Some(Mark { amount: *tried.amounts.get(slider)?, flipped: !same(as_it_is, tried.answers.get(model)?) });
         let mut marks: Vec<Mark> = self.tries.iter().filter(others_equal).filter_map(mark).collect();
         marks.sort_by(|a, b| a.amount.total_cmp(&b.amount));

@@ -10,7 +10,7 @@ use steady_bench::perturb::perturb;
 use steady_protocol::{Asked, AskedAnswer, Setting};
 
 use super::answers::{AskedAnswers, Judge};
-use super::distribution::Distribution;
+use super::distribution::distribution;
 use super::flips::Tried;
 use super::sliders::{Sliders, neutral};
 use super::tokens::{TokenImage, Tokens};
@@ -110,12 +110,12 @@ pub(crate) fn Inquiry(
         let name = |(i, answer): (usize, AskedAnswer)| if i == 0 { "baseline".to_owned() } else { answer.acceleration };
         asked().map(|asked| asked.answers.into_iter().enumerate().map(name).collect::<Vec<_>>()).unwrap_or_default()
     });
-    let distribution = move || {
+    let likely = move || {
         asked().map(|Asked { answers, .. }| {
-            let before = answers.first().map(|answer| answer.first_token.clone()).unwrap_or_default();
             let chosen = chosen.get();
-            let after = answers.get(chosen).filter(|_| chosen > 0).map(|answer| (answer.acceleration.clone(), answer.first_token.clone()));
-            view! { <Distribution before after /> }
+            let before = answers.first().map(|answer| answer.first_token.as_slice()).unwrap_or_default();
+            let after = answers.get(chosen).filter(|_| chosen > 0);
+            distribution(before, after.map(|answer| (answer.acceleration.as_str(), answer.first_token.as_slice())))
         })
     };
     let can_ask = move || image.with(Option::is_some) && question.with(|question| !question.trim().is_empty());
@@ -129,8 +129,8 @@ pub(crate) fn Inquiry(
                     </button>
                     <Doing asker />
                 </div>
-                {move || asked().map(|asked| view! { <AskedAnswers asked judge=judge.get() chosen /> })}
-                {distribution}
+                {move || asked().map(|asked| view! { <AskedAnswers asked judge chosen /> })}
+                {likely}
             </div>
             <section class="perturb" aria-label="Perturbations">
                 <h2>"What if the image were worse?"</h2>

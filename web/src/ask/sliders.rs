@@ -84,13 +84,8 @@ fn shown(perturbation: &Perturbation, amount: f64) -> String {
     if (amount - perturbation.neutral).abs() < 1e-9 {
         return "off".to_owned();
     }
-    let digits = if perturbation.step < 0.1 {
-        2
-    } else if perturbation.step < 1.0 {
-        1
-    } else {
-        0
-    };
+    // as many as tell two neighbouring places of the slider apart
+    let digits = usize::from(perturbation.step < 1.0) + usize::from(perturbation.step < 0.1);
     format!("{amount:.digits$} {}", perturbation.unit)
 }
 

@@ -102,11 +102,11 @@ impl Study {
                 Some(kept) => kept.find(&key).await.ok().flatten(),
                 None => None,
             };
-            let changed = self.settings.with_untracked(Settings::key) != key;
-            if changed
-                || self.run.with_untracked(StudyRun::at_work)
-                || self.key.get_value() == key && self.run.with_untracked(|run| *run.phase() != Phase::Idle)
-            {
+            // meanwhile another study may have been chosen, or this one begun
+            let chosen = self.settings.with_untracked(Settings::key) == key;
+            let on_screen = self.key.get_value() == key;
+            let busy = self.run.with_untracked(|run| run.at_work() || on_screen && *run.phase() != Phase::Idle);
+            if !chosen || busy {
                 return;
             }
             if let Some((groups, latest)) = found {

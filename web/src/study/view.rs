@@ -8,6 +8,7 @@ use super::Study;
 use super::choices::Choices;
 use super::progress::Progress;
 use super::run::{Phase, StudyRun};
+use super::settings::Settings;
 use crate::landing::{Introduction, OpenReport};
 use crate::viewer::Viewer;
 
@@ -53,7 +54,7 @@ fn Controls(study: Study) -> impl IntoView {
                 <button type="button" class="button" hidden=move || !at_work.get() on:click=move |_| study.cancel()>"Cancel"</button>
                 <button type="button" class="button" hidden=move || !may_forget.get() on:click=move |_| study.forget()>"Start over"</button>
                 <p class="summary">
-                    {move || settings.with(|settings| settings.summary())}
+                    {move || settings.with(Settings::summary)}
                     {move || none_chosen().then_some(". Choose at least one acceleration.")}
                 </p>
             </div>

@@ -1,0 +1,128 @@
+//! Studies and questions through the page, with the model itself, on the CPU.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::time::Duration;
+
+use fantoccini::Client;
+use serde_json::Value;
+use steady_page_tests::browser::{click, evaluate, fill, find, in_browser, slide, text, text_with};
+use steady_page_tests::sample;
+use steady_page_tests::server::Server;
+
+const DESKTOP: u32 = 1200;
+/// Radio button of the CPU among the engines.
+const CPU: &str = ".column .choice .tick:nth-of-type(3) input[name=engine]";
+
+/// Chooses so many questions, two accelerations and the CPU.
+async fn choose(client: &Client, questions: usize) {
+    click(client, ".choose summary").await;
+    fill(client, "#questions", &questions.to_string()).await;
+    click(client, ".choices > .choice .tick:nth-of-type(4) input").await;
+    click(client, CPU).await;
+    let chosen = format!("{questions} questions, 2 accelerations, engine CPU");
+    assert_eq!(text_with(client, ".run .summary", &chosen).await, chosen);
+}
+
+/// Waits for the end of a study of `answers` answers.
+async fn finish(client: &Client, answers: usize) {
+    for _ in 0..20 {
+        if text(client, ".progress").await.contains("Done.") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(9)).await;
+    }
+    text_with(client, ".progress", &format!("Done. {answers} of {answers} answers")).await;
+}
+
+/// What a reader takes from a report: headline, tiles, and every answer, in the order of their questions.
+async fn read(client: &Client) -> (String, String, Value) {
+    let rows = "[...document.querySelectorAll('#answers tbody tr')].map(row => row.textContent).sort()";
+    (text(client, "h1").await, text(client, ".tiles").await, evaluate(client, rows).await)
+}
+
+#[tokio::test]
+async fn a_study_runs_and_its_link_shows_the_same_to_somebody_else() {
+    let server = Server::start([]);
+    let page = server.page.clone();
+    let handed_on = std::sync::Arc::new(std::sync::Mutex::new((String::new(), None)));
+    let kept = handed_on.clone();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        choose(&client, 4).await;
+        click(&client, ".primary").await;
+        // the baseline twice, for the noise floor, and two accelerations
+        finish(&client, 16).await;
+        assert!(text(&client, ".progress .engine").await.starts_with("Computing on flex"));
+        assert_eq!(evaluate(&client, "document.querySelectorAll('#answers tbody tr img').length").await, 4);
+        evaluate(&client, "void (navigator.clipboard.writeText = async text => { window.copied = text })").await;
+        click(&client, ".hand-on button").await;
+        text_with(&client, ".hand-on p", "Link copied").await;
+        let address = evaluate(&client, "window.copied").await;
+        *kept.lock().unwrap() = (address.as_str().unwrap().to_owned(), Some(read(&client).await));
+    })
+    .await;
+    let (address, seen) = handed_on.lock().unwrap().clone();
+    let before = server.requests().len();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&address).await.unwrap();
+        find(&client, "#answers tbody tr:nth-child(4)").await;
+        assert_eq!(Some(read(&client).await), seen);
+    })
+    .await;
+    // and whoever reads needs no model
+    assert!(!server.requests()[before..].iter().any(|request| request.contains("worker") || request.contains("models/")));
+}
+
+#[tokio::test]
+async fn a_cancelled_study_stands_still_and_a_reloaded_one_ends_as_if_nothing_had_happened() {
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        choose(&client, 6).await;
+        click(&client, ".primary").await;
+        text_with(&client, ".progress", " of 24 answers").await;
+        click(&client, ".run .button").await;
+        text_with(&client, ".progress", "Cancelled").await;
+        let stopped = text(&client, ".progress .numbers").await;
+        assert_ne!(stopped, "24 of 24 answers");
+        // an answer takes a fraction of this
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(text(&client, ".progress .numbers").await, stopped);
+
+        client.refresh().await.unwrap();
+        text_with(&client, ".progress", "Begun on an earlier visit").await;
+        assert_eq!(text(&client, ".progress .numbers").await, stopped);
+        click(&client, ".primary").await;
+        finish(&client, 24).await;
+        let resumed = read(&client).await;
+        click(&client, ".primary").await;
+        finish(&client, 24).await;
+        assert_eq!(read(&client).await, resumed);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_slider_changes_what_the_model_says() {
+    let server = Server::start([]);
+    let question = sample::report().questions()[8].clone();
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        choose(&client, 4).await;
+        client.goto(&format!("{page}#question={}", question.id)).await.unwrap();
+        click(&client, ".inquiry .primary").await;
+        let likely = "document.querySelector('.distribution svg').getAttribute('aria-label')";
+        find(&client, ".distribution svg").await;
+        let clean = evaluate(&client, likely).await;
+        slide(&client, "#slider-rotation", 45.0).await;
+        text_with(&client, ".sliders", "baseline ").await;
+        assert_ne!(evaluate(&client, likely).await, clean);
+        // every answer has a row, and the one that sees fewer tokens says so
+        assert_eq!(evaluate(&client, "document.querySelectorAll('.asked-answers tbody tr').length").await, 3);
+        assert!(text(&client, "figcaption").await.contains("keeps 48 of 144 visual tokens"));
+    })
+    .await;
+}

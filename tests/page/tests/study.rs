@@ -80,13 +80,13 @@ async fn a_cancelled_study_stands_still_and_a_reloaded_one_ends_as_if_nothing_ha
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
-        choose(&client, 6).await;
+        choose(&client, 100).await;
         click(&client, ".primary").await;
-        text_with(&client, ".progress", " of 24 answers").await;
+        text_with(&client, ".progress", " of 400 answers").await;
         click(&client, ".run .button").await;
         text_with(&client, ".progress", "Cancelled").await;
         let stopped = text(&client, ".progress .numbers").await;
-        assert_ne!(stopped, "24 of 24 answers");
+        assert_ne!(stopped, "24 of 400 answers");
         // an answer takes a fraction of this
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert_eq!(text(&client, ".progress .numbers").await, stopped);
@@ -95,10 +95,10 @@ async fn a_cancelled_study_stands_still_and_a_reloaded_one_ends_as_if_nothing_ha
         text_with(&client, ".progress", "Begun on an earlier visit").await;
         assert_eq!(text(&client, ".progress .numbers").await, stopped);
         click(&client, ".primary").await;
-        finish(&client, 24).await;
+        finish(&client, 400).await;
         let resumed = read(&client).await;
         click(&client, ".primary").await;
-        finish(&client, 24).await;
+        finish(&client, 400).await;
         assert_eq!(read(&client).await, resumed);
     })
     .await;

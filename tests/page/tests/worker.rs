@@ -111,7 +111,7 @@ async fn run(client: &Client, request: &Request) -> Done {
     let (heard, states): (Vec<Duration>, Vec<Answered>) = responses.into_iter().filter_map(answered).unzip();
     let report = Report::from_json(&states.last().unwrap().report).unwrap();
     let answers = states.last().unwrap().done;
-    let each = (end - ready) / answers as u32;
+    let each = end.saturating_sub(ready) / answers as u32;
     println!("{}: model after {ready:.1?}, first answers after {:.1?}, {each:.1?} for each of {answers}", engine.device, heard[0]);
     Done { engine, states, report }
 }

@@ -36,7 +36,10 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let driver = Driver::start();
-    let scheme = format!("--blink-settings=preferredColorScheme={}", if colours == Colours::Dark { 0 } else { 1 });
+    let scheme = match colours {
+        Colours::Dark => "--blink-settings=preferredColorScheme=0",
+        Colours::Light => "--blink-settings=preferredColorScheme=1",
+    };
     let options = json!({
         // smooth scrolling would move what a test is about to click; WebGPU is there on any machine, as software
         "args": ["--headless=new", "--force-prefers-reduced-motion", "--no-sandbox", "--disable-quic", "--no-first-run",
@@ -89,7 +92,13 @@ pub async fn find(client: &Client, css: &str) -> fantoccini::elements::Element {
 
 /// Text of an element as people see it, once it is there.
 pub async fn text(client: &Client, css: &str) -> String {
-    find(client, css).await.text().await.expect("its text")
+    for _ in 0..50 {
+        // between finding an element and reading it, a report that grows may have put another in its place
+        if let Ok(text) = find(client, css).await.text().await {
+            return text;
+        }
+    }
+    panic!("{css} does not stay long enough to be read");
 }
 
 /// Waits until the text of an element contains this, and gives it.

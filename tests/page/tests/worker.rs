@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fantoccini::Client;
 use serde_json::{Value, json};
@@ -64,24 +64,30 @@ async fn start(client: &Client, page: &str) {
 
 /// The next message of the worker.
 async fn hear(client: &Client) -> Value {
-    for _ in 0..9_000 {
+    for _ in 0..45_000 {
         let message = client.execute("return heard.shift() ?? null", Vec::new()).await.unwrap();
         if !message.is_null() {
             return message;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("the worker says nothing");
 }
 
 /// Everything that the worker says to a request.
 async fn ask(client: &Client, request: &Request) -> Vec<Response> {
+    timed(client, request).await.into_iter().map(|(_, response)| response).collect()
+}
+
+/// [`ask`], with when it was heard after the request was made.
+async fn timed(client: &Client, request: &Request) -> Vec<(Duration, Response)> {
+    let start = Instant::now();
     client.execute("worker.postMessage(new Uint8Array(arguments[0]))", vec![json!(encode(request).unwrap())]).await.unwrap();
     let mut responses = Vec::new();
     loop {
         let bytes: Vec<u8> = serde_json::from_value(hear(client).await).unwrap();
-        responses.push(decode(&bytes).unwrap());
-        if matches!(responses.last(), Some(Response::Finished | Response::Asked(_) | Response::Failed(_))) {
+        responses.push((start.elapsed(), decode(&bytes).unwrap()));
+        if matches!(responses.last(), Some((_, Response::Finished | Response::Asked(_) | Response::Failed(_)))) {
             return responses;
         }
     }
@@ -94,16 +100,20 @@ struct Done {
     report: Report,
 }
 
+#[expect(clippy::print_stdout, reason = "how long it took, for those who ask with --nocapture")]
 async fn run(client: &Client, request: &Request) -> Done {
-    let responses = ask(client, request).await;
-    assert!(matches!(responses.last(), Some(Response::Finished)), "{:?}", responses.last());
-    let engine = responses.iter().find_map(|response| if let Response::Ready(engine) = response { Some(engine.clone()) } else { None });
-    let states: Vec<Answered> = responses
-        .into_iter()
-        .filter_map(|response| if let Response::Answered(answered) = response { Some(answered) } else { None })
-        .collect();
+    let responses = timed(client, request).await;
+    let Some((end, Response::Finished)) = responses.last().cloned() else { panic!("{:?}", responses.last()) };
+    let ready =
+        responses.iter().find_map(|(at, response)| if let Response::Ready(engine) = response { Some((*at, engine.clone())) } else { None });
+    let (ready, engine) = ready.unwrap();
+    let answered = |(at, response)| if let Response::Answered(answered) = response { Some((at, answered)) } else { None };
+    let (heard, states): (Vec<Duration>, Vec<Answered>) = responses.into_iter().filter_map(answered).unzip();
     let report = Report::from_json(&states.last().unwrap().report).unwrap();
-    Done { engine: engine.unwrap(), states, report }
+    let answers = states.last().unwrap().done;
+    let each = end.saturating_sub(ready) / answers as u32;
+    println!("{}: model after {ready:.1?}, first answers after {:.1?}, {each:.1?} for each of {answers}", engine.device, heard[0]);
+    Done { engine, states, report }
 }
 
 /// All answers by question and acceleration, each with the margin of the same answer.

@@ -5,7 +5,7 @@
 
 Needs torch, transformers and Pillow (versions of the last run: VERSIONS.json). Seeded: the same versions give the same
 files. `steady-llava` reads models/steady-llava and draws its pictures with the world's own generator (cargo), so run it
-again whenever that checkpoint changes; the `tiny-*` parts make their checkpoints themselves.
+again whenever that checkpoint changes (`STEADY_WORLD` names a built generator); the `tiny-*` parts make their checkpoints themselves.
 
 Settings: CPU, f32, eager attention, Pillow image processor (not the torchvision one), greedy decoding with the
 checkpoint's generation_config.

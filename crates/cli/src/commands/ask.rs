@@ -74,7 +74,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     accelerations.extend(model::accelerations(&args.accelerations)?.into_iter().filter(|acceleration| !acceleration.is_none()));
     // The image before the model: it is the cheaper one to be wrong.
     let picture = image::load(&args.image)?;
-    let checkpoint = model::checkpoint(&args.model)?;
+    let checkpoint = model::choose(&args.model)?.checkpoint;
     let device = model::device(args.device)?;
     let base = model::load(&checkpoint, &device, args.dtype)?;
     let decoding = model::decoding(&checkpoint, args.max_new_tokens);

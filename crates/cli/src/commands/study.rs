@@ -11,7 +11,8 @@ use steady_study::{Folder, Plan, Variants, plan::select};
 
 use crate::args::{BenchArg, ModelArgs, RunArgs, StudyArgs};
 use crate::commands::report;
-use crate::{console, model};
+use crate::console;
+use crate::model::{self, Chosen};
 
 /// Where runs go that were not told where.
 pub(crate) const RUNS: &str = "steady-out";
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
 fn study(model: &ModelArgs, bench: BenchArg, args: &StudyArgs) -> Result<()> {
     let specs = if args.accelerations.is_empty() { default_specs()? } else { args.accelerations.clone() };
     let accelerations = model::accelerations(&specs)?;
-    let checkpoint = model::checkpoint(model)?;
+    let Chosen { checkpoint, arguments } = model::choose(model)?;
     let device = model::device(args.device)?;
     let vlm = model::load(&checkpoint, &device, args.dtype)?;
     let variants = Variants::build(vlm, &accelerations, model::decoding(&checkpoint, None))?;
@@ -35,7 +36,7 @@ fn study(model: &ModelArgs, bench: BenchArg, args: &StudyArgs) -> Result<()> {
     let wanted = args.questions as usize;
     let suite = EmbeddedSuite::test(wanted.div_ceil(Family::ALL.len()));
     let questions = select(suite.questions(), wanted);
-    let plan = variants.plan(&checkpoint.sha256()?, &device.identity, &suite, &questions)?;
+    let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &suite, &questions)?;
     let path = match &args.out {
         Some(path) => path.clone(),
         None => default_folder(&plan)?,
@@ -85,7 +86,8 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
 /// The same plan gets the same folder, so that running it again continues it.
 fn default_folder(plan: &Plan) -> Result<PathBuf> {
     let hash = plan.sha256()?;
-    Ok(Path::new(RUNS).join(format!("{}-{}-{}", plan.model.name, plan.benchmark.name, &hash[..8])))
+    let model = plan.model.name.replace('/', "--");
+    Ok(Path::new(RUNS).join(format!("{model}-{}-{}", plan.benchmark.name, &hash[..8])))
 }
 
 fn default_specs() -> Result<Vec<String>> {

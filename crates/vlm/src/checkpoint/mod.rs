@@ -5,6 +5,7 @@ pub(crate) mod fields;
 mod generation_config;
 mod names;
 mod original;
+pub mod published;
 mod qwen_config;
 pub(crate) mod source;
 mod tower;
@@ -84,7 +85,14 @@ impl Checkpoint {
         Ok(Self { source, tower, config, generation })
     }
 
-    /// The folder's name, or the name given to [`Checkpoint::from_files`].
+    /// The same checkpoint under another name: a folder in the hub's cache is called after a commit.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.source.rename(name);
+        self
+    }
+
+    /// The folder's name, or the name given to [`Checkpoint::from_files`] or [`Checkpoint::named`].
     pub fn name(&self) -> &str {
         self.source.name()
     }

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::VlmError;
 
-/// The files beside the weights that this crate reads; a model card or a training log is none of them.
-const DECISIVE: [&str; 10] = [
+/// The files beside the weights that this crate reads, where they are there; a model card or a training log is none of them.
+pub const DECISIVE: [&str; 10] = [
     "chat_template.jinja",
     "chat_template.json",
     "config.json",
@@ -71,6 +71,12 @@ impl Source {
         match self {
             Self::Folder { path, .. } => Some(path),
             Self::Memory { .. } => None,
+        }
+    }
+
+    pub(crate) fn rename(&mut self, to: &str) {
+        match self {
+            Self::Folder { name, .. } | Self::Memory { name, .. } => to.clone_into(name),
         }
     }
 

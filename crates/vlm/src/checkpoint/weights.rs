@@ -10,8 +10,11 @@ use super::names::{canonical_name, is_harmless_leftover};
 use super::source::{Bytes, Source};
 use crate::VlmError;
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+/// All weights in one file. As in transformers it wins over an index.
+pub const SINGLE: &str = "model.safetensors";
+/// Which of several weight files (shards) holds which tensor.
+pub const INDEX: &str = "model.safetensors.index.json";
+const TOWER: &str = "vision_tower.";
 
 /// A tensor in host memory, row-major f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,8 +61,7 @@ impl Weights {
     /// Adds the vision tower of a second folder, unless these weights hold one: a tower that was trained on is published with the
     /// checkpoint, and then that one is meant. The rest of a CLIP (text side, projections) is no part of the model.
     pub(crate) fn add_tower(&mut self, tower: &Source) -> Result<(), VlmError> {
-        const TOWER: &str = "vision_tower.";
-        if self.tensors.keys().any(|name| name.starts_with(TOWER)) {
+        if self.holds_tower() {
             return Ok(());
         }
         let ours: Vec<String> = self.tensors.keys().cloned().collect();
@@ -68,8 +70,11 @@ impl Weights {
         Ok(())
     }
 
+    pub(crate) fn holds_tower(&self) -> bool {
+        self.tensors.keys().any(|name| name.starts_with(TOWER))
+    }
+
     fn add_folder(&mut self, source: &Source) -> Result<(), VlmError> {
-        // As transformers does: the single file wins over an index.
         if let Some(bytes) = source.get(SINGLE)? {
             self.add_file(source.label_of(SINGLE), bytes)
         } else if let Some(index) = source.json(INDEX)? {
@@ -84,16 +89,7 @@ impl Weights {
     fn add_shards(&mut self, source: &Source, index: &serde_json::Value) -> Result<(), VlmError> {
         let label = source.label_of(INDEX);
         let root = Fields::root(&label, index)?;
-        let map = root.object("weight_map")?.ok_or_else(|| root.error("weight_map", "is missing"))?;
-        let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for tensor in map.keys() {
-            let shard = map.text(tensor)?.ok_or_else(|| map.error(tensor, "expected a file name, found null"))?;
-            if shard.contains(['/', '\\']) || !shard.ends_with(".safetensors") {
-                return Err(map.error(tensor, format!("expected a safetensors file beside the index, found `{shard}`")));
-            }
-            shards.entry(shard).or_default().push(tensor);
-        }
-        for (shard, listed) in shards {
+        for (shard, listed) in shards(&root)? {
             let bytes = source.require(shard, &format!("{INDEX} says it holds `{}`", listed[0]))?;
             self.add_file(source.label_of(shard), bytes)?;
             let file = self.files.len() - 1;
@@ -211,6 +207,20 @@ impl Weights {
             }
         }
     }
+}
+
+/// The shards that an [`INDEX`] names, with the tensors that it says they hold.
+pub(crate) fn shards<'a>(index: &Fields<'a>) -> Result<BTreeMap<&'a str, Vec<&'a str>>, VlmError> {
+    let map = index.object("weight_map")?.ok_or_else(|| index.error("weight_map", "is missing"))?;
+    let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for tensor in map.keys() {
+        let shard = map.text(tensor)?.ok_or_else(|| map.error(tensor, "expected a file name, found null"))?;
+        if shard.contains(['/', '\\']) || !shard.ends_with(".safetensors") {
+            return Err(map.error(tensor, format!("expected a safetensors file beside the index, found `{shard}`")));
+        }
+        shards.entry(shard).or_default().push(tensor);
+    }
+    Ok(shards)
 }
 
 /// Little-endian file bytes as f32; `None` for element types that are not read.

@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--first-image", type=int, default=0, help="first position of the training split to use")
     parser.add_argument("--vision-images", type=int, default=36_000, help="images of the first phase")
-    parser.add_argument("--images", type=int, default=96_000, help="images of the second phase")
+    parser.add_argument("--images", type=int, default=84_000, help="images of the second phase")
     parser.add_argument("--stop-at", metavar="HH:MM", help="stop the second phase at this time, whatever it has seen")
     parser.add_argument("--decay", type=float, default=0.45, help="share of the second phase in which the rate falls")
     parser.add_argument("--levels", default="0:3000,1:3000,2", help="curriculum of the second phase: level:images,...,level")

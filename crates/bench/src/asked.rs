@@ -20,17 +20,22 @@ impl From<&AnswerKind> for QuestionKind {
     }
 }
 
+impl From<&Question> for Asked {
+    fn from(question: &Question) -> Self {
+        Self {
+            id: question.id.clone(),
+            family: question.family.clone(),
+            image: question.image.clone(),
+            text: question.text.clone(),
+            gold: question.gold.clone(),
+            kind: (&question.kind).into(),
+        }
+    }
+}
+
 /// A benchmark's questions, as a report knows them.
 pub fn asked(benchmark: &dyn Benchmark) -> Vec<Asked> {
-    let of = |question: &Question| Asked {
-        id: question.id.clone(),
-        family: question.family.clone(),
-        image: question.image.clone(),
-        text: question.text.clone(),
-        gold: question.gold.clone(),
-        kind: (&question.kind).into(),
-    };
-    benchmark.questions().iter().map(of).collect()
+    benchmark.questions().iter().map(Asked::from).collect()
 }
 
 /// What a link says about a benchmark that its readers can draw again.

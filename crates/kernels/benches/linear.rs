@@ -1,4 +1,4 @@
-//! Dense against packed products on the CPU, at the shapes of a small decoder: `cargo xtask bench`.
+//! Dense against packed products on the CPU, at the shapes of a small decoder: `cargo bench`.
 #![allow(clippy::unwrap_used, reason = "codes made here are valid")]
 
 use burn::tensor::{Device, Tensor, TensorData};

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use steady_bench::{Question, same_answer};
-use steady_report::{
-    AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report, TokenLogit,
-};
+use steady_report::share::Asked;
+use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, Report, TokenLogit};
 
 use crate::plan::CLEAN;
 use crate::{BASELINE, Folder, NOISE_FLOOR, Plan, Record, StudyError};
@@ -90,7 +89,7 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
     Report::new(Measurements {
         plan: summary(plan),
         baseline_cost: cost(&baseline),
-        questions: questions.iter().zip(&baseline).map(|(question, record)| row(question, record)).collect(),
+        questions: questions.iter().zip(&baseline).map(|(question, record)| Asked::from(question).answered(answer(record))).collect(),
         accelerations,
         noise_floor,
     })
@@ -106,18 +105,6 @@ fn paired(question: &Question, before: &Record, after: &Record) -> Result<Answer
         ))
     })?;
     Ok(AnswerRow { outcome: Some(outcome), ..answer(after) })
-}
-
-fn row(question: &Question, record: &Record) -> QuestionRow {
-    QuestionRow {
-        id: question.id.clone(),
-        family: question.family.clone(),
-        image: question.image.clone(),
-        text: question.text.clone(),
-        gold: question.gold.clone(),
-        kind: (&question.kind).into(),
-        baseline: answer(record),
-    }
 }
 
 fn answer(record: &Record) -> AnswerRow {

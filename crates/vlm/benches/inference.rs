@@ -1,12 +1,12 @@
 //! Throughput of the embedded model: images through the vision tower, prompt tokens prefilled, answer tokens decoded; on the
 //! CPU and, with the `gpu` feature and an adapter, through wgpu; with dense and with packed weights.
 //!
-//! `cargo xtask bench` (`--cpu` for the CPU alone). Items per second are images or tokens.
+//! `cargo bench` (`--no-default-features` for the CPU alone, `-- decode` for one of them). Items per second are images or tokens.
 
 #![allow(missing_docs)]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run says why and stops")]
 
-use std::{path::Path, sync::OnceLock};
+use std::{path::Path, sync::OnceLock, time::Duration};
 
 use burn::tensor::Device;
 use divan::{Bencher, counter::ItemsCount};
@@ -15,7 +15,8 @@ use steady_kernels::{PackedLinear, W4Codes, W4Weight};
 use steady_vlm::{Checkpoint, Decoding, Dense, DeviceChoice, Precision, Prepared, Vlm};
 
 fn main() {
-    divan::main();
+    // A software driver would need an hour for divan's hundred samples.
+    divan::Divan::default().max_time(Duration::from_secs(10)).config_with_args().main();
 }
 
 /// What is measured: `device/weights`.
@@ -32,11 +33,16 @@ fn load(setup: &str) -> Option<(Vlm, Device)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/steady-llava");
     let checkpoint = Checkpoint::open(&folder).expect("the embedded checkpoint");
     let vlm = Vlm::load(&checkpoint, &device, Precision::F32).expect("a model that loads");
-    if weights == "dense" {
-        return Some((vlm, device));
-    }
-    let pack = &mut |name: &str, dense: &Dense| Ok(name.starts_with("language_model").then(|| rounded(dense)));
-    Some((vlm.map_linears::<()>(pack).ok()?, device))
+    let vlm = if weights == "dense" {
+        vlm
+    } else {
+        let pack = &mut |name: &str, dense: &Dense| Ok(name.starts_with("language_model").then(|| rounded(dense)));
+        vlm.map_linears::<()>(pack).ok()?
+    };
+    // A GPU driver compiles each kernel when it is first used.
+    let twice = Decoding { max_new_tokens: 2, ignore_eos: true, ..Decoding::default() };
+    vlm.ask(&prepare(&vlm), None, &twice).expect("an answer");
+    Some((vlm, device))
 }
 
 /// Four bits in groups of 64, rounded to nearest between each group's extremes.

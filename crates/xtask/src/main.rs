@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    after_help = "Examples:\n  cargo xtask test          as CI runs it; installs what it needs\n  cargo xtask test --cpu    Flex only: the fast loop, no driver, no browser\n  cargo xtask setup         only install what the tests need\n  cargo xtask bench         throughput\n  cargo xtask web build     the page into dist/"
+    after_help = "Examples:\n  cargo xtask test          as CI runs it; installs what it needs\n  cargo xtask test --cpu    Flex only: the fast loop, no driver, no browser\n  cargo xtask setup         only install what the tests need\n  cargo xtask web build     the page into dist/"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -38,15 +38,6 @@ enum Task {
         #[arg(long)]
         cpu: bool,
     },
-    /// Benchmarks: throughput of the embedded model and of the packed kernels, on Flex and on wgpu.
-    Bench {
-        /// Without the `gpu` feature.
-        #[arg(long)]
-        cpu: bool,
-        /// Arguments to the benchmarks, e.g. `decode` to run those with that in their name.
-        #[arg(last = true)]
-        filter: Vec<String>,
-    },
     /// The page.
     Web {
         #[command(subcommand)]
@@ -65,9 +56,6 @@ fn main() -> anyhow::Result<()> {
             tests::run(cpu)
         }
         Task::Lint { cpu } => lints::run(cpu),
-        Task::Bench { cpu, filter } => {
-            shell::run(shell::native("bench", cpu).args(["--bench", "inference", "--bench", "linear", "--"]).args(filter))
-        }
         Task::Web { task } => page::run(&task),
     }
 }

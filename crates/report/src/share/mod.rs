@@ -23,7 +23,7 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
-use crate::report::{QuestionKind, Report, ReportError};
+use crate::report::{AnswerRow, QuestionKind, QuestionRow, Report, ReportError};
 
 /// What stands before the payload in an address.
 pub const FRAGMENT: &str = "r=";
@@ -58,6 +58,14 @@ pub struct Asked {
     pub gold: Vec<String>,
     /// How it is answered.
     pub kind: QuestionKind,
+}
+
+impl Asked {
+    /// The question's row in a report, given the baseline's answer to it.
+    pub fn answered(self, baseline: AnswerRow) -> QuestionRow {
+        let Self { id, family, image, text, gold, kind } = self;
+        QuestionRow { id, family, image, text, gold, kind, baseline }
+    }
 }
 
 /// A suite that a reader may be able to draw again.

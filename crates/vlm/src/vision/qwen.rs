@@ -119,8 +119,11 @@ impl MergerMlp {
         })
     }
 
-    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.second.forward(gelu(self.first.forward(x)))
+    /// `[tokens, merged patches * width]` to `[tokens, decoder width]`, row by row; `norm` sees one patch of `width` a row.
+    pub(crate) fn forward(&self, features: Tensor<2>, width: usize, norm: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+        let [tokens, square] = features.dims();
+        let normed = norm(features.reshape([tokens * square / width, width])).reshape([tokens, square]);
+        self.second.forward(gelu(self.first.forward(normed)))
     }
 
     pub(crate) fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {

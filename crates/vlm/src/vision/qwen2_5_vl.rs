@@ -119,10 +119,7 @@ impl Qwen2_5Vl {
 
     /// `[tokens, merged patches * width]` to `[tokens, decoder width]`, row by row.
     pub(crate) fn merge(&self, features: Tensor<2>) -> Tensor<2> {
-        let [tokens, square] = features.dims();
-        let (merged, width) = (self.config.merged_patches(), self.config.hidden_size);
-        let normed = self.merger_norm.forward(features.reshape([tokens * merged, width]));
-        self.merger.forward(normed.reshape([tokens, square]))
+        self.merger.forward(features, self.config.hidden_size, |patches| self.merger_norm.forward(patches))
     }
 
     /// A copy with mapped linear layers that shares everything else.

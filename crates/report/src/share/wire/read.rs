@@ -1,0 +1,179 @@
+//! The layout of a link as a report.
+
+use super::{Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, NOT_CARRIED, OUTCOMES, Questions, Said, Wire, Words, field, positions_of};
+use crate::outcome::Outcome;
+use crate::report::{AccelerationReport, AnswerRow, FirstToken, Measurements, NoiseFloor, QuestionRow, Report};
+use crate::share::{Asked, Opened, ShareError, Suite};
+
+impl Wire {
+    pub(in crate::share) fn open(self, rebuild: impl FnOnce(&Suite) -> Option<Vec<Asked>>) -> Result<Opened, ShareError> {
+        let count = self.correct.len();
+        let answers = count.saturating_mul(1 + self.accelerations.len());
+        if answers > MOST_ANSWERS {
+            return Err(field("answers", answers, format!("at most {MOST_ANSWERS}")));
+        }
+        let suite = match &self.questions.words {
+            Words::OfSuite { size, .. } => Some(Suite {
+                name: self.plan.benchmark.clone(),
+                fingerprint: self.plan.benchmark_fingerprint.clone(),
+                size: *size as usize,
+            }),
+            Words::Listed(_) => None,
+        };
+        let drawn = suite.as_ref().and_then(rebuild);
+        let rebuilt = drawn.is_some();
+        let asked = self.questions.open(count, suite.as_ref().zip(drawn))?;
+        same_length("baseline", self.baseline.len(), count)?;
+        scores_fit(&self.scores, count)?;
+        let said = |index: u32| match index.checked_sub(1) {
+            None => Ok((NOT_CARRIED.to_owned(), Some(NOT_CARRIED.to_owned()))),
+            Some(index) => self
+                .said
+                .get(index as usize)
+                .map(Said::open)
+                .ok_or_else(|| field("said", index, format!("an index below {}", self.said.len()))),
+        };
+        let answer = |(text, parsed): (String, Option<String>), correct: bool, score: Option<&f32>, cost: &Cost| AnswerRow {
+            text,
+            parsed,
+            correct,
+            score: score.copied().unwrap_or(f32::from(u8::from(correct))),
+            margin: None,
+            kl: None,
+            outcome: None,
+            visual_tokens: cost.visual_tokens as f32,
+            top: Vec::new(),
+        };
+        let mut questions = Vec::with_capacity(count);
+        for (i, asked) in asked.into_iter().enumerate() {
+            let correct = match self.correct[i] {
+                0 => false,
+                1 => true,
+                other => return Err(field("correct", other, "0 or 1")),
+            };
+            let baseline = answer(said(self.baseline[i])?, correct, self.scores.get(i), &self.baseline_cost);
+            questions.push(asked.answered(baseline));
+        }
+        let column = |answers: &Answers, cost: &Cost| -> Result<Vec<AnswerRow>, ShareError> {
+            same_length("outcomes", answers.outcomes.len(), count)?;
+            scores_fit(&answers.scores, count)?;
+            let mut others = answers.said.iter();
+            let mut rows = Vec::with_capacity(count);
+            for (i, (&code, question)) in answers.outcomes.iter().zip(&questions).enumerate() {
+                let outcome = outcome(code)?;
+                let QuestionRow { baseline, .. } = question;
+                let words = if outcome.diverged() {
+                    let index = others.next().ok_or_else(|| field("said", answers.said.len(), "an entry for every answer that changed"))?;
+                    said(*index)?
+                } else {
+                    (baseline.text.clone(), baseline.parsed.clone())
+                };
+                let correct = match outcome {
+                    Outcome::Same | Outcome::Changed => baseline.correct,
+                    Outcome::Broken => false,
+                    Outcome::Repaired => true,
+                };
+                rows.push(AnswerRow { outcome: Some(outcome), ..answer(words, correct, answers.scores.get(i), cost) });
+            }
+            match others.len() {
+                0 => Ok(rows),
+                _ => Err(field("said", answers.said.len(), "an entry for every answer that changed")),
+            }
+        };
+        let mut accelerations = Vec::with_capacity(self.accelerations.len());
+        for Acceleration { spec, what_it_is, answers, cost } in &self.accelerations {
+            accelerations.push(AccelerationReport {
+                spec: spec.clone(),
+                what_it_is: what_it_is.clone(),
+                answers: column(answers, cost)?,
+                first_token: Some(answers.first_token()),
+                cost: cost.open(),
+            });
+        }
+        let noise_floor = match &self.noise_floor {
+            Some((varied, answers)) => Some(NoiseFloor {
+                varied: varied.clone(),
+                answers: column(answers, &self.baseline_cost)?,
+                first_token: Some(answers.first_token()),
+            }),
+            None => None,
+        };
+        let baseline_cost = self.baseline_cost.open();
+        let plan = self.plan.open(count);
+        let report = Report::new(Measurements { plan, baseline_cost, questions, accelerations, noise_floor })?;
+        let left_out = report.worst_first().into_iter().filter(|&i| self.baseline[i] == 0).count();
+        Ok(Opened { report, suite, rebuilt, left_out })
+    }
+}
+
+impl Questions {
+    /// The questions, with the words of a suite that was drawn again, or with those that the link lists.
+    fn open(&self, count: usize, suite: Option<(&Suite, Vec<Asked>)>) -> Result<Vec<Asked>, ShareError> {
+        same_length("family", self.family.len(), count)?;
+        same_length("image", self.image.len(), count)?;
+        same_length("kind", self.kind.len(), count)?;
+        let mut questions = Vec::with_capacity(count);
+        for (i, ((&family, &image), &kind)) in self.family.iter().zip(&self.image).zip(&self.kind).enumerate() {
+            questions.push(Asked {
+                id: format!("question {} {NOT_CARRIED}", i + 1),
+                family: self
+                    .families
+                    .get(family as usize)
+                    .ok_or_else(|| field("family", family, format!("an index below {}", self.families.len())))?
+                    .clone(),
+                // sorts as the rank does
+                image: format!("image-{image:010}"),
+                text: format!("Question {} {NOT_CARRIED}", i + 1),
+                gold: Vec::new(),
+                kind: *KINDS.get(kind as usize).ok_or_else(|| field("kind", kind, "0 to 3"))?,
+            });
+        }
+        match (&self.words, suite) {
+            (Words::OfSuite { skipped, .. }, Some((suite, drawn))) => {
+                same_length("skipped", skipped.len(), count)?;
+                for (question, position) in questions.iter_mut().zip(positions_of(skipped)) {
+                    let drawn =
+                        drawn.get(position).ok_or_else(|| field("skipped", position, format!("a position below {}", drawn.len())))?;
+                    if (&drawn.family, drawn.kind) != (&question.family, question.kind) {
+                        let found = format!("{} ({}) for question {position} of {}", question.family, question.kind.label(), suite.name);
+                        return Err(field("family", found, format!("{} ({})", drawn.family, drawn.kind.label())));
+                    }
+                    *question = drawn.clone();
+                }
+            }
+            (Words::OfSuite { .. }, None) => {}
+            (Words::Listed(listed), _) => {
+                let skipped: Vec<u32> = listed.iter().map(|(skipped, ..)| *skipped).collect();
+                for ((_, id, text, gold), position) in listed.iter().zip(positions_of(&skipped)) {
+                    let question =
+                        questions.get_mut(position).ok_or_else(|| field("words", position, format!("a position below {count}")))?;
+                    (question.id, question.text, question.gold) = (id.clone(), text.clone(), gold.clone());
+                }
+            }
+        }
+        Ok(questions)
+    }
+}
+
+impl Answers {
+    fn first_token(&self) -> FirstToken {
+        let Self { kl_mean, kl_median, margin_same, margin_diverged, .. } = *self;
+        FirstToken { kl_mean, kl_median, margin_same, margin_diverged }
+    }
+}
+
+fn outcome(code: u8) -> Result<Outcome, ShareError> {
+    OUTCOMES.get(code as usize).copied().ok_or_else(|| field("outcomes", code, "0 to 3"))
+}
+
+fn scores_fit(scores: &[f32], count: usize) -> Result<(), ShareError> {
+    if scores.is_empty() { Ok(()) } else { same_length("scores", scores.len(), count) }
+}
+
+fn same_length(name: &'static str, found: usize, expected: usize) -> Result<(), ShareError> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(field(name, format!("a list of {found}"), format!("one of {expected}, one for each question")))
+    }
+}

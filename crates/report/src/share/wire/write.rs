@@ -1,0 +1,136 @@
+//! A report as the layout of a link.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, OUTCOMES, Plan, Questions, Said, Wire, Words, cut, field, skipped};
+use crate::outcome::Outcome;
+use crate::report::{AnswerRow, Measurements, QuestionRow, Report};
+use crate::share::{Asked, ShareError, Suite};
+use crate::summary::Summary;
+
+/// Where the report's questions are in a suite, in ascending order; `None` if they are not exactly questions of it.
+pub(in crate::share) fn positions(report: &Report, suite: &Suite, asked: &[Asked]) -> Option<Vec<usize>> {
+    let plan = report.plan();
+    if plan.benchmark != suite.name || plan.benchmark_fingerprint != suite.fingerprint || asked.len() != suite.size {
+        return None;
+    }
+    let mut rest = asked.iter().enumerate();
+    report.questions().iter().map(|question| rest.find(|(_, asked)| is(question, asked)).map(|(position, _)| position)).collect()
+}
+
+fn is(question: &QuestionRow, asked: &Asked) -> bool {
+    let QuestionRow { id, family, image, text, gold, kind, baseline: _ } = question;
+    (id, family, image, text, gold, kind) == (&asked.id, &asked.family, &asked.image, &asked.text, &asked.gold, &asked.kind)
+}
+
+impl Wire {
+    /// `carried` says for each question whether its words and its answers' are carried.
+    pub(in crate::share) fn of(report: &Report, positions: Option<&(usize, Vec<usize>)>, carried: &[bool]) -> Result<Self, ShareError> {
+        let Measurements { plan, baseline_cost, questions, accelerations, noise_floor } = report.measurements();
+        let answers = questions.len() * (1 + accelerations.len());
+        if answers > MOST_ANSWERS {
+            return Err(field("answers", answers, format!("at most {MOST_ANSWERS}")));
+        }
+        let dictionary =
+            Dictionary::of(questions, accelerations.iter().map(|a| &a.answers).chain(noise_floor.iter().map(|n| &n.answers)), carried);
+        let baseline: Vec<&AnswerRow> = questions.iter().map(|question| &question.baseline).collect();
+        let column = |answers: &[AnswerRow], summary: &Summary| Answers {
+            outcomes: answers.iter().map(|answer| code(answer.outcome.unwrap_or(Outcome::Same))).collect(),
+            said: answers
+                .iter()
+                .zip(carried)
+                .filter(|(answer, _)| answer.outcome.is_some_and(Outcome::diverged))
+                .map(|(answer, &carried)| if carried { dictionary.index(answer) } else { 0 })
+                .collect(),
+            scores: scores(&answers.iter().collect::<Vec<_>>()),
+            kl_mean: summary.kl_mean,
+            kl_median: summary.kl_median,
+            margin_same: summary.margin_same,
+            margin_diverged: summary.margin_diverged,
+        };
+        let accelerations = accelerations
+            .iter()
+            .zip(report.summaries())
+            .map(|(acceleration, summary)| Acceleration {
+                spec: acceleration.spec.clone(),
+                what_it_is: cut(&acceleration.what_it_is),
+                answers: column(&acceleration.answers, summary),
+                cost: Cost::of(&acceleration.cost),
+            })
+            .collect();
+        let noise_floor = noise_floor
+            .as_ref()
+            .zip(report.noise_floor())
+            .map(|(noise_floor, summary)| (cut(&noise_floor.varied), column(&noise_floor.answers, summary)));
+        Ok(Self {
+            plan: Plan::of(plan),
+            questions: Questions::of(questions, positions, carried),
+            correct: baseline.iter().map(|answer| u8::from(answer.correct)).collect(),
+            baseline: baseline.iter().zip(carried).map(|(answer, &carried)| if carried { dictionary.index(answer) } else { 0 }).collect(),
+            scores: scores(&baseline),
+            said: dictionary.said,
+            baseline_cost: Cost::of(baseline_cost),
+            accelerations,
+            noise_floor,
+        })
+    }
+}
+
+impl Questions {
+    fn of(questions: &[QuestionRow], positions: Option<&(usize, Vec<usize>)>, carried: &[bool]) -> Self {
+        let families: BTreeSet<&str> = questions.iter().map(|question| question.family.as_str()).collect();
+        let images: BTreeSet<&str> = questions.iter().map(|question| question.image.as_str()).collect();
+        let ranks =
+            |ids: &BTreeSet<&str>| -> BTreeMap<String, u32> { ids.iter().zip(0..).map(|(id, rank)| ((*id).to_owned(), rank)).collect() };
+        let (family, image) = (ranks(&families), ranks(&images));
+        let words = if let Some((size, positions)) = positions {
+            Words::OfSuite { size: *size as u32, skipped: skipped(positions.iter().copied()) }
+        } else {
+            let listed = || questions.iter().enumerate().filter(|(i, _)| carried[*i]);
+            let skipped = skipped(listed().map(|(i, _)| i));
+            let gold = |question: &QuestionRow| question.gold.iter().map(|gold| cut(gold)).collect();
+            let listed = listed().zip(skipped);
+            Words::Listed(listed.map(|((_, q), skipped)| (skipped, cut(&q.id), cut(&q.text), gold(q))).collect())
+        };
+        Self {
+            families: families.into_iter().map(str::to_owned).collect(),
+            family: questions.iter().map(|question| family[&question.family]).collect(),
+            image: questions.iter().map(|question| image[&question.image]).collect(),
+            kind: questions.iter().map(|question| KINDS.iter().position(|kind| *kind == question.kind).unwrap_or_default() as u8).collect(),
+            words,
+        }
+    }
+}
+
+/// Every text that is carried, once, in the order of the texts.
+struct Dictionary {
+    said: Vec<Said>,
+}
+
+impl Dictionary {
+    fn of<'a>(questions: &'a [QuestionRow], columns: impl Iterator<Item = &'a Vec<AnswerRow>>, carried: &[bool]) -> Self {
+        let baseline = questions.iter().zip(carried).filter(|(_, carried)| **carried).map(|(question, _)| Said::of(&question.baseline));
+        let mut said: BTreeSet<Said> = baseline.collect();
+        for answers in columns {
+            let changed =
+                answers.iter().zip(carried).filter(|(answer, carried)| **carried && answer.outcome.is_some_and(Outcome::diverged));
+            said.extend(changed.map(|(answer, _)| Said::of(answer)));
+        }
+        Self { said: said.into_iter().collect() }
+    }
+
+    /// One more than the text's place.
+    fn index(&self, answer: &AnswerRow) -> u32 {
+        self.said.binary_search(&Said::of(answer)).map_or(0, |index| index as u32 + 1)
+    }
+}
+
+fn code(outcome: Outcome) -> u8 {
+    OUTCOMES.iter().position(|known| *known == outcome).unwrap_or_default() as u8
+}
+
+/// Nothing where the verdicts say it all.
+fn scores(answers: &[&AnswerRow]) -> Vec<f32> {
+    let plain = |answer: &&AnswerRow| answer.score.to_bits() == f32::from(u8::from(answer.correct)).to_bits();
+    if answers.iter().all(plain) { Vec::new() } else { answers.iter().map(|answer| answer.score).collect() }
+}

@@ -70,11 +70,18 @@ impl Acceleration {
 fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Quantizer>, Vec<LinearShape>), AccelError> {
     let mut linears = Vec::new();
     model.map_linears(&mut |name, dense| {
-        if quantizer.takes(name) {
-            linears.push(LinearShape { name: name.to_owned(), out: dense.output(), input: dense.input() });
-        }
+        linears.push(LinearShape { name: name.to_owned(), out: dense.output(), input: dense.input() });
         Ok::<_, AccelError>(None)
     })?;
+    settle_on(quantizer, linears)
+}
+
+/// As [`settle`], given the model's linear layers.
+pub(crate) fn settle_on(
+    quantizer: &dyn Quantizer,
+    mut linears: Vec<LinearShape>,
+) -> Result<(Box<dyn Quantizer>, Vec<LinearShape>), AccelError> {
+    linears.retain(|linear| quantizer.takes(&linear.name));
     if linears.is_empty() {
         return Err(AccelError::NothingToQuantize { method: quantizer.name(), scope: quantizer.scope() });
     }

@@ -9,6 +9,7 @@ mod embedded;
 #[cfg(feature = "hub")]
 mod hub;
 mod hub_id;
+mod memory;
 mod model;
 
 use std::process::ExitCode;

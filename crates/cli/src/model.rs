@@ -75,11 +75,14 @@ fn arguments(model: &str, tower: Option<&Path>) -> Vec<String> {
 
 /// The model on its device.
 pub(crate) fn load(checkpoint: &Checkpoint, device: &OpenDevice, dtype: DtypeArg) -> Result<Vlm> {
-    let precision = match dtype {
+    Vlm::load(checkpoint, &device.device, precision(dtype)).with_context(|| format!("model {}", checkpoint.name()))
+}
+
+pub(crate) fn precision(dtype: DtypeArg) -> Precision {
+    match dtype {
         DtypeArg::F32 => Precision::F32,
         DtypeArg::F16 => Precision::F16,
-    };
-    Vlm::load(checkpoint, &device.device, precision).with_context(|| format!("model {}", checkpoint.name()))
+    }
 }
 
 pub(crate) fn device(choice: DeviceArg) -> Result<OpenDevice> {

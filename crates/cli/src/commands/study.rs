@@ -11,8 +11,8 @@ use steady_study::{Folder, Plan, Variants, plan::select};
 
 use crate::args::{BenchArg, ModelArgs, RunArgs, StudyArgs};
 use crate::commands::report;
-use crate::console;
 use crate::model::{self, Chosen};
+use crate::{console, memory};
 
 /// Where runs go that were not told where.
 pub(crate) const RUNS: &str = "steady-out";
@@ -30,12 +30,20 @@ fn study(model: &ModelArgs, bench: BenchArg, args: &StudyArgs) -> Result<()> {
     let accelerations = model::accelerations(&specs)?;
     let Chosen { checkpoint, arguments } = model::choose(model)?;
     let device = model::device(args.device)?;
-    let vlm = model::load(&checkpoint, &device, args.dtype)?;
-    let variants = Variants::build(vlm, &accelerations, model::decoding(&checkpoint, None))?;
     let BenchArg::Embedded = bench;
     let wanted = args.questions as usize;
     let suite = EmbeddedSuite::test(wanted.div_ceil(Family::ALL.len()));
     let questions = select(suite.questions(), wanted);
+    let decoding = model::decoding(&checkpoint, None);
+    if let Some(first) = questions.first() {
+        let prompt = checkpoint.chat_template()?.prompt(&first.text)?;
+        let prepared = checkpoint.processor()?.prepare(&suite.image(&first.image)?, &prompt)?;
+        // What questions share of a prompt is remembered beside what each adds to it.
+        let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
+        memory::check(&checkpoint, &device, model::precision(args.dtype), &accelerations, tokens)?;
+    }
+    let vlm = model::load(&checkpoint, &device, args.dtype)?;
+    let variants = Variants::build(vlm, &accelerations, decoding)?;
     let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &suite, &questions)?;
     let path = match &args.out {
         Some(path) => path.clone(),

@@ -23,9 +23,9 @@ pub use original::{Conversation, OriginalLayout};
 pub use qwen_config::{QwenVisionConfig, QwenVlConfig, Windows};
 pub use weights::{HostTensor, Weights};
 
-use crate::VlmError;
 use crate::image::ImageProcessor;
 use crate::text::{ChatTemplate, Processor, Tokenizer};
+use crate::{Footprint, VlmError};
 use fields::Fields;
 use source::Source;
 
@@ -141,6 +141,14 @@ impl Checkpoint {
             weights.add_tower(tower)?;
         }
         Ok(weights)
+    }
+
+    /// How much memory the model takes; of the weight files only the headers are read.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::weights`].
+    pub fn footprint(&self) -> Result<Footprint, VlmError> {
+        Ok(Footprint::of(&self.weights()?, self.config.text()))
     }
 
     /// The tokenizer of `tokenizer.json`.

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapOptions};
 use serde_json::Value;
 
 use crate::VlmError;
@@ -36,8 +36,19 @@ pub(crate) enum Source {
 /// The bytes of one file, mapped or compiled in.
 #[derive(Debug)]
 pub(crate) enum Bytes {
-    Mapped(Mmap),
+    Mapped(Mmap, File),
     Static(&'static [u8]),
+}
+
+impl Bytes {
+    /// A stretch of the file by itself. What was read of a map stays in memory as long as the map does, so whoever reads a large file
+    /// from end to end does it stretch by stretch.
+    pub(crate) fn stretch(&self, range: Range<usize>) -> std::io::Result<Self> {
+        match self {
+            Self::Mapped(_, file) => map_range(file.try_clone()?, range),
+            Self::Static(bytes) => Ok(Self::Static(&bytes[range])),
+        }
+    }
 }
 
 impl Deref for Bytes {
@@ -45,7 +56,7 @@ impl Deref for Bytes {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Mapped(map) => map,
+            Self::Mapped(map, _) => map,
             Self::Static(bytes) => bytes,
         }
     }
@@ -158,14 +169,21 @@ fn map(path: &Path) -> Result<Option<Bytes>, VlmError> {
     if metadata.is_dir() {
         return Err(io(std::io::Error::new(ErrorKind::IsADirectory, "a file was expected, this is a folder")));
     }
-    if metadata.len() == 0 {
-        return Ok(Some(Bytes::Static(&[])));
+    let length = usize::try_from(metadata.len()).map_err(|error| io(std::io::Error::other(error)))?;
+    map_range(file, 0..length).map(Some).map_err(io)
+}
+
+fn map_range(file: File, range: Range<usize>) -> std::io::Result<Bytes> {
+    if range.is_empty() {
+        return Ok(Bytes::Static(&[]));
     }
+    let mut options = MmapOptions::new();
+    options.offset(range.start as u64).len(range.len());
     #[expect(
         unsafe_code,
         reason = "mapping is unsafe because another process may change the file meanwhile; a checkpoint that is \
                                     rewritten while it is read is out of scope, and every offset is checked before use"
     )]
-    let map = unsafe { Mmap::map(&file) };
-    map.map(|map| Some(Bytes::Mapped(map))).map_err(io)
+    let map = unsafe { options.map(&file) }?;
+    Ok(Bytes::Mapped(map, file))
 }

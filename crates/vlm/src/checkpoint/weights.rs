@@ -15,6 +15,7 @@ pub const SINGLE: &str = "model.safetensors";
 /// Which of several weight files (shards) holds which tensor.
 pub const INDEX: &str = "model.safetensors.index.json";
 const TOWER: &str = "vision_tower.";
+const HEAD: &str = "lm_head.weight";
 
 /// A tensor in host memory, row-major f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +50,12 @@ struct Entry {
     shape: Vec<usize>,
     bytes: Range<usize>,
     taken: bool,
+}
+
+impl WeightFile {
+    fn stretch(&self, range: Range<usize>) -> Result<Bytes, VlmError> {
+        self.bytes.stretch(range).map_err(|source| VlmError::Io { path: self.label.clone().into(), source })
+    }
 }
 
 impl Weights {
@@ -126,6 +133,12 @@ impl Weights {
         Ok(())
     }
 
+    /// Canonical names and shapes of the tensors that the model is made of.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        let needed = |name: &str| !is_harmless_leftover(name) && !(self.tied && name == HEAD);
+        self.tensors.iter().map(|(name, entry)| (name.as_str(), entry.shape.as_slice())).filter(move |(name, _)| needed(name))
+    }
+
     /// Whether the files hold a tensor of this canonical name.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
@@ -144,7 +157,8 @@ impl Weights {
         let entry = self.claim(name, shape)?;
         let (name, file, dtype, bytes) = (entry.name.clone(), entry.file, entry.dtype, entry.bytes.clone());
         let file = &self.files[file];
-        let data = to_f32(&file.bytes[bytes], dtype)
+        let stretch = file.stretch(bytes)?;
+        let data = to_f32(&stretch, dtype)
             .ok_or_else(|| VlmError::tensor(&file.label, &name, format!("element type {dtype:?} is not read; known: F32, F16, BF16")))?;
         if let Some(at) = data.iter().position(|value| !value.is_finite()) {
             let problem = format!("element {at} is {}; weights must be finite", data[at]);
@@ -187,7 +201,7 @@ impl Weights {
             if entry.taken || is_harmless_leftover(canonical) {
                 continue;
             }
-            if self.tied && canonical == "lm_head.weight" {
+            if self.tied && canonical == HEAD {
                 self.check_tied(entry)?;
                 continue;
             }
@@ -198,14 +212,16 @@ impl Weights {
 
     /// A file may repeat the embedding as the head; then it must really be the same.
     fn check_tied(&self, head: &Entry) -> Result<(), VlmError> {
-        let bytes = |entry: &Entry| &self.files[entry.file].bytes[entry.bytes.clone()];
-        match self.tensors.get("language_model.embed_tokens.weight") {
-            Some(embedding) if bytes(embedding) == bytes(head) => Ok(()),
-            _ => {
-                let problem = "differs from the token embedding, but the configuration ties the two (`tie_word_embeddings`)";
-                Err(VlmError::tensor(&self.files[head.file].label, &head.name, problem))
-            }
+        let bytes = |entry: &Entry| self.files[entry.file].stretch(entry.bytes.clone());
+        let same = match self.tensors.get("language_model.embed_tokens.weight") {
+            Some(embedding) => *bytes(embedding)? == *bytes(head)?,
+            None => false,
+        };
+        if same {
+            return Ok(());
         }
+        let problem = "differs from the token embedding, but the configuration ties the two (`tie_word_embeddings`)";
+        Err(VlmError::tensor(&self.files[head.file].label, &head.name, problem))
     }
 }
 

@@ -184,7 +184,7 @@ fn what_is_not_there_is_named() {
     let message = user.refused("acme/nothing");
     assert!(message.contains("--model acme/nothing") && message.contains("no such model") && message.contains("HF_TOKEN"), "{message}");
 
-    hub.change(ID, |repository| drop(repository.faults.insert(SHARD.to_owned(), Fault::Gone)));
+    hub.damage(ID, SHARD, Fault::Gone);
     let message = user.refused(ID);
     assert!(message.contains(ID) && message.contains(SHARD) && message.contains("404"), "{message}");
     hub.change(ID, |repository| drop(repository.files.remove(SHARD)));
@@ -235,7 +235,7 @@ fn a_gated_model_takes_a_token_that_stays_with_the_hub() {
 fn a_cut_connection_is_taken_up_where_it_broke() {
     for fault in [Fault::Cut { after: 1000, times: 2 }, Fault::Ends { after: 1000, times: 2 }] {
         let hub = Hub::with(ID, &published());
-        hub.change(ID, |repository| drop(repository.faults.insert(SHARD.to_owned(), fault)));
+        hub.damage(ID, SHARD, fault);
         assert_eq!(User::of(&hub).ask(ID), expected());
         let asked = hub.asked();
         let ranges: Vec<_> = of(&asked, SHARD).into_iter().map(|request| request.range.clone().unwrap()).collect();
@@ -246,7 +246,7 @@ fn a_cut_connection_is_taken_up_where_it_broke() {
 #[test]
 fn what_stays_cut_is_continued_by_the_next_command() {
     let hub = Hub::with(ID, &published());
-    hub.change(ID, |repository| drop(repository.faults.insert(SHARD.to_owned(), Fault::Cut { after: 1000, times: usize::MAX })));
+    hub.damage(ID, SHARD, Fault::Cut { after: 1000, times: usize::MAX });
     let user = User::of(&hub);
     let size = fs::metadata(published().join(SHARD)).unwrap().len();
     let message = user.refused(ID);
@@ -270,7 +270,7 @@ fn what_stays_cut_is_continued_by_the_next_command() {
 #[test]
 fn a_store_that_does_not_resume_is_asked_for_everything() {
     let hub = Hub::with(ID, &published());
-    hub.change(ID, |repository| drop(repository.faults.insert(SHARD.to_owned(), Fault::NoRanges { after: 700, times: 1 })));
+    hub.damage(ID, SHARD, Fault::NoRanges { after: 700, times: 1 });
     assert_eq!(User::of(&hub).ask(ID), expected());
 }
 
@@ -279,7 +279,7 @@ fn a_file_of_another_length_or_content_is_not_taken() {
     let size = fs::metadata(published().join(SHARD)).unwrap().len();
     let refused = |fault: Fault| {
         let hub = Hub::with(ID, &published());
-        hub.change(ID, |repository| drop(repository.faults.insert(SHARD.to_owned(), fault)));
+        hub.damage(ID, SHARD, fault);
         let user = User::of(&hub);
         let message = user.refused(ID);
         assert!(message.contains(ID) && message.contains(SHARD), "{message}");

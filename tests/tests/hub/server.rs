@@ -98,6 +98,11 @@ impl Hub {
         change(self.state().repositories.get_mut(id).unwrap());
     }
 
+    /// From now on something is wrong with `file`.
+    pub(crate) fn damage(&self, id: &str, file: &str, fault: Fault) {
+        self.change(id, |repository| repository.faults.extend([(file.to_owned(), fault)]));
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }

@@ -138,7 +138,7 @@ impl Hub {
             let (blob, name) = (cached.blob(file), file.rfilename.as_str());
             let remote = Remote { id, name, url: repository.url(name), size: file.size(), sha256: file.sha256() };
             // Another revision may hold the same file.
-            if fs::metadata(&blob).map_or(true, |held| held.len() != remote.size) {
+            if !fs::metadata(&blob).is_ok_and(|held| held.len() == remote.size) {
                 self.client.download(&remote, &blob, &bar)?;
             }
             Cached::link(&blob, &snapshot.folder, name)?;

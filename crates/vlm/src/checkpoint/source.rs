@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use memmap2::{Mmap, MmapOptions};
 use serde_json::Value;
 
+use super::weights::SINGLE;
 use crate::VlmError;
 
 /// The files beside the weights that this crate reads, where they are there; a model card or a training log is none of them.
@@ -148,9 +149,12 @@ impl Source {
             }
             Self::Memory { files, .. } => files.iter().map(|(name, _)| (*name).to_owned()).collect(),
         };
+        // The single weight file wins over whatever else a folder holds.
+        let single = names.iter().any(|name| name == SINGLE);
         names.retain(|name| {
             let weights = Path::new(name).extension().is_some_and(|ending| ending == "safetensors");
-            (weights && !name.starts_with('.')) || DECISIVE.contains(&name.as_str())
+            let read = if single { name == SINGLE } else { weights && !name.starts_with('.') };
+            read || DECISIVE.contains(&name.as_str())
         });
         names.sort_unstable();
         Ok(names)

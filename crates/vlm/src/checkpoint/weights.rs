@@ -135,7 +135,8 @@ impl Weights {
 
     /// Canonical names and shapes of the tensors that the model is made of.
     pub(crate) fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
-        let needed = |name: &str| !is_harmless_leftover(name) && !(self.tied && name == HEAD);
+        let repeated = self.tied.then_some(HEAD);
+        let needed = move |name: &str| !is_harmless_leftover(name) && Some(name) != repeated;
         self.tensors.iter().map(|(name, entry)| (name.as_str(), entry.shape.as_slice())).filter(move |(name, _)| needed(name))
     }
 

@@ -65,12 +65,12 @@ impl Client {
     /// continued by the next call.
     pub(super) fn download(&self, remote: &Remote<'_>, blob: &Path, bar: &ProgressBar) -> Result<()> {
         let part = blob.with_extension("part");
-        let cannot = || format!("{}: cannot write {}", remote, part.display());
+        let cannot = || format!("{remote}: cannot write {}", part.display());
         fs::create_dir_all(blob.parent().unwrap_or(blob)).with_context(cannot)?;
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&part).with_context(cannot)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("{}: another process is fetching it; wait for it to finish", remote),
+            Err(TryLockError::WouldBlock) => bail!("{remote}: another process is fetching it; wait for it to finish"),
             Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
         }
         let begun = bar.position();
@@ -137,7 +137,7 @@ fn copy(remote: &Remote<'_>, body: Body, file: &mut File, bar: &ProgressBar) -> 
         match reader.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => {
-                file.write_all(&buffer[..read]).with_context(|| format!("{}: cannot write it", remote)).map_err(Cut::Final)?;
+                file.write_all(&buffer[..read]).with_context(|| format!("{remote}: cannot write it")).map_err(Cut::Final)?;
                 bar.inc(read as u64);
             }
             Err(error) => {
@@ -157,7 +157,7 @@ fn incomplete(remote: &Remote<'_>, held: u64, error: &dyn std::fmt::Display) -> 
 
 /// Length and, where the hub states one, hash.
 fn check(remote: &Remote<'_>, part: &Path) -> Result<()> {
-    let cannot = || format!("{}: cannot read {}", remote, part.display());
+    let cannot = || format!("{remote}: cannot read {}", part.display());
     let mut file = File::open(part).with_context(cannot)?;
     let found = file.metadata().with_context(cannot)?.len();
     if found != remote.size {
@@ -172,9 +172,9 @@ fn check(remote: &Remote<'_>, part: &Path) -> Result<()> {
             read => hash.update(&buffer[..read]),
         }
     }
-    let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     if !found.eq_ignore_ascii_case(expected) {
-        bail!("{}: its SHA-256 is {found}, the hub says {expected}; it was thrown away, try again", remote);
+        bail!("{remote}: its SHA-256 is {found}, the hub says {expected}; it was thrown away, try again");
     }
     Ok(())
 }

@@ -82,8 +82,9 @@ fn the_embedded_checkpoint_answers_the_suite_as_in_transformers() {
     let suite = EmbeddedSuite::test(per_family);
     assert!(answers.len() >= 100 && answers.len() == suite.questions().len());
     let mut compared = 0;
-    for (question, expected) in suite.questions().iter().zip(&answers) {
-        assert_eq!((&question.id, &question.text), (&expected.id, &expected.question), "run tests/reference/make_cases.py again");
+    for expected in &answers {
+        let question = suite.questions().iter().find(|question| question.id == expected.id);
+        let question = question.filter(|question| question.text == expected.question).expect("run tests/reference/make_cases.py again");
         let image = suite.image(&question.image).unwrap();
         let prepared = vlm.prepare(&image, &vlm.prompt(&question.text).unwrap()).unwrap();
         let answer = vlm.ask(&prepared, None, &options()).unwrap();

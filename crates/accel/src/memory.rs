@@ -136,7 +136,11 @@ struct Bytes(u64);
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = self.0 as f64;
-        let (value, unit) = if bytes >= 1e9 { (bytes / 1e9, "GB") } else { (bytes / 1e6, "MB") };
+        let (value, unit) = match bytes {
+            1e9.. => (bytes / 1e9, "GB"),
+            1e6.. => (bytes / 1e6, "MB"),
+            _ => (bytes / 1e3, "kB"),
+        };
         write!(f, "{value:.*} {unit}", usize::from(value < 100.0) + usize::from(value < 10.0))
     }
 }

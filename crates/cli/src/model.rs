@@ -55,7 +55,7 @@ fn open(folder: &Path, tower: Option<&Path>) -> Result<Checkpoint> {
 
 #[cfg(feature = "hub")]
 fn on_the_hub(id: &HubId, tower: Option<&Path>) -> Result<Chosen> {
-    let snapshot = crate::hub::fetch(id)?;
+    let snapshot = crate::hub::fetch(id, tower.is_some())?;
     let checkpoint = open(&snapshot.folder, tower)?.named(&id.repository);
     Ok(Chosen { checkpoint, arguments: arguments(&id.at(&snapshot.commit).to_string(), tower) })
 }

@@ -24,12 +24,13 @@ use download::{Client, Remote};
 use listing::{Listing, Sibling};
 
 /// The checkpoint `id` with everything that it needs, fetched as far as the cache lacks it. One that is whole in the cache is used without
-/// asking the hub: a study that goes on tomorrow must find the same model.
-pub(crate) fn fetch(id: &HubId) -> Result<Snapshot> {
+/// asking the hub: a study that goes on tomorrow must find the same model. `own_tower`: the user names a second folder.
+pub(crate) fn fetch(id: &HubId, own_tower: bool) -> Result<Snapshot> {
     let hub = Hub::from_environment()?;
     let snapshot = hub.repository(id, Weights::Needed)?;
     // In the LLaVA repository's layout the CLIP tower is a repository of its own.
-    if let Some(tower) = published::second_folder(&snapshot.folder)?.as_deref().and_then(HubId::parse) {
+    let tower = if own_tower { None } else { published::second_folder(&snapshot.folder)? };
+    if let Some(tower) = tower.as_deref().and_then(HubId::parse) {
         let weights = if published::holds_tower(&snapshot.folder)? { Weights::Elsewhere } else { Weights::Needed };
         hub.repository(&tower, weights).with_context(|| format!("vision tower of {id}"))?;
     }

@@ -48,7 +48,8 @@ impl User {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut command = steady(&arguments);
         for (name, _) in std::env::vars() {
-            if name.starts_with("HF_") || name.to_lowercase().ends_with("_proxy") {
+            let trust = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"].contains(&name.as_str());
+            if trust || name.starts_with("HF_") || name.to_lowercase().ends_with("_proxy") {
                 command.env_remove(name);
             }
         }
@@ -208,6 +209,18 @@ fn a_hub_that_does_not_answer_is_named() {
     assert!(message.contains(&user.endpoint) && message.contains("cannot be reached") && message.contains("folder"), "{message}");
     let offline = said(user.command(&question(ID)).env("HF_HUB_OFFLINE", "1"));
     assert!(offline.contains("HF_HUB_OFFLINE") && offline.contains(ID), "{offline}");
+}
+
+#[test]
+fn certificates_that_are_none_are_named() {
+    let hub = Hub::with(ID, &published());
+    let user = User::of(&hub);
+    let message = said(user.command(&question(ID)).env("SSL_CERT_FILE", "no/such.pem"));
+    assert!(message.contains("SSL_CERT_FILE") && message.contains("no/such.pem"), "{message}");
+    let empty = user.home.path().join("empty.pem");
+    fs::write(&empty, "nothing in it").unwrap();
+    let message = said(user.command(&question(ID)).env("REQUESTS_CA_BUNDLE", &empty));
+    assert!(message.contains("REQUESTS_CA_BUNDLE") && message.contains("no certificate"), "{message}");
 }
 
 #[test]

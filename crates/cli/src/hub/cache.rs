@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+use hf_hub::{Cache, CacheRepo};
 use steady_vlm::checkpoint::published::{self, SETTINGS, SINGLE};
 
 use super::listing::{self, Sibling};
+use super::repo;
 use crate::console;
 use crate::hub_id::HubId;
 
@@ -56,7 +57,7 @@ pub(super) struct Cached {
 
 impl Cached {
     pub(super) fn new(cache: &Cache, id: &HubId) -> Self {
-        let repo = Repo::with_revision(id.repository.clone(), RepoType::Model, id.revision.clone());
+        let repo = repo(id);
         Self { id: id.clone(), root: cache.path().join(repo.folder_name()), layout: cache.repo(repo) }
     }
 

@@ -8,12 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
+use hf_hub::Repo;
 use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
-use ureq::config::RedirectAuthHeaders;
+use ureq::Body;
 use ureq::http::StatusCode;
-use ureq::{Agent, Body};
 
+use super::client::Client;
 use super::refusal::refusal;
 use crate::hub_id::HubId;
 
@@ -25,8 +26,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// A file on the hub.
 pub(super) struct Remote<'a> {
     pub(super) id: &'a HubId,
+    /// The repository in one state.
+    pub(super) repo: &'a Repo,
     pub(super) name: &'a str,
-    pub(super) url: String,
     pub(super) size: u64,
     pub(super) sha256: Option<&'a str>,
 }
@@ -37,11 +39,6 @@ impl fmt::Display for Remote<'_> {
     }
 }
 
-pub(super) struct Client {
-    agent: Agent,
-    token: Option<String>,
-}
-
 /// Why a file is not whole.
 enum Cut {
     /// The connection ended early; the rest can be asked for.
@@ -49,85 +46,69 @@ enum Cut {
     Final(Error),
 }
 
-impl Client {
-    pub(super) fn new(token: Option<String>) -> Self {
-        // The token is for the hub; the stores that it redirects to have signed addresses.
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .redirect_auth_headers(RedirectAuthHeaders::SameHost)
-            .timeout_connect(Some(Duration::from_secs(30)))
-            .timeout_recv_response(Some(Duration::from_mins(1)))
-            .timeout_per_read(Some(Duration::from_mins(1)));
-        Self { agent: config.build().into(), token }
+/// Fetches a file to `blob`, which exists afterwards if it is whole and not otherwise. What came of it so far stays beside it and is
+/// continued by the next call.
+pub(super) fn download(client: &Client, remote: &Remote<'_>, blob: &Path, bar: &ProgressBar) -> Result<()> {
+    let part = blob.with_extension("part");
+    let cannot = || format!("{remote}: cannot write {}", part.display());
+    fs::create_dir_all(blob.parent().unwrap_or(blob)).with_context(cannot)?;
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(&part).with_context(cannot)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => bail!("{remote}: another process is fetching it; wait for it to finish"),
+        Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
     }
-
-    /// Fetches a file to `blob`, which exists afterwards if it is whole and not otherwise. What came of it so far stays beside it and is
-    /// continued by the next call.
-    pub(super) fn download(&self, remote: &Remote<'_>, blob: &Path, bar: &ProgressBar) -> Result<()> {
-        let part = blob.with_extension("part");
-        let cannot = || format!("{remote}: cannot write {}", part.display());
-        fs::create_dir_all(blob.parent().unwrap_or(blob)).with_context(cannot)?;
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&part).with_context(cannot)?;
-        match file.try_lock() {
+    let begun = bar.position();
+    for resumes in 0.. {
+        let held = file.metadata().with_context(cannot)?.len();
+        bar.set_position(begun + held);
+        if held >= remote.size {
+            break;
+        }
+        match fill(client, remote, &mut file, held, bar) {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("{remote}: another process is fetching it; wait for it to finish"),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
-        }
-        let begun = bar.position();
-        for resumes in 0.. {
-            let held = file.metadata().with_context(cannot)?.len();
-            bar.set_position(begun + held);
-            if held >= remote.size {
-                break;
+            Err(Cut::Resumable(error)) if resumes < RESUMES => {
+                tracing::info!("{}: {error:#}; resuming", remote);
+                thread::sleep(PAUSE * 2_u32.pow(resumes));
             }
-            match self.fill(remote, &mut file, held, bar) {
-                Ok(()) => {}
-                Err(Cut::Resumable(error)) if resumes < RESUMES => {
-                    tracing::info!("{}: {error:#}; resuming", remote);
-                    thread::sleep(PAUSE * 2_u32.pow(resumes));
-                }
-                Err(Cut::Resumable(error) | Cut::Final(error)) => return Err(error),
-            }
+            Err(Cut::Resumable(error) | Cut::Final(error)) => return Err(error),
         }
-        if let Err(error) = check(remote, &part) {
-            // Nothing in it can be trusted.
-            fs::remove_file(&part).with_context(cannot)?;
-            return Err(error);
-        }
-        file.sync_all().with_context(cannot)?;
-        fs::rename(&part, blob).with_context(cannot)?;
-        bar.set_position(begun + remote.size);
-        Ok(())
     }
+    if let Err(error) = check(remote, &part) {
+        // Nothing in it can be trusted.
+        fs::remove_file(&part).with_context(cannot)?;
+        return Err(error);
+    }
+    file.sync_all().with_context(cannot)?;
+    fs::rename(&part, blob).with_context(cannot)?;
+    bar.set_position(begun + remote.size);
+    Ok(())
+}
 
-    /// Asks for what is behind the first `held` bytes and appends it.
-    fn fill(&self, remote: &Remote<'_>, file: &mut File, held: u64, bar: &ProgressBar) -> Result<(), Cut> {
-        let mut request = self.agent.get(&remote.url).header("Range", format!("bytes={held}-"));
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
+/// Asks for what is behind the first `held` bytes and appends it.
+fn fill(client: &Client, remote: &Remote<'_>, file: &mut File, held: u64, bar: &ProgressBar) -> Result<(), Cut> {
+    let request = client.file(remote.repo, remote.name).header("Range", format!("bytes={held}-"));
+    let response = request.call().map_err(|error| Cut::Resumable(incomplete(remote, held, &error)))?;
+    match response.status() {
+        StatusCode::PARTIAL_CONTENT => {}
+        // A server that does not resume sends everything again.
+        StatusCode::OK => {
+            file.set_len(0).map_err(|error| Cut::Final(error.into()))?;
+            bar.set_position(bar.position().saturating_sub(held));
         }
-        let response = request.call().map_err(|error| Cut::Resumable(incomplete(remote, held, &error)))?;
-        match response.status() {
-            StatusCode::PARTIAL_CONTENT => {}
-            // A server that does not resume sends everything again.
-            StatusCode::OK => {
-                file.set_len(0).map_err(|error| Cut::Final(error.into()))?;
-                bar.set_position(bar.position().saturating_sub(held));
-            }
-            StatusCode::RANGE_NOT_SATISFIABLE => {
-                return Err(Cut::Final(anyhow!(
-                    "{}: {held} bytes came and the server has no more, but the hub says that it has {}",
-                    remote,
-                    remote.size
-                )));
-            }
-            status => {
-                let error = refusal(&response, remote.id, Some(remote.name));
-                return Err(if status.is_server_error() { Cut::Resumable(error) } else { Cut::Final(error) });
-            }
+        StatusCode::RANGE_NOT_SATISFIABLE => {
+            return Err(Cut::Final(anyhow!(
+                "{}: {held} bytes came and the server has no more, but the hub says that it has {}",
+                remote,
+                remote.size
+            )));
         }
-        copy(remote, response.into_body(), file, bar)
+        status => {
+            let error = refusal(&response, remote.id, Some(remote.name));
+            return Err(if status.is_server_error() { Cut::Resumable(error) } else { Cut::Final(error) });
+        }
     }
+    copy(remote, response.into_body(), file, bar)
 }
 
 fn copy(remote: &Remote<'_>, body: Body, file: &mut File, bar: &ProgressBar) -> Result<(), Cut> {

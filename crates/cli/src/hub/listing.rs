@@ -1,11 +1,11 @@
 //! What the hub says a repository holds.
 
 use anyhow::{Context, Error, Result, anyhow};
-use hf_hub::api::sync::Api;
-use hf_hub::{Repo, RepoType};
 use serde::Deserialize;
 
+use super::client::Client;
 use super::refusal::refusal;
+use super::repo;
 use crate::hub_id::HubId;
 
 /// A repository in one state.
@@ -43,10 +43,10 @@ pub(super) enum Failure {
 
 impl Listing {
     /// Asks the hub, sizes and hashes of all files included.
-    pub(super) fn ask(api: &Api, endpoint: &str, id: &HubId) -> Result<Self, Failure> {
-        let repository = api.repo(Repo::with_revision(id.repository.clone(), RepoType::Model, id.revision.clone()));
-        let request = repository.info_request().query("blobs", "true").config().http_status_as_error(false).build();
-        let mut response = request.call().map_err(|error| Failure::NoAnswer(format!("{endpoint} cannot be reached ({error})")))?;
+    pub(super) fn ask(client: &Client, id: &HubId) -> Result<Self, Failure> {
+        let endpoint = &client.endpoint;
+        let mut response =
+            client.listing(&repo(id)).call().map_err(|error| Failure::NoAnswer(format!("{endpoint} cannot be reached ({error})")))?;
         if !response.status().is_success() {
             return Err(Failure::Refused(refusal(&response, id, None)));
         }

@@ -1,26 +1,26 @@
 //! Checkpoints by their id on the Hugging Face hub.
 //!
-//! hf-hub knows the hub's addresses and the layout of its cache, which other programs share. Files are fetched here, by the client that
-//! hf-hub uses: its own download sends the user's token on to whatever host the hub redirects to, and calls a file finished without
+//! hf-hub knows the hub's addresses and the layout of its cache, which other programs share. Files are fetched here, with the HTTP client
+//! that hf-hub uses: its own download sends the user's token on to whatever host the hub redirects to, and calls a file finished without
 //! comparing its length with what the hub said.
 
 mod cache;
+mod client;
 mod download;
 mod listing;
 mod refusal;
 
 use std::fs;
-use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, bail};
-use hf_hub::api::sync::{Api, ApiBuilder};
+use anyhow::{Context, Result, bail};
 use hf_hub::{Cache, Repo, RepoType};
 use steady_vlm::checkpoint::published::{self, INDEX, SETTINGS, SINGLE};
 
 use crate::console;
 use crate::hub_id::HubId;
 use cache::{Cached, Snapshot, Weights};
-use download::{Client, Remote};
+use client::{Client, variable};
+use download::{Remote, download};
 use listing::{Listing, Sibling};
 
 /// The checkpoint `id` with everything that it needs, fetched as far as the cache lacks it. One that is whole in the cache is used without
@@ -37,34 +37,23 @@ pub(crate) fn fetch(id: &HubId, own_tower: bool) -> Result<Snapshot> {
     Ok(snapshot)
 }
 
+/// A model as hf-hub names it.
+fn repo(id: &HubId) -> Repo {
+    Repo::with_revision(id.repository.clone(), RepoType::Model, id.revision.clone())
+}
+
 struct Hub {
     cache: Cache,
-    api: Api,
     client: Client,
-    endpoint: String,
     offline: bool,
 }
 
 impl Hub {
-    /// As the hub's own programs read the environment: `HF_ENDPOINT`, `HF_TOKEN` or the file that logging in leaves, `HF_HUB_OFFLINE`, and
-    /// the variables of the cache.
+    /// As the hub's own programs read the environment: [`Client::from_environment`], `HF_HUB_OFFLINE`, and the variables of the cache.
     fn from_environment() -> Result<Self> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let nowhere = || anyhow!("there is no place for the hub's cache: set HF_HOME");
-        let cache = Cache::new(published::hub_cache().with_context(nowhere)?);
-        let saved = || {
-            let file = variable("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(published::hub_home()?.join("token")))?;
-            Some(fs::read_to_string(file).ok()?.trim().to_owned()).filter(|token| !token.is_empty())
-        };
-        let token = variable("HF_TOKEN").or_else(saved);
-        let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned()).trim_end_matches('/').to_owned();
-        let api = ApiBuilder::from_cache(cache.clone())
-            .with_endpoint(endpoint.clone())
-            .with_token(token.clone())
-            .with_user_agent("steady", env!("CARGO_PKG_VERSION"))
-            .build()?;
+        let folder = published::hub_cache().context("there is no place for the hub's cache: set HF_HOME")?;
         let offline = variable("HF_HUB_OFFLINE").is_some_and(|value| ["1", "true", "yes", "on"].contains(&value.to_lowercase().as_str()));
-        Ok(Self { cache, api, client: Client::new(token), endpoint, offline })
+        Ok(Self { cache: Cache::new(folder), client: Client::from_environment()?, offline })
     }
 
     fn repository(&self, id: &HubId, weights: Weights) -> Result<Snapshot> {
@@ -77,7 +66,7 @@ impl Hub {
         if self.offline {
             return cached.as_it_is(weights, "HF_HUB_OFFLINE is set");
         }
-        let listing = match Listing::ask(&self.api, &self.endpoint, id) {
+        let listing = match Listing::ask(&self.client, id) {
             Ok(listing) => listing,
             // A cache that another program filled does not say which files the repository lacks; without the hub it must do.
             Err(listing::Failure::NoAnswer(reason)) => return cached.as_it_is(weights, &reason),
@@ -119,14 +108,14 @@ impl Hub {
         if total > 0 {
             console::note(&format!("{id}: {} of {} files to fetch, {} MB", missing.len(), files.len(), total.div_ceil(1_000_000)));
         }
-        let repository = self.api.repo(Repo::with_revision(id.repository.clone(), RepoType::Model, snapshot.commit.clone()));
+        let repo = repo(&id.at(&snapshot.commit));
         for file in missing {
             bar.set_message(file.rfilename.clone());
             let (blob, name) = (cached.blob(file), file.rfilename.as_str());
-            let remote = Remote { id, name, url: repository.url(name), size: file.size(), sha256: file.sha256() };
+            let remote = Remote { id, repo: &repo, name, size: file.size(), sha256: file.sha256() };
             // Another revision may hold the same file.
             if !fs::metadata(&blob).is_ok_and(|held| held.len() == remote.size) {
-                self.client.download(&remote, &blob, &bar)?;
+                download(&self.client, &remote, &blob, &bar)?;
             }
             Cached::link(&blob, &snapshot.folder, name)?;
         }

@@ -206,7 +206,7 @@ fn describe(acceleration: &Acceleration, model: &Vlm) -> Result<String, StudyErr
 /// The words as one line that a POSIX shell takes apart again.
 fn command(words: &[&[&str]]) -> String {
     let quoted = |word: &&str| {
-        let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%~".contains(c);
+        let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
         if !word.is_empty() && word.chars().all(plain) { (*word).to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
     };
     words.concat().iter().map(quoted).collect::<Vec<_>>().join(" ")

@@ -55,8 +55,8 @@ fn within(budget: Budget, name: &str, footprint: &Footprint, run: Run<'_>) -> Re
 /// Bytes that this process may still take; `None` where the system does not say.
 fn free() -> Option<u64> {
     let system = System::new_with_specifics(RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram()));
-    // A container may have less than the machine.
-    let limited = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    // A container may have less than the machine. What it holds of files counts as taken there, but is given back when it is needed.
+    let limited = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory.saturating_sub(limits.rss));
     Some(system.available_memory().min(limited)).filter(|bytes| *bytes > 0)
 }
 

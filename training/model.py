@@ -86,15 +86,15 @@ class AuxiliaryHeads(nn.Module):
         self.derived = nn.ModuleList(nn.Linear(width, len(plane["classes"])) for plane in derived)
         self.letter = nn.Linear(text_width, 4)
 
-    def patch_loss(self, features: torch.Tensor, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cross-entropy over the planes, and accuracy where they say something.
+    def patch_loss(self, features: torch.Tensor, planes: torch.Tensor, derived: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cross-entropy over the planes, with the derived ones or without, and accuracy where they say something.
 
         Most patches show nothing (class 0) and some planes speak of a few patches only, so the patches with and without
         something to say are averaged apart.
         """
         hidden = self.patch_norm(features)
         losses, right = [], []
-        for i, head in enumerate([*self.patch, *self.derived]):
+        for i, head in enumerate([*self.patch, *(self.derived if derived else ())]):
             logits, gold = head(hidden).flatten(0, 1), planes[:, i].flatten().long()
             loss, some = F.cross_entropy(logits, gold, reduction="none"), gold > 0
             full, empty = ((loss * part).sum() / part.sum().clamp(min=1) for part in (some, ~some))

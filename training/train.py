@@ -52,13 +52,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--init", type=Path, help="start from this exported checkpoint, with fresh optimizer state")
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--first-image", type=int, default=0, help="first position of the training split to use")
-    parser.add_argument("--vision-images", type=int, default=36_000, help="images of the first phase")
-    parser.add_argument("--images", type=int, default=84_000, help="images of the second phase")
+    parser.add_argument("--vision-images", type=int, default=24_000, help="images of the first phase")
+    parser.add_argument("--images", type=int, default=120_000, help="images of the second phase")
+    parser.add_argument("--basic-images", type=int, default=56_000, help="images of the second phase before the steps of an answer are read out and the hardest scenes asked about")
     parser.add_argument("--stop-at", metavar="HH:MM", help="stop the second phase at this time, whatever it has seen")
-    parser.add_argument("--decay", type=float, default=0.45, help="share of the second phase in which the rate falls")
+    parser.add_argument("--decay", type=float, default=0.4, help="share of the second phase in which the rate falls")
     parser.add_argument("--levels", default="0:3000,1:3000,2", help="curriculum of the second phase: level:images,...,level")
     parser.add_argument("--vision-batch", type=int, default=48, help="images per step and worker of the first phase")
-    parser.add_argument("--batch", type=int, default=10, help="images per step and worker of the second phase, extra ones included")
+    parser.add_argument("--batch", type=int, default=14, help="images per step and worker of the second phase, extra ones included")
     parser.add_argument("--questions", type=int, default=18, help="questions asked per image, at most")
     parser.add_argument("--length", type=int, default=224, help="question tokens per image, at most")
     parser.add_argument("--lr", type=float, default=2e-3, help="AdamW: patch and position embeddings, norms, biases")
@@ -274,9 +275,13 @@ class Run:
         """The tower's features, and what its read-outs say of them."""
         pixels = batch.pixels()
         seen = self.see(pixels)
-        patch, right = self.heads.patch_loss(seen.features, batch.planes)
+        patch, right = self.heads.patch_loss(seen.features, batch.planes, derived=not self.basic())
         context = self.heads.context_loss(seen.halfway, pixels)
         return seen, patch + self.options.context_weight * context, {"patch": patch, "context": context, "right": right}
+
+    def basic(self) -> bool:
+        """Whether it is too early for the steps of an answer: read out from the start, they keep the tower from what they are made of."""
+        return self.progress["images"] < self.options.basic_images
 
     def image_loss(self, seen: Seen, batch: Batch) -> torch.Tensor:
         return self.heads.image_loss(seen.summary(), batch.labels) if seen.summary else torch.zeros((), device=self.device)
@@ -379,12 +384,21 @@ class Run:
         if not size:
             yield from source
             return
+        hardest, asked = None, None
+        for batch in source:
+            now = 0 if self.basic() else questions
+            if now != asked:
+                hardest, asked = self.hardest(size, now), now
+            extra = next(hardest)
+            self.progress["extra_images"] += self.options.workers * size
+            yield batch.joined(extra)
+
+    def hardest(self, size: int, questions: int):
+        """Batches of the scenes that are hardest to read, from where the run stands."""
         options = self.options
         start = options.first_image + EXTRA_START + self.progress["extra_images"]
         frames = stream(options.world, start, 10**6, questions, families=options.extra_families)
-        for batch, extra in zip(source, self.mine(batches(frames, self.packer, size))):
-            self.progress["extra_images"] += options.workers * size
-            yield batch.joined(extra)
+        return self.mine(batches(frames, self.packer, size))
 
     def validation_batches(self) -> list[Batch]:
         frames = stream(self.options.world, VALIDATION_START, self.options.validation_images, self.options.questions)

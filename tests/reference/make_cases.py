@@ -4,8 +4,9 @@
     python tests/reference/make_cases.py steady-llava    one part: pillow | templates | steady-llava | tiny-*
 
 Needs torch, transformers and Pillow (versions of the last run: VERSIONS.json). Seeded: the same versions give the same
-files. `steady-llava` reads models/steady-llava and draws its pictures with the world's own generator (cargo), so run it
-again whenever that checkpoint changes; the `tiny-*` parts make their checkpoints themselves.
+files. `steady-llava` reads models/steady-llava, asks it the first 120 questions of the pinned suite too, and draws its
+pictures with the world's own generator (cargo, or the built one that `STEADY_WORLD` names), so run it again whenever
+that checkpoint changes; the `tiny-*` parts make their checkpoints themselves.
 
 Settings: CPU, f32, eager attention, Pillow image processor (not the torchvision one), greedy decoding with the
 checkpoint's generation_config.

@@ -8,9 +8,11 @@ import struct
 import subprocess
 from pathlib import Path
 
+import torch
+import transformers
 from PIL import Image
 
-from cases import Case, make_cases
+from cases import NEW_TOKENS, Case, answer, make_cases, reference, weights_sha256, write_json
 from pictures import save, scene, with_alpha
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,18 +20,19 @@ CHECKPOINT = ROOT / "models" / "steady-llava"
 # Any command that prints the world's stream; the built binary saves the compilation.
 WORLD = os.environ.get("STEADY_WORLD", "cargo run --quiet --release -p steady-bench --bin steady-world --")
 SCENES = 10
+# Questions of each family of the pinned suite; there are ten families.
+SUITE = 12
 
 
-def world(count: int) -> list[tuple[Image.Image, list[dict]]]:
-    """The first pictures of the test split with their questions."""
-    command = [*shlex.split(WORLD), "stream", "--split", "test", "--start", "0", "--count", str(count), "--questions", "2"]
-    stream = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+def world(*arguments: str) -> list[tuple[Image.Image, list[dict]]]:
+    """Pictures with their questions, as `steady-world` streams them."""
+    stream = subprocess.run([*shlex.split(WORLD), *arguments], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
     header, _, data = stream.partition(b"\n")
     header = json.loads(header)
     side, cells = header["image_size"], header["grid"] ** 2
     skipped = cells * len(header["planes"]) + len(header["image_labels"])
     scenes, at = [], 0
-    for _ in range(count):
+    while at < len(data):
         (length,) = struct.unpack_from("<I", data, at)
         at += 4
         facts = json.loads(data[at : at + length])
@@ -40,11 +43,40 @@ def world(count: int) -> list[tuple[Image.Image, list[dict]]]:
     return scenes
 
 
+@torch.no_grad()
+def answer_suite(folder: Path) -> None:
+    """Writes suite.json: what transformers answers to the first questions of the pinned suite."""
+    model, processor = reference(CHECKPOINT)
+    rows = []
+    for image, questions in world("suite", "--per-family", str(SUITE)):
+        for question in questions:
+            content = [{"type": "image"}, {"type": "text", "text": question["text"]}]
+            prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+            inputs = processor(images=image, text=prompt, return_tensors="pt")
+            row, _, _ = answer(model, processor.tokenizer, Case(question["id"], ""), prompt, inputs)
+            kept = {name: row[name] for name in ["id", "output_ids", "text", "least_margin"]}
+            rows.append({**kept, "question": question["text"], "right": row["text"].strip() in question["gold"]})
+    write_json(
+        folder / "suite.json",
+        {
+            "checkpoint": CHECKPOINT.name,
+            "weights_sha256": weights_sha256(CHECKPOINT),
+            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+            "per_family": SUITE,
+            "new_tokens": NEW_TOKENS,
+            "answers": rows,
+        },
+        rows="answers",
+    )
+    right = sum(row["right"] for row in rows)
+    print(f"{folder.name}: {len(rows)} suite answers, {right} right, least margin {min(row['least_margin'] for row in rows)}")
+
+
 def make(folder: Path) -> None:
     images = folder / "images"
     shutil.rmtree(images, ignore_errors=True)
     cases = []
-    scenes = world(SCENES)
+    scenes = world("stream", "--split", "test", "--start", "0", "--count", str(SCENES), "--questions", "2")
     for number, (image, questions) in enumerate(scenes):
         save(image, images / f"world-{number}.png")
         cases.append(Case(f"world-{number}", f"world-{number}.png", question=questions[0]["text"]))
@@ -63,3 +95,4 @@ def make(folder: Path) -> None:
         Case("unicode", "world-2.png", question="Größe? 三角形 🟥 ½"),
     ]
     make_cases(folder, CHECKPOINT, cases, whole_pixels={"world-0", "tiny"})
+    answer_suite(folder)

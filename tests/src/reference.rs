@@ -38,6 +38,38 @@ pub struct ReferenceCase {
     pub top: Vec<TopToken>,
 }
 
+/// A prompt about any number of images, of the Qwen2-VL families, with what transformers made of it.
+#[derive(Clone, Debug)]
+pub struct QwenCase {
+    /// Name, unique within the checkpoint.
+    pub id: String,
+    /// The image files in their order.
+    pub images: Vec<PathBuf>,
+    /// The whole prompt, its image placeholders not expanded.
+    pub prompt: String,
+    /// Logits of the first answer token over the whole vocabulary, before any repetition penalty.
+    pub first_logits: Vec<f32>,
+    /// As [`ReferenceCase::output_ids`].
+    pub output_ids: Vec<u32>,
+    /// `output_ids` as text, special tokens skipped.
+    pub text: String,
+}
+
+/// What transformers answers to one question of the embedded suite.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SuiteAnswer {
+    /// The question's id in the suite.
+    pub id: String,
+    /// The question.
+    pub question: String,
+    /// As [`ReferenceCase::output_ids`].
+    pub output_ids: Vec<u32>,
+    /// `output_ids` as text, special tokens skipped.
+    pub text: String,
+    /// As [`ReferenceCase::least_margin`].
+    pub least_margin: f32,
+}
+
 /// One of the likeliest first tokens.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TopToken {
@@ -54,6 +86,29 @@ struct File {
     new_tokens: usize,
     weights_sha256: String,
     cases: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct QwenFile {
+    weights_sha256: String,
+    cases: Vec<QwenRow>,
+}
+
+#[derive(Deserialize)]
+struct QwenRow {
+    id: String,
+    images: Vec<PathBuf>,
+    prompt: String,
+    output_ids: Vec<u32>,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct SuiteFile {
+    weights_sha256: String,
+    new_tokens: usize,
+    per_family: usize,
+    answers: Vec<SuiteAnswer>,
 }
 
 #[derive(Deserialize)]
@@ -105,13 +160,7 @@ impl ReferenceCase {
         let text = fs::read_to_string(&path).with_context(|| format!("{}: run tests/reference/make_cases.py", path.display()))?;
         let file: File = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
         ensure!(file.new_tokens == Self::NEW_TOKENS, "{}: made with {} new tokens", path.display(), file.new_tokens);
-        let checkpoint = checkpoint_of(dir);
-        ensure!(
-            weights_sha256(&checkpoint)? == file.weights_sha256,
-            "{} was made from other weights than those in {}: run tests/reference/make_cases.py again",
-            path.display(),
-            checkpoint.display()
-        );
+        is_of(&path, &file.weights_sha256, &checkpoint_of(dir))?;
         let bytes = fs::read(dir.join("tensors.safetensors")).context("tensors.safetensors")?;
         let tensors = SafeTensors::deserialize(&bytes).context("tensors.safetensors")?;
         file.cases.into_iter().map(|row| Self::new(dir, row, &tensors)).collect()
@@ -136,6 +185,57 @@ impl ReferenceCase {
             top: row.top,
         })
     }
+}
+
+impl QwenCase {
+    /// Reads all cases of `checkpoint` (`resaved`, `published`), which lies in the folder `dir` beside them.
+    ///
+    /// # Errors
+    /// As [`ReferenceCase::load_all`].
+    pub fn load_all(dir: &Path, checkpoint: &str) -> Result<Vec<Self>> {
+        let path = dir.join(checkpoint).with_extension("json");
+        let file: QwenFile = serde_json::from_str(&fs::read_to_string(&path)?).with_context(|| path.display().to_string())?;
+        is_of(&path, &file.weights_sha256, &dir.join(checkpoint))?;
+        let bytes = fs::read(path.with_extension("safetensors")).with_context(|| path.display().to_string())?;
+        let tensors = SafeTensors::deserialize(&bytes)?;
+        let case = |row: QwenRow| {
+            let logits = tensors.tensor(&format!("{}.logits", row.id)).with_context(|| format!("logits of {}", row.id))?;
+            Ok(Self {
+                images: row.images.iter().map(|image| dir.join("images").join(image)).collect(),
+                first_logits: floats(logits.data()),
+                id: row.id,
+                prompt: row.prompt,
+                output_ids: row.output_ids,
+                text: row.text,
+            })
+        };
+        file.cases.into_iter().map(case).collect()
+    }
+}
+
+impl SuiteAnswer {
+    /// Reads the answers of an embedded checkpoint, whose cases are in `dir`, and how many questions of each family they are to.
+    ///
+    /// # Errors
+    /// As [`ReferenceCase::load_all`].
+    pub fn load_all(dir: &Path) -> Result<(usize, Vec<Self>)> {
+        let path = dir.join("suite.json");
+        let text = fs::read_to_string(&path).with_context(|| format!("{}: run tests/reference/make_cases.py", path.display()))?;
+        let file: SuiteFile = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        ensure!(file.new_tokens == ReferenceCase::NEW_TOKENS, "{}: made with {} new tokens", path.display(), file.new_tokens);
+        is_of(&path, &file.weights_sha256, &checkpoint_of(dir))?;
+        Ok((file.per_family, file.answers))
+    }
+}
+
+/// Checks that a file was made from the weights that are now in `checkpoint`.
+fn is_of(file: &Path, sha256: &str, checkpoint: &Path) -> Result<()> {
+    let (file, shown) = (file.display(), checkpoint.display());
+    ensure!(
+        weights_sha256(checkpoint)? == sha256,
+        "{file} was made from other weights than those in {shown}: run tests/reference/make_cases.py again"
+    );
+    Ok(())
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use steady_bench::{asked, embedded_suite};
 use steady_report::{Report, share};
+use steady_tests::reference::cases_of;
 
 use process::{json, refuse, run, stderr, steady, succeed, text};
 
@@ -115,6 +116,30 @@ fn killed_midway_it_continues_and_asks_nothing_twice() {
     // a finished run asks nothing at all
     let again = stderr(&run(&arguments("120", &killed)));
     assert!(again.contains("480 of 480 answers are recorded already"), "{again}");
+}
+
+#[test]
+fn the_plan_names_both_folders_of_a_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let model = dir.path().join("a model");
+    fs::create_dir(&model).unwrap();
+    for entry in fs::read_dir(cases_of("tiny-llava-med").join("checkpoint")).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), model.join(entry.file_name())).unwrap();
+    }
+    let tower = cases_of("tiny-llava-med").join("clip-tiny-patch8-24");
+    let common = ["--questions", "10", "--device", "cpu", "--accel", "int8", "--out", text(&out)];
+    succeed(&[&["run", "--model", text(&model), "--vision-tower", text(&tower)], &common[..]].concat());
+    let plan: serde_json::Value = serde_json::from_slice(&fs::read(out.join("plan.json")).unwrap()).unwrap();
+    let command = plan["command"].as_str().unwrap();
+    let expected = format!("steady run --model '{}' --vision-tower {} --bench", text(&model), text(&tower));
+    assert!(command.starts_with(&expected), "{command}");
+    // The same checkpoint by another path is the same experiment.
+    let moved = dir.path().join("elsewhere").join("a model");
+    fs::create_dir(moved.parent().unwrap()).unwrap();
+    fs::rename(&model, &moved).unwrap();
+    let again = run(&[&["run", "--model", text(&moved), "--vision-tower", text(&tower)], &common[..]].concat());
+    assert!(stderr(&again).contains("are recorded already"), "{}", stderr(&again));
 }
 
 #[test]

@@ -72,15 +72,24 @@ type Named = (String, Dense);
 fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Quantizer>, Vec<Named>), AccelError> {
     let mut taken: Vec<Named> = Vec::new();
     model.map_linears(&mut |name, dense| {
-        if quantizer.takes(name) {
-            taken.push((name.to_owned(), dense.clone()));
-        }
+        taken.push((name.to_owned(), dense.clone()));
         Ok::<_, AccelError>(None)
     })?;
-    if taken.is_empty() {
+    let (quantizer, _) = settle_on(quantizer, shapes(&taken))?;
+    taken.retain(|(name, _)| quantizer.takes(name));
+    Ok((quantizer, taken))
+}
+
+/// The quantizer with its settings for a model with these linear layers, and those that it takes.
+pub(crate) fn settle_on(
+    quantizer: &dyn Quantizer,
+    mut linears: Vec<LinearShape>,
+) -> Result<(Box<dyn Quantizer>, Vec<LinearShape>), AccelError> {
+    linears.retain(|linear| quantizer.takes(&linear.name));
+    if linears.is_empty() {
         return Err(AccelError::NothingToQuantize { method: quantizer.name(), scope: quantizer.scope() });
     }
-    Ok((quantizer.fit(&shapes(&taken))?, taken))
+    Ok((quantizer.fit(&linears)?, linears))
 }
 
 fn shapes(taken: &[Named]) -> Vec<LinearShape> {

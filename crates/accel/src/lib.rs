@@ -8,6 +8,7 @@
 //! is meant for. A token reducer implements [`steady_vlm::TokenReducer`] and is handed to the model with each prompt.
 
 mod apply;
+pub mod memory;
 mod method;
 mod preset;
 mod quantize;

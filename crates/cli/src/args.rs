@@ -54,10 +54,11 @@ pub(crate) enum Command {
 /// Which checkpoint.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ModelArgs {
-    /// Checkpoint folder in the published Hugging Face layout, or the name of an embedded model [default: the embedded model]
-    #[arg(long, value_name = "DIR")]
+    /// Checkpoint folder in the published Hugging Face layout, the name of an embedded model, or a model on the hub
+    /// (org/name or org/name@revision; fetched once into the hub's cache) [default: the embedded model]
+    #[arg(long, value_name = "DIR|ID")]
     pub(crate) model: Option<PathBuf>,
-    /// CLIP folder of a checkpoint in the LLaVA repository's layout [default: beside the checkpoint, else in the hub's cache]
+    /// CLIP folder of a checkpoint in the LLaVA repository's layout [default: beside the checkpoint, else from the hub's cache]
     #[arg(long, value_name = "DIR", requires = "model")]
     pub(crate) vision_tower: Option<PathBuf>,
 }
@@ -89,6 +90,7 @@ pub(crate) struct StudyArgs {
 #[command(after_help = "\
 Examples:
   steady run --model ~/models/llava-1.5-7b-hf --accel w4:rtn,g=128 --accel fastv:k=2,keep=0.5
+  steady run --model Qwen/Qwen2-VL-2B-Instruct --dtype f16
   steady run --bench embedded --questions 100 --out runs/first
   steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice")]
 pub(crate) struct RunArgs {
@@ -236,7 +238,7 @@ mod tests {
     #[test]
     fn a_vision_tower_belongs_to_a_model() {
         let alone = Cli::try_parse_from(["steady", "run", "--vision-tower", "clip"]).unwrap_err().to_string();
-        assert!(alone.contains("--model <DIR>"), "{alone}");
+        assert!(alone.contains("--model <DIR|ID>"), "{alone}");
         let Some(Command::Run(run)) = Cli::try_parse_from(["steady", "run", "--model", "med", "--vision-tower", "clip"]).unwrap().command
         else {
             panic!("another command")

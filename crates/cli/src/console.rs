@@ -89,6 +89,16 @@ pub(crate) fn progress_bar(total: usize) -> Result<ProgressBar> {
     Ok(bar)
 }
 
+/// A bar of bytes on stderr; silent where stderr is not a terminal.
+#[cfg(feature = "hub")]
+pub(crate) fn byte_bar(total: u64) -> Result<ProgressBar> {
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:32} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left  {msg}",
+    )?);
+    Ok(bar)
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::{Context, anyhow};

@@ -6,6 +6,10 @@ mod args;
 mod commands;
 mod console;
 mod embedded;
+#[cfg(feature = "hub")]
+mod hub;
+mod hub_id;
+mod memory;
 mod model;
 
 use std::process::ExitCode;

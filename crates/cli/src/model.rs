@@ -1,43 +1,88 @@
 //! Which model, on which device.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 use steady_accel::Acceleration;
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, OpenDevice, Precision, Vlm};
 
 use crate::args::{DeviceArg, DtypeArg, ModelArgs};
 use crate::embedded;
+use crate::hub_id::HubId;
 
-/// A folder, the name of an embedded checkpoint, or by default the first embedded one.
-pub(crate) fn checkpoint(ModelArgs { model, vision_tower }: &ModelArgs) -> Result<Checkpoint> {
-    let Some(path) = model else { return embedded::default_checkpoint() };
+/// A checkpoint, and what names it on a command line.
+pub(crate) struct Chosen {
+    pub(crate) checkpoint: Checkpoint,
+    /// `--model ...`, so that the same checkpoint is chosen again: a model on the hub with its commit.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// A folder, the name of an embedded checkpoint, an id on the hub, or by default the first embedded one.
+pub(crate) fn choose(ModelArgs { model, vision_tower }: &ModelArgs) -> Result<Chosen> {
+    let Some(path) = model else { return Ok(embedded(embedded::default_checkpoint()?)) };
+    let tower = vision_tower.as_deref();
     if path.is_dir() {
-        return Ok(match vision_tower {
-            Some(tower) => Checkpoint::open_with_tower(path, tower)?,
-            None => Checkpoint::open(path)?,
-        });
+        return Ok(Chosen { checkpoint: open(path, tower)?, arguments: arguments(&path.to_string_lossy(), tower) });
     }
-    if let Some(tower) = vision_tower {
-        bail!(
-            "--vision-tower {}: --model {} is no checkpoint folder, and no other model has a tower apart",
-            tower.display(),
-            path.display()
-        );
+    let name = path.to_string_lossy();
+    if let Some(checkpoint) = embedded::open(&name)? {
+        if let Some(tower) = tower {
+            bail!("--vision-tower {}: --model {name} is compiled in, with its tower", tower.display());
+        }
+        return Ok(embedded(checkpoint));
     }
-    if let Some(checkpoint) = path.to_str().and_then(|name| embedded::open(name).transpose()) {
-        return checkpoint;
+    if let Some(id) = HubId::parse(&name) {
+        return on_the_hub(&id, tower).with_context(|| format!("--model {name}"));
     }
     let embedded = embedded::names();
     let known = if embedded.is_empty() { "there is none".to_owned() } else { embedded.join(", ") };
-    bail!("--model {}: neither a checkpoint folder nor an embedded model ({known})", path.display())
+    bail!(
+        "--model {name}: neither a checkpoint folder, nor an embedded model ({known}), nor an id on the hub (org/name or org/name@revision)"
+    )
+}
+
+fn embedded(checkpoint: Checkpoint) -> Chosen {
+    let arguments = arguments(checkpoint.name(), None);
+    Chosen { checkpoint, arguments }
+}
+
+fn open(folder: &Path, tower: Option<&Path>) -> Result<Checkpoint> {
+    Ok(match tower {
+        Some(tower) => Checkpoint::open_with_tower(folder, tower)?,
+        None => Checkpoint::open(folder)?,
+    })
+}
+
+#[cfg(feature = "hub")]
+fn on_the_hub(id: &HubId, tower: Option<&Path>) -> Result<Chosen> {
+    let snapshot = crate::hub::fetch(id, tower.is_some())?;
+    let checkpoint = open(&snapshot.folder, tower)?.named(&id.repository);
+    Ok(Chosen { checkpoint, arguments: arguments(&id.at(&snapshot.commit).to_string(), tower) })
+}
+
+#[cfg(not(feature = "hub"))]
+fn on_the_hub(_: &HubId, _: Option<&Path>) -> Result<Chosen> {
+    bail!("there is no such folder, and this program was built without the hub (cargo feature `hub`)")
+}
+
+fn arguments(model: &str, tower: Option<&Path>) -> Vec<String> {
+    let mut arguments = vec!["--model".to_owned(), model.to_owned()];
+    if let Some(tower) = tower {
+        arguments.extend(["--vision-tower".to_owned(), tower.to_string_lossy().into_owned()]);
+    }
+    arguments
 }
 
 /// The model on its device.
 pub(crate) fn load(checkpoint: &Checkpoint, device: &OpenDevice, dtype: DtypeArg) -> Result<Vlm> {
-    let precision = match dtype {
+    Vlm::load(checkpoint, &device.device, precision(dtype)).with_context(|| format!("model {}", checkpoint.name()))
+}
+
+pub(crate) fn precision(dtype: DtypeArg) -> Precision {
+    match dtype {
         DtypeArg::F32 => Precision::F32,
         DtypeArg::F16 => Precision::F16,
-    };
-    Vlm::load(checkpoint, &device.device, precision).with_context(|| format!("model {}", checkpoint.name()))
+    }
 }
 
 pub(crate) fn device(choice: DeviceArg) -> Result<OpenDevice> {

@@ -108,12 +108,13 @@ impl Plan {
         self.accelerations.iter().map(|a| a.spec.as_str()).chain(floor).collect()
     }
 
-    /// SHA-256 of the plan's JSON; every part file carries it.
+    /// SHA-256 of the plan's JSON but for the command: two ways of naming one model are one experiment. Every part file carries it.
     ///
     /// # Errors
     /// [`StudyError::Plan`] when the plan cannot be written as JSON.
     pub fn sha256(&self) -> Result<String, StudyError> {
-        let json = serde_json::to_vec(self).map_err(|e| StudyError::Plan(e.to_string()))?;
+        let nameless = Self { command: String::new(), ..self.clone() };
+        let json = serde_json::to_vec(&nameless).map_err(|e| StudyError::Plan(e.to_string()))?;
         Ok(hex(&Sha256::digest(json)))
     }
 
@@ -144,7 +145,8 @@ impl Plan {
         Ok(())
     }
 
-    /// The fields in which `asked` differs from this plan, one line each; empty when both are the same experiment.
+    /// The fields in which `asked` differs from this plan, one line each; empty when both are the same experiment, whatever the command
+    /// that named it.
     pub fn differences(&self, asked: &Self) -> Vec<String> {
         let (there, asked) = (flatten(self), flatten(asked));
         let mut names: Vec<_> = there.keys().chain(asked.keys()).collect();
@@ -152,7 +154,7 @@ impl Plan {
         names.dedup();
         names
             .into_iter()
-            .filter(|name| there.get(*name) != asked.get(*name))
+            .filter(|name| *name != "command" && there.get(*name) != asked.get(*name))
             .map(|name| format!("{name}: there {}, asked {}", shown(there.get(name)), shown(asked.get(name))))
             .collect()
     }

@@ -1,7 +1,6 @@
 //! The real subject: one model, and what became of it under each acceleration.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use image::RgbImage;
@@ -60,12 +59,14 @@ impl Variants {
         Ok(Self { all: variants, needs, decoding })
     }
 
-    /// The plan of asking `questions` of `benchmark` on the device called `device`.
+    /// The plan of asking `questions` of `benchmark` on the device called `device`. `chosen_by` are the arguments that choose the
+    /// checkpoint on a command line.
     ///
     /// # Errors
     /// [`StudyError::Vlm`] when the chat template fails.
     pub fn plan(
         &self,
+        chosen_by: &[String],
         checkpoint_sha256: &str,
         device: &str,
         benchmark: &dyn Benchmark,
@@ -81,16 +82,12 @@ impl Variants {
             ("eos_token_ids", format!("{:?}", generation.eos_token_ids)),
         ];
         let accelerations: Vec<AccelerationPlan> = self.all.iter().map(|variant| variant.plan.clone()).collect();
-        let mut command = format!(
-            "steady run --model {} --bench {} --questions {} --dtype {}",
-            info.name,
-            benchmark.name(),
-            questions.len(),
-            info.precision
-        );
-        for acceleration in &accelerations[1..] {
-            let _ = write!(command, " --accel {}", acceleration.spec);
-        }
+        let command = command(&[
+            &["steady", "run"],
+            &chosen_by.iter().map(String::as_str).collect::<Vec<_>>(),
+            &["--bench", benchmark.name(), "--questions", &questions.len().to_string(), "--dtype", &info.precision.to_string()],
+            &accelerations[1..].iter().flat_map(|acceleration| ["--accel", &acceleration.spec]).collect::<Vec<_>>(),
+        ]);
         Ok(Plan {
             format: FORMAT,
             command,
@@ -237,6 +234,15 @@ fn describe(acceleration: &Acceleration, model: &Vlm) -> Result<String, StudyErr
     Ok(format!("{}. Here: {settled}", summaries.join("; ")))
 }
 
+/// The words as one line that a POSIX shell takes apart again.
+fn command(words: &[&[&str]]) -> String {
+    let quoted = |word: &&str| {
+        let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) { (*word).to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    words.concat().iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
 fn named<const N: usize>(settings: [(&str, String); N]) -> BTreeMap<String, String> {
     settings.map(|(name, value)| (name.to_owned(), value)).into()
 }
@@ -259,6 +265,15 @@ fn reply(answer: Answer, wall: Duration) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_survives_the_shell() {
+        let words = ["--model", "/data/my models/a'b", "--accel", "fastv:k=2,keep=0.5", "org/name@main", "$HOME", ""];
+        let line = command(&[&["printf", "%s\\n"], &words]);
+        assert!(line.contains(" --accel fastv:k=2,keep=0.5 org/name@main "), "{line}");
+        let shell = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
+        assert_eq!(String::from_utf8(shell.stdout).unwrap(), words.map(|word| format!("{word}\n")).concat());
+    }
 
     #[test]
     fn the_plan_names_the_burn_that_is_linked() {

@@ -26,6 +26,10 @@ pub struct OpenDevice {
     /// What computes, in words that tell apart what may round differently: adapter, API and driver, or CPU features. The number
     /// of threads is not among them: it decides who computes a number, not how.
     pub identity: String,
+    /// Whether its memory is the machine's own.
+    pub shares_memory: bool,
+    /// Most bytes that it binds at once; `None` where there is no limit.
+    pub max_binding: Option<u64>,
 }
 
 /// Element type of weights and activations. Softmax and norms run in `f32` either way.
@@ -128,7 +132,8 @@ fn device_error(problem: String) -> VlmError {
 
 fn cpu() -> OpenDevice {
     let features = cpu_features().join("+");
-    OpenDevice { device: Device::flex(), identity: format!("flex, {} {features}", std::env::consts::ARCH).trim_end().to_owned() }
+    let identity = format!("flex, {} {features}", std::env::consts::ARCH).trim_end().to_owned();
+    OpenDevice { device: Device::flex(), identity, shares_memory: true, max_binding: None }
 }
 
 /// The instruction sets that decide which kernels run, and so how sums are rounded.
@@ -212,8 +217,10 @@ mod gpu {
             // Shaders go through WGSL: burn's native SPIR-V compiler is a cargo feature that this program does not turn on.
             let (device, setup) =
                 Device::wgpu_options().init_with_setup().map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
-            let identity = describe(&setup.adapter.get_info());
-            Ok(OpenDevice { device, identity })
+            let info = setup.adapter.get_info();
+            let shares_memory = matches!(info.device_type, DeviceType::Cpu | DeviceType::IntegratedGpu);
+            let max_binding = Some(setup.device.limits().max_storage_buffer_binding_size);
+            Ok(OpenDevice { device, identity: describe(&info), shares_memory, max_binding })
         })
         .clone()
         .map_err(device_error)

@@ -4,7 +4,11 @@ mod lints;
 mod page;
 mod setup;
 mod shell;
+mod synthetic;
 mod tests;
+
+use std::env;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -38,6 +42,11 @@ enum Task {
         #[arg(long)]
         cpu: bool,
     },
+    /// Write a checkpoint with the true shapes of Qwen2-VL-2B and random weights, 4.4 GB, to measure loading with.
+    Synthetic {
+        /// Where to.
+        folder: PathBuf,
+    },
     /// The page.
     Web {
         #[command(subcommand)]
@@ -46,8 +55,10 @@ enum Task {
 }
 
 fn main() -> anyhow::Result<()> {
+    let task = Arguments::parse().task;
+    let called_from = env::current_dir()?;
     shell::enter_workspace()?;
-    match Arguments::parse().task {
+    match task {
         Task::Setup => setup::run(),
         Task::Test { cpu, no_setup } => {
             if !cpu && !no_setup {
@@ -56,6 +67,7 @@ fn main() -> anyhow::Result<()> {
             tests::run(cpu)
         }
         Task::Lint { cpu } => lints::run(cpu),
+        Task::Synthetic { folder } => synthetic::run(&called_from.join(folder)),
         Task::Web { task } => page::run(&task),
     }
 }

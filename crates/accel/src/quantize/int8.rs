@@ -67,6 +67,11 @@ impl Quantizer for Int8 {
         Ok(Box::new(*self))
     }
 
+    fn packed_bytes(&self, linear: &LinearShape) -> u64 {
+        // Four codes a word, and a maximum for each row.
+        4 * linear.out as u64 * (linear.input.div_ceil(4) as u64 + 1)
+    }
+
     fn quantize(&self, linear: &str, weight: &HostMatrix, device: &Device) -> Result<PackedLinear, AccelError> {
         Int8Weight::new(&self.codes(weight), device)
             .map(PackedLinear::from)

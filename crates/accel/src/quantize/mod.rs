@@ -29,6 +29,9 @@ pub trait Quantizer: Send + Sync {
     /// When the method does not fit one of `linears`.
     fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Quantizer>, AccelError>;
 
+    /// Bytes that a packed layer of this shape takes, by its layout. Call it on what [`Self::fit`] gave.
+    fn packed_bytes(&self, linear: &LinearShape) -> u64;
+
     /// Packs `weight [out, in]` of the layer `linear` onto `device`. Call it on what [`Self::fit`] gave.
     ///
     /// # Errors

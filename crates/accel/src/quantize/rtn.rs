@@ -158,6 +158,15 @@ impl Quantizer for Rtn {
         Ok(Box::new(Self { group: Group::Size(self.group.settle(linears)?), ..*self }))
     }
 
+    fn packed_bytes(&self, linear: &LinearShape) -> u64 {
+        let groups = match self.group {
+            Group::Size(group) => linear.input.div_ceil(group),
+            Group::Auto => 0,
+        };
+        // Eight codes a word, and a word for each group.
+        4 * linear.out as u64 * (linear.input.div_ceil(8) + groups) as u64
+    }
+
     fn quantize(&self, linear: &str, weight: &HostMatrix, device: &Device) -> Result<PackedLinear, AccelError> {
         let shape = LinearShape { name: linear.to_owned(), out: weight.rows, input: weight.cols };
         let group = self.group.settle(&[shape])?;

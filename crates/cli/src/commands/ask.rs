@@ -10,7 +10,7 @@ use steady_study::record::top;
 use steady_vlm::{Answer, PixelValues, Prepared, Vlm, image};
 
 use crate::args::AskArgs;
-use crate::{console, model};
+use crate::{console, memory, model};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -75,18 +75,23 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     accelerations.extend(model::accelerations(&args.accelerations)?.into_iter().filter(|acceleration| !acceleration.is_none()));
     // The image before the model: it is the cheaper one to be wrong.
     let picture = image::load(&args.image)?;
-    let checkpoint = model::checkpoint(&args.model)?;
+    let checkpoint = model::choose(&args.model)?.checkpoint;
     let device = model::device(args.device)?;
-    let base = model::load(&checkpoint, &device, args.dtype)?;
     let decoding = model::decoding(&checkpoint, args.max_new_tokens);
     let prompt = match (&args.prompt, &args.question) {
         (Some(prompt), _) => prompt.clone(),
-        (None, Some(question)) => base.prompt(question)?,
+        (None, Some(question)) => checkpoint.chat_template()?.prompt(question)?,
         (None, None) => return Err(anyhow!("one of --question and --prompt is needed")),
     };
+    let processor = checkpoint.processor()?;
     let start = Instant::now();
-    let prepared = base.prepare(&picture, &prompt)?;
+    let prepared = processor.prepare(&picture, &prompt)?;
     let prepare_ms = milliseconds(start);
+    let tokens = prepared.input_ids.len() + decoding.max_new_tokens;
+    for acceleration in &accelerations {
+        memory::check(&checkpoint, &device, model::precision(args.dtype), std::slice::from_ref(acceleration), tokens)?;
+    }
+    let base = model::load(&checkpoint, &device, args.dtype)?;
     let mut answers = Vec::new();
     for acceleration in &accelerations {
         let start = Instant::now();

@@ -11,7 +11,8 @@ use steady_study::{Folder, Plan, Variants, plan};
 
 use crate::args::{BenchArg, ModelArgs, RunArgs, StudyArgs};
 use crate::commands::report;
-use crate::{console, model};
+use crate::model::{self, Chosen};
+use crate::{console, memory};
 
 /// Where runs go that were not told where.
 pub(crate) const RUNS: &str = "steady-out";
@@ -27,13 +28,21 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
 fn study(model: &ModelArgs, bench: BenchArg, args: &StudyArgs) -> Result<()> {
     let specs = if args.accelerations.is_empty() { default_specs()? } else { args.accelerations.clone() };
     let accelerations = model::accelerations(&specs)?;
-    let checkpoint = model::checkpoint(model)?;
+    let Chosen { checkpoint, arguments } = model::choose(model)?;
     let device = model::device(args.device)?;
-    let vlm = model::load(&checkpoint, &device, args.dtype)?;
-    let variants = Variants::build(vlm, &accelerations, model::decoding(&checkpoint, None)).block_on()?;
     let BenchArg::Embedded = bench;
     let (suite, questions) = plan::embedded(args.questions as usize, &[])?;
-    let plan = variants.plan(&checkpoint.sha256()?, &device.identity, &suite, &questions)?;
+    let decoding = model::decoding(&checkpoint, None);
+    if let Some(first) = questions.first() {
+        let prompt = checkpoint.chat_template()?.prompt(&first.text)?;
+        let prepared = checkpoint.processor()?.prepare(&suite.image(&first.image)?, &prompt)?;
+        // What questions share of a prompt is remembered beside what each adds to it.
+        let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
+        memory::check(&checkpoint, &device, model::precision(args.dtype), &accelerations, tokens)?;
+    }
+    let vlm = model::load(&checkpoint, &device, args.dtype)?;
+    let variants = Variants::build(vlm, &accelerations, decoding).block_on()?;
+    let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &suite, &questions)?;
     let path = match &args.out {
         Some(path) => path.clone(),
         None => default_folder(&plan)?,
@@ -84,7 +93,8 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
 /// The same plan gets the same folder, so that running it again continues it.
 fn default_folder(plan: &Plan) -> Result<PathBuf> {
     let hash = plan.sha256()?;
-    Ok(Path::new(RUNS).join(format!("{}-{}-{}", plan.model.name, plan.benchmark.name, &hash[..8])))
+    let model = plan.model.name.replace('/', "--");
+    Ok(Path::new(RUNS).join(format!("{model}-{}-{}", plan.benchmark.name, &hash[..8])))
 }
 
 fn default_specs() -> Result<Vec<String>> {

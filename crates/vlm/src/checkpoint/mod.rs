@@ -6,6 +6,7 @@ pub(crate) mod fields;
 mod generation_config;
 mod names;
 mod original;
+pub mod published;
 mod qwen_config;
 pub(crate) mod source;
 mod tower;
@@ -24,9 +25,9 @@ pub use original::{Conversation, OriginalLayout};
 pub use qwen_config::{QwenVisionConfig, QwenVlConfig, Windows};
 pub use weights::{HostTensor, Weights};
 
-use crate::VlmError;
 use crate::image::ImageProcessor;
 use crate::text::{ChatTemplate, Processor, Tokenizer};
+use crate::{Footprint, VlmError};
 use fields::Fields;
 use source::{Bytes, Source};
 
@@ -96,7 +97,14 @@ impl Checkpoint {
         Ok(Self { source, tower, config, generation })
     }
 
-    /// The folder's name, or the name given to [`Checkpoint::from_files`].
+    /// The same checkpoint under another name: a folder in the hub's cache is called after a commit.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.source.rename(name);
+        self
+    }
+
+    /// The folder's name, or the name given to [`Checkpoint::from_files`] or [`Checkpoint::named`].
     pub fn name(&self) -> &str {
         self.source.name()
     }
@@ -145,6 +153,14 @@ impl Checkpoint {
             weights.add_tower(tower)?;
         }
         Ok(weights)
+    }
+
+    /// How much memory the model takes; of the weight files only the headers are read.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::weights`].
+    pub fn footprint(&self) -> Result<Footprint, VlmError> {
+        Ok(Footprint::of(&self.weights()?, self.config.text()))
     }
 
     /// The tokenizer of `tokenizer.json`.

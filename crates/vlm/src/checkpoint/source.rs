@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapOptions};
 use serde_json::Value;
 
-use super::decisive::decides;
+use super::decisive::{decides, is_weights};
+use super::weights::SINGLE;
 use crate::VlmError;
 
 /// A named set of files.
@@ -24,9 +25,45 @@ pub(crate) enum Source {
 /// The bytes of one file: mapped, compiled in, or fetched. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) enum Bytes {
-    Mapped(Arc<Mmap>),
+    Mapped(Arc<Map>),
     Static(&'static [u8]),
     Fetched(Arc<Vec<u8>>),
+}
+
+/// A whole file, mapped.
+#[derive(Debug)]
+pub(crate) struct Map {
+    file: File,
+    bytes: Mmap,
+}
+
+/// Part of a file's bytes.
+#[derive(Debug)]
+pub(crate) enum Stretch<'a> {
+    Mapped(Mmap),
+    Held(&'a [u8]),
+}
+
+impl Bytes {
+    /// A stretch of the file by itself. What was read of a map stays in memory as long as the map does, so whoever reads a large file
+    /// from end to end does it stretch by stretch.
+    pub(crate) fn stretch(&self, range: Range<usize>) -> std::io::Result<Stretch<'_>> {
+        match self {
+            Self::Mapped(map) if !range.is_empty() => map_range(&map.file, range).map(Stretch::Mapped),
+            held => Ok(Stretch::Held(&held[range])),
+        }
+    }
+}
+
+impl Deref for Stretch<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Held(bytes) => bytes,
+        }
+    }
 }
 
 impl Deref for Bytes {
@@ -34,7 +71,7 @@ impl Deref for Bytes {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Mapped(map) => map,
+            Self::Mapped(map) => &map.bytes,
             Self::Static(bytes) => bytes,
             Self::Fetched(bytes) => bytes,
         }
@@ -61,6 +98,12 @@ impl Source {
         match self {
             Self::Folder { path, .. } => Some(path),
             Self::Memory { .. } => None,
+        }
+    }
+
+    pub(crate) fn rename(&mut self, to: &str) {
+        match self {
+            Self::Folder { name, .. } | Self::Memory { name, .. } => to.clone_into(name),
         }
     }
 
@@ -121,7 +164,9 @@ impl Source {
             }
             Self::Memory { files, .. } => files.iter().map(|(name, _)| name.clone()).collect(),
         };
-        names.retain(|name| decides(name));
+        // The single weight file wins over whatever else a folder holds.
+        let single = names.iter().any(|name| name == SINGLE);
+        names.retain(|name| decides(name) && (!single || name == SINGLE || !is_weights(name)));
         names.sort_unstable();
         Ok(names)
     }
@@ -139,14 +184,23 @@ fn map(path: &Path) -> Result<Option<Bytes>, VlmError> {
     if metadata.is_dir() {
         return Err(io(std::io::Error::new(ErrorKind::IsADirectory, "a file was expected, this is a folder")));
     }
-    if metadata.len() == 0 {
+    let length = usize::try_from(metadata.len()).map_err(|error| io(std::io::Error::other(error)))?;
+    if length == 0 {
         return Ok(Some(Bytes::Static(&[])));
     }
+    let bytes = map_range(&file, 0..length).map_err(io)?;
+    Ok(Some(Bytes::Mapped(Arc::new(Map { file, bytes }))))
+}
+
+fn map_range(file: &File, range: Range<usize>) -> std::io::Result<Mmap> {
+    let mut options = MmapOptions::new();
+    options.offset(range.start as u64).len(range.len());
     #[expect(
         unsafe_code,
         reason = "mapping is unsafe because another process may change the file meanwhile; a checkpoint that is \
                                     rewritten while it is read is out of scope, and every offset is checked before use"
     )]
-    let map = unsafe { Mmap::map(&file) };
-    map.map(|map| Some(Bytes::Mapped(Arc::new(map)))).map_err(io)
+    unsafe {
+        options.map(file)
+    }
 }

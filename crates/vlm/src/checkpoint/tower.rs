@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::FILE;
 use super::fields::Fields;
+use super::published::hub_cache;
 use super::source::Source;
 use crate::VlmError;
 
@@ -40,12 +41,9 @@ fn places(id: &str, folder: Option<&Path>) -> Vec<PathBuf> {
     places
 }
 
-/// The snapshot that the hub's cache holds of `owner/name`, under whichever of its environment variables is set.
+/// The snapshot that the hub's cache holds of `owner/name`.
 fn cached(id: &str) -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = || Some(variable("HOME").or_else(|| variable("USERPROFILE"))?.join(".cache/huggingface"));
-    let cache = variable("HF_HUB_CACHE").or_else(|| Some(variable("HF_HOME").or_else(home)?.join("hub")))?;
-    let repository = cache.join(format!("models--{}", id.replace('/', "--")));
+    let repository = hub_cache()?.join(format!("models--{}", id.replace('/', "--")));
     let commit = std::fs::read_to_string(repository.join("refs/main")).ok()?;
     Some(repository.join("snapshots").join(commit.trim()))
 }

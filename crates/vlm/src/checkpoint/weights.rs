@@ -10,8 +10,12 @@ use super::names::{canonical_name, is_harmless_leftover};
 use super::source::{Bytes, Source};
 use crate::VlmError;
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+/// All weights in one file. As in transformers it wins over an index.
+pub const SINGLE: &str = "model.safetensors";
+/// Which of several weight files (shards) holds which tensor.
+pub const INDEX: &str = "model.safetensors.index.json";
+const TOWER: &str = "vision_tower.";
+const HEAD: &str = "lm_head.weight";
 
 /// A tensor in host memory, row-major f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +52,12 @@ struct Entry {
     taken: bool,
 }
 
+impl WeightFile {
+    fn stretch(&self, range: Range<usize>) -> Result<Bytes, VlmError> {
+        self.bytes.stretch(range).map_err(|source| VlmError::Io { path: self.label.clone().into(), source })
+    }
+}
+
 impl Weights {
     pub(crate) fn open(source: &Source, tied: bool) -> Result<Self, VlmError> {
         let mut weights = Self { checkpoint: source.label(), files: Vec::new(), tensors: BTreeMap::new(), tied };
@@ -58,8 +68,7 @@ impl Weights {
     /// Adds the vision tower of a second folder, unless these weights hold one: a tower that was trained on is published with the
     /// checkpoint, and then that one is meant. The rest of a CLIP (text side, projections) is no part of the model.
     pub(crate) fn add_tower(&mut self, tower: &Source) -> Result<(), VlmError> {
-        const TOWER: &str = "vision_tower.";
-        if self.tensors.keys().any(|name| name.starts_with(TOWER)) {
+        if self.holds_tower() {
             return Ok(());
         }
         let ours: Vec<String> = self.tensors.keys().cloned().collect();
@@ -68,8 +77,11 @@ impl Weights {
         Ok(())
     }
 
+    pub(crate) fn holds_tower(&self) -> bool {
+        self.tensors.keys().any(|name| name.starts_with(TOWER))
+    }
+
     fn add_folder(&mut self, source: &Source) -> Result<(), VlmError> {
-        // As transformers does: the single file wins over an index.
         if let Some(bytes) = source.get(SINGLE)? {
             self.add_file(source.label_of(SINGLE), bytes)
         } else if let Some(index) = source.json(INDEX)? {
@@ -84,16 +96,7 @@ impl Weights {
     fn add_shards(&mut self, source: &Source, index: &serde_json::Value) -> Result<(), VlmError> {
         let label = source.label_of(INDEX);
         let root = Fields::root(&label, index)?;
-        let map = root.object("weight_map")?.ok_or_else(|| root.error("weight_map", "is missing"))?;
-        let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for tensor in map.keys() {
-            let shard = map.text(tensor)?.ok_or_else(|| map.error(tensor, "expected a file name, found null"))?;
-            if shard.contains(['/', '\\']) || !shard.ends_with(".safetensors") {
-                return Err(map.error(tensor, format!("expected a safetensors file beside the index, found `{shard}`")));
-            }
-            shards.entry(shard).or_default().push(tensor);
-        }
-        for (shard, listed) in shards {
+        for (shard, listed) in shards(&root)? {
             let bytes = source.require(shard, &format!("{INDEX} says it holds `{}`", listed[0]))?;
             self.add_file(source.label_of(shard), bytes)?;
             let file = self.files.len() - 1;
@@ -130,6 +133,13 @@ impl Weights {
         Ok(())
     }
 
+    /// Canonical names and shapes of the tensors that the model is made of.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        let repeated = self.tied.then_some(HEAD);
+        let needed = move |name: &str| !is_harmless_leftover(name) && Some(name) != repeated;
+        self.tensors.iter().map(|(name, entry)| (name.as_str(), entry.shape.as_slice())).filter(move |(name, _)| needed(name))
+    }
+
     /// Whether the files hold a tensor of this canonical name.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
@@ -148,7 +158,8 @@ impl Weights {
         let entry = self.claim(name, shape)?;
         let (name, file, dtype, bytes) = (entry.name.clone(), entry.file, entry.dtype, entry.bytes.clone());
         let file = &self.files[file];
-        let data = to_f32(&file.bytes[bytes], dtype)
+        let stretch = file.stretch(bytes)?;
+        let data = to_f32(&stretch, dtype)
             .ok_or_else(|| VlmError::tensor(&file.label, &name, format!("element type {dtype:?} is not read; known: F32, F16, BF16")))?;
         if let Some(at) = data.iter().position(|value| !value.is_finite()) {
             let problem = format!("element {at} is {}; weights must be finite", data[at]);
@@ -191,7 +202,7 @@ impl Weights {
             if entry.taken || is_harmless_leftover(canonical) {
                 continue;
             }
-            if self.tied && canonical == "lm_head.weight" {
+            if self.tied && canonical == HEAD {
                 self.check_tied(entry)?;
                 continue;
             }
@@ -202,15 +213,31 @@ impl Weights {
 
     /// A file may repeat the embedding as the head; then it must really be the same.
     fn check_tied(&self, head: &Entry) -> Result<(), VlmError> {
-        let bytes = |entry: &Entry| &self.files[entry.file].bytes[entry.bytes.clone()];
-        match self.tensors.get("language_model.embed_tokens.weight") {
-            Some(embedding) if bytes(embedding) == bytes(head) => Ok(()),
-            _ => {
-                let problem = "differs from the token embedding, but the configuration ties the two (`tie_word_embeddings`)";
-                Err(VlmError::tensor(&self.files[head.file].label, &head.name, problem))
-            }
+        let bytes = |entry: &Entry| self.files[entry.file].stretch(entry.bytes.clone());
+        let same = match self.tensors.get("language_model.embed_tokens.weight") {
+            Some(embedding) => *bytes(embedding)? == *bytes(head)?,
+            None => false,
+        };
+        if same {
+            return Ok(());
         }
+        let problem = "differs from the token embedding, but the configuration ties the two (`tie_word_embeddings`)";
+        Err(VlmError::tensor(&self.files[head.file].label, &head.name, problem))
     }
+}
+
+/// The shards that an [`INDEX`] names, with the tensors that it says they hold.
+pub(crate) fn shards<'a>(index: &Fields<'a>) -> Result<BTreeMap<&'a str, Vec<&'a str>>, VlmError> {
+    let map = index.object("weight_map")?.ok_or_else(|| index.error("weight_map", "is missing"))?;
+    let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for tensor in map.keys() {
+        let shard = map.text(tensor)?.ok_or_else(|| map.error(tensor, "expected a file name, found null"))?;
+        if shard.contains(['/', '\\']) || !shard.ends_with(".safetensors") {
+            return Err(map.error(tensor, format!("expected a safetensors file beside the index, found `{shard}`")));
+        }
+        shards.entry(shard).or_default().push(tensor);
+    }
+    Ok(shards)
 }
 
 /// Little-endian file bytes as f32; `None` for element types that are not read.

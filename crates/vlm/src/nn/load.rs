@@ -58,7 +58,7 @@ impl Loader<'_> {
     /// A `[rows, width]` table, split by rows so that no part exceeds the device's binding limit.
     pub(crate) fn rows(&mut self, name: &str, shape: [usize; 2]) -> Result<ShardedRows, VlmError> {
         let table = self.weights.take(name, &shape)?;
-        Ok(ShardedRows::new(&table.data, shape, self.max_binding, self.device, self.dtype))
+        Ok(ShardedRows::new(table.data, shape, self.max_binding, self.device, self.dtype))
     }
 }
 

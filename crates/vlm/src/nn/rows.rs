@@ -16,16 +16,19 @@ pub(crate) struct ShardedRows {
 }
 
 impl ShardedRows {
-    pub(crate) fn new(data: &[f32], [rows, width]: [usize; 2], max_bytes: usize, device: &Device, dtype: DType) -> Self {
+    pub(crate) fn new(data: Vec<f32>, [rows, width]: [usize; 2], max_bytes: usize, device: &Device, dtype: DType) -> Self {
         // At least one row: a device that cannot bind a single row cannot run the model anyway.
         let rows_per_shard = (max_bytes / (width * dtype.size())).clamp(1, rows);
-        let shards = data
-            .chunks(rows_per_shard * width)
-            .map(|part| {
-                let data = TensorData::new(part.to_vec(), [part.len() / width, width]);
-                Tensor::from_data(data, (device, dtype))
-            })
-            .collect();
+        let shard = |part: Vec<f32>| {
+            let held = part.len() / width;
+            Tensor::from_data(TensorData::new(part, [held, width]), (device, dtype))
+        };
+        // One that needs no splitting is not copied: it may be the largest of all tensors.
+        let shards = if rows_per_shard == rows {
+            vec![shard(data)]
+        } else {
+            data.chunks(rows_per_shard * width).map(|part| shard(part.to_vec())).collect()
+        };
         Self { shards, rows_per_shard, rows }
     }
 
@@ -92,7 +95,7 @@ mod tests {
         ) {
             let data: Vec<f32> = (0..rows * width).map(|i| i as f32).collect();
             let device = Device::flex();
-            let table = ShardedRows::new(&data, [rows, width], limit, &device, DType::F32);
+            let table = ShardedRows::new(data.clone(), [rows, width], limit, &device, DType::F32);
             for shard in &table.shards {
                 prop_assert!(shard.dims()[0] == 1 || tensor_bytes(shard) <= limit);
             }

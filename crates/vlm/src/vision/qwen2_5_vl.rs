@@ -104,7 +104,7 @@ impl Qwen2_5Vl {
         let (tokens, merged, width) = (rows * columns, self.config.merged_patches(), self.config.hidden_size);
         let windows = WindowOrder::new(patches.tokens, window_side(&self.config, &self.windows), merged);
         let positions = patch_positions(windows.order.iter().copied(), columns, self.config.merge_size);
-        let rotation = self.rope.at(&positions, device, dtype);
+        let rotation = self.rope.at(&positions, device, DType::F32);
         let image = [Stretches { count: 1, len: tokens * merged }];
 
         let embedded = self.patch_embedding.forward(Tensor::from_data(patches.rows, (device, dtype)));

@@ -52,7 +52,7 @@ impl Qwen2Vl {
         let (rows, columns) = patches.tokens;
         let merged = self.config.merged_patches();
         let positions = patch_positions(0..rows * columns, columns, self.config.merge_size);
-        let rotation = self.rope.at(&positions, device, dtype);
+        let rotation = self.rope.at(&positions, device, DType::F32);
         let image = [Stretches { count: 1, len: positions.len() }];
         let mut hidden = self.patch_embedding.forward(Tensor::from_data(patches.rows, (device, dtype)));
         for block in &self.blocks {

@@ -1,0 +1,146 @@
+//! Whether a model and its accelerated forms fit into memory, and what would.
+
+use std::fmt;
+
+use steady_vlm::{Footprint, LinearSize, Precision};
+
+use crate::apply::settle_on;
+use crate::{AccelError, Acceleration, LinearShape};
+
+/// Bytes that a model takes while it answers under some accelerations, which share what no quantizer touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The model as it is: every acceleration is compared with it.
+    pub weights: u64,
+    /// Packed weights beside it, of all accelerations together.
+    pub packed: u64,
+    /// Keys and values.
+    pub cache: u64,
+    /// The largest tensor on its way into the device's memory.
+    pub passing: u64,
+}
+
+/// A way of running a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// Element type of weights and activations.
+    pub precision: Precision,
+    /// What is held in memory at once, beside the baseline.
+    pub accelerations: &'a [Acceleration],
+    /// Tokens that are remembered at once: of a prompt and its answer, twice where a prompt is shared.
+    pub tokens: usize,
+}
+
+/// A way of running a model that takes more memory than there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    precision: Precision,
+    /// What it takes.
+    pub need: Need,
+    /// Bytes that there are.
+    pub available: u64,
+    /// The first smaller way of running it that fits, with what it takes.
+    pub instead: Option<(String, u64)>,
+    /// The smallest of these ways, whether it fits or not; `None` where there is none.
+    pub least: Option<(String, u64)>,
+}
+
+impl Need {
+    /// What `run` takes.
+    ///
+    /// # Errors
+    /// [`AccelError`] when a quantizer does not fit the model.
+    pub fn of(footprint: &Footprint, run: Run<'_>) -> Result<Self, AccelError> {
+        let packed = run.accelerations.iter().map(|acceleration| packed_bytes(acceleration, footprint.linears()));
+        Ok(Self {
+            weights: footprint.weight_bytes(run.precision),
+            packed: packed.sum::<Result<u64, _>>()?,
+            cache: footprint.cache_bytes(run.precision, run.tokens),
+            passing: footprint.passing_bytes(),
+        })
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.weights + self.packed + self.cache + self.passing
+    }
+}
+
+/// What `run` lacks, if it takes more than `available` bytes, and the first of these that would fit: without the accelerations that
+/// keep packed weights beside the baseline's; in `f16`, if the device computes in that (`halves`); both.
+///
+/// # Errors
+/// [`AccelError`] when a quantizer does not fit the model.
+pub fn shortage(footprint: &Footprint, run: Run<'_>, available: u64, halves: bool) -> Result<Option<Shortage>, AccelError> {
+    let need = Need::of(footprint, run)?;
+    if need.total() <= available {
+        return Ok(None);
+    }
+    let (packing, light): (Vec<_>, Vec<_>) = run.accelerations.iter().cloned().partition(|acceleration| acceleration.quantizer().is_some());
+    let left_out = packing.iter().map(|acceleration| format!("--accel {acceleration}")).collect::<Vec<_>>().join(" ");
+    let mut smaller = Vec::new();
+    let mut consider = |name: String, precision: Precision, accelerations: &[Acceleration]| -> Result<(), AccelError> {
+        let total = Need::of(footprint, Run { precision, accelerations, ..run })?.total();
+        smaller.push((name, total));
+        Ok(())
+    };
+    if !packing.is_empty() {
+        consider(format!("without {left_out}"), run.precision, &light)?;
+    }
+    if halves && run.precision == Precision::F32 {
+        consider("--dtype f16".to_owned(), Precision::F16, run.accelerations)?;
+        if !packing.is_empty() {
+            consider(format!("--dtype f16 without {left_out}"), Precision::F16, &light)?;
+        }
+    }
+    let instead = smaller.iter().find(|(_, total)| *total <= available).cloned();
+    let least = smaller.into_iter().min_by_key(|(_, total)| *total);
+    Ok(Some(Shortage { precision: run.precision, need, available, instead, least }))
+}
+
+/// Bytes of an acceleration's packed weights for a model with these linear layers.
+fn packed_bytes(acceleration: &Acceleration, linears: &[LinearSize]) -> Result<u64, AccelError> {
+    let Some(quantizer) = acceleration.quantizer() else { return Ok(0) };
+    let shape = |linear: &LinearSize| LinearShape { name: linear.name.clone(), out: linear.out, input: linear.input };
+    let (quantizer, linears) = settle_on(quantizer, linears.iter().map(shape).collect())?;
+    Ok(linears.iter().map(|linear| quantizer.packed_bytes(linear)).sum())
+}
+
+impl Shortage {
+    /// Bytes that are missing.
+    pub fn short_by(&self) -> u64 {
+        self.need.total() - self.available
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { need, precision, .. } = self;
+        write!(f, "it takes {} in {precision} (weights {}", Bytes(need.total()), Bytes(need.weights))?;
+        if need.packed > 0 {
+            write!(f, ", packed copies {}", Bytes(need.packed))?;
+        }
+        write!(f, ", keys and values {}, loading {}), ", Bytes(need.cache), Bytes(need.passing))?;
+        write!(f, "{} are free: {} too few; ", Bytes(self.available), Bytes(self.short_by()))?;
+        match (&self.instead, &self.least) {
+            (Some((way, total)), _) => write!(f, "`{way}` would fit, with {}", Bytes(*total)),
+            (None, Some((way, total))) => write!(f, "no way of running it fits, the least is `{way}` with {}", Bytes(*total)),
+            (None, None) => write!(f, "there is no smaller way of running it"),
+        }
+    }
+}
+
+/// As people read them: three digits, powers of ten.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0 as f64;
+        let (value, unit) = match bytes {
+            1e9.. => (bytes / 1e9, "GB"),
+            1e6.. => (bytes / 1e6, "MB"),
+            _ => (bytes / 1e3, "kB"),
+        };
+        write!(f, "{value:.*} {unit}", usize::from(value < 100.0) + usize::from(value < 10.0))
+    }
+}

@@ -1,0 +1,125 @@
+//! Checkpoints by their id on the Hugging Face hub.
+//!
+//! hf-hub knows the hub's addresses and the layout of its cache, which other programs share. Files are fetched here, with the HTTP client
+//! that hf-hub uses: its own download sends the user's token on to whatever host the hub redirects to, and calls a file finished without
+//! comparing its length with what the hub said.
+
+mod cache;
+mod client;
+mod download;
+mod listing;
+mod refusal;
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use hf_hub::{Cache, Repo, RepoType};
+use steady_vlm::checkpoint::published::{self, INDEX, SETTINGS, SINGLE};
+
+use crate::console;
+use crate::hub_id::HubId;
+use cache::{Cached, Snapshot, Weights};
+use client::{Client, variable};
+use download::{Remote, download};
+use listing::{Listing, Sibling};
+
+/// The checkpoint `id` with everything that it needs, fetched as far as the cache lacks it. One that is whole in the cache is used without
+/// asking the hub: a study that goes on tomorrow must find the same model. `own_tower`: the user names a second folder.
+pub(crate) fn fetch(id: &HubId, own_tower: bool) -> Result<Snapshot> {
+    let hub = Hub::from_environment()?;
+    let snapshot = hub.repository(id, Weights::Needed)?;
+    // In the LLaVA repository's layout the CLIP tower is a repository of its own.
+    let tower = if own_tower { None } else { published::second_folder(&snapshot.folder)? };
+    if let Some(tower) = tower.as_deref().and_then(HubId::parse) {
+        let weights = if published::holds_tower(&snapshot.folder)? { Weights::Elsewhere } else { Weights::Needed };
+        hub.repository(&tower, weights).with_context(|| format!("vision tower of {id}"))?;
+    }
+    Ok(snapshot)
+}
+
+/// A model as hf-hub names it.
+fn repo(id: &HubId) -> Repo {
+    Repo::with_revision(id.repository.clone(), RepoType::Model, id.revision.clone())
+}
+
+struct Hub {
+    cache: Cache,
+    client: Client,
+    offline: bool,
+}
+
+impl Hub {
+    /// As the hub's own programs read the environment: [`Client::from_environment`], `HF_HUB_OFFLINE`, and the variables of the cache.
+    fn from_environment() -> Result<Self> {
+        let folder = published::hub_cache().context("there is no place for the hub's cache: set HF_HOME")?;
+        let offline = variable("HF_HUB_OFFLINE").is_some_and(|value| ["1", "true", "yes", "on"].contains(&value.to_lowercase().as_str()));
+        Ok(Self { cache: Cache::new(folder), client: Client::from_environment()?, offline })
+    }
+
+    fn repository(&self, id: &HubId, weights: Weights) -> Result<Snapshot> {
+        let cached = Cached::new(&self.cache, id);
+        if let Some(snapshot) = cached.snapshot()
+            && cached.lacks(&snapshot, weights)?.is_none()
+        {
+            return Ok(snapshot);
+        }
+        if self.offline {
+            return cached.as_it_is(weights, "HF_HUB_OFFLINE is set");
+        }
+        let listing = match Listing::ask(&self.client, id) {
+            Ok(listing) => listing,
+            // A cache that another program filled does not say which files the repository lacks; without the hub it must do.
+            Err(listing::Failure::NoAnswer(reason)) => return cached.as_it_is(weights, &reason),
+            Err(listing::Failure::Refused(error)) => return Err(error),
+        };
+        self.complete(id, &cached, &listing, weights)
+    }
+
+    /// Fetches what the cache lacks of the state that `listing` describes.
+    fn complete(&self, id: &HubId, cached: &Cached, listing: &Listing, weights: Weights) -> Result<Snapshot> {
+        let snapshot = cached.at(&listing.sha);
+        if weights == Weights::Needed && ![SINGLE, INDEX].iter().any(|file| listing.find(file).is_some()) {
+            bail!(
+                "{id} has neither {SINGLE} nor {INDEX}: only weights in safetensors files are read; convert the checkpoint and give its folder"
+            );
+        }
+        let settings: Vec<&Sibling> = SETTINGS.iter().filter_map(|file| listing.find(file)).collect();
+        self.fetch(id, cached, &snapshot, &settings)?;
+        if weights == Weights::Needed {
+            let files = match listing.find(SINGLE) {
+                Some(single) => vec![single],
+                None => published::shards(&snapshot.folder)?
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|shard| listing.must_find(id, shard))
+                    .collect::<Result<_>>()?,
+            };
+            self.fetch(id, cached, &snapshot, &files)?;
+        }
+        cached.note_absent(&snapshot, SETTINGS.iter().copied().filter(|file| listing.find(file).is_none()))?;
+        cached.remember(&snapshot)?;
+        Ok(snapshot)
+    }
+
+    fn fetch(&self, id: &HubId, cached: &Cached, snapshot: &Snapshot, files: &[&Sibling]) -> Result<()> {
+        let missing: Vec<&Sibling> = files.iter().copied().filter(|file| !snapshot.holds(file)).collect();
+        let total = missing.iter().map(|file| file.size()).sum();
+        let bar = console::byte_bar(total)?;
+        if total > 0 {
+            console::note(&format!("{id}: {} of {} files to fetch, {} MB", missing.len(), files.len(), total.div_ceil(1_000_000)));
+        }
+        let repo = repo(&id.at(&snapshot.commit));
+        for file in missing {
+            bar.set_message(file.rfilename.clone());
+            let (blob, name) = (cached.blob(file), file.rfilename.as_str());
+            let remote = Remote { id, repo: &repo, name, size: file.size(), sha256: file.sha256() };
+            // Another revision may hold the same file.
+            if !fs::metadata(&blob).is_ok_and(|held| held.len() == remote.size) {
+                download(&self.client, &remote, &blob, &bar)?;
+            }
+            Cached::link(&blob, &snapshot.folder, name)?;
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+}

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use pollster::FutureExt;
 use proptest::prelude::*;
 use steady_accel::Acceleration;
 use steady_accel::memory::{Need, Run, shortage};
@@ -55,8 +56,8 @@ fn formulas_say_what_packing_takes() {
         for acceleration in parse(&["w4:rtn,g=8", "w4:rtn", "int8", "divprune"]) {
             let run = Run { precision: Precision::F32, accelerations: std::slice::from_ref(&acceleration), tokens: 0 };
             // Some of the tiny models have widths that no usual group divides.
-            let (Ok(need), Ok(packed)) = (Need::of(&footprint, run), acceleration.quantize(&model)) else {
-                assert!(Need::of(&footprint, run).is_err() && acceleration.quantize(&model).is_err());
+            let (Ok(need), Ok(packed)) = (Need::of(&footprint, run), acceleration.quantize(&model).block_on()) else {
+                assert!(Need::of(&footprint, run).is_err() && acceleration.quantize(&model).block_on().is_err());
                 continue;
             };
             let Some(packed) = packed else {

@@ -170,7 +170,8 @@ pub async fn open_webgpu(name: &str) -> Result<OpenDevice, VlmError> {
         .init_async()
         .await
         .map_err(|error| device_error(format!("no GPU could be opened through WebGPU: {error}")))?;
-    Ok(OpenDevice { device, identity: format!("wgpu, {name}, WebGPU") })
+    // Browsers say neither how much memory there is nor whose it is.
+    Ok(OpenDevice { device, identity: format!("wgpu, {name}, WebGPU"), shares_memory: false, max_binding: None })
 }
 
 #[cfg(any(not(feature = "gpu"), target_family = "wasm"))]

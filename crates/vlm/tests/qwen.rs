@@ -176,7 +176,7 @@ fn halves_answer_as_singles() {
         for case in &reference.cases {
             let id = reference.label(case);
             let interleaved = vlm.processor().interleave(&reference.images(case), text(case, "prompt")).unwrap();
-            let answer = vlm.ask_interleaved(&interleaved, &Decoding { max_new_tokens: 12, ..Decoding::default() }).unwrap();
+            let answer = vlm.ask_interleaved(&interleaved, &Decoding { max_new_tokens: 12, ..Decoding::default() }).block_on().unwrap();
             let off = distance(&answer.first_logits, &reference.tensor(&format!("{}.logits", text(case, "id"))));
             assert!(off > 0.0 && off <= MARGIN as f32 / 2.0, "{id}: a first-token logit differs by {off}");
             if case["least_margin"].as_f64().unwrap() > MARGIN {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// The files beside the weights that are read; a model card or a training log is none of them.
-const DECISIVE: [&str; 10] = [
+/// The files beside the weights that are read, where they are there; a model card or a training log is none of them.
+pub const DECISIVE: [&str; 10] = [
     "chat_template.jinja",
     "chat_template.json",
     "config.json",
@@ -18,6 +18,10 @@ const DECISIVE: [&str; 10] = [
 
 /// Whether the file of this name decides the model's behaviour.
 pub(crate) fn decides(name: &str) -> bool {
-    let weights = Path::new(name).extension().is_some_and(|ending| ending == "safetensors");
-    (weights && !name.starts_with('.')) || DECISIVE.contains(&name)
+    is_weights(name) || DECISIVE.contains(&name)
+}
+
+/// Whether the file of this name holds weights.
+pub(crate) fn is_weights(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending == "safetensors") && !name.starts_with('.')
 }

@@ -8,7 +8,7 @@ use super::source::Source;
 use super::{original, weights};
 use crate::VlmError;
 
-pub use super::source::DECISIVE as SETTINGS;
+pub use super::decisive::DECISIVE as SETTINGS;
 pub use super::weights::{INDEX, SINGLE};
 
 /// The shards that the [`INDEX`] in `folder` names, sorted; `None` where there is no index.

@@ -7,7 +7,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::fields::Fields;
 use super::names::{canonical_name, is_harmless_leftover};
-use super::source::{Bytes, Source};
+use super::source::{Bytes, Source, Stretch};
 use crate::VlmError;
 
 /// All weights in one file. As in transformers it wins over an index.
@@ -53,7 +53,7 @@ struct Entry {
 }
 
 impl WeightFile {
-    fn stretch(&self, range: Range<usize>) -> Result<Bytes, VlmError> {
+    fn stretch(&self, range: Range<usize>) -> Result<Stretch<'_>, VlmError> {
         self.bytes.stretch(range).map_err(|source| VlmError::Io { path: self.label.clone().into(), source })
     }
 }

@@ -148,7 +148,7 @@ mod tests {
         let y = rope.at(&[[0, 699, 357]], &device, DType::F32).apply(x.clone());
         assert_eq!(y.dtype(), DType::F16);
         let exact = [699.0, 6.99, 357.0, 3.57f64];
-        let (y, x) = (read_f32(y), read_f32(x));
+        let (y, x) = (read_now(y), read_now(x));
         for (i, angle) in exact.into_iter().enumerate() {
             let (a, b) = (f64::from(x[i]), f64::from(x[i + 4]));
             for (found, expected) in [(y[i], a * angle.cos() - b * angle.sin()), (y[i + 4], b * angle.cos() + a * angle.sin())] {

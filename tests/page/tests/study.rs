@@ -35,8 +35,9 @@ async fn finish(client: &Client, answers: usize) {
     text_with(client, ".progress", &format!("Done. {answers} of {answers} answers")).await;
 }
 
-/// What a reader takes from a report: headline, tiles, and every answer, in the order of their questions.
+/// What a reader takes from a report: headline, tiles, and every answer, in whatever order the questions stand.
 async fn read(client: &Client) -> (String, String, Value) {
+    evaluate(client, "document.querySelector('#answers .more:not([hidden])')?.click()").await;
     let rows = "[...document.querySelectorAll('#answers tbody tr')].map(row => row.textContent).sort()";
     (text(client, "h1").await, text(client, ".tiles").await, evaluate(client, rows).await)
 }
@@ -80,13 +81,13 @@ async fn a_cancelled_study_stands_still_and_a_reloaded_one_ends_as_if_nothing_ha
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
-        choose(&client, 100).await;
+        choose(&client, 30).await;
         click(&client, ".primary").await;
-        text_with(&client, ".progress", " of 400 answers").await;
+        text_with(&client, ".progress", " of 120 answers").await;
         click(&client, ".run .button").await;
         text_with(&client, ".progress", "Cancelled").await;
         let stopped = text(&client, ".progress .numbers").await;
-        assert_ne!(stopped, "400 of 400 answers");
+        assert_ne!(stopped, "120 of 120 answers");
         // an answer takes a fraction of this
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert_eq!(text(&client, ".progress .numbers").await, stopped);
@@ -95,10 +96,10 @@ async fn a_cancelled_study_stands_still_and_a_reloaded_one_ends_as_if_nothing_ha
         text_with(&client, ".progress", "Begun on an earlier visit").await;
         assert_eq!(text(&client, ".progress .numbers").await, stopped);
         click(&client, ".primary").await;
-        finish(&client, 400).await;
+        finish(&client, 120).await;
         let resumed = read(&client).await;
         click(&client, ".primary").await;
-        finish(&client, 400).await;
+        finish(&client, 120).await;
         assert_eq!(read(&client).await, resumed);
     })
     .await;
@@ -123,6 +124,63 @@ async fn a_slider_changes_what_the_model_says() {
         // every answer has a row, and the one that sees fewer tokens says so
         assert_eq!(evaluate(&client, "document.querySelectorAll('.asked-answers tbody tr').length").await, 3);
         assert!(text(&client, "figcaption").await.contains("keeps 48 of 144 visual tokens"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_acceleration_that_the_page_offers_is_one() {
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        click(&client, ".choose summary").await;
+        fill(&client, "#questions", "1").await;
+        click(&client, CPU).await;
+        evaluate(&client, "document.querySelectorAll('.choices > .choice .tick input:not(:checked)').forEach(box => box.click())").await;
+        text_with(&client, ".run .summary", "1 question, 5 accelerations, engine CPU").await;
+        click(&client, ".primary").await;
+        // the baseline twice
+        finish(&client, 7).await;
+        assert_eq!(evaluate(&client, "document.querySelectorAll('#answers tbody td.cell').length").await, 6);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_spec_that_is_none_is_told_by_the_worker() {
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        choose(&client, 4).await;
+        fill(&client, ".others input", "w3:<b>magic</b>").await;
+        click(&client, ".primary").await;
+        let told = text_with(&client, ".progress", "The study could not run").await;
+        assert!(told.contains("w3:<b>magic</b>"), "{told}");
+        text_with(&client, ".primary", "Try again").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_playground_asks_about_any_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("red.jpg");
+    image::RgbImage::from_pixel(500, 300, image::Rgb([220, 20, 20])).save(&file).unwrap();
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        choose(&client, 4).await;
+        client.goto(&format!("{page}#playground")).await.unwrap();
+        find(&client, ".own input[type=file]").await.send_keys(file.to_str().unwrap()).await.unwrap();
+        fill(&client, "#own-question", "Is there a circle?").await;
+        find(&client, ".tokens image").await;
+        click(&client, ".inquiry .primary").await;
+        text_with(&client, ".asked-answers", "48 of 144").await;
+        let answers = "[...document.querySelectorAll('.asked-answers .answer')].map(cell => cell.textContent)";
+        assert_eq!(evaluate(&client, answers).await.as_array().unwrap().len(), 3);
     })
     .await;
 }

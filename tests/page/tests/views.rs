@@ -332,7 +332,8 @@ async fn axe_finds_nothing_serious_on_any_view() {
     for (colours, width) in [(Colours::Light, DESKTOP), (Colours::Dark, PHONE)] {
         let server =
             Server::start([("hello.json", sample::report().to_json().unwrap().into_bytes()), (scripted::WORKER, scripted::study())]);
-        let (axe, question) = (axe.clone(), question.clone());
+        let asked = Server::start([(scripted::WORKER, scripted::asked())]);
+        let (axe, question, answering) = (axe.clone(), question.clone(), format!("{}#question={question}", asked.page));
         in_browser_coloured(width, colours, move |client| async move {
             let dark = evaluate(&client, "matchMedia('(prefers-color-scheme: dark)').matches").await;
             assert_eq!(dark, json!(colours == Colours::Dark));
@@ -349,6 +350,13 @@ async fn axe_finds_nothing_serious_on_any_view() {
             text_with(&client, ".progress", "60 of 120 answers").await;
             let found = violations(&client, &axe).await;
             assert!(found.is_empty(), "{colours:?} while it runs: {found:#?}");
+            client.goto(&answering).await.unwrap();
+            click(&client, ".inquiry .primary").await;
+            find(&client, ".tokens .dropped").await;
+            slide(&client, "#slider-noise", 40.0).await;
+            find(&client, ".strip.flips").await;
+            let found = violations(&client, &axe).await;
+            assert!(found.is_empty(), "{colours:?} when it was asked: {found:#?}");
         })
         .await;
     }

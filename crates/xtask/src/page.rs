@@ -57,7 +57,7 @@ fn address_worker(dist: &Path) -> anyhow::Result<()> {
     fs::write(dist.join("index.html"), page).context("cannot write dist/index.html")
 }
 
-/// Clippy over the page, for the target it runs on, and over its tests. The worker was linted with all that it is made of.
+/// Clippy over the page, for the target it runs on, and over its tests, here and in the browser. The worker was linted with all that it is made of.
 pub(crate) fn lint() -> anyhow::Result<()> {
     if wasm_toolchain().is_some_and(|environment| !environment.is_empty()) {
         announce("the page is not linted: Debian's compiler for wasm comes without clippy");
@@ -65,6 +65,7 @@ pub(crate) fn lint() -> anyhow::Result<()> {
     }
     let mut page = cargo(["clippy", "--release", "--package", "steady-web", "--target", setup::WASM, "--", "-D", "warnings"]);
     for_wasm(&mut page)?;
+    run_command(&mut cargo(["clippy", "--release", "--package", "steady-web", "--tests", "--", "-D", "warnings"]))?;
     let mut tests = cargo(["clippy", "--release", "--package", "steady-page-tests", "--features", "page", "--all-targets"]);
     run_command(tests.args(["--", "-D", "warnings"]))
 }

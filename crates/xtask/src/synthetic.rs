@@ -256,26 +256,48 @@ fn weights(folder: &Path, sizes: &Sizes) -> Result<()> {
 mod tests {
     use super::*;
 
+    const TINY: Sizes = Sizes {
+        vocabulary: 296,
+        width: 48,
+        inner: 64,
+        layers: 2,
+        heads: 3,
+        kv_heads: 1,
+        head_width: 16,
+        vision_depth: 2,
+        vision_width: 24,
+        vision_ratio: 2,
+        vision_heads: 2,
+    };
+
     /// The tiny model was written by transformers.
     #[test]
     fn names_and_shapes_are_those_of_transformers() {
-        let tiny = Sizes {
-            vocabulary: 296,
-            width: 48,
-            inner: 64,
-            layers: 2,
-            heads: 3,
-            kv_heads: 1,
-            head_width: 16,
-            vision_depth: 2,
-            vision_width: 24,
-            vision_ratio: 2,
-            vision_heads: 2,
-        };
         let file = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(TEMPLATE).join("model.safetensors")).unwrap();
         let (_, metadata) = safetensors::SafeTensors::read_metadata(&file).unwrap();
         let found: BTreeMap<String, Vec<usize>> = metadata.tensors().into_iter().map(|(name, info)| (name, info.shape.clone())).collect();
-        assert_eq!(tensors(&tiny).into_iter().collect::<BTreeMap<_, _>>(), found);
+        assert_eq!(tensors(&TINY).into_iter().collect::<BTreeMap<_, _>>(), found);
+    }
+
+    #[test]
+    fn weights_are_written_as_the_index_says() {
+        let folder = tempfile::tempdir().unwrap();
+        weights(folder.path(), &TINY).unwrap();
+        let index: Value = serde_json::from_slice(&fs::read(folder.path().join("model.safetensors.index.json")).unwrap()).unwrap();
+        let file = fs::read(folder.path().join("model-00001-of-00001.safetensors")).unwrap();
+        let held = safetensors::SafeTensors::deserialize(&file).unwrap();
+        for (name, shape) in tensors(&TINY) {
+            assert_eq!(index["weight_map"][&name], "model-00001-of-00001.safetensors");
+            let tensor = held.tensor(&name).unwrap();
+            assert_eq!(tensor.shape(), shape);
+            let values: Vec<f32> = tensor.data().chunks_exact(2).map(|pair| f16::from_le_bytes([pair[0], pair[1]]).to_f32()).collect();
+            if name.ends_with("norm1.weight") {
+                assert!(values.iter().all(|value| (value - 1.0).abs() < 1e-6), "{name}");
+            } else if shape.len() > 1 {
+                let deviation = (values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32).sqrt();
+                assert!((deviation - 0.02).abs() < 0.002, "{name}: {deviation}");
+            }
+        }
     }
 
     /// 2,208,985,600 parameters, as its card says: 2.21 billion.

@@ -7,6 +7,7 @@ use std::{env, fs, io};
 
 use sha2::{Digest, Sha256};
 
+#[allow(unreachable_pub, reason = "public in the crate that it belongs to")]
 #[path = "../../crates/vlm/src/checkpoint/decisive.rs"]
 mod decisive;
 

@@ -44,7 +44,8 @@ impl Desk {
         let accelerations = parse(&setting.accelerations)?;
         let (model, _) = self.model(&setting).await?;
         let variants = self.variants(&model, &setting.accelerations, &accelerations).await?;
-        let plan = variants.plan(&model.sha256, &model.opened.device.identity, &suite, &questions)?;
+        let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
+        let plan = variants.plan(&chosen_by, &model.sha256, &model.opened.device.identity, &suite, &questions)?;
         let mut session = Session::new(plan, questions)?;
         send(&Response::Ready(model.opened.engine()));
         for group in &recorded {

@@ -26,7 +26,7 @@ pub(crate) fn run(task: &WebTask) -> anyhow::Result<()> {
     match task {
         WebTask::Setup => setup::page(),
         WebTask::Build => build(),
-        WebTask::Serve => trunk(&["serve"]),
+        WebTask::Serve => trunk(&["serve", "--release"]),
     }
 }
 

@@ -156,6 +156,13 @@ async fn on_the_cpu_it_answers_as_the_command_line_does() {
         assert_eq!(states.iter().map(|state| state.total).collect::<Vec<_>>(), vec![16; states.len()]);
         assert_eq!(states.last().unwrap().done, 16);
 
+        // meanwhile one file lost its second half, and one is left of an older page
+        let harm = "caches.open('steady-models').then(async cache => {\
+            const key = (await cache.keys()).find(key => key.url.includes('/config.json?')), text = await (await cache.match(key)).text();\
+            await cache.put(key, new Response(text.slice(0, text.length / 2)));\
+            await cache.put('models/steady-llava/config.json?old', new Response(text)); return true })";
+        assert_eq!(evaluate(&client, harm).await, json!(true));
+
         // a later visit: the weights are there already, and so are the first answers
         start(&client, &page).await;
         let kept: Vec<Vec<u8>> = states[..2].iter().map(|state| state.group.clone()).collect();
@@ -164,8 +171,10 @@ async fn on_the_cpu_it_answers_as_the_command_line_does() {
         assert!(again.states[0].group.is_empty());
         assert_eq!((again.states[0].done, &again.states[0].report), (states[1].done, &states[1].report));
         assert_eq!(again.states.last().unwrap().report, states.last().unwrap().report);
-        let fetched = server.requests().iter().filter(|request| request.starts_with(WEIGHTS)).count();
-        assert_eq!(fetched, 1, "{:?}", server.requests());
+        let fetched = |name: &str| server.requests().iter().filter(|request| request.starts_with(name)).count();
+        assert_eq!((fetched(WEIGHTS), fetched("models/steady-llava/config.json")), (1, 2), "{:?}", server.requests());
+        let old = "caches.open('steady-models').then(async cache => (await cache.keys()).filter(key => key.url.endsWith('?old')).length)";
+        assert_eq!(evaluate(&client, old).await, json!(0));
 
         // and one question alone gets the answers that it got in the study
         let suite = EmbeddedSuite::test(1);

@@ -1,7 +1,7 @@
 //! A checkpoint's files, from the browser's keeping or from the server. Either way a file is taken for what its hash says.
 
 use anyhow::{Result, anyhow, bail};
-use js_sys::{Reflect, Uint8Array};
+use js_sys::{Array, Reflect, Uint8Array};
 use sha2::{Digest, Sha256};
 use steady_protocol::{Loading, Response};
 use steady_vlm::Checkpoint;
@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Cache, ReadableStreamDefaultReader};
 
-use crate::models::{self, File, MODELS};
+use crate::models::{self, File, MODELS, Model};
 use crate::port;
 use crate::scope::{said, scope};
 
@@ -47,6 +47,10 @@ pub(crate) async fn checkpoint(address: &str) -> Result<Checkpoint> {
         port::send(&Response::Loading(loading.clone()));
         files.push((file.name.to_owned(), bytes));
     }
+    if let Some(cache) = &cache {
+        // Whether it worked is of no interest: it is about room.
+        let _ = forget_older(cache, &folder, model).await;
+    }
     Ok(Checkpoint::from_fetched(model.name, files)?)
 }
 
@@ -75,6 +79,19 @@ async fn keep(cache: Option<&Cache>, url: &str, bytes: &[u8]) {
     if let Ok(response) = web_sys::Response::new_with_opt_js_u8_array(Some(&Uint8Array::from(bytes))) {
         let _ = JsFuture::from(cache.put_with_str(url, &response)).await;
     }
+}
+
+/// Lets go of what is kept of this folder and belongs to another build.
+async fn forget_older(cache: &Cache, folder: &str, model: &Model) -> Result<(), JsValue> {
+    let keys: Array = JsFuture::from(cache.keys()).await?.unchecked_into();
+    for key in keys.iter() {
+        let url = Reflect::get(&key, &"url".into())?.as_string().unwrap_or_default();
+        let Some(kept) = url.strip_prefix(folder) else { continue };
+        if !model.files.iter().any(|file| kept == format!("{}?{}", file.name, file.sha256)) {
+            JsFuture::from(cache.delete_with_str(&url)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// A file from the server; `progress` is told the bytes that have come.

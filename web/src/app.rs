@@ -5,8 +5,7 @@ use std::sync::Arc;
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wasm_bindgen::JsCast;
-use web_sys::{DragEvent, Event, File, HtmlInputElement};
+use web_sys::{DragEvent, File};
 
 use crate::ask::Asker;
 use crate::landing::OpenReport;
@@ -216,13 +215,10 @@ pub(crate) fn App() -> impl IntoView {
 /// A button that picks a `report.json`.
 #[component]
 fn PickFile(stage: Stage) -> impl IntoView {
-    let picked = move |event: Event| {
-        let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) else { return };
-        if let Some(file) = input.files().and_then(|files| files.get(0)) {
+    let picked = move |event| {
+        if let Some(file) = source::picked(&event).pop() {
             stage.open_file(file);
         }
-        // so that picking the same file again is a change
-        input.set_value("");
     };
     view! {
         <label class="button">

@@ -5,8 +5,10 @@
 mod answers;
 mod app;
 mod ask;
+mod engine;
 mod hand_on;
 mod landing;
+mod loading;
 mod opened;
 mod pictures;
 mod playground;

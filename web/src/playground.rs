@@ -8,10 +8,10 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{CanvasRenderingContext2d, Event, File, HtmlCanvasElement, HtmlInputElement, ImageBitmap};
+use web_sys::{CanvasRenderingContext2d, File, HtmlCanvasElement, ImageBitmap};
 
 use crate::ask::{Asker, Inquiry, Judge};
-use crate::source::reason;
+use crate::source::{self, reason};
 use crate::study::choices::{Accelerations, EngineChoice};
 use crate::study::settings::Settings;
 
@@ -40,12 +40,10 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
             open(file);
         }
     });
-    let picked = move |event: Event| {
-        let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) else { return };
-        if let Some(file) = input.files().and_then(|files| files.get(0)) {
+    let picked = move |event| {
+        if let Some(file) = source::picked(&event).pop() {
             open(file);
         }
-        input.set_value("");
     };
     let setting = Memo::new(move |_| settings.with(|settings| settings.setting(settings.accelerations())));
     view! {

@@ -3,7 +3,7 @@
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{File, ReadableStreamDefaultReader, ReferrerPolicy, RequestCredentials, RequestInit, Response, Url};
+use web_sys::{Event, File, HtmlInputElement, ReadableStreamDefaultReader, ReferrerPolicy, RequestCredentials, RequestInit, Response, Url};
 
 use leptos::prelude::{location, window};
 use steady_report::share::FRAGMENT;
@@ -76,6 +76,14 @@ pub(crate) fn fragment_for(typed: &str) -> String {
 /// Programs that pass addresses on may escape some of their characters.
 fn decoded(text: &str) -> String {
     js_sys::decode_uri_component(text).map_or_else(|_| text.to_owned(), String::from)
+}
+
+/// The files of an input's change. The input is empty again, so that picking the same file once more is a change.
+pub(crate) fn picked(event: &Event) -> Vec<File> {
+    let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) else { return Vec::new() };
+    let files = input.files().map(|files| (0..files.length()).filter_map(|i| files.get(i)).collect());
+    input.set_value("");
+    files.unwrap_or_default()
 }
 
 /// Text of a file that someone picked or dropped.

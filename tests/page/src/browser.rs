@@ -13,12 +13,12 @@ use serde_json::json;
 /// Longest time that anything on the page may take: generous, for busy machines.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Runs a test in a browser whose window is `width` wide, and closes the browser whatever becomes of the test.
-pub async fn in_browser<F>(width: u32, test: impl FnOnce(Client) -> F)
+/// Runs a test in a browser whose window is `width` wide, closes the browser whatever becomes of the test, and gives what the test found.
+pub async fn in_browser<F>(width: u32, test: impl FnOnce(Client) -> F) -> F::Output
 where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output: Send> + Send + 'static,
 {
-    in_browser_coloured(width, Colours::Light, test).await;
+    in_browser_coloured(width, Colours::Light, test).await
 }
 
 /// What the visitor's system prefers.
@@ -31,9 +31,9 @@ pub enum Colours {
 }
 
 /// [`in_browser`], for a visitor who prefers these colours.
-pub async fn in_browser_coloured<F>(width: u32, colours: Colours, test: impl FnOnce(Client) -> F)
+pub async fn in_browser_coloured<F>(width: u32, colours: Colours, test: impl FnOnce(Client) -> F) -> F::Output
 where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output: Send> + Send + 'static,
 {
     let driver = Driver::start();
     let scheme = match colours {
@@ -51,9 +51,7 @@ where
     let client = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&driver.address).await.expect("a browser");
     let outcome = tokio::spawn(test(client.clone())).await;
     client.close().await.expect("the browser closes");
-    if let Err(error) = outcome {
-        resume_unwind(error.into_panic());
-    }
+    outcome.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
 /// The program that drives the browser.
@@ -122,6 +120,15 @@ pub async fn click(client: &Client, css: &str) {
 /// What an expression of JavaScript gives in the page.
 pub async fn evaluate(client: &Client, expression: &str) -> serde_json::Value {
     client.execute(&format!("return {expression}"), Vec::new()).await.unwrap_or_else(|error| panic!("{expression}: {error}"))
+}
+
+/// Presses Copy link and gives the link.
+pub async fn copied_link(client: &Client) -> String {
+    // headless browsers have no clipboard to look into
+    evaluate(client, "void (navigator.clipboard.writeText = async text => { window.copied = text })").await;
+    click(client, ".hand-on button").await;
+    text_with(client, ".hand-on p", "Link copied").await;
+    evaluate(client, "window.copied").await.as_str().expect("a link").to_owned()
 }
 
 /// Types into a field anew and leaves it.

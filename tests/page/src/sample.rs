@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use steady_bench::world::EmbeddedSuite;
 use steady_bench::{asked, suite_of};
 use steady_report::share::Asked;
-use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report};
+use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, Report};
 
 /// Questions of [`report`].
 pub const QUESTIONS: usize = 40;
@@ -35,14 +35,8 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
         visual_tokens: 144.0,
         top: Vec::new(),
     };
-    let questions: Vec<QuestionRow> = asked
-        .iter()
-        .enumerate()
-        .map(|(i, question)| {
-            let Asked { id, family, image, text, gold, kind } = question.clone();
-            QuestionRow { id, family, image, text, gold, kind, baseline: said(question, right_before(i), false, None) }
-        })
-        .collect();
+    let questions =
+        asked.iter().enumerate().map(|(i, question)| question.clone().answered(said(question, right_before(i), false, None))).collect();
     let same = |_: usize| Outcome::Same;
     let answers = |outcome: &dyn Fn(usize) -> Outcome| -> Vec<AnswerRow> {
         let of = |(i, question): (usize, &Asked)| {

@@ -6,7 +6,7 @@ use std::fs;
 
 use fantoccini::Client;
 use serde_json::{Value, json};
-use steady_page_tests::browser::{click, evaluate, find, in_browser, text, text_with};
+use steady_page_tests::browser::{click, copied_link, evaluate, find, in_browser, text, text_with};
 use steady_page_tests::sample;
 use steady_page_tests::server::Server;
 use steady_report::Report;
@@ -59,9 +59,7 @@ async fn opens_under_a_sub_path_and_fetches_its_own_files_alone() {
 async fn a_link_shows_its_report_to_somebody_else() {
     let server = Server::start([]);
     let page = format!("{}#r={}", server.page, sample::payload(&sample::report()));
-    let copied = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-    let kept = copied.clone();
-    in_browser(DESKTOP, |client| async move {
+    let copied = in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         shows_the_sample(&client).await;
         assert!(text(&client, ".origin").await.starts_with("From a link"));
@@ -69,16 +67,9 @@ async fn a_link_shows_its_report_to_somebody_else() {
         assert_eq!(text(&client, "article h3").await, sample::report().questions()[8].text);
         find(&client, "article img").await;
         assert_eq!(evaluate(&client, "document.querySelector('article img').naturalWidth").await, 144);
-
-        // headless browsers have no clipboard to look into
-        evaluate(&client, "void (navigator.clipboard.writeText = async text => { window.copied = text })").await;
-        click(&client, ".hand-on button").await;
-        text_with(&client, ".hand-on p", "Link copied").await;
-        let address = evaluate(&client, "window.copied").await;
-        *kept.lock().unwrap() = address.as_str().unwrap().to_owned();
+        copied_link(&client).await
     })
     .await;
-    let copied = copied.lock().unwrap().clone();
     assert!(copied.len() < 8_000 + server.page.len(), "{} characters", copied.len());
     in_browser(DESKTOP, |client| async move {
         client.goto(&copied).await.unwrap();

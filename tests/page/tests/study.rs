@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use fantoccini::Client;
 use serde_json::Value;
-use steady_page_tests::browser::{click, evaluate, fill, find, in_browser, slide, text, text_with};
+use steady_bench::{asked, embedded_suite};
+use steady_page_tests::browser::{click, copied_link, evaluate, fill, find, in_browser, slide, text, text_with};
+use steady_page_tests::native;
 use steady_page_tests::sample;
 use steady_page_tests::server::Server;
+use steady_report::share::open;
+use steady_report::{AnswerRow, Outcome, Report};
 
 const DESKTOP: u32 = 1200;
 /// Radio button of the CPU among the engines.
@@ -35,6 +39,12 @@ async fn finish(client: &Client, answers: usize) {
     text_with(client, ".progress", &format!("Done. {answers} of {answers} answers")).await;
 }
 
+/// What became of each question under each acceleration.
+fn outcomes(report: &Report) -> Vec<(String, Vec<Outcome>)> {
+    let of = |answers: &[AnswerRow]| answers.iter().map(|answer| answer.outcome.unwrap()).collect();
+    report.accelerations().iter().map(|acceleration| (acceleration.spec.clone(), of(&acceleration.answers))).collect()
+}
+
 /// What a reader takes from a report: headline, tiles, and every answer, in whatever order the questions stand.
 async fn read(client: &Client) -> (String, String, Value) {
     evaluate(client, "document.querySelector('#answers .more:not([hidden])')?.click()").await;
@@ -43,32 +53,32 @@ async fn read(client: &Client) -> (String, String, Value) {
 }
 
 #[tokio::test]
-async fn a_study_runs_and_its_link_shows_the_same_to_somebody_else() {
+async fn a_study_finds_what_the_command_line_does_and_its_link_shows_it_to_somebody_else() {
+    let native = native::study(4, &["w4:rtn", "divprune:keep=0.33"]);
     let server = Server::start([]);
     let page = server.page.clone();
-    let handed_on = std::sync::Arc::new(std::sync::Mutex::new((String::new(), None)));
-    let kept = handed_on.clone();
-    in_browser(DESKTOP, |client| async move {
+    let (link, seen) = in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         choose(&client, 4).await;
         click(&client, ".primary").await;
         // the baseline twice, for the noise floor, and two accelerations
         finish(&client, 16).await;
-        assert!(text(&client, ".progress .engine").await.starts_with("Computing on flex"));
+        let engine = text(&client, ".progress .engine").await;
+        assert!(engine.contains("flex, wasm32 simd128") && engine.contains("it was chosen"), "{engine}");
         assert_eq!(evaluate(&client, "document.querySelectorAll('#answers tbody tr img').length").await, 4);
-        evaluate(&client, "void (navigator.clipboard.writeText = async text => { window.copied = text })").await;
-        click(&client, ".hand-on button").await;
-        text_with(&client, ".hand-on p", "Link copied").await;
-        let address = evaluate(&client, "window.copied").await;
-        *kept.lock().unwrap() = (address.as_str().unwrap().to_owned(), Some(read(&client).await));
+        (copied_link(&client).await, read(&client).await)
     })
     .await;
-    let (address, seen) = handed_on.lock().unwrap().clone();
+    let (_, payload) = link.split_once("#r=").unwrap();
+    let opened = open(payload, |suite| embedded_suite(&suite.name, &suite.fingerprint, suite.size).map(|suite| asked(&suite))).unwrap();
+    assert!(opened.rebuilt);
+    assert_eq!(outcomes(&opened.report), outcomes(&native));
+    assert_eq!(opened.report.plan().checkpoint_sha256, native.plan().checkpoint_sha256);
     let before = server.requests().len();
     in_browser(DESKTOP, |client| async move {
-        client.goto(&address).await.unwrap();
+        client.goto(&link).await.unwrap();
         find(&client, "#answers tbody tr:nth-child(4)").await;
-        assert_eq!(Some(read(&client).await), seen);
+        assert_eq!(read(&client).await, seen);
     })
     .await;
     // and whoever reads needs no model

@@ -1,25 +1,21 @@
-//! The worker: by its requests and responses, with an eye on what the server is asked for meanwhile, and as a visitor meets it. What it answers is
-//! held against the command line.
+//! The worker: by its requests and responses, with an eye on what the server is asked for meanwhile. What it answers is held against the command line.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
-use std::env;
-use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fantoccini::Client;
 use serde_json::{Value, json};
+use steady_bench::Benchmark;
 use steady_bench::world::EmbeddedSuite;
-use steady_bench::{Benchmark, asked, embedded_suite};
-use steady_page_tests::browser::{click, evaluate, fill, in_browser, text, text_with};
+use steady_page_tests::browser::{evaluate, in_browser};
+use steady_page_tests::native;
 use steady_page_tests::server::Server;
 use steady_protocol::{
     Answered, AskRequest, Asked, Engine, EngineChoice, Pixels, Request, Response, Setting, StudyRequest, decode, encode,
 };
-use steady_report::share::open;
-use steady_report::{AnswerRow, Outcome, Report};
+use steady_report::{AnswerRow, Report};
 
 const DESKTOP: u32 = 1200;
 const WEIGHTS: &str = "models/steady-llava/model.safetensors";
@@ -28,27 +24,6 @@ fn study(engine: EngineChoice, questions: usize, accelerations: &[&str], recorde
     let accelerations = accelerations.iter().map(|spec| (*spec).to_owned()).collect();
     let setting = Setting { engine, model: "models/steady-llava/".into(), accelerations };
     Request::Study(StudyRequest { setting, families: Vec::new(), questions, recorded })
-}
-
-/// The report of the command line for the same study.
-fn command_line(questions: usize, accelerations: &[&str]) -> Report {
-    // target/release/deps/worker-0123: the tool is two folders up
-    let release = env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
-    let names = ["steady-process", "steady"].map(|name| release.join(format!("{name}{}", env::consts::EXE_SUFFIX)));
-    let tool = names
-        .iter()
-        .find(|path| path.exists())
-        .unwrap_or_else(|| panic!("no {names:?}: run `cargo xtask test`, or `cargo build --release`"));
-    let out = tempfile::tempdir().unwrap();
-    let mut command = Command::new(tool);
-    command.args(["run", "--device", "cpu", "--bench", "embedded", "--json", "--questions", &questions.to_string()]);
-    command.arg("--out").arg(out.path());
-    for spec in accelerations {
-        command.args(["--accel", spec]);
-    }
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Report::from_json(&String::from_utf8(output.stdout).unwrap()).unwrap()
 }
 
 /// Opens the page and starts a worker beside it.
@@ -129,7 +104,7 @@ fn answers(report: &Report) -> BTreeMap<(String, String), &AnswerRow> {
 #[tokio::test]
 async fn on_the_cpu_it_answers_as_the_command_line_does() {
     const ACCELERATIONS: [&str; 2] = ["w4:rtn", "fastv:k=1,keep=0.25"];
-    let native = command_line(4, &ACCELERATIONS);
+    let native = native::study(4, &ACCELERATIONS);
     let server = Server::start([]);
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
@@ -233,7 +208,7 @@ async fn what_cannot_be_done_is_said() {
 async fn on_webgpu_it_answers_as_the_command_line_does() {
     const FIRM: f32 = 0.05;
     const ACCELERATIONS: [&str; 1] = ["w4:rtn"];
-    let native = command_line(2, &ACCELERATIONS);
+    let native = native::study(2, &ACCELERATIONS);
     let server = Server::start([]);
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
@@ -249,43 +224,4 @@ async fn on_webgpu_it_answers_as_the_command_line_does() {
         }
     })
     .await;
-}
-
-/// What became of each question under each acceleration, and the rates that follow.
-fn outcomes(report: &Report) -> Vec<(String, Vec<Outcome>)> {
-    let of = |answers: &[AnswerRow]| answers.iter().map(|answer| answer.outcome.unwrap()).collect();
-    report.accelerations().iter().map(|acceleration| (acceleration.spec.clone(), of(&acceleration.answers))).collect()
-}
-
-#[tokio::test]
-async fn the_link_of_a_study_holds_what_the_command_line_found() {
-    let native = command_line(4, &["w4:rtn", "divprune:keep=0.33"]);
-    let server = Server::start([]);
-    let page = server.page.clone();
-    let copied = Arc::new(Mutex::new(String::new()));
-    let kept = Arc::clone(&copied);
-    in_browser(DESKTOP, |client| async move {
-        client.goto(&page).await.unwrap();
-        click(&client, ".choose summary").await;
-        evaluate(&client, "document.querySelectorAll('input[name=engine]')[2].click()").await;
-        fill(&client, "#questions", "4").await;
-        // the first study's three without FastV
-        click(&client, ".choices > .choice .tick:nth-of-type(4) input").await;
-        text_with(&client, ".run .summary", "4 questions, 2 accelerations, engine CPU").await;
-        click(&client, ".primary").await;
-        text_with(&client, ".progress", "Done. 16 of 16 answers").await;
-        let engine = text(&client, ".progress .engine").await;
-        assert!(engine.contains("flex, wasm32 simd128") && engine.contains("it was chosen"), "{engine}");
-        evaluate(&client, "void (navigator.clipboard.writeText = async text => { window.copied = text })").await;
-        click(&client, ".hand-on button").await;
-        text_with(&client, ".hand-on p", "Link copied").await;
-        let link = evaluate(&client, "window.copied").await;
-        *kept.lock().unwrap() = link.as_str().unwrap().split_once("#r=").unwrap().1.to_owned();
-    })
-    .await;
-    let payload = copied.lock().unwrap().clone();
-    let opened = open(&payload, |suite| embedded_suite(&suite.name, &suite.fingerprint, suite.size).map(|suite| asked(&suite))).unwrap();
-    assert!(opened.rebuilt);
-    assert_eq!(outcomes(&opened.report), outcomes(&native));
-    assert_eq!(opened.report.plan().checkpoint_sha256, native.plan().checkpoint_sha256);
 }

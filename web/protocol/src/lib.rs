@@ -28,14 +28,21 @@ pub struct Setting {
 }
 
 /// Where the answers are to be computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
     /// On the GPU if there is a hardware one that WebGPU reaches, else on the CPU.
+    #[default]
     Auto,
     /// On whatever WebGPU offers, software adapters included.
     WebGpu,
     /// On the CPU.
     Cpu,
+}
+
+impl EngineChoice {
+    /// Every choice there is.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::WebGpu, Self::Cpu];
 }
 
 /// A study of the embedded suite.

@@ -15,6 +15,7 @@ use super::flips::Tried;
 use super::sliders::{Sliders, neutral};
 use super::tokens::{TokenImage, Tokens};
 use super::{Asker, Asking, Progress};
+use crate::loading;
 use crate::pictures::address_of;
 
 /// How long a slider must rest before its image is asked about.
@@ -37,10 +38,7 @@ pub(crate) fn Inquiry(
     let amounts = RwSignal::new(neutral());
     let tried = RwSignal::new(Tried::default());
     let live = RwSignal::new(false);
-    let changed = {
-        let seed = seed.clone();
-        Memo::new(move |_| image.get().map(|image| Arc::new(perturb(&image, &amounts.get(), &seed))))
-    };
+    let changed = Memo::new(move |_| image.get().map(|image| Arc::new(perturb(&image, &amounts.get(), &seed))));
     let address =
         Memo::new(move |_| changed.with(|changed| changed.as_ref().map(|image| (address_of(image), image.width(), image.height()))));
 
@@ -53,20 +51,19 @@ pub(crate) fn Inquiry(
             live.set(false);
         }
     });
-    let ask = move |amounts: Vec<f64>| {
-        let Some(image) = image.get_untracked() else { return };
-        let image = Arc::new(perturb(&image, &amounts, &seed));
-        asker.ask(Asking { inquiry, setting: setting.get_untracked(), image, question: question.get_untracked(), amounts });
+    let ask = move |image: Option<Arc<RgbImage>>, amounts: Vec<f64>| {
+        if let Some(image) = image {
+            asker.ask(Asking { inquiry, setting: setting.get_untracked(), image, question: question.get_untracked(), amounts });
+        }
     };
-    let ask = StoredValue::new(ask);
     // how the image is answered as it is must be known before anything can flip
     let ask_now = move || {
         live.set(true);
         let wanted = amounts.get_untracked();
         if tried.with_untracked(|tried| tried.at(&neutral()).is_none()) && wanted != neutral() {
-            ask.with_value(|ask| ask(neutral()));
+            ask(image.get_untracked(), neutral());
         }
-        ask.with_value(|ask| ask(wanted));
+        ask(changed.get_untracked(), wanted);
     };
     let resting = StoredValue::new(None::<TimeoutHandle>);
     Effect::new(move |before: Option<()>| {
@@ -153,11 +150,7 @@ fn Doing(asker: Asker) -> impl IntoView {
             asker.engine.get().map(|engine| format!("Computed on {} in {}.", engine.device, engine.dtype)).unwrap_or_default()
         }
         Progress::Starting => "Fetching the program that computes …".to_owned(),
-        Progress::Loading(loading) => {
-            let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
-            let total = loading.total.map(|total| format!(" of {}", megabytes(total))).unwrap_or_default();
-            format!("Fetching the model: {}{total} MB", megabytes(loading.received))
-        }
+        Progress::Loading(loading) => format!("Fetching the model: {}", loading::words(&loading)),
         Progress::Asking => "Asking …".to_owned(),
         Progress::Failed(reason) => format!("This could not be asked: {reason}."),
     };

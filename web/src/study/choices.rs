@@ -3,7 +3,8 @@
 use leptos::prelude::*;
 use steady_bench::world::Family;
 
-use super::settings::{Engine, MOST_QUESTIONS, OFFERED, Settings};
+use super::settings::{MOST_QUESTIONS, OFFERED, Settings};
+use crate::engine;
 
 /// The choices, to be changed while nothing runs.
 #[component]
@@ -93,16 +94,16 @@ fn FamilyBox(family: Family, settings: RwSignal<Settings>) -> impl IntoView {
 #[component]
 pub(crate) fn EngineChoice(settings: RwSignal<Settings>) -> impl IntoView {
     let offers_webgpu = js_sys::Reflect::get(&window().navigator(), &"gpu".into()).is_ok_and(|gpu| !gpu.is_undefined());
-    let boxes = Engine::ALL.map(|engine| {
+    let boxes = steady_protocol::EngineChoice::ALL.map(|choice| {
         view! {
             <label class="tick">
                 <input
                     type="radio"
                     name="engine"
-                    prop:checked=move || settings.with(|settings| settings.engine == engine)
-                    on:change=move |_| settings.update(|settings| settings.engine = engine)
+                    prop:checked=move || settings.with(|settings| settings.engine == choice)
+                    on:change=move |_| settings.update(|settings| settings.engine = choice)
                 />
-                <span>{engine.label()} <small>{engine.meaning()}</small></span>
+                <span>{engine::label(choice)} <small>{engine::meaning(choice)}</small></span>
             </label>
         }
     });

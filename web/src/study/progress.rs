@@ -1,10 +1,10 @@
 //! How far the study is, in a bar and in words.
 
 use leptos::prelude::*;
-use steady_protocol::Loading;
 
 use super::Study;
 use super::run::{Cause, Phase, StudyRun};
+use crate::loading;
 
 /// The bar, what it means, and what computes.
 #[component]
@@ -63,10 +63,7 @@ fn state(run: &StudyRun) -> String {
 /// The numbers beside it.
 fn numbers(run: &StudyRun) -> String {
     match (run.phase(), run.progress()) {
-        (Phase::Loading(Loading { received, total, .. }), _) => match total {
-            Some(total) => format!("{} of {} MB", megabytes(*received), megabytes(*total)),
-            None => format!("{} MB", megabytes(*received)),
-        },
+        (Phase::Loading(loading), _) => loading::words(loading),
         (_, Some((done, total))) => {
             let left = run.seconds_left().map(|seconds| format!(", about {} left", duration(seconds))).unwrap_or_default();
             format!("{done} of {total} answers{left}")
@@ -84,10 +81,6 @@ fn share(run: &StudyRun) -> Option<f64> {
     (whole > 0.0).then(|| (part / whole).min(1.0))
 }
 
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1}", bytes as f64 / 1e6)
-}
-
 /// A time that nobody takes to the second.
 fn duration(seconds: f64) -> String {
     match seconds {
@@ -101,7 +94,7 @@ fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use steady_protocol::{Answered, Response};
+    use steady_protocol::{Answered, Loading, Response};
 
     #[test]
     fn times_are_rounded_up_to_what_people_say() {

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use steady_bench::world::Family;
 use steady_protocol::{EngineChoice, Setting, StudyRequest};
 
+use crate::engine;
+
 /// Most questions of a study in a browser; a longer one is a matter for the native program.
 pub(crate) const MOST_QUESTIONS: usize = 1_000;
 
@@ -54,51 +56,13 @@ pub(crate) struct Settings {
     /// More specs, as typed.
     pub(crate) typed: String,
     /// Who computes.
-    pub(crate) engine: Engine,
-}
-
-/// Where answers are computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Engine {
-    #[default]
-    Auto,
-    WebGpu,
-    Cpu,
-}
-
-impl Engine {
-    pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::WebGpu, Self::Cpu];
-
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Auto => "automatic",
-            Self::WebGpu => "WebGPU",
-            Self::Cpu => "CPU",
-        }
-    }
-
-    pub(crate) fn meaning(self) -> &'static str {
-        match self {
-            Self::Auto => "The GPU where the browser reaches a real one, else the CPU.",
-            Self::WebGpu => "The GPU in any case, even one that is software.",
-            Self::Cpu => "The CPU, in WebAssembly with SIMD.",
-        }
-    }
-
-    fn choice(self) -> EngineChoice {
-        match self {
-            Self::Auto => EngineChoice::Auto,
-            Self::WebGpu => EngineChoice::WebGpu,
-            Self::Cpu => EngineChoice::Cpu,
-        }
-    }
+    pub(crate) engine: EngineChoice,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let ticked = OFFERED.iter().filter(|offered| offered.default).map(|offered| offered.spec.to_owned()).collect();
-        Self { questions: 20, families: Vec::new(), ticked, typed: String::new(), engine: Engine::Auto }
+        Self { questions: 20, families: Vec::new(), ticked, typed: String::new(), engine: EngineChoice::Auto }
     }
 }
 
@@ -131,7 +95,7 @@ impl Settings {
 
     /// Who computes, with these accelerations.
     pub(crate) fn setting(&self, accelerations: Vec<String>) -> Setting {
-        Setting { engine: self.engine.choice(), model: MODEL.to_owned(), accelerations }
+        Setting { engine: self.engine, model: MODEL.to_owned(), accelerations }
     }
 
     /// The study, without anything recorded.
@@ -191,7 +155,7 @@ impl Settings {
             some => format!(" of {some} families"),
         };
         let questions = if self.questions == 1 { "question" } else { "questions" };
-        format!("{} {questions}{families}, {accelerations}, engine {}", self.questions, self.engine.label())
+        format!("{} {questions}{families}, {accelerations}, engine {}", self.questions, engine::label(self.engine))
     }
 }
 
@@ -213,12 +177,15 @@ mod tests {
             families: vec!["chart".into(), "scan".into()],
             ticked: vec!["int8".into()],
             typed: "w4:rtn,g=8".into(),
-            engine: Engine::Cpu,
+            engine: EngineChoice::Cpu,
         };
         assert_eq!(Settings::from_text(&chosen.to_text()), chosen);
         for nonsense in ["", "7", "{\"questions\":\"many\"}", "{\"engine\":\"abacus\"}"] {
             assert_eq!(Settings::from_text(nonsense), Settings::default(), "{nonsense}");
         }
+        // as earlier releases of the page wrote it
+        let words = Settings::from_text("{\"questions\":20,\"engine\":\"webgpu\"}");
+        assert_eq!(words, Settings { engine: EngineChoice::WebGpu, ..Settings::default() });
         let odd = Settings::from_text("{\"questions\":0,\"families\":[\"chart\",\"<b>\"],\"ticked\":[\"gone\",\"int8\"]}");
         assert_eq!((odd.questions, odd.families, odd.ticked), (1, vec!["chart".to_owned()], vec!["int8".to_owned()]));
     }
@@ -252,7 +219,7 @@ mod tests {
             Settings { questions: 21, ..base.clone() },
             Settings { families: vec!["chart".into()], ..base.clone() },
             Settings { ticked: vec![], ..base.clone() },
-            Settings { engine: Engine::Cpu, ..base.clone() },
+            Settings { engine: EngineChoice::Cpu, ..base.clone() },
         ];
         for other in others {
             assert_ne!(other.key(), base.key());

@@ -1,0 +1,45 @@
+//! The command line on the same machine: what the page finds is held against it.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use steady_report::Report;
+
+/// The report of the command line for a study of the embedded suite on the CPU.
+pub fn study(questions: usize, accelerations: &[&str]) -> Report {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = tool("run", accelerations);
+    command.args(["--bench", "embedded", "--questions", &questions.to_string()]).arg("--out").arg(out.path());
+    Report::from_json(&json(command)).unwrap()
+}
+
+/// What `steady ask` says about one image on the CPU.
+pub fn ask(model: &Path, image: &Path, question: &str, accelerations: &[&str]) -> Value {
+    let mut command = tool("ask", accelerations);
+    command.arg("--model").arg(model).arg("--image").arg(image).args(["--question", question]);
+    serde_json::from_str(&json(command)).unwrap()
+}
+
+fn tool(subcommand: &str, accelerations: &[&str]) -> Command {
+    // target/release/deps/worker-0123: the tool is two folders up
+    let release = env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+    let names = ["steady-process", "steady"].map(|name| release.join(format!("{name}{}", env::consts::EXE_SUFFIX)));
+    let tool = names
+        .iter()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("no {names:?}: run `cargo xtask test`, or `cargo build --release`"));
+    let mut command = Command::new(tool);
+    command.args([subcommand, "--device", "cpu", "--json"]);
+    for spec in accelerations {
+        command.args(["--accel", spec]);
+    }
+    command
+}
+
+fn json(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -31,6 +31,46 @@ pub struct Run<'a> {
     pub tokens: usize,
 }
 
+/// What a device has to offer.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Free bytes where the model is to be; `None` where nobody says. wgpu does not say it of a GPU's own memory.
+    pub free: Option<u64>,
+    /// Bytes that the program itself may still take, where it is not known what is free: tensors pass through it one by one.
+    pub host: Option<u64>,
+    /// Most bytes that are bound at once.
+    pub binding: Option<u64>,
+    /// Whether it computes in `f16`.
+    pub halves: bool,
+}
+
+/// Why a model cannot be run as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// A layer's weight is bound whole, and is larger than the device allows.
+    Binding {
+        /// The layer.
+        layer: String,
+        /// Its bytes.
+        bytes: u64,
+        /// Most bytes that are bound at once.
+        most: u64,
+        /// The element type asked for.
+        precision: Precision,
+        /// Whether `f16` would do on this device.
+        half: bool,
+    },
+    /// The largest tensor does not fit through the program's own memory.
+    Passing {
+        /// Its bytes on the way.
+        bytes: u64,
+        /// Bytes that there are.
+        available: u64,
+    },
+    /// All of it together is too much.
+    Shortage(Shortage),
+}
+
 /// A way of running a model that takes more memory than there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortage {
@@ -66,6 +106,24 @@ impl Need {
     }
 }
 
+/// Why a device with this budget cannot `run` the model, with the numbers and with what would fit; `None` where it can.
+///
+/// # Errors
+/// [`AccelError`] when a quantizer does not fit the model.
+pub fn misfit(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<Option<Misfit>, AccelError> {
+    if let (Some(most), Some((layer, bytes))) = (budget.binding, footprint.largest_linear(run.precision))
+        && bytes > most
+    {
+        let half = budget.halves && footprint.largest_linear(Precision::F16).is_some_and(|(_, bytes)| bytes <= most);
+        return Ok(Some(Misfit::Binding { layer: layer.to_owned(), bytes, most, precision: run.precision, half }));
+    }
+    if let Some(free) = budget.free {
+        return Ok(shortage(footprint, run, free, budget.halves)?.map(Misfit::Shortage));
+    }
+    let bytes = footprint.passing_bytes();
+    Ok(budget.host.filter(|available| bytes > *available).map(|available| Misfit::Passing { bytes, available }))
+}
+
 /// What `run` lacks, if it takes more than `available` bytes, and the first of these that would fit: without the accelerations that
 /// keep packed weights beside the baseline's; in `f16`, if the device computes in that (`halves`); both.
 ///
@@ -77,7 +135,7 @@ pub fn shortage(footprint: &Footprint, run: Run<'_>, available: u64, halves: boo
         return Ok(None);
     }
     let (packing, light): (Vec<_>, Vec<_>) = run.accelerations.iter().cloned().partition(|acceleration| acceleration.quantizer().is_some());
-    let left_out = packing.iter().map(|acceleration| format!("--accel {acceleration}")).collect::<Vec<_>>().join(" ");
+    let left_out = packing.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     let mut smaller = Vec::new();
     let mut consider = |name: String, precision: Precision, accelerations: &[Acceleration]| -> Result<(), AccelError> {
         let total = Need::of(footprint, Run { precision, accelerations, ..run })?.total();
@@ -88,9 +146,9 @@ pub fn shortage(footprint: &Footprint, run: Run<'_>, available: u64, halves: boo
         consider(format!("without {left_out}"), run.precision, &light)?;
     }
     if halves && run.precision == Precision::F32 {
-        consider("--dtype f16".to_owned(), Precision::F16, run.accelerations)?;
+        consider("in f16".to_owned(), Precision::F16, run.accelerations)?;
         if !packing.is_empty() {
-            consider(format!("--dtype f16 without {left_out}"), Precision::F16, &light)?;
+            consider(format!("in f16 without {left_out}"), Precision::F16, &light)?;
         }
     }
     let instead = smaller.iter().find(|(_, total)| *total <= available).cloned();
@@ -123,9 +181,32 @@ impl fmt::Display for Shortage {
         write!(f, ", keys and values {}, loading {}), ", Bytes(need.cache), Bytes(need.passing))?;
         write!(f, "{} are free: {} too few; ", Bytes(self.available), Bytes(self.short_by()))?;
         match (&self.instead, &self.least) {
-            (Some((way, total)), _) => write!(f, "`{way}` would fit, with {}", Bytes(*total)),
-            (None, Some((way, total))) => write!(f, "no way of running it fits, the least is `{way}` with {}", Bytes(*total)),
+            (Some((way, total)), _) => write!(f, "{way} it would fit, with {}", Bytes(*total)),
+            (None, Some((way, total))) => write!(f, "no way of running it fits, the least is {way}, with {}", Bytes(*total)),
             (None, None) => write!(f, "there is no smaller way of running it"),
+        }
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Binding { layer, bytes, most, precision, half } => {
+                let instead = if *half { "in f16 it would fit, or on the CPU" } else { "on the CPU it has no such limit" };
+                write!(
+                    f,
+                    "`{layer}` takes {} in {precision}, and this device binds at most {} at once; {instead}",
+                    Bytes(*bytes),
+                    Bytes(*most)
+                )
+            }
+            Self::Passing { bytes, available } => write!(
+                f,
+                "its largest tensor takes {} on its way to the device, and this program may take {} more",
+                Bytes(*bytes),
+                Bytes(*available)
+            ),
+            Self::Shortage(shortage) => shortage.fmt(f),
         }
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use pollster::FutureExt;
 use proptest::prelude::*;
 use steady_accel::Acceleration;
-use steady_accel::memory::{Need, Run, shortage};
+use steady_accel::memory::{Budget, Need, Run, misfit, shortage};
 use steady_vlm::{Checkpoint, Precision, Vlm};
 
 /// Every family, both layouts, one file and several.
@@ -93,6 +93,46 @@ fn a_shortage_says_what_would_fit() {
     insta::assert_snapshot!(messages.join("\n\n"));
     let alone = Run { precision: Precision::F16, accelerations: &[], tokens: 400 };
     insta::assert_snapshot!(shortage(&footprint, alone, 1_000_000, true).unwrap().unwrap());
+}
+
+fn refused(budget: Budget, precision: Precision) -> Option<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-qwen2-vl/resaved");
+    let footprint = Checkpoint::open(&folder).unwrap().footprint().unwrap();
+    misfit(&footprint, Run { precision, accelerations: &[], tokens: 100 }, budget).unwrap().map(|misfit| misfit.to_string())
+}
+
+const ENDLESS: Budget = Budget { free: None, host: None, binding: None, halves: true };
+
+/// The largest layer has 96 x 96 weights: 36,864 bytes in f32.
+#[test]
+fn a_layer_must_be_bound_whole() {
+    let budget = |binding, halves| Budget { binding: Some(binding), halves, ..ENDLESS };
+    assert_eq!(refused(budget(36_864, true), Precision::F32), None);
+    assert_eq!(refused(budget(20_000, true), Precision::F16), None);
+    let message = refused(budget(20_000, true), Precision::F32).unwrap();
+    for part in ["visual.merger.mlp.0", "36.9 kB in f32", "at most 20.0 kB", "in f16 it would fit"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(refused(budget(20_000, false), Precision::F32).unwrap().ends_with("on the CPU it has no such limit"));
+    assert!(refused(budget(10_000, true), Precision::F16).unwrap().ends_with("on the CPU it has no such limit"));
+}
+
+/// The largest tensor is the embedding of 296 tokens, 48 wide: 56,832 bytes in f32.
+#[test]
+fn the_largest_tensor_must_pass_through() {
+    let budget = |host| Budget { host: Some(host), ..ENDLESS };
+    assert_eq!(refused(budget(56_832), Precision::F16), None);
+    let message = refused(budget(56_831), Precision::F16).unwrap();
+    assert!(message.contains("56.8 kB on its way") && message.contains("may take 56.8 kB more"), "{message}");
+}
+
+#[test]
+fn what_is_free_is_compared_where_it_is_known() {
+    let budget = |free| Budget { free, ..ENDLESS };
+    assert_eq!(refused(budget(None), Precision::F32), None);
+    assert_eq!(refused(budget(Some(10_000_000)), Precision::F32), None);
+    let message = refused(budget(Some(200_000)), Precision::F32).unwrap();
+    assert!(message.contains("200 kB are free"), "{message}");
 }
 
 proptest! {

@@ -159,19 +159,20 @@ pub(crate) fn max_binding_bytes(device: &Device) -> usize {
     if *device == Device::flex() { usize::MAX } else { 128 << 20 }
 }
 
-/// Opens the GPU that the browser offers through WebGPU, `name`d by the caller: browsers tell programs of wgpu next to nothing about it.
+/// Opens the GPU that the browser offers through WebGPU; its name and the most bytes that it binds at once are the caller's to find out: browsers
+/// tell programs of wgpu next to nothing about it.
 /// Once per program; the device is to be kept.
 ///
 /// # Errors
 /// When the browser has no adapter to offer.
 #[cfg(feature = "gpu")]
-pub async fn open_webgpu(name: &str) -> Result<OpenDevice, VlmError> {
+pub async fn open_webgpu(name: &str, max_binding: Option<u64>) -> Result<OpenDevice, VlmError> {
     let device = Device::wgpu_options()
         .init_async()
         .await
         .map_err(|error| device_error(format!("no GPU could be opened through WebGPU: {error}")))?;
     // Browsers say neither how much memory there is nor whose it is.
-    Ok(OpenDevice { device, identity: format!("wgpu, {name}, WebGPU"), shares_memory: false, max_binding: None })
+    Ok(OpenDevice { device, identity: format!("wgpu, {name}, WebGPU"), shares_memory: false, max_binding })
 }
 
 #[cfg(any(not(feature = "gpu"), target_family = "wasm"))]

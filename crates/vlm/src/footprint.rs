@@ -50,7 +50,7 @@ impl Footprint {
             .collect();
         let mut footprint = Self { linears: Vec::new(), elements: 0, norms: 0, largest: 0, text: text.clone() };
         for (name, shape) in shapes {
-            let elements = shape.iter().product::<usize>() as u64;
+            let elements = shape.iter().map(|&size| size as u64).product();
             footprint.largest = footprint.largest.max(elements);
             let layer = name.strip_suffix(".weight").or_else(|| name.strip_suffix(".bias")).unwrap_or(name);
             match (shape, name.strip_suffix(".weight")) {

@@ -1,9 +1,11 @@
 //! A checkpoint: a set of files in the layout that Hugging Face publishes, on disk, compiled in or fetched.
 
+mod bytes;
 mod config;
 mod decisive;
 pub(crate) mod fields;
 mod generation_config;
+mod header;
 mod names;
 mod original;
 pub mod published;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+pub use bytes::ReadAt;
 pub use config::{Activation, ClipVisionConfig, FeatureSelect, LlamaConfig, LlavaConfig, ModelConfig, RopeConfig, RopeScaling};
 pub use generation_config::GenerationConfig;
 pub use names::canonical_name;
@@ -28,8 +31,9 @@ pub use weights::{HostTensor, Weights};
 use crate::image::ImageProcessor;
 use crate::text::{ChatTemplate, Processor, Tokenizer};
 use crate::{Footprint, VlmError};
+use bytes::Bytes;
 use fields::Fields;
-use source::{Bytes, Source};
+use source::Source;
 
 /// An opened checkpoint. Opening reads and checks the configuration; weights, tokenizer and processors are read when asked for.
 #[derive(Debug)]
@@ -65,7 +69,7 @@ impl Checkpoint {
     /// As [`Checkpoint::open`].
     pub fn from_files(name: &str, files: &'static [(&'static str, &'static [u8])]) -> Result<Self, VlmError> {
         let files = files.iter().map(|(file, bytes)| ((*file).to_owned(), Bytes::Static(bytes)));
-        Self::from_source(Source::memory(name, files), None)
+        Self::from_source(Source::of_files(name, files), None)
     }
 
     /// Opens a checkpoint whose files somebody fetched, as `(file name, bytes)`.
@@ -74,7 +78,17 @@ impl Checkpoint {
     /// As [`Checkpoint::open`].
     pub fn from_fetched(name: &str, files: Vec<(String, Vec<u8>)>) -> Result<Self, VlmError> {
         let files = files.into_iter().map(|(file, bytes)| (file, Bytes::Fetched(Arc::new(bytes))));
-        Self::from_source(Source::memory(name, files), None)
+        Self::from_source(Source::of_files(name, files), None)
+    }
+
+    /// Opens a checkpoint whose files are read piece by piece where they are, as `(path below the folder, file)`. Beside the model's tensors
+    /// no more than one of them is in memory at a time.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn from_readers(name: &str, files: Vec<(String, Arc<dyn ReadAt>)>) -> Result<Self, VlmError> {
+        let files = files.into_iter().map(|(file, reader)| (file, Bytes::Elsewhere(reader)));
+        Self::from_source(Source::of_files(name, files), None)
     }
 
     fn from_source(source: Source, given_tower: Option<&Path>) -> Result<Self, VlmError> {
@@ -82,7 +96,7 @@ impl Checkpoint {
         let json = source.json(config::FILE)?.ok_or_else(|| source.missing(config::FILE, "it names the architecture and its sizes"))?;
         let root = Fields::root(&label, &json)?;
         let (config, tower) = if let Some(id) = original::vision_tower(&root)? {
-            let tower = tower::find(id, source.path(), given_tower, &root)?;
+            let tower = tower::find(id, &source, given_tower, &root)?;
             let label = tower.label_of(config::FILE);
             let json = tower.json(config::FILE)?.ok_or_else(|| tower.missing(config::FILE, "it states the tower's sizes"))?;
             (ModelConfig::Llava(original::parse(&root, id, &Fields::root(&label, &json)?)?), Some(tower))
@@ -122,8 +136,11 @@ impl Checkpoint {
                 let bytes = source.require(&file, "it was listed in the folder")?;
                 hash.update((file.len() as u64).to_le_bytes());
                 hash.update(file.as_bytes());
-                hash.update((bytes.len() as u64).to_le_bytes());
-                hash.update(&*bytes);
+                hash.update(bytes.size().to_le_bytes());
+                for piece in bytes::pieces(0..bytes.size()) {
+                    let io = |error| VlmError::Io { path: source.label_of(&file).into(), source: error };
+                    hash.update(&*bytes.stretch(piece).map_err(io)?);
+                }
             }
         }
         Ok(hash.finalize().iter().fold(String::new(), |mut hex, byte| {

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
 
+use super::bytes::{Bytes, Stretch, pieces};
 use super::fields::Fields;
+use super::header::Header;
 use super::names::{canonical_name, is_harmless_leftover};
-use super::source::{Bytes, Source, Stretch};
+use super::source::Source;
 use crate::VlmError;
 
 /// All weights in one file. As in transformers it wins over an index.
@@ -48,12 +50,12 @@ struct Entry {
     file: usize,
     dtype: Dtype,
     shape: Vec<usize>,
-    bytes: Range<usize>,
+    bytes: Range<u64>,
     taken: bool,
 }
 
 impl WeightFile {
-    fn stretch(&self, range: Range<usize>) -> Result<Stretch<'_>, VlmError> {
+    fn stretch(&self, range: Range<u64>) -> Result<Stretch<'_>, VlmError> {
         self.bytes.stretch(range).map_err(|source| VlmError::Io { path: self.label.clone().into(), source })
     }
 }
@@ -114,14 +116,12 @@ impl Weights {
     }
 
     fn add_file(&mut self, label: String, bytes: Bytes) -> Result<(), VlmError> {
-        let (header, metadata) = SafeTensors::read_metadata(&bytes)
-            .map_err(|error| VlmError::Safetensors { file: label.clone(), problem: explain(&error, &bytes) })?;
-        let data = header + size_of::<u64>();
+        let header = Header::read(&label, &bytes)?;
         let file = self.files.len();
-        for (name, info) in metadata.tensors() {
-            let canonical = canonical_name(&name);
-            let (start, end) = info.data_offsets;
-            let entry = Entry { name, file, dtype: info.dtype, shape: info.shape.clone(), bytes: data + start..data + end, taken: false };
+        for (name, info) in &header.tensors {
+            let canonical = canonical_name(name);
+            let entry =
+                Entry { name: name.clone(), file, dtype: info.dtype, shape: info.shape.clone(), bytes: header.place(info), taken: false };
             if let Some(first) = self.tensors.get(&canonical) {
                 let holder = if first.file == file { &label } else { &self.files[first.file].label };
                 let problem = format!("is also in {holder} as `{}`", first.name);
@@ -212,14 +212,16 @@ impl Weights {
     }
 
     /// A file may repeat the embedding as the head; then it must really be the same.
-    fn check_tied(&self, head: &Entry) -> Result<(), VlmError> {
-        let bytes = |entry: &Entry| self.files[entry.file].stretch(entry.bytes.clone());
-        let same = match self.tensors.get("language_model.embed_tokens.weight") {
-            Some(embedding) => *bytes(embedding)? == *bytes(head)?,
-            None => false,
-        };
-        if same {
-            return Ok(());
+    fn check_tied<'a>(&'a self, head: &'a Entry) -> Result<(), VlmError> {
+        let stretches = |entry: &'a Entry| pieces(entry.bytes.clone()).map(|piece| self.files[entry.file].stretch(piece));
+        if let Some(embedding) = self.tensors.get("language_model.embed_tokens.weight") {
+            let mut same = embedding.bytes.end - embedding.bytes.start == head.bytes.end - head.bytes.start;
+            for (a, b) in stretches(embedding).zip(stretches(head)) {
+                same = same && *a? == *b?;
+            }
+            if same {
+                return Ok(());
+            }
         }
         let problem = "differs from the token embedding, but the configuration ties the two (`tie_word_embeddings`)";
         Err(VlmError::tensor(&self.files[head.file].label, &head.name, problem))
@@ -248,24 +250,6 @@ fn to_f32(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
         Dtype::F16 => Some(halves().map(|pair| half::f16::from_le_bytes(pair).to_f32()).collect()),
         Dtype::BF16 => Some(halves().map(|pair| half::bf16::from_le_bytes(pair).to_f32()).collect()),
         _ => None,
-    }
-}
-
-/// The library's reason with the numbers that let a reader tell a truncated download from a garbled file.
-fn explain(error: &safetensors::SafeTensorError, bytes: &[u8]) -> String {
-    use safetensors::SafeTensorError as E;
-    let length = bytes.len();
-    let header = bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
-    match error {
-        E::HeaderTooSmall => format!("it has {length} bytes, fewer than the 8 of the header length"),
-        E::HeaderTooLarge => format!("its header length says {header} bytes, more than the 100000000 the format allows"),
-        E::InvalidHeaderLength => format!("its header length says {header} bytes, but the file has {length} in all"),
-        E::InvalidOffset(tensor) => format!("tensor `{tensor}`: its offsets overlap the tensor before it or leave a gap"),
-        E::TensorInvalidInfo => "a tensor's offsets do not span the bytes of its shape and element type".to_owned(),
-        E::MetadataIncompleteBuffer => {
-            format!("the tensors do not end where the file ends ({length} bytes): it is truncated or has bytes behind them")
-        }
-        other => other.to_string(),
     }
 }
 

@@ -140,7 +140,7 @@ const PLACES: [&str; 3] = ["chat_template.json", "processor_config.json", "token
 
 /// The template's text and its file, in the order in which transformers looks: the file of its own, then a field in `places`.
 fn find(source: &Source, places: &[&str]) -> Result<Option<(String, String)>, VlmError> {
-    if let Some(bytes) = source.get(JINJA)? {
+    if let Some(bytes) = source.content(JINJA)? {
         let file = source.label_of(JINJA);
         let text = std::str::from_utf8(&bytes)
             .map_err(|error| VlmError::Template { file: file.clone(), problem: format!("is not UTF-8: {error}") })?;

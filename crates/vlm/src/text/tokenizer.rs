@@ -31,7 +31,7 @@ pub(crate) struct SpecialTokens {
 impl Tokenizer {
     pub(crate) fn read(source: &Source) -> Result<Self, VlmError> {
         let file = source.label_of(FILE);
-        let bytes = match source.get(FILE)? {
+        let bytes = match source.content(FILE)? {
             Some(bytes) => bytes,
             None if source.get(SENTENCEPIECE)?.is_some() => {
                 let how = "text is encoded by it; the tokenizer.model beside it is the slow format, which transformers turns into it: \
@@ -41,7 +41,7 @@ impl Tokenizer {
             None => return Err(source.missing(FILE, "text is encoded by it (the slow formats are not read)")),
         };
         let broken = |problem: String| VlmError::Tokenizer { file: file.clone(), problem };
-        let mut inner = tokenizers::Tokenizer::from_bytes(&*bytes).map_err(|error| broken(error.to_string()))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| broken(error.to_string()))?;
         // A file may carry the truncation and padding of its training run; transformers switches both off for a plain call.
         inner.with_truncation(None).map_err(|error| broken(error.to_string()))?;
         inner.with_padding(None);

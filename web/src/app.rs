@@ -8,11 +8,13 @@ use leptos::task::spawn_local;
 use web_sys::{DragEvent, File};
 
 use crate::ask::Asker;
+use crate::folder::Picked;
 use crate::landing::OpenReport;
 use crate::opened::Opened;
 use crate::playground::Playground;
 use crate::question::{Looked, QuestionView};
 use crate::source::{self, Wanted};
+use crate::study::run::StudyRun;
 use crate::study::{Study, StudyView};
 use crate::viewer::Viewer;
 
@@ -152,8 +154,18 @@ impl Stage {
 /// The page.
 #[component]
 pub(crate) fn App() -> impl IntoView {
-    let study = Study::new();
-    let asker = Asker::new();
+    let picked = Picked::none();
+    let study = Study::new(picked);
+    let asker = Asker::new(picked);
+    // what a worker has loaded may be of a folder that is another now
+    picked.on_change(move || asker.rest());
+    // a study has a worker of its own: one copy of the model at a time, unless somebody asks meanwhile
+    let at_work = Memo::new(move |_| study.run.with(StudyRun::at_work));
+    Effect::new(move |_| {
+        if at_work.get() {
+            asker.rest();
+        }
+    });
     let stage = Stage::new(study);
     stage.follow_address();
     window_event_listener(ev::hashchange, move |_| stage.follow_address());

@@ -4,7 +4,12 @@ use leptos::ev::SubmitEvent;
 use leptos::html;
 use leptos::prelude::*;
 
+use steady_report::share::FRAGMENT;
+
 use crate::source;
+
+/// A report of the embedded study, as `steady share` put it into a link.
+const EXAMPLE: &str = include_str!("../example.link");
 
 /// What steady is.
 #[component]
@@ -17,7 +22,8 @@ pub(crate) fn Introduction() -> impl IntoView {
                 "steady asks every question before and after, pairs the answers, and reports which ones changed, how sure that is, and what it bought."
             </p>
             <p class="lead">
-                "Run it here: a small model answers questions about drawn images on your own machine. Program and model are fetched when you press Run, and nothing is sent anywhere."
+                "Run it here: a small model answers questions about drawn images on your own machine. Program and model are fetched when you press Run, and nothing is sent anywhere. "
+                <a class="example" href=format!("#{FRAGMENT}{}", EXAMPLE.trim())>"See what comes out, in an example."</a>
             </p>
         </div>
     }
@@ -47,5 +53,20 @@ pub(crate) fn OpenReport() -> impl IntoView {
             <p>"The same study without a browser, with the same model and without any download:"</p>
             <pre tabindex="0"><code>"cargo run --release                 # asks, compares, writes report.json and report.html\ncargo run --release -- share        # prints a link that holds the report"</code></pre>
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EXAMPLE;
+    use crate::opened::Opened;
+
+    /// CONTRIBUTING.md says how the example is made anew.
+    #[test]
+    fn the_example_is_of_the_suite_as_it_is_drawn_now() {
+        let opened = Opened::from_link(EXAMPLE.trim()).unwrap_or_else(|error| panic!("web/example.link: {error}; make it anew"));
+        let fingerprint = &opened.report.plan().benchmark_fingerprint;
+        assert!(opened.suite.is_some(), "web/example.link is of suite {fingerprint}, which is not drawn any more; make it anew");
+        assert!(opened.report.questions().len() >= 300 && opened.report.accelerations().len() >= 5);
     }
 }

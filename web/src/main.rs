@@ -6,6 +6,7 @@ mod answers;
 mod app;
 mod ask;
 mod engine;
+mod folder;
 mod hand_on;
 mod landing;
 mod loading;

@@ -13,6 +13,7 @@ use web_sys::{CanvasRenderingContext2d, File, HtmlCanvasElement, ImageBitmap};
 use crate::ask::{Asker, Inquiry, Judge};
 use crate::source::{self, reason};
 use crate::study::choices::{Accelerations, EngineChoice};
+use crate::study::model::ModelChoice;
 use crate::study::settings::Settings;
 
 /// Longest side of an image that is asked about: more than any vision tower here looks at.
@@ -51,7 +52,7 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
             <h1>"Ask about an image of your own"</h1>
             <p class="lead">
                 "The model that comes with this page knows drawn shapes, signs, charts and scans; about photographs it guesses, and how its guesses change is the point. "
-                "The image stays on this machine."
+                "A checkpoint of your own can take its place. Image and checkpoint stay on this machine."
             </p>
         </div>
         <form class="own" on:submit=|event: SubmitEvent| event.prevent_default()>
@@ -72,8 +73,11 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
         </form>
         {move || problem.get().map(|problem| view! { <p role="alert" class="failed"><bdi>{problem}</bdi></p> })}
         <details class="choose">
-            <summary>"Choose accelerations and engine"</summary>
-            <div class="choices"><Accelerations settings /><EngineChoice settings /></div>
+            <summary>"Choose accelerations, engine and model"</summary>
+            <div class="choices">
+                <Accelerations settings />
+                <div class="column"><EngineChoice settings /><ModelChoice settings picked=asker.picked /></div>
+            </div>
         </details>
         <Inquiry asker image question judge=Signal::stored(Judge(None)) setting seed="playground".to_owned() />
     }

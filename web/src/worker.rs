@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use js_sys::Uint8Array;
+use js_sys::{Array, Uint8Array};
 use steady_protocol::{Request, Response, decode, encode};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -13,7 +13,7 @@ use web_sys::{ErrorEvent, Event, MessageEvent, WorkerOptions, WorkerType};
 pub struct Worker {
     script: web_sys::Worker,
     /// Requests made before the worker listened; nothing once it does.
-    early: Rc<RefCell<Option<Vec<Uint8Array>>>>,
+    early: Rc<RefCell<Option<Vec<JsValue>>>>,
     _on_message: Closure<dyn Fn(MessageEvent)>,
     _on_error: Closure<dyn Fn(Event)>,
 }
@@ -49,6 +49,10 @@ impl Worker {
         let on_error = Closure::<dyn Fn(Event)>::new(move |event: Event| {
             let message = event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message).filter(|message| !message.is_empty());
             listener(Response::Failed(match message {
+                // A program that gets no memory ends there and then, and browsers say no more than this.
+                Some(message) if message.contains("unreachable") => {
+                    format!("the worker stopped, for want of memory most likely ({message})")
+                }
                 Some(message) => format!("the worker stopped: {message}"),
                 None => "the worker's program could not be fetched".to_owned(),
             }));
@@ -58,17 +62,18 @@ impl Worker {
         Ok(Self { script, early, _on_message: on_message, _on_error: on_error })
     }
 
-    /// Asks for something. The worker takes requests in turn.
+    /// Asks for something, with the files that belong to it. The worker takes requests in turn.
     ///
     /// # Errors
     /// When the request cannot be handed over.
-    pub fn send(&self, request: &Request) -> Result<(), String> {
+    pub fn send(&self, request: &Request, files: &Array) -> Result<(), String> {
         let bytes = Uint8Array::from(encode(request).map_err(|e| e.to_string())?.as_slice());
+        let message: JsValue = if files.length() == 0 { bytes.into() } else { Array::of1(&bytes).concat(files).into() };
         if let Some(early) = &mut *self.early.borrow_mut() {
-            early.push(bytes);
+            early.push(message);
             return Ok(());
         }
-        self.script.post_message(&bytes).map_err(|e| said(&e))
+        self.script.post_message(&message).map_err(|e| said(&e))
     }
 }
 
@@ -80,7 +85,7 @@ impl Drop for Worker {
     }
 }
 
-fn post(script: &web_sys::Worker, request: &Uint8Array, listener: &dyn Fn(Response)) {
+fn post(script: &web_sys::Worker, request: &JsValue, listener: &dyn Fn(Response)) {
     if let Err(error) = script.post_message(request) {
         listener(Response::Failed(said(&error)));
     }

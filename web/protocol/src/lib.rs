@@ -1,7 +1,7 @@
 //! What the page and its worker say to each other.
 //!
 //! The page shows; the worker holds the model and computes. A message crosses as the bytes of [`encode`], so both sides agree on these types
-//! and on nothing else. The worker keeps nothing between studies: every answered group goes to the page, which hands the groups back when it
+//! and on little else: with a request that means a [`Model::Folder`] goes an array, of these bytes and then the folder's files. The worker keeps nothing between studies: every answered group goes to the page, which hands the groups back when it
 //! asks for the rest. So a worker may be ended at any time, which is how a study is cancelled, and a reloaded page goes on where it was.
 
 use serde::de::DeserializeOwned;
@@ -21,10 +21,37 @@ pub enum Request {
 pub struct Setting {
     /// Where the answers are computed.
     pub engine: EngineChoice,
-    /// Address of the checkpoint's folder.
-    pub model: String,
+    /// Which checkpoint answers.
+    pub model: Model,
     /// Specs of the accelerations, without the baseline.
     pub accelerations: Vec<String>,
+}
+
+/// A checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Model {
+    /// One that comes with the page: the address of its folder.
+    Address(String),
+    /// A folder on the visitor's disk. Its files travel beside the request, in the order in which they are listed.
+    Folder(Folder),
+}
+
+/// Which folder on the visitor's disk is meant, as far as that can be said without reading it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// The folder's own name.
+    pub name: String,
+    /// Its files.
+    pub files: Vec<FolderFile>,
+}
+
+/// A file of a [`Folder`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FolderFile {
+    /// Where it is below the folder, with `/` between the parts.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// Where the answers are to be computed.
@@ -187,7 +214,11 @@ mod tests {
 
     #[test]
     fn a_message_comes_back_whole_and_half_a_message_does_not() {
-        let setting = Setting { engine: EngineChoice::Cpu, model: "models/steady-llava/".into(), accelerations: vec!["w4:rtn".into()] };
+        let setting = Setting {
+            engine: EngineChoice::Cpu,
+            model: Model::Address("models/steady-llava/".into()),
+            accelerations: vec!["w4:rtn".into()],
+        };
         let request = Request::Study(StudyRequest { setting, families: vec![], questions: 4, recorded: vec![vec![1, 2, 3]] });
         let bytes = encode(&request).unwrap();
         assert_eq!(decode::<Request>(&bytes).unwrap(), request);

@@ -17,6 +17,7 @@ use super::tokens::{TokenImage, Tokens};
 use super::{Asker, Asking, Progress};
 use crate::loading;
 use crate::pictures::address_of;
+use crate::study::model::Again;
 
 /// How long a slider must rest before its image is asked about.
 const REST: Duration = Duration::from_millis(180);
@@ -115,7 +116,10 @@ pub(crate) fn Inquiry(
             distribution(before, after.map(|answer| (answer.acceleration.as_str(), answer.first_token.as_slice())))
         })
     };
-    let can_ask = move || image.with(Option::is_some) && question.with(|question| !question.trim().is_empty());
+    let can_ask = move || {
+        let asked = image.with(Option::is_some) && question.with(|question| !question.trim().is_empty());
+        asked && !setting.with(|setting| asker.picked.lacks(&setting.model))
+    };
     view! {
         <div class="inquiry">
             <TokenImage image=address tokens />
@@ -126,6 +130,7 @@ pub(crate) fn Inquiry(
                     </button>
                     <Doing asker />
                 </div>
+                <Again model=Signal::derive(move || setting.with(|setting| setting.model.clone())) picked=asker.picked />
                 {move || asked().map(|asked| view! { <AskedAnswers asked judge chosen /> })}
                 {likely}
             </div>
@@ -150,7 +155,7 @@ fn Doing(asker: Asker) -> impl IntoView {
             asker.engine.get().map(|engine| format!("Computed on {} in {}.", engine.device, engine.dtype)).unwrap_or_default()
         }
         Progress::Starting => "Fetching the program that computes …".to_owned(),
-        Progress::Loading(loading) => format!("Fetching the model: {}", loading::words(&loading)),
+        Progress::Loading(loading) => format!("Loading the model: {}", loading::words(&loading)),
         Progress::Asking => "Asking …".to_owned(),
         Progress::Failed(reason) => format!("This could not be asked: {reason}."),
     };

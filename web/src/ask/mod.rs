@@ -15,6 +15,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use steady_protocol::{AskRequest, Asked, Engine, Loading, Pixels, Request, Response, Setting};
 
+use crate::folder::Picked;
 use crate::worker::Worker;
 use turns::Turns;
 
@@ -52,6 +53,8 @@ pub(crate) enum Progress {
 /// Whom to ask. One worker serves all views that ask, and is started by the first question.
 #[derive(Clone, Copy)]
 pub(crate) struct Asker {
+    /// The visitor's own checkpoint.
+    pub(crate) picked: Picked,
     worker: StoredValue<Option<Worker>, LocalStorage>,
     turns: StoredValue<Turns<Asking>>,
     inquiries: StoredValue<u32>,
@@ -62,8 +65,9 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(picked: Picked) -> Self {
         Self {
+            picked,
             worker: StoredValue::new_local(None),
             turns: StoredValue::new(Turns::default()),
             inquiries: StoredValue::new(0),
@@ -93,6 +97,12 @@ impl Asker {
         self.progress.set(Progress::Idle);
     }
 
+    /// Lets go of the worker and the model that it holds; the next question starts another.
+    pub(crate) fn rest(self) {
+        self.turn_away();
+        self.worker.set_value(None);
+    }
+
     fn send(self, id: u32, asking: &Asking) {
         let running = self.worker.with_value(Option::is_some);
         self.progress.set(if running { Progress::Asking } else { Progress::Starting });
@@ -108,7 +118,10 @@ impl Asker {
             image: Pixels { width, height, rgb: asking.image.as_raw().clone() },
             question: asking.question.clone(),
         });
-        let sent = begun.and_then(|()| self.worker.with_value(|worker| worker.as_ref().map_or(Ok(()), |worker| worker.send(&request))));
+        let sent = begun.and_then(|()| {
+            let files = self.picked.files(&asking.setting.model)?;
+            self.worker.with_value(|worker| worker.as_ref().map_or(Ok(()), |worker| worker.send(&request, &files)))
+        });
         if let Err(reason) = sent {
             self.hear(Response::Failed(reason));
         }

@@ -3,12 +3,14 @@
 use leptos::prelude::*;
 use steady_bench::world::Family;
 
+use super::model::ModelChoice;
 use super::settings::{MOST_QUESTIONS, OFFERED, Settings};
 use crate::engine;
+use crate::folder::Picked;
 
 /// The choices, to be changed while nothing runs.
 #[component]
-pub(crate) fn Choices(settings: RwSignal<Settings>, #[prop(into)] locked: Signal<bool>) -> impl IntoView {
+pub(crate) fn Choices(settings: RwSignal<Settings>, picked: Picked, #[prop(into)] locked: Signal<bool>) -> impl IntoView {
     view! {
         <fieldset class="choices" disabled=locked>
             <legend class="unseen">"Choices"</legend>
@@ -34,6 +36,7 @@ pub(crate) fn Choices(settings: RwSignal<Settings>, #[prop(into)] locked: Signal
                     <div class="chips">{Family::ALL.map(|family| view! { <FamilyBox family settings /> })}</div>
                 </fieldset>
                 <EngineChoice settings />
+                <ModelChoice settings picked />
             </div>
             <Accelerations settings />
         </fieldset>

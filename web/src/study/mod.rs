@@ -2,6 +2,8 @@
 
 pub(crate) mod choices;
 mod kept;
+mod last;
+pub(crate) mod model;
 mod progress;
 pub(crate) mod run;
 pub(crate) mod settings;
@@ -16,9 +18,11 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use steady_protocol::{Request, Response, StudyRequest};
 
+use crate::folder::Picked;
 use crate::opened::Opened;
 use crate::worker::Worker;
 use kept::Kept;
+use last::Last;
 use run::{Phase, StudyRun};
 use settings::Settings;
 pub(crate) use view::StudyView;
@@ -40,6 +44,10 @@ pub(crate) struct Study {
     pub(crate) notice: RwSignal<Option<String>>,
     /// Whether the page was out of sight while the study was at work.
     pub(crate) was_hidden: RwSignal<bool>,
+    /// The study that was finished last.
+    pub(crate) last: RwSignal<Option<Last>>,
+    /// The visitor's own checkpoint.
+    pub(crate) picked: Picked,
     worker: StoredValue<Option<Worker>, LocalStorage>,
     kept: StoredValue<Option<Rc<Kept>>, LocalStorage>,
     /// Which study `run` is, and how many of its groups are kept.
@@ -50,7 +58,7 @@ pub(crate) struct Study {
 
 impl Study {
     /// The study that an earlier visit left behind, or none.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(picked: Picked) -> Self {
         let storage = move || window().local_storage().ok().flatten();
         let text = storage().and_then(|storage| storage.get_item(SETTINGS).ok().flatten()).unwrap_or_default();
         let settings = Settings::from_text(&text);
@@ -61,6 +69,8 @@ impl Study {
             opened: RwSignal::new(None),
             notice: RwSignal::new(None),
             was_hidden: RwSignal::new(false),
+            last: RwSignal::new(Last::kept()),
+            picked,
             worker: StoredValue::new_local(None),
             kept: StoredValue::new_local(None),
             saved: StoredValue::new(0),
@@ -136,8 +146,9 @@ impl Study {
         let Some(recorded) = self.run.try_update(StudyRun::start).flatten() else { return };
         self.was_hidden.set(false);
         let request = Request::Study(StudyRequest { recorded, ..settings.study() });
-        let begun = Worker::spawn(move |response| self.hear(response)).and_then(|worker| {
-            worker.send(&request)?;
+        let begun = self.picked.files(&settings.model()).and_then(|files| {
+            let worker = Worker::spawn(move |response| self.hear(response))?;
+            worker.send(&request, &files)?;
             Ok(worker)
         });
         match begun {
@@ -184,6 +195,9 @@ impl Study {
         }
         if !at_work {
             self.draw();
+            if finished {
+                self.last.set(self.opened.with_untracked(|opened| Last::keep(opened.as_deref()?)));
+            }
             // this is the worker's own call: it must return before the worker goes
             let worker = self.worker.try_update_value(Option::take);
             spawn_local(async move { drop(worker) });

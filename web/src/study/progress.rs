@@ -48,7 +48,7 @@ fn state(run: &StudyRun) -> String {
     match run.phase() {
         Phase::Idle => String::new(),
         Phase::Starting => "Fetching the program that computes …".to_owned(),
-        Phase::Loading(_) => "Fetching the model …".to_owned(),
+        Phase::Loading(_) => "Loading the model …".to_owned(),
         Phase::Running => "Asking …".to_owned(),
         Phase::Finished => "Done.".to_owned(),
         Phase::Stopped(Cause::Cancelled) => "Cancelled. What was answered is kept; Resume goes on from there.".to_owned(),

@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 use steady_bench::world::Family;
-use steady_protocol::{EngineChoice, Setting, StudyRequest};
+use steady_protocol::{EngineChoice, Folder, Model, Setting, StudyRequest};
 
 use crate::engine;
 
 /// Most questions of a study in a browser; a longer one is a matter for the native program.
 pub(crate) const MOST_QUESTIONS: usize = 1_000;
 
-/// Where the page keeps its checkpoint, seen from the page.
+/// The checkpoint that comes with the page.
+pub(crate) const MODEL_NAME: &str = "steady-llava";
+
+/// Where the page keeps it, seen from the page.
 const MODEL: &str = "models/steady-llava/";
 
 /// An acceleration that the page offers by a checkbox.
@@ -57,12 +60,14 @@ pub(crate) struct Settings {
     pub(crate) typed: String,
     /// Who computes.
     pub(crate) engine: EngineChoice,
+    /// The checkpoint folder that was picked; none for the model that comes with the page.
+    pub(crate) folder: Option<Folder>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let ticked = OFFERED.iter().filter(|offered| offered.default).map(|offered| offered.spec.to_owned()).collect();
-        Self { questions: 20, families: Vec::new(), ticked, typed: String::new(), engine: EngineChoice::Auto }
+        Self { questions: 20, families: Vec::new(), ticked, typed: String::new(), engine: EngineChoice::Auto, folder: None }
     }
 }
 
@@ -95,7 +100,12 @@ impl Settings {
 
     /// Who computes, with these accelerations.
     pub(crate) fn setting(&self, accelerations: Vec<String>) -> Setting {
-        Setting { engine: self.engine, model: MODEL.to_owned(), accelerations }
+        Setting { engine: self.engine, model: self.model(), accelerations }
+    }
+
+    /// The checkpoint.
+    pub(crate) fn model(&self) -> Model {
+        self.folder.clone().map_or_else(|| Model::Address(MODEL.to_owned()), Model::Folder)
     }
 
     /// The study, without anything recorded.
@@ -112,8 +122,16 @@ impl Settings {
     pub(crate) fn key(&self) -> String {
         let StudyRequest { setting, families, questions, recorded: _ } = self.study();
         let families = if families.is_empty() { "all".to_owned() } else { families.join(",") };
+        let model = match setting.model {
+            Model::Address(address) => address,
+            // What is in the files nobody knows before they are read. Whoever replaces one by another of its size is stopped by the plan's hash.
+            Model::Folder(Folder { name, files }) => {
+                let files: Vec<String> = files.iter().map(|file| format!("{}:{}", file.path, file.bytes)).collect();
+                format!("{name}/{{{}}}", files.join(","))
+            }
+        };
         let version = env!("CARGO_PKG_VERSION");
-        format!("{version} {:?} {} {questions} {families} {}", setting.engine, setting.model, setting.accelerations.join(" "))
+        format!("{version} {:?} {model} {questions} {families} {}", setting.engine, setting.accelerations.join(" "))
     }
 
     /// How many families are asked.
@@ -155,13 +173,21 @@ impl Settings {
             some => format!(" of {some} families"),
         };
         let questions = if self.questions == 1 { "question" } else { "questions" };
-        format!("{} {questions}{families}, {accelerations}, engine {}", self.questions, engine::label(self.engine))
+        let model = self.folder.as_ref().map(|folder| format!(", model {}", folder.name)).unwrap_or_default();
+        format!("{} {questions}{families}, {accelerations}, engine {}{model}", self.questions, engine::label(self.engine))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use steady_protocol::FolderFile;
+
     use super::*;
+
+    fn folder(sizes: &[u64]) -> Folder {
+        let file = |(i, &bytes)| FolderFile { path: format!("{i}.safetensors"), bytes };
+        Folder { name: "tiny".to_owned(), files: sizes.iter().enumerate().map(file).collect() }
+    }
 
     #[test]
     fn a_first_study_is_small() {
@@ -178,6 +204,7 @@ mod tests {
             ticked: vec!["int8".into()],
             typed: "w4:rtn,g=8".into(),
             engine: EngineChoice::Cpu,
+            folder: Some(folder(&[4, 5])),
         };
         assert_eq!(Settings::from_text(&chosen.to_text()), chosen);
         for nonsense in ["", "7", "{\"questions\":\"many\"}", "{\"engine\":\"abacus\"}"] {
@@ -220,9 +247,11 @@ mod tests {
             Settings { families: vec!["chart".into()], ..base.clone() },
             Settings { ticked: vec![], ..base.clone() },
             Settings { engine: EngineChoice::Cpu, ..base.clone() },
+            Settings { folder: Some(folder(&[4, 5])), ..base.clone() },
+            Settings { folder: Some(folder(&[4, 6])), ..base.clone() },
+            Settings { folder: Some(Folder { name: "other".to_owned(), ..folder(&[4, 5]) }), ..base.clone() },
         ];
-        for other in others {
-            assert_ne!(other.key(), base.key());
-        }
+        let keys: std::collections::BTreeSet<String> = others.iter().chain([&base]).map(Settings::key).collect();
+        assert_eq!(keys.len(), 8);
     }
 }

@@ -6,6 +6,8 @@ use leptos::prelude::*;
 
 use super::Study;
 use super::choices::Choices;
+use super::last::LastStudy;
+use super::model::Again;
 use super::progress::Progress;
 use super::run::{Phase, StudyRun};
 use super::settings::Settings;
@@ -21,7 +23,7 @@ pub(crate) fn StudyView(study: Study) -> impl IntoView {
         <Controls study />
         {move || {
             if !has_report.get() {
-                return view! { <OpenReport /> }.into_any();
+                return view! { <LastStudy last=study.last /><OpenReport /> }.into_any();
             }
             // forgetting a report takes this view away; until then it has what it had
             let Some(first) = study.opened.get_untracked() else { return ().into_any() };
@@ -45,12 +47,13 @@ fn Controls(study: Study) -> impl IntoView {
         })
     });
     let may_forget = Memo::new(move |_| run.with(|run| matches!(run.phase(), Phase::Stopped(_)) && run.progress().is_some()));
+    let gone = move || study.settings.with(|settings| study.picked.lacks(&settings.model()));
     let none_chosen = move || study.settings.with(|settings| settings.accelerations().is_empty());
     let settings = study.settings;
     view! {
         <section class="controls" aria-label="Run a study">
             <div class="run">
-                <button type="button" class="primary" hidden=at_work disabled=none_chosen on:click=move |_| study.start()>{label}</button>
+                <button type="button" class="primary" hidden=at_work disabled=move || none_chosen() || gone() on:click=move |_| study.start()>{label}</button>
                 <button type="button" class="button" hidden=move || !at_work.get() on:click=move |_| study.cancel()>"Cancel"</button>
                 <button type="button" class="button" hidden=move || !may_forget.get() on:click=move |_| study.forget()>"Start over"</button>
                 <p class="summary">
@@ -58,10 +61,11 @@ fn Controls(study: Study) -> impl IntoView {
                     {move || none_chosen().then_some(". Choose at least one acceleration.")}
                 </p>
             </div>
+            <Again model=Signal::derive(move || settings.with(Settings::model)) picked=study.picked />
             <Progress study />
             <details class="choose">
-                <summary>"Choose questions, accelerations and engine"</summary>
-                <Choices settings locked=at_work />
+                <summary>"Choose questions, accelerations, engine and model"</summary>
+                <Choices settings picked=study.picked locked=at_work />
             </details>
         </section>
     }

@@ -1,19 +1,23 @@
 //! Where requests are carried out. What was loaded for one is there for the next.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use image::RgbImage;
 use steady_accel::Acceleration;
-use steady_protocol::{Answered, AskRequest, Asked, AskedAnswer, EngineChoice, Response, Setting, StudyRequest};
+use steady_accel::memory::{Budget, Run, misfit};
+use steady_bench::Benchmark;
+use steady_protocol::{Answered, AskRequest, Asked, AskedAnswer, Model, Response, Setting, StudyRequest};
 use steady_study::record::likeliest;
 use steady_study::{Session, Subject, Variants, plan};
-use steady_vlm::{Decoding, Vlm};
+use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
+use web_sys::File;
 
-use crate::download;
 use crate::engine::{Engines, Opened};
 use crate::port::send;
 use crate::scope::give_way;
+use crate::{disk, download, memory};
 
 /// First-token candidates that an answer is shown with.
 const SHOWN: usize = 5;
@@ -22,30 +26,38 @@ const SHOWN: usize = 5;
 #[derive(Default)]
 pub(crate) struct Desk {
     engines: Engines,
-    model: Option<Rc<Model>>,
+    loaded: Option<Rc<Loaded>>,
     variants: Option<(Vec<String>, Rc<Variants>)>,
 }
 
 /// A model on its device.
-struct Model {
-    engine: EngineChoice,
-    address: String,
+struct Loaded {
+    setting: Setting,
     opened: Opened,
+    checkpoint: Checkpoint,
+    /// Of the checkpoint; computed for the first study, because it takes reading all of it once more.
+    sha256: OnceCell<String>,
     vlm: Vlm,
-    sha256: String,
     decoding: Decoding,
+}
+
+/// What somebody wants to ask, for its size.
+struct Sample<'a> {
+    image: &'a RgbImage,
+    question: &'a str,
 }
 
 impl Desk {
     /// Answers a study, group by group.
-    pub(crate) async fn study(&mut self, request: StudyRequest) -> Result<()> {
+    pub(crate) async fn study(&mut self, request: StudyRequest, files: Vec<File>) -> Result<()> {
         let StudyRequest { setting, families, questions, recorded } = request;
         let (suite, questions) = plan::embedded(questions, &families)?;
         let accelerations = parse(&setting.accelerations)?;
-        let (model, _) = self.model(&setting).await?;
-        let variants = self.variants(&model, &setting.accelerations, &accelerations).await?;
+        let first = questions.first().context("a study without questions")?;
+        let sample = Sample { image: &suite.image(&first.image)?, question: &first.text };
+        let (model, variants, _) = self.ready(&setting, files, &accelerations, &sample).await?;
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
-        let plan = variants.plan(&chosen_by, &model.sha256, &model.opened.device.identity, &suite, &questions)?;
+        let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &suite, &questions)?;
         let mut session = Session::new(plan, questions)?;
         send(&Response::Ready(model.opened.engine()));
         for group in &recorded {
@@ -63,15 +75,15 @@ impl Desk {
     }
 
     /// Answers one question under every acceleration.
-    pub(crate) async fn ask(&mut self, request: AskRequest) -> Result<()> {
+    pub(crate) async fn ask(&mut self, request: AskRequest, files: Vec<File>) -> Result<()> {
         let AskRequest { id, setting, image, question } = request;
         let (width, height, bytes) = (image.width, image.height, image.rgb.len());
         let image = RgbImage::from_raw(width, height, image.rgb)
             .filter(|image| image.as_raw().len() == bytes && bytes > 0)
             .ok_or_else(|| anyhow!("an image of {width}x{height} pixels does not have {bytes} bytes"))?;
         let accelerations = parse(&setting.accelerations)?;
-        let (model, fresh) = self.model(&setting).await?;
-        let variants = self.variants(&model, &setting.accelerations, &accelerations).await?;
+        let sample = Sample { image: &image, question: &question };
+        let (model, variants, fresh) = self.ready(&setting, files, &accelerations, &sample).await?;
         if fresh {
             send(&Response::Ready(model.opened.engine()));
         }
@@ -88,35 +100,89 @@ impl Desk {
         Ok(())
     }
 
-    /// The model that `setting` names, and whether it came just now.
-    async fn model(&mut self, setting: &Setting) -> Result<(Rc<Model>, bool)> {
-        if let Some(model) = self.model.as_ref().filter(|model| model.engine == setting.engine && model.address == setting.model) {
-            return Ok((Rc::clone(model), false));
+    /// The model that `setting` names, its accelerated forms, and whether the model came just now. What would not fit is refused before
+    /// anything is loaded.
+    async fn ready(
+        &mut self,
+        setting: &Setting,
+        files: Vec<File>,
+        accelerations: &[Acceleration],
+        sample: &Sample<'_>,
+    ) -> Result<(Rc<Loaded>, Rc<Variants>, bool)> {
+        let same = |loaded: &&Rc<Loaded>| (loaded.setting.engine, &loaded.setting.model) == (setting.engine, &setting.model);
+        let known = self.loaded.as_ref().filter(same).map(Rc::clone);
+        let fresh = known.is_none();
+        let model = match known {
+            Some(model) => model,
+            None => self.load(setting, files, accelerations, sample).await?,
+        };
+        if let Some((_, variants)) = self.variants.as_ref().filter(|(built, _)| *built == setting.accelerations) {
+            return Ok((model, Rc::clone(variants), fresh));
         }
         // What is not needed any more makes room first.
-        (self.model, self.variants) = (None, None);
-        let checkpoint = download::checkpoint(&setting.model).await?;
-        let opened = self.engines.open(setting.engine).await?;
-        let model = Rc::new(Model {
-            engine: setting.engine,
-            address: setting.model.clone(),
-            vlm: Vlm::load(&checkpoint, &opened.device.device, opened.precision)?,
-            sha256: checkpoint.sha256()?,
-            decoding: Decoding::of(checkpoint.generation_config()),
-            opened,
-        });
-        self.model = Some(Rc::clone(&model));
-        Ok((model, true))
-    }
-
-    /// `model` under `accelerations`, whose specs are `specs`.
-    async fn variants(&mut self, model: &Model, specs: &[String], accelerations: &[Acceleration]) -> Result<Rc<Variants>> {
-        if let Some((_, variants)) = self.variants.as_ref().filter(|(built, _)| built == specs) {
-            return Ok(Rc::clone(variants));
+        self.variants = None;
+        if !fresh {
+            check(&model.checkpoint, &model.opened, model.decoding, accelerations, sample)?;
         }
         let variants = Rc::new(Variants::build(model.vlm.clone(), accelerations, model.decoding).await?);
-        self.variants = Some((specs.to_vec(), Rc::clone(&variants)));
-        Ok(variants)
+        self.variants = Some((setting.accelerations.clone(), Rc::clone(&variants)));
+        Ok((model, variants, fresh))
+    }
+
+    async fn load(
+        &mut self,
+        setting: &Setting,
+        files: Vec<File>,
+        accelerations: &[Acceleration],
+        sample: &Sample<'_>,
+    ) -> Result<Rc<Loaded>> {
+        (self.loaded, self.variants) = (None, None);
+        let checkpoint = match &setting.model {
+            Model::Address(address) => download::checkpoint(address).await?,
+            Model::Folder(folder) => disk::checkpoint(folder, files)?,
+        };
+        let opened = self.engines.open(setting.engine).await?;
+        let decoding = Decoding::of(checkpoint.generation_config());
+        check(&checkpoint, &opened, decoding, accelerations, sample)?;
+        let vlm = Vlm::load(&checkpoint, &opened.device.device, opened.precision)?;
+        let loaded = Rc::new(Loaded { setting: setting.clone(), opened, checkpoint, sha256: OnceCell::new(), vlm, decoding });
+        self.loaded = Some(Rc::clone(&loaded));
+        Ok(loaded)
+    }
+}
+
+impl Loaded {
+    fn sha256(&self) -> Result<&str> {
+        if let Some(known) = self.sha256.get() {
+            return Ok(known);
+        }
+        let hash = self.checkpoint.sha256()?;
+        Ok(self.sha256.get_or_init(|| hash))
+    }
+}
+
+/// Refuses a model that has no room with `accelerations` beside it, with the numbers.
+fn check(
+    checkpoint: &Checkpoint,
+    opened: &Opened,
+    decoding: Decoding,
+    accelerations: &[Acceleration],
+    Sample { image, question }: &Sample<'_>,
+) -> Result<()> {
+    let prompt = checkpoint.chat_template()?.prompt(question)?;
+    let prepared = checkpoint.processor()?.prepare(image, &prompt)?;
+    // What questions share of a prompt is remembered beside what each adds to it.
+    let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
+    let device = &opened.device;
+    let budget = Budget {
+        free: device.shares_memory.then(memory::room),
+        host: Some(memory::room()),
+        binding: device.max_binding,
+        halves: Precision::F16.check(&device.device).is_ok(),
+    };
+    match misfit(&checkpoint.footprint()?, Run { precision: opened.precision, accelerations, tokens }, budget)? {
+        Some(misfit) => bail!("model {} does not fit: {misfit}", checkpoint.name()),
+        None => Ok(()),
     }
 }
 

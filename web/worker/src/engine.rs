@@ -28,6 +28,8 @@ struct Adapter {
     name: String,
     /// The CPU in disguise.
     software: bool,
+    /// Most bytes that are bound at once.
+    binding: Option<u64>,
 }
 
 impl Opened {
@@ -64,7 +66,7 @@ impl Engines {
     async fn gpu(&mut self, adapter: &Adapter, reason: String) -> Result<Opened> {
         let device = match &self.gpu {
             Some(device) => device.clone(),
-            None => self.gpu.insert(open_webgpu(&adapter.name).await?).clone(),
+            None => self.gpu.insert(open_webgpu(&adapter.name, adapter.binding).await?).clone(),
         };
         let precision = if Precision::F16.check(&device.device).is_ok() { Precision::F16 } else { Precision::F32 };
         Ok(Opened { device, precision, reason })
@@ -101,7 +103,8 @@ async fn adapter() -> Result<Adapter, String> {
         || get(&adapter, "isFallbackAdapter").is_truthy()
         || words.iter().any(|word| word.to_ascii_lowercase().contains("swiftshader"));
     let name = if words.is_empty() { "a GPU that the browser does not name".to_owned() } else { words.join(" ") };
-    Ok(Adapter { name, software })
+    let binding = get(&get(&adapter, "limits"), "maxStorageBufferBindingSize").as_f64().map(|bytes| bytes as u64);
+    Ok(Adapter { name, software, binding })
 }
 
 /// A property; undefined where there is none.

@@ -1,8 +1,10 @@
 //! The page's worker: the model in a browser, on the GPU through WebGPU or on the CPU. It does what [`steady_protocol`] says.
 
 mod desk;
+mod disk;
 mod download;
 mod engine;
+mod memory;
 mod models;
 mod port;
 mod scope;
@@ -13,6 +15,7 @@ use steady_protocol::{Request, Response, decode};
 use wasm_bindgen_futures::spawn_local;
 
 use desk::Desk;
+use port::Incoming;
 
 fn main() {
     // A panic ends the program where it stands; the page should at least hear of it.
@@ -22,10 +25,10 @@ fn main() {
     let requests = port::listen();
     spawn_local(async move {
         let mut desk = Desk::default();
-        while let Ok(bytes) = requests.recv().await {
+        while let Ok(Incoming { bytes, files }) = requests.recv().await {
             let outcome = match decode(&bytes) {
-                Ok(Request::Study(study)) => desk.study(study).await,
-                Ok(Request::Ask(ask)) => desk.ask(ask).await,
+                Ok(Request::Study(study)) => desk.study(study, files).await,
+                Ok(Request::Ask(ask)) => desk.ask(ask, files).await,
                 Err(misunderstood) => Err(misunderstood.into()),
             };
             if let Err(error) = outcome {

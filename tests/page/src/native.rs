@@ -5,13 +5,18 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use steady_report::Report;
+use steady_bench::{asked, embedded_suite};
+use steady_report::share::open;
+use steady_report::{AnswerRow, Outcome, Report};
 
-/// The report of the command line for a study of the embedded suite on the CPU.
-pub fn study(questions: usize, accelerations: &[&str]) -> Report {
+/// The report of the command line for a study of the embedded suite on the CPU, of the embedded model unless another is named.
+pub fn study(model: Option<&Path>, questions: usize, accelerations: &[&str]) -> Report {
     let out = tempfile::tempdir().unwrap();
     let mut command = tool("run", accelerations);
     command.args(["--bench", "embedded", "--questions", &questions.to_string()]).arg("--out").arg(out.path());
+    if let Some(model) = model {
+        command.arg("--model").arg(model);
+    }
     Report::from_json(&json(command)).unwrap()
 }
 
@@ -20,6 +25,20 @@ pub fn ask(model: &Path, image: &Path, question: &str, accelerations: &[&str]) -
     let mut command = tool("ask", accelerations);
     command.arg("--model").arg(model).arg("--image").arg(image).args(["--question", question]);
     serde_json::from_str(&json(command)).unwrap()
+}
+
+/// The report in a link.
+pub fn linked(link: &str) -> Report {
+    let (_, payload) = link.split_once("#r=").unwrap();
+    let opened = open(payload, |suite| embedded_suite(&suite.name, &suite.fingerprint, suite.size).map(|suite| asked(&suite))).unwrap();
+    assert!(opened.rebuilt);
+    opened.report
+}
+
+/// What became of each question under each acceleration.
+pub fn outcomes(report: &Report) -> Vec<(String, Vec<Outcome>)> {
+    let of = |answers: &[AnswerRow]| answers.iter().map(|answer| answer.outcome.unwrap()).collect();
+    report.accelerations().iter().map(|acceleration| (acceleration.spec.clone(), of(&acceleration.answers))).collect()
 }
 
 fn tool(subcommand: &str, accelerations: &[&str]) -> Command {

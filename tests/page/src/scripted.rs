@@ -35,7 +35,8 @@ pub fn study() -> Vec<u8> {
     let script = format!(
         "const [begin, goOn] = [{begin}, {go_on}];
          onmessage = event => {{
-           const request = String.fromCharCode(...event.data);
+           // with a folder's files, an array of which the bytes are the first
+           const request = String.fromCharCode(...(Array.isArray(event.data) ? event.data[0] : event.data));
            for (const message of request.includes('{RECORDED}') ? goOn : begin) postMessage(new Uint8Array(message));
          }};
          postMessage(new Uint8Array());"

@@ -6,13 +6,10 @@ use std::time::Duration;
 
 use fantoccini::Client;
 use serde_json::Value;
-use steady_bench::{asked, embedded_suite};
 use steady_page_tests::browser::{click, copied_link, evaluate, fill, find, in_browser, slide, text, text_with};
 use steady_page_tests::native;
 use steady_page_tests::sample;
 use steady_page_tests::server::Server;
-use steady_report::share::open;
-use steady_report::{AnswerRow, Outcome, Report};
 
 const DESKTOP: u32 = 1200;
 /// Radio button of the CPU among the engines.
@@ -39,12 +36,6 @@ async fn finish(client: &Client, answers: usize) {
     text_with(client, ".progress", &format!("Done. {answers} of {answers} answers")).await;
 }
 
-/// What became of each question under each acceleration.
-fn outcomes(report: &Report) -> Vec<(String, Vec<Outcome>)> {
-    let of = |answers: &[AnswerRow]| answers.iter().map(|answer| answer.outcome.unwrap()).collect();
-    report.accelerations().iter().map(|acceleration| (acceleration.spec.clone(), of(&acceleration.answers))).collect()
-}
-
 /// What a reader takes from a report: headline, tiles, and every answer, in whatever order the questions stand.
 async fn read(client: &Client) -> (String, String, Value) {
     evaluate(client, "document.querySelector('#answers .more:not([hidden])')?.click()").await;
@@ -54,7 +45,7 @@ async fn read(client: &Client) -> (String, String, Value) {
 
 #[tokio::test]
 async fn a_study_finds_what_the_command_line_does_and_its_link_shows_it_to_somebody_else() {
-    let native = native::study(4, &["w4:rtn", "divprune:keep=0.33"]);
+    let native = native::study(None, 4, &["w4:rtn", "divprune:keep=0.33"]);
     let server = Server::start([]);
     let page = server.page.clone();
     let (link, seen) = in_browser(DESKTOP, |client| async move {
@@ -69,11 +60,9 @@ async fn a_study_finds_what_the_command_line_does_and_its_link_shows_it_to_someb
         (copied_link(&client).await, read(&client).await)
     })
     .await;
-    let (_, payload) = link.split_once("#r=").unwrap();
-    let opened = open(payload, |suite| embedded_suite(&suite.name, &suite.fingerprint, suite.size).map(|suite| asked(&suite))).unwrap();
-    assert!(opened.rebuilt);
-    assert_eq!(outcomes(&opened.report), outcomes(&native));
-    assert_eq!(opened.report.plan().checkpoint_sha256, native.plan().checkpoint_sha256);
+    let ours = native::linked(&link);
+    assert_eq!(native::outcomes(&ours), native::outcomes(&native));
+    assert_eq!(ours.plan().checkpoint_sha256, native.plan().checkpoint_sha256);
     let before = server.requests().len();
     in_browser(DESKTOP, |client| async move {
         client.goto(&link).await.unwrap();

@@ -130,9 +130,33 @@ async fn a_study_is_cancelled_survives_a_reload_and_goes_on() {
         text_with(&client, "h1", "Accuracy moved by 2.5 points. 30.0 % of the answers changed.").await;
         assert_eq!((fetched(), text(&client, ".primary").await.as_str()), (2, "Run again"));
 
+        // the next visit begins anew and still has it, until it is told to forget
         client.refresh().await.unwrap();
         text_with(&client, ".primary", "Run").await;
         text_with(&client, "h1", "still give the same answers?").await;
+        assert!(text(&client, ".last").await.starts_with("Your last study: steady-llava, 40 questions, 2 accelerations"));
+        click(&client, ".last a").await;
+        text_with(&client, "h1", "Accuracy moved by 2.5 points. 30.0 % of the answers changed.").await;
+        assert!(text(&client, ".origin").await.starts_with("From a link"));
+        click(&client, ".brand").await;
+        click(&client, ".last button").await;
+        client.wait().for_element(fantoccini::Locator::Css("main:not(:has(.last)) .landing")).await.unwrap();
+        client.refresh().await.unwrap();
+        text_with(&client, ".primary", "Run").await;
+        assert_eq!(evaluate(&client, "document.querySelectorAll('.last').length").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_example_is_a_report_of_the_whole_study() {
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        click(&client, ".example").await;
+        text_with(&client, "#answers .more", "of 300").await;
+        find(&client, "#answers tbody img").await;
     })
     .await;
 }

@@ -13,7 +13,7 @@ use steady_page_tests::browser::{evaluate, in_browser};
 use steady_page_tests::native;
 use steady_page_tests::server::Server;
 use steady_protocol::{
-    Answered, AskRequest, Asked, Engine, EngineChoice, Pixels, Request, Response, Setting, StudyRequest, decode, encode,
+    Answered, AskRequest, Asked, Engine, EngineChoice, Model, Pixels, Request, Response, Setting, StudyRequest, decode, encode,
 };
 use steady_report::{AnswerRow, Report};
 
@@ -22,7 +22,7 @@ const WEIGHTS: &str = "models/steady-llava/model.safetensors";
 
 fn study(engine: EngineChoice, questions: usize, accelerations: &[&str], recorded: Vec<Vec<u8>>) -> Request {
     let accelerations = accelerations.iter().map(|spec| (*spec).to_owned()).collect();
-    let setting = Setting { engine, model: "models/steady-llava/".into(), accelerations };
+    let setting = Setting { engine, model: Model::Address("models/steady-llava/".into()), accelerations };
     Request::Study(StudyRequest { setting, families: Vec::new(), questions, recorded })
 }
 
@@ -104,7 +104,7 @@ fn answers(report: &Report) -> BTreeMap<(String, String), &AnswerRow> {
 #[tokio::test]
 async fn on_the_cpu_it_answers_as_the_command_line_does() {
     const ACCELERATIONS: [&str; 2] = ["w4:rtn", "fastv:k=1,keep=0.25"];
-    let native = native::study(4, &ACCELERATIONS);
+    let native = native::study(None, 4, &ACCELERATIONS);
     let server = Server::start([]);
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
@@ -191,8 +191,8 @@ async fn what_cannot_be_done_is_said() {
         };
         fails(&changed(&|study| study.setting.accelerations = vec!["w5".into()]), "unknown acceleration `w5`").await;
         fails(&changed(&|study| study.families = vec!["cats".into()]), "unanswerable").await;
-        fails(&changed(&|study| study.setting.model = "models/other/".into()), "known: steady-llava").await;
-        fails(&changed(&|study| study.setting.model = "nowhere/steady-llava".into()), "404").await;
+        fails(&changed(&|study| study.setting.model = Model::Address("models/other/".into())), "known: steady-llava").await;
+        fails(&changed(&|study| study.setting.model = Model::Address("nowhere/steady-llava".into())), "404").await;
         fails(&changed(&|study| study.recorded = vec![vec![1, 2, 3]]), "earlier run").await;
         // none of which was the end of it; and a GPU that is the CPU in disguise is not taken for one
         let Done { engine, report, .. } = run(&client, &changed(&|study| study.setting.engine = EngineChoice::Auto)).await;
@@ -208,7 +208,7 @@ async fn what_cannot_be_done_is_said() {
 async fn on_webgpu_it_answers_as_the_command_line_does() {
     const FIRM: f32 = 0.05;
     const ACCELERATIONS: [&str; 1] = ["w4:rtn"];
-    let native = native::study(2, &ACCELERATIONS);
+    let native = native::study(None, 2, &ACCELERATIONS);
     let server = Server::start([]);
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {

@@ -1,0 +1,202 @@
+//! A checkpoint from the visitor's disk: picked, asked, studied, chosen again, and refused where it must be.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use fantoccini::Client;
+use serde_json::{Value, json};
+use steady_page_tests::browser::{click, copied_link, evaluate, fill, find, in_browser, text_with};
+use steady_page_tests::server::Server;
+use steady_page_tests::{native, scripted};
+use tempfile::TempDir;
+
+const DESKTOP: u32 = 1200;
+const TINY: &str = "tests/reference/tiny-llava";
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// A copy of the tiny checkpoint, in four shards, that a test may break; the folder is called `tiny`.
+fn tiny() -> (TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("tiny");
+    fs::create_dir(&folder).unwrap();
+    for file in fs::read_dir(repository(TINY).join("checkpoint")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+    }
+    (place, folder)
+}
+
+/// Picks a folder.
+async fn pick(client: &Client, folder: &Path) {
+    find(client, ".model input[type=file]").await.send_keys(folder.to_str().unwrap()).await.unwrap();
+}
+
+/// Opens the Playground with the CPU and these accelerations chosen, an image of the tiny checkpoint's references and a question.
+async fn playground(client: &Client, page: &str, accelerations: &str, question: &str) {
+    client.goto(page).await.unwrap();
+    click(client, ".choose summary").await;
+    evaluate(client, "document.querySelectorAll('.choices > .choice .tick input:checked').forEach(box => box.click())").await;
+    fill(client, ".others input", accelerations).await;
+    evaluate(client, "document.querySelectorAll('input[name=engine]')[2].click()").await;
+    client.goto(&format!("{page}#playground")).await.unwrap();
+    click(client, ".choose summary").await;
+    let image = repository(TINY).join("images/exact.png").canonicalize().unwrap();
+    find(client, ".own input[type=file]").await.send_keys(image.to_str().unwrap()).await.unwrap();
+    fill(client, "#own-question", question).await;
+}
+
+/// The reference case of the image that is as wide as high as the model looks at, so that nothing is cut and nothing resized.
+fn exact() -> Value {
+    let cases: Value = serde_json::from_slice(&fs::read(repository(TINY).join("cases.json")).unwrap()).unwrap();
+    cases["cases"].as_array().unwrap().iter().find(|case| case["id"] == "exact").unwrap().clone()
+}
+
+#[tokio::test]
+async fn it_answers_as_transformers_and_the_command_line_do() {
+    const ACCELERATIONS: [&str; 2] = ["int8", "random:keep=0.33,seed=7"];
+    let case = exact();
+    let question = case["question"].as_str().unwrap().to_owned();
+    let (_place, folder) = tiny();
+    let native = native::ask(&folder, &repository(TINY).join("images/exact.png"), &question, &ACCELERATIONS);
+    let texts: Vec<&str> = native["answers"].as_array().unwrap().iter().map(|answer| answer["text"].as_str().unwrap()).collect();
+    // transformers was asked for twelve tokens
+    assert!(texts[0].starts_with(case["text"].as_str().unwrap()), "{} / {}", texts[0], case["text"]);
+    let kept = native["answers"][2]["kept"].as_array().unwrap().len();
+    let expected = json!(texts);
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        playground(&client, &page, &ACCELERATIONS.join(" "), &question).await;
+        pick(&client, &folder).await;
+        text_with(&client, ".model p", "tiny from this machine, ").await;
+        click(&client, ".inquiry .primary").await;
+        text_with(&client, ".asked-answers", &format!("{kept} of ")).await;
+        let answers = "[...document.querySelectorAll('.asked-answers .answer')].map(cell => cell.textContent)";
+        assert_eq!(evaluate(&client, answers).await, expected);
+        assert!(!server.requests().iter().any(|request| request.contains("models/")), "{:?}", server.requests());
+
+        // and the page's own model again, which answers otherwise
+        click(&client, ".model button").await;
+        text_with(&client, ".model p", "steady-llava, which comes with this page").await;
+        click(&client, ".inquiry .primary").await;
+        text_with(&client, ".asked-answers", "of 144").await;
+        assert_ne!(evaluate(&client, answers).await, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_study_finds_what_the_command_line_does_and_names_it_by_its_folder() {
+    let (_place, folder) = tiny();
+    let native = native::study(Some(&folder), 4, &["int8"]);
+    let server = Server::start([]);
+    let page = server.page.clone();
+    let link = in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        click(&client, ".choose summary").await;
+        evaluate(&client, "document.querySelectorAll('.choices > .choice .tick input:checked').forEach(box => box.click())").await;
+        fill(&client, ".others input", "int8").await;
+        evaluate(&client, "document.querySelectorAll('input[name=engine]')[2].click()").await;
+        fill(&client, "#questions", "4").await;
+        pick(&client, &folder).await;
+        text_with(&client, ".run .summary", "4 questions, 1 acceleration, engine CPU, model tiny").await;
+        click(&client, ".primary").await;
+        text_with(&client, ".progress", "Done. 12 of 12 answers").await;
+        copied_link(&client).await
+    })
+    .await;
+    let ours = native::linked(&link);
+    assert_eq!((ours.plan().model.as_str(), &ours.plan().checkpoint_sha256), ("tiny", &native.plan().checkpoint_sha256));
+    assert_eq!(native::outcomes(&ours), native::outcomes(&native));
+}
+
+#[tokio::test]
+async fn after_a_reload_it_must_be_chosen_again() {
+    let (_place, folder) = tiny();
+    let server = Server::start([(scripted::WORKER, scripted::study())]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        click(&client, ".choose summary").await;
+        fill(&client, "#questions", "40").await;
+        pick(&client, &folder).await;
+        text_with(&client, ".run .summary", "model tiny").await;
+        click(&client, ".primary").await;
+        text_with(&client, ".progress", "60 of 120 answers").await;
+        click(&client, ".run .button").await;
+        text_with(&client, ".progress", "Cancelled").await;
+        // the model of the page has another study
+        click(&client, ".model button").await;
+        text_with(&client, ".primary", "Run").await;
+        pick(&client, &folder).await;
+        text_with(&client, ".primary", "Resume").await;
+
+        client.refresh().await.unwrap();
+        text_with(&client, ".progress", "Begun on an earlier visit").await;
+        text_with(&client, ".controls > .warning", "choose tiny again").await;
+        assert!(!find(&client, ".primary").await.is_enabled().await.unwrap());
+        click(&client, ".choose summary").await;
+        pick(&client, &folder).await;
+        client.wait().for_element(fantoccini::Locator::Css(".primary:enabled")).await.unwrap();
+        click(&client, ".primary").await;
+        text_with(&client, ".progress", "Done. 120 of 120 answers").await;
+
+        // a folder of that name in which a file grew is another checkpoint, and so another study
+        fs::write(folder.join("generation_config.json"), "{\"do_sample\":   false}").unwrap();
+        pick(&client, &folder).await;
+        text_with(&client, ".primary", "Run").await;
+    })
+    .await;
+}
+
+/// A weight file of five gigabytes, of which the file system holds the header alone.
+fn huge(file: &Path) {
+    let header = r#"{"language_model.model.embed_tokens.weight":{"dtype":"BF16","shape":[50000,50000],"data_offsets":[0,5000000000]}}"#;
+    let mut file = File::create(file).unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    file.set_len(8 + header.len() as u64 + 5_000_000_000).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_checkpoint_or_too_large_is_refused_with_the_reason() {
+    let (_no_config, no_config) = tiny();
+    fs::remove_file(no_config.join("config.json")).unwrap();
+    let (_garbled, garbled) = tiny();
+    fs::write(garbled.join("config.json"), "{\"model_type\": ").unwrap();
+    let (_cut, cut) = tiny();
+    let shard = cut.join("model-00002-of-00004.safetensors");
+    let length = fs::metadata(&shard).unwrap().len();
+    File::options().write(true).open(&shard).unwrap().set_len(length - 10).unwrap();
+    let (_large, large) = tiny();
+    huge(&large.join("model.safetensors"));
+    let (_place, folder) = tiny();
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        playground(&client, &page, "", "is it red?").await;
+        for (folder, parts) in [
+            (no_config, ["tiny has no config.json", "it names the architecture and its sizes"]),
+            (garbled, ["tiny:config.json is not valid JSON", "line 1"]),
+            (cut, ["tiny:model-00002-of-00004.safetensors is not a usable safetensors file", "it is truncated"]),
+            // 2.5 thousand million weights, 4 bytes each, and once more on their way; 4 GiB less what the program takes
+            (large, ["model tiny does not fit: it takes 20.0 GB in f32", ", 4.2"]),
+        ] {
+            pick(&client, &folder).await;
+            click(&client, ".inquiry .primary").await;
+            let told = text_with(&client, ".inquiry .summary", parts[0]).await;
+            assert!(told.contains(parts[1]), "{told}");
+        }
+        // none of which stands in the way of one that is
+        pick(&client, &folder).await;
+        click(&client, ".inquiry .primary").await;
+        find(&client, ".asked-answers .answer").await;
+    })
+    .await;
+}

@@ -234,6 +234,31 @@ async fn a_slider_asks_again_and_marks_where_the_answer_flips() {
 }
 
 #[tokio::test]
+async fn a_study_begins_without_the_model_of_an_earlier_question() {
+    let server = Server::start([(scripted::WORKER, scripted::asked())]);
+    let (page, asked_for) = (server.page.clone(), server.clone());
+    let started = move || asked_for.requests().iter().filter(|request| request.contains(scripted::WORKER)).count();
+    let question = format!("{page}#question={}", sample::report().questions()[8].id);
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&question).await.unwrap();
+        for _ in 0..2 {
+            click(&client, ".inquiry .primary").await;
+            find(&client, ".asked-answers").await;
+        }
+        assert_eq!(started(), 1);
+        client.goto(&format!("{page}#")).await.unwrap();
+        click(&client, ".controls .primary").await;
+        text_with(&client, ".progress", "Computing on scripted").await;
+        assert_eq!(started(), 2);
+        client.goto(&question).await.unwrap();
+        click(&client, ".inquiry .primary").await;
+        find(&client, ".asked-answers").await;
+        assert_eq!(started(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_row_leads_to_its_question_and_back() {
     let server = Server::start([]);
     let page = format!("{}#r={}", server.page, sample::payload(&sample::report()));

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn sizes_are_those_of_all_files() {
         let file = |bytes| FolderFile { path: "x".to_owned(), bytes };
-        assert_eq!(size(&Folder { name: "tiny".to_owned(), files: vec![file(100_000), file(150_000)] }), "2 files, 0.3 MB");
+        assert_eq!(size(&Folder { name: "tiny".to_owned(), files: vec![file(100_000), file(160_000)] }), "2 files, 0.3 MB");
         assert_eq!(size(&Folder { name: "tiny".to_owned(), files: vec![file(40)] }), "1 file, 0.0 MB");
     }
 }

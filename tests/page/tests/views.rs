@@ -134,7 +134,7 @@ async fn a_study_is_cancelled_survives_a_reload_and_goes_on() {
         client.refresh().await.unwrap();
         text_with(&client, ".primary", "Run").await;
         text_with(&client, "h1", "still give the same answers?").await;
-        assert!(text(&client, ".last").await.starts_with("Your last study: steady-llava, 40 questions, 2 accelerations"));
+        assert_eq!(text(&client, ".last span").await, "Your last study: steady-llava, 40 questions, 2 accelerations");
         click(&client, ".last a").await;
         text_with(&client, "h1", "Accuracy moved by 2.5 points. 30.0 % of the answers changed.").await;
         assert!(text(&client, ".origin").await.starts_with("From a link"));

@@ -60,7 +60,7 @@ pub(crate) fn LastStudy(last: RwSignal<Option<Last>>) -> impl IntoView {
         last.get().map(|Last { words, payload }| {
             view! {
                 <p class="last">
-                    "Your last study: " <bdi>{words}</bdi> " "
+                    <span>"Your last study: " <bdi>{words}</bdi></span>
                     <a class="button" href=format!("#{FRAGMENT}{payload}")>"Open"</a>
                     <button type="button" class="button" on:click=forget>"Forget"</button>
                 </p>

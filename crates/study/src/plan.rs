@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -115,7 +116,7 @@ impl Plan {
     pub fn sha256(&self) -> Result<String, StudyError> {
         let nameless = Self { command: String::new(), ..self.clone() };
         let json = serde_json::to_vec(&nameless).map_err(|e| StudyError::Plan(e.to_string()))?;
-        Ok(hex(&Sha256::digest(json)))
+        Ok(HEXLOWER.encode(&Sha256::digest(json)))
     }
 
     /// Checks that the plan can be run and its records told apart.
@@ -196,11 +197,7 @@ pub fn select(questions: &[Question], count: usize) -> Vec<Question> {
 /// [`StudyError::Plan`] when a question cannot be written as JSON.
 pub fn questions_sha256(questions: &[Question]) -> Result<String, StudyError> {
     let json = serde_json::to_vec(questions).map_err(|e| StudyError::Plan(e.to_string()))?;
-    Ok(hex(&Sha256::digest(json)))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    Ok(HEXLOWER.encode(&Sha256::digest(json)))
 }
 
 fn repeated<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

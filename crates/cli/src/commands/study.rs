@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, anyhow};
 use pollster::FutureExt;
 use steady_accel::PRESETS;
+use steady_accel::memory::Run;
 use steady_bench::Benchmark;
 use steady_study::{Folder, Plan, Variants, plan};
 
@@ -38,7 +39,7 @@ fn study(model: &ModelArgs, bench: BenchArg, args: &StudyArgs) -> Result<()> {
         let prepared = checkpoint.processor()?.prepare(&suite.image(&first.image)?, &prompt)?;
         // What questions share of a prompt is remembered beside what each adds to it.
         let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
-        memory::check(&checkpoint, &device, model::precision(args.dtype), &accelerations, tokens)?;
+        memory::check(&checkpoint, &device, [Run { precision: model::precision(args.dtype), accelerations: &accelerations, tokens }])?;
     }
     let vlm = model::load(&checkpoint, &device, args.dtype)?;
     let variants = Variants::build(vlm, &accelerations, decoding).block_on()?;

@@ -60,8 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let report = Report::new(measurements(&mut chance)?)?;
     let mut images = BTreeMap::new();
     for question in report.questions() {
-        if !images.contains_key(&question.image) {
-            images.insert(question.image.clone(), picture(&mut chance)?);
+        if !images.contains_key(&question.picture()) {
+            images.insert(question.picture(), picture(&mut chance)?);
         }
     }
     std::fs::write(&path, report.html(&images))?;
@@ -86,6 +86,7 @@ fn measurements(chance: &mut Chance) -> Result<Measurements, Box<dyn Error>> {
             id: format!("{family}/{:05}-{}", i / 40, i % 40),
             family: family.to_owned(),
             image: format!("world/{:05}", i / 4),
+            perturbation: None,
             text: text.replace("{}", colour),
             gold: vec![answers[gold].to_owned()],
             kind,
@@ -117,6 +118,7 @@ fn measurements(chance: &mut Chance) -> Result<Measurements, Box<dyn Error>> {
         benchmark: "steady-world".to_owned(),
         benchmark_fingerprint: "1c7e9a40d2".to_owned(),
         questions: questions.len(),
+        perturbations: Vec::new(),
         specs: ACCELERATIONS.iter().map(|acceleration| acceleration.0.to_owned()).collect(),
         prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
         processor: named(&[("size", "144 x 144"), ("resample", "bicubic"), ("mean", "0.5 0.5 0.5")]),

@@ -5,13 +5,15 @@ use comfy_table::{CellAlignment, Table, TableComponent};
 
 use crate::number::{p_value, percent, points, scaled};
 use crate::printable::one_line;
-use crate::report::{CostRow, Report};
+use crate::report::{CostRow, Perturbed, Report};
 use crate::summary::Summary;
 
 impl Report {
-    /// Two tables of plain text, what changed and what it bought, one row for each acceleration. No colour codes; shares in percent.
+    /// Tables of plain text, one row for each acceleration: what changed, what changed under perturbation, where that was asked, and what it bought. No
+    /// colour codes; shares in percent.
     pub fn table(&self) -> String {
-        format!("{}\n\n{}\n", self.stability_table(), self.cost_table())
+        let tables = [Some(self.stability_table()), self.perturbed_table(), Some(self.cost_table())];
+        tables.into_iter().flatten().map(|table| format!("{table}\n")).collect::<Vec<_>>().join("\n")
     }
 
     fn stability_table(&self) -> Table {
@@ -23,6 +25,28 @@ impl Report {
             table.add_row(stability_row(&format!("noise floor: {}", one_line(&noise_floor.varied)), summary));
         }
         table
+    }
+
+    /// `None` where nothing was asked about perturbed images.
+    fn perturbed_table(&self) -> Option<Table> {
+        let header = ["perturbation", "acceleration", "accuracy", "change", "DR (95 % interval)", "NDR", "PDR", "McNemar p", "DR clean"];
+        let mut table = empty_table(&header);
+        for Perturbed { perturbation, baseline, condition } in self.perturbed() {
+            let mut add = |name: &str, summary: &Summary, clean: Option<&Summary>| {
+                let mut row = vec![one_line(perturbation)];
+                row.extend(stability_row(name, summary));
+                row.push(clean.map_or_else(|| "-".to_owned(), |clean| percent(clean.dr.value)));
+                table.add_row(row);
+            };
+            add("baseline, clean before", baseline, None);
+            for (summary, clean) in condition.accelerations.iter().zip(self.summaries()) {
+                add(&one_line(&summary.spec), summary, Some(clean));
+            }
+            if let Some(noise_floor) = &condition.noise_floor {
+                add("noise floor", noise_floor, self.noise_floor());
+            }
+        }
+        (!self.perturbed().is_empty()).then_some(table)
     }
 
     fn cost_table(&self) -> Table {

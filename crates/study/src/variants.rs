@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use image::RgbImage;
 use steady_accel::{Acceleration, METHODS};
+use steady_bench::perturb::PerturbationSpec;
 use steady_bench::{Benchmark, Question};
 use steady_vlm::{Answer, Decoding, EncodedImage, Needs, Prefix, Prepared, Vlm};
 use web_time::Instant;
@@ -59,8 +60,8 @@ impl Variants {
         Ok(Self { all: variants, needs, decoding })
     }
 
-    /// The plan of asking `questions` of `benchmark` on the device called `device`. `chosen_by` are the arguments that choose the
-    /// checkpoint on a command line.
+    /// The plan of asking `questions` of `benchmark` on the device called `device`, about its images as they are and under each of
+    /// `perturbations`. `chosen_by` are the arguments that choose the checkpoint on a command line.
     ///
     /// # Errors
     /// [`StudyError::Vlm`] when the chat template fails.
@@ -71,6 +72,7 @@ impl Variants {
         device: &str,
         benchmark: &dyn Benchmark,
         questions: &[Question],
+        perturbations: &[PerturbationSpec],
     ) -> Result<Plan, StudyError> {
         let model = self.baseline();
         let (info, generation) = (model.info(), model.generation_config());
@@ -82,11 +84,13 @@ impl Variants {
             ("eos_token_ids", format!("{:?}", generation.eos_token_ids)),
         ];
         let accelerations: Vec<AccelerationPlan> = self.all.iter().map(|variant| variant.plan.clone()).collect();
+        let perturbations: Vec<String> = perturbations.iter().map(ToString::to_string).collect();
         let command = command(&[
             &["steady", "run"],
             &chosen_by.iter().map(String::as_str).collect::<Vec<_>>(),
             &["--bench", benchmark.name(), "--questions", &questions.len().to_string(), "--dtype", &info.precision.to_string()],
             &accelerations[1..].iter().flat_map(|acceleration| ["--accel", &acceleration.spec]).collect::<Vec<_>>(),
+            &perturbations.iter().flat_map(|perturbation| ["--perturb", perturbation]).collect::<Vec<_>>(),
         ]);
         Ok(Plan {
             format: FORMAT,
@@ -102,7 +106,7 @@ impl Variants {
                 questions: questions.len(),
                 questions_sha256: questions_sha256(questions)?,
             },
-            perturbations: vec![CLEAN.to_owned()],
+            perturbations: std::iter::once(CLEAN.to_owned()).chain(perturbations).collect(),
             prompt: model.prompt("{question}")?,
             processor: named(model.processor().image_processor().settings()),
             decoding: named(decoding),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use steady_bench::{Benchmark, Question};
 
+use crate::plan::perturbation;
 use crate::record::Asked;
 use crate::{Plan, Record, StudyError, Subject, Timing};
 
@@ -84,7 +85,8 @@ impl Work<'_> {
     pub(crate) async fn answer(&self, group: &Group, benchmark: &dyn Benchmark, subject: &impl Subject) -> Result<Answers, StudyError> {
         let (variants, weight_bytes) = (self.plan.variants(), self.check(subject)?);
         let questions: Vec<&Question> = group.questions.iter().map(|&question| &self.questions[question]).collect();
-        let replies = subject.group(&benchmark.image(&group.image)?, &questions).await?;
+        let image = perturbation(&group.perturbation)?.apply(&benchmark.image(&group.image)?, &group.image);
+        let replies = subject.group(&image, &questions).await?;
         if replies.len() != variants.len() || replies.iter().any(|of_variant| of_variant.len() != questions.len()) {
             return Err(StudyError::Plan(format!(
                 "image {}: the model did not answer every question under every acceleration",

@@ -43,7 +43,7 @@ fn study(model: &ModelArgs, bench: BenchArg, args: &StudyArgs) -> Result<()> {
     }
     let vlm = model::load(&checkpoint, &device, args.dtype)?;
     let variants = Variants::build(vlm, &accelerations, decoding).block_on()?;
-    let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &suite, &questions)?;
+    let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &suite, &questions, &args.perturbations)?;
     let path = match &args.out {
         Some(path) => path.clone(),
         None => default_folder(&plan)?,
@@ -56,8 +56,13 @@ fn study(model: &ModelArgs, bench: BenchArg, args: &StudyArgs) -> Result<()> {
 
 fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Result<()> {
     let plan = folder.plan();
+    let perturbations = match plan.perturbations.len() - 1 {
+        0 => String::new(),
+        1 => ", on clean images and under 1 perturbation".to_owned(),
+        several => format!(", on clean images and under {several} perturbations"),
+    };
     console::note(&format!(
-        "{} on {}, {}: {} questions of {}, baseline and {} accelerations",
+        "{} on {}, {}: {} questions of {}, baseline and {} accelerations{perturbations}",
         plan.model.name,
         plan.device,
         plan.precision,

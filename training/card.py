@@ -1,6 +1,7 @@
 """The model card, written from what was measured and recorded; nothing in it is typed by hand."""
 
 import json
+from itertools import groupby
 from pathlib import Path
 
 from export import PROVENANCE
@@ -39,7 +40,7 @@ Lowest family: {lowest} ({lowest_share:.1f} %). The mean is {gap:.1f} points abo
 |---|---|
 {training}
 
-Script and instructions: `training/`. Commands, in order, each from where the one before it was stopped:
+Script and instructions: `training/`. Typed, in order, each from where the one before it stopped:
 
 ```sh
 {commands}
@@ -81,7 +82,7 @@ def write_card(folder: Path, results: dict) -> None:
         lowest_share=100 * seeing[lowest],
         gap=100 * (seeing["mean"] - blind["mean"]),
         training="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
-        commands="\n".join(command(session) for run in runs for session in run["progress"]["sessions"]),
+        commands="\n".join(commands(runs)),
     )
     (folder / "README.md").write_text(card)
 
@@ -90,6 +91,13 @@ def total(runs: list[dict], name: str) -> str:
     return f"{sum(run['progress'][name] for run in runs):,}"
 
 
-def command(session: dict) -> str:
-    arguments = " ".join(["--world target/release/steady-world", *session["arguments"]])
-    return f"python training/train.py {arguments}  # from step {session['from_step']}"
+def commands(runs: list[dict]) -> list[str]:
+    """What was typed; a command that was interrupted and given again is one."""
+    sessions = [session for run in runs for session in run["progress"]["sessions"]]
+    lines = []
+    for arguments, given in groupby(sessions, key=lambda session: session["arguments"]):
+        first, *again = [str(session["from_step"]) for session in given]
+        interrupted = f", interrupted and given again at {', '.join(again)}" if again else ""
+        typed = " ".join(["python training/train.py --world target/release/steady-world", *arguments])
+        lines.append(f"{typed}  # from step {first}{interrupted}")
+    return lines

@@ -186,9 +186,10 @@ class Packer:
         self.mentions = Mentions(planes)
         self.end = tokenizer.eos_token_id
         self.opening = tokenizer(self.dialect.opening).input_ids  # begins with <s> where the family has one
-        self.prefix = len(self.opening) + VISUAL_TOKENS
+        self.layout = family.layout(len(self.opening))
+        self.prefix = self.layout.positions.shape[1]
         # The position that follows the image's.
-        self.after = int(family.places(len(self.opening)).max()) + 1
+        self.after = int(self.layout.positions.max()) + 1
         self.known: dict[str, list[int]] = {}
         self.breaks = self.tokens("\n")[0]
         self.letters = [self.tokens(f"\n{letter}.") for letter in "ABCD"]

@@ -46,7 +46,7 @@ def from_snapshot(snapshots: Path):
     state = torch.load(snapshots / "last.pt", map_location="cpu", weights_only=True)
     tokenizer = load_tokenizer(snapshots / "tokenizer")
     weights = state["average"]
-    family = next(f for f in FAMILIES.values() if f.DIALECT.image in tokenizer.get_vocab())
+    family = FAMILIES[state["family"]]
     model = family.build(family.shape_of(weights), tokenizer)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -56,7 +56,7 @@ def from_snapshot(snapshots: Path):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Exports the last snapshot of a run that is still under way.")
-    parser.add_argument("--snapshots", type=Path, default=Path("training/snapshots"))
+    parser.add_argument("--snapshots", type=Path, default=Path("training/snapshots/steady-llava"))
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
     options = parser.parse_args()
     export(*from_snapshot(options.snapshots), options.out)

@@ -13,14 +13,15 @@ from transformers import (
     LlavaProcessor,
 )
 
-from model import GRID, IMAGE, PATCH, VISUAL_TOKENS, Seen, Shape, decoder, initialise
+from model import GRID, IMAGE, PATCH, VISUAL_TOKENS, Layout, Seen, Shape, decoder, initialise
 from text import LLAVA as DIALECT
 
 NAME = "steady-llava"
 TYPE = "LLaVA-1.5"
 Model = LlavaForConditionalGeneration
+VISION_WIDTH = 128
 
-__all__ = ["DIALECT", "NAME", "Model", "TYPE", "build", "describe", "load_processor", "places", "save_processor", "see", "shape_of"]
+__all__ = ["DIALECT", "NAME", "Model", "TYPE", "VISION_WIDTH", "build", "describe", "layout", "load_processor", "save_processor", "see", "shape_of"]
 
 
 def build(shape: Shape, tokenizer) -> LlavaForConditionalGeneration:
@@ -111,9 +112,9 @@ def see(model: LlavaForConditionalGeneration, pixels: torch.Tensor) -> Seen:
     return Seen(features, halfway[:, 1:], lambda: model.model.multi_modal_projector(features), summary)
 
 
-def places(opening: int) -> torch.Tensor:
-    """Positions of the opening and the visual tokens, [1, opening + patches]."""
-    return torch.arange(opening + VISUAL_TOKENS)[None]
+def layout(opening: int) -> Layout:
+    """One position after the other."""
+    return Layout(torch.arange(opening + VISUAL_TOKENS)[None], opening + torch.arange(VISUAL_TOKENS))
 
 
 def describe(config: dict) -> str:

@@ -18,9 +18,9 @@ CONTEXT = 10
 
 @dataclass
 class Shape:
-    """Sizes that may be chosen; everything else follows the family. Widths are multiples of 64, heads are 32 wide."""
+    """Sizes that may be chosen; everything else follows the family. Widths are multiples of 32, as wide as a head."""
 
-    vision_width: int = 128
+    vision_width: int
     vision_layers: int = 4  # that feed the decoder
     width: int = 128
     mlp_width: int = 384
@@ -39,8 +39,19 @@ class Seen:
 
     features: torch.Tensor  # [batch, patches, width]: read by the read-outs
     halfway: torch.Tensor  # [batch, patches, width of the tower]: the same, halfway up
-    visual: Callable[[], torch.Tensor]  # what the decoder gets, [batch, patches, width]
+    visual: Callable[[], torch.Tensor]  # what the decoder gets, [batch, visual tokens, width]
     summary: Callable[[], torch.Tensor] | None  # [batch, width of the tower]: of the whole image, where there is a class token
+
+
+@dataclass
+class Layout:
+    """Where an image and what comes before it stand in a prompt."""
+
+    positions: torch.Tensor  # [axes, opening + visual tokens]: on one axis, or on the three of M-RoPE
+    patches: torch.Tensor  # [patches]: index of the visual token that shows a patch of the picture, row by row
+
+    def to(self, device) -> "Layout":
+        return Layout(self.positions.to(device), self.patches.to(device))
 
 
 @torch.no_grad()
@@ -139,8 +150,8 @@ class Guided:
 def read(
     model: nn.Module,
     visual: torch.Tensor,
-    head_ids: torch.Tensor,
-    places: torch.Tensor,
+    opening_ids: torch.Tensor,
+    layout: Layout,
     ids: torch.Tensor,
     positions: torch.Tensor,
     mask: torch.Tensor,
@@ -148,21 +159,21 @@ def read(
 ) -> tuple[torch.Tensor, Guided | None]:
     """Runs the decoder over one prefix per image and many questions behind it.
 
-    `visual` [batch, patches, width]; `head_ids` [h]: the tokens before the image, the same for all; `places` [axes, h + patches]:
-    positions of both, on one axis or on the three of M-RoPE. `ids`, `positions` [batch, n]: the questions, one after
-    the other, each with positions as if it alone followed the prefix. `mask` [batch, 1, n, h + patches + n]: additive,
-    a question sees the prefix and itself. Gives the final hidden states of the n question tokens; with `look_layer`, a layer
+    `visual` [batch, visual tokens, width]; `opening_ids`: the tokens before the image, the same for all. `ids`, `positions`
+    [batch, n]: the questions, one after the other, each with positions as if it alone followed the prefix. `mask`
+    [batch, 1, n, prefix + n]: additive, a question sees the prefix and itself. Gives the final hidden states of the n question tokens; with `look_layer`, a layer
     before the last, also what is guided there and in the last.
 
     The prefix never sees a question, so in the last layer nobody needs its outputs and they are not computed.
     """
     decoder = model.model.language_model
     batch, questions = ids.shape
-    opening = decoder.embed_tokens(head_ids)[None].expand(batch, -1, -1)
+    opening = decoder.embed_tokens(opening_ids)[None].expand(batch, -1, -1)
     x = torch.cat([opening, visual, decoder.embed_tokens(ids)], 1)
     prefix = x.shape[1] - questions
-    where = torch.cat([places[:, None].expand(-1, batch, -1), positions.expand(len(places), -1, -1)], 2)
-    cos, sin = decoder.rotary_emb(x, where if len(where) > 1 else where[0])
+    axes = len(layout.positions)
+    where = torch.cat([layout.positions[:, None].expand(-1, batch, -1), positions.expand(axes, -1, -1)], 2)
+    cos, sin = decoder.rotary_emb(x, where if axes > 1 else where[0])
     named = guided = None
     for index, layer in enumerate(decoder.layers):
         last = index == len(decoder.layers) - 1
@@ -172,7 +183,7 @@ def read(
         q, k = apply_rotary_pos_emb(split(attention.q_proj(normed)), split(attention.k_proj(normed)), cos, sin)
         v = split(attention.v_proj(normed))
         if index == look_layer:
-            named = (q[:, 0, prefix:], k[:, 0, prefix - VISUAL_TOKENS : prefix])
+            named = (q[:, 0, prefix:], k[:, 0, layout.patches])
         if last and named:
             guided = Guided(named, (q[:, 0, prefix:], k[:, 0, prefix:]), normed[:, prefix:])
         mixed = F.scaled_dot_product_attention(q[:, :, prefix:], k, v, attn_mask=mask)

@@ -24,7 +24,7 @@ def compare(family, header: dict, some: list) -> float:
     asked = [q for f in some for q in f.about["questions"]]
     texts = [t for q in asked for t in (dialect.opening, dialect.prompt(q["text"]), dialect.reply(q["answer"]))]
     tokenizer = train_tokenizer(texts, dialect)
-    model = family.build(Shape(), tokenizer)
+    model = family.build(Shape(family.VISION_WIDTH), tokenizer)
     with tempfile.TemporaryDirectory() as folder:
         # The checkpoint is f16, so both sides read the rounded weights.
         export(family, model, tokenizer, Path(folder))
@@ -34,9 +34,8 @@ def compare(family, header: dict, some: list) -> float:
     batch = packer.pack(some[:8])
     seen = family.see(model, batch.pixels())
     opening = torch.tensor(packer.opening)
-    places = family.places(len(opening))
     mask = batch.mask(packer.prefix)
-    packed, _ = read(model, seen.visual(), opening, places, batch.ids, batch.positions, mask)
+    packed, _ = read(model, seen.visual(), opening, packer.layout, batch.ids, batch.positions, mask)
     packed = model.lm_head(packed)
     worst, asked = 0.0, 0
     for row, about in enumerate(batch.about):

@@ -29,7 +29,7 @@ import readouts
 from data import Batch, Packer, batches, stream
 from evaluate import Scores, grey, score_batch
 from export import export, write_provenance
-from families import FAMILIES
+from families import FAMILIES, family_of
 from model import IMAGE, AuxiliaryHeads, Seen, Shape, look_loss, read
 from muon import Muon
 from text import load_tokenizer, save_tokenizer, train_tokenizer
@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--world", type=Path, required=True, help="the steady-world program")
     parser.add_argument("--family", choices=FAMILIES, default="llava", help="type of model")
     parser.add_argument("--out", type=Path, help="checkpoint folder to write (default: models/ and the family's name)")
-    parser.add_argument("--snapshots", type=Path, default=Path("training/snapshots"), help="where a run keeps its state")
+    parser.add_argument("--snapshots", type=Path, help="where a run keeps its state (default: training/snapshots/ and the family's name)")
     parser.add_argument("--init", type=Path, help="start from this exported checkpoint, with fresh optimizer state")
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--first-image", type=int, default=0, help="first position of the training split to use")
@@ -72,13 +72,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--extra", type=int, default=4, help="how many of --batch show the hardest scenes; the same share in the first phase")
     parser.add_argument("--extra-families", default="reading,diagram", help="families of these")
     parser.add_argument("--workers", type=int, help="processes that share a batch (default: one per core, or one on a GPU)")
-    parser.add_argument("--vision-width", type=int, default=Shape.vision_width)
+    parser.add_argument("--vision-width", type=int, help="width of the tower (default: the family's)")
     parser.add_argument("--width", type=int, default=Shape.width)
     parser.add_argument("--mlp-width", type=int, default=Shape.mlp_width)
     parser.add_argument("--snapshot-minutes", type=float, default=5)
     parser.add_argument("--validation-images", type=int, default=256)
     options = parser.parse_args()
-    options.out = options.out or Path("models") / FAMILIES[options.family].NAME
+    family = FAMILIES[options.family]
+    options.out = options.out or Path("models") / family.NAME
+    options.snapshots = options.snapshots or Path("training/snapshots") / family.NAME
+    options.vision_width = options.vision_width or family.VISION_WIDTH
     return options
 
 
@@ -101,7 +104,7 @@ class Run:
         self.tokenizer = self.find_tokenizer()
         self.packer = Packer(self.tokenizer, self.family, header["planes"], options.length, options.questions)
         if options.init:
-            self.model = self.family.Model.from_pretrained(options.init, dtype=torch.float32)
+            self.model = initial(options.init, self.family, self.tokenizer)
         else:
             shape = Shape(options.vision_width, width=options.width, mlp_width=options.mlp_width)
             self.model = self.family.build(shape, self.tokenizer)
@@ -112,11 +115,12 @@ class Run:
         self.model.to(self.device)
         self.heads.to(self.device)
         self.opening = torch.tensor(self.packer.opening, device=self.device)
-        self.places = self.family.places(len(self.opening)).to(self.device)
+        self.layout = self.packer.layout.to(self.device)
 
         # The same weights in every worker.
         everything = [*self.model.named_parameters(), *self.heads.named_parameters()]
-        inside = [p for n, p in everything if p.dim() == 2 and ".layers." in n or "projector" in n and p.dim() == 2]
+        # The layers' matrices; tables of rows (tokens, positions, the head) are none.
+        inside = [p for n, p in self.model.named_parameters() if p.dim() == 2 and "embed" not in n and "lm_head" not in n]
         chosen = {id(p) for p in inside}
         tokens = [p for n, p in everything if "embed_tokens" in n or "lm_head" in n]
         chosen |= {id(p) for p in tokens}
@@ -167,6 +171,7 @@ class Run:
         if self.rank > 0:
             return
         state = {
+            "family": self.options.family,
             "model": self.model.state_dict(),
             "heads": self.heads.state_dict(),
             "average": self.average,
@@ -182,6 +187,8 @@ class Run:
         if not self.snapshot_path.exists():
             return
         state = torch.load(self.snapshot_path, map_location=self.device, weights_only=True)
+        if state["family"] != self.options.family:
+            raise SystemExit(f"{self.snapshot_path} is of the family {state['family']}, not {self.options.family}")
         self.model.load_state_dict(state["model"])
         self.heads.load_state_dict(state["heads"])
         self.average = state["average"]
@@ -269,7 +276,7 @@ class Run:
     def read(self, seen: Seen, batch: Batch, look_layer: int | None = None):
         """Final hidden states of the question tokens, and what the guided heads looked at."""
         where = (batch.positions, batch.mask(self.packer.prefix))
-        return read(self.model, seen.visual(), self.opening, self.places, batch.ids, *where, look_layer)
+        return read(self.model, seen.visual(), self.opening, self.layout, batch.ids, *where, look_layer)
 
     def tower_loss(self, batch: Batch) -> tuple[Seen, torch.Tensor, dict]:
         """The tower's features, and what its read-outs say of them."""
@@ -427,6 +434,20 @@ class Run:
     def put(self, weights: dict[str, torch.Tensor]) -> None:
         for name, parameter in self.model.named_parameters():
             parameter.copy_(weights[name])
+
+
+def initial(folder: Path, family, tokenizer) -> torch.nn.Module:
+    """The checkpoint in `folder`; a new model of `family` with its weights where it is of another family that shares them."""
+    config = json.loads((folder / "config.json").read_text())
+    model = family_of(config).Model.from_pretrained(folder, dtype=torch.float32)
+    if family_of(config) is family:
+        return model
+    weights = model.state_dict()
+    model = family.build(family_of(config).shape_of(weights), tokenizer)
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    if unexpected or len(missing) > 1:
+        raise SystemExit(f"{folder} is no start for a {family.TYPE} type: it lacks {missing} and has {unexpected} too many")
+    return model
 
 
 class Clock:

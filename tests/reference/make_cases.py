@@ -1,12 +1,12 @@
 """Makes the reference cases: what transformers and Pillow compute, for the Rust code to be compared with.
 
     python tests/reference/make_cases.py                 everything
-    python tests/reference/make_cases.py steady-llava    one part: pillow | templates | steady-llava | tiny-*
+    python tests/reference/make_cases.py steady-llava    one part: pillow | templates | steady-* | tiny-*
 
 Needs torch, transformers and Pillow (versions of the last run: VERSIONS.json). Seeded: the same versions give the same
-files. `steady-llava` reads models/steady-llava, asks it the first 120 questions of the pinned suite too, and draws its
-pictures with the world's own generator (cargo, or the built one that `STEADY_WORLD` names), so run it again whenever
-that checkpoint changes; the `tiny-*` parts make their checkpoints themselves.
+files. The `steady-*` parts read the checkpoint of that name in models/, ask it the first 120 questions of the pinned
+suite too, and draw their pictures with the world's own generator (cargo, or the built one that `STEADY_WORLD` names), so
+run them again whenever that checkpoint changes; the `tiny-*` parts make their checkpoints themselves.
 
 Settings: CPU, f32, eager attention, Pillow image processor (not the torchvision one), greedy decoding with the
 checkpoint's generation_config.
@@ -23,8 +23,8 @@ import tokenizers
 import torch
 import transformers
 
+import embedded
 import pillow_cases
-import steady_llava
 import template_cases
 import tiny_llava
 import tiny_llava_med
@@ -42,7 +42,7 @@ PARTS = {
     "tiny-llava-next-vicuna": tiny_llava_next.make_vicuna,
     "tiny-qwen2-vl": tiny_qwen.make_qwen2_vl,
     "tiny-qwen2_5-vl": tiny_qwen.make_qwen2_5_vl,
-    "steady-llava": steady_llava.make,
+    **dict.fromkeys(embedded.CHECKPOINTS, embedded.make),
 }
 
 

@@ -89,7 +89,8 @@ fn bad_specs_say_what_would_be_right() {
         assert_eq!(refused(&format!("noise={found}")), amount(found));
     }
     assert_eq!(refused("noise"), amount(""));
-    let unknown = |found: &str| format!("there is no perturbation `{found}`; there are rotation, crop, brightness, contrast, blur, noise, jpeg");
+    let unknown =
+        |found: &str| format!("there is no perturbation `{found}`; there are rotation, crop, brightness, contrast, blur, noise, jpeg");
     assert_eq!(refused("nose=20"), unknown("nose"));
     assert_eq!(refused(""), unknown(""));
     assert_eq!(refused("noise=20+"), unknown(""));

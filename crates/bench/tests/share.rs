@@ -95,9 +95,7 @@ fn report(questions: &[Asked], fingerprint: &str) -> Report {
             ACCELERATIONS.map(|(spec, _)| spec).join(" --accel ")
         ),
     };
-    let rows = questions.iter().zip(&baseline).map(|(asked, before)| {
-        asked.clone().answered(answer(before, asked, None))
-    });
+    let rows = questions.iter().zip(&baseline).map(|(asked, before)| asked.clone().answered(answer(before, asked, None)));
     Report::new(Measurements { plan, baseline_cost: cost(), questions: rows.collect(), accelerations, noise_floor }).unwrap()
 }
 
@@ -134,8 +132,7 @@ fn a_report_without_perturbations_is_written_as_it_always_was() {
 
 #[test]
 fn links_of_version_1_open() {
-    let opened =
-        share::open(LINK, |wanted| Some(asked(&embedded_suite(&wanted.name, &wanted.fingerprint, wanted.size).unwrap()))).unwrap();
+    let opened = share::open(LINK, |wanted| Some(asked(&embedded_suite(&wanted.name, &wanted.fingerprint, wanted.size).unwrap()))).unwrap();
     assert!(opened.rebuilt && opened.left_out == 0);
     let told = Report::from_json(REPORT).unwrap();
     let (opened, plan) = (opened.report, told.plan());

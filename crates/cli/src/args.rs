@@ -7,13 +7,17 @@ use steady_bench::perturb::PerturbationSpec;
 
 /// Does an accelerated vision-language model still give the same answers to the same questions?
 ///
-/// Without a command: the study of the embedded model. It asks 300 questions before and after five accelerations, prints which answers
-/// changed, broke and were repaired, and writes a report.
+/// Without a command: the study of the embedded models. It asks each 300 questions before and after five accelerations, prints which
+/// answers changed, broke and were repaired, and writes a report.
 #[derive(Debug, Parser)]
 #[command(name = "steady", bin_name = "steady", version, args_conflicts_with_subcommands = true, after_help = STUDY_EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+    /// Embedded models to study one after the other: names with commas between them, or `all` [default: those of steady-llava and
+    /// steady-qwen2.5-vl that are compiled in]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) models: Vec<String>,
     #[command(flatten)]
     pub(crate) study: StudyArgs,
 }
@@ -24,6 +28,7 @@ Examples:
   steady --questions 50 --accel w4:rtn            a short one, of one acceleration
   steady --accel w4:rtn+divprune:keep=0.33 --json both at once, report.json on stdout
   steady --perturb noise=20 --perturb jpeg=20     does acceleration make the model more brittle?
+  steady --models all                             every embedded model, a report each
   steady ask --image photo.jpg --question \"Is there a red circle?\"
   steady accels                                   what can be given to --accel
   steady perturbs                                 what can be given to --perturb
@@ -82,7 +87,8 @@ pub(crate) struct StudyArgs {
     /// Number of questions, spread evenly over the families
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) questions: u32,
-    /// Run folder; running into it again continues where it stopped [default: ./steady-out/<model>-<benchmark>-<plan>]
+    /// Run folder, with a folder in it for each of several models; running into it again continues where it stopped [default:
+    /// ./steady-out/<model>-<benchmark>-<plan>]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Where the model runs
@@ -91,7 +97,7 @@ pub(crate) struct StudyArgs {
     /// Floating-point type of weights and activations
     #[arg(long, value_enum, default_value_t = DtypeArg::F32)]
     pub(crate) dtype: DtypeArg,
-    /// Print the report as JSON on stdout instead of the table
+    /// Print the report of each model as JSON on stdout instead of the table
     #[arg(long)]
     pub(crate) json: bool,
 }

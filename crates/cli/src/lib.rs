@@ -25,7 +25,7 @@ pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("STEADY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().init();
     console::finish(match &cli.command {
-        None => commands::study::embedded(&cli.study),
+        None => commands::study::embedded(&cli.models, &cli.study),
         Some(Command::Run(args)) => commands::study::run(args),
         Some(Command::Ask(args)) => commands::ask::run(args),
         Some(Command::Report(args)) => commands::report::run(args),

@@ -19,17 +19,17 @@ pub(crate) struct Chosen {
 
 /// A folder, the name of an embedded checkpoint, an id on the hub, or by default the first embedded one.
 pub(crate) fn choose(ModelArgs { model, vision_tower }: &ModelArgs) -> Result<Chosen> {
-    let Some(path) = model else { return Ok(embedded(embedded::default_checkpoint()?)) };
+    let Some(path) = model else { return embedded(embedded::default_name()?) };
     let tower = vision_tower.as_deref();
     if path.is_dir() {
         return Ok(Chosen { checkpoint: open(path, tower)?, arguments: arguments(&path.to_string_lossy(), tower) });
     }
     let name = path.to_string_lossy();
-    if let Some(checkpoint) = embedded::open(&name)? {
+    if embedded::names().contains(&&*name) {
         if let Some(tower) = tower {
             bail!("--vision-tower {}: --model {name} is compiled in, with its tower", tower.display());
         }
-        return Ok(embedded(checkpoint));
+        return embedded(&name);
     }
     if let Some(id) = HubId::parse(&name) {
         return on_the_hub(&id, tower).with_context(|| format!("--model {name}"));
@@ -41,9 +41,9 @@ pub(crate) fn choose(ModelArgs { model, vision_tower }: &ModelArgs) -> Result<Ch
     )
 }
 
-fn embedded(checkpoint: Checkpoint) -> Chosen {
-    let arguments = arguments(checkpoint.name(), None);
-    Chosen { checkpoint, arguments }
+/// The embedded checkpoint of this name, whatever folder is called so.
+pub(crate) fn embedded(name: &str) -> Result<Chosen> {
+    Ok(Chosen { checkpoint: embedded::open(name)?, arguments: arguments(name, None) })
 }
 
 fn open(folder: &Path, tower: Option<&Path>) -> Result<Checkpoint> {

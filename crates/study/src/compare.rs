@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use steady_bench::{Question, same_answer};
 use steady_report::share::Asked;
-use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report, TokenLogit};
+use steady_report::{
+    AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report, TokenLogit,
+};
 
 #[cfg(feature = "files")]
 use crate::Folder;

@@ -6,8 +6,8 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use steady_bench::world::{EmbeddedSuite, Family};
 use steady_bench::perturb::PerturbationSpec;
+use steady_bench::world::{EmbeddedSuite, Family};
 use steady_bench::{Benchmark, Question};
 
 /// The perturbation that leaves the image as it is.
@@ -209,6 +209,21 @@ pub fn select(questions: &[Question], count: usize) -> Vec<Question> {
 pub fn questions_sha256(questions: &[Question]) -> Result<String, StudyError> {
     let json = serde_json::to_vec(questions).map_err(|e| StudyError::Plan(e.to_string()))?;
     Ok(HEXLOWER.encode(&Sha256::digest(json)))
+}
+
+/// [`Plan::perturbations`] of a study that asks about the clean images and about those under each of `specs`.
+///
+/// # Errors
+/// [`StudyError::Plan`] when one of them is asked for twice, or is the clean image.
+pub fn perturbations(specs: &[PerturbationSpec]) -> Result<Vec<String>, StudyError> {
+    if specs.contains(&PerturbationSpec::clean()) {
+        return Err(StudyError::Plan(format!("perturbations: `{CLEAN}`, the clean image, is always asked about; leave it out")));
+    }
+    let texts: Vec<String> = std::iter::once(CLEAN.to_owned()).chain(specs.iter().map(ToString::to_string)).collect();
+    match repeated(texts.iter().map(String::as_str)) {
+        Some(twice) => Err(StudyError::Plan(format!("perturbations: `{twice}` is asked for twice"))),
+        None => Ok(texts),
+    }
 }
 
 /// What a plan's text says is done to the images.

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use image::RgbImage;
 use steady_accel::{Acceleration, METHODS};
-use steady_bench::perturb::PerturbationSpec;
 use steady_bench::{Benchmark, Question};
 use steady_vlm::{Answer, Decoding, EncodedImage, Needs, Prefix, Prepared, Vlm};
 use web_time::Instant;
 
-use crate::plan::{AccelerationPlan, BenchmarkPlan, CLEAN, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
+use crate::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use crate::{BASELINE, Plan, Reply, StudyError, Subject};
 
 /// The release of burn that is linked in; a test compares it with the lock file.
@@ -60,8 +59,8 @@ impl Variants {
         Ok(Self { all: variants, needs, decoding })
     }
 
-    /// The plan of asking `questions` of `benchmark` on the device called `device`, about its images as they are and under each of
-    /// `perturbations`. `chosen_by` are the arguments that choose the checkpoint on a command line.
+    /// The plan of asking `questions` of `benchmark` on the device called `device`, under `perturbations` as
+    /// [`crate::plan::perturbations`] gives them. `chosen_by` are the arguments that choose the checkpoint on a command line.
     ///
     /// # Errors
     /// [`StudyError::Vlm`] when the chat template fails.
@@ -72,7 +71,7 @@ impl Variants {
         device: &str,
         benchmark: &dyn Benchmark,
         questions: &[Question],
-        perturbations: &[PerturbationSpec],
+        perturbations: Vec<String>,
     ) -> Result<Plan, StudyError> {
         let model = self.baseline();
         let (info, generation) = (model.info(), model.generation_config());
@@ -84,13 +83,12 @@ impl Variants {
             ("eos_token_ids", format!("{:?}", generation.eos_token_ids)),
         ];
         let accelerations: Vec<AccelerationPlan> = self.all.iter().map(|variant| variant.plan.clone()).collect();
-        let perturbations: Vec<String> = perturbations.iter().map(ToString::to_string).collect();
         let command = command(&[
             &["steady", "run"],
             &chosen_by.iter().map(String::as_str).collect::<Vec<_>>(),
             &["--bench", benchmark.name(), "--questions", &questions.len().to_string(), "--dtype", &info.precision.to_string()],
             &accelerations[1..].iter().flat_map(|acceleration| ["--accel", &acceleration.spec]).collect::<Vec<_>>(),
-            &perturbations.iter().flat_map(|perturbation| ["--perturb", perturbation]).collect::<Vec<_>>(),
+            &perturbations.iter().skip(1).flat_map(|perturbation| ["--perturb", perturbation]).collect::<Vec<_>>(),
         ]);
         Ok(Plan {
             format: FORMAT,
@@ -106,7 +104,7 @@ impl Variants {
                 questions: questions.len(),
                 questions_sha256: questions_sha256(questions)?,
             },
-            perturbations: std::iter::once(CLEAN.to_owned()).chain(perturbations).collect(),
+            perturbations,
             prompt: model.prompt("{question}")?,
             processor: named(model.processor().image_processor().settings()),
             decoding: named(decoding),

@@ -148,10 +148,7 @@ fn every_model_sees_the_image_that_the_plan_names() {
 fn a_plan_names_perturbations_in_one_way_and_once() {
     let quiz = Quiz::new(1);
     let refused = |perturbations: &[&str]| {
-        let plan = Plan {
-            perturbations: perturbations.iter().map(|&text| text.to_owned()).collect(),
-            ..plan(quiz.questions(), &[])
-        };
+        let plan = Plan { perturbations: perturbations.iter().map(|&text| text.to_owned()).collect(), ..plan(quiz.questions(), &[]) };
         plan.check().unwrap_err().to_string()
     };
     assert_eq!(refused(&[]), "plan: perturbations: the first must be `none`, the clean images");

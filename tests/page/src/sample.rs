@@ -35,11 +35,8 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
         visual_tokens: 144.0,
         top: Vec::new(),
     };
-    let questions: Vec<QuestionRow> = asked
-        .iter()
-        .enumerate()
-        .map(|(i, question)| question.clone().answered(said(question, right_before(i), false, None)))
-        .collect();
+    let questions: Vec<QuestionRow> =
+        asked.iter().enumerate().map(|(i, question)| question.clone().answered(said(question, right_before(i), false, None))).collect();
     let same = |_: usize| Outcome::Same;
     let answers = |outcome: &dyn Fn(usize) -> Outcome| -> Vec<AnswerRow> {
         let of = |(i, question): (usize, &Asked)| {

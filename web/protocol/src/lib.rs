@@ -183,7 +183,13 @@ mod tests {
     #[test]
     fn a_message_comes_back_whole_and_half_a_message_does_not() {
         let setting = Setting { engine: EngineChoice::Cpu, model: "models/steady-llava/".into(), accelerations: vec!["w4:rtn".into()] };
-        let request = Request::Study(StudyRequest { setting, families: vec![], questions: 4, perturbations: vec!["noise=20".into()], recorded: vec![vec![1, 2, 3]] });
+        let request = Request::Study(StudyRequest {
+            setting,
+            families: vec![],
+            questions: 4,
+            perturbations: vec!["noise=20".into()],
+            recorded: vec![vec![1, 2, 3]],
+        });
         let bytes = encode(&request).unwrap();
         assert_eq!(decode::<Request>(&bytes).unwrap(), request);
         assert!(decode::<Request>(&bytes[..bytes.len() - 1]).is_err());

@@ -44,11 +44,11 @@ impl Desk {
         let (suite, questions) = plan::embedded(questions, &families)?;
         let accelerations = parse(&setting.accelerations)?;
         let perturbation = |spec: &String| spec.parse().map_err(|error| anyhow!("perturbation {spec}: {error}"));
-        let perturbations: Vec<PerturbationSpec> = perturbations.iter().map(perturbation).collect::<Result<_>>()?;
+        let perturbations = plan::perturbations(&perturbations.iter().map(perturbation).collect::<Result<Vec<PerturbationSpec>>>()?)?;
         let (model, _) = self.model(&setting).await?;
         let variants = self.variants(&model, &setting.accelerations, &accelerations).await?;
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
-        let plan = variants.plan(&chosen_by, &model.sha256, &model.opened.device.identity, &suite, &questions, &perturbations)?;
+        let plan = variants.plan(&chosen_by, &model.sha256, &model.opened.device.identity, &suite, &questions, perturbations)?;
         let mut session = Session::new(plan, questions)?;
         send(&Response::Ready(model.opened.engine()));
         for group in &recorded {

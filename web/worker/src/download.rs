@@ -129,6 +129,5 @@ async fn fetched(url: &str, file: &File, mut progress: impl FnMut(u64)) -> Resul
 
 /// Whether these bytes are that file.
 fn is(file: &File, bytes: &[u8]) -> bool {
-    bytes.len() as u64 == file.bytes
-        && HEXLOWER.encode(&Sha256::digest(bytes)) == file.sha256
+    bytes.len() as u64 == file.bytes && HEXLOWER.encode(&Sha256::digest(bytes)) == file.sha256
 }

@@ -37,7 +37,7 @@ pub(crate) fn models(args: &ListArgs) -> Result<()> {
     let device = model::device(DeviceArg::Cpu)?;
     let mut rows = Vec::new();
     for name in embedded::names() {
-        let Some(checkpoint) = embedded::open(name)? else { continue };
+        let checkpoint = embedded::open(name)?;
         let vlm = model::load(&checkpoint, &device, DtypeArg::F32)?;
         rows.push(ModelRow {
             name: name.to_owned(),

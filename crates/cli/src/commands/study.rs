@@ -10,26 +10,33 @@ use steady_accel::memory::Run;
 use steady_bench::Benchmark;
 use steady_study::{Folder, Plan, Variants, plan};
 
-use crate::args::{BenchArg, ModelArgs, RunArgs, StudyArgs};
+use crate::args::{BenchArg, RunArgs, StudyArgs};
 use crate::commands::report;
 use crate::model::{self, Chosen};
-use crate::{console, memory};
+use crate::{console, embedded, memory};
 
 /// Where runs go that were not told where.
 pub(crate) const RUNS: &str = "steady-out";
 
-pub(crate) fn embedded(args: &StudyArgs) -> Result<()> {
-    study(&ModelArgs::default(), BenchArg::Embedded, args)
+pub(crate) fn embedded(models: &[String], args: &StudyArgs) -> Result<()> {
+    let models = embedded::chosen(models)?;
+    for name in &models {
+        let folder = args.out.as_ref().map(|out| if models.len() == 1 { out.clone() } else { out.join(name) });
+        study(|| model::embedded(name), BenchArg::Embedded, folder, args)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
-    study(&args.model, args.bench, &args.study)
+    study(|| model::choose(&args.model), args.bench, args.study.out.clone(), &args.study)
 }
 
-fn study(model: &ModelArgs, bench: BenchArg, args: &StudyArgs) -> Result<()> {
+/// Studies the model that `choose` gives, once the rest of what was asked for is known to make sense: a model may have to be fetched.
+fn study(choose: impl FnOnce() -> Result<Chosen>, bench: BenchArg, out: Option<PathBuf>, args: &StudyArgs) -> Result<()> {
     let specs = if args.accelerations.is_empty() { default_specs()? } else { args.accelerations.clone() };
     let accelerations = model::accelerations(&specs)?;
-    let Chosen { checkpoint, arguments } = model::choose(model)?;
+    let perturbations = plan::perturbations(&args.perturbations)?;
+    let Chosen { checkpoint, arguments } = choose()?;
     let device = model::device(args.device)?;
     let BenchArg::Embedded = bench;
     let (suite, questions) = plan::embedded(args.questions as usize, &[])?;
@@ -43,9 +50,9 @@ fn study(model: &ModelArgs, bench: BenchArg, args: &StudyArgs) -> Result<()> {
     }
     let vlm = model::load(&checkpoint, &device, args.dtype)?;
     let variants = Variants::build(vlm, &accelerations, decoding).block_on()?;
-    let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &suite, &questions, &args.perturbations)?;
-    let path = match &args.out {
-        Some(path) => path.clone(),
+    let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &suite, &questions, perturbations)?;
+    let path = match out {
+        Some(path) => path,
         None => default_folder(&plan)?,
     };
     let folder = Folder::create(&path, &plan, &questions)?;

@@ -142,7 +142,12 @@ fn a_perturbed_question_is_one_more_card_with_its_own_picture() {
     assert_eq!((clean.len(), cards.len()), (3, 6));
     let about: Vec<&str> = cards.iter().map(|card| between(card, "data-condition=\"", "\"")).collect();
     assert_eq!(about, ["0", "0", "0", "1", "1", "1"]);
-    let ids: Vec<&str> = cards.iter().map(|card| ["existence/0", "existence/1", "existence/2", "reading/0", "reading/1"].into_iter().find(|id| card.contains(id)).unwrap()).collect();
+    let ids: Vec<&str> = cards
+        .iter()
+        .map(|card| {
+            ["existence/0", "existence/1", "existence/2", "reading/0", "reading/1"].into_iter().find(|id| card.contains(id)).unwrap()
+        })
+        .collect();
     assert_eq!(ids, ["existence/0", "existence/2", "reading/1", "existence/1", "reading/0", "existence/0"]);
     // base64 of "\xff\xd8 noisy a" by coreutils
     assert!(page.contains("data:image/jpeg;base64,/9ggbm9pc3kgYQ=="));

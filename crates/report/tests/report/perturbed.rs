@@ -106,9 +106,8 @@ fn on_the_page() {
 #[test]
 fn questions_are_found_by_what_was_done_to_their_images() {
     let report = fixture::perturbed_report();
-    let found = |condition: Option<usize>, text: &str| {
-        report.questions_for(&Filter { condition, text: text.to_owned(), ..Filter::default() })
-    };
+    let found =
+        |condition: Option<usize>, text: &str| report.questions_for(&Filter { condition, text: text.to_owned(), ..Filter::default() });
     // clean ones first, under each the worst first
     assert_eq!(found(None, ""), [0, 2, 4, 7, 9, 6]);
     assert_eq!((found(Some(0), ""), found(Some(1), ""), found(Some(2), "")), (vec![0, 2, 4], vec![7, 9, 6], vec![]));

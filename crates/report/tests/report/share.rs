@@ -27,7 +27,8 @@ fn assert_same_numbers(opened: &Report, shared: &Report) {
     assert_eq!(opened.summaries(), shared.summaries());
     assert_eq!(opened.noise_floor(), shared.noise_floor());
     // of the first token under perturbation nothing is carried
-    let numbers = |summary: &Summary| Summary { kl_mean: None, kl_median: None, margin_same: None, margin_diverged: None, ..summary.clone() };
+    let numbers =
+        |summary: &Summary| Summary { kl_mean: None, kl_median: None, margin_same: None, margin_diverged: None, ..summary.clone() };
     let under = |report: &Report| {
         let of = |Perturbed { perturbation, baseline, condition }: &Perturbed| {
             let all = [baseline].into_iter().chain(&condition.accelerations).chain(&condition.noise_floor);

@@ -30,7 +30,11 @@ impl Wire {
         let rebuilt = drawn.is_some();
         let conditions = 1 + perturbed.perturbations.len();
         if count % conditions != 0 {
-            return Err(field("correct", format!("a list of {count}"), format!("a multiple of {conditions}, one for each question and image")));
+            return Err(field(
+                "correct",
+                format!("a list of {count}"),
+                format!("a multiple of {conditions}, one for each question and image"),
+            ));
         }
         let questions = count / conditions;
         let asked = self.questions.open(questions, suite.as_ref().zip(drawn))?;

@@ -1,4 +1,4 @@
-"""The Qwen2.5-VL family: a tower with windows and 2-D rotary positions, a 2x2 merger, a Qwen2 decoder with M-RoPE."""
+"""What the Qwen2-VL and Qwen2.5-VL families share: 2-D rotary towers over patches that are merged in fours, M-RoPE."""
 
 import json
 import math
@@ -7,46 +7,21 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from transformers import (
-    AutoTokenizer,
-    Qwen2_5_VLConfig,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen2_5_VLProcessor,
-    Qwen2VLImageProcessorPil,
-)
-from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLTextConfig, Qwen2_5_VLVisionConfig
+from torch import nn
+from transformers import AutoTokenizer, Qwen2VLImageProcessorPil
 
-from model import GRID, IMAGE, PATCH, VISUAL_TOKENS, Seen, Shape, decoder, initialise
-from text import QWEN as DIALECT
-
-NAME = "steady-qwen"
-TYPE = "Qwen2.5-VL"
-Model = Qwen2_5_VLForConditionalGeneration
+from model import GRID, IMAGE, PATCH, VISUAL_TOKENS, Layout, Seen, Shape, decoder, initialise
 
 # A visual token is 2x2 patches, and as large as a patch of the LLaVA type: the world's labels fit both.
 MERGE = 2
 SMALL = PATCH // MERGE
-# Side of an attention window in visual tokens.
-WINDOW = 4
-
-__all__ = ["DIALECT", "NAME", "Model", "TYPE", "build", "describe", "load_processor", "places", "save_processor", "see", "shape_of"]
+# Four small patches are merged into a visual token, so it carries more than a CLIP patch of this width does.
+VISION_WIDTH = 96
 
 
-def build(shape: Shape, tokenizer) -> Qwen2_5_VLForConditionalGeneration:
-    """A fresh model; every other layer of the tower attends to the whole image, the last one among them."""
-    vision = Qwen2_5_VLVisionConfig(
-        depth=shape.vision_layers,
-        hidden_size=shape.vision_width,
-        intermediate_size=2 * shape.vision_width,
-        num_heads=shape.vision_width // 32,
-        patch_size=SMALL,
-        spatial_merge_size=MERGE,
-        temporal_patch_size=2,
-        window_size=WINDOW * PATCH,
-        out_hidden_size=shape.width,
-        fullatt_block_indexes=list(range(1, shape.vision_layers, 2)),
-    )
-    text = Qwen2_5_VLTextConfig(
+def text_sizes(shape: Shape, tokenizer) -> dict:
+    """Of the Qwen2 decoder."""
+    return dict(
         vocab_size=len(tokenizer),
         hidden_size=shape.width,
         intermediate_size=shape.mlp_width,
@@ -55,28 +30,32 @@ def build(shape: Shape, tokenizer) -> Qwen2_5_VLForConditionalGeneration:
         num_key_value_heads=shape.width // 32,
         max_position_embeddings=512,
         rms_norm_eps=1e-6,
-        # Of the 16 frequencies of a 32-wide head: time, row, column, in the published proportion.
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]},
+        # Of the 16 frequencies of a 32-wide head: time, row, column, in the published proportion. Nothing else tells where on
+        # the picture a visual token is, so columns, which get the slowest, must turn visibly over a grid of twelve: at the
+        # published base of a million they would hardly move.
+        rope_parameters={"rope_type": "default", "rope_theta": 20.0, "mrope_section": [4, 6, 6]},
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    special = {name: tokenizer.convert_tokens_to_ids(f"<|{token}|>") for name, token in SPECIAL.items()}
-    config = Qwen2_5_VLConfig(vision_config=vision.to_dict(), text_config=text.to_dict(), tie_word_embeddings=False, **special)
-    model = Qwen2_5_VLForConditionalGeneration(config)
-    initialise(model, vision.depth, text.num_hidden_layers)
+
+
+def special_tokens(tokenizer) -> dict[str, int]:
+    """Ids of what marks an image in a prompt."""
+    names = {
+        "image_token_id": "image_pad",
+        "video_token_id": "video_pad",
+        "vision_start_token_id": "vision_start",
+        "vision_end_token_id": "vision_end",
+    }
+    return {name: tokenizer.convert_tokens_to_ids(f"<|{token}|>") for name, token in names.items()}
+
+
+def first_weights(model: nn.Module, config) -> None:
+    initialise(model, config.vision_config.depth, config.text_config.num_hidden_layers)
     with torch.no_grad():
         weight = model.model.visual.patch_embed.proj.weight
         weight.normal_(0, 1 / math.sqrt(weight[0].numel()))
-    return model
-
-
-SPECIAL = {
-    "image_token_id": "image_pad",
-    "video_token_id": "video_pad",
-    "vision_start_token_id": "vision_start",
-    "vision_end_token_id": "vision_end",
-}
 
 
 def shape_of(weights: dict[str, torch.Tensor]) -> Shape:
@@ -89,33 +68,37 @@ def shape_of(weights: dict[str, torch.Tensor]) -> Shape:
 
 
 @cache
-def window_order() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Row and column of every patch in the order of the tower, windows one after the other, and the way back.
+def window_order(side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Row and column of every patch in the order of the tower, windows of `side` visual tokens one after the other.
 
-    Inside a window visual tokens go row by row, inside a visual token so do its patches. [patches, 2]; visual tokens in the
-    order of the windows as numbers of the row-by-row order, and its inverse.
+    Inside a window visual tokens go row by row, inside a visual token so do its patches. [patches, 2]; and where in that order
+    the visual tokens are, row by row.
     """
-    tokens = torch.arange(VISUAL_TOKENS).view(GRID // WINDOW, WINDOW, GRID // WINDOW, WINDOW).transpose(1, 2).flatten()
+    windows = GRID // side
+    tokens = torch.arange(VISUAL_TOKENS).view(windows, side, windows, side).transpose(1, 2).flatten()
     rows, columns = tokens.div(GRID, rounding_mode="floor"), tokens % GRID
     inner = torch.arange(MERGE)
     y = (MERGE * rows)[:, None, None] + inner[:, None].expand(MERGE, MERGE)
     x = (MERGE * columns)[:, None, None] + inner.expand(MERGE, MERGE)
-    return torch.stack([y.flatten(), x.flatten()], 1), tokens, tokens.argsort()
+    return torch.stack([y.flatten(), x.flatten()], 1), tokens.argsort()
 
 
-def see(model: Qwen2_5_VLForConditionalGeneration, pixels: torch.Tensor) -> Seen:
-    """The tower of transformers' `Qwen2_5_VisionTransformerPretrainedModel.forward` for a batch of images of one size."""
+def see(model: nn.Module, pixels: torch.Tensor, side: int, whole: list[int]) -> Seen:
+    """The forward of transformers' towers for a batch of images of one size.
+
+    Layers attend inside windows of `side` visual tokens, those of `whole` to the whole image.
+    """
     tower = model.model.visual
     batch = len(pixels)
-    where, order, back = (t.to(pixels.device) for t in window_order())
+    where, back = (t.to(pixels.device) for t in window_order(side))
     # The same picture twice, as the processor does to a still image: one sum over both halves of the kernel.
     hidden = F.conv2d(pixels, tower.patch_embed.proj.weight.sum(2), stride=SMALL)
     hidden = hidden[:, :, where[:, 0], where[:, 1]].transpose(1, 2)
     cos, sin = tower.rotary_pos_emb(hidden, where)
-    windows = VISUAL_TOKENS // WINDOW**2
+    windows = VISUAL_TOKENS // side**2
     halfway = hidden
     for index, block in enumerate(tower.blocks):
-        grouped = hidden if index in tower.fullatt_block_indexes else hidden.unflatten(1, (windows, -1)).flatten(0, 1)
+        grouped = hidden if index in whole else hidden.unflatten(1, (windows, -1)).flatten(0, 1)
         turns = [c if grouped is hidden else c.unflatten(0, (windows, -1)).repeat(batch, 1, 1) for c in (cos, sin)]
         grouped = grouped + attend(block.attn, block.norm1(grouped), *turns)
         hidden = (grouped + block.mlp(block.norm2(grouped))).view(hidden.shape)
@@ -133,39 +116,39 @@ def attend(attention, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> 
     return attention.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
-def places(opening: int) -> torch.Tensor:
-    """Positions of the opening and the visual tokens on the three axes of M-RoPE, [3, opening + patches]."""
+def layout(opening: int) -> Layout:
+    """Text moves on all three axes of M-RoPE, a picture stands still in time: its tokens are rows and columns."""
     text = torch.arange(opening).expand(3, -1)
     rows, columns = torch.arange(VISUAL_TOKENS).div(GRID, rounding_mode="floor"), torch.arange(VISUAL_TOKENS) % GRID
-    return torch.cat([text, opening + torch.stack([torch.zeros_like(rows), rows, columns])], 1)
+    visual = opening + torch.stack([torch.zeros_like(rows), rows, columns])
+    return Layout(torch.cat([text, visual], 1), opening + torch.arange(VISUAL_TOKENS))
 
 
-def describe(config: dict) -> str:
+def describe(config: dict, width: int, windows: str) -> str:
     """For the model card."""
     vision, text = config["vision_config"], config["text_config"]
     return (
-        f"Vision tower ({vision['depth']} layers, width {vision['hidden_size']}, patch {vision['patch_size']}, 2x2 merged: "
-        f"{VISUAL_TOKENS} visual tokens of a {IMAGE}x{IMAGE} picture; windows of {vision['window_size']} pixels, layers "
-        f"{vision['fullatt_block_indexes']} see the whole picture), Qwen2 decoder with M-RoPE ({decoder(text)}).\n"
+        f"Vision tower ({vision['depth']} layers, width {width}, patch {vision['patch_size']}, 2x2 merged: {VISUAL_TOKENS} "
+        f"visual tokens of a {IMAGE}x{IMAGE} picture; {windows}), Qwen2 decoder with M-RoPE ({decoder(text)}).\n"
         f"Prompt: Qwen's chat template. Image files of any size are resized to about {IMAGE * IMAGE:,} pixels, keeping their shape;\n"
         f"it has seen square ones only."
     )
 
 
-def load_processor(folder: Path) -> Qwen2_5_VLProcessor:
-    """The published processor without its part for videos, which wants torchvision."""
+def load_processor(folder: Path, kind):
+    """The published processor of class `kind` without its part for videos, which wants torchvision."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     images = Qwen2VLImageProcessorPil.from_pretrained(folder)
-    Qwen2_5_VLProcessor.check_argument_for_proper_class = lambda *_: None
+    kind.check_argument_for_proper_class = lambda *_: None
     template = (folder / "chat_template.jinja").read_text()
-    return Qwen2_5_VLProcessor(images, tokenizer, None, chat_template=template)
+    return kind(images, tokenizer, None, chat_template=template)
 
 
-def save_processor(folder: Path, tokenizer) -> None:
+def save_processor(folder: Path, template: str, kind) -> None:
     """The processor's files, written as the published checkpoints have them: its class wants torchvision for videos."""
     processor = {
         "image_processor_type": "Qwen2VLImageProcessor",
-        "processor_class": "Qwen2_5_VLProcessor",
+        "processor_class": kind.__name__,
         "patch_size": SMALL,
         "temporal_patch_size": 2,
         "merge_size": MERGE,
@@ -176,4 +159,4 @@ def save_processor(folder: Path, tokenizer) -> None:
         "image_std": [0.26862954, 0.26130258, 0.27577711],
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
-    (folder / "chat_template.jinja").write_text(DIALECT.template)
+    (folder / "chat_template.jinja").write_text(template)

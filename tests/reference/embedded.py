@@ -1,4 +1,4 @@
-"""The embedded checkpoint, asked about its own world and about pictures that it was never meant for."""
+"""The embedded checkpoints, asked about their own world and about pictures that they were never meant for."""
 
 import json
 import os
@@ -12,11 +12,15 @@ import torch
 import transformers
 from PIL import Image
 
-from cases import NEW_TOKENS, Case, answer, make_cases, reference, weights_sha256, write_json
+import cases as llava_cases
+from cases import NEW_TOKENS, Case, answer, run, weights_sha256, write_cases, write_json
 from pictures import save, scene, with_alpha
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKPOINT = ROOT / "models" / "steady-llava"
+# How a model and its processor are read, and what stands before and after a question in a verbatim prompt.
+CHECKPOINTS = {
+    "steady-llava": (llava_cases.reference, "USER: <image>\n", " ASSISTANT:"),
+}
 # Any command that prints the world's stream; the built binary saves the compilation.
 WORLD = os.environ.get("STEADY_WORLD", "cargo run --quiet --release -p steady-bench --bin steady-world --")
 SCENES = 10
@@ -44,9 +48,8 @@ def world(*arguments: str) -> list[tuple[Image.Image, list[dict]]]:
 
 
 @torch.no_grad()
-def answer_suite(folder: Path) -> None:
+def answer_suite(folder: Path, checkpoint: Path, model, processor) -> None:
     """Writes suite.json: what transformers answers to the first questions of the pinned suite."""
-    model, processor = reference(CHECKPOINT)
     rows = []
     for image, questions in world("suite", "--per-family", str(SUITE)):
         for question in questions:
@@ -59,8 +62,8 @@ def answer_suite(folder: Path) -> None:
     write_json(
         folder / "suite.json",
         {
-            "checkpoint": CHECKPOINT.name,
-            "weights_sha256": weights_sha256(CHECKPOINT),
+            "checkpoint": checkpoint.name,
+            "weights_sha256": weights_sha256(checkpoint),
             "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
             "per_family": SUITE,
             "new_tokens": NEW_TOKENS,
@@ -73,6 +76,10 @@ def answer_suite(folder: Path) -> None:
 
 
 def make(folder: Path) -> None:
+    """The cases of the embedded checkpoint that is called as `folder` is."""
+    checkpoint = ROOT / "models" / folder.name
+    read, before, after = CHECKPOINTS[folder.name]
+    model, processor = read(checkpoint)
     images = folder / "images"
     shutil.rmtree(images, ignore_errors=True)
     cases = []
@@ -91,8 +98,8 @@ def make(folder: Path) -> None:
     for name in ["wide", "tall", "tiny", "grey", "palette", "alpha"]:
         cases.append(Case(name, f"{name}.png", question=question))
     cases += [
-        Case("verbatim", "world-1.png", prompt="USER: <image>\nWhat is in the picture? Answer with one word. ASSISTANT:"),
+        Case("verbatim", "world-1.png", prompt=f"{before}What is in the picture? Answer with one word.{after}"),
         Case("unicode", "world-2.png", question="Größe? 三角形 🟥 ½"),
     ]
-    make_cases(folder, CHECKPOINT, cases, whole_pixels={"world-0", "tiny"})
-    answer_suite(folder)
+    write_cases(folder, checkpoint, cases, {"world-0", "tiny"}, lambda case: run(model, processor, case, images))
+    answer_suite(folder, checkpoint, model, processor)

@@ -573,8 +573,8 @@ impl Measurements {
             if row.perturbation.as_ref() != perturbation {
                 return Err(ReportError::Place {
                     field: format!("{field}.perturbation"),
-                    found: format!("{:?}", row.perturbation.as_deref().unwrap_or("missing")),
-                    expected: perturbation.map_or("none, so far ahead".to_owned(), |perturbation| format!("{perturbation:?}")),
+                    found: row.perturbation.as_ref().map_or("missing".to_owned(), |found| format!("{found:?}")),
+                    expected: perturbation.map_or("none before the last clean image".to_owned(), |expected| format!("{expected:?}")),
                 });
             }
             let before = (i != clean).then(|| &self.questions[clean]);
@@ -585,8 +585,8 @@ impl Measurements {
                 Some(before) if !before.asks_what(row) => {
                     return Err(ReportError::Place {
                         field,
-                        found: format!("the question {:?}", row.id),
-                        expected: format!("that of questions[{clean}], {:?}, word for word", before.id),
+                        found: "another question".to_owned(),
+                        expected: format!("the one of `questions[{clean}]`, word for word"),
                     });
                 }
                 _ => {}

@@ -240,6 +240,11 @@ impl Summary {
         summarise(BASELINE, &at, &measurements.questions[clean], after, None)
     }
 
+    /// What the model that answered after lost or gained against itself elsewhere: its accuracy here minus its accuracy there.
+    pub(crate) fn own_change(&self, there: &Self) -> f64 {
+        self.accuracy_after.value - there.accuracy_after.value
+    }
+
     /// Whether accuracy hides what happened: at least three times as many answers changed as accuracy shows, and more than noise explains.
     pub fn hidden(&self) -> bool {
         self.dr.count > 0 && self.above_noise_floor != Some(false) && self.dr.value >= HIDDEN_RATIO * self.accuracy_change.value.abs()

@@ -17,7 +17,7 @@ impl Report {
     }
 
     fn stability_table(&self) -> Table {
-        let mut table = empty_table(&["acceleration", "accuracy", "change", "DR (95 % interval)", "NDR", "PDR", "McNemar p"]);
+        let mut table = empty_table(&["acceleration", "accuracy", "change", "DR (95 % interval)", "NDR", "PDR", "McNemar p"], 1);
         for summary in self.summaries() {
             table.add_row(stability_row(&one_line(&summary.spec), summary));
         }
@@ -29,16 +29,18 @@ impl Report {
 
     /// `None` where nothing was asked about perturbed images.
     fn perturbed_table(&self) -> Option<Table> {
-        let header = ["perturbation", "acceleration", "accuracy", "change", "DR (95 % interval)", "NDR", "PDR", "McNemar p", "DR clean"];
-        let mut table = empty_table(&header);
+        let header = ["perturbation", "acceleration", "accuracy", "change", "DR (95 % interval)", "NDR", "PDR", "DR clean", "own change"];
+        let mut table = empty_table(&header, 2);
         for Perturbed { perturbation, baseline, condition } in self.perturbed() {
             let mut add = |name: &str, summary: &Summary, clean: Option<&Summary>| {
-                let mut row = vec![one_line(perturbation)];
-                row.extend(stability_row(name, summary));
-                row.push(clean.map_or_else(|| "-".to_owned(), |clean| percent(clean.dr.value)));
+                let own = clean.map_or(baseline.accuracy_change.value, |clean| summary.own_change(clean));
+                let clean = clean.map_or_else(|| "-".to_owned(), |clean| percent(clean.dr.value));
+                let mut row = vec![one_line(perturbation), name.to_owned()];
+                row.extend(rates(summary));
+                row.extend([clean, points(own)]);
                 table.add_row(row);
             };
-            add("baseline, clean before", baseline, None);
+            add("none: from clean images", baseline, None);
             for (summary, clean) in condition.accelerations.iter().zip(self.summaries()) {
                 add(&one_line(&summary.spec), summary, Some(clean));
             }
@@ -50,7 +52,7 @@ impl Report {
     }
 
     fn cost_table(&self) -> Table {
-        let mut table = empty_table(&["acceleration", "weights MB", "KV kB", "visual tokens", "prompt tokens", "FLOPs", "time s"]);
+        let mut table = empty_table(&["acceleration", "weights MB", "KV kB", "visual tokens", "prompt tokens", "FLOPs", "time s"], 1);
         table.add_row(cost_row("none", &self.measurements().baseline_cost));
         for acceleration in self.accelerations() {
             table.add_row(cost_row(&one_line(&acceleration.spec), &acceleration.cost));
@@ -59,7 +61,8 @@ impl Report {
     }
 }
 
-fn empty_table(header: &[&str]) -> Table {
+/// Columns of numbers follow `names` of text.
+fn empty_table(header: &[&str], names: usize) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header);
     for line_between_rows in [
@@ -70,21 +73,27 @@ fn empty_table(header: &[&str]) -> Table {
     ] {
         table.remove_style(line_between_rows);
     }
-    for column in table.column_iter_mut().skip(1) {
+    for column in table.column_iter_mut().skip(names) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
 }
 
 fn stability_row(name: &str, summary: &Summary) -> Vec<String> {
-    vec![
-        name.to_owned(),
+    let mut row = vec![name.to_owned()];
+    row.extend(rates(summary));
+    row.push(p_value(summary.mcnemar_p));
+    row
+}
+
+/// Accuracy, its change, DR, NDR, PDR.
+fn rates(summary: &Summary) -> [String; 5] {
+    [
         format!("{} -> {}", percent(summary.accuracy_before.value), percent(summary.accuracy_after.value)),
         points(summary.accuracy_change.value),
         format!("{:>5} ({:>4}-{:>4})", percent(summary.dr.value), percent(summary.dr.low), percent(summary.dr.high)),
         percent(summary.ndr.value),
         percent(summary.pdr.value),
-        p_value(summary.mcnemar_p),
     ]
 }
 

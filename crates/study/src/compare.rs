@@ -81,14 +81,12 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
         .enumerate()
         .map(|(i, ((perturbation, question), record))| {
             let row = Asked::from(question);
-            Ok(match i.checked_sub(questions.len()) {
-                None => row.answered(answer(record)),
-                // the clean image's answer to it, under the same baseline
-                Some(_) => QuestionRow {
-                    perturbation: Some(perturbation.to_owned()),
-                    ..row.answered(paired(question, baseline[i % questions.len()], record)?)
-                },
-            })
+            if perturbation == CLEAN {
+                return Ok(row.answered(answer(record)));
+            }
+            // beside what the same model says about the clean image
+            let answer = paired(question, baseline[i % questions.len()], record)?;
+            Ok(QuestionRow { perturbation: Some(perturbation.to_owned()), ..row.answered(answer) })
         })
         .collect::<Result<_, StudyError>>()?;
     let mut accelerations = Vec::new();

@@ -44,6 +44,16 @@ fn rates_under_a_perturbation_on_paper() {
     assert!(unmoved.iter().all(|summary| summary.dr.count == 0));
 }
 
+/// On clean images 4 of 6 are right with and without `w4:rtn,g=64`; noise leaves 3 of the baseline's and 2 of the other's.
+#[test]
+fn a_models_own_loss_stands_beside_the_baselines() {
+    let page = fixture::perturbed_report().section(Section::Perturbed);
+    let rows: Vec<&str> = page.split("<tr>").collect();
+    let row = |name: &str| *rows.iter().find(|row| row.contains(name)).unwrap();
+    assert!(row(">baseline<").contains("66.7 → 50.0<small>−16.7</small></td></tr>"), "{}", row(">baseline<"));
+    assert!(row("rtn").contains("66.7 → 33.3<small>−33.3</small></td></tr>"), "{}", row("rtn"));
+}
+
 #[test]
 fn report_json_holds_them_and_is_read_back() {
     let report = fixture::perturbed_report();

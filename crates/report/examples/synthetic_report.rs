@@ -1,6 +1,7 @@
 //! Writes the HTML of a made-up report, to look at the page without running a model: `cargo run --example synthetic_report -- report.html`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::error::Error;
 use std::io::{Cursor, Write};
 
@@ -60,8 +61,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let report = Report::new(measurements(&mut chance)?)?;
     let mut images = BTreeMap::new();
     for question in report.questions() {
-        if !images.contains_key(&question.picture()) {
-            images.insert(question.picture(), picture(&mut chance)?);
+        if let Entry::Vacant(vacant) = images.entry(question.picture()) {
+            vacant.insert(picture(&mut chance)?);
         }
     }
     std::fs::write(&path, report.html(&images))?;

@@ -1,7 +1,7 @@
 //! What a visitor chose, kept from visit to visit.
 
 use serde::{Deserialize, Serialize};
-use steady_bench::perturb::{CLEAN, PERTURBATIONS, PerturbationSpec};
+use steady_bench::perturb::{CLEAN, PERTURBATIONS, Perturbation, PerturbationSpec};
 use steady_bench::world::Family;
 use steady_protocol::{EngineChoice, Setting, StudyRequest};
 
@@ -138,7 +138,7 @@ impl Settings {
 
     /// Specs of everything that is done to the images: the offered ones in their order, then those typed, none twice.
     pub(crate) fn perturbations(&self) -> Vec<String> {
-        let offered = PERTURBATIONS.iter().map(|perturbation| perturbation.example()).filter(|spec| self.perturbed.contains(spec));
+        let offered = PERTURBATIONS.iter().map(Perturbation::example).filter(|spec| self.perturbed.contains(spec));
         // what cannot be read is left to the worker, which says why
         let typed = self.perturbed_typed.split_whitespace();
         let typed = typed.map(|spec| spec.parse().map_or_else(|_| spec.to_owned(), |spec: PerturbationSpec| spec.to_string()));
@@ -172,8 +172,9 @@ impl Settings {
         let StudyRequest { setting, families, questions, perturbations, recorded: _ } = self.study();
         let families = if families.is_empty() { "all".to_owned() } else { families.join(",") };
         let version = env!("CARGO_PKG_VERSION");
-        let under: String = perturbations.iter().map(|spec| format!(" under {spec}")).collect();
-        format!("{version} {:?} {} {questions} {families} {}{under}", setting.engine, setting.model, setting.accelerations.join(" "))
+        // without perturbations the key is what it was before there were any
+        let specs = [setting.accelerations, perturbations].concat().join(" ");
+        format!("{version} {:?} {} {questions} {families} {specs}", setting.engine, setting.model)
     }
 
     /// How many families are asked.

@@ -21,27 +21,19 @@ pub struct PerturbationSpec {
 }
 
 /// Why a text is not a [`PerturbationSpec`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// A part that does not begin with the name of a perturbation.
-    #[error("there is no perturbation `{found}`; there are {}", names())]
-    Unknown {
-        /// What stands in the name's place.
-        found: String,
-    },
+    #[error("there is no perturbation `{0}`; there are {names}", names = names())]
+    Unknown(String),
     /// A part whose amount is missing, no number, or out of its range.
-    #[error("{name} takes an amount from {low} to {high} ({unit}), like {example}; found `{found}`")]
+    #[error(
+        "{} takes an amount from {} to {} ({}), like {}; found `{found}`",
+        .of.name, .of.low, .of.high, .of.unit, .of.example()
+    )]
     Amount {
         /// The perturbation.
-        name: &'static str,
-        /// Least amount.
-        low: String,
-        /// Largest amount.
-        high: String,
-        /// What the amount counts.
-        unit: &'static str,
-        /// A part that is right.
-        example: String,
+        of: &'static Perturbation,
         /// What stands in the amount's place.
         found: String,
     },
@@ -92,25 +84,19 @@ impl FromStr for PerturbationSpec {
             return Ok(spec);
         }
         for part in text.split('+') {
-            let (name, amount) = part.split_once('=').unwrap_or((part, ""));
-            let Some(place) = PERTURBATIONS.iter().position(|perturbation| perturbation.name == name) else {
-                return Err(SpecError::Unknown { found: name.to_owned() });
-            };
-            let perturbation = &PERTURBATIONS[place];
-            let Perturbation { name, low, high, unit, .. } = *perturbation;
-            let amount = amount.parse().ok().filter(|amount| (low..=high).contains(amount)).ok_or_else(|| SpecError::Amount {
-                name,
-                low: low.to_string(),
-                high: high.to_string(),
-                unit,
-                example: perturbation.example(),
-                found: amount.to_owned(),
-            })?;
-            if !perturbation.changes(amount) {
+            let (name, found) = part.split_once('=').unwrap_or((part, ""));
+            let known = PERTURBATIONS.iter().enumerate().find(|(_, perturbation)| perturbation.name == name);
+            let (place, of) = known.ok_or_else(|| SpecError::Unknown(name.to_owned()))?;
+            let amount: f64 = found
+                .parse()
+                .ok()
+                .filter(|amount| (of.low..=of.high).contains(amount))
+                .ok_or_else(|| SpecError::Amount { of, found: found.to_owned() })?;
+            if !of.changes(amount) {
                 return Err(SpecError::Neutral(part.to_owned()));
             }
-            if perturbation.changes(spec.amounts[place]) {
-                return Err(SpecError::Twice(name));
+            if of.changes(spec.amounts[place]) {
+                return Err(SpecError::Twice(of.name));
             }
             spec.amounts[place] = amount;
         }

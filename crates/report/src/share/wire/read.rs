@@ -29,7 +29,7 @@ impl Wire {
         let drawn = suite.as_ref().and_then(rebuild);
         let rebuilt = drawn.is_some();
         let conditions = 1 + perturbed.perturbations.len();
-        if count % conditions != 0 {
+        if !count.is_multiple_of(conditions) {
             return Err(field(
                 "correct",
                 format!("a list of {count}"),

@@ -147,6 +147,19 @@ pub fn checkpoint_of(cases: &Path) -> PathBuf {
     if own.is_dir() { own } else { root().join("models").join(cases.file_name().unwrap_or_default()) }
 }
 
+/// Names of the embedded checkpoints, sorted: every one has its cases.
+///
+/// # Errors
+/// When the folder with the models cannot be read.
+pub fn embedded() -> Result<Vec<String>> {
+    let models = root().join("models");
+    let folders = fs::read_dir(&models).with_context(|| models.display().to_string())?.collect::<Result<Vec<_>, _>>()?;
+    let checkpoints = folders.iter().filter(|folder| folder.path().join("config.json").is_file());
+    let mut names: Vec<String> = checkpoints.map(|folder| folder.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
 impl ReferenceCase {
     /// Tokens that transformers was allowed to decode.
     pub const NEW_TOKENS: usize = 12;

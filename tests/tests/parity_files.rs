@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::float_cmp, reason = "a case that cannot be read fails the test; bit for bit means bit for bit")]
 
-use steady_tests::reference::{ReferenceCase, cases_of, checkpoint_of, sha256};
+use steady_tests::reference::{ReferenceCase, cases_of, checkpoint_of, embedded, sha256};
 use steady_vlm::checkpoint::Checkpoint;
 
 fn compare(name: &str, at_least: usize) {
@@ -37,6 +37,8 @@ fn the_tiny_checkpoint_reads_as_in_transformers() {
 }
 
 #[test]
-fn the_embedded_checkpoint_reads_as_in_transformers() {
-    compare("steady-llava", 12);
+fn the_embedded_checkpoints_read_as_in_transformers() {
+    for name in embedded().unwrap() {
+        compare(&name, 12);
+    }
 }

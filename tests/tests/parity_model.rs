@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use pollster::FutureExt;
 use steady_bench::Benchmark;
 use steady_bench::world::EmbeddedSuite;
-use steady_tests::reference::{ReferenceCase, SuiteAnswer, cases_of, checkpoint_of};
+use steady_tests::reference::{ReferenceCase, SuiteAnswer, cases_of, checkpoint_of, embedded};
 use steady_vlm::{Answer, Checkpoint, Decoding, DeviceChoice, Precision, Vlm};
 
 /// Largest difference of a first-token logit, f32 against transformers' f32.
@@ -69,15 +69,23 @@ fn the_tiny_checkpoint_answers_as_in_transformers() {
 }
 
 #[test]
-fn the_embedded_checkpoint_answers_as_in_transformers() {
-    assert!(compare("steady-llava", &flex(), usize::MAX) >= 12);
+fn the_embedded_checkpoints_answer_as_in_transformers() {
+    for name in embedded().unwrap() {
+        assert!(compare(&name, &flex(), usize::MAX) >= 12);
+    }
+}
+
+#[test]
+fn the_embedded_checkpoints_answer_the_suite_as_in_transformers() {
+    for name in embedded().unwrap() {
+        answer_suite(&name);
+    }
 }
 
 /// Every question as a study puts it. A token that leads by less than rounding reaches may turn out otherwise.
-#[test]
-fn the_embedded_checkpoint_answers_the_suite_as_in_transformers() {
+fn answer_suite(name: &str) {
     const MARGIN: f32 = 1e-3;
-    let folder = cases_of("steady-llava");
+    let folder = cases_of(name);
     let vlm = Vlm::load(&Checkpoint::open(&checkpoint_of(&folder)).unwrap(), &flex(), Precision::F32).unwrap();
     let (per_family, answers) = SuiteAnswer::load_all(&folder).unwrap();
     let suite = EmbeddedSuite::test(per_family);
@@ -90,11 +98,12 @@ fn the_embedded_checkpoint_answers_the_suite_as_in_transformers() {
         let prepared = vlm.prepare(&image, &vlm.prompt(&question.text).unwrap()).unwrap();
         let answer = vlm.ask(&prepared, None, &options()).block_on().unwrap();
         if expected.least_margin > MARGIN {
-            assert_eq!((answer.output_ids, answer.text), (expected.output_ids.clone(), expected.text.clone()), "{}", question.id);
+            let found = (answer.output_ids, answer.text);
+            assert_eq!(found, (expected.output_ids.clone(), expected.text.clone()), "{name}/{}", question.id);
             compared += 1;
         }
     }
-    assert!(compared >= 100, "{compared}");
+    assert!(compared >= 100, "{name}: {compared}");
 }
 
 /// On whatever wgpu finds, software rasterizers included. A few cases of each checkpoint: a driver such as lavapipe compiles each
@@ -104,8 +113,9 @@ fn the_embedded_checkpoint_answers_the_suite_as_in_transformers() {
 fn wgpu_answers_as_in_transformers() {
     let open = DeviceChoice::Gpu.open().expect("a wgpu adapter; on a machine without a GPU install Mesa's lavapipe");
     println!("{}", open.identity);
-    for name in ["tiny-llava", "steady-llava", "tiny-llava-next-vicuna", "tiny-llava-next-mistral", "tiny-llava-med"] {
-        assert_eq!(compare(name, &open.device, 3), 3);
+    let tiny = ["tiny-llava", "tiny-llava-next-vicuna", "tiny-llava-next-mistral", "tiny-llava-med"].map(str::to_owned);
+    for name in tiny.into_iter().chain(embedded().unwrap()) {
+        assert_eq!(compare(&name, &open.device, 3), 3);
     }
     for name in ["tiny-qwen2-vl", "tiny-qwen2_5-vl"] {
         compare_qwen(name, &open.device, &["tall-question", "two-images"]);

@@ -104,7 +104,7 @@ def see(model: nn.Module, pixels: torch.Tensor, side: int, whole: list[int]) -> 
         hidden = (grouped + block.mlp(block.norm2(grouped))).view(hidden.shape)
         if index + 1 == len(tower.blocks) // 2:
             halfway = hidden.unflatten(1, (VISUAL_TOKENS, -1)).mean(2)[:, back]
-    visual = tower.merger(hidden).view(batch, VISUAL_TOKENS, -1)[:, back]
+    visual = tower.merger(hidden.contiguous()).view(batch, VISUAL_TOKENS, -1)[:, back]
     return Seen(visual, halfway, lambda: visual, None)
 
 

@@ -4,12 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde_json::Value;
 use steady_bench::world::EmbeddedSuite;
-use steady_bench::{asked, suite_of};
+use steady_bench::{asked, embedded_suite, suite_of};
 use steady_report::share::{self, Asked, BUDGET};
-use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report};
+use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, Report};
 
 /// Specs with how many of a thousand answers each changes: as measured once, and as hard on the link as that.
 const ACCELERATIONS: [(&str, u64); 5] = [
@@ -76,6 +79,7 @@ fn report(questions: &[Asked], fingerprint: &str) -> Report {
         benchmark: "steady-world".to_owned(),
         benchmark_fingerprint: fingerprint.to_owned(),
         questions: questions.len(),
+        perturbations: Vec::new(),
         specs: ACCELERATIONS.iter().map(|(spec, _)| (*spec).to_owned()).collect(),
         prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
         processor: named(&[
@@ -92,10 +96,7 @@ fn report(questions: &[Asked], fingerprint: &str) -> Report {
             ACCELERATIONS.map(|(spec, _)| spec).join(" --accel ")
         ),
     };
-    let rows = questions.iter().zip(&baseline).map(|(asked, before)| {
-        let Asked { id, family, image, text, gold, kind } = asked.clone();
-        QuestionRow { id, family, image, text, gold, kind, baseline: answer(before, asked, None) }
-    });
+    let rows = questions.iter().zip(&baseline).map(|(asked, before)| asked.clone().answered(answer(before, asked, None)));
     Report::new(Measurements { plan, baseline_cost: cost(), questions: rows.collect(), accelerations, noise_floor }).unwrap()
 }
 
@@ -119,4 +120,55 @@ fn the_default_study_fits_into_a_link_with_all_its_words() {
     }
     let texts = |report: &Report| report.questions().iter().map(|question| question.text.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&opened.report), texts(&shared));
+}
+
+/// Written by the release before there were perturbations, with the page's link of the same study.
+const REPORT: &str = include_str!("version-1/report.json");
+const LINK: &str = include_str!("version-1/link.txt");
+
+#[test]
+fn a_report_without_perturbations_is_written_as_it_always_was() {
+    let again: Value = serde_json::from_str(&Report::from_json(REPORT).unwrap().to_json().unwrap()).unwrap();
+    assert!(alike(&again, &serde_json::from_str(REPORT).unwrap()));
+}
+
+/// Equal in fields and their order, and in numbers but for the last digit, which JSON loses on its way.
+fn alike(ours: &Value, theirs: &Value) -> bool {
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => {
+            ours.keys().eq(theirs.keys()) && ours.values().zip(theirs.values()).all(|(ours, theirs)| alike(ours, theirs))
+        }
+        (Value::Array(ours), Value::Array(theirs)) => {
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| alike(ours, theirs))
+        }
+        (Value::Number(ours), Value::Number(theirs)) => {
+            let (ours, theirs) = (ours.as_f64().unwrap(), theirs.as_f64().unwrap());
+            (ours - theirs).abs() <= 1e-12 * theirs.abs()
+        }
+        _ => ours == theirs,
+    }
+}
+
+#[test]
+fn links_of_version_1_open() {
+    let opened = share::open(LINK, |wanted| Some(asked(&embedded_suite(&wanted.name, &wanted.fingerprint, wanted.size).unwrap()))).unwrap();
+    assert!(opened.rebuilt && opened.left_out == 0);
+    let told = Report::from_json(REPORT).unwrap();
+    let (opened, plan) = (opened.report, told.plan());
+    assert_eq!((opened.plan(), opened.perturbed().len()), (plan, 0));
+    // what that release printed: 90.0 -> 60.0, 30.0 % broke
+    let divprune = opened.summary("divprune:keep=0.33").unwrap();
+    assert_eq!((divprune.accuracy_before.count, divprune.accuracy_after.count, divprune.ndr.count, divprune.dr.of), (9, 6, 3, 10));
+    for (opened, told) in opened.summaries().iter().zip(told.summaries()) {
+        assert_eq!((opened.tally, opened.dr_by_image, opened.mcnemar_p_holm), (told.tally, told.dr_by_image, told.mcnemar_p_holm));
+    }
+    let rows = |report: &Report| {
+        report.questions().iter().map(|row| (row.id.clone(), row.text.clone(), row.baseline.text.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&opened), rows(&told));
+    // and without perturbations it is shared as it always was
+    let suite = embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, 10).unwrap();
+    let again = told.share(Some((&suite_of(&suite), &asked(&suite)))).unwrap().payload;
+    let version = |link: &str| BASE64_URL_SAFE_NO_PAD.decode(link.trim()).unwrap()[0];
+    assert_eq!((version(LINK), version(&again)), (1, 1));
 }

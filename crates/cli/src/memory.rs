@@ -1,29 +1,25 @@
 //! Whether there is memory for what is asked, before any of it is taken.
 
 use anyhow::{Result, bail};
-use steady_accel::Acceleration;
 use steady_accel::memory::{Budget, Run, misfit};
 use steady_vlm::{Checkpoint, OpenDevice, Precision};
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
-/// Refuses what would not fit, with numbers and with what would. `accelerations` are held at once, and `tokens` are remembered at once.
-pub(crate) fn check(
-    checkpoint: &Checkpoint,
-    device: &OpenDevice,
-    precision: Precision,
-    accelerations: &[Acceleration],
-    tokens: usize,
-) -> Result<()> {
+/// Refuses what would not fit, with numbers and with what would. The runs follow each other.
+pub(crate) fn check<'a>(checkpoint: &Checkpoint, device: &OpenDevice, runs: impl IntoIterator<Item = Run<'a>>) -> Result<()> {
     let budget = Budget {
         free: if device.shares_memory { free() } else { None },
         host: None,
         binding: device.max_binding,
         halves: Precision::F16.check(&device.device).is_ok(),
     };
-    match misfit(&checkpoint.footprint()?, Run { precision, accelerations, tokens }, budget)? {
-        Some(misfit) => bail!("model {} does not fit: {misfit}", checkpoint.name()),
-        None => Ok(()),
+    let footprint = checkpoint.footprint()?;
+    for run in runs {
+        if let Some(misfit) = misfit(&footprint, run, budget)? {
+            bail!("model {} does not fit: {misfit}", checkpoint.name());
+        }
     }
+    Ok(())
 }
 
 /// Bytes that this process may still take; `None` where the system does not say.

@@ -66,6 +66,7 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
             benchmark: "steady-world".to_owned(),
             benchmark_fingerprint: suite_of(suite).fingerprint,
             questions: QUESTIONS,
+            perturbations: Vec::new(),
             specs: vec!["w4:rtn,g=128".to_owned(), "int8".to_owned()],
             prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
             processor: BTreeMap::from([("resample".to_owned(), "bicubic".to_owned())]),

@@ -8,6 +8,7 @@ use image::RgbImage;
 use steady_accel::Acceleration;
 use steady_accel::memory::{Budget, Run, misfit};
 use steady_bench::Benchmark;
+use steady_bench::perturb::PerturbationSpec;
 use steady_protocol::{Answered, AskRequest, Asked, AskedAnswer, Model, Response, Setting, StudyRequest};
 use steady_study::record::likeliest;
 use steady_study::{Session, Subject, Variants, plan};
@@ -50,14 +51,16 @@ struct Sample<'a> {
 impl Desk {
     /// Answers a study, group by group.
     pub(crate) async fn study(&mut self, request: StudyRequest, files: Vec<File>) -> Result<()> {
-        let StudyRequest { setting, families, questions, recorded } = request;
+        let StudyRequest { setting, families, questions, perturbations, recorded } = request;
         let (suite, questions) = plan::embedded(questions, &families)?;
         let accelerations = parse(&setting.accelerations)?;
+        let perturbation = |spec: &String| spec.parse().map_err(|error| anyhow!("perturbation {spec}: {error}"));
+        let perturbations = plan::perturbations(&perturbations.iter().map(perturbation).collect::<Result<Vec<PerturbationSpec>>>()?)?;
         let first = questions.first().context("a study without questions")?;
         let sample = Sample { image: &suite.image(&first.image)?, question: &first.text };
         let (model, variants, _) = self.ready(&setting, files, &accelerations, &sample).await?;
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
-        let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &suite, &questions)?;
+        let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &suite, &questions, perturbations)?;
         let mut session = Session::new(plan, questions)?;
         send(&Response::Ready(model.opened.engine()));
         for group in &recorded {

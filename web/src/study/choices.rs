@@ -38,9 +38,9 @@ pub(crate) fn Choices(settings: RwSignal<Settings>, picked: Picked, #[prop(into)
                 </fieldset>
                 <Perturbations settings />
                 <EngineChoice settings />
-                <ModelChoice settings picked />
             </div>
             <Accelerations settings />
+            <ModelChoice settings picked />
         </fieldset>
     }
 }

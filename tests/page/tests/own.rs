@@ -42,7 +42,7 @@ async fn playground(client: &Client, page: &str, accelerations: &str, question: 
     client.goto(page).await.unwrap();
     click(client, ".choose summary").await;
     evaluate(client, "document.querySelectorAll('.choices > .choice .tick input:checked').forEach(box => box.click())").await;
-    fill(client, ".others input", accelerations).await;
+    fill(client, ".choices > .choice .others input", accelerations).await;
     evaluate(client, "document.querySelectorAll('input[name=engine]')[2].click()").await;
     client.goto(&format!("{page}#playground")).await.unwrap();
     click(client, ".choose summary").await;
@@ -101,7 +101,7 @@ async fn a_study_finds_what_the_command_line_does_and_names_it_by_its_folder() {
         client.goto(&page).await.unwrap();
         click(&client, ".choose summary").await;
         evaluate(&client, "document.querySelectorAll('.choices > .choice .tick input:checked').forEach(box => box.click())").await;
-        fill(&client, ".others input", "int8").await;
+        fill(&client, ".choices > .choice .others input", "int8").await;
         evaluate(&client, "document.querySelectorAll('input[name=engine]')[2].click()").await;
         fill(&client, "#questions", "4").await;
         pick(&client, &folder).await;

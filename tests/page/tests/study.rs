@@ -153,7 +153,7 @@ async fn a_spec_that_is_none_is_told_by_the_worker() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         choose(&client, 4).await;
-        fill(&client, ".others input", "w3:<b>magic</b>").await;
+        fill(&client, ".choices > .choice .others input", "w3:<b>magic</b>").await;
         click(&client, ".primary").await;
         let told = text_with(&client, ".progress", "The study could not run").await;
         assert!(told.contains("w3:<b>magic</b>"), "{told}");

@@ -58,7 +58,7 @@ async fn choices_are_there_on_the_next_visit() {
         let summary = text_with(&client, ".run .summary", chosen).await;
         assert!(summary.starts_with(chosen) && summary.ends_with("Choose at least one acceleration."), "{summary}");
         assert!(!find(&client, ".primary").await.is_enabled().await.unwrap());
-        fill(&client, ".others input", "w4:rtn,g=8 int8").await;
+        fill(&client, ".choices > .choice .others input", "w4:rtn,g=8 int8").await;
         text_with(&client, ".run .summary", "2 accelerations").await;
         client.refresh().await.unwrap();
         text_with(&client, ".run .summary", "7 questions of 9 families, 2 accelerations, engine automatic").await;

@@ -207,7 +207,7 @@ pub(crate) fn perturbs(args: &ListArgs) -> Result<()> {
     if args.json {
         return console::json(&rows);
     }
-    let mut table = console::table(&["example", "what", "from", "to", "counts", "nothing at"]);
+    let mut table = console::table(&["example", "what", "from", "to", "counts", "clean at"]);
     for row in &rows {
         let [low, high, neutral] = [row.low, row.high, row.neutral].map(|amount| amount.to_string());
         table.add_row([&row.example, row.what, &low, &high, row.unit, &neutral]);

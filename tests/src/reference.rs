@@ -272,6 +272,7 @@ fn weights_sha256(checkpoint: &Path) -> Result<String> {
 
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
+    use data_encoding::HEXLOWER;
     use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }

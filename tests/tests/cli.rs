@@ -282,7 +282,10 @@ fn lists_are_tables_for_people_and_json_for_programs() {
     let cpu = devices["choices"].as_array().unwrap().iter().find(|row| row["choice"] == "cpu").unwrap();
     assert!(cpu["identity"].as_str().unwrap().starts_with("flex"), "{cpu}");
     assert!(!devices["present"].as_array().unwrap().is_empty());
-    for command in ["models", "benches", "accels", "devices"] {
+    let perturbs = json(&["perturbs", "--json"]);
+    let noise = perturbs.as_array().unwrap().iter().find(|row| row["name"] == "noise").unwrap();
+    assert_eq!((noise["low"].as_f64(), noise["high"].as_f64(), noise["unit"].as_str()), (Some(0.0), Some(100.0), Some("of 255")));
+    for command in ["models", "benches", "accels", "perturbs", "devices"] {
         assert!(succeed(&[command]).lines().count() > 3, "{command}");
     }
 }
@@ -292,6 +295,26 @@ fn what_is_listed_as_canonical_is_accepted() {
     for row in json(&["accels", "--json"]).as_array().unwrap() {
         let spec = row["canonical"].as_str().unwrap();
         assert_eq!(steady_accel::Acceleration::parse(spec).unwrap().to_string(), spec);
+    }
+}
+
+#[test]
+fn bad_perturbations_are_refused_before_anything_is_loaded() {
+    let refused = |perturbations: &[&str]| {
+        let arguments: Vec<&str> = perturbations.iter().flat_map(|spec| ["--perturb", spec]).collect();
+        let model = ["run", "--model", "org/name-that-nobody-fetches", "--device", "cpu"];
+        refuse(&[&model[..], &arguments].concat())
+    };
+    for (specs, says) in [
+        (&["nose=20"][..], "there is no perturbation `nose`; there are rotation, crop"),
+        (&["noise=400"], "noise takes an amount from 0 to 100 (of 255), like noise=20; found `400`"),
+        (&["noise"], "noise takes an amount from 0 to 100"),
+        (&["blur=1+noise=0"], "noise=0 leaves the image as it is"),
+        (&["noise=20", "noise=20.0"], "`noise=20` is asked for twice"),
+        (&["none"], "the clean image, is always asked about"),
+    ] {
+        let message = refused(specs);
+        assert!(message.contains(says), "{specs:?}: {message}");
     }
 }
 
@@ -316,6 +339,7 @@ fn every_command_has_help_with_examples() {
         &["models", "--help"],
         &["benches", "--help"],
         &["accels", "--help"],
+        &["perturbs", "--help"],
         &["devices", "--help"],
     ] {
         let output = run(command);

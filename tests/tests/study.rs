@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use steady_bench::{asked, embedded_suite};
-use steady_report::{Report, share};
+use steady_report::{Perturbed, Report, share};
 use steady_tests::reference::cases_of;
 
 use process::{json, refuse, run, stderr, steady, succeed, text};
@@ -63,14 +63,20 @@ fn a_run_is_shared_as_a_link() {
     succeed(&arguments("30", dir.path()));
     let json = dir.path().join("report.json");
     let link = succeed(&["share", text(dir.path()), "--page", "https://example.org/steady/"]);
-    assert_eq!(succeed(&["share", text(&json), "--page", "https://example.org/steady/"]), link);
-    let payload = link.trim_end().strip_prefix("https://example.org/steady/#r=").unwrap();
-    let opened = share::open(payload, |suite| Some(asked(&embedded_suite(&suite.name, &suite.fingerprint, suite.size).unwrap()))).unwrap();
-    assert!(opened.rebuilt && opened.left_out == 0);
+    let of_json = succeed(&["share", text(&json), "--page", "https://example.org/steady/"]);
+    let payload = |link: &str| link.trim_end().strip_prefix("https://example.org/steady/#r=").unwrap().to_owned();
+    let opened = |link: &str| {
+        let drawn = |suite: &share::Suite| Some(asked(&embedded_suite(&suite.name, &suite.fingerprint, suite.size).unwrap()));
+        let opened = share::open(&payload(link), drawn).unwrap();
+        assert!(opened.rebuilt && opened.left_out == 0);
+        opened.report
+    };
     let report = Report::from_json(&fs::read_to_string(json).unwrap()).unwrap();
     let counts = |report: &Report| report.summaries().iter().map(|s| (s.spec.clone(), s.tally, s.dr_by_image)).collect::<Vec<_>>();
-    assert_eq!(counts(&opened.report), counts(&report));
-    assert!(stderr(&run(&["share", text(dir.path())])).contains(&format!("{} characters", payload.len())));
+    assert_eq!(counts(&opened(&link)), counts(&report));
+    // a mean may lose its last digit in report.json, so the links themselves need not be equal
+    assert_eq!(counts(&opened(&of_json)), counts(&report));
+    assert!(stderr(&run(&["share", text(dir.path())])).contains(&format!("{} characters", payload(&link).len())));
 }
 
 #[test]
@@ -116,6 +122,69 @@ fn killed_midway_it_continues_and_asks_nothing_twice() {
     // a finished run asks nothing at all
     let again = stderr(&run(&arguments("120", &killed)));
     assert!(again.contains("480 of 480 answers are recorded already"), "{again}");
+}
+
+const PERTURBATIONS: [&str; 4] = ["--perturb", "noise=20", "--perturb", "jpeg=30+blur=1.0"];
+
+/// The records that are about perturbed images or not, as text.
+fn lines(run: &Path, perturbed: bool) -> Vec<String> {
+    let all = succeed(&["report", text(run), "--records"]);
+    all.lines().filter(|line| line.contains("\"perturbation\":\"none\"") != perturbed).map(str::to_owned).collect()
+}
+
+#[test]
+fn perturbed_images_are_asked_about_beside_the_clean_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clean, whole, killed) = (dir.path().join("clean"), dir.path().join("whole"), dir.path().join("killed"));
+    succeed(&arguments("20", &clean));
+    let both = |out| [&arguments("20", out)[..], &PERTURBATIONS].concat();
+    let printed = succeed(&both(&whole));
+    // a row for the baseline, for each acceleration and for the noise floor, under each of the two
+    assert_eq!(printed.matches("blur=1+jpeg=30").count(), 4, "{printed}");
+    let plan: serde_json::Value = serde_json::from_slice(&fs::read(whole.join("plan.json")).unwrap()).unwrap();
+    assert_eq!(plan["perturbations"], serde_json::json!(["none", "noise=20", "blur=1+jpeg=30"]));
+    assert!(plan["command"].as_str().unwrap().ends_with("--perturb noise=20 --perturb blur=1+jpeg=30"), "{plan}");
+    // the clean rows are those of a study without perturbations
+    assert_eq!(lines(&whole, false), lines(&clean, false));
+    assert_eq!((lines(&whole, false).len(), lines(&whole, true).len()), (20 * 4, 2 * 20 * 4));
+    let report = |run: &Path| Report::from_json(&fs::read_to_string(run.join("report.json")).unwrap()).unwrap();
+    let (perturbed, alone) = (report(&whole), report(&clean));
+    assert_eq!(perturbed.summaries(), alone.summaries());
+    // nothing is shared across perturbations that changes an answer
+    assert!(perturbed.perturbed().iter().all(|under| under.condition.noise_floor.as_ref().unwrap().dr.count == 0));
+    assert!(perturbed.perturbed().iter().any(|under| under.baseline.dr.count > 0), "the perturbations do nothing");
+
+    let mut child = steady(&both(&killed)).spawn().unwrap();
+    let patience = Instant::now();
+    while !killed.join("records/part-00000.parquet").exists() {
+        assert!(patience.elapsed() < Duration::from_mins(5) && child.try_wait().unwrap().is_none(), "no part was written");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap(); // SIGKILL
+    child.wait().unwrap();
+    assert!(records(&killed).len() < records(&whole).len(), "it was to be killed midway");
+    assert!(stderr(&run(&both(&killed))).contains("of 240 answers are recorded already"));
+    assert_eq!(records(&killed), records(&whole));
+    for file in ["report.json", "report.html"] {
+        assert_eq!(fs::read(killed.join(file)).unwrap(), fs::read(whole.join(file)).unwrap(), "{file}");
+    }
+
+    let link = succeed(&["share", text(&whole)]);
+    let payload = link.trim_end().split_once("#r=").unwrap().1;
+    assert!(payload.len() <= share::BUDGET);
+    let opened = share::open(payload, |suite| Some(asked(&embedded_suite(&suite.name, &suite.fingerprint, suite.size).unwrap()))).unwrap();
+    assert!(opened.rebuilt);
+    let counts = |report: &Report| {
+        let of = |under: &Perturbed| (under.perturbation.clone(), under.baseline.tally, under.condition.accelerations[1].dr_by_image);
+        report.perturbed().iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&opened.report), counts(&perturbed));
+    // another list of perturbations is another study
+    let message = refuse(&[&arguments("20", &whole)[..], &["--perturb", "noise=20"]].concat());
+    assert!(
+        message.contains("perturbations: there [\"none\",\"noise=20\",\"blur=1+jpeg=30\"], asked [\"none\",\"noise=20\"]"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use steady_report::{AnswerRow, Outcome};
+use steady_report::{AnswerRow, Outcome, QuestionRow};
 
 use crate::opened::Opened;
 use crate::pictures::Pictures;
@@ -21,22 +21,22 @@ pub(crate) fn Answers(opened: Signal<Arc<Opened>>, latest_first: bool) -> impl I
     let pictures = Pictures::new();
     let specs: Vec<String> =
         opened.with_untracked(|opened| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect());
-    let ids = Memo::new(move |before: Option<&Vec<String>>| {
+    let keys = Memo::new(move |before: Option<&Vec<Key>>| {
         opened.with(|opened| {
-            let all = opened.report.questions().iter().map(|question| question.id.clone());
+            let all = opened.report.questions().iter().map(key);
             match before.filter(|_| latest_first) {
                 None if latest_first => all.rev().collect(),
                 None => all.collect::<Vec<_>>(),
                 Some(before) => {
-                    let known: BTreeSet<&String> = before.iter().collect();
-                    all.rev().filter(|id| !known.contains(id)).chain(before.iter().cloned()).collect()
+                    let known: BTreeSet<&Key> = before.iter().collect();
+                    all.rev().filter(|key| !known.contains(key)).chain(before.iter().cloned()).collect()
                 }
             }
         })
     });
-    let row = move |id: String| {
+    let row = move |wanted: Key| {
         let opened = opened.get_untracked();
-        let found = opened.report.questions().iter().position(|question| question.id == id);
+        let found = opened.report.questions().iter().position(|question| key(question) == wanted);
         found.map(|i| view! { <Row i opened pictures /> })
     };
     view! {
@@ -54,24 +54,31 @@ pub(crate) fn Answers(opened: Signal<Arc<Opened>>, latest_first: bool) -> impl I
                         </tr>
                     </thead>
                     <tbody>
-                        <For each=move || ids.with(|ids| ids.iter().take(limit.get()).cloned().collect::<Vec<_>>()) key=String::clone children=row />
+                        <For each=move || keys.with(|keys| keys.iter().take(limit.get()).cloned().collect::<Vec<_>>()) key=Key::clone children=row />
                     </tbody>
                 </table>
             </div>
             <button
                 type="button"
                 class="more"
-                hidden=move || ids.with(Vec::len) <= limit.get()
+                hidden=move || keys.with(Vec::len) <= limit.get()
                 on:click=move |_| limit.update(|limit| *limit += MORE)
-            >{move || format!("Show more of {}", ids.with(Vec::len))}</button>
+            >{move || format!("Show more of {}", keys.with(Vec::len))}</button>
         </section>
     }
+}
+
+/// What tells a row from all others, however many there come to be.
+type Key = (String, Option<String>);
+
+fn key(question: &QuestionRow) -> Key {
+    (question.id.clone(), question.perturbation.clone())
 }
 
 #[component]
 fn Row(i: usize, opened: Arc<Opened>, pictures: Pictures) -> impl IntoView {
     let question = &opened.report.questions()[i];
-    let picture = pictures.of(&opened, &question.image).map(|(address, _)| view! { <img src=address alt="" loading="lazy" /> });
+    let picture = pictures.of(&opened, &question.picture()).map(|(address, _)| view! { <img src=address alt="" loading="lazy" /> });
     // a link does not always hold the words
     let text = if question.text.is_empty() { question.id.clone() } else { question.text.clone() };
     let asked = match opened.fragment_of(&question.id) {
@@ -83,11 +90,12 @@ fn Row(i: usize, opened: Arc<Opened>, pictures: Pictures) -> impl IntoView {
         let outcome = answer.outcome.unwrap_or(Outcome::Same);
         view! { <td class=format!("cell {}", outcome.name()) data-label=spec::breakable(&acceleration.spec)>{said(answer)} <small>{outcome.name()}</small></td> }
     });
+    let under = question.perturbation.as_deref().map(|perturbation| view! { ", under " {spec::shown(perturbation)} });
     let verdict = if question.baseline.correct { "right" } else { "wrong" };
     view! {
         <tr>
             <td class="mini">{picture}</td>
-            <th scope="row">{asked} <small><bdi>{question.family.clone()}</bdi></small></th>
+            <th scope="row">{asked} <small><bdi>{question.family.clone()}</bdi>{under}</small></th>
             <td data-label="gold"><bdi>{question.gold.join(", ")}</bdi></td>
             <td class=format!("cell {verdict}") data-label="baseline">{said(&question.baseline)} <small>{verdict}</small></td>
             {cells.collect_view()}

@@ -54,7 +54,7 @@ impl Opened {
     pub(crate) fn from_json(name: String, text: &str) -> Result<Self, OpenError> {
         let report = Report::from_json(text).map_err(|reason| OpenError::Json { name: name.clone(), reason })?;
         let families: BTreeSet<&str> = report.questions().iter().map(|question| question.family.as_str()).collect();
-        let suite = drawn_for(&report, report.questions().len(), families.len());
+        let suite = drawn_for(&report, report.plan().questions, families.len());
         Ok(Self { report, suite, origin: Origin::Named(name) })
     }
 

@@ -64,7 +64,7 @@ pub(crate) fn QuestionView(looked: Looked, asker: Asker, settings: RwSignal<Sett
     });
     let setting =
         Memo::new(move |_| settings.with(|settings| settings.setting(of_report.clone().unwrap_or_else(|| settings.accelerations()))));
-    let (text, seed) = (question.text.clone(), question.id.clone());
+    let (text, seed) = (question.text.clone(), question.image.clone());
     let judge = Judge(Some(question.clone()));
     let heading: NodeRef<html::H1> = NodeRef::new();
     Effect::new(move |_| {

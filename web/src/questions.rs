@@ -26,11 +26,17 @@ pub(crate) fn Questions(opened: Signal<Arc<Opened>>) -> impl IntoView {
     let families = Memo::new(move |_| {
         opened.with(|opened| opened.report.questions().iter().map(|question| question.family.clone()).collect::<BTreeSet<_>>())
     });
+    let perturbations = Memo::new(move |_| opened.with(|opened| opened.report.plan().perturbations.clone()));
     let hint = move || {
         opened.with(|opened| {
             let total = opened.report.worst_first().len();
             let stayed = opened.report.questions().len() - total;
-            format!("{total} of them, those that broke under most accelerations first. {stayed} more kept their answer under every acceleration and are left out.")
+            let anew = if opened.report.perturbed().is_empty() {
+                ""
+            } else {
+                " A question counts anew under every perturbation; those about clean images come first."
+            };
+            format!("{total} of them, those that broke under most accelerations first.{anew} {stayed} more kept their answer under every acceleration and are left out.")
         })
     };
     let fitting = Memo::new(move |_| opened.with(|opened| opened.report.questions_for(&filter.get())));
@@ -44,7 +50,7 @@ pub(crate) fn Questions(opened: Signal<Arc<Opened>>) -> impl IntoView {
         let (filter, opened) = (filter.get(), opened.get());
         let card = |i: usize| {
             let question = &opened.report.questions()[i];
-            let picture = pictures.of(&opened, &question.image);
+            let picture = pictures.of(&opened, &question.picture());
             let content = opened.report.card(i, &filter);
             let closer = opened.fragment_of(&question.id).map(|fragment| {
                 view! { <p class="closer"><a href=fragment>"Look closer, ask it here"</a></p> }
@@ -57,7 +63,7 @@ pub(crate) fn Questions(opened: Signal<Arc<Opened>>) -> impl IntoView {
         <section id="questions">
             <h2>"Questions whose answer changed"</h2>
             <p class="hint">{hint}</p>
-            <Filters specs families filter />
+            <Filters specs perturbations families filter />
             <p id="count" role="status" aria-live="polite">{count}</p>
             {cards}
             <button
@@ -72,7 +78,16 @@ pub(crate) fn Questions(opened: Signal<Arc<Opened>>) -> impl IntoView {
 }
 
 #[component]
-fn Filters(specs: Vec<String>, families: Memo<BTreeSet<String>>, filter: RwSignal<Filter>) -> impl IntoView {
+fn Filters(
+    specs: Vec<String>,
+    perturbations: Memo<Vec<String>>,
+    families: Memo<BTreeSet<String>>,
+    filter: RwSignal<Filter>,
+) -> impl IntoView {
+    let conditions = move || {
+        let of = |(i, perturbation): (usize, String)| view! { <option value=(i + 1).to_string()>{perturbation}</option> };
+        perturbations.get().into_iter().enumerate().map(of).collect_view()
+    };
     let families = move || {
         let options = families.get().into_iter().map(|family| {
             let value = family.clone();
@@ -102,6 +117,13 @@ fn Filters(specs: Vec<String>, families: Memo<BTreeSet<String>>, filter: RwSigna
                         filter.update(|filter| filter.outcome = Outcome::ALL.into_iter().find(|outcome| outcome.name() == name));
                     }
                 ><option value="">"any change"</option>{outcomes}</select>
+            </label>
+            <label hidden=move || perturbations.with(Vec::is_empty)>"image"
+                <select
+                    name="condition"
+                    prop:value=value(|filter| filter.condition.map(|i| i.to_string()).unwrap_or_default())
+                    on:change=move |event| filter.update(|filter| filter.condition = event_target_value(&event).parse().ok())
+                ><option value="">"any"</option><option value="0">"clean"</option>{conditions}</select>
             </label>
             <label>"family"
                 <select

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 #[allow(unreachable_pub, reason = "public in the crate that it belongs to")]
@@ -26,7 +27,7 @@ fn main() -> io::Result<()> {
         for file in sorted(&folder)?.into_iter().filter(|file| decisive::decides(&name(file))) {
             println!("cargo:rerun-if-changed={}", file.display());
             let content = fs::read(&file)?;
-            let hash = Sha256::digest(&content).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+            let hash = HEXLOWER.encode(&Sha256::digest(&content));
             let _ = writeln!(code, "        File {{ name: {:?}, bytes: {}, sha256: {hash:?} }},", name(&file), content.len());
         }
         code.push_str("    ] },\n");

@@ -72,11 +72,12 @@ type Named = (String, Dense);
 fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Quantizer>, Vec<Named>), AccelError> {
     let mut taken: Vec<Named> = Vec::new();
     model.map_linears(&mut |name, dense| {
-        taken.push((name.to_owned(), dense.clone()));
+        if quantizer.takes(name) {
+            taken.push((name.to_owned(), dense.clone()));
+        }
         Ok::<_, AccelError>(None)
     })?;
     let (quantizer, _) = settle_on(quantizer, shapes(&taken))?;
-    taken.retain(|(name, _)| quantizer.takes(name));
     Ok((quantizer, taken))
 }
 

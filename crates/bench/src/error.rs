@@ -1,5 +1,7 @@
 //! What can go wrong when a benchmark is read.
 
+use crate::perturb::SpecError;
+
 /// Why a benchmark could not give what was asked of it.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
@@ -23,9 +25,12 @@ pub enum BenchError {
         /// The valid names, comma separated.
         expected: String,
     },
-    /// An image that cannot be written as PNG.
-    #[error("cannot write image {image:?} as PNG: {reason}")]
-    Png {
+    /// What should be done to an image cannot be.
+    #[error("perturbation: {0}")]
+    Perturbation(#[from] SpecError),
+    /// An image that cannot be written as PNG or JPEG.
+    #[error("cannot write image {image:?}: {reason}")]
+    Encode {
         /// The image's id.
         image: String,
         /// Why not.

@@ -2,46 +2,64 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
-use steady_report::{Outcome, Report};
+use steady_report::{Outcome, Picture, Report};
 
+use crate::perturb::{PerturbationSpec, SpecError};
 use crate::{BenchError, Benchmark};
 
 /// Longest side of a thumbnail, in pixels.
 pub const THUMBNAIL: u32 = 224;
-/// Most thumbnails in a report: about 2 MB of the embedded world's.
+/// Most thumbnails under one perturbation, or none, in a report: about 2 MB of the embedded world's.
 const MOST: usize = 200;
+/// Of perturbed pictures: noise makes PNG files of them that are ten times as large.
+const JPEG_QUALITY: u8 = 85;
 
-/// PNG files, by image id, of the images of questions whose answer changed under at least one acceleration; broken ones first in case they are too many.
+/// Files of the pictures of questions whose answer changed under at least one acceleration; broken ones first in case they are too many. Pictures under
+/// perturbations that this program does not know are left out.
 ///
 /// # Errors
 /// As [`thumbnail`].
-pub fn thumbnails(report: &Report, benchmark: &dyn Benchmark) -> Result<BTreeMap<String, Vec<u8>>, BenchError> {
-    let mut wanted = BTreeSet::new();
+pub fn thumbnails(report: &Report, benchmark: &dyn Benchmark) -> Result<BTreeMap<Picture, Vec<u8>>, BenchError> {
+    let mut wanted = vec![BTreeSet::new(); 1 + report.perturbed().len()];
     for outcome in [Outcome::Broken, Outcome::Repaired, Outcome::Changed] {
         for (index, question) in report.questions().iter().enumerate() {
             let became = report.accelerations().iter().any(|acceleration| acceleration.answers[index].outcome == Some(outcome));
-            if became && wanted.len() < MOST {
-                wanted.insert(question.image.as_str());
+            let wanted = &mut wanted[report.condition(index)];
+            if became && wanted.len() < MOST && spec(&question.picture()).is_ok() {
+                wanted.insert(question.picture());
             }
         }
     }
-    wanted.into_iter().map(|id| Ok((id.to_owned(), thumbnail(benchmark, id)?))).collect()
+    let drawn = |picture: Picture| thumbnail(benchmark, &picture).map(|file| (picture, file));
+    wanted.into_iter().flatten().map(drawn).collect()
 }
 
-/// PNG file of one of a benchmark's images, at most [`THUMBNAIL`] pixels wide and high.
+/// A picture about one of a benchmark's images, at most [`THUMBNAIL`] pixels wide and high: a PNG file, or a JPEG file if something was done to the image.
 ///
 /// # Errors
-/// [`BenchError::UnknownImage`] if the benchmark has no such image, [`BenchError::Png`] if it cannot be written.
-pub fn thumbnail(benchmark: &dyn Benchmark, id: &str) -> Result<Vec<u8>, BenchError> {
-    let mut picture = benchmark.image(id)?;
-    let (width, height) = picture.dimensions();
+/// [`BenchError::UnknownImage`] if the benchmark has no such image, [`BenchError::Perturbation`] if what was done to it is not known,
+/// [`BenchError::Encode`] if it cannot be written.
+pub fn thumbnail(benchmark: &dyn Benchmark, picture: &Picture) -> Result<Vec<u8>, BenchError> {
+    let Picture { image: id, perturbation } = picture;
+    let mut image = spec(picture)?.apply(&benchmark.image(id)?, id);
+    let (width, height) = image.dimensions();
     let longest = width.max(height);
     if longest > THUMBNAIL {
         let scaled = |side: u32| (side * THUMBNAIL / longest).max(1);
-        picture = image::imageops::thumbnail(&picture, scaled(width), scaled(height));
+        image = image::imageops::thumbnail(&image, scaled(width), scaled(height));
     }
-    let mut png = Vec::new();
-    picture.write_with_encoder(PngEncoder::new(&mut png)).map_err(|reason| BenchError::Png { image: id.to_owned(), reason })?;
-    Ok(png)
+    let mut file = Vec::new();
+    let written = match perturbation {
+        None => image.write_with_encoder(PngEncoder::new(&mut file)),
+        Some(_) => image.write_with_encoder(JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY)),
+    };
+    written.map_err(|reason| BenchError::Encode { image: id.clone(), reason })?;
+    Ok(file)
+}
+
+/// What is done to the image on the picture.
+fn spec(picture: &Picture) -> Result<PerturbationSpec, SpecError> {
+    picture.perturbation.as_deref().map_or_else(|| Ok(PerturbationSpec::clean()), str::parse)
 }

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use image::RgbImage;
+use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EmbeddedSuite;
 use steady_bench::{Benchmark, asked, embedded_suite, suite_of, thumbnail};
+use steady_report::Picture;
 
 #[test]
 fn a_suite_is_drawn_again_only_if_it_is_the_same() {
@@ -33,7 +36,21 @@ fn questions_keep_their_words() {
 fn a_thumbnail_is_the_picture() {
     let suite = EmbeddedSuite::test(1);
     let id = &suite.questions()[0].image;
-    let png = thumbnail(&suite, id).unwrap();
-    assert_eq!(image::load_from_memory(&png).unwrap().to_rgb8(), suite.image(id).unwrap());
-    assert!(thumbnail(&suite, "test-99999").is_err());
+    let of = |image: &str, perturbation: Option<&str>| {
+        thumbnail(&suite, &Picture { image: image.to_owned(), perturbation: perturbation.map(str::to_owned) })
+    };
+    let picture = suite.image(id).unwrap();
+    assert_eq!(image::load_from_memory(&of(id, None).unwrap()).unwrap().to_rgb8(), picture);
+    assert!(of("test-99999", None).is_err());
+    assert!(of(id, Some("fog=3")).unwrap_err().to_string().contains("no perturbation `fog`"));
+
+    // the one that was asked about, as good as JPEG shows it
+    let noisy = of(id, Some("noise=40")).unwrap();
+    let shown = image::load_from_memory(&noisy).unwrap().to_rgb8();
+    let asked = "noise=40".parse::<PerturbationSpec>().unwrap().apply(&picture, id);
+    let distance = |a: &RgbImage, b: &RgbImage| {
+        a.iter().zip(b.iter()).map(|(&a, &b)| f64::from(a.abs_diff(b))).sum::<f64>() / f64::from(3 * a.width() * a.height())
+    };
+    assert!(2.0 * distance(&shown, &asked) < distance(&shown, &picture), "{} {}", distance(&shown, &asked), distance(&shown, &picture));
+    assert!(noisy.len() < 30_000, "{} bytes", noisy.len());
 }

@@ -4,10 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde_json::Value;
 use steady_bench::world::EmbeddedSuite;
-use steady_bench::{asked, suite_of};
+use steady_bench::{asked, embedded_suite, suite_of};
 use steady_report::share::{self, Asked, BUDGET};
 use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report};
 
@@ -20,8 +23,9 @@ const ACCELERATIONS: [(&str, u64); 5] = [
     ("random:keep=0.33,seed=7", 510),
 ];
 
-/// A report of chance: the baseline is right 7 times of 10, and whatever is wrong is the gold answer of another question.
-fn report(questions: &[Asked], fingerprint: &str) -> Report {
+/// A report of chance: the baseline is right 7 times of 10, and whatever is wrong is the gold answer of another question. A perturbation changes every
+/// fifth of its answers.
+fn report(questions: &[Asked], fingerprint: &str, perturbations: &[&str]) -> Report {
     let mut chance = ChaCha8Rng::seed_from_u64(1);
     let mut one_in = |of: u64| chance.next_u64() % of;
     let answer = |text: &str, asked: &Asked, outcome| AnswerRow {
@@ -36,16 +40,24 @@ fn report(questions: &[Asked], fingerprint: &str) -> Report {
         top: Vec::new(),
     };
     let other = |one_in: &mut dyn FnMut(u64) -> u64| questions[one_in(questions.len() as u64) as usize].gold[0].clone();
-    let baseline: Vec<String> =
+    let rows: Vec<&Asked> = (0..=perturbations.len()).flat_map(|_| questions).collect();
+    let mut baseline: Vec<String> =
         questions.iter().map(|asked| if one_in(10) < 7 { asked.gold[0].clone() } else { other(&mut one_in) }).collect();
+    for row in questions.len()..rows.len() {
+        let clean = baseline[row % questions.len()].clone();
+        baseline.push(if one_in(5) == 0 { other(&mut one_in) } else { clean });
+    }
+    let became = |asked: &Asked, before: &String, after: &String| {
+        let right = |text: &String| asked.gold.contains(text);
+        Outcome::of(after == before, right(before), right(after)).unwrap()
+    };
     let mut column = |changed: u64| -> Vec<AnswerRow> {
-        let mut rows = Vec::new();
-        for (asked, before) in questions.iter().zip(&baseline) {
+        let mut answers = Vec::new();
+        for (asked, before) in rows.iter().zip(&baseline) {
             let after = if one_in(1000) < changed { other(&mut one_in) } else { before.clone() };
-            let right = |text: &String| asked.gold.contains(text);
-            rows.push(answer(&after, asked, Some(Outcome::of(after == *before, right(before), right(&after)).unwrap())));
+            answers.push(answer(&after, asked, Some(became(asked, before, &after))));
         }
-        rows
+        answers
     };
     let cost = || CostRow {
         weight_bytes: 5_526_528,
@@ -76,6 +88,7 @@ fn report(questions: &[Asked], fingerprint: &str) -> Report {
         benchmark: "steady-world".to_owned(),
         benchmark_fingerprint: fingerprint.to_owned(),
         questions: questions.len(),
+        perturbations: perturbations.iter().map(|&perturbation| perturbation.to_owned()).collect(),
         specs: ACCELERATIONS.iter().map(|(spec, _)| (*spec).to_owned()).collect(),
         prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
         processor: named(&[
@@ -92,18 +105,21 @@ fn report(questions: &[Asked], fingerprint: &str) -> Report {
             ACCELERATIONS.map(|(spec, _)| spec).join(" --accel ")
         ),
     };
-    let rows = questions.iter().zip(&baseline).map(|(asked, before)| {
-        let Asked { id, family, image, text, gold, kind } = asked.clone();
-        QuestionRow { id, family, image, text, gold, kind, baseline: answer(before, asked, None) }
+    let questions = rows.iter().enumerate().map(|(row, asked)| {
+        let (said, clean) = (&baseline[row], &baseline[row % questions.len()]);
+        let perturbation = (row / questions.len()).checked_sub(1).map(|of| perturbations[of].to_owned());
+        let outcome = perturbation.is_some().then(|| became(asked, clean, said));
+        QuestionRow { perturbation, ..(*asked).clone().answered(answer(said, asked, outcome)) }
     });
-    Report::new(Measurements { plan, baseline_cost: cost(), questions: rows.collect(), accelerations, noise_floor }).unwrap()
+    let questions = questions.collect();
+    Report::new(Measurements { plan, baseline_cost: cost(), questions, accelerations, noise_floor }).unwrap()
 }
 
 #[test]
 fn the_default_study_fits_into_a_link_with_all_its_words() {
     let suite = EmbeddedSuite::test(30);
     let (named, questions) = (suite_of(&suite), asked(&suite));
-    let shared = report(&questions, &named.fingerprint);
+    let shared = report(&questions, &named.fingerprint, &[]);
     let link = shared.share(Some((&named, &questions))).unwrap();
     assert!(link.payload.len() <= BUDGET && link.left_out == 0, "{} characters, {} left out", link.payload.len(), link.left_out);
 
@@ -119,4 +135,76 @@ fn the_default_study_fits_into_a_link_with_all_its_words() {
     }
     let texts = |report: &Report| report.questions().iter().map(|question| question.text.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&opened.report), texts(&shared));
+}
+
+/// The same under two perturbations: three times the answers. All numbers are there, and what room is left is for the words of those that broke most.
+#[test]
+fn a_perturbed_study_keeps_to_the_budget() {
+    let suite = EmbeddedSuite::test(30);
+    let (named, questions) = (suite_of(&suite), asked(&suite));
+    let shared = report(&questions, &named.fingerprint, &["noise=20", "blur=1+jpeg=30"]);
+    let link = shared.share(Some((&named, &questions))).unwrap();
+    assert!(link.payload.len() <= BUDGET, "{} characters, {} left out", link.payload.len(), link.left_out);
+
+    let opened = share::open(&link.payload, |wanted| (*wanted == named).then(|| questions.clone())).unwrap();
+    assert_eq!((opened.left_out, opened.report.questions().len()), (link.left_out, 900));
+    for (opened, shared) in opened.report.perturbed().iter().zip(shared.perturbed()) {
+        assert_eq!((&opened.perturbation, opened.baseline.tally), (&shared.perturbation, shared.baseline.tally));
+        for (opened, shared) in opened.condition.accelerations.iter().zip(&shared.condition.accelerations) {
+            assert_eq!((opened.tally, opened.dr_by_image, &opened.per_family), (shared.tally, shared.dr_by_image, &shared.per_family));
+        }
+    }
+    let worst = opened.report.worst_first()[0];
+    assert_eq!(opened.report.questions()[worst].baseline.text, shared.questions()[worst].baseline.text);
+}
+
+/// Written by the release before there were perturbations, with the page's link of the same study.
+const REPORT: &str = include_str!("version-1/report.json");
+const LINK: &str = include_str!("version-1/link.txt");
+
+#[test]
+fn a_report_without_perturbations_is_written_as_it_always_was() {
+    let again: Value = serde_json::from_str(&Report::from_json(REPORT).unwrap().to_json().unwrap()).unwrap();
+    assert!(alike(&again, &serde_json::from_str(REPORT).unwrap()));
+}
+
+/// Equal in fields and their order, and in numbers but for the last digit, which JSON loses on its way.
+fn alike(ours: &Value, theirs: &Value) -> bool {
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => {
+            ours.keys().eq(theirs.keys()) && ours.values().zip(theirs.values()).all(|(ours, theirs)| alike(ours, theirs))
+        }
+        (Value::Array(ours), Value::Array(theirs)) => {
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| alike(ours, theirs))
+        }
+        (Value::Number(ours), Value::Number(theirs)) => {
+            let (ours, theirs) = (ours.as_f64().unwrap(), theirs.as_f64().unwrap());
+            (ours - theirs).abs() <= 1e-12 * theirs.abs()
+        }
+        _ => ours == theirs,
+    }
+}
+
+#[test]
+fn links_of_version_1_open() {
+    let opened = share::open(LINK, |wanted| Some(asked(&embedded_suite(&wanted.name, &wanted.fingerprint, wanted.size).unwrap()))).unwrap();
+    assert!(opened.rebuilt && opened.left_out == 0);
+    let told = Report::from_json(REPORT).unwrap();
+    let (opened, plan) = (opened.report, told.plan());
+    assert_eq!((opened.plan(), opened.perturbed().len()), (plan, 0));
+    // what that release printed: 90.0 -> 60.0, 30.0 % broke
+    let divprune = opened.summary("divprune:keep=0.33").unwrap();
+    assert_eq!((divprune.accuracy_before.count, divprune.accuracy_after.count, divprune.ndr.count, divprune.dr.of), (9, 6, 3, 10));
+    for (opened, told) in opened.summaries().iter().zip(told.summaries()) {
+        assert_eq!((opened.tally, opened.dr_by_image, opened.mcnemar_p_holm), (told.tally, told.dr_by_image, told.mcnemar_p_holm));
+    }
+    let rows = |report: &Report| {
+        report.questions().iter().map(|row| (row.id.clone(), row.text.clone(), row.baseline.text.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&opened), rows(&told));
+    // and without perturbations it is shared as it always was
+    let suite = embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, 10).unwrap();
+    let again = told.share(Some((&suite_of(&suite), &asked(&suite)))).unwrap().payload;
+    let version = |link: &str| BASE64_URL_SAFE_NO_PAD.decode(link.trim()).unwrap()[0];
+    assert_eq!((version(LINK), version(&again)), (1, 1));
 }

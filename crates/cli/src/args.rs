@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use steady_bench::perturb::PerturbationSpec;
 
 /// Does an accelerated vision-language model still give the same answers to the same questions?
 ///
@@ -26,9 +27,11 @@ Examples:
   steady                                          the whole study, report in ./steady-out/
   steady --questions 50 --accel w4:rtn            a short one, of one acceleration
   steady --accel w4:rtn+divprune:keep=0.33 --json both at once, report.json on stdout
+  steady --perturb noise=20 --perturb jpeg=20     does acceleration make the model more brittle?
   steady --models all                             every embedded model, a report each
   steady ask --image photo.jpg --question \"Is there a red circle?\"
   steady accels                                   what can be given to --accel
+  steady perturbs                                 what can be given to --perturb
 
 Exit codes: 0 ok, 1 a gate failed, 2 wrong usage or input.";
 
@@ -51,6 +54,9 @@ pub(crate) enum Command {
     /// List the accelerations, their parameters and defaults
     #[command(after_help = "Examples:\n  steady accels\n  steady accels --json | jq -r '.[].canonical'")]
     Accels(ListArgs),
+    /// List the perturbations of images and their ranges
+    #[command(after_help = "Examples:\n  steady perturbs\n  steady perturbs --json | jq -r '.[].example'")]
+    Perturbs(ListArgs),
     /// List the devices and say which one `auto` means
     #[command(after_help = "Examples:\n  steady devices\n  steady devices --json | jq '.choices[] | select(.f16)'")]
     Devices(ListArgs),
@@ -74,6 +80,10 @@ pub(crate) struct StudyArgs {
     /// Acceleration to compare with the baseline; repeatable [default: the five of the preset]
     #[arg(long = "accel", value_name = "SPEC")]
     pub(crate) accelerations: Vec<String>,
+    /// What is done to the images, e.g. noise=20 or blur=1.5+jpeg=30; repeatable. Every question is asked about the clean image and about each
+    /// perturbed one [default: the clean images alone]
+    #[arg(long = "perturb", value_name = "SPEC")]
+    pub(crate) perturbations: Vec<PerturbationSpec>,
     /// Number of questions, spread evenly over the families
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) questions: u32,
@@ -97,6 +107,7 @@ pub(crate) struct StudyArgs {
 Examples:
   steady run --model ~/models/llava-1.5-7b-hf --accel w4:rtn,g=128 --accel fastv:k=2,keep=0.5
   steady run --model Qwen/Qwen2-VL-2B-Instruct --dtype f16
+  steady run --accel w4:rtn --perturb noise=20 --perturb blur=1.5+jpeg=30
   steady run --bench embedded --questions 100 --out runs/first
   steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice")]
 pub(crate) struct RunArgs {

@@ -33,6 +33,7 @@ pub fn main() -> ExitCode {
         Some(Command::Models(args)) => commands::list::models(args),
         Some(Command::Benches(args)) => commands::list::benches(args),
         Some(Command::Accels(args)) => commands::list::accels(args),
+        Some(Command::Perturbs(args)) => commands::list::perturbs(args),
         Some(Command::Devices(args)) => commands::list::devices(args),
     })
 }

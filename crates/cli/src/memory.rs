@@ -1,7 +1,6 @@
 //! Whether there is memory for what is asked, before any of it is taken.
 
 use anyhow::{Result, bail};
-use steady_accel::Acceleration;
 use steady_accel::memory::{Run, shortage};
 use steady_vlm::{Checkpoint, Footprint, OpenDevice, Precision};
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
@@ -17,20 +16,15 @@ struct Budget {
     halves: bool,
 }
 
-/// Refuses what would not fit, with numbers and with what would. `accelerations` are held at once, and `tokens` are remembered at once.
-pub(crate) fn check(
-    checkpoint: &Checkpoint,
-    device: &OpenDevice,
-    precision: Precision,
-    accelerations: &[Acceleration],
-    tokens: usize,
-) -> Result<()> {
+/// Refuses what would not fit, with numbers and with what would. The runs follow each other.
+pub(crate) fn check<'a>(checkpoint: &Checkpoint, device: &OpenDevice, runs: impl IntoIterator<Item = Run<'a>>) -> Result<()> {
     let budget = Budget {
         free: if device.shares_memory { free() } else { None },
         binding: device.max_binding,
         halves: Precision::F16.check(&device.device).is_ok(),
     };
-    within(budget, checkpoint.name(), &checkpoint.footprint()?, Run { precision, accelerations, tokens })
+    let footprint = checkpoint.footprint()?;
+    runs.into_iter().try_for_each(|run| within(budget, checkpoint.name(), &footprint, run))
 }
 
 fn within(budget: Budget, name: &str, footprint: &Footprint, run: Run<'_>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Writes the HTML of a made-up report, to look at the page without running a model: `cargo run --example synthetic_report -- report.html`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::error::Error;
 use std::io::{Cursor, Write};
 
@@ -60,8 +61,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let report = Report::new(measurements(&mut chance)?)?;
     let mut images = BTreeMap::new();
     for question in report.questions() {
-        if !images.contains_key(&question.image) {
-            images.insert(question.image.clone(), picture(&mut chance)?);
+        if let Entry::Vacant(vacant) = images.entry(question.picture()) {
+            vacant.insert(picture(&mut chance)?);
         }
     }
     std::fs::write(&path, report.html(&images))?;
@@ -86,6 +87,7 @@ fn measurements(chance: &mut Chance) -> Result<Measurements, Box<dyn Error>> {
             id: format!("{family}/{:05}-{}", i / 40, i % 40),
             family: family.to_owned(),
             image: format!("world/{:05}", i / 4),
+            perturbation: None,
             text: text.replace("{}", colour),
             gold: vec![answers[gold].to_owned()],
             kind,
@@ -117,6 +119,7 @@ fn measurements(chance: &mut Chance) -> Result<Measurements, Box<dyn Error>> {
         benchmark: "steady-world".to_owned(),
         benchmark_fingerprint: "1c7e9a40d2".to_owned(),
         questions: questions.len(),
+        perturbations: Vec::new(),
         specs: ACCELERATIONS.iter().map(|acceleration| acceleration.0.to_owned()).collect(),
         prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
         processor: named(&[("size", "144 x 144"), ("resample", "bicubic"), ("mean", "0.5 0.5 0.5")]),

@@ -10,6 +10,8 @@ pub struct Filter {
     pub acceleration: Option<usize>,
     /// What became of the question.
     pub outcome: Option<Outcome>,
+    /// What was done to the image, as [`Report::condition`] numbers it.
+    pub condition: Option<usize>,
     /// Task family.
     pub family: Option<String>,
     /// Words that question or answers contain, in any case.
@@ -38,7 +40,8 @@ impl Report {
         order.retain(|&i| {
             let row = &self.questions()[i];
             let mut answers = self.accelerations().iter().map(|acceleration| &acceleration.answers[i]).enumerate();
-            filter.family.as_ref().is_none_or(|family| *family == row.family)
+            filter.condition.is_none_or(|condition| condition == self.condition(i))
+                && filter.family.as_ref().is_none_or(|family| *family == row.family)
                 && answers.any(|(a, answer)| answer.outcome.is_some_and(Outcome::diverged) && filter.fits(a, answer))
                 && filter.contains_text(self, i)
         });

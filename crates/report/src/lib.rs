@@ -34,12 +34,12 @@ mod worst;
 
 pub use distribution::{DistributionError, kl_divergence, margin};
 pub use filter::Filter;
-pub use html::Section;
+pub use html::{Section, image_address};
 pub use outcome::{Contradiction, Outcome};
 pub use rates::{Proportion, Rate, Tally};
 pub use report::{
-    AccelerationReport, AnswerRow, CostRow, FORMAT, FirstToken, Measurements, NoiseFloor, PlanSummary, QuestionKind, QuestionRow, Report,
-    ReportError, TokenLogit,
+    AccelerationReport, AnswerRow, CostRow, FORMAT, FirstToken, Measurements, NoiseFloor, Perturbed, Picture, PlanSummary, QuestionKind,
+    QuestionRow, Report, ReportError, TokenLogit,
 };
 pub use statistics::Interval;
-pub use summary::{Change, FamilySummary, Summary};
+pub use summary::{Change, Condition, FamilySummary, Summary};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::outcome::{Contradiction, Outcome};
-use crate::summary::{self, Summary};
+use crate::summary::{Condition, Summary};
 
 /// What a `report.json` says it is.
 pub const FORMAT: &str = "steady-report/1";
@@ -17,8 +17,19 @@ pub const FORMAT: &str = "steady-report/1";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     measurements: Measurements,
-    summaries: Vec<Summary>,
-    noise_floor: Option<Summary>,
+    clean: Condition,
+    perturbed: Vec<Perturbed>,
+}
+
+/// What became of the answers when something was done to the images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Perturbed {
+    /// What was done to the images.
+    pub perturbation: String,
+    /// What it did to the baseline's own answers: before on the clean images, after on the perturbed ones.
+    pub baseline: Summary,
+    /// What the accelerations did to answers about the perturbed images: before the baseline's, after theirs.
+    pub condition: Condition,
 }
 
 /// Everything a report holds that does not follow from something else in it.
@@ -28,7 +39,8 @@ pub struct Measurements {
     pub plan: PlanSummary,
     /// What the baseline cost.
     pub baseline_cost: CostRow,
-    /// The questions with the baseline's answers.
+    /// The questions with the baseline's answers: once about the clean images, and then, in the same order, once more under each perturbation of
+    /// the plan.
     pub questions: Vec<QuestionRow>,
     /// The accelerations, in the order in which they are shown.
     pub accelerations: Vec<AccelerationReport>,
@@ -47,8 +59,11 @@ pub struct PlanSummary {
     pub benchmark: String,
     /// Fingerprint of the benchmark's questions and images.
     pub benchmark_fingerprint: String,
-    /// Number of questions.
+    /// Number of questions; each was asked about the clean image and once under each perturbation.
     pub questions: usize,
+    /// What was done to the images, besides nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub perturbations: Vec<String>,
     /// Canonical acceleration specs.
     pub specs: Vec<String>,
     /// The prompt around a question.
@@ -98,20 +113,45 @@ impl QuestionKind {
 /// A question and the baseline's answer to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuestionRow {
-    /// Identity, unique in the report.
+    /// Identity, unique in the report among the rows of one perturbation.
     pub id: String,
     /// Task family.
     pub family: String,
     /// Identity of the image; questions about one image are not independent.
     pub image: String,
+    /// What was done to the image; `None` for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub perturbation: Option<String>,
     /// The question as asked.
     pub text: String,
     /// Accepted answers.
     pub gold: Vec<String>,
     /// How it is answered.
     pub kind: QuestionKind,
-    /// The baseline's answer.
+    /// The baseline's answer. About a perturbed image it has an outcome: what became of its answer about the clean one.
     pub baseline: AnswerRow,
+}
+
+/// What tells a picture from all others of a report.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Picture {
+    /// Identity of the image.
+    pub image: String,
+    /// What was done to it; `None` for nothing.
+    pub perturbation: Option<String>,
+}
+
+impl QuestionRow {
+    /// Whether both ask the same about the same image, whatever was done to it.
+    fn asks_what(&self, other: &Self) -> bool {
+        let Self { id, family, image, perturbation: _, text, gold, kind, baseline: _ } = other;
+        (&self.id, &self.family, &self.image, &self.text, &self.gold, self.kind) == (id, family, image, text, gold, *kind)
+    }
+
+    /// What is asked about.
+    pub fn picture(&self) -> Picture {
+        Picture { image: self.image.clone(), perturbation: self.perturbation.clone() }
+    }
 }
 
 /// One answer to one question.
@@ -130,7 +170,7 @@ pub struct AnswerRow {
     /// KL(baseline || this) on the first answer token, nats; `None` for the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kl: Option<f64>,
-    /// What became of the question; `None` for the baseline.
+    /// What became of the question; `None` for the baseline on a clean image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// Visual tokens that the decoder saw, averaged over its layers.
@@ -240,6 +280,28 @@ pub enum ReportError {
         /// The number of questions.
         expected: usize,
     },
+    /// Rows that are not the questions once for the clean images and once for each perturbation.
+    #[error(
+        "`questions` has {found} entries, expected {questions} about the clean images and as many for each of {perturbations} perturbations"
+    )]
+    Rows {
+        /// Number of rows.
+        found: usize,
+        /// Number of questions.
+        questions: usize,
+        /// Number of perturbations.
+        perturbations: usize,
+    },
+    /// A row that is not the one that belongs in its place.
+    #[error("`{field}` is {found}, expected {expected}")]
+    Place {
+        /// Where.
+        field: String,
+        /// What it holds.
+        found: String,
+        /// What belongs there.
+        expected: String,
+    },
     /// An identity that occurs twice.
     #[error("`{field}`: {value:?} occurs twice")]
     Duplicate {
@@ -295,8 +357,18 @@ impl Report {
     /// Checks the measurements against each other and derives the summaries.
     pub fn new(measurements: Measurements) -> Result<Self, ReportError> {
         measurements.check()?;
-        let (summaries, noise_floor) = summary::summaries(&measurements)?;
-        Ok(Self { measurements, summaries, noise_floor })
+        let clean = Condition::of(&measurements, 0)?;
+        let perturbations = measurements.plan.perturbations.iter().enumerate();
+        let perturbed = perturbations
+            .map(|(i, perturbation)| {
+                Ok(Perturbed {
+                    perturbation: perturbation.clone(),
+                    baseline: Summary::of_perturbation(&measurements, 1 + i)?,
+                    condition: Condition::of(&measurements, 1 + i)?,
+                })
+            })
+            .collect::<Result<_, ReportError>>()?;
+        Ok(Self { measurements, clean, perturbed })
     }
 
     /// What was measured.
@@ -309,9 +381,20 @@ impl Report {
         &self.measurements.plan
     }
 
-    /// The questions with the baseline's answers.
+    /// The questions with the baseline's answers: once about the clean images, and then, in the same order, once more under each perturbation of
+    /// the plan.
     pub fn questions(&self) -> &[QuestionRow] {
         &self.measurements.questions
+    }
+
+    /// The same question about the clean image.
+    pub fn clean(&self, question: usize) -> usize {
+        question % self.plan().questions
+    }
+
+    /// Under what a question is asked: 0 for nothing, else one more than an index into the plan's perturbations.
+    pub fn condition(&self, question: usize) -> usize {
+        question / self.plan().questions
     }
 
     /// The accelerations, aligned with [`Report::summaries`].
@@ -319,19 +402,24 @@ impl Report {
         &self.measurements.accelerations
     }
 
-    /// One summary for each acceleration, in their order.
+    /// One summary for each acceleration, in their order, of the answers about clean images.
     pub fn summaries(&self) -> &[Summary] {
-        &self.summaries
+        &self.clean.accelerations
     }
 
-    /// The summary of the acceleration with this spec.
+    /// The one of the acceleration with this spec.
     pub fn summary(&self, spec: &str) -> Option<&Summary> {
-        self.summaries.iter().find(|summary| summary.spec == spec)
+        self.summaries().iter().find(|summary| summary.spec == spec)
     }
 
-    /// The summary of the baseline against itself.
+    /// The summary of the baseline against itself, on clean images.
     pub fn noise_floor(&self) -> Option<&Summary> {
-        self.noise_floor.as_ref()
+        self.clean.noise_floor.as_ref()
+    }
+
+    /// What became of the answers under each perturbation of the plan.
+    pub fn perturbed(&self) -> &[Perturbed] {
+        &self.perturbed
     }
 
     /// The content of a `report.json`: the measurements, and beside them the summaries for people who read it with jq.
@@ -361,8 +449,10 @@ impl Report {
     }
 
     fn derived(&self) -> Derived<'_> {
-        let accelerations = self.summaries.iter().map(|summary| (summary.spec.as_str(), summary)).collect();
-        Derived { accelerations, noise_floor: self.noise_floor.as_ref() }
+        let perturbations = self.perturbed.iter().map(|Perturbed { perturbation, baseline, condition }| {
+            (perturbation.as_str(), DerivedUnder { baseline, condition: DerivedCondition::of(condition) })
+        });
+        Derived { condition: DerivedCondition::of(&self.clean), perturbations: perturbations.collect() }
     }
 }
 
@@ -378,8 +468,30 @@ struct Written<'a> {
 /// The part of a `report.json` that follows from the rest.
 #[derive(Serialize)]
 struct Derived<'a> {
+    #[serde(flatten)]
+    condition: DerivedCondition<'a>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    perturbations: BTreeMap<&'a str, DerivedUnder<'a>>,
+}
+
+#[derive(Serialize)]
+struct DerivedUnder<'a> {
+    baseline: &'a Summary,
+    #[serde(flatten)]
+    condition: DerivedCondition<'a>,
+}
+
+#[derive(Serialize)]
+struct DerivedCondition<'a> {
     accelerations: BTreeMap<&'a str, &'a Summary>,
     noise_floor: Option<&'a Summary>,
+}
+
+impl<'a> DerivedCondition<'a> {
+    fn of(Condition { accelerations, noise_floor }: &'a Condition) -> Self {
+        let accelerations = accelerations.iter().map(|summary| (summary.spec.as_str(), summary)).collect();
+        Self { accelerations, noise_floor: noise_floor.as_ref() }
+    }
 }
 
 /// Every derived value that the file holds must be the one that follows; what it does not hold, or holds beyond ours, is of another release.
@@ -416,21 +528,8 @@ fn brief(value: &Value) -> String {
 
 impl Measurements {
     fn check(&self) -> Result<(), ReportError> {
-        let expected = self.questions.len();
-        if expected == 0 {
-            return Err(ReportError::NoQuestions);
-        }
-        if self.plan.questions != expected {
-            return Err(ReportError::Length { field: "plan.questions".to_owned(), found: self.plan.questions, expected });
-        }
+        self.check_rows()?;
         self.baseline_cost.check("baseline_cost")?;
-        let mut ids = BTreeSet::new();
-        for (i, question) in self.questions.iter().enumerate() {
-            if !ids.insert(&question.id) {
-                return Err(ReportError::Duplicate { field: format!("questions[{i}].id"), value: question.id.clone() });
-            }
-            question.baseline.check_baseline(&format!("questions[{i}].baseline"))?;
-        }
         let mut specs = BTreeSet::new();
         for (i, acceleration) in self.accelerations.iter().enumerate() {
             let field = format!("accelerations[{i}]");
@@ -448,6 +547,53 @@ impl Measurements {
             }
             None => Ok(()),
         }
+    }
+
+    /// The questions: all about the clean images first, then the same again under each perturbation.
+    fn check_rows(&self) -> Result<(), ReportError> {
+        let (found, PlanSummary { questions, perturbations, .. }) = (self.questions.len(), &self.plan);
+        let questions = *questions;
+        if found == 0 {
+            return Err(ReportError::NoQuestions);
+        }
+        if perturbations.is_empty() && questions != found {
+            return Err(ReportError::Length { field: "plan.questions".to_owned(), found: questions, expected: found });
+        }
+        if questions.checked_mul(1 + perturbations.len()) != Some(found) {
+            return Err(ReportError::Rows { found, questions, perturbations: perturbations.len() });
+        }
+        let mut names = BTreeSet::new();
+        if let Some((i, twice)) = perturbations.iter().enumerate().find(|(_, name)| !names.insert(*name)) {
+            return Err(ReportError::Duplicate { field: format!("plan.perturbations[{i}]"), value: twice.clone() });
+        }
+        let mut ids = BTreeSet::new();
+        for (i, row) in self.questions.iter().enumerate() {
+            let (field, clean) = (format!("questions[{i}]"), i % questions);
+            let perturbation = (i / questions).checked_sub(1).map(|of| &perturbations[of]);
+            if row.perturbation.as_ref() != perturbation {
+                return Err(ReportError::Place {
+                    field: format!("{field}.perturbation"),
+                    found: row.perturbation.as_ref().map_or("missing".to_owned(), |found| format!("{found:?}")),
+                    expected: perturbation.map_or("none before the last clean image".to_owned(), |expected| format!("{expected:?}")),
+                });
+            }
+            let before = (i != clean).then(|| &self.questions[clean]);
+            match before {
+                None if !ids.insert(&row.id) => {
+                    return Err(ReportError::Duplicate { field: format!("{field}.id"), value: row.id.clone() });
+                }
+                Some(before) if !before.asks_what(row) => {
+                    return Err(ReportError::Place {
+                        field,
+                        found: "another question".to_owned(),
+                        expected: format!("the one of `questions[{clean}]`, word for word"),
+                    });
+                }
+                _ => {}
+            }
+            row.baseline.check_baseline(&format!("{field}.baseline"), before.map(|before| &before.baseline))?;
+        }
+        Ok(())
     }
 
     fn check_first_token(&self, field: &str, answers: &[AnswerRow], first_token: Option<&FirstToken>) -> Result<(), ReportError> {
@@ -470,16 +616,7 @@ impl Measurements {
         for (i, (answer, question)) in answers.iter().zip(&self.questions).enumerate() {
             let field = format!("{field}[{i}]");
             answer.check(&field)?;
-            let Some(outcome) = answer.outcome else {
-                return Err(ReportError::Presence {
-                    field: format!("{field}.outcome"),
-                    found: "missing",
-                    expected: "what became of the question",
-                });
-            };
-            outcome
-                .check(question.baseline.correct, answer.correct)
-                .map_err(|reason| ReportError::Contradiction { field: format!("{field}.outcome"), reason })?;
+            answer.check_outcome(&field, &question.baseline)?;
         }
         Ok(())
     }
@@ -502,7 +639,17 @@ impl AnswerRow {
         Ok(())
     }
 
-    fn check_baseline(&self, field: &str) -> Result<(), ReportError> {
+    /// `before` is the answer that this one is compared with.
+    fn check_outcome(&self, field: &str, before: &Self) -> Result<(), ReportError> {
+        let field = format!("{field}.outcome");
+        let Some(outcome) = self.outcome else {
+            return Err(ReportError::Presence { field, found: "missing", expected: "what became of the question" });
+        };
+        outcome.check(before.correct, self.correct).map_err(|reason| ReportError::Contradiction { field, reason })
+    }
+
+    /// `clean` is the baseline's answer about the clean image, where this is one about another.
+    fn check_baseline(&self, field: &str, clean: Option<&Self>) -> Result<(), ReportError> {
         self.check(field)?;
         let absent = |name: &str, present: bool| {
             if present {
@@ -515,7 +662,10 @@ impl AnswerRow {
                 Ok(())
             }
         };
-        absent("outcome", self.outcome.is_some())?;
+        match clean {
+            Some(clean) => self.check_outcome(field, clean)?,
+            None => absent("outcome", self.outcome.is_some())?,
+        }
         absent("kl", self.kl.is_some())
     }
 }

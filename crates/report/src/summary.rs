@@ -1,13 +1,14 @@
 //! What follows from the answers: rates with their intervals, tests, and the finding in words.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::Serialize;
 
 use crate::number::{p_relation, percent, points};
 use crate::outcome::Outcome;
 use crate::rates::{Rate, Tally};
-use crate::report::{AccelerationReport, AnswerRow, FirstToken, Measurements, NoiseFloor, Report, ReportError};
+use crate::report::{AnswerRow, FirstToken, Measurements, QuestionRow, Report, ReportError};
 use crate::statistics::{Interval, cluster_bootstrap, holm, mcnemar, mean, median};
 
 /// Seed of the bootstrap. Fixed, so that a report gives the same intervals wherever it is read.
@@ -16,10 +17,19 @@ const BOOTSTRAP_SEED: u64 = 0x7374_6561_6479;
 /// Answers are called hidden movement when at least this many times more of them changed than the accuracy did.
 const HIDDEN_RATIO: f64 = 3.0;
 
+/// What the accelerations did to the answers about images to which one thing was done, or nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// One summary for each acceleration, in their order.
+    pub accelerations: Vec<Summary>,
+    /// That of the baseline against itself, where it was measured.
+    pub noise_floor: Option<Summary>,
+}
+
 /// What one acceleration did to the answers. Shares are fractions of 1; all intervals are 95 % ones.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// The acceleration's spec; `none` for the noise floor.
+    /// The acceleration's spec; `none` for the baseline, against itself or under a perturbation.
     pub spec: String,
     /// How often each outcome occurred.
     pub tally: Tally,
@@ -99,45 +109,60 @@ pub struct FamilySummary {
     pub pdr: Rate,
 }
 
-/// The summaries of all accelerations, in their order, and that of the noise floor.
-pub(crate) fn summaries(measurements: &Measurements) -> Result<(Vec<Summary>, Option<Summary>), ReportError> {
-    let noise_floor = match &measurements.noise_floor {
-        Some(NoiseFloor { answers, first_token, .. }) => {
-            Some(summarise(measurements, "none", "noise_floor.answers", answers, first_token.as_ref())?)
-        }
-        None => None,
-    };
-    let mut summaries = Vec::with_capacity(measurements.accelerations.len());
-    for (i, acceleration) in measurements.accelerations.iter().enumerate() {
-        let AccelerationReport { spec, answers, first_token, .. } = acceleration;
-        let mut summary = summarise(measurements, spec, &format!("accelerations[{i}].answers"), answers, first_token.as_ref())?;
-        summary.noise_floor = noise_floor.as_ref().map(|noise_floor| noise_floor.dr);
-        summary.above_noise_floor = noise_floor.as_ref().map(|noise_floor| summary.dr.low > noise_floor.dr.value);
-        summaries.push(summary);
-    }
-    let p_values: Vec<f64> = summaries.iter().map(|summary| summary.mcnemar_p).collect();
-    for (summary, adjusted) in summaries.iter_mut().zip(holm(&p_values)) {
-        summary.mcnemar_p_holm = adjusted;
-    }
-    Ok((summaries, noise_floor))
+/// The rows asked under one condition, see [`Report::condition`].
+fn rows(measurements: &Measurements, condition: usize) -> Range<usize> {
+    let questions = measurements.plan.questions;
+    condition * questions..(condition + 1) * questions
 }
 
-fn summarise(
-    measurements: &Measurements,
+impl Condition {
+    pub(crate) fn of(measurements: &Measurements, condition: usize) -> Result<Self, ReportError> {
+        let rows = rows(measurements, condition);
+        let questions = &measurements.questions[rows.clone()];
+        let summarise = |spec: &str, field: &str, answers: &[AnswerRow], first_token: Option<&FirstToken>| {
+            let at = |i: usize| format!("{field}.answers[{}].outcome", rows.start + i);
+            // where the answers do not say it, it is said of those about clean images
+            summarise(spec, &at, questions, answers[rows.clone()].iter(), first_token.filter(|_| condition == 0))
+        };
+        let noise_floor = measurements.noise_floor.as_ref();
+        let noise_floor =
+            noise_floor.map(|floor| summarise(BASELINE, "noise_floor", &floor.answers, floor.first_token.as_ref())).transpose()?;
+        let mut accelerations = Vec::with_capacity(measurements.accelerations.len());
+        for (i, acceleration) in measurements.accelerations.iter().enumerate() {
+            let field = format!("accelerations[{i}]");
+            let mut summary = summarise(&acceleration.spec, &field, &acceleration.answers, acceleration.first_token.as_ref())?;
+            summary.noise_floor = noise_floor.as_ref().map(|noise_floor| noise_floor.dr);
+            summary.above_noise_floor = noise_floor.as_ref().map(|noise_floor| summary.dr.low > noise_floor.dr.value);
+            accelerations.push(summary);
+        }
+        let p_values: Vec<f64> = accelerations.iter().map(|summary| summary.mcnemar_p).collect();
+        for (summary, adjusted) in accelerations.iter_mut().zip(holm(&p_values)) {
+            summary.mcnemar_p_holm = adjusted;
+        }
+        Ok(Self { accelerations, noise_floor })
+    }
+}
+
+/// The spec of the baseline.
+const BASELINE: &str = "none";
+
+/// `after` are the answers that are compared with those beside the questions; `at` names the field of the i-th outcome.
+fn summarise<'a>(
     spec: &str,
-    field: &str,
-    answers: &[AnswerRow],
+    at: &dyn Fn(usize) -> String,
+    questions: &[QuestionRow],
+    after: impl Iterator<Item = &'a AnswerRow>,
     first_token: Option<&FirstToken>,
 ) -> Result<Summary, ReportError> {
     let mut by_image: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut by_family: BTreeMap<&str, Tally> = BTreeMap::new();
     let (mut score_changes, mut kl, mut margins_same, mut margins_diverged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (i, (question, answer)) in measurements.questions.iter().zip(answers).enumerate() {
+    for (i, (question, answer)) in questions.iter().zip(after).enumerate() {
         let outcome = answer.outcome.unwrap_or(Outcome::Same);
         for tally in [by_image.entry(&question.image).or_default(), by_family.entry(&question.family).or_default()] {
             tally
                 .record(outcome, question.baseline.correct, answer.correct)
-                .map_err(|reason| ReportError::Contradiction { field: format!("{field}[{i}].outcome"), reason })?;
+                .map_err(|reason| ReportError::Contradiction { field: at(i), reason })?;
         }
         score_changes.push(f64::from(answer.score) - f64::from(question.baseline.score));
         kl.extend(answer.kl);
@@ -207,6 +232,19 @@ impl FamilySummary {
 }
 
 impl Summary {
+    /// What a perturbation did to the baseline's own answers.
+    pub(crate) fn of_perturbation(measurements: &Measurements, condition: usize) -> Result<Self, ReportError> {
+        let (clean, rows) = (rows(measurements, 0), rows(measurements, condition));
+        let at = |i: usize| format!("questions[{}].baseline.outcome", rows.start + i);
+        let after = measurements.questions[rows.clone()].iter().map(|question| &question.baseline);
+        summarise(BASELINE, &at, &measurements.questions[clean], after, None)
+    }
+
+    /// What the model that answered after lost or gained against itself elsewhere: its accuracy here minus its accuracy there.
+    pub(crate) fn own_change(&self, there: &Self) -> f64 {
+        self.accuracy_after.value - there.accuracy_after.value
+    }
+
     /// Whether accuracy hides what happened: at least three times as many answers changed as accuracy shows, and more than noise explains.
     pub fn hidden(&self) -> bool {
         self.dr.count > 0 && self.above_noise_floor != Some(false) && self.dr.value >= HIDDEN_RATIO * self.accuracy_change.value.abs()

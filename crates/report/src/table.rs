@@ -5,17 +5,19 @@ use comfy_table::{CellAlignment, Table, TableComponent};
 
 use crate::number::{p_value, percent, points, scaled};
 use crate::printable::one_line;
-use crate::report::{CostRow, Report};
+use crate::report::{CostRow, Perturbed, Report};
 use crate::summary::Summary;
 
 impl Report {
-    /// Two tables of plain text, what changed and what it bought, one row for each acceleration. No colour codes; shares in percent.
+    /// Tables of plain text, one row for each acceleration: what changed, what changed under perturbation, where that was asked, and what it bought. No
+    /// colour codes; shares in percent.
     pub fn table(&self) -> String {
-        format!("{}\n\n{}\n", self.stability_table(), self.cost_table())
+        let tables = [Some(self.stability_table()), self.perturbed_table(), Some(self.cost_table())];
+        tables.into_iter().flatten().map(|table| format!("{table}\n")).collect::<Vec<_>>().join("\n")
     }
 
     fn stability_table(&self) -> Table {
-        let mut table = empty_table(&["acceleration", "accuracy", "change", "DR (95 % interval)", "NDR", "PDR", "McNemar p"]);
+        let mut table = empty_table(&["acceleration", "accuracy", "change", "DR (95 % interval)", "NDR", "PDR", "McNemar p"], 1);
         for summary in self.summaries() {
             table.add_row(stability_row(&one_line(&summary.spec), summary));
         }
@@ -25,8 +27,32 @@ impl Report {
         table
     }
 
+    /// `None` where nothing was asked about perturbed images.
+    fn perturbed_table(&self) -> Option<Table> {
+        let header = ["perturbation", "acceleration", "accuracy", "change", "DR (95 % interval)", "NDR", "PDR", "DR clean", "own change"];
+        let mut table = empty_table(&header, 2);
+        for Perturbed { perturbation, baseline, condition } in self.perturbed() {
+            let mut add = |name: &str, summary: &Summary, clean: Option<&Summary>| {
+                let own = clean.map_or(baseline.accuracy_change.value, |clean| summary.own_change(clean));
+                let clean = clean.map_or_else(|| "-".to_owned(), |clean| percent(clean.dr.value));
+                let mut row = vec![one_line(perturbation), name.to_owned()];
+                row.extend(rates(summary));
+                row.extend([clean, points(own)]);
+                table.add_row(row);
+            };
+            add("none: from clean images", baseline, None);
+            for (summary, clean) in condition.accelerations.iter().zip(self.summaries()) {
+                add(&one_line(&summary.spec), summary, Some(clean));
+            }
+            if let Some(noise_floor) = &condition.noise_floor {
+                add("noise floor", noise_floor, self.noise_floor());
+            }
+        }
+        (!self.perturbed().is_empty()).then_some(table)
+    }
+
     fn cost_table(&self) -> Table {
-        let mut table = empty_table(&["acceleration", "weights MB", "KV kB", "visual tokens", "prompt tokens", "FLOPs", "time s"]);
+        let mut table = empty_table(&["acceleration", "weights MB", "KV kB", "visual tokens", "prompt tokens", "FLOPs", "time s"], 1);
         table.add_row(cost_row("none", &self.measurements().baseline_cost));
         for acceleration in self.accelerations() {
             table.add_row(cost_row(&one_line(&acceleration.spec), &acceleration.cost));
@@ -35,7 +61,8 @@ impl Report {
     }
 }
 
-fn empty_table(header: &[&str]) -> Table {
+/// Columns of numbers follow `names` of text.
+fn empty_table(header: &[&str], names: usize) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header);
     for line_between_rows in [
@@ -46,21 +73,27 @@ fn empty_table(header: &[&str]) -> Table {
     ] {
         table.remove_style(line_between_rows);
     }
-    for column in table.column_iter_mut().skip(1) {
+    for column in table.column_iter_mut().skip(names) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
 }
 
 fn stability_row(name: &str, summary: &Summary) -> Vec<String> {
-    vec![
-        name.to_owned(),
+    let mut row = vec![name.to_owned()];
+    row.extend(rates(summary));
+    row.push(p_value(summary.mcnemar_p));
+    row
+}
+
+/// Accuracy, its change, DR, NDR, PDR.
+fn rates(summary: &Summary) -> [String; 5] {
+    [
         format!("{} -> {}", percent(summary.accuracy_before.value), percent(summary.accuracy_after.value)),
         points(summary.accuracy_change.value),
         format!("{:>5} ({:>4}-{:>4})", percent(summary.dr.value), percent(summary.dr.low), percent(summary.dr.high)),
         percent(summary.ndr.value),
         percent(summary.pdr.value),
-        p_value(summary.mcnemar_p),
     ]
 }
 

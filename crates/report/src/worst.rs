@@ -6,7 +6,8 @@ use crate::outcome::Outcome;
 use crate::report::Report;
 
 impl Report {
-    /// Indices of the questions with any changed answer: most broken first, then most repaired, then most changed, then as asked.
+    /// Indices of the questions with any changed answer, those about clean images first, then perturbation by perturbation; among them most broken
+    /// first, then most repaired, then most changed, then as asked.
     pub fn worst_first(&self) -> Vec<usize> {
         let count = |i: usize, outcome: Outcome| {
             self.accelerations().iter().filter(|acceleration| acceleration.answers[i].outcome == Some(outcome)).count()
@@ -15,7 +16,7 @@ impl Report {
             .map(|i| ([Outcome::Broken, Outcome::Repaired, Outcome::Changed].map(|outcome| count(i, outcome)), i))
             .filter(|(counts, _)| counts.iter().sum::<usize>() > 0)
             .collect();
-        order.sort_by_key(|&(counts, i)| (Reverse(counts), i));
+        order.sort_by_key(|&(counts, i)| (self.condition(i), Reverse(counts), i));
         order.into_iter().map(|(_, i)| i).collect()
     }
 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use steady_bench::{Question, same_answer};
 use steady_report::share::Asked;
-use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, Report, TokenLogit};
+use steady_report::{
+    AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report, TokenLogit,
+};
 
 #[cfg(feature = "files")]
 use crate::Folder;
@@ -23,14 +25,14 @@ pub fn compare(folder: &Folder) -> Result<Report, StudyError> {
     report(folder.plan(), folder.questions(), &folder.records()?)
 }
 
-/// [`compare`] with the wall times of this run in its costs.
+/// [`compare`] with the wall times of this run in its costs, which are those of clean images.
 ///
 /// # Errors
 /// As [`compare`], or [`StudyError::Broken`] naming a damaged timing file.
 #[cfg(feature = "files")]
 pub fn timed(folder: &Folder) -> Result<Report, StudyError> {
     let mut seconds: HashMap<String, f64> = HashMap::new();
-    for timing in folder.timings()? {
+    for timing in folder.timings()?.into_iter().filter(|timing| timing.perturbation == CLEAN) {
         *seconds.entry(timing.acceleration).or_default() += timing.wall_ms / 1e3;
     }
     let mut measurements = compare(folder)?.measurements().clone();
@@ -41,39 +43,52 @@ pub fn timed(folder: &Folder) -> Result<Report, StudyError> {
     Report::new(measurements).map_err(|e| StudyError::Report(e.to_string()))
 }
 
-/// The report of the clean images among `records`, which are those of `plan`.
+/// The report of `records`, which are those of `plan`: all questions about the clean images, then all again under each perturbation.
 ///
 /// # Errors
 /// As [`compare`].
 pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result<Report, StudyError> {
-    let answers: HashMap<(&str, &str), &Record> = records
+    let answers: HashMap<(&str, &str, &str), &Record> = records
         .iter()
-        .filter(|record| record.perturbation == CLEAN)
-        .map(|record| ((record.acceleration.as_str(), record.question.as_str()), record))
+        .map(|record| ((record.acceleration.as_str(), record.perturbation.as_str(), record.question.as_str()), record))
         .collect();
     let of = |acceleration: &str| -> Result<Vec<&Record>, StudyError> {
-        let missing = |question: &Question| {
+        let missing = |question: &Question, perturbation: &str| {
             StudyError::Report(format!(
-                "question {}, acceleration {acceleration}: no record; the run is not finished, run it again to continue",
+                "question {}, acceleration {acceleration}, perturbation {perturbation}: no record; the run is not finished, run it again to continue",
                 question.id
             ))
         };
-        questions
-            .iter()
-            .map(|question| answers.get(&(acceleration, question.id.as_str())).copied().ok_or_else(|| missing(question)))
+        asked(plan, questions)
+            .map(|(perturbation, question)| {
+                let found = answers.get(&(acceleration, perturbation, question.id.as_str()));
+                found.copied().ok_or_else(|| missing(question, perturbation))
+            })
             .collect()
     };
     let baseline = of(BASELINE)?;
     let pair = |acceleration: &str| -> Result<(Vec<&Record>, Vec<AnswerRow>), StudyError> {
         let after = of(acceleration)?;
-        let rows = questions
-            .iter()
+        let rows = asked(plan, questions)
             .zip(&baseline)
             .zip(&after)
-            .map(|((question, before), after)| paired(question, before, after))
+            .map(|(((_, question), before), after)| paired(question, before, after))
             .collect::<Result<_, _>>()?;
         Ok((after, rows))
     };
+    let rows = asked(plan, questions)
+        .zip(&baseline)
+        .enumerate()
+        .map(|(i, ((perturbation, question), record))| {
+            let row = Asked::from(question);
+            if perturbation == CLEAN {
+                return Ok(row.answered(answer(record)));
+            }
+            // beside what the same model says about the clean image
+            let answer = paired(question, baseline[i % questions.len()], record)?;
+            Ok(QuestionRow { perturbation: Some(perturbation.to_owned()), ..row.answered(answer) })
+        })
+        .collect::<Result<_, StudyError>>()?;
     let mut accelerations = Vec::new();
     for acceleration in plan.accelerations.iter().filter(|acceleration| acceleration.spec != BASELINE) {
         let (after, answers) = pair(&acceleration.spec)?;
@@ -82,7 +97,7 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
             what_it_is: acceleration.describe.clone(),
             answers,
             first_token: None,
-            cost: cost(&after),
+            cost: cost(&after[..questions.len()]),
         });
     }
     let noise_floor = if plan.noise_floor {
@@ -92,20 +107,25 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
     };
     Report::new(Measurements {
         plan: summary(plan),
-        baseline_cost: cost(&baseline),
-        questions: questions.iter().zip(&baseline).map(|(question, record)| Asked::from(question).answered(answer(record))).collect(),
+        baseline_cost: cost(&baseline[..questions.len()]),
+        questions: rows,
         accelerations,
         noise_floor,
     })
     .map_err(|e| StudyError::Report(e.to_string()))
 }
 
+/// What a plan asks, in the order of a report's rows: perturbation by perturbation.
+fn asked<'a>(plan: &'a Plan, questions: &'a [Question]) -> impl Iterator<Item = (&'a str, &'a Question)> {
+    plan.perturbations.iter().flat_map(move |perturbation| questions.iter().map(move |question| (perturbation.as_str(), question)))
+}
+
 fn paired(question: &Question, before: &Record, after: &Record) -> Result<AnswerRow, StudyError> {
     let same = same_answer(question, &before.answer, &after.answer);
     let outcome = Outcome::of(same, before.correct, after.correct).map_err(|e| {
         StudyError::Report(format!(
-            "question {}, acceleration {}: {e} ({:?} -> {:?})",
-            question.id, after.acceleration, before.answer, after.answer
+            "question {}, acceleration {}, perturbation {}: {e} ({:?} -> {:?})",
+            question.id, after.acceleration, after.perturbation, before.answer, after.answer
         ))
     })?;
     Ok(AnswerRow { outcome: Some(outcome), ..answer(after) })
@@ -151,6 +171,7 @@ fn summary(plan: &Plan) -> PlanSummary {
         benchmark: plan.benchmark.name.clone(),
         benchmark_fingerprint: plan.benchmark.fingerprint.clone(),
         questions: plan.benchmark.questions,
+        perturbations: plan.perturbations.iter().filter(|perturbation| *perturbation != CLEAN).cloned().collect(),
         specs: plan.accelerations.iter().map(|acceleration| acceleration.spec.clone()).filter(|spec| spec != BASELINE).collect(),
         prompt_template: plan.prompt.clone(),
         processor: plan.processor.clone(),

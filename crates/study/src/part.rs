@@ -9,6 +9,7 @@ use arrow::array::{
     StringBuilder, UInt32Array, UInt64Array,
 };
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Schema, UInt32Type, UInt64Type};
+use data_encoding::HEXLOWER;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
@@ -16,7 +17,6 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
 
-use crate::plan::hex;
 use crate::{Record, StudyError};
 
 const PLAN_KEY: &str = "steady.plan";
@@ -41,7 +41,7 @@ pub(crate) fn encode(path: &Path, plan_sha256: &str, records: &[Record]) -> Resu
 /// The line that goes beside a part, in the format of `sha256sum`.
 pub(crate) fn checksum(path: &Path, part: &[u8]) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    format!("{}  {name}\n", hex(&Sha256::digest(part)))
+    format!("{}  {name}\n", HEXLOWER.encode(&Sha256::digest(part)))
 }
 
 /// Reads a part back and checks that it belongs to the plan and that every byte is the one written. The checksum comes before anything else:

@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::{EmbeddedSuite, Family};
 use steady_bench::{Benchmark, Question};
+
+/// The perturbation that leaves the image as it is.
+pub use steady_bench::perturb::CLEAN;
 
 use crate::StudyError;
 
@@ -14,8 +19,6 @@ use crate::StudyError;
 pub const BASELINE: &str = "none";
 /// The name under which the baseline's second pass (other order, nothing shared) is recorded.
 pub const NOISE_FLOOR: &str = "noise-floor";
-/// The perturbation that leaves the image as it is.
-pub const CLEAN: &str = "none";
 /// Version of `plan.json` and of the records' columns.
 pub const FORMAT: u32 = 1;
 /// Groups per part file. By count and never by time, so that a rerun cuts its files at the same places.
@@ -39,7 +42,7 @@ pub struct Plan {
     pub noise_floor: bool,
     /// What was asked.
     pub benchmark: BenchmarkPlan,
-    /// What was done to the images; `none` leaves them as they are.
+    /// What was done to the images: specs in their canonical texts. The first is [`CLEAN`].
     pub perturbations: Vec<String>,
     /// The prompt around a question, with `{question}` in its place.
     pub prompt: String,
@@ -115,7 +118,7 @@ impl Plan {
     pub fn sha256(&self) -> Result<String, StudyError> {
         let nameless = Self { command: String::new(), ..self.clone() };
         let json = serde_json::to_vec(&nameless).map_err(|e| StudyError::Plan(e.to_string()))?;
-        Ok(hex(&Sha256::digest(json)))
+        Ok(HEXLOWER.encode(&Sha256::digest(json)))
     }
 
     /// Checks that the plan can be run and its records told apart.
@@ -133,8 +136,17 @@ impl Plan {
         if let Some(twice) = repeated(self.variants()) {
             return fail(format!("accelerations: `{twice}` is asked for twice"));
         }
-        if self.perturbations.iter().any(|p| p != CLEAN) || self.perturbations.len() != 1 {
-            return fail(format!("perturbations: only [\"{CLEAN}\"] is known, found {:?}", self.perturbations));
+        if self.perturbations.first().is_none_or(|perturbation| perturbation != CLEAN) {
+            return fail(format!("perturbations: the first must be `{CLEAN}`, the clean images"));
+        }
+        if let Some(twice) = repeated(self.perturbations.iter().map(String::as_str)) {
+            return fail(format!("perturbations: `{twice}` is asked for twice"));
+        }
+        for text in &self.perturbations {
+            let canonical = perturbation(text)?.to_string();
+            if canonical != *text {
+                return fail(format!("perturbations: `{text}` must be written `{canonical}`"));
+            }
         }
         if self.benchmark.questions == 0 {
             return fail("benchmark.questions: there is nothing to ask".into());
@@ -196,11 +208,30 @@ pub fn select(questions: &[Question], count: usize) -> Vec<Question> {
 /// [`StudyError::Plan`] when a question cannot be written as JSON.
 pub fn questions_sha256(questions: &[Question]) -> Result<String, StudyError> {
     let json = serde_json::to_vec(questions).map_err(|e| StudyError::Plan(e.to_string()))?;
-    Ok(hex(&Sha256::digest(json)))
+    Ok(HEXLOWER.encode(&Sha256::digest(json)))
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+/// [`Plan::perturbations`] of a study that asks about the clean images and about those under each of `specs`.
+///
+/// # Errors
+/// [`StudyError::Plan`] when one of them is asked for twice, or is the clean image.
+pub fn perturbations(specs: &[PerturbationSpec]) -> Result<Vec<String>, StudyError> {
+    if specs.contains(&PerturbationSpec::clean()) {
+        return Err(StudyError::Plan(format!("perturbations: `{CLEAN}`, the clean image, is always asked about; leave it out")));
+    }
+    let texts: Vec<String> = std::iter::once(CLEAN.to_owned()).chain(specs.iter().map(ToString::to_string)).collect();
+    match repeated(texts.iter().map(String::as_str)) {
+        Some(twice) => Err(StudyError::Plan(format!("perturbations: `{twice}` is asked for twice"))),
+        None => Ok(texts),
+    }
+}
+
+/// What a plan's text says is done to the images.
+///
+/// # Errors
+/// [`StudyError::Plan`] when it says nothing that can be done.
+pub(crate) fn perturbation(text: &str) -> Result<PerturbationSpec, StudyError> {
+    text.parse().map_err(|e| StudyError::Plan(format!("perturbations: `{text}`: {e}")))
 }
 
 fn repeated<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -63,9 +63,7 @@ impl Session {
     /// What the subject or the benchmark say; nothing changes then.
     pub async fn answer_next(&mut self, benchmark: &dyn Benchmark, subject: &impl Subject) -> Result<Option<Vec<u8>>, StudyError> {
         let Some(index) = (0..self.groups.len()).find(|index| !self.answered.contains_key(index)) else { return Ok(None) };
-        let work = self.work();
-        work.check(subject)?;
-        let answers = work.answer(&self.groups[index], benchmark, subject).await?;
+        let answers = self.work().answer(&self.groups[index], benchmark, subject).await?;
         let kept = Kept { plan_sha256: self.plan_sha256.clone(), group: index, answers };
         let bytes = postcard::to_allocvec(&kept).map_err(|e| StudyError::Plan(format!("answers cannot be kept: {e}")))?;
         self.answered.insert(index, kept.answers);
@@ -82,22 +80,35 @@ impl Session {
         self.work().count(&self.groups)
     }
 
-    /// The report of what is answered, which is that of a study of these questions alone; nothing before the first group. The whole
-    /// study's is that of the same plan run into a folder.
+    /// The report of what is answered, which is that of a study of these questions alone; nothing before the first group. Questions
+    /// about an image come with the last of its perturbations, those about the first one as it is before that. The whole study's is
+    /// that of the same plan run into a folder.
     ///
     /// # Errors
     /// [`StudyError::Report`] if scorer and equality test of a question contradict each other.
     pub fn report(&self) -> Result<Option<Report>, StudyError> {
-        if self.answered.is_empty() {
+        let mut plan = self.plan.clone();
+        let mut asked = self.answered_under(plan.perturbations.len());
+        if asked.is_empty() {
+            // the first image, as it is
+            plan.perturbations.truncate(1);
+            asked = self.answered_under(1);
+        }
+        if asked.is_empty() {
             return Ok(None);
         }
-        let mut answered: Vec<usize> = self.answered.keys().flat_map(|&group| self.groups[group].questions.iter().copied()).collect();
-        answered.sort_unstable();
-        let questions: Vec<Question> = answered.into_iter().map(|question| self.questions[question].clone()).collect();
-        let mut plan = self.plan.clone();
+        asked.sort_unstable();
+        let questions: Vec<Question> = asked.into_iter().map(|question| self.questions[question].clone()).collect();
         plan.benchmark.questions = questions.len();
         let records: Vec<Record> = self.answered.values().flat_map(|answers| answers.records.iter().cloned()).collect();
         compare::report(&plan, &questions, &records).map(Some)
+    }
+
+    /// Indices of the questions that are answered under the first `perturbations` of the plan.
+    fn answered_under(&self, perturbations: usize) -> Vec<usize> {
+        let images = self.groups.chunks(self.plan.perturbations.len()).enumerate();
+        let answered = |image: usize| (0..perturbations).all(|i| self.answered.contains_key(&(image * self.plan.perturbations.len() + i)));
+        images.filter(|(image, _)| answered(*image)).flat_map(|(_, groups)| groups[0].questions.iter().copied()).collect()
     }
 
     fn work(&self) -> Work<'_> {

@@ -9,7 +9,7 @@ use steady_bench::{Benchmark, Question};
 use steady_vlm::{Answer, Decoding, EncodedImage, Needs, Prefix, Prepared, Vlm};
 use web_time::Instant;
 
-use crate::plan::{AccelerationPlan, BenchmarkPlan, CLEAN, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
+use crate::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use crate::{BASELINE, Plan, Reply, StudyError, Subject};
 
 /// The release of burn that is linked in; a test compares it with the lock file.
@@ -59,8 +59,8 @@ impl Variants {
         Ok(Self { all: variants, needs, decoding })
     }
 
-    /// The plan of asking `questions` of `benchmark` on the device called `device`. `chosen_by` are the arguments that choose the
-    /// checkpoint on a command line.
+    /// The plan of asking `questions` of `benchmark` on the device called `device`, under `perturbations` as
+    /// [`crate::plan::perturbations`] gives them. `chosen_by` are the arguments that choose the checkpoint on a command line.
     ///
     /// # Errors
     /// [`StudyError::Vlm`] when the chat template fails.
@@ -71,6 +71,7 @@ impl Variants {
         device: &str,
         benchmark: &dyn Benchmark,
         questions: &[Question],
+        perturbations: Vec<String>,
     ) -> Result<Plan, StudyError> {
         let model = self.baseline();
         let (info, generation) = (model.info(), model.generation_config());
@@ -87,6 +88,7 @@ impl Variants {
             &chosen_by.iter().map(String::as_str).collect::<Vec<_>>(),
             &["--bench", benchmark.name(), "--questions", &questions.len().to_string(), "--dtype", &info.precision.to_string()],
             &accelerations[1..].iter().flat_map(|acceleration| ["--accel", &acceleration.spec]).collect::<Vec<_>>(),
+            &perturbations.iter().skip(1).flat_map(|perturbation| ["--perturb", perturbation]).collect::<Vec<_>>(),
         ]);
         Ok(Plan {
             format: FORMAT,
@@ -102,7 +104,7 @@ impl Variants {
                 questions: questions.len(),
                 questions_sha256: questions_sha256(questions)?,
             },
-            perturbations: vec![CLEAN.to_owned()],
+            perturbations,
             prompt: model.prompt("{question}")?,
             processor: named(model.processor().image_processor().settings()),
             decoding: named(decoding),

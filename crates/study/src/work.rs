@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use steady_bench::{Benchmark, Question};
 
+use crate::plan::perturbation;
 use crate::record::Asked;
 use crate::{Plan, Record, StudyError, Subject, Timing};
 
@@ -55,12 +56,13 @@ impl Work<'_> {
         groups.iter().map(|group| group.questions.len()).sum::<usize>() * self.plan.variants().len()
     }
 
-    /// Checks that `subject` is the one that the plan speaks of, as far as one can see.
-    pub(crate) fn check(&self, subject: &impl Subject) -> Result<(), StudyError> {
-        let (variants, found) = (self.plan.variants(), subject.weight_bytes().len());
-        if found == variants.len() {
-            return Ok(());
+    /// Checks that `subject` is the one that the plan speaks of, as far as one can see: [`Subject::weight_bytes`], one for each variant.
+    pub(crate) fn check(&self, subject: &impl Subject) -> Result<Vec<usize>, StudyError> {
+        let (variants, weight_bytes) = (self.plan.variants(), subject.weight_bytes());
+        if weight_bytes.len() == variants.len() {
+            return Ok(weight_bytes);
         }
+        let found = weight_bytes.len();
         Err(StudyError::Plan(format!("the model has {found} variants, the plan {}: {}", variants.len(), variants.join(", "))))
     }
 
@@ -81,9 +83,10 @@ impl Work<'_> {
 
     /// Asks the questions of `group`.
     pub(crate) async fn answer(&self, group: &Group, benchmark: &dyn Benchmark, subject: &impl Subject) -> Result<Answers, StudyError> {
-        let (variants, weight_bytes) = (self.plan.variants(), subject.weight_bytes());
+        let (variants, weight_bytes) = (self.plan.variants(), self.check(subject)?);
         let questions: Vec<&Question> = group.questions.iter().map(|&question| &self.questions[question]).collect();
-        let replies = subject.group(&benchmark.image(&group.image)?, &questions).await?;
+        let image = perturbation(&group.perturbation)?.apply(&benchmark.image(&group.image)?, &group.image);
+        let replies = subject.group(&image, &questions).await?;
         if replies.len() != variants.len() || replies.iter().any(|of_variant| of_variant.len() != questions.len()) {
             return Err(StudyError::Plan(format!(
                 "image {}: the model did not answer every question under every acceleration",

@@ -7,12 +7,12 @@ mod scripted;
 use std::sync::atomic::AtomicBool;
 
 use pollster::FutureExt;
-use scripted::{Quiz, Scripted, plan};
+use scripted::{Quiz, Scripted, plan, under};
 use steady_bench::{Benchmark, Question};
 use steady_report::Outcome::{self, Broken, Changed, Repaired, Same};
-use steady_report::Proportion;
+use steady_report::{Proportion, Summary};
 use steady_study::plan::select;
-use steady_study::{Folder, compare, run};
+use steady_study::{Folder, Plan, Record, compare, run};
 
 #[test]
 fn outcomes_are_those_of_the_script() {
@@ -49,6 +49,120 @@ fn outcomes_are_those_of_the_script() {
     assert_eq!(report.questions()[0].baseline.margin, Some(2.0));
     let cost = &report.accelerations()[0].cost;
     assert_eq!((cost.weight_bytes, cost.visual_tokens), (999, 8.0));
+}
+
+/// Counts of one column against another, read off the records themselves.
+#[derive(Debug, PartialEq)]
+struct Counted {
+    right_before: u64,
+    right_after: u64,
+    differs: u64,
+    broken: u64,
+    repaired: u64,
+}
+
+impl Counted {
+    fn by_hand(records: &[Record], before: (&str, &str), after: (&str, &str)) -> Self {
+        let mut counted = Self { right_before: 0, right_after: 0, differs: 0, broken: 0, repaired: 0 };
+        for one in records.iter().filter(|record| (record.perturbation.as_str(), record.acceleration.as_str()) == before) {
+            for other in records {
+                if (other.perturbation.as_str(), other.acceleration.as_str()) == after && other.question == one.question {
+                    let (was, is) = (one.answer == "red", other.answer == "red");
+                    counted.right_before += u64::from(was);
+                    counted.right_after += u64::from(is);
+                    counted.differs += u64::from(one.answer != other.answer);
+                    counted.broken += u64::from(was && !is);
+                    counted.repaired += u64::from(!was && is);
+                }
+            }
+        }
+        counted
+    }
+
+    fn of(summary: &Summary) -> Self {
+        Self {
+            right_before: summary.accuracy_before.count,
+            right_after: summary.accuracy_after.count,
+            differs: summary.dr.count,
+            broken: summary.ndr.count,
+            repaired: summary.pdr.count,
+        }
+    }
+}
+
+/// Forty questions about twenty images under two perturbations, answered by chance.
+#[test]
+fn answers_are_paired_under_one_and_the_same_perturbation() {
+    let quiz = Quiz::new(20);
+    let plan = under(&["noise=20", "jpeg=30"], plan(quiz.questions(), &["half", "third"]));
+    let mut chance = 1_u64;
+    let mut word = || {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ["red", "red", "blue", "green"][(chance >> 62) as usize]
+    };
+    let mut records = Vec::new();
+    for (question, perturbation) in quiz.questions().iter().flat_map(|q| plan.perturbations.iter().map(move |p| (q, p))) {
+        for acceleration in plan.variants() {
+            records.push(said(question, perturbation, acceleration, word()));
+        }
+    }
+    // their order does not matter
+    records.reverse();
+    let report = compare::report(&plan, quiz.questions(), &records).unwrap();
+    let count = |before: (&str, &str), after: (&str, &str)| Counted::by_hand(&records, before, after);
+    assert_eq!(report.perturbed().len(), 2);
+    for (perturbed, name) in report.perturbed().iter().zip(["noise=20", "jpeg=30"]) {
+        assert_eq!(perturbed.perturbation, name);
+        assert_eq!(Counted::of(&perturbed.baseline), count(("none", "none"), (name, "none")));
+        for (summary, spec) in perturbed.condition.accelerations.iter().zip(["half", "third"]) {
+            assert_eq!((summary.spec.as_str(), Counted::of(summary)), (spec, count((name, "none"), (name, spec))));
+        }
+        let noise_floor = perturbed.condition.noise_floor.as_ref().unwrap();
+        assert_eq!(Counted::of(noise_floor), count((name, "none"), (name, "noise-floor")));
+    }
+    for (summary, spec) in report.summaries().iter().zip(["half", "third"]) {
+        assert_eq!((summary.spec.as_str(), Counted::of(summary)), (spec, count(("none", "none"), ("none", spec))));
+    }
+    // what is said of the clean images is what a study of them alone says
+    let alone = Plan { perturbations: vec!["none".into()], ..plan.clone() };
+    let clean: Vec<Record> = records.iter().filter(|record| record.perturbation == "none").cloned().collect();
+    let alone = compare::report(&alone, quiz.questions(), &clean).unwrap();
+    assert_eq!(report.summaries(), alone.summaries());
+    assert_eq!((report.noise_floor(), &report.measurements().baseline_cost), (alone.noise_floor(), &alone.measurements().baseline_cost));
+    assert_eq!(report.questions()[..40], *alone.questions());
+
+    let missing = records.iter().position(|record| record.perturbation == "jpeg=30" && record.question == "q7-1").unwrap();
+    let gone = records.remove(missing).acceleration;
+    let error = compare::report(&plan, quiz.questions(), &records).unwrap_err().to_string();
+    assert!(error.contains(&format!("question q7-1, acceleration {gone}, perturbation jpeg=30")), "{error}");
+}
+
+fn said(question: &Question, perturbation: &str, acceleration: &str, answer: &str) -> Record {
+    Record {
+        question: question.id.clone(),
+        family: question.family.clone(),
+        image: question.image.clone(),
+        perturbation: perturbation.into(),
+        acceleration: acceleration.into(),
+        answer: answer.into(),
+        output_ids: vec![1],
+        parsed: Some(answer.into()),
+        correct: answer == "red",
+        score: f32::from(u8::from(answer == "red")),
+        top_ids: vec![1],
+        top_tokens: vec![answer.into()],
+        top_logits: vec![2.0],
+        margin: 1.0,
+        kl: (acceleration != "none").then_some(0.5),
+        visual_tokens: 16,
+        kept: None,
+        prompt_tokens: 20,
+        decoder_visual_tokens: 16.0,
+        // the costs are those of clean images
+        kv_bytes: if perturbation == "none" { 640 } else { 0 },
+        weight_bytes: 1000,
+        flops: 1_000_000,
+    }
 }
 
 #[test]

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pollster::FutureExt;
-use scripted::{Quiz, Scripted, plan};
+use scripted::{Quiz, Scripted, plan, under};
 use steady_bench::Benchmark;
+use steady_bench::perturb::{PERTURBATIONS, perturb};
 use steady_study::{Folder, Plan, StudyError, run};
 
 static GO: AtomicBool = AtomicBool::new(false);
@@ -90,6 +91,77 @@ fn wherever_it_stops_a_rerun_gives_the_same_bytes_and_asks_only_what_is_missing(
         assert_eq!(start(dir.path(), &plan, &quiz, &third).unwrap(), 0);
         assert!(third.asked.borrow().is_empty());
     }
+}
+
+#[test]
+fn perturbed_images_are_groups_of_their_own() {
+    let quiz = Quiz::new(3); // nine groups in three parts, which end within an image
+    let plan = Plan { groups_per_part: 4, ..under(&["noise=20", "blur=1.5+jpeg=30"], plan(quiz.questions(), &["half"])) };
+    let whole = tempfile::tempdir().unwrap();
+    assert_eq!(start(whole.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap(), 6 * 3 * 3);
+    let records = Folder::open(whole.path()).unwrap().records().unwrap();
+    let rows: Vec<(&str, &str, &str)> =
+        records.iter().map(|record| (record.question.as_str(), record.perturbation.as_str(), record.acceleration.as_str())).collect();
+    let of_image = |image: usize| {
+        let questions = move |perturbation| (0..2).map(move |n| (format!("q{image}-{n}"), perturbation));
+        ["none", "noise=20", "blur=1.5+jpeg=30"].into_iter().flat_map(questions)
+    };
+    let expected: Vec<(String, &str, &str)> =
+        (0..3).flat_map(of_image).flat_map(|(question, p)| ["none", "half", "noise-floor"].map(|a| (question.clone(), p, a))).collect();
+    assert_eq!(rows, expected.iter().map(|(question, p, a)| (question.as_str(), *p, *a)).collect::<Vec<_>>());
+
+    for groups_before in 0..9 {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Scripted::new(&plan);
+        first.fails_after.set(Some(groups_before));
+        assert!(start(dir.path(), &plan, &quiz, &first).is_err());
+        let second = Scripted::new(&plan);
+        start(dir.path(), &plan, &quiz, &second).unwrap();
+        assert_eq!(parts(dir.path()), parts(whole.path()), "stopped after {groups_before} groups");
+        assert_eq!(second.seen.borrow().len(), 9 - groups_before / 4 * 4, "stopped after {groups_before} groups");
+    }
+}
+
+#[test]
+fn every_model_sees_the_image_that_the_plan_names() {
+    let quiz = Quiz::new(2);
+    let plan = under(&["noise=20", "brightness=0.2+noise=20"], plan(quiz.questions(), &["half"]));
+    let dir = tempfile::tempdir().unwrap();
+    let subject = Scripted::new(&plan);
+    start(dir.path(), &plan, &quiz, &subject).unwrap();
+    // as the page's sliders do it: an amount for each perturbation, the image's id for a seed
+    let slid = |image: usize, brightness: f64, noise: f64| {
+        let amounts = PERTURBATIONS.map(|perturbation| match perturbation.name {
+            "brightness" => brightness,
+            "noise" => noise,
+            _ => perturbation.neutral,
+        });
+        perturb(&quiz.image(&format!("image{image}")).unwrap(), &amounts, &format!("image{image}"))
+    };
+    let expected: Vec<_> = (0..2).flat_map(|image| [slid(image, 0.0, 0.0), slid(image, 0.0, 20.0), slid(image, 0.2, 20.0)]).collect();
+    let seen = subject.seen.borrow();
+    assert_eq!(*seen, expected);
+    assert!(seen[0] != seen[1] && seen[1] != seen[2] && seen[1] != seen[4], "images and perturbations differ");
+}
+
+#[test]
+fn a_plan_names_perturbations_in_one_way_and_once() {
+    let quiz = Quiz::new(1);
+    let refused = |perturbations: &[&str]| {
+        let plan = Plan { perturbations: perturbations.iter().map(|&text| text.to_owned()).collect(), ..plan(quiz.questions(), &[]) };
+        plan.check().unwrap_err().to_string()
+    };
+    assert_eq!(refused(&[]), "plan: perturbations: the first must be `none`, the clean images");
+    assert_eq!(refused(&["noise=20"]), "plan: perturbations: the first must be `none`, the clean images");
+    assert_eq!(refused(&["none", "noise=20", "noise=20"]), "plan: perturbations: `noise=20` is asked for twice");
+    assert_eq!(refused(&["none", "none"]), "plan: perturbations: `none` is asked for twice");
+    assert_eq!(refused(&["none", "noise=20.0"]), "plan: perturbations: `noise=20.0` must be written `noise=20`");
+    assert_eq!(refused(&["none", "noise=20+blur=1"]), "plan: perturbations: `noise=20+blur=1` must be written `blur=1+noise=20`");
+    assert!(refused(&["none", "fog=1"]).starts_with("plan: perturbations: `fog=1`: there is no perturbation `fog`; there are rotation"));
+    // another list is another study, and the fields say so
+    let (clean, noisy) = (plan(quiz.questions(), &[]), under(&["noise=20"], plan(quiz.questions(), &[])));
+    assert_ne!(clean.sha256().unwrap(), noisy.sha256().unwrap());
+    assert_eq!(clean.differences(&noisy), ["perturbations: there [\"none\"], asked [\"none\",\"noise=20\"]"]);
 }
 
 #[test]

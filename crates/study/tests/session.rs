@@ -7,7 +7,7 @@ mod scripted;
 use std::sync::atomic::AtomicBool;
 
 use pollster::FutureExt;
-use scripted::{Quiz, Scripted, plan};
+use scripted::{Quiz, Scripted, plan, under};
 use steady_bench::Benchmark;
 use steady_bench::world::Family;
 use steady_study::plan::embedded;
@@ -60,6 +60,38 @@ fn what_is_handed_back_is_not_asked_again() {
     answer(&mut second, &quiz, &subject, usize::MAX);
     assert_eq!(subject.asked.borrow().keys().map(String::as_str).collect::<Vec<_>>(), ["q2-0", "q2-1", "q3-0", "q3-1", "q4-0", "q4-1"]);
     assert_eq!(second.report().unwrap().unwrap().questions().len(), 10);
+}
+
+#[test]
+fn a_growing_report_holds_whole_images() {
+    let quiz = Quiz::new(3);
+    let plan = under(&["noise=20", "blur=1.5"], plan(quiz.questions(), &["half"]));
+    let mut session = Session::new(plan.clone(), quiz.questions().to_vec()).unwrap();
+    assert_eq!(session.total(), 6 * 3 * 3);
+    let mut seen = Vec::new();
+    let mut kept = Vec::new();
+    while let Some(group) = session.answer_next(&quiz, &script(&plan)).block_on().unwrap() {
+        let report = session.report().unwrap().unwrap();
+        seen.push((report.plan().questions, report.perturbed().len(), report.questions().len()));
+        kept.push(group);
+    }
+    // the first image as it is before it is through
+    let expected = [(2, 0, 2), (2, 0, 2), (2, 2, 6), (2, 2, 6), (2, 2, 6), (4, 2, 12), (4, 2, 12), (4, 2, 12), (6, 2, 18)];
+    assert_eq!(seen, expected);
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
+    run(&folder, &quiz, &script(&plan), &AtomicBool::new(false), &mut |_| ()).block_on().unwrap();
+    let whole = compare::compare(&folder).unwrap();
+    assert_eq!(session.report().unwrap().unwrap(), whole);
+
+    let mut again = Session::new(plan.clone(), quiz.questions().to_vec()).unwrap();
+    // in any order
+    kept.iter().rev().for_each(|group| again.take_over(group).unwrap());
+    assert_eq!(again.report().unwrap().unwrap(), whole);
+    // without the clean image there is nothing to report yet
+    let mut odd = Session::new(plan.clone(), quiz.questions().to_vec()).unwrap();
+    odd.take_over(&kept[1]).unwrap();
+    assert!(odd.report().unwrap().is_none());
 }
 
 #[test]

@@ -169,7 +169,7 @@ impl Vlm {
         let info = ModelInfo::of(checkpoint, &processor, precision);
         Ok(Self {
             generation: Arc::new(checkpoint.generation_config().clone()),
-            processor: Arc::new(processor),
+            processor,
             template: Arc::new(checkpoint.chat_template()?),
             text: Arc::new(config.text().clone()),
             encoder: Arc::new(encoder),

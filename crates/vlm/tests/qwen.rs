@@ -10,6 +10,7 @@ mod support;
 
 use std::path::PathBuf;
 
+use data_encoding::HEXLOWER;
 use folder::{Folder, reference};
 use image::RgbImage;
 use pollster::FutureExt;
@@ -75,7 +76,7 @@ fn load(checkpoint: &Checkpoint) -> Result<Vlm, VlmError> {
 
 fn sha256(images: &[&PixelValues]) -> String {
     let bytes: Vec<u8> = images.iter().flat_map(|pixels| &pixels.data).flat_map(|value| value.to_le_bytes()).collect();
-    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    HEXLOWER.encode(&Sha256::digest(&bytes))
 }
 
 #[test]

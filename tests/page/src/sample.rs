@@ -35,14 +35,8 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
         visual_tokens: 144.0,
         top: Vec::new(),
     };
-    let questions: Vec<QuestionRow> = asked
-        .iter()
-        .enumerate()
-        .map(|(i, question)| {
-            let Asked { id, family, image, text, gold, kind } = question.clone();
-            QuestionRow { id, family, image, text, gold, kind, baseline: said(question, right_before(i), false, None) }
-        })
-        .collect();
+    let questions: Vec<QuestionRow> =
+        asked.iter().enumerate().map(|(i, question)| question.clone().answered(said(question, right_before(i), false, None))).collect();
     let same = |_: usize| Outcome::Same;
     let answers = |outcome: &dyn Fn(usize) -> Outcome| -> Vec<AnswerRow> {
         let of = |(i, question): (usize, &Asked)| {
@@ -72,6 +66,7 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
             benchmark: "steady-world".to_owned(),
             benchmark_fingerprint: suite_of(suite).fingerprint,
             questions: QUESTIONS,
+            perturbations: Vec::new(),
             specs: vec!["w4:rtn,g=128".to_owned(), "int8".to_owned()],
             prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
             processor: BTreeMap::from([("resample".to_owned(), "bicubic".to_owned())]),

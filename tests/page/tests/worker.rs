@@ -27,7 +27,7 @@ const WEIGHTS: &str = "models/steady-llava/model.safetensors";
 fn study(engine: EngineChoice, questions: usize, accelerations: &[&str], recorded: Vec<Vec<u8>>) -> Request {
     let accelerations = accelerations.iter().map(|spec| (*spec).to_owned()).collect();
     let setting = Setting { engine, model: "models/steady-llava/".into(), accelerations };
-    Request::Study(StudyRequest { setting, families: Vec::new(), questions, recorded })
+    Request::Study(StudyRequest { setting, families: Vec::new(), questions, perturbations: Vec::new(), recorded })
 }
 
 /// The report of the command line for the same study.

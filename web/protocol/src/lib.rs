@@ -47,6 +47,8 @@ pub struct StudyRequest {
     pub families: Vec<String>,
     /// How many questions, spread evenly over the families.
     pub questions: usize,
+    /// Specs of what is done to the images, without the clean ones, which are always asked about.
+    pub perturbations: Vec<String>,
     /// [`Answered::group`]s of an earlier, interrupted run of the same study.
     pub recorded: Vec<Vec<u8>>,
 }
@@ -181,7 +183,13 @@ mod tests {
     #[test]
     fn a_message_comes_back_whole_and_half_a_message_does_not() {
         let setting = Setting { engine: EngineChoice::Cpu, model: "models/steady-llava/".into(), accelerations: vec!["w4:rtn".into()] };
-        let request = Request::Study(StudyRequest { setting, families: vec![], questions: 4, recorded: vec![vec![1, 2, 3]] });
+        let request = Request::Study(StudyRequest {
+            setting,
+            families: vec![],
+            questions: 4,
+            perturbations: vec!["noise=20".into()],
+            recorded: vec![vec![1, 2, 3]],
+        });
         let bytes = encode(&request).unwrap();
         assert_eq!(decode::<Request>(&bytes).unwrap(), request);
         assert!(decode::<Request>(&bytes[..bytes.len() - 1]).is_err());

@@ -28,7 +28,7 @@ pub(crate) fn Inquiry(
     #[prop(into)] question: Signal<String>,
     #[prop(into)] judge: Signal<Judge>,
     #[prop(into)] setting: Signal<Setting>,
-    /// What seeds the noise.
+    /// What seeds the noise: the image's id, as in a study.
     seed: String,
 ) -> impl IntoView {
     let inquiry = asker.inquiry();

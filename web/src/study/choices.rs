@@ -1,6 +1,7 @@
 //! What a study asks, of which accelerations, and where it computes.
 
 use leptos::prelude::*;
+use steady_bench::perturb::PERTURBATIONS;
 use steady_bench::world::Family;
 
 use super::settings::{Engine, MOST_QUESTIONS, OFFERED, Settings};
@@ -32,6 +33,7 @@ pub(crate) fn Choices(settings: RwSignal<Settings>, #[prop(into)] locked: Signal
                     <legend>"Families"</legend>
                     <div class="chips">{Family::ALL.map(|family| view! { <FamilyBox family settings /> })}</div>
                 </fieldset>
+                <Perturbations settings />
                 <EngineChoice settings />
             </div>
             <Accelerations settings />
@@ -69,6 +71,44 @@ pub(crate) fn Accelerations(settings: RwSignal<Settings>) -> impl IntoView {
                     placeholder="w4:rtn,g=8+divprune:keep=0.5"
                     prop:value=move || settings.with(|settings| settings.typed.clone())
                     on:change=move |event| settings.update(|settings| settings.typed = event_target_value(&event))
+                />
+            </label>
+        </fieldset>
+    }
+}
+
+/// Checkboxes for what may be done to the images, and a field for more.
+#[component]
+fn Perturbations(settings: RwSignal<Settings>) -> impl IntoView {
+    let boxes = PERTURBATIONS.iter().map(|perturbation| {
+        let spec = perturbation.example();
+        let (ticked, shown) = (spec.clone(), spec.clone());
+        view! {
+            <label class="tick" title=perturbation.label>
+                <input
+                    type="checkbox"
+                    prop:checked=move || settings.with(|settings| settings.perturbed.contains(&ticked))
+                    on:change=move |event| settings.update(|settings| settings.perturb(&spec, event_target_checked(&event)))
+                />
+                <code>{shown}</code>
+            </label>
+        }
+    });
+    view! {
+        <fieldset class="choice" id="perturbations">
+            <legend>"Perturbations"</legend>
+            <small>"Every question is asked once more about each of these worse images: does acceleration make the model more brittle?"</small>
+            <div class="chips">{boxes.collect_view()}</div>
+            <label class="others">
+                "Others, as specs with spaces between them"
+                <input
+                    type="text"
+                    autocomplete="off"
+                    autocapitalize="off"
+                    spellcheck="false"
+                    placeholder="blur=1.5+jpeg=30"
+                    prop:value=move || settings.with(|settings| settings.perturbed_typed.clone())
+                    on:change=move |event| settings.update(|settings| settings.perturbed_typed = event_target_value(&event))
                 />
             </label>
         </fieldset>

@@ -1,6 +1,7 @@
 //! What a visitor chose, kept from visit to visit.
 
 use serde::{Deserialize, Serialize};
+use steady_bench::perturb::{CLEAN, PERTURBATIONS, Perturbation, PerturbationSpec};
 use steady_bench::world::Family;
 use steady_protocol::{EngineChoice, Setting, StudyRequest};
 
@@ -53,6 +54,10 @@ pub(crate) struct Settings {
     pub(crate) ticked: Vec<String>,
     /// More specs, as typed.
     pub(crate) typed: String,
+    /// Specs of what is done to the images, of the offered ones that were ticked.
+    pub(crate) perturbed: Vec<String>,
+    /// More of them, as typed.
+    pub(crate) perturbed_typed: String,
     /// Who computes.
     pub(crate) engine: Engine,
 }
@@ -98,7 +103,8 @@ impl Engine {
 impl Default for Settings {
     fn default() -> Self {
         let ticked = OFFERED.iter().filter(|offered| offered.default).map(|offered| offered.spec.to_owned()).collect();
-        Self { questions: 20, families: Vec::new(), ticked, typed: String::new(), engine: Engine::Auto }
+        let (typed, perturbed_typed) = (String::new(), String::new());
+        Self { questions: 20, families: Vec::new(), ticked, typed, perturbed: Vec::new(), perturbed_typed, engine: Engine::Auto }
     }
 }
 
@@ -109,6 +115,7 @@ impl Settings {
         settings.questions = settings.questions.clamp(1, MOST_QUESTIONS);
         settings.families.retain(|name| name.parse::<Family>().is_ok());
         settings.ticked.retain(|spec| OFFERED.iter().any(|offered| offered.spec == spec));
+        settings.perturbed.retain(|spec| PERTURBATIONS.iter().any(|perturbation| perturbation.example() == *spec));
         settings
     }
 
@@ -129,6 +136,21 @@ impl Settings {
         specs
     }
 
+    /// Specs of everything that is done to the images: the offered ones in their order, then those typed, none twice.
+    pub(crate) fn perturbations(&self) -> Vec<String> {
+        let offered = PERTURBATIONS.iter().map(Perturbation::example).filter(|spec| self.perturbed.contains(spec));
+        // what cannot be read is left to the worker, which says why
+        let typed = self.perturbed_typed.split_whitespace();
+        let typed = typed.map(|spec| spec.parse().map_or_else(|_| spec.to_owned(), |spec: PerturbationSpec| spec.to_string()));
+        let mut specs: Vec<String> = Vec::new();
+        for spec in offered.chain(typed) {
+            if spec != CLEAN && !specs.contains(&spec) {
+                specs.push(spec);
+            }
+        }
+        specs
+    }
+
     /// Who computes, with these accelerations.
     pub(crate) fn setting(&self, accelerations: Vec<String>) -> Setting {
         Setting { engine: self.engine.choice(), model: MODEL.to_owned(), accelerations }
@@ -140,16 +162,19 @@ impl Settings {
             setting: self.setting(self.accelerations()),
             families: self.families.clone(),
             questions: self.questions,
+            perturbations: self.perturbations(),
             recorded: Vec::new(),
         }
     }
 
     /// What names the study among those that are kept: everything that its records depend on.
     pub(crate) fn key(&self) -> String {
-        let StudyRequest { setting, families, questions, recorded: _ } = self.study();
+        let StudyRequest { setting, families, questions, perturbations, recorded: _ } = self.study();
         let families = if families.is_empty() { "all".to_owned() } else { families.join(",") };
         let version = env!("CARGO_PKG_VERSION");
-        format!("{version} {:?} {} {questions} {families} {}", setting.engine, setting.model, setting.accelerations.join(" "))
+        // without perturbations the key is what it was before there were any
+        let specs = [setting.accelerations, perturbations].concat().join(" ");
+        format!("{version} {:?} {} {questions} {families} {specs}", setting.engine, setting.model)
     }
 
     /// How many families are asked.
@@ -179,6 +204,14 @@ impl Settings {
         }
     }
 
+    /// Ticks something that is done to the images, or does not.
+    pub(crate) fn perturb(&mut self, spec: &str, wanted: bool) {
+        self.perturbed.retain(|ticked| ticked != spec);
+        if wanted {
+            self.perturbed.push(spec.to_owned());
+        }
+    }
+
     /// In a line.
     pub(crate) fn summary(&self) -> String {
         let accelerations = match self.accelerations().len() {
@@ -190,8 +223,13 @@ impl Settings {
             1 => format!(" of family {}", self.families[0]),
             some => format!(" of {some} families"),
         };
+        let perturbations = match self.perturbations().len() {
+            0 => String::new(),
+            1 => ", 1 perturbation".to_owned(),
+            several => format!(", {several} perturbations"),
+        };
         let questions = if self.questions == 1 { "question" } else { "questions" };
-        format!("{} {questions}{families}, {accelerations}, engine {}", self.questions, self.engine.label())
+        format!("{} {questions}{families}, {accelerations}{perturbations}, engine {}", self.questions, self.engine.label())
     }
 }
 
@@ -213,13 +251,18 @@ mod tests {
             families: vec!["chart".into(), "scan".into()],
             ticked: vec!["int8".into()],
             typed: "w4:rtn,g=8".into(),
+            perturbed: vec!["noise=20".into()],
+            perturbed_typed: "blur=2".into(),
             engine: Engine::Cpu,
         };
         assert_eq!(Settings::from_text(&chosen.to_text()), chosen);
         for nonsense in ["", "7", "{\"questions\":\"many\"}", "{\"engine\":\"abacus\"}"] {
             assert_eq!(Settings::from_text(nonsense), Settings::default(), "{nonsense}");
         }
-        let odd = Settings::from_text("{\"questions\":0,\"families\":[\"chart\",\"<b>\"],\"ticked\":[\"gone\",\"int8\"]}");
+        let odd = Settings::from_text(
+            "{\"questions\":0,\"families\":[\"chart\",\"<b>\"],\"ticked\":[\"gone\",\"int8\"],\"perturbed\":[\"fog=1\"]}",
+        );
+        assert!(odd.perturbed.is_empty());
         assert_eq!((odd.questions, odd.families, odd.ticked), (1, vec!["chart".to_owned()], vec!["int8".to_owned()]));
     }
 
@@ -246,12 +289,25 @@ mod tests {
     }
 
     #[test]
+    fn images_are_perturbed_in_one_way_and_once() {
+        let settings = Settings {
+            perturbed: vec!["noise=20".into(), "rotation=10".into()],
+            perturbed_typed: " noise=20.0  jpeg=30+blur=1 none fog=1 ".into(),
+            ..Settings::default()
+        };
+        assert_eq!(settings.perturbations(), ["rotation=10", "noise=20", "blur=1+jpeg=30", "fog=1"]);
+        assert_eq!(settings.summary(), "20 questions, 3 accelerations, 4 perturbations, engine automatic");
+    }
+
+    #[test]
     fn studies_that_answer_differently_have_different_keys() {
         let base = Settings::default();
         let others = [
             Settings { questions: 21, ..base.clone() },
             Settings { families: vec!["chart".into()], ..base.clone() },
             Settings { ticked: vec![], ..base.clone() },
+            Settings { perturbed: vec!["noise=20".into()], ..base.clone() },
+            Settings { perturbed_typed: "noise=21".into(), ..base.clone() },
             Settings { engine: Engine::Cpu, ..base.clone() },
         ];
         for other in others {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, anyhow};
 use image::RgbImage;
 use steady_accel::Acceleration;
+use steady_bench::perturb::PerturbationSpec;
 use steady_protocol::{Answered, AskRequest, Asked, AskedAnswer, EngineChoice, Response, Setting, StudyRequest};
 use steady_study::record::likeliest;
 use steady_study::{Session, Subject, Variants, plan};
@@ -39,13 +40,15 @@ struct Model {
 impl Desk {
     /// Answers a study, group by group.
     pub(crate) async fn study(&mut self, request: StudyRequest) -> Result<()> {
-        let StudyRequest { setting, families, questions, recorded } = request;
+        let StudyRequest { setting, families, questions, perturbations, recorded } = request;
         let (suite, questions) = plan::embedded(questions, &families)?;
         let accelerations = parse(&setting.accelerations)?;
+        let perturbation = |spec: &String| spec.parse().map_err(|error| anyhow!("perturbation {spec}: {error}"));
+        let perturbations = plan::perturbations(&perturbations.iter().map(perturbation).collect::<Result<Vec<PerturbationSpec>>>()?)?;
         let (model, _) = self.model(&setting).await?;
         let variants = self.variants(&model, &setting.accelerations, &accelerations).await?;
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
-        let plan = variants.plan(&chosen_by, &model.sha256, &model.opened.device.identity, &suite, &questions)?;
+        let plan = variants.plan(&chosen_by, &model.sha256, &model.opened.device.identity, &suite, &questions, perturbations)?;
         let mut session = Session::new(plan, questions)?;
         send(&Response::Ready(model.opened.engine()));
         for group in &recorded {

@@ -1,6 +1,7 @@
 //! A checkpoint's files, from the browser's keeping or from the server. Either way a file is taken for what its hash says.
 
 use anyhow::{Result, anyhow, bail};
+use data_encoding::HEXLOWER;
 use js_sys::{Array, Reflect, Uint8Array};
 use sha2::{Digest, Sha256};
 use steady_protocol::{Loading, Response};
@@ -128,6 +129,5 @@ async fn fetched(url: &str, file: &File, mut progress: impl FnMut(u64)) -> Resul
 
 /// Whether these bytes are that file.
 fn is(file: &File, bytes: &[u8]) -> bool {
-    bytes.len() as u64 == file.bytes
-        && Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")) == file.sha256
+    bytes.len() as u64 == file.bytes && HEXLOWER.encode(&Sha256::digest(bytes)) == file.sha256
 }

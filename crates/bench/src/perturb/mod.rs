@@ -1,7 +1,8 @@
 //! What can be done to an image before it is asked about: noise, blur, brightness, contrast, JPEG, rotation, crop.
 //!
-//! Each is a pure function of the image, a continuous amount and a seed that derives from (question id, perturbation), so the same question meets
-//! the same noise on every machine, and turning an amount up strengthens that noise instead of drawing another. Definitions are those of
+//! Each is a pure function of the image, a continuous amount and a seed that derives from (image id, perturbation's name), so the same image meets
+//! the same noise on every machine, all questions about it are asked of the same pixels (a vision tower looks at them once), and turning an amount up
+//! strengthens that noise instead of drawing another. Definitions are those of
 //! ImageNet-C (Hendrycks and Dietterich, arXiv 1903.12261; github.com/hendrycks/robustness) where it has one, and torchvision's for rotation and
 //! crop; its five severities become one number. Images keep their size.
 
@@ -13,10 +14,13 @@ mod crop;
 mod jpeg;
 mod noise;
 mod rotation;
+mod spec;
 
 use image::RgbImage;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use sha2::{Digest, Sha256};
+
+pub use spec::{CLEAN, PerturbationSpec, SpecError};
 
 /// One way to change an image.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Perturbation {
     pub high: f64,
     /// A difference that may show.
     pub step: f64,
+    /// An amount to begin with: it shows, and people still see what is on the image.
+    pub typical: f64,
     apply: fn(&RgbImage, f64, ChaCha8Rng) -> RgbImage,
 }
 
@@ -48,6 +54,7 @@ pub const PERTURBATIONS: [Perturbation; 7] = [
         low: -45.0,
         high: 45.0,
         step: 1.0,
+        typical: 10.0,
         apply: |image, amount, _| rotation::rotate(image, amount),
     },
     Perturbation {
@@ -58,6 +65,7 @@ pub const PERTURBATIONS: [Perturbation; 7] = [
         low: 0.5,
         high: 1.0,
         step: 0.01,
+        typical: 0.9,
         apply: |image, amount, _| crop::centre(image, amount),
     },
     Perturbation {
@@ -68,6 +76,7 @@ pub const PERTURBATIONS: [Perturbation; 7] = [
         low: -0.6,
         high: 0.6,
         step: 0.02,
+        typical: 0.2,
         apply: |image, amount, _| brightness::shift(image, amount),
     },
     Perturbation {
@@ -78,6 +87,7 @@ pub const PERTURBATIONS: [Perturbation; 7] = [
         low: 0.0,
         high: 2.0,
         step: 0.05,
+        typical: 0.5,
         apply: |image, amount, _| contrast::scale(image, amount),
     },
     Perturbation {
@@ -88,6 +98,7 @@ pub const PERTURBATIONS: [Perturbation; 7] = [
         low: 0.0,
         high: 4.0,
         step: 0.1,
+        typical: 1.0,
         apply: |image, amount, _| blur::gaussian(image, amount),
     },
     Perturbation {
@@ -98,6 +109,7 @@ pub const PERTURBATIONS: [Perturbation; 7] = [
         low: 0.0,
         high: 100.0,
         step: 1.0,
+        typical: 20.0,
         apply: noise::gaussian,
     },
     Perturbation {
@@ -108,33 +120,33 @@ pub const PERTURBATIONS: [Perturbation; 7] = [
         low: 1.0,
         high: 100.0,
         step: 1.0,
+        typical: 20.0,
         apply: |image, amount, _| jpeg::compress(image, amount),
     },
 ];
 
 impl Perturbation {
-    /// The image of a question, perturbed by this amount, which is brought into the perturbation's range.
-    pub fn apply(&self, image: &RgbImage, amount: f64, question: &str) -> RgbImage {
+    /// The image called `id`, perturbed by this amount, which is brought into the perturbation's range.
+    pub fn apply(&self, image: &RgbImage, amount: f64, id: &str) -> RgbImage {
         let amount = amount.clamp(self.low, self.high);
-        // also catches what is not a number
-        if (amount - self.neutral).abs() > 0.0 { (self.apply)(image, amount, self.seed(question)) } else { image.clone() }
+        if self.changes(amount) { (self.apply)(image, amount, self.seed(id)) } else { image.clone() }
     }
 
-    /// SHA-256 of the perturbation's name and the question's id.
-    fn seed(&self, question: &str) -> ChaCha8Rng {
+    /// SHA-256 of the perturbation's name and the image's id.
+    fn seed(&self, id: &str) -> ChaCha8Rng {
         let mut hash = Sha256::new();
         hash.update(b"steady-perturb/1/");
         hash.update(self.name);
         hash.update([0]);
-        hash.update(question);
+        hash.update(id);
         ChaCha8Rng::from_seed(hash.finalize().into())
     }
 }
 
-/// The image of a question under one amount for each of [`PERTURBATIONS`], in their order; amounts that are missing are neutral.
-pub fn perturb(image: &RgbImage, amounts: &[f64], question: &str) -> RgbImage {
+/// The image called `id` under one amount for each of [`PERTURBATIONS`], in their order; amounts that are missing are neutral.
+pub fn perturb(image: &RgbImage, amounts: &[f64], id: &str) -> RgbImage {
     let all = PERTURBATIONS.iter().zip(amounts);
-    all.fold(image.clone(), |image, (perturbation, &amount)| perturbation.apply(&image, amount, question))
+    all.fold(image.clone(), |image, (perturbation, &amount)| perturbation.apply(&image, amount, id))
 }
 
 /// A channel's value back in a byte.

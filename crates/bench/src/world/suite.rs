@@ -7,6 +7,7 @@ use super::{
     seed::Dice,
 };
 use crate::{AnswerKind, BenchError, Benchmark, Question};
+use data_encoding::HEXLOWER;
 use image::RgbImage;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -196,6 +197,6 @@ impl Benchmark for EmbeddedSuite {
             hash.update(id);
             hash.update(Picture::draw(Split::Test, position, Level::Full, &Family::ALL).image.as_raw());
         }
-        hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+        HEXLOWER.encode(&hash.finalize())
     }
 }

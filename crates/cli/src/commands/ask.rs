@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 use pollster::FutureExt;
 use serde::Serialize;
 use steady_accel::Acceleration;
+use steady_accel::memory::Run;
 use steady_study::record::top;
 use steady_vlm::{Answer, PixelValues, Prepared, Vlm, image};
 
@@ -88,9 +89,9 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let prepared = processor.prepare(&picture, &prompt)?;
     let prepare_ms = milliseconds(start);
     let tokens = prepared.input_ids.len() + decoding.max_new_tokens;
-    for acceleration in &accelerations {
-        memory::check(&checkpoint, &device, model::precision(args.dtype), std::slice::from_ref(acceleration), tokens)?;
-    }
+    let precision = model::precision(args.dtype);
+    // One is packed after the other.
+    memory::check(&checkpoint, &device, accelerations.chunks(1).map(|accelerations| Run { precision, accelerations, tokens }))?;
     let base = model::load(&checkpoint, &device, args.dtype)?;
     let mut answers = Vec::new();
     for acceleration in &accelerations {

@@ -1,4 +1,4 @@
-//! `steady models`, `benches`, `accels`, `devices`: what there is to choose from.
+//! `steady models`, `benches`, `accels`, `perturbs`, `devices`: what there is to choose from.
 
 use std::fmt::Write as _;
 
@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 use steady_accel::{METHODS, MethodKind, PRESETS};
 use steady_bench::Benchmark;
+use steady_bench::perturb::PERTURBATIONS;
 use steady_bench::world::{EmbeddedSuite, Family};
 use steady_vlm::device::list_devices;
 use steady_vlm::{DeviceChoice, Precision};
@@ -179,6 +180,41 @@ pub(crate) fn accels(args: &ListArgs) -> Result<()> {
         let _ = writeln!(text, "\nPreset {}: {}\n    {}", preset.name, preset.summary, preset.specs.join("\n    "));
     }
     console::result(&text)
+}
+
+#[derive(Serialize)]
+struct PerturbationRow {
+    name: &'static str,
+    what: &'static str,
+    example: String,
+    low: f64,
+    high: f64,
+    unit: &'static str,
+    /// The amount that leaves the image as it is, which no spec may name.
+    neutral: f64,
+}
+
+pub(crate) fn perturbs(args: &ListArgs) -> Result<()> {
+    let rows = PERTURBATIONS.map(|perturbation| PerturbationRow {
+        name: perturbation.name,
+        what: perturbation.label,
+        example: perturbation.example(),
+        low: perturbation.low,
+        high: perturbation.high,
+        unit: perturbation.unit,
+        neutral: perturbation.neutral,
+    });
+    if args.json {
+        return console::json(&rows);
+    }
+    let mut table = console::table(&["example", "what", "from", "to", "counts", "clean at"]);
+    for row in &rows {
+        let [low, high, neutral] = [row.low, row.high, row.neutral].map(|amount| amount.to_string());
+        table.add_row([&row.example, row.what, &low, &high, row.unit, &neutral]);
+    }
+    console::result(&format!(
+        "Several at once are joined by `+` and applied in this order: blur=1.5+jpeg=30. Seeds derive from the image, so all models see the same.\n{table}"
+    ))
 }
 
 #[derive(Serialize)]

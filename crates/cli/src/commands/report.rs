@@ -108,6 +108,7 @@ mod tests {
             id: format!("q{index}"),
             family: "colour".into(),
             image: format!("i{}", index / 2),
+            perturbation: None,
             text: "What colour?".into(),
             gold: vec!["red".into()],
             kind: QuestionKind::Short,

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, anyhow};
 use pollster::FutureExt;
 use steady_accel::PRESETS;
+use steady_accel::memory::Run;
 use steady_bench::Benchmark;
 use steady_study::{Folder, Plan, Variants, plan};
 
@@ -34,6 +35,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
 fn study(choose: impl FnOnce() -> Result<Chosen>, bench: BenchArg, out: Option<PathBuf>, args: &StudyArgs) -> Result<()> {
     let specs = if args.accelerations.is_empty() { default_specs()? } else { args.accelerations.clone() };
     let accelerations = model::accelerations(&specs)?;
+    let perturbations = plan::perturbations(&args.perturbations)?;
     let Chosen { checkpoint, arguments } = choose()?;
     let device = model::device(args.device)?;
     let BenchArg::Embedded = bench;
@@ -44,11 +46,11 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: BenchArg, out: Option<P
         let prepared = checkpoint.processor()?.prepare(&suite.image(&first.image)?, &prompt)?;
         // What questions share of a prompt is remembered beside what each adds to it.
         let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
-        memory::check(&checkpoint, &device, model::precision(args.dtype), &accelerations, tokens)?;
+        memory::check(&checkpoint, &device, [Run { precision: model::precision(args.dtype), accelerations: &accelerations, tokens }])?;
     }
     let vlm = model::load(&checkpoint, &device, args.dtype)?;
     let variants = Variants::build(vlm, &accelerations, decoding).block_on()?;
-    let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &suite, &questions)?;
+    let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &suite, &questions, perturbations)?;
     let path = match out {
         Some(path) => path,
         None => default_folder(&plan)?,
@@ -61,8 +63,13 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: BenchArg, out: Option<P
 
 fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Result<()> {
     let plan = folder.plan();
+    let perturbations = match plan.perturbations.len() - 1 {
+        0 => String::new(),
+        1 => ", on clean images and under 1 perturbation".to_owned(),
+        several => format!(", on clean images and under {several} perturbations"),
+    };
     console::note(&format!(
-        "{} on {}, {}: {} questions of {}, baseline and {} accelerations",
+        "{} on {}, {}: {} questions of {}, baseline and {} accelerations{perturbations}",
         plan.model.name,
         plan.device,
         plan.precision,

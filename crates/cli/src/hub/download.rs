@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
+use data_encoding::HEXLOWER;
 use hf_hub::Repo;
 use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
@@ -153,7 +154,7 @@ fn check(remote: &Remote<'_>, part: &Path) -> Result<()> {
             read => hash.update(&buffer[..read]),
         }
     }
-    let found = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    let found = HEXLOWER.encode(&hash.finalize());
     if !found.eq_ignore_ascii_case(expected) {
         bail!("{remote}: its SHA-256 is {found}, the hub says {expected}; it was thrown away, try again");
     }

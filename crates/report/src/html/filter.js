@@ -20,7 +20,8 @@
         line.hidden = !fits;
         changed ||= fits && outcome !== "same";
       }
-      card.hidden = !changed || (wanted.family !== "" && card.dataset.family !== wanted.family) || !text.includes(words);
+      const under = !wanted.condition || card.dataset.condition === wanted.condition;
+      card.hidden = !changed || !under || (wanted.family !== "" && card.dataset.family !== wanted.family) || !text.includes(words);
       shown += card.hidden ? 0 : 1;
     }
     count.textContent = `Showing ${shown} of ${cards.length}`;

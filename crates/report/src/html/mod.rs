@@ -3,6 +3,7 @@
 mod chart;
 mod families;
 mod opening;
+mod perturbed;
 mod questions;
 mod tables;
 
@@ -16,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::filter::Filter;
 use crate::outcome::Outcome;
 use crate::printable::printable;
-use crate::report::Report;
+use crate::report::{Picture, Report};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("filter.js");
@@ -32,6 +33,8 @@ pub enum Section {
     Rates,
     /// Where answers changed, by task family.
     Families,
+    /// What changed where something was done to the images; empty where nothing was.
+    Perturbed,
     /// What it bought.
     Costs,
     /// What was run.
@@ -41,8 +44,9 @@ pub enum Section {
 }
 
 impl Section {
-    /// All parts, in the order of the page; the questions stand between families and costs.
-    pub const ALL: [Self; 7] = [Self::Opening, Self::Chart, Self::Rates, Self::Families, Self::Costs, Self::Plan, Self::Notes];
+    /// All parts, in the order of the page; the questions stand before the costs.
+    pub const ALL: [Self; 8] =
+        [Self::Opening, Self::Chart, Self::Rates, Self::Families, Self::Perturbed, Self::Costs, Self::Plan, Self::Notes];
 }
 
 impl Report {
@@ -53,9 +57,10 @@ impl Report {
             Section::Chart => chart::section(self),
             Section::Rates => tables::rates(self),
             Section::Families => families::section(self),
+            Section::Perturbed => perturbed::section(self),
             Section::Costs => tables::costs(self),
             Section::Plan => tables::plan(self),
-            Section::Notes => tables::notes(),
+            Section::Notes => tables::notes(self),
         }
         .into_string()
     }
@@ -67,8 +72,8 @@ impl Report {
 
     /// The report as one HTML file that needs nothing else: no request leaves it, and its content security policy forbids any.
     ///
-    /// `images` holds PNG files by image id; a question whose image is not among them is shown without. All text of the report is shown as text, whatever it holds.
-    pub fn html(&self, images: &BTreeMap<String, Vec<u8>>) -> String {
+    /// `images` holds PNG or JPEG files; a question whose picture is not among them is shown without. All text of the report is shown as text, whatever it holds.
+    pub fn html(&self, images: &BTreeMap<Picture, Vec<u8>>) -> String {
         let plan = self.plan();
         html! {
             (DOCTYPE)
@@ -87,10 +92,11 @@ impl Report {
                         (chart::section(self))
                         (tables::rates(self))
                         (families::section(self))
+                        (perturbed::section(self))
                         (questions::section(self, images))
                         (tables::costs(self))
                         (tables::plan(self))
-                        (tables::notes())
+                        (tables::notes(self))
                     }
                     dialog id="zoom" aria-label="The image, enlarged" {}
                     script { (PreEscaped(SCRIPT)) }
@@ -99,6 +105,13 @@ impl Report {
         }
         .into_string()
     }
+}
+
+/// A PNG or JPEG file as a `data:` address.
+pub fn image_address(file: &[u8]) -> String {
+    // JPEG's start of image
+    let kind = if file.starts_with(&[0xff, 0xd8]) { "jpeg" } else { "png" };
+    format!("data:image/{kind};base64,{}", BASE64_STANDARD.encode(file))
 }
 
 /// Nothing may be loaded; the one script that may run is known by its hash.

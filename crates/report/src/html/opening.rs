@@ -21,13 +21,16 @@ pub(super) fn opening(report: &Report) -> Markup {
                 None => h1 { "No acceleration was measured." }
             }
             p.facts {
-                (text(&plan.model)) " · " (text(&plan.benchmark)) " · " (counted(report.questions().len() as u64, "question")) " · "
-                (counted(report.accelerations().len() as u64, "acceleration")) " · " (text(&plan.device)) " · " (text(&plan.precision))
+                (text(&plan.model)) " · " (text(&plan.benchmark)) " · " (counted(plan.questions as u64, "question")) " · "
+                (counted(report.accelerations().len() as u64, "acceleration")) " · "
+                @if !plan.perturbations.is_empty() { (counted(plan.perturbations.len() as u64, "perturbation")) " · " }
+                (text(&plan.device)) " · " (text(&plan.precision))
             }
             nav aria-label="Sections" {
                 a href="#chart" { "Accuracy and answers" }
                 a href="#rates" { "All rates" }
                 a href="#families" { "Families" }
+                @if !plan.perturbations.is_empty() { a href="#perturbed" { "Under perturbation" } }
                 a href="#questions" { "Questions" }
                 a href="#costs" { "Costs" }
                 a href="#plan" { "Plan" }

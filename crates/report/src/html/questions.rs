@@ -2,29 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use maud::{Markup, html};
 
-use super::{counted, sign, spec, text};
+use super::{counted, image_address, sign, spec, text};
 use crate::filter::Filter;
 use crate::number::small;
 use crate::outcome::Outcome;
 use crate::printable::{one_line, printable};
-use crate::report::{AnswerRow, QuestionRow, Report, TokenLogit};
+use crate::report::{AnswerRow, Picture, QuestionRow, Report, TokenLogit};
 
 /// A page with more questions than this is of no use to anyone; `report.json` has them all.
 const MOST_SHOWN: usize = 1000;
 
-pub(super) fn section(report: &Report, images: &BTreeMap<String, Vec<u8>>) -> Markup {
+pub(super) fn section(report: &Report, images: &BTreeMap<Picture, Vec<u8>>) -> Markup {
     let order = report.worst_first();
     let shown = &order[..order.len().min(MOST_SHOWN)];
     let families: Vec<&str> =
         report.questions().iter().map(|question| question.family.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
-    let image_ids: Vec<&str> = shown
+    let pictures: Vec<Picture> = shown
         .iter()
-        .map(|&i| report.questions()[i].image.as_str())
-        .filter(|id| images.contains_key(*id))
+        .map(|&i| report.questions()[i].picture())
+        .filter(|picture| images.contains_key(picture))
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
@@ -34,6 +32,7 @@ pub(super) fn section(report: &Report, images: &BTreeMap<String, Vec<u8>>) -> Ma
             h2 { "Questions whose answer changed" }
             p.hint {
                 (counted(order.len() as u64, "question")) ", those that broke under most accelerations first. "
+                @if !report.perturbed().is_empty() { "A question counts anew under every perturbation; those about clean images come first. " }
                 @if stayed > 0 { (stayed) " more kept their answer under every acceleration and are left out. " }
                 @if order.len() > shown.len() { "The first " (shown.len()) " are shown; report.json has all." }
             }
@@ -42,9 +41,9 @@ pub(super) fn section(report: &Report, images: &BTreeMap<String, Vec<u8>>) -> Ma
             // every image once, however many questions are about it
             svg.store aria-hidden="true" {
                 defs {
-                    @for (i, id) in image_ids.iter().enumerate() {
-                        @if let Some(png) = images.get(*id) {
-                            image id={ "image-" (i) } width="100" height="100" href={ "data:image/png;base64," (BASE64_STANDARD.encode(png)) } {}
+                    @for (i, picture) in pictures.iter().enumerate() {
+                        @if let Some(file) = images.get(picture) {
+                            image id={ "image-" (i) } width="100" height="100" href=(image_address(file)) {}
                         }
                     }
                 }
@@ -52,7 +51,7 @@ pub(super) fn section(report: &Report, images: &BTreeMap<String, Vec<u8>>) -> Ma
             @for &i in shown {
                 @let question = &report.questions()[i];
                 @let family = families.binary_search(&question.family.as_str()).unwrap_or_default();
-                (card(report, i, family, image_ids.binary_search(&question.image.as_str()).ok()))
+                (card(report, i, family, pictures.binary_search(&question.picture()).ok()))
             }
         }
     }
@@ -69,6 +68,15 @@ fn filters(report: &Report, families: &[&str]) -> Markup {
                 option value="" { "any change" }
                 @for outcome in Outcome::ALL { @if outcome.diverged() { option value=(outcome.name()) { (sign(outcome)) " " (outcome.name()) } } }
             } }
+            @if !report.perturbed().is_empty() {
+                label { "image" select name="condition" {
+                    option value="" { "any" }
+                    option value="0" { "clean" }
+                    @for (i, perturbed) in report.perturbed().iter().enumerate() {
+                        option value=(i + 1) { (one_line(&perturbed.perturbation)) }
+                    }
+                } }
+            }
             label { "family" select name="family" {
                 option value="" { "any" }
                 @for (i, family) in families.iter().enumerate() { option value=(i) { (one_line(family)) } }
@@ -82,7 +90,7 @@ fn filters(report: &Report, families: &[&str]) -> Markup {
 fn card(report: &Report, i: usize, family: usize, image: Option<usize>) -> Markup {
     let question = &report.questions()[i];
     html! {
-        article data-family=(family) {
+        article data-family=(family) data-condition=[(!report.perturbed().is_empty()).then(|| report.condition(i))] {
             (thumbnail(question, image))
             (content(report, i, &Filter::default()))
         }
@@ -101,17 +109,18 @@ pub(super) fn content(report: &Report, i: usize, filter: &Filter) -> Markup {
                     @for (i, gold) in question.gold.iter().enumerate() { @if i > 0 { ", " } (text(gold)) }
                 }
             }
+            @if let Some(perturbation) = &question.perturbation { p.under { "under " (spec(perturbation)) } }
             p.id { (text(&question.family)) " · " (question.kind.label()) " · " (text(&question.id)) }
         }
         table.answers {
             thead { tr { th scope="col" { "model" } th scope="col" { "outcome" } th scope="col" { "answer" } th.number scope="col" { "margin" } th.number scope="col" { "KL" } } }
-            tbody.baseline { (line(&html! { "baseline" }, &question.baseline)) }
+            tbody.baseline { (baseline(report, i)) }
             tbody {
                 @for (a, acceleration) in report.accelerations().iter().enumerate() {
                     @let answer = &acceleration.answers[i];
                     @let outcome = answer.outcome.unwrap_or(Outcome::Same);
                     @if filter.fits(a, answer) {
-                        tr.(outcome.name()) data-acceleration=(a) data-outcome=(outcome.name()) { (cells(&spec(&acceleration.spec), answer)) }
+                        tr.(outcome.name()) data-acceleration=(a) data-outcome=(outcome.name()) { (cells(&spec(&acceleration.spec), &became(outcome), answer)) }
                     }
                 }
             }
@@ -124,26 +133,37 @@ fn thumbnail(question: &QuestionRow, image: Option<usize>) -> Markup {
     html! {
         @match image {
             Some(image) => button.thumb type="button" title="Enlarge" {
-                svg viewBox="0 0 100 100" role="img" aria-label={ "Image " (printable(&question.image)) } { use href={ "#image-" (image) } {} }
+                svg viewBox="0 0 100 100" role="img" aria-label={ "Image " (printable(&question.image)) @if let Some(perturbation) = &question.perturbation { " under " (printable(perturbation)) } } { use href={ "#image-" (image) } {} }
             }
             None => div.thumb.missing { "no image" }
         }
     }
 }
 
-fn line(who: &Markup, answer: &AnswerRow) -> Markup {
-    html! { tr { (cells(who, answer)) } }
+/// The baseline's answer, and where a perturbation changed it, the one about the clean image.
+fn baseline(report: &Report, i: usize) -> Markup {
+    let (answer, clean) = (&report.questions()[i].baseline, &report.questions()[report.clean(i)].baseline);
+    html! {
+        tr { (cells(&html! { "baseline" }, &verdict(answer), answer)) }
+        @if answer.outcome.is_some_and(Outcome::diverged) {
+            tr.clean { (cells(&html! { small { "about the clean image" } }, &verdict(clean), clean)) }
+        }
+    }
 }
 
-fn cells(who: &Markup, answer: &AnswerRow) -> Markup {
+fn verdict(answer: &AnswerRow) -> Markup {
+    html! { span.chip { @if answer.correct { "right" } @else { "wrong" } } }
+}
+
+fn became(outcome: Outcome) -> Markup {
+    html! { span.chip.(outcome.name()) { (sign(outcome)) " " (outcome.name()) } }
+}
+
+/// `judged` says what the answer is worth.
+fn cells(who: &Markup, judged: &Markup, answer: &AnswerRow) -> Markup {
     html! {
         th scope="row" { (who) }
-        td {
-            @match answer.outcome {
-                Some(outcome) => span.chip.(outcome.name()) { (sign(outcome)) " " (outcome.name()) }
-                None => span.chip { @if answer.correct { "right" } @else { "wrong" } }
-            }
-        }
+        td { (judged) }
         td.answer {
             @if answer.text.trim().is_empty() { span.quiet { "(nothing)" } } @else { (text(&answer.text)) }
             @if answer.parsed.is_none() { " " small.quiet { "unparsed" } }

@@ -65,11 +65,11 @@ fn rates_row(name: &Markup, summary: &Summary) -> Markup {
     }
 }
 
-fn rate(rate: Rate) -> Markup {
+pub(super) fn rate(rate: Rate) -> Markup {
     html! { b { (percent(rate.value)) } (interval(Interval { low: rate.low, high: rate.high })) }
 }
 
-fn interval(interval: Interval) -> Markup {
+pub(super) fn interval(interval: Interval) -> Markup {
     html! { small { (percent(interval.low)) "–" (percent(interval.high)) } }
 }
 
@@ -149,6 +149,7 @@ pub(super) fn plan(report: &Report) -> Markup {
                     (one("benchmark fingerprint", &plan.benchmark_fingerprint))
                     (one("questions", &plan.questions.to_string()))
                     (one("accelerations", &plan.specs.join("   ")))
+                    @if !plan.perturbations.is_empty() { (one("perturbations", &plan.perturbations.join("   "))) }
                     (one("prompt", &plan.prompt_template))
                     (named("processor", &mut plan.processor.iter().map(|(name, value)| (name, value.clone()))))
                     (named("decoding", &mut plan.decoding.iter().map(|(name, value)| (name, value.clone()))))
@@ -162,7 +163,7 @@ pub(super) fn plan(report: &Report) -> Markup {
     }
 }
 
-pub(super) fn notes() -> Markup {
+pub(super) fn notes(report: &Report) -> Markup {
     html! {
         section id="notes" {
             h2 { "What the names mean" }
@@ -182,6 +183,9 @@ pub(super) fn notes() -> Markup {
                     dt { "margin" } dd { "Highest minus second-highest logit of the first answer token: how firmly the model chose." }
                     dt { "KL" } dd { "Kullback-Leibler divergence of the accelerated from the baseline's distribution over the first answer token, in nats." }
                     dt { "visual tokens" } dd { "Image tokens that the language model saw, averaged over its layers." }
+                    @if !report.perturbed().is_empty() {
+                        dt { "under perturbation" } dd { "The same questions about images to which something was done, the same for the baseline and all accelerations. Rates compare answers about one and the same perturbed image, but for the rows of the baseline, which compare its answers with its own about the clean images." }
+                    }
                 }
             }
         }

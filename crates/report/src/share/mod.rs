@@ -6,6 +6,8 @@
 //! version byte | deflate(postcard(wire form)) | CRC-32 of everything before it, little endian
 //! ```
 //!
+//! and the wire form of version 2 is that of version 1 with what was done to the images behind it. Where nothing was, the link is of version 1.
+//!
 //! The link carries outcomes, from which rates, intervals and tests are derived anew, the words of the answers as far as the budget allows, plan and
 //! costs. Questions that belong to a suite which every reader can draw from its seed are carried as positions in it. What a link never carries:
 //! margins, divergences and candidates of single answers ([`FirstToken`](crate::FirstToken) says what they come to).
@@ -34,8 +36,11 @@ pub const BUDGET: usize = 8_000;
 /// Most characters of a payload: what browsers still take in an address. Outcomes alone that need more are for a `report.json`.
 pub const LONGEST: usize = 64_000;
 
-/// Layout of the wire form; another layout is another number.
-const VERSION: u8 = 1;
+/// Version of a link about clean images alone.
+const CLEAN: u8 = 1;
+
+/// Version of a link about perturbed images too. Another layout is another number.
+const PERTURBED: u8 = 2;
 
 /// Bytes of the checksum.
 const CHECKSUM: usize = 4;
@@ -61,10 +66,10 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The question's row in a report, given the baseline's answer to it.
+    /// The question's row in a report, given the baseline's answer to it about the clean image.
     pub fn answered(self, baseline: AnswerRow) -> QuestionRow {
         let Self { id, family, image, text, gold, kind } = self;
-        QuestionRow { id, family, image, text, gold, kind, baseline }
+        QuestionRow { id, family, image, perturbation: None, text, gold, kind, baseline }
     }
 }
 
@@ -84,7 +89,7 @@ pub struct Suite {
 pub struct Link {
     /// Base64url text, to be put behind `#r=`.
     pub payload: String,
-    /// Number of questions with a changed answer whose words did not fit.
+    /// Number of questions with a changed answer whose words did not fit; one counts anew under every perturbation.
     pub left_out: usize,
 }
 
@@ -97,7 +102,7 @@ pub struct Opened {
     pub suite: Option<Suite>,
     /// Whether that suite was drawn again, and with it the words of the questions.
     pub rebuilt: bool,
-    /// Number of questions with a changed answer whose words were left out of the link.
+    /// Number of questions with a changed answer whose words were left out of the link; one counts anew under every perturbation.
     pub left_out: usize,
 }
 
@@ -123,7 +128,7 @@ pub enum ShareError {
         found: usize,
     },
     /// A layout of another release.
-    #[error("the link has version {found}, this program reads version {VERSION}")]
+    #[error("the link has version {found}, this program reads versions {CLEAN} and {PERTURBED}")]
     Version {
         /// The version byte.
         found: u8,
@@ -188,7 +193,7 @@ impl Report {
             for &i in &order[..words] {
                 carried[i] = true;
             }
-            wire::Wire::of(self, positions.as_ref(), &carried).and_then(|wire| seal(&wire))
+            seal(&wire::Wire::of(self, positions.as_ref(), &carried)?, &wire::Perturbed::of(self))
         };
         let link = |payload, words: usize| Link { payload, left_out: changed.saturating_sub(words) };
         let whole = payload(order.len())?;
@@ -219,19 +224,24 @@ impl Report {
 /// # Errors
 /// [`ShareError`] says what is wrong with the link.
 pub fn open(payload: &str, rebuild: impl FnOnce(&Suite) -> Option<Vec<Asked>>) -> Result<Opened, ShareError> {
-    unseal(payload)?.open(rebuild)
+    let (wire, perturbed) = unseal(payload)?;
+    wire.open(perturbed, rebuild)
 }
 
-fn seal(wire: &wire::Wire) -> Result<String, ShareError> {
-    let plain = postcard::to_stdvec(wire).map_err(ShareError::Wire)?;
-    let mut deflate = DeflateEncoder::new(vec![VERSION], Compression::best());
+fn seal(wire: &wire::Wire, perturbed: &wire::Perturbed) -> Result<String, ShareError> {
+    let mut plain = postcard::to_stdvec(wire).map_err(ShareError::Wire)?;
+    let version = if perturbed.is_empty() { CLEAN } else { PERTURBED };
+    if version == PERTURBED {
+        plain = postcard::to_extend(perturbed, plain).map_err(ShareError::Wire)?;
+    }
+    let mut deflate = DeflateEncoder::new(vec![version], Compression::best());
     let mut sealed = deflate.write_all(&plain).and_then(|()| deflate.finish()).map_err(ShareError::Inflate)?;
     let checksum = crc32fast::hash(&sealed);
     sealed.extend(checksum.to_le_bytes());
     Ok(BASE64_URL_SAFE_NO_PAD.encode(sealed))
 }
 
-fn unseal(payload: &str) -> Result<wire::Wire, ShareError> {
+fn unseal(payload: &str) -> Result<(wire::Wire, wire::Perturbed), ShareError> {
     // what mail programs and people leave around an address
     let payload = payload.trim().trim_end_matches('=');
     if payload.is_empty() {
@@ -244,7 +254,7 @@ fn unseal(payload: &str) -> Result<wire::Wire, ShareError> {
     let (content, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(ShareError::Short { found: bytes.len() })?;
     let (&version, deflated) = content.split_first().ok_or(ShareError::Short { found: bytes.len() })?;
     // first, so that a later layout is called that, whatever its checksum is
-    if version != VERSION {
+    if ![CLEAN, PERTURBED].contains(&version) {
         return Err(ShareError::Version { found: version });
     }
     if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
@@ -255,8 +265,8 @@ fn unseal(payload: &str) -> Result<wire::Wire, ShareError> {
     if plain.len() as u64 > MOST_INFLATED {
         return Err(ShareError::Inflated);
     }
-    match postcard::take_from_bytes(&plain).map_err(ShareError::Wire)? {
-        (wire, []) => Ok(wire),
-        (_, rest) => Err(ShareError::Trailing(rest.len())),
-    }
+    let (wire, rest) = postcard::take_from_bytes(&plain).map_err(ShareError::Wire)?;
+    let (perturbed, rest) =
+        if version == PERTURBED { postcard::take_from_bytes(rest).map_err(ShareError::Wire)? } else { (wire::Perturbed::default(), rest) };
+    if rest.is_empty() { Ok((wire, perturbed)) } else { Err(ShareError::Trailing(rest.len())) }
 }

@@ -27,7 +27,7 @@ fn each_part_narrows_down() {
 /// The parts are those of the whole page, word for word.
 #[test]
 fn parts_are_those_of_the_page() {
-    let report = fixture::report();
+    let report = fixture::perturbed_report();
     let page = report.html(&std::collections::BTreeMap::new());
     for section in Section::ALL {
         let part = report.section(section);

@@ -37,6 +37,7 @@ pub(crate) fn measurements() -> Measurements {
             benchmark: "steady-world".to_owned(),
             benchmark_fingerprint: "f00d".to_owned(),
             questions: questions.len(),
+            perturbations: Vec::new(),
             specs: vec!["w4:rtn,g=64".to_owned(), "int8".to_owned()],
             prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
             processor: named("resample", "bicubic"),
@@ -73,12 +74,48 @@ pub(crate) fn report() -> Report {
     Report::new(measurements()).unwrap()
 }
 
+/// [`measurements`], and the same questions about worse images. `noise=20` breaks the baseline's first answer; from there `w4:rtn,g=64` breaks two and
+/// repairs one. `blur=1.5` changes nothing, and nothing changes under it.
+pub(crate) fn perturbed_measurements() -> Measurements {
+    let mut all = measurements();
+    let clean = all.questions.clone();
+    let (same, broken, repaired) = (Outcome::Same, Outcome::Broken, Outcome::Repaired);
+    for perturbation in ["noise=20", "blur=1.5"] {
+        let of_baseline = |question: &QuestionRow| AnswerRow { outcome: Some(same), ..question.baseline.clone() };
+        let mut rows: Vec<QuestionRow> = clean
+            .iter()
+            .map(|row| QuestionRow { perturbation: Some(perturbation.to_owned()), baseline: of_baseline(row), ..row.clone() })
+            .collect();
+        if perturbation == "noise=20" {
+            rows[0].baseline = AnswerRow { kl: None, ..answer("no", false, 0.5, broken, 0.0) };
+        }
+        let unchanged = |row: &QuestionRow| AnswerRow { outcome: Some(same), kl: Some(0.0), ..row.baseline.clone() };
+        for answers in all.accelerations.iter_mut().map(|a| &mut a.answers).chain(all.noise_floor.iter_mut().map(|n| &mut n.answers)) {
+            answers.extend(rows.iter().map(unchanged));
+        }
+        if perturbation == "noise=20" {
+            let w4 = &mut all.accelerations[0].answers[clean.len()..];
+            w4[0] = answer("yes", true, 0.25, repaired, 0.5);
+            w4[1] = answer("yes", false, 0.25, broken, 0.5);
+            w4[3] = answer("ramp", false, 0.25, broken, 0.5);
+        }
+        all.questions.extend(rows);
+        all.plan.perturbations.push(perturbation.to_owned());
+    }
+    all
+}
+
+pub(crate) fn perturbed_report() -> Report {
+    Report::new(perturbed_measurements()).unwrap()
+}
+
 #[expect(clippy::too_many_arguments)]
 fn question(id: &str, family: &str, image: &str, kind: QuestionKind, text: &str, gold: &str, said: &str, margin: f32) -> QuestionRow {
     QuestionRow {
         id: id.to_owned(),
         family: family.to_owned(),
         image: image.to_owned(),
+        perturbation: None,
         text: text.to_owned(),
         gold: vec![gold.to_owned()],
         kind,

@@ -7,4 +7,5 @@ mod finding;
 mod fixture;
 mod json;
 mod page;
+mod perturbed;
 mod share;

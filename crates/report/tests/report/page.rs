@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use insta::assert_snapshot;
 use serde_json::Value;
-use steady_report::{Measurements, Report};
+use steady_report::{Measurements, Picture, Report};
 
 use crate::fixture;
 
@@ -14,8 +14,12 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
     &text[start..start + text[start..].find(to).unwrap()]
 }
 
-fn images() -> BTreeMap<String, Vec<u8>> {
-    BTreeMap::from([("a".to_owned(), b"PNG of a".to_vec()), ("c".to_owned(), b"PNG of c".to_vec())])
+fn picture(image: &str, perturbation: Option<&str>) -> Picture {
+    Picture { image: image.to_owned(), perturbation: perturbation.map(str::to_owned) }
+}
+
+fn images() -> BTreeMap<Picture, Vec<u8>> {
+    BTreeMap::from([(picture("a", None), b"PNG of a".to_vec()), (picture("c", None), b"PNG of c".to_vec())])
 }
 
 #[test]
@@ -105,7 +109,7 @@ fn hostile_text_is_only_text() {
     let mut shown = Vec::new();
     poison(&mut document, "", &mut shown);
     let report = Report::new(serde_json::from_value::<Measurements>(document).unwrap()).unwrap();
-    let images = report.questions().iter().map(|question| (question.image.clone(), b"PNG".to_vec())).collect();
+    let images = report.questions().iter().map(|question| (question.picture(), b"PNG".to_vec())).collect();
 
     let page = report.html(&images);
     for (tag, times) in [("<script", 1), ("</script", 1), ("<style", 1), ("</style", 1), ("<img", 0)] {
@@ -119,5 +123,58 @@ fn hostile_text_is_only_text() {
         assert!(page.contains(&escaped), "{at} is not on the page, or not escaped");
     }
     assert!(page.contains("resample&lt;script&gt;"));
+    assert!(!report.table().contains('\0') && !report.table().contains('\u{202e}'));
+}
+
+/// The part of the page about one thing that was asked.
+fn cards(page: &str) -> Vec<&str> {
+    page.split("<article").skip(1).collect()
+}
+
+#[test]
+fn a_perturbed_question_is_one_more_card_with_its_own_picture() {
+    let mut images = images();
+    images.insert(picture("a", Some("noise=20")), b"\xff\xd8 noisy a".to_vec());
+    let page = fixture::perturbed_report().html(&images);
+    let clean_page = fixture::report().html(&images);
+    let (cards, clean) = (cards(&page), cards(&clean_page));
+    // three changed about clean images as ever, then three under noise, the two that broke first
+    assert_eq!((clean.len(), cards.len()), (3, 6));
+    let about: Vec<&str> = cards.iter().map(|card| between(card, "data-condition=\"", "\"")).collect();
+    assert_eq!(about, ["0", "0", "0", "1", "1", "1"]);
+    let ids: Vec<&str> = cards
+        .iter()
+        .map(|card| {
+            ["existence/0", "existence/1", "existence/2", "reading/0", "reading/1"].into_iter().find(|id| card.contains(id)).unwrap()
+        })
+        .collect();
+    assert_eq!(ids, ["existence/0", "existence/2", "reading/1", "existence/1", "reading/0", "existence/0"]);
+    // base64 of "\xff\xd8 noisy a" by coreutils
+    assert!(page.contains("data:image/jpeg;base64,/9ggbm9pc3kgYQ=="));
+    let shown: Vec<bool> = cards.iter().map(|card| card.contains("<use href")).collect();
+    assert_eq!(shown, [true, true, false, true, false, true]);
+    assert!(cards[3].contains("aria-label=\"Image a under noise=20\"") && cards[0].contains("aria-label=\"Image a\""));
+    // the baseline's own answer changed there, and what it was is told
+    assert!(cards[5].contains("about the clean image") && !cards[3].contains("about the clean image"));
+    assert!(cards.iter().take(3).all(|card| !card.contains("under <code")));
+    for option in ["<option value=\"0\">clean</option>", "<option value=\"1\">noise=20</option>", "<option value=\"2\">blur=1.5</option>"] {
+        assert!(page.contains(option) && !clean_page.contains(option), "{option}");
+    }
+}
+
+#[test]
+fn the_text_of_a_perturbation_is_only_text() {
+    let mut measurements = fixture::perturbed_measurements();
+    let hostile = format!("noise{HOSTILE}");
+    measurements.plan.perturbations[0].clone_from(&hostile);
+    for row in measurements.questions.iter_mut().filter(|row| row.perturbation.as_deref() == Some("noise=20")) {
+        row.perturbation = Some(hostile.clone());
+    }
+    let report = Report::new(measurements).unwrap();
+    let page = report.html(&report.questions().iter().map(|question| (question.picture(), b"PNG".to_vec())).collect());
+    for (tag, times) in [("<script", 1), ("<img", 0)] {
+        assert_eq!(page.to_lowercase().matches(tag).count(), times, "{tag}");
+    }
+    assert!(!page.contains('\0') && !page.contains('\u{202e}'));
     assert!(!report.table().contains('\0') && !report.table().contains('\u{202e}'));
 }

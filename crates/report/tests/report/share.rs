@@ -10,7 +10,7 @@ use flate2::write::DeflateEncoder;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use steady_report::share::{Asked, BUDGET, LONGEST, Opened, ShareError, Suite, open};
-use steady_report::{AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, QuestionKind, QuestionRow, Report};
+use steady_report::{AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, Perturbed, QuestionKind, QuestionRow, Report, Summary};
 
 use crate::fixture;
 
@@ -26,6 +26,17 @@ fn payload() -> String {
 fn assert_same_numbers(opened: &Report, shared: &Report) {
     assert_eq!(opened.summaries(), shared.summaries());
     assert_eq!(opened.noise_floor(), shared.noise_floor());
+    // of the first token under perturbation nothing is carried
+    let numbers =
+        |summary: &Summary| Summary { kl_mean: None, kl_median: None, margin_same: None, margin_diverged: None, ..summary.clone() };
+    let under = |report: &Report| {
+        let of = |Perturbed { perturbation, baseline, condition }: &Perturbed| {
+            let all = [baseline].into_iter().chain(&condition.accelerations).chain(&condition.noise_floor);
+            (perturbation.clone(), all.map(numbers).collect::<Vec<_>>())
+        };
+        report.perturbed().iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(under(opened), under(shared));
     assert_eq!(opened.plan(), shared.plan());
     assert_eq!(opened.measurements().baseline_cost, shared.measurements().baseline_cost);
     let costs = |report: &Report| report.accelerations().iter().map(|a| (a.spec.clone(), a.cost.clone())).collect::<Vec<_>>();
@@ -58,6 +69,29 @@ fn what_came_by_link_can_be_written_and_shared_again() {
     assert_eq!(Report::from_json(&report.to_json().unwrap()).unwrap(), report);
     let again = reopened(&report.share(None).unwrap().payload).report;
     assert_same_numbers(&again, &report);
+}
+
+#[test]
+fn a_link_carries_perturbed_rows() {
+    let shared = fixture::perturbed_report();
+    let link = shared.share(None).unwrap();
+    let version = |payload: &str| BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()[0];
+    assert_eq!((version(&link.payload), version(&payload())), (2, 1));
+    let opened = reopened(&link.payload).report;
+    assert_same_numbers(&opened, &shared);
+    let rows = |report: &Report| {
+        let row = |row: &QuestionRow| (row.id.clone(), row.perturbation.clone(), row.baseline.text.clone(), row.baseline.outcome);
+        report.questions().iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&opened), rows(&shared));
+    assert_eq!(opened.accelerations()[0].answers[9].text, "ramp");
+    assert_eq!(Report::from_json(&opened.to_json().unwrap()).unwrap(), opened);
+    // a suite is drawn once, not once for each perturbation
+    let (suite, asked) = suite();
+    let by_position = shared.share(Some((&suite, &asked))).unwrap();
+    assert!(by_position.payload.len() + 60 < link.payload.len());
+    let opened = open(&by_position.payload, |wanted| (*wanted == suite).then(|| asked.clone())).unwrap();
+    assert_eq!(rows(&opened.report), rows(&shared));
 }
 
 /// The fixture's questions with others before, between and behind them.
@@ -141,7 +175,11 @@ fn every_cut_is_noticed() {
 
 /// Bytes in the envelope of a link, made here by hand.
 fn enveloped(plain: &[u8]) -> String {
-    let mut deflate = DeflateEncoder::new(vec![1], Compression::best());
+    enveloped_as(1, plain)
+}
+
+fn enveloped_as(version: u8, plain: &[u8]) -> String {
+    let mut deflate = DeflateEncoder::new(vec![version], Compression::best());
     deflate.write_all(plain).unwrap();
     let mut sealed = deflate.finish().unwrap();
     let checksum = crc32fast::hash(&sealed);
@@ -163,7 +201,7 @@ fn refusals_say_what_is_wrong() {
     let mut trailing = inflated(&whole);
     trailing.extend([0; 3]);
     let mut later = BASE64_URL_SAFE_NO_PAD.decode(&whole).unwrap();
-    later[0] = 2;
+    later[0] = 3;
     let bomb = enveloped(&vec![0; 10_000_000]);
     assert!(bomb.len() < 14_000);
     let refusals = [
@@ -237,6 +275,7 @@ fn large(count: usize, text: impl Fn(usize) -> String) -> Report {
             id: format!("q{i}"),
             family: format!("family {}", i % 10),
             image: format!("image {}", mixed(i) % 500),
+            perturbation: None,
             text: text.clone(),
             gold: vec![text.clone()],
             kind: QuestionKind::Short,
@@ -259,11 +298,17 @@ fn reports() -> impl Strategy<Value = Report> {
     let answer = move || (text(), prop::option::of(text()), 0.0_f32..1.0, prop::option::of(0.0_f32..9.0), prop::option::of(0.0_f64..9.0));
     let question = move || (text(), 0_u8..4, 0_u8..6, prop::sample::select(vec![0_usize, 1, 2, 3]), any::<bool>(), any::<bool>(), answer());
     let column = move |count: usize| (text(), prop::collection::vec((0_u8..4, answer()), count));
-    (1_usize..24)
-        .prop_flat_map(move |count| {
-            (prop::collection::vec(question(), count), prop::collection::vec(column(count), 0..4), prop::option::of(column(count)))
+    (1_usize..24, 0_usize..3)
+        .prop_flat_map(move |(count, perturbations)| {
+            let rows = count * (1 + perturbations);
+            (
+                prop::collection::vec(question(), count),
+                prop::collection::vec((0_u8..4, answer()), count * perturbations),
+                prop::collection::vec(column(rows), 0..4),
+                prop::option::of(column(rows)),
+            )
         })
-        .prop_map(|(questions, columns, noise)| {
+        .prop_map(|(questions, perturbed, columns, noise)| {
             let row = |(text, parsed, score, margin, kl): (String, Option<String>, f32, Option<f32>, Option<f64>),
                        correct: bool,
                        graded: bool| AnswerRow {
@@ -279,30 +324,40 @@ fn reports() -> impl Strategy<Value = Report> {
             };
             let kinds = [QuestionKind::YesNo, QuestionKind::Choice, QuestionKind::Short, QuestionKind::Number];
             let graded = questions[0].5;
-            let rows: Vec<QuestionRow> = questions
+            let became = |drawn: u8, before: bool| match (drawn, before) {
+                (0, _) => (Outcome::Same, before),
+                (1, _) => (Outcome::Changed, before),
+                (_, true) => (Outcome::Broken, false),
+                (_, false) => (Outcome::Repaired, true),
+            };
+            let count = questions.len();
+            let mut rows: Vec<QuestionRow> = questions
                 .into_iter()
                 .enumerate()
                 .map(|(i, (text, family, image, kind, correct, _, said))| QuestionRow {
                     id: format!("id {i}"),
                     family: format!("family {family}"),
                     image: format!("image {image}"),
+                    perturbation: None,
                     gold: vec![text.clone()],
                     text,
                     kind: kinds[kind],
                     baseline: AnswerRow { kl: None, ..row(said, correct, graded) },
                 })
                 .collect();
+            let perturbation = |place: usize| format!("noise={}", 1 + place / count);
+            let perturbations = (0..perturbed.len()).step_by(count).map(perturbation).collect();
+            for (place, (drawn, said)) in perturbed.into_iter().enumerate() {
+                let clean = rows[place % count].clone();
+                let (outcome, correct) = became(drawn, clean.baseline.correct);
+                let baseline = AnswerRow { outcome: Some(outcome), kl: None, ..row(said, correct, graded) };
+                rows.push(QuestionRow { perturbation: Some(perturbation(place)), baseline, ..clean });
+            }
             let answers = |column: Vec<(u8, _)>| -> Vec<AnswerRow> {
                 let pairs = rows.iter().zip(column);
                 pairs
                     .map(|(question, (drawn, said))| {
-                        let before = question.baseline.correct;
-                        let (outcome, after) = match (drawn, before) {
-                            (0, _) => (Outcome::Same, before),
-                            (1, _) => (Outcome::Changed, before),
-                            (_, true) => (Outcome::Broken, false),
-                            (_, false) => (Outcome::Repaired, true),
-                        };
+                        let (outcome, after) = became(drawn, question.baseline.correct);
                         AnswerRow { outcome: Some(outcome), ..row(said, after, graded) }
                     })
                     .collect()
@@ -320,7 +375,7 @@ fn reports() -> impl Strategy<Value = Report> {
                 })
                 .collect();
             let noise_floor = noise.map(|(varied, column)| NoiseFloor { varied, answers: answers(column), first_token: None });
-            let plan = steady_report::PlanSummary { questions: rows.len(), ..fixture::measurements().plan };
+            let plan = steady_report::PlanSummary { questions: count, perturbations, ..fixture::measurements().plan };
             Report::new(Measurements { plan, baseline_cost: cost(), questions: rows, accelerations, noise_floor }).unwrap()
         })
 }
@@ -353,11 +408,13 @@ proptest! {
     /// The checksum is no secret: a forged one must not lead anywhere either.
     #[test]
     fn forged_content_never_panics(at in any::<prop::sample::Index>(), removed in 0_usize..6, put in prop::collection::vec(any::<u8>(), 0..6)) {
-        let mut plain = inflated(&payload());
-        let from = at.index(plain.len());
-        plain.splice(from..plain.len().min(from + removed), put);
-        if let Ok(opened) = open(&enveloped(&plain), |_| None) {
-            use_it(&opened.report);
+        for (version, payload) in [(1, payload()), (2, fixture::perturbed_report().share(None).unwrap().payload)] {
+            let mut plain = inflated(&payload);
+            let from = at.index(plain.len());
+            plain.splice(from..plain.len().min(from + removed), put.clone());
+            if let Ok(opened) = open(&enveloped_as(version, &plain), |_| None) {
+                use_it(&opened.report);
+            }
         }
     }
 

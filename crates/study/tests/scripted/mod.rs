@@ -58,6 +58,8 @@ pub struct Scripted {
     /// Groups to answer before failing; `None` never fails.
     pub fails_after: Cell<Option<usize>>,
     pub not_a_number: Cell<bool>,
+    /// Every image it was shown.
+    pub seen: RefCell<Vec<RgbImage>>,
 }
 
 impl Scripted {
@@ -82,13 +84,14 @@ impl Subject for Scripted {
         WORDS[id as usize].to_owned()
     }
 
-    async fn group(&self, _image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
+    async fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
         if let Some(left) = self.fails_after.get() {
             if left == 0 {
                 return Err(StudyError::Plan("the power is out".into()));
             }
             self.fails_after.set(Some(left - 1));
         }
+        self.seen.borrow_mut().push(image.clone());
         for question in questions {
             *self.asked.borrow_mut().entry(question.id.clone()).or_default() += 1;
         }
@@ -141,4 +144,10 @@ pub fn plan(questions: &[Question], accelerations: &[&str]) -> Plan {
         device: "paper".into(),
         groups_per_part: 3,
     }
+}
+
+/// The plan, with its questions asked under these perturbations too.
+pub fn under(perturbations: &[&str], mut plan: Plan) -> Plan {
+    plan.perturbations.extend(perturbations.iter().map(|&perturbation| perturbation.to_owned()));
+    plan
 }

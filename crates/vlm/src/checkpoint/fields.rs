@@ -40,6 +40,14 @@ impl<'a> Fields<'a> {
         self.error(name, format!("`{found}` is not known; known: {}", known.join(", ")))
     }
 
+    /// Refuses a field that is neither one of `settings` nor one of those that are known to do nothing.
+    pub(crate) fn only(&self, settings: &[&str], without_effect: &[&str]) -> Result<(), VlmError> {
+        match self.keys().find(|key| self.get(key).is_some() && !settings.contains(key) && !without_effect.contains(key)) {
+            Some(key) => Err(self.error(key, format!("is not a known setting; known: {}", settings.join(", ")))),
+            None => Ok(()),
+        }
+    }
+
     fn typed<T>(&self, name: &str, kind: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Result<Option<T>, VlmError> {
         let Some(value) = self.get(name) else { return Ok(None) };
         read(value).map(Some).ok_or_else(|| self.error(name, expected(kind, value)))

@@ -12,10 +12,10 @@ pub(crate) mod source;
 mod tower;
 mod weights;
 
-use std::fmt::Write;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 pub use config::{Activation, ClipVisionConfig, FeatureSelect, LlamaConfig, LlavaConfig, ModelConfig, RopeConfig, RopeScaling};
@@ -39,6 +39,8 @@ pub struct Checkpoint {
     tower: Option<Source>,
     config: ModelConfig,
     generation: GenerationConfig,
+    /// Once it was asked for: whoever judges a model's memory by a prompt loads it next, and a tokenizer takes a while to read.
+    processor: OnceLock<Arc<Processor>>,
 }
 
 impl Checkpoint {
@@ -94,7 +96,7 @@ impl Checkpoint {
             (ModelConfig::parse(&root)?, None)
         };
         let generation = GenerationConfig::read(&source, &config)?;
-        Ok(Self { source, tower, config, generation })
+        Ok(Self { source, tower, config, generation, processor: OnceLock::new() })
     }
 
     /// The same checkpoint under another name: a folder in the hub's cache is called after a commit.
@@ -126,11 +128,7 @@ impl Checkpoint {
                 hash.update(&*bytes);
             }
         }
-        Ok(hash.finalize().iter().fold(String::new(), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }))
+        Ok(HEXLOWER.encode(&hash.finalize()))
     }
 
     /// The architecture's configuration, class defaults filled in.
@@ -188,11 +186,15 @@ impl Checkpoint {
         ChatTemplate::read(&self.source, &self.config)
     }
 
-    /// Tokenizer, image processor and placeholder expansion in one: what turns an image and a prompt into model inputs.
+    /// Tokenizer, image processor and placeholder expansion in one: what turns an image and a prompt into model inputs. Read once.
     ///
     /// # Errors
     /// When one of them cannot be read, or the image token of the processor, the tokenizer and the model disagree.
-    pub fn processor(&self) -> Result<Processor, VlmError> {
-        Processor::read(&self.source, &self.config, self.image_processor()?)
+    pub fn processor(&self) -> Result<Arc<Processor>, VlmError> {
+        if let Some(processor) = self.processor.get() {
+            return Ok(Arc::clone(processor));
+        }
+        let processor = Arc::new(Processor::read(&self.source, &self.config, self.image_processor()?)?);
+        Ok(Arc::clone(self.processor.get_or_init(|| processor)))
     }
 }

@@ -55,7 +55,7 @@ enum Size {
 impl ClipProcessor {
     /// From the processor's settings; images are padded to a square if they or `pad` say so.
     pub(super) fn parse(file: String, fields: &Fields<'_>, pad: bool) -> Result<Self, VlmError> {
-        check_known(fields)?;
+        fields.only(&SETTINGS, &[&TYPE_FIELDS[..], &WITHOUT_EFFECT].concat())?;
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
         if !enabled("do_convert_rgb")? {
             return Err(fields.error("do_convert_rgb", "expected true: images are always RGB here"));
@@ -287,15 +287,6 @@ impl Family {
 }
 
 const TYPE_FIELDS: [&str; 2] = ["image_processor_type", "feature_extractor_type"];
-
-fn check_known(fields: &Fields<'_>) -> Result<(), VlmError> {
-    for key in fields.keys().filter(|key| fields.get(key).is_some()) {
-        if !TYPE_FIELDS.contains(&key) && !SETTINGS.contains(&key) && !WITHOUT_EFFECT.contains(&key) {
-            return Err(fields.error(key, format!("is not a known setting; known: {}", SETTINGS.join(", "))));
-        }
-    }
-    Ok(())
-}
 
 /// The mean as a colour, rounded down.
 fn mean_colour(fields: &Fields<'_>) -> Result<[u8; 3], VlmError> {

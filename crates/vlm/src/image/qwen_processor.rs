@@ -36,7 +36,7 @@ pub struct QwenImageProcessor {
 
 impl QwenImageProcessor {
     pub(super) fn parse(file: String, fields: &Fields<'_>) -> Result<Self, VlmError> {
-        check_known(fields)?;
+        fields.only(&SETTINGS, &WITHOUT_EFFECT)?;
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
         if !enabled("do_convert_rgb")? {
             return Err(fields.error("do_convert_rgb", "expected true: images are always RGB here"));
@@ -210,13 +210,6 @@ const SETTINGS: [&str; 14] = [
     "temporal_patch_size",
     "merge_size",
 ];
-
-fn check_known(fields: &Fields<'_>) -> Result<(), VlmError> {
-    match fields.keys().find(|key| fields.get(key).is_some() && !SETTINGS.contains(key) && !WITHOUT_EFFECT.contains(key)) {
-        Some(key) => Err(fields.error(key, format!("is not a known setting; known: {}", SETTINGS.join(", ")))),
-        None => Ok(()),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Decoding, resizing and CLIP's preprocessing, against Pillow and transformers.
 
+use data_encoding::HEXLOWER;
 use image::RgbImage;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -8,7 +9,7 @@ use steady_vlm::image::{Filter, PixelValues, decode, load, resize};
 use super::folder::{Folder, reference, rows};
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
 fn sha256_of_pixels(pixels: &PixelValues) -> String {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use pollster::FutureExt;
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -67,7 +68,7 @@ pub(crate) fn compare(name: &str, vlm: &Vlm) {
             assert!(furthest == 0.0, "{id}: pixels differ by up to {furthest}");
         }
         let bytes: Vec<u8> = prepared.pixels.data.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        let digest = HEXLOWER.encode(&Sha256::digest(&bytes));
         assert_eq!(digest, case.pixels.sha256, "{id}: pixels");
 
         let options = Decoding { max_new_tokens: file.new_tokens, ..Decoding::default() };

@@ -41,6 +41,15 @@ pub(in crate::share) struct Wire {
     noise_floor: Option<(String, Answers)>,
 }
 
+/// What was done to the images besides nothing. Lists of answers go on behind those about the clean images, perturbation by perturbation.
+#[derive(Default, Serialize, Deserialize)]
+pub(in crate::share) struct Perturbed {
+    /// What was done, each time.
+    perturbations: Vec<String>,
+    /// What became of the baseline's answers, in the codes of [`Answers::outcomes`], by perturbation and question.
+    baseline: Vec<u8>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Plan {
     model: String,
@@ -176,6 +185,7 @@ impl Plan {
             benchmark,
             benchmark_fingerprint,
             questions: _,
+            perturbations: _,
             specs,
             prompt_template,
             processor,
@@ -203,7 +213,7 @@ impl Plan {
         }
     }
 
-    fn open(self, questions: usize) -> PlanSummary {
+    fn open(self, questions: usize, perturbations: Vec<String>) -> PlanSummary {
         let Self {
             model,
             checkpoint_sha256,
@@ -225,6 +235,7 @@ impl Plan {
             benchmark,
             benchmark_fingerprint,
             questions,
+            perturbations,
             specs,
             prompt_template,
             processor,

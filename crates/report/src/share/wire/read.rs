@@ -1,12 +1,18 @@
 //! The layout of a link as a report.
 
-use super::{Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, NOT_CARRIED, OUTCOMES, Questions, Said, Wire, Words, field, positions_of};
+use super::{
+    Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, NOT_CARRIED, OUTCOMES, Perturbed, Questions, Said, Wire, Words, field, positions_of,
+};
 use crate::outcome::Outcome;
 use crate::report::{AccelerationReport, AnswerRow, FirstToken, Measurements, NoiseFloor, QuestionRow, Report};
 use crate::share::{Asked, Opened, ShareError, Suite};
 
 impl Wire {
-    pub(in crate::share) fn open(self, rebuild: impl FnOnce(&Suite) -> Option<Vec<Asked>>) -> Result<Opened, ShareError> {
+    pub(in crate::share) fn open(
+        self,
+        perturbed: Perturbed,
+        rebuild: impl FnOnce(&Suite) -> Option<Vec<Asked>>,
+    ) -> Result<Opened, ShareError> {
         let count = self.correct.len();
         let answers = count.saturating_mul(1 + self.accelerations.len());
         if answers > MOST_ANSWERS {
@@ -22,7 +28,17 @@ impl Wire {
         };
         let drawn = suite.as_ref().and_then(rebuild);
         let rebuilt = drawn.is_some();
-        let asked = self.questions.open(count, suite.as_ref().zip(drawn))?;
+        let conditions = 1 + perturbed.perturbations.len();
+        if !count.is_multiple_of(conditions) {
+            return Err(field(
+                "correct",
+                format!("a list of {count}"),
+                format!("a multiple of {conditions}, one for each question and image"),
+            ));
+        }
+        let questions = count / conditions;
+        let asked = self.questions.open(questions, suite.as_ref().zip(drawn))?;
+        same_length("perturbed", perturbed.baseline.len(), count - questions)?;
         same_length("baseline", self.baseline.len(), count)?;
         scores_fit(&self.scores, count)?;
         let said = |index: u32| match index.checked_sub(1) {
@@ -44,22 +60,26 @@ impl Wire {
             visual_tokens: cost.visual_tokens as f32,
             top: Vec::new(),
         };
-        let mut questions = Vec::with_capacity(count);
-        for (i, asked) in asked.into_iter().enumerate() {
+        let mut rows = Vec::with_capacity(count);
+        for (i, asked) in asked.iter().cycle().take(count).enumerate() {
             let correct = match self.correct[i] {
                 0 => false,
                 1 => true,
                 other => return Err(field("correct", other, "0 or 1")),
             };
             let baseline = answer(said(self.baseline[i])?, correct, self.scores.get(i), &self.baseline_cost);
-            questions.push(asked.answered(baseline));
+            rows.push(asked.clone().answered(baseline));
+        }
+        for (i, (row, &code)) in rows[questions..].iter_mut().zip(&perturbed.baseline).enumerate() {
+            row.perturbation = Some(perturbed.perturbations[i / questions].clone());
+            row.baseline.outcome = Some(outcome(code)?);
         }
         let column = |answers: &Answers, cost: &Cost| -> Result<Vec<AnswerRow>, ShareError> {
             same_length("outcomes", answers.outcomes.len(), count)?;
             scores_fit(&answers.scores, count)?;
             let mut others = answers.said.iter();
-            let mut rows = Vec::with_capacity(count);
-            for (i, (&code, question)) in answers.outcomes.iter().zip(&questions).enumerate() {
+            let mut column = Vec::with_capacity(count);
+            for (i, (&code, question)) in answers.outcomes.iter().zip(&rows).enumerate() {
                 let outcome = outcome(code)?;
                 let QuestionRow { baseline, .. } = question;
                 let words = if outcome.diverged() {
@@ -73,10 +93,10 @@ impl Wire {
                     Outcome::Broken => false,
                     Outcome::Repaired => true,
                 };
-                rows.push(AnswerRow { outcome: Some(outcome), ..answer(words, correct, answers.scores.get(i), cost) });
+                column.push(AnswerRow { outcome: Some(outcome), ..answer(words, correct, answers.scores.get(i), cost) });
             }
             match others.len() {
-                0 => Ok(rows),
+                0 => Ok(column),
                 _ => Err(field("said", answers.said.len(), "an entry for every answer that changed")),
             }
         };
@@ -99,8 +119,8 @@ impl Wire {
             None => None,
         };
         let baseline_cost = self.baseline_cost.open();
-        let plan = self.plan.open(count);
-        let report = Report::new(Measurements { plan, baseline_cost, questions, accelerations, noise_floor })?;
+        let plan = self.plan.open(questions, perturbed.perturbations);
+        let report = Report::new(Measurements { plan, baseline_cost, questions: rows, accelerations, noise_floor })?;
         let left_out = report.worst_first().into_iter().filter(|&i| self.baseline[i] == 0).count();
         Ok(Opened { report, suite, rebuilt, left_out })
     }

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, OUTCOMES, Plan, Questions, Said, Wire, Words, cut, field, skipped};
+use super::{
+    Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, OUTCOMES, Perturbed, Plan, Questions, Said, Wire, Words, cut, field, skipped,
+};
 use crate::outcome::Outcome;
-use crate::report::{AnswerRow, Measurements, QuestionRow, Report};
+use crate::report::{AnswerRow, Measurements, PlanSummary, QuestionRow, Report};
 use crate::share::{Asked, ShareError, Suite};
 use crate::summary::Summary;
 
@@ -15,27 +17,49 @@ pub(in crate::share) fn positions(report: &Report, suite: &Suite, asked: &[Asked
         return None;
     }
     let mut rest = asked.iter().enumerate();
-    report.questions().iter().map(|question| rest.find(|(_, asked)| is(question, asked)).map(|(position, _)| position)).collect()
+    asked_questions(report).iter().map(|question| rest.find(|(_, asked)| is(question, asked)).map(|(position, _)| position)).collect()
+}
+
+/// The rows about clean images: every question once.
+fn asked_questions(report: &Report) -> &[QuestionRow] {
+    &report.questions()[..report.plan().questions]
+}
+
+impl Perturbed {
+    pub(in crate::share) fn of(report: &Report) -> Self {
+        let PlanSummary { questions, perturbations, .. } = report.plan();
+        let rows = &report.questions()[*questions..];
+        Self { perturbations: perturbations.clone(), baseline: rows.iter().map(|row| code(&row.baseline)).collect() }
+    }
+
+    pub(in crate::share) fn is_empty(&self) -> bool {
+        self.perturbations.is_empty()
+    }
 }
 
 fn is(question: &QuestionRow, asked: &Asked) -> bool {
-    let QuestionRow { id, family, image, text, gold, kind, baseline: _ } = question;
+    let QuestionRow { id, family, image, perturbation: _, text, gold, kind, baseline: _ } = question;
     (id, family, image, text, gold, kind) == (&asked.id, &asked.family, &asked.image, &asked.text, &asked.gold, &asked.kind)
 }
 
 impl Wire {
-    /// `carried` says for each question whether its words and its answers' are carried.
+    /// `carried` says for each row whether the words of its question and its answers are carried.
     pub(in crate::share) fn of(report: &Report, positions: Option<&(usize, Vec<usize>)>, carried: &[bool]) -> Result<Self, ShareError> {
         let Measurements { plan, baseline_cost, questions, accelerations, noise_floor } = report.measurements();
         let answers = questions.len() * (1 + accelerations.len());
         if answers > MOST_ANSWERS {
             return Err(field("answers", answers, format!("at most {MOST_ANSWERS}")));
         }
+        // a question has its words if they are needed anywhere
+        let mut words = vec![false; plan.questions];
+        for (i, _) in carried.iter().enumerate().filter(|(_, carried)| **carried) {
+            words[report.clean(i)] = true;
+        }
         let dictionary =
             Dictionary::of(questions, accelerations.iter().map(|a| &a.answers).chain(noise_floor.iter().map(|n| &n.answers)), carried);
         let baseline: Vec<&AnswerRow> = questions.iter().map(|question| &question.baseline).collect();
         let column = |answers: &[AnswerRow], summary: &Summary| Answers {
-            outcomes: answers.iter().map(|answer| code(answer.outcome.unwrap_or(Outcome::Same))).collect(),
+            outcomes: answers.iter().map(code).collect(),
             said: answers
                 .iter()
                 .zip(carried)
@@ -64,7 +88,7 @@ impl Wire {
             .map(|(noise_floor, summary)| (cut(&noise_floor.varied), column(&noise_floor.answers, summary)));
         Ok(Self {
             plan: Plan::of(plan),
-            questions: Questions::of(questions, positions, carried),
+            questions: Questions::of(asked_questions(report), positions, &words),
             correct: baseline.iter().map(|answer| u8::from(answer.correct)).collect(),
             baseline: baseline.iter().zip(carried).map(|(answer, &carried)| if carried { dictionary.index(answer) } else { 0 }).collect(),
             scores: scores(&baseline),
@@ -125,8 +149,8 @@ impl Dictionary {
     }
 }
 
-fn code(outcome: Outcome) -> u8 {
-    OUTCOMES.iter().position(|known| *known == outcome).unwrap_or_default() as u8
+fn code(answer: &AnswerRow) -> u8 {
+    OUTCOMES.iter().position(|known| Some(*known) == answer.outcome).unwrap_or_default() as u8
 }
 
 /// Nothing where the verdicts say it all.

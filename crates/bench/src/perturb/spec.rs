@@ -1,0 +1,117 @@
+//! What is done to an image, as people write it: `noise=20`, `blur=1.5+jpeg=30`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use image::RgbImage;
+
+use super::{PERTURBATIONS, Perturbation, perturb};
+
+/// The text of the spec that does nothing.
+pub const CLEAN: &str = "none";
+
+/// What is done to an image: some of [`PERTURBATIONS`], each with its amount, or nothing.
+///
+/// Its text is canonical: the parts in the order in which they are applied, joined by `+`, amounts as short as they can be written. A part that would
+/// leave the image as it is has no place in it, so that no other text than [`CLEAN`] stands for the clean image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PerturbationSpec {
+    /// In the order of [`PERTURBATIONS`]; neutral where nothing is done.
+    amounts: [f64; PERTURBATIONS.len()],
+}
+
+/// Why a text is not a [`PerturbationSpec`].
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// A part that does not begin with the name of a perturbation.
+    #[error("there is no perturbation `{0}`; there are {names}", names = names())]
+    Unknown(String),
+    /// A part whose amount is missing, no number, or out of its range.
+    #[error(
+        "{} takes an amount from {} to {} ({}), like {}; found `{found}`",
+        .of.name, .of.low, .of.high, .of.unit, .of.example()
+    )]
+    Amount {
+        /// The perturbation.
+        of: &'static Perturbation,
+        /// What stands in the amount's place.
+        found: String,
+    },
+    /// A part that does nothing.
+    #[error("{0} leaves the image as it is; the clean image needs no perturbation")]
+    Neutral(String),
+    /// Two amounts of one perturbation.
+    #[error("{0} occurs twice")]
+    Twice(&'static str),
+}
+
+impl PerturbationSpec {
+    /// The spec that does nothing.
+    pub fn clean() -> Self {
+        Self { amounts: PERTURBATIONS.map(|perturbation| perturbation.neutral) }
+    }
+
+    /// The image called `id`, perturbed.
+    pub fn apply(&self, image: &RgbImage, id: &str) -> RgbImage {
+        perturb(image, &self.amounts, id)
+    }
+
+    /// What is done, with how much of it.
+    fn parts(&self) -> impl Iterator<Item = (&'static Perturbation, f64)> {
+        PERTURBATIONS.iter().zip(self.amounts).filter(|(perturbation, amount)| perturbation.changes(*amount))
+    }
+}
+
+impl Perturbation {
+    /// Whether this amount does anything.
+    pub(super) fn changes(&self, amount: f64) -> bool {
+        // also catches what is not a number
+        (amount - self.neutral).abs() > 0.0
+    }
+
+    /// A spec of its [`typical`](Self::typical) amount.
+    pub fn example(&self) -> String {
+        format!("{}={}", self.name, self.typical)
+    }
+}
+
+impl FromStr for PerturbationSpec {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        let mut spec = Self::clean();
+        if text == CLEAN {
+            return Ok(spec);
+        }
+        for part in text.split('+') {
+            let (name, found) = part.split_once('=').unwrap_or((part, ""));
+            let known = PERTURBATIONS.iter().enumerate().find(|(_, perturbation)| perturbation.name == name);
+            let (place, of) = known.ok_or_else(|| SpecError::Unknown(name.to_owned()))?;
+            let amount: f64 = found
+                .parse()
+                .ok()
+                .filter(|amount| (of.low..=of.high).contains(amount))
+                .ok_or_else(|| SpecError::Amount { of, found: found.to_owned() })?;
+            if !of.changes(amount) {
+                return Err(SpecError::Neutral(part.to_owned()));
+            }
+            if of.changes(spec.amounts[place]) {
+                return Err(SpecError::Twice(of.name));
+            }
+            spec.amounts[place] = amount;
+        }
+        Ok(spec)
+    }
+}
+
+impl fmt::Display for PerturbationSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> = self.parts().map(|(perturbation, amount)| format!("{}={amount}", perturbation.name)).collect();
+        f.write_str(if parts.is_empty() { CLEAN.to_owned() } else { parts.join("+") }.as_str())
+    }
+}
+
+/// The names that a part may begin with.
+fn names() -> String {
+    PERTURBATIONS.map(|perturbation| perturbation.name).join(", ")
+}

@@ -1,0 +1,84 @@
+//! What changed where something was done to the images, and what that alone did to the baseline.
+
+use maud::{Markup, html};
+
+use super::tables::{interval, rate};
+use super::{points, spec};
+use crate::number::percent;
+use crate::rates::Rate;
+use crate::report::{Perturbed, Report};
+use crate::summary::Summary;
+
+/// Empty where nothing was done to the images.
+pub(super) fn section(report: &Report) -> Markup {
+    html! {
+        @if !report.perturbed().is_empty() {
+            section id="perturbed" {
+                h2 { "Under perturbation" }
+                p.hint {
+                    "The same questions about worse images, in percent of all questions. First what the perturbation alone did to the baseline's own answers; below it what each acceleration did to answers about the same perturbed images. The last columns say whether acceleration made the model more brittle: its DR on clean images, and each model's own accuracy from clean to perturbed images, to be compared with the baseline's."
+                }
+                div.scroll tabindex="0" role="region" aria-label="Rates under perturbation" {
+                    table.numbers.perturbed {
+                        thead {
+                            tr {
+                                th scope="col" { "model" }
+                                th scope="col" { "accuracy" small { "change, points" } }
+                                th scope="col" { abbr title="divergence ratio" { "DR" } }
+                                th scope="col" { abbr title="negative divergence ratio: broken" { "NDR" } }
+                                th scope="col" { abbr title="positive divergence ratio: repaired" { "PDR" } }
+                                th scope="col" { "DR, clean images" }
+                                th scope="col" { "own accuracy, clean to perturbed" small { "change, points" } }
+                            }
+                        }
+                        @for perturbed in report.perturbed() { (group(report, perturbed)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn group(report: &Report, Perturbed { perturbation, baseline, condition }: &Perturbed) -> Markup {
+    html! {
+        tbody {
+            tr.under { th scope="rowgroup" colspan="7" { "under " (spec(perturbation)) } }
+            (row(&html! { "baseline" small { "against its own answers about the clean images" } }, baseline, None))
+            @for (summary, clean) in condition.accelerations.iter().zip(report.summaries()) {
+                (row(&spec(&summary.spec), summary, Some(clean)))
+            }
+            @if let Some(noise_floor) = &condition.noise_floor { (row(&html! { "noise floor" }, noise_floor, report.noise_floor())) }
+        }
+    }
+}
+
+/// `clean` is the summary of the same answers about clean images.
+fn row(name: &Markup, summary: &Summary, clean: Option<&Summary>) -> Markup {
+    let change = summary.accuracy_change;
+    html! {
+        tr {
+            th scope="row" { (name) }
+            td {
+                (step(summary.accuracy_before, summary.accuracy_after))
+                small { (points(change.value)) } small { (points(change.low)) " to " (points(change.high)) }
+            }
+            td { (rate(summary.dr)) (interval(summary.dr_by_image)) }
+            td { (rate(summary.ndr)) (interval(summary.ndr_by_image)) }
+            td { (rate(summary.pdr)) (interval(summary.pdr_by_image)) }
+            @match clean {
+                Some(clean) => {
+                    td { (rate(clean.dr)) }
+                    td { (step(clean.accuracy_after, summary.accuracy_after)) small { (points(summary.own_change(clean))) } }
+                }
+                None => {
+                    td { "–" }
+                    td { (step(summary.accuracy_before, summary.accuracy_after)) small { (points(change.value)) } }
+                }
+            }
+        }
+    }
+}
+
+fn step(from: Rate, to: Rate) -> Markup {
+    html! { (percent(from.value)) " → " (percent(to.value)) }
+}

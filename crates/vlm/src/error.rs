@@ -104,8 +104,8 @@ pub enum VlmError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The device gave no result: it was lost, it ran out of memory, or a kernel does not run on it.
-    #[error("the device failed: {0}")]
+    /// The device gave no result, for a reason that its runtime puts in its own words.
+    #[error("the device gave no result, as when a GPU is lost or out of memory ({0})")]
     Device(String),
     /// A prompt that does not fit the checkpoint, e.g. with another number of image placeholders than images.
     #[error("prompt: {0}")]

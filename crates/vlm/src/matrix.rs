@@ -75,12 +75,32 @@ impl HostMatrix {
 /// All values of a tensor on the host, in row-major order, widened to `f32`. The one place that waits for a device: a browser's GPU
 /// answers only to those who give way meanwhile, which makes everything above this `async`.
 pub(crate) async fn read_f32<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, VlmError> {
-    let data = tensor.cast(DType::F32).into_data_async().await.map_err(|error| VlmError::Device(error.to_string()))?;
+    let data = tensor.cast(DType::F32).into_data_async().await.map_err(|error| VlmError::Device(cause(&error.to_string())))?;
     data.try_to_vec::<f32>().map_err(|error| VlmError::Device(format!("{error:?}")))
+}
+
+/// What lies at the bottom of a report of causes with a backtrace, on one line.
+fn cause(report: &str) -> String {
+    let (causes, _) = report.split_once("Backtrace").unwrap_or((report, ""));
+    let deepest = causes.rsplit("Caused by:").map(str::trim).find(|cause| !cause.is_empty());
+    deepest.unwrap_or(report).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// [`read_f32`] for tests, which may wait.
 #[cfg(test)]
 pub(crate) fn read_now<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     pollster::block_on(read_f32(tensor)).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deepest_cause_is_told() {
+        let report = "An error happened during execution\nCaused by:\n  An error happened\nCaused by:\n  the staging buffer\n  could not be mapped\nBacktrace:\nNo backtrace";
+        assert_eq!(cause(report), "the staging buffer could not be mapped");
+        assert_eq!(cause("lost"), "lost");
+        assert_eq!(cause(""), "");
+    }
 }

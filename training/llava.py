@@ -20,8 +20,9 @@ NAME = "steady-llava"
 TYPE = "LLaVA-1.5"
 Model = LlavaForConditionalGeneration
 VISION_WIDTH = 128
+IMAGES, BASIC_IMAGES = 120_000, 56_000
 
-__all__ = ["DIALECT", "NAME", "Model", "TYPE", "VISION_WIDTH", "build", "describe", "layout", "load_processor", "save_processor", "see", "shape_of"]
+__all__ = ["BASIC_IMAGES", "DIALECT", "IMAGES", "NAME", "Model", "TYPE", "VISION_WIDTH", "build", "describe", "layout", "load_processor", "save_processor", "see", "shape_of"]
 
 
 def build(shape: Shape, tokenizer) -> LlavaForConditionalGeneration:

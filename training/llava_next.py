@@ -12,12 +12,14 @@ from model import GRID, IMAGE, PATCH, VISUAL_TOKENS, Layout, Seen, Shape
 NAME = "steady-llava-next"
 TYPE = "LLaVA-NeXT"
 Model = LlavaNextForConditionalGeneration
+# Its weights come from LLaVA-1.5, which can do it all.
+IMAGES, BASIC_IMAGES = 24_000, 0
 # One tile for a square, two for wide and tall pictures, (height, width).
 PINPOINTS = [[IMAGE, IMAGE], [IMAGE, 2 * IMAGE], [2 * IMAGE, IMAGE]]
 # The whole, then the one tile of a square with its newlines.
 TOKENS = VISUAL_TOKENS + GRID * (GRID + 1)
 
-__all__ = ["DIALECT", "NAME", "Model", "TYPE", "VISION_WIDTH", "build", "describe", "layout", "load_processor", "save_processor", "see", "shape_of"]
+__all__ = ["BASIC_IMAGES", "DIALECT", "IMAGES", "NAME", "Model", "TYPE", "VISION_WIDTH", "build", "describe", "layout", "load_processor", "save_processor", "see", "shape_of"]
 
 
 def build(shape: Shape, tokenizer) -> Model:

@@ -8,7 +8,7 @@ from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLTe
 
 import qwen_vl
 from model import PATCH, Seen, Shape
-from qwen_vl import MERGE, SMALL, VISION_WIDTH, layout, shape_of
+from qwen_vl import BASIC_IMAGES, IMAGES, MERGE, SMALL, VISION_WIDTH, layout, shape_of
 from text import QWEN as DIALECT
 
 NAME = "steady-qwen2.5-vl"
@@ -17,7 +17,7 @@ Model = Qwen2_5_VLForConditionalGeneration
 # Side of an attention window in visual tokens.
 WINDOW = 4
 
-__all__ = ["DIALECT", "NAME", "Model", "TYPE", "VISION_WIDTH", "build", "describe", "layout", "load_processor", "save_processor", "see", "shape_of"]
+__all__ = ["BASIC_IMAGES", "DIALECT", "IMAGES", "NAME", "Model", "TYPE", "VISION_WIDTH", "build", "describe", "layout", "load_processor", "save_processor", "see", "shape_of"]
 
 
 def build(shape: Shape, tokenizer) -> Model:

@@ -53,8 +53,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--first-image", type=int, default=0, help="first position of the training split to use")
     parser.add_argument("--vision-images", type=int, default=24_000, help="images of the first phase")
-    parser.add_argument("--images", type=int, default=120_000, help="images of the second phase")
-    parser.add_argument("--basic-images", type=int, default=56_000, help="images of the second phase before the steps of an answer are read out and the hardest scenes asked about")
+    parser.add_argument("--images", type=int, help="images of the second phase (default: the family's)")
+    parser.add_argument("--basic-images", type=int, help="images of the second phase before the steps of an answer are read out and the hardest scenes asked about (default: the family's)")
     parser.add_argument("--stop-at", metavar="HH:MM", help="stop the second phase at this time, whatever it has seen")
     parser.add_argument("--decay", type=float, default=0.4, help="share of the second phase in which the rate falls")
     parser.add_argument("--levels", default="0:3000,1:3000,2", help="curriculum of the second phase: level:images,...,level")
@@ -82,6 +82,8 @@ def arguments() -> argparse.Namespace:
     options.out = options.out or Path("models") / family.NAME
     options.snapshots = options.snapshots or Path("training/snapshots") / family.NAME
     options.vision_width = options.vision_width or family.VISION_WIDTH
+    options.images = options.images or family.IMAGES
+    options.basic_images = family.BASIC_IMAGES if options.basic_images is None else options.basic_images
     return options
 
 

@@ -49,7 +49,7 @@ fn title(summary: &Summary) -> String {
         "1.0" => "Accuracy moved by 1.0 point".to_owned(),
         by => format!("Accuracy moved by {by} points"),
     };
-    let changed = format!("{} % of the answers changed", percent(summary.dr.value));
+    let changed = format!("{}\u{a0}% of the answers changed", percent(summary.dr.value));
     if summary.hidden() { format!("{moved}. {changed}.") } else { format!("{changed}. {moved}.") }
 }
 

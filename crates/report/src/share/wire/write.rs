@@ -67,10 +67,10 @@ impl Wire {
                 .map(|(answer, &carried)| if carried { dictionary.index(answer) } else { 0 })
                 .collect(),
             scores: scores(&answers.iter().collect::<Vec<_>>()),
-            kl_mean: summary.kl_mean,
-            kl_median: summary.kl_median,
-            margin_same: summary.margin_same,
-            margin_diverged: summary.margin_diverged,
+            kl_mean: summary.kl_mean.map(short),
+            kl_median: summary.kl_median.map(short),
+            margin_same: summary.margin_same.map(short),
+            margin_diverged: summary.margin_diverged.map(short),
         };
         let accelerations = accelerations
             .iter()
@@ -98,6 +98,12 @@ impl Wire {
             noise_floor,
         })
     }
+}
+
+/// A measured number in single precision, which is more than it is exact to: a report and the same one read from its JSON, where a sum may end in
+/// another digit, make one link.
+fn short(number: f64) -> f64 {
+    f64::from(number as f32)
 }
 
 impl Questions {

@@ -406,12 +406,14 @@ proptest! {
 
     #[test]
     fn any_report_comes_back_with_its_numbers(shared in reports()) {
-        let opened = reopened(&shared.share(None).unwrap().payload).report;
+        let link = shared.share(None).unwrap();
+        let opened = reopened(&link.payload).report;
         assert_same_numbers(&opened, &shared);
         for (opened, shared) in opened.accelerations().iter().zip(shared.accelerations()) {
             for (opened, shared) in opened.answers.iter().zip(&shared.answers) {
                 prop_assert_eq!((opened.outcome, opened.correct, opened.score), (shared.outcome, shared.correct, shared.score));
-                if shared.outcome != Some(Outcome::Same) {
+                // long words do not fit all into a link
+                if shared.outcome != Some(Outcome::Same) && link.left_out == 0 {
                     prop_assert_eq!((&opened.text, &opened.parsed), (&shared.text, &shared.parsed));
                 }
             }

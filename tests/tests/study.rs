@@ -73,6 +73,36 @@ fn a_run_is_shared_as_a_link() {
     assert!(stderr(&run(&["share", text(dir.path())])).contains(&format!("{} characters", payload.len())));
 }
 
+/// A stand-in for the desktop's program that opens addresses.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_opens_in_the_page() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    succeed(&arguments("10", &dir.path().join("run")));
+    let (opener, opened) = (dir.path().join("xdg-open"), dir.path().join("opened"));
+    fs::write(&opener, format!("#!/bin/sh\nprintf %s \"$1\" > '{0}.part' && mv '{0}.part' '{0}'\n", text(&opened))).unwrap();
+    fs::set_permissions(&opener, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", text(dir.path()), std::env::var("PATH").unwrap());
+    let run = text(&dir.path().join("run")).to_owned();
+    let page = "https://example.org/steady/";
+    for arguments in [&["report", &run, "--open"][..], &["report", &run, "--open", "--page", page]] {
+        assert!(steady(arguments).env("PATH", &path).output().unwrap().status.success());
+        // it runs beside the command
+        while !opened.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let shown = fs::read_to_string(&opened).unwrap();
+        fs::remove_file(&opened).unwrap();
+        if arguments.contains(&page) {
+            assert_eq!(shown, succeed(&["share", &run, "--page", page]).trim_end());
+        } else {
+            assert!(shown.ends_with("/run/report.html"), "{shown}");
+        }
+    }
+    assert!(refuse(&["report", &run, "--page", page]).contains("--open"));
+}
+
 #[test]
 fn nothing_is_shared_that_changes_an_answer() {
     // The noise floor answers every question of the baseline from scratch, in another order: sharing must not show.

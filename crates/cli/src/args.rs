@@ -163,6 +163,7 @@ pub(crate) struct AskArgs {
 Examples:
   steady report steady-out/steady-llava-steady-world-1f0c9a2e
   steady report runs/first --open
+  steady report runs/first --open --page https://example.org/steady/
   steady report runs/first --json | jq .
   steady report runs/first --records > records.jsonl")]
 pub(crate) struct ReportArgs {
@@ -177,6 +178,9 @@ pub(crate) struct ReportArgs {
     /// Open report.html in the browser
     #[arg(long, conflicts_with = "records")]
     pub(crate) open: bool,
+    /// With --open: show the report in the page at this address instead, by a link that holds it
+    #[arg(long, value_name = "URL", requires = "open")]
+    pub(crate) page: Option<String>,
 }
 
 /// Where `cargo xtask web serve` serves the page.

@@ -9,6 +9,7 @@ use steady_report::Report;
 use steady_study::{Folder, Plan, compare};
 
 use crate::args::ReportArgs;
+use crate::commands::share;
 use crate::console;
 
 pub(crate) fn run(args: &ReportArgs) -> Result<()> {
@@ -22,9 +23,13 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     if benchmark.is_none() {
         console::note(&format!("benchmark {} is not at hand as it was asked; the report has no pictures", folder.plan().benchmark.name));
     }
-    let page = publish(&folder, benchmark.as_deref(), args.json)?;
+    let written = publish(&folder, benchmark.as_deref(), args.json)?;
     if args.open {
-        open::that_detached(&page).with_context(|| format!("no browser could be started; open {} yourself", page.display()))?;
+        let shown = match &args.page {
+            Some(page) => share::address(page, &share::link(&compare::compare(&folder)?)?.payload)?,
+            None => written.display().to_string(),
+        };
+        open::that_detached(&shown).with_context(|| format!("no browser could be started; open {shown} yourself"))?;
     }
     Ok(())
 }

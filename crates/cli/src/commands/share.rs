@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use steady_bench::{Benchmark, asked, embedded_suite, suite_of};
 use steady_report::Report;
-use steady_report::share::FRAGMENT;
+use steady_report::share::{FRAGMENT, Link};
 use steady_study::{Folder, compare};
 
 use crate::args::ShareArgs;
@@ -19,11 +19,7 @@ pub(crate) fn run(args: &ShareArgs) -> Result<()> {
         Some(run) => run.clone(),
         None => newest(Path::new(RUNS))?,
     };
-    let report = read(&run)?;
-    let plan = report.plan();
-    let suite = embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, plan.questions);
-    let drawn = suite.as_ref().map(|suite| (suite_of(suite), asked(suite as &dyn Benchmark)));
-    let link = report.share(drawn.as_ref().map(|(suite, asked)| (suite, asked.as_slice())))?;
+    let link = link(&read(&run)?)?;
     console::result(&address(&args.page, &link.payload)?)?;
     let lost = match link.left_out {
         0 => String::new(),
@@ -31,6 +27,14 @@ pub(crate) fn run(args: &ShareArgs) -> Result<()> {
     };
     console::note(&format!("{}: {} characters{lost}", run.display(), link.payload.len()));
     Ok(())
+}
+
+/// A report as a link, with questions of the embedded suite as positions in it.
+pub(crate) fn link(report: &Report) -> Result<Link> {
+    let plan = report.plan();
+    let suite = embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, plan.questions);
+    let drawn = suite.as_ref().map(|suite| (suite_of(suite), asked(suite as &dyn Benchmark)));
+    Ok(report.share(drawn.as_ref().map(|(suite, asked)| (suite, asked.as_slice())))?)
 }
 
 /// The report of a run folder, or a `report.json`.
@@ -54,7 +58,7 @@ fn newest(runs: &Path) -> Result<PathBuf> {
 }
 
 /// The page with the report behind it, in place of whatever fragment it has.
-fn address(page: &str, payload: &str) -> Result<String> {
+pub(crate) fn address(page: &str, payload: &str) -> Result<String> {
     let page = page.split('#').next().unwrap_or_default();
     if !["http://", "https://", "file://"].iter().any(|scheme| page.starts_with(scheme)) {
         bail!("--page {page:?}: expected an address that begins with https://, http:// or file://");

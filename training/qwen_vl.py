@@ -34,8 +34,9 @@ def text_sizes(shape: Shape, tokenizer) -> dict:
         rms_norm_eps=1e-6,
         # Of the 16 frequencies of a 32-wide head: time, row, column, in the published proportion. Nothing else tells where on
         # the picture a visual token is, so columns, which get the slowest, must turn visibly over a grid of twelve: at the
-        # published base of a million they would hardly move.
-        rope_parameters={"rope_type": "default", "rope_theta": 20.0, "mrope_section": [4, 6, 6]},
+        # published base of a million they would hardly move. At 20 all of them turn so much that a head finds nothing
+        # wherever it is: existence stayed at 75 % over 40,000 images, and came to 80 within 6,000 at 100.
+        rope_parameters={"rope_type": "default", "rope_theta": 100.0, "mrope_section": [4, 6, 6]},
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

@@ -13,7 +13,7 @@ from transformers import (
     LlavaProcessor,
 )
 
-from model import GRID, IMAGE, PATCH, VISUAL_TOKENS, Layout, Seen, Shape, decoder, initialise
+from model import GRID, IMAGE, PATCH, VISUAL_TOKENS, Layout, Seen, Shape, decoder, decoder_sizes, initialise
 from text import LLAVA as DIALECT
 
 NAME = "steady-llava"
@@ -42,14 +42,8 @@ def build(shape: Shape, tokenizer) -> LlavaForConditionalGeneration:
         hidden_act="quick_gelu",
     )
     text = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=shape.width,
-        intermediate_size=shape.mlp_width,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.width // 32,
-        num_key_value_heads=shape.width // 32,
+        **decoder_sizes(shape, tokenizer),
         head_dim=32,
-        max_position_embeddings=512,
         rms_norm_eps=1e-5,
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         tie_word_embeddings=False,
@@ -135,10 +129,15 @@ def load_processor(folder: Path) -> LlavaProcessor:
 
 
 def save_processor(folder: Path, tokenizer) -> None:
-    images = CLIPImageProcessor(
-        size={"shortest_edge": IMAGE}, crop_size={"height": IMAGE, "width": IMAGE}, do_convert_rgb=True
+    save_processor_of(LlavaProcessor, CLIPImageProcessor, folder, tokenizer)
+
+
+def save_processor_of(kind, image_kind, folder: Path, tokenizer, **settings) -> None:
+    """The processor of class `kind`, whose images are prepared by one of class `image_kind`."""
+    images = image_kind(
+        size={"shortest_edge": IMAGE}, crop_size={"height": IMAGE, "width": IMAGE}, do_convert_rgb=True, **settings
     )
-    processor = LlavaProcessor(
+    processor = kind(
         image_processor=images,
         tokenizer=tokenizer,
         patch_size=PATCH,

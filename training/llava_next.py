@@ -7,7 +7,7 @@ from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration, Lla
 
 import llava
 from llava import DIALECT, VISION_WIDTH, shape_of
-from model import GRID, IMAGE, PATCH, VISUAL_TOKENS, Layout, Seen, Shape
+from model import GRID, IMAGE, VISUAL_TOKENS, Layout, Seen, Shape, rows_and_columns
 
 NAME = "steady-llava-next"
 TYPE = "LLaVA-NeXT"
@@ -46,7 +46,7 @@ def see(model: Model, pixels: torch.Tensor) -> Seen:
 
 def layout(opening: int) -> Layout:
     """One position after the other; patches are read off the tile."""
-    rows, columns = torch.arange(VISUAL_TOKENS).div(GRID, rounding_mode="floor"), torch.arange(VISUAL_TOKENS) % GRID
+    rows, columns = rows_and_columns()
     return Layout(torch.arange(opening + TOKENS)[None], opening + VISUAL_TOKENS + rows * (GRID + 1) + columns)
 
 
@@ -63,20 +63,4 @@ def load_processor(folder: Path) -> LlavaNextProcessor:
 
 
 def save_processor(folder: Path, tokenizer) -> None:
-    images = LlavaNextImageProcessorPil(
-        size={"shortest_edge": IMAGE},
-        crop_size={"height": IMAGE, "width": IMAGE},
-        image_grid_pinpoints=PINPOINTS,
-        do_convert_rgb=True,
-    )
-    processor = LlavaNextProcessor(
-        image_processor=images,
-        tokenizer=tokenizer,
-        patch_size=PATCH,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=DIALECT.template,
-    )
-    processor.save_pretrained(folder)
-    # Readers that look for the image processor's own file find it too.
-    images.save_pretrained(folder)
+    llava.save_processor_of(LlavaNextProcessor, LlavaNextImageProcessorPil, folder, tokenizer, image_grid_pinpoints=PINPOINTS)

@@ -27,6 +27,25 @@ class Shape:
     layers: int = 4
 
 
+def decoder_sizes(shape: Shape, tokenizer) -> dict:
+    """What the families' decoders have in common."""
+    return dict(
+        vocab_size=len(tokenizer),
+        hidden_size=shape.width,
+        intermediate_size=shape.mlp_width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.width // 32,
+        num_key_value_heads=shape.width // 32,
+        max_position_embeddings=512,
+    )
+
+
+def rows_and_columns() -> tuple[torch.Tensor, torch.Tensor]:
+    """Of every patch, row by row."""
+    patches = torch.arange(VISUAL_TOKENS)
+    return patches.div(GRID, rounding_mode="floor"), patches % GRID
+
+
 def decoder(text: dict) -> str:
     """A decoder's sizes in words."""
     sizes = f"{text['num_hidden_layers']} layers, width {text['hidden_size']}, {text['num_attention_heads']} heads"

@@ -34,12 +34,7 @@ def build(shape: Shape, tokenizer) -> Model:
         out_hidden_size=shape.width,
         fullatt_block_indexes=list(range(1, shape.vision_layers, 2)),
     )
-    text = Qwen2_5_VLTextConfig(**qwen_vl.text_sizes(shape, tokenizer))
-    special = qwen_vl.special_tokens(tokenizer)
-    config = Qwen2_5_VLConfig(vision_config=vision.to_dict(), text_config=text.to_dict(), tie_word_embeddings=False, **special)
-    model = Model(config)
-    qwen_vl.first_weights(model, config)
-    return model
+    return qwen_vl.assemble(Model, Qwen2_5_VLConfig, Qwen2_5_VLTextConfig, vision, shape, tokenizer)
 
 
 def see(model: Model, pixels: torch.Tensor) -> Seen:

@@ -29,12 +29,7 @@ def build(shape: Shape, tokenizer) -> Model:
         spatial_merge_size=MERGE,
         temporal_patch_size=2,
     )
-    text = Qwen2VLTextConfig(**qwen_vl.text_sizes(shape, tokenizer))
-    special = qwen_vl.special_tokens(tokenizer)
-    config = Qwen2VLConfig(vision_config=vision.to_dict(), text_config=text.to_dict(), tie_word_embeddings=False, **special)
-    model = Model(config)
-    qwen_vl.first_weights(model, config)
-    return model
+    return qwen_vl.assemble(Model, Qwen2VLConfig, Qwen2VLTextConfig, vision, shape, tokenizer)
 
 
 def see(model: Model, pixels: torch.Tensor) -> Seen:

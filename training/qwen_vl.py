@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import AutoTokenizer, Qwen2VLImageProcessorPil
 
-from model import GRID, IMAGE, PATCH, VISUAL_TOKENS, Layout, Seen, Shape, decoder, initialise
+from model import GRID, IMAGE, PATCH, VISUAL_TOKENS, Layout, Seen, Shape, decoder, decoder_sizes, initialise, rows_and_columns
 
 # A visual token is 2x2 patches, and as large as a patch of the LLaVA type: the world's labels fit both.
 MERGE = 2
@@ -21,16 +21,10 @@ VISION_WIDTH = 96
 IMAGES, BASIC_IMAGES = 96_000, 24_000
 
 
-def text_sizes(shape: Shape, tokenizer) -> dict:
-    """Of the Qwen2 decoder."""
-    return dict(
-        vocab_size=len(tokenizer),
-        hidden_size=shape.width,
-        intermediate_size=shape.mlp_width,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.width // 32,
-        num_key_value_heads=shape.width // 32,
-        max_position_embeddings=512,
+def assemble(model, config, text, vision, shape: Shape, tokenizer):
+    """A fresh model of class `model` around the tower that `vision` configures; `config` and `text` are the classes of its settings."""
+    text = text(
+        **decoder_sizes(shape, tokenizer),
         rms_norm_eps=1e-6,
         # Of the 16 frequencies of a 32-wide head: time, row, column, in the published proportion. Nothing else tells where on
         # the picture a visual token is, so columns, which get the slowest, must turn visibly over a grid of twelve: at the
@@ -41,24 +35,23 @@ def text_sizes(shape: Shape, tokenizer) -> dict:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-
-
-def special_tokens(tokenizer) -> dict[str, int]:
-    """Ids of what marks an image in a prompt."""
-    names = {
-        "image_token_id": "image_pad",
-        "video_token_id": "video_pad",
-        "vision_start_token_id": "vision_start",
-        "vision_end_token_id": "vision_end",
-    }
-    return {name: tokenizer.convert_tokens_to_ids(f"<|{token}|>") for name, token in names.items()}
-
-
-def first_weights(model: nn.Module, config) -> None:
-    initialise(model, config.vision_config.depth, config.text_config.num_hidden_layers)
+    special = {name: tokenizer.convert_tokens_to_ids(f"<|{token}|>") for name, token in SPECIAL.items()}
+    config = config(vision_config=vision.to_dict(), text_config=text.to_dict(), tie_word_embeddings=False, **special)
+    model = model(config)
+    initialise(model, vision.depth, text.num_hidden_layers)
     with torch.no_grad():
         weight = model.model.visual.patch_embed.proj.weight
         weight.normal_(0, 1 / math.sqrt(weight[0].numel()))
+    return model
+
+
+# What marks an image in a prompt.
+SPECIAL = {
+    "image_token_id": "image_pad",
+    "video_token_id": "video_pad",
+    "vision_start_token_id": "vision_start",
+    "vision_end_token_id": "vision_end",
+}
 
 
 def shape_of(weights: dict[str, torch.Tensor]) -> Shape:
@@ -79,7 +72,7 @@ def window_order(side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """
     windows = GRID // side
     tokens = torch.arange(VISUAL_TOKENS).view(windows, side, windows, side).transpose(1, 2).flatten()
-    rows, columns = tokens.div(GRID, rounding_mode="floor"), tokens % GRID
+    rows, columns = (each[tokens] for each in rows_and_columns())
     inner = torch.arange(MERGE)
     y = (MERGE * rows)[:, None, None] + inner[:, None].expand(MERGE, MERGE)
     x = (MERGE * columns)[:, None, None] + inner.expand(MERGE, MERGE)
@@ -122,7 +115,7 @@ def attend(attention, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> 
 def layout(opening: int) -> Layout:
     """Text moves on all three axes of M-RoPE, a picture stands still in time: its tokens are rows and columns."""
     text = torch.arange(opening).expand(3, -1)
-    rows, columns = torch.arange(VISUAL_TOKENS).div(GRID, rounding_mode="floor"), torch.arange(VISUAL_TOKENS) % GRID
+    rows, columns = rows_and_columns()
     visual = opening + torch.stack([torch.zeros_like(rows), rows, columns])
     return Layout(torch.cat([text, visual], 1), opening + torch.arange(VISUAL_TOKENS))
 

@@ -49,7 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--family", choices=FAMILIES, default="llava", help="type of model")
     parser.add_argument("--out", type=Path, help="checkpoint folder to write (default: models/ and the family's name)")
     parser.add_argument("--snapshots", type=Path, help="where a run keeps its state (default: training/snapshots/ and the family's name)")
-    parser.add_argument("--init", type=Path, help="start from this exported checkpoint, with fresh optimizer state")
+    parser.add_argument("--init", type=Path, help="start from this exported checkpoint, with fresh optimizer state; of another type it gives what both have in common")
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--first-image", type=int, default=0, help="first position of the training split to use")
     parser.add_argument("--vision-images", type=int, default=24_000, help="images of the first phase")
@@ -106,10 +106,10 @@ class Run:
         self.tokenizer = self.find_tokenizer()
         self.packer = Packer(self.tokenizer, self.family, header["planes"], options.length, options.questions)
         if options.init:
-            self.model = initial(options.init, self.family, self.tokenizer)
+            self.model, self.tower_begun = initial(options.init, self.family, self.tokenizer)
         else:
             shape = Shape(options.vision_width, width=options.width, mlp_width=options.mlp_width)
-            self.model = self.family.build(shape, self.tokenizer)
+            self.model, self.tower_begun = self.family.build(shape, self.tokenizer), False
         with torch.no_grad():
             seen = self.see(torch.zeros(1, 3, IMAGE, IMAGE))
         widths = (seen.features.shape[-1], seen.halfway.shape[-1], options.width)
@@ -322,7 +322,7 @@ class Run:
     def vision_phase(self) -> None:
         options, progress = self.options, self.progress
         todo = options.vision_images - progress["vision_images"]
-        if options.init or todo < options.vision_batch * options.workers:
+        if self.tower_begun or todo < options.vision_batch * options.workers:
             return
         start = options.first_image + progress["vision_images"]
         # As many of the hardest scenes among them as later on.
@@ -374,7 +374,7 @@ class Run:
         """Batches through the curriculum, from where the run stands."""
         options = self.options
         at = self.progress["images"]
-        first = options.first_image + (0 if options.init else options.vision_images)
+        first = options.first_image + (0 if self.tower_begun else options.vision_images)
         begin = 0
         for part in options.levels.split(","):
             level, _, length = part.partition(":")
@@ -438,18 +438,23 @@ class Run:
             parameter.copy_(weights[name])
 
 
-def initial(folder: Path, family, tokenizer) -> torch.nn.Module:
-    """The checkpoint in `folder`; a new model of `family` with its weights where it is of another family that shares them."""
+def initial(folder: Path, family, tokenizer) -> tuple[torch.nn.Module, bool]:
+    """The checkpoint in `folder`, or a new model of `family` with those of its weights that have the same place there; and whether its tower
+    knows anything yet."""
     config = json.loads((folder / "config.json").read_text())
     model = family_of(config).Model.from_pretrained(folder, dtype=torch.float32)
     if family_of(config) is family:
-        return model
-    weights = model.state_dict()
-    model = family.build(family_of(config).shape_of(weights), tokenizer)
-    missing, unexpected = model.load_state_dict(weights, strict=False)
-    if unexpected or len(missing) > 1:
-        raise SystemExit(f"{folder} is no start for a {family.TYPE} type: it lacks {missing} and has {unexpected} too many")
-    return model
+        return model, True
+    known = model.state_dict()
+    model = family.build(family_of(config).shape_of(known), tokenizer)
+    fresh = model.state_dict()
+    shared = {name: weight for name, weight in known.items() if name in fresh and fresh[name].shape == weight.shape}
+    lacking = sorted(fresh.keys() - shared.keys())
+    tower = [name for name in lacking if "vision" in name or "visual" in name]
+    if len(lacking) - len(tower) > 1:
+        raise SystemExit(f"{folder} is no start for a {family.TYPE} type: it lacks {', '.join(name for name in lacking if name not in tower)}")
+    model.load_state_dict(shared, strict=False)
+    return model, not tower
 
 
 class Clock:

@@ -13,7 +13,7 @@ NAME = "steady-llava-next"
 TYPE = "LLaVA-NeXT"
 Model = LlavaNextForConditionalGeneration
 # Its weights come from LLaVA-1.5, which can do it all.
-IMAGES, BASIC_IMAGES = 24_000, 0
+IMAGES, BASIC_IMAGES = 12_000, 0
 # One tile for a square, two for wide and tall pictures, (height, width).
 PINPOINTS = [[IMAGE, IMAGE], [IMAGE, 2 * IMAGE], [2 * IMAGE, IMAGE]]
 # The whole, then the one tile of a square with its newlines.

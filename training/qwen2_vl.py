@@ -8,12 +8,14 @@ from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfi
 
 import qwen_vl
 from model import GRID, Seen, Shape
-from qwen_vl import BASIC_IMAGES, IMAGES, MERGE, SMALL, VISION_WIDTH, layout, shape_of
+from qwen_vl import MERGE, SMALL, VISION_WIDTH, layout, shape_of
 from text import QWEN as DIALECT
 
 NAME = "steady-qwen2-vl"
 TYPE = "Qwen2-VL"
 Model = Qwen2VLForConditionalGeneration
+# Its decoder comes from Qwen2.5-VL, which can do it all; the tower begins with what both have in common.
+IMAGES, BASIC_IMAGES = 28_000, 0
 
 __all__ = ["BASIC_IMAGES", "DIALECT", "IMAGES", "NAME", "Model", "TYPE", "VISION_WIDTH", "build", "describe", "layout", "load_processor", "save_processor", "see", "shape_of"]
 

@@ -13,6 +13,7 @@ import transformers
 from PIL import Image
 
 import cases as llava_cases
+import qwen_cases
 from cases import NEW_TOKENS, Case, answer, run, weights_sha256, write_cases, write_json
 from pictures import save, scene, with_alpha
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # How a model and its processor are read, and what stands before and after a question in a verbatim prompt.
 CHECKPOINTS = {
     "steady-llava": (llava_cases.reference, "USER: <image>\n", " ASSISTANT:"),
+    "steady-qwen2.5-vl": (qwen_cases.reference, "<|vision_start|><|image_pad|><|vision_end|>", "\n"),
 }
 # Any command that prints the world's stream; the built binary saves the compilation.
 WORLD = os.environ.get("STEADY_WORLD", "cargo run --quiet --release -p steady-bench --bin steady-world --")

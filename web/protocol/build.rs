@@ -1,5 +1,4 @@
-//! Lists the checkpoints of `models/` with size and hash of every file, so that the worker takes no other file for one of them; and keeps the
-//! program small.
+//! Lists the checkpoints of `models/` with size and hash of every file: the page offers them, and the worker takes no other file for one of them.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,26 +14,25 @@ mod decisive;
 fn main() -> io::Result<()> {
     let models = Path::new(&env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("../../models");
     println!("cargo:rerun-if-changed=build.rs");
-    if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
-        // The names of all functions are a quarter of the file; nobody reads them in a browser.
-        println!("cargo:rustc-link-arg-bins=--strip-all");
-    }
     println!("cargo:rerun-if-changed={}", models.display());
-    let mut code =
-        String::from("#[allow(clippy::unreadable_literal, reason = \"written by a program\")]\npub(crate) const MODELS: &[Model] = &[\n");
+    let mut code = String::from(
+        "/// Every one there is, by name.\n\
+         #[allow(clippy::unreadable_literal, reason = \"written by a program\")]\n\
+         pub static EMBEDDED: &[Embedded] = &[\n",
+    );
     for folder in sorted(&models)?.into_iter().filter(|folder| folder.join("config.json").is_file()) {
-        let _ = writeln!(code, "    Model {{ name: {:?}, files: &[", name(&folder));
+        let _ = writeln!(code, "    Embedded {{ name: {:?}, files: &[", name(&folder));
         for file in sorted(&folder)?.into_iter().filter(|file| decisive::decides(&name(file))) {
             println!("cargo:rerun-if-changed={}", file.display());
             let content = fs::read(&file)?;
             let hash = HEXLOWER.encode(&Sha256::digest(&content));
-            let _ = writeln!(code, "        File {{ name: {:?}, bytes: {}, sha256: {hash:?} }},", name(&file), content.len());
+            let _ = writeln!(code, "        EmbeddedFile {{ name: {:?}, bytes: {}, sha256: {hash:?} }},", name(&file), content.len());
         }
         code.push_str("    ] },\n");
     }
     code.push_str("];\n");
     let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?);
-    fs::write(out.join("models.rs"), code)
+    fs::write(out.join("embedded.rs"), code)
 }
 
 /// Entries in the order of their names, the same on every file system.

@@ -81,7 +81,7 @@ fn Row(i: usize, opened: Arc<Opened>, pictures: Pictures) -> impl IntoView {
     let picture = pictures.of(&opened, &question.picture()).map(|(address, _)| view! { <img src=address alt="" loading="lazy" /> });
     // a link does not always hold the words
     let text = if question.text.is_empty() { question.id.clone() } else { question.text.clone() };
-    let asked = match opened.fragment_of(&question.id) {
+    let asked = match opened.fragment_of(question) {
         Some(fragment) => view! { <a href=fragment>{text}</a> }.into_any(),
         None => view! { <bdi>{text}</bdi> }.into_any(),
     };

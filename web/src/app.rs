@@ -66,8 +66,8 @@ impl Stage {
     /// Opens what the page's address asks for.
     fn follow_address(self) {
         let wanted = source::wanted();
-        if let Some(Wanted::Question(id)) = &wanted {
-            self.look(id);
+        if let Some(Wanted::Question(sought)) = &wanted {
+            self.look(sought);
             return;
         }
         let (fragment, height) = self.left.get_value();
@@ -97,21 +97,21 @@ impl Stage {
     }
 
     /// Opens a question of the embedded suite in front of the screen, with what the report on the screen says about it.
-    fn look(self, id: &str) {
+    fn look(self, sought: &str) {
         let report = match self.screen.get_untracked() {
             Screen::Showing(opened) => Some(opened),
             Screen::Study => self.study.opened.get_untracked(),
             _ => None,
         };
-        match Looked::at(id, report) {
-            Some(looked) => {
+        match Looked::at(sought, report) {
+            Ok(looked) => {
                 if self.looked_at.with_untracked(Option::is_none) {
                     self.left.update_value(|(_, height)| *height = window().scroll_y().unwrap_or(0.0));
                 }
                 self.looked_at.set(Some(looked));
                 window().scroll_to_with_x_and_y(0.0, 0.0);
             }
-            None => self.show(Screen::Failed(format!("The embedded suite has no question {id}."))),
+            Err(reason) => self.show(Screen::Failed(reason)),
         }
     }
 

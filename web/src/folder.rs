@@ -78,7 +78,12 @@ fn listed<F>(files: impl Iterator<Item = (String, F)>) -> Option<(String, Vec<(S
 pub(crate) fn size(folder: &Folder) -> String {
     let files = if folder.files.len() == 1 { "file" } else { "files" };
     let bytes: u64 = folder.files.iter().map(|file| file.bytes).sum();
-    format!("{} {files}, {:.1} MB", folder.files.len(), bytes as f64 / 1e6)
+    format!("{} {files}, {}", folder.files.len(), megabytes(bytes))
+}
+
+/// `0.3 MB`.
+pub(crate) fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 #[cfg(test)]

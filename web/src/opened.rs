@@ -8,9 +8,9 @@ use steady_bench::Benchmark;
 use steady_bench::world::{EmbeddedSuite, Family};
 use steady_bench::{asked, embedded_suite, suite_of};
 use steady_report::share::{self, Link, ShareError};
-use steady_report::{Report, ReportError};
+use steady_report::{QuestionRow, Report, ReportError};
 
-use crate::source::QUESTION;
+use crate::source::{QUESTION, UNDER};
 
 /// A report, where it came from, and the suite whose pictures belong to it.
 pub(crate) struct Opened {
@@ -72,10 +72,11 @@ impl Opened {
         self.report.share(drawn.as_ref().map(|(suite, asked)| (suite, asked.as_slice())))
     }
 
-    /// The fragment that opens a question of the suite by itself.
-    pub(crate) fn fragment_of(&self, question: &str) -> Option<String> {
-        let known = self.suite.as_ref()?.questions().iter().any(|of_suite| of_suite.id == question);
-        known.then(|| format!("#{QUESTION}{question}"))
+    /// The fragment that opens a question of the suite by itself, asked about the image that it was asked about here.
+    pub(crate) fn fragment_of(&self, question: &QuestionRow) -> Option<String> {
+        let known = self.suite.as_ref()?.questions().iter().any(|of_suite| of_suite.id == question.id);
+        let under = question.perturbation.as_ref().map(|perturbation| format!("{UNDER}{perturbation}")).unwrap_or_default();
+        known.then(|| format!("#{QUESTION}{}{under}", question.id))
     }
 
     /// What someone who reads the report should know about how it came here.

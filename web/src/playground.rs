@@ -6,6 +6,7 @@ use image::RgbImage;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use steady_bench::perturb::PerturbationSpec;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{CanvasRenderingContext2d, File, HtmlCanvasElement, ImageBitmap};
@@ -16,8 +17,8 @@ use crate::study::choices::{Accelerations, EngineChoice};
 use crate::study::model::ModelChoice;
 use crate::study::settings::Settings;
 
-/// Longest side of an image that is asked about: more than any vision tower here looks at.
-const LONGEST: f64 = 672.0;
+/// Longest side of an image that is asked about. A Qwen2-VL sees it in 1,369 visual tokens at most, which is as much as a browser has patience for.
+const LONGEST: f64 = 1_036.0;
 
 /// The view; `dropped` is an image that was dropped on the page.
 #[component]
@@ -51,7 +52,7 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
         <div class="landing">
             <h1>"Ask about an image of your own"</h1>
             <p class="lead">
-                "The model that comes with this page knows drawn shapes, signs, charts and scans; about photographs it guesses, and how its guesses change is the point. "
+                "The models that come with this page know drawn shapes, signs, charts and scans; about photographs they guess, and how their guesses change is the point. "
                 "A checkpoint of your own can take its place. Image and checkpoint stay on this machine."
             </p>
         </div>
@@ -60,7 +61,7 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
                 {move || if image.with(Option::is_some) { "Take another image" } else { "Choose an image" }}
                 <input type="file" accept="image/*" on:change=picked />
             </label>
-            <span class="hint">"or drop one anywhere on this page; its middle square is what is asked about."</span>
+            <span class="hint">"or drop one anywhere on this page. A LLaVA-1.5 looks at its middle square, as the picture will show; a Qwen2-VL at all of it."</span>
             <label for="own-question">"Question"</label>
             <input
                 id="own-question"
@@ -79,34 +80,24 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
                 <div class="column"><EngineChoice settings /><ModelChoice settings picked=asker.picked /></div>
             </div>
         </details>
-        <Inquiry asker image question judge=Signal::stored(Judge(None)) setting seed="playground".to_owned() />
+        <Inquiry asker image question judge=Signal::stored(Judge(None)) setting seed="playground".to_owned() under=PerturbationSpec::clean() />
     }
 }
 
-/// The middle square of an image file, at most [`LONGEST`] wide, on white where it is transparent. The browser decodes, so every format it knows will do.
+/// An image file, at most [`LONGEST`] wide and high, on white where it is transparent. The browser decodes, so every format it knows will do.
 async fn decode(file: &File) -> Result<RgbImage, JsValue> {
     let bitmap: ImageBitmap = JsFuture::from(window().create_image_bitmap_with_blob(file)?).await?.dyn_into()?;
     let (width, height) = (f64::from(bitmap.width()), f64::from(bitmap.height()));
-    let square = width.min(height);
-    let side = square.min(LONGEST).round();
+    let scale = (LONGEST / width.max(height)).min(1.0);
+    let [width, height] = [width, height].map(|side| (side * scale).round().max(1.0));
     let canvas: HtmlCanvasElement = document().create_element("canvas")?.dyn_into()?;
-    canvas.set_width(side as u32);
-    canvas.set_height(side as u32);
+    canvas.set_width(width as u32);
+    canvas.set_height(height as u32);
     let context: CanvasRenderingContext2d = canvas.get_context("2d")?.ok_or("no canvas")?.dyn_into()?;
     context.set_fill_style_str("white");
-    context.fill_rect(0.0, 0.0, side, side);
-    context.draw_image_with_image_bitmap_and_sw_and_sh_and_dx_and_dy_and_dw_and_dh(
-        &bitmap,
-        (width - square) / 2.0,
-        (height - square) / 2.0,
-        square,
-        square,
-        0.0,
-        0.0,
-        side,
-        side,
-    )?;
-    let rgba = context.get_image_data(0.0, 0.0, side, side)?.data().0;
+    context.fill_rect(0.0, 0.0, width, height);
+    context.draw_image_with_image_bitmap_and_dw_and_dh(&bitmap, 0.0, 0.0, width, height)?;
+    let rgba = context.get_image_data(0.0, 0.0, width, height)?.data().0;
     let rgb = rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
-    RgbImage::from_raw(side as u32, side as u32, rgb).ok_or_else(|| "an image without pixels".into())
+    RgbImage::from_raw(width as u32, height as u32, rgb).ok_or_else(|| "an image without pixels".into())
 }

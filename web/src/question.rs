@@ -5,28 +5,37 @@ use std::sync::Arc;
 use image::RgbImage;
 use leptos::html;
 use leptos::prelude::*;
+use steady_bench::perturb::{CLEAN, PerturbationSpec};
 use steady_bench::world::EmbeddedSuite;
 use steady_bench::{Benchmark, Question};
-use steady_report::Filter;
+use steady_report::{Filter, QuestionRow};
 
 use crate::ask::{Asker, Inquiry, Judge};
 use crate::opened::Opened;
+use crate::source::UNDER;
 use crate::study::settings::Settings;
 
 /// Sizes of the suite, in questions of each family, in which a question is looked for when no report says how large it is.
 const SIZES: [usize; 3] = [10, 50, 250];
 
-/// A question with its image, and what a report says about it.
+/// A question with its image, what is done to that, and what a report says about both.
 #[derive(Clone)]
 pub(crate) struct Looked {
     question: Question,
     image: Arc<RgbImage>,
+    under: PerturbationSpec,
     recorded: Option<(Arc<Opened>, usize)>,
 }
 
 impl Looked {
-    /// The question of that id, in the report's suite or else in the suite as such.
-    pub(crate) fn at(id: &str, report: Option<Arc<Opened>>) -> Option<Self> {
+    /// The question that a fragment asks for, in the report's suite or else in the suite as such.
+    ///
+    /// # Errors
+    /// When there is none, in words.
+    pub(crate) fn at(sought: &str, report: Option<Arc<Opened>>) -> Result<Self, String> {
+        let (id, under) = sought.split_once(UNDER).unwrap_or((sought, CLEAN));
+        let under: PerturbationSpec =
+            under.parse().map_err(|error| format!("The image of {id} cannot be perturbed like this: {error}."))?;
         let found = |suite: &EmbeddedSuite| {
             let question = suite.questions().iter().find(|question| question.id == id)?.clone();
             let image = Arc::new(suite.image(&question.image).ok()?);
@@ -34,20 +43,23 @@ impl Looked {
         };
         if let Some((question, image)) = report.as_ref().and_then(|opened| found(opened.suite.as_deref()?)) {
             let recorded = report.and_then(|opened| {
-                let i = opened.report.questions().iter().position(|row| row.id == question.id)?;
+                let rows = opened.report.questions();
+                let same = |row: &QuestionRow| row.id == question.id && row.perturbation.as_deref().unwrap_or(CLEAN) == under.to_string();
+                let i = rows.iter().position(same)?;
                 Some((opened, i))
             });
-            return Some(Self { question, image, recorded });
+            return Ok(Self { question, image, under, recorded });
         }
-        let (question, image) = SIZES.into_iter().find_map(|per_family| found(&EmbeddedSuite::test(per_family)))?;
-        Some(Self { question, image, recorded: None })
+        let anywhere = SIZES.into_iter().find_map(|per_family| found(&EmbeddedSuite::test(per_family)));
+        let (question, image) = anywhere.ok_or_else(|| format!("The embedded suite has no question {id}."))?;
+        Ok(Self { question, image, under, recorded: None })
     }
 }
 
 /// The view; `back` is where it was opened.
 #[component]
 pub(crate) fn QuestionView(looked: Looked, asker: Asker, settings: RwSignal<Settings>, back: String) -> impl IntoView {
-    let Looked { question, image, recorded } = looked;
+    let Looked { question, image, under, recorded } = looked;
     // the accelerations of the report, so that both can be compared
     let of_report = recorded
         .as_ref()
@@ -87,6 +99,7 @@ pub(crate) fn QuestionView(looked: Looked, asker: Asker, settings: RwSignal<Sett
             judge=Signal::stored(judge)
             setting
             seed
+            under
         />
         {recorded}
     }

@@ -52,7 +52,7 @@ pub(crate) fn Questions(opened: Signal<Arc<Opened>>) -> impl IntoView {
             let question = &opened.report.questions()[i];
             let picture = pictures.of(&opened, &question.picture());
             let content = opened.report.card(i, &filter);
-            let closer = opened.fragment_of(&question.id).map(|fragment| {
+            let closer = opened.fragment_of(question).map(|fragment| {
                 view! { <p class="closer"><a href=fragment>"Look closer, ask it here"</a></p> }
             });
             view! { <article><Thumbnail picture zoomed /><div class="contents" inner_html=content></div>{closer}</article> }

@@ -17,6 +17,9 @@ const SOURCE: &str = "src=";
 /// What stands before a question's identity in the fragment.
 pub(crate) const QUESTION: &str = "question=";
 
+/// What stands behind it before what is done to the image.
+pub(crate) const UNDER: &str = "&perturb=";
+
 /// The fragment of the Playground.
 pub(crate) const PLAYGROUND: &str = "playground";
 
@@ -34,7 +37,7 @@ pub(crate) enum Wanted {
     Address(String),
     /// The report that is open.
     Opened,
-    /// A question of the embedded suite.
+    /// A question of the embedded suite: its identity, and what is done to the image where anything is.
     Question(String),
     /// The Playground view.
     Playground,

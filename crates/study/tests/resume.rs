@@ -21,6 +21,17 @@ fn start(path: &Path, plan: &Plan, quiz: &Quiz, subject: &Scripted) -> Result<us
     run(&Folder::create(path, plan, quiz.questions())?, quiz, subject, &GO, &mut |_| ()).block_on()
 }
 
+/// A run that fails after so many groups and is started again, and who was asked the second time.
+fn stopped_and_rerun(plan: &Plan, quiz: &Quiz, groups: usize) -> (tempfile::TempDir, Scripted) {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Scripted::new(plan);
+    first.fails_after.set(Some(groups));
+    assert!(start(dir.path(), plan, quiz, &first).is_err());
+    let second = Scripted::new(plan);
+    start(dir.path(), plan, quiz, &second).unwrap();
+    (dir, second)
+}
+
 /// Contents of the record parts, by name.
 fn parts(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(path.join("records")).unwrap().map(Result::unwrap);
@@ -75,12 +86,7 @@ fn wherever_it_stops_a_rerun_gives_the_same_bytes_and_asks_only_what_is_missing(
     let whole = tempfile::tempdir().unwrap();
     start(whole.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
     for groups_before in 0..8 {
-        let dir = tempfile::tempdir().unwrap();
-        let first = Scripted::new(&plan);
-        first.fails_after.set(Some(groups_before));
-        assert!(start(dir.path(), &plan, &quiz, &first).is_err());
-        let second = Scripted::new(&plan);
-        start(dir.path(), &plan, &quiz, &second).unwrap();
+        let (dir, second) = stopped_and_rerun(&plan, &quiz, groups_before);
         assert_eq!(parts(dir.path()), parts(whole.path()), "stopped after {groups_before} groups");
         let committed = groups_before / 3 * 3;
         let asked_again: Vec<String> = second.asked.borrow().keys().cloned().collect();
@@ -111,12 +117,7 @@ fn perturbed_images_are_groups_of_their_own() {
     assert_eq!(rows, expected.iter().map(|(question, p, a)| (question.as_str(), *p, *a)).collect::<Vec<_>>());
 
     for groups_before in 0..9 {
-        let dir = tempfile::tempdir().unwrap();
-        let first = Scripted::new(&plan);
-        first.fails_after.set(Some(groups_before));
-        assert!(start(dir.path(), &plan, &quiz, &first).is_err());
-        let second = Scripted::new(&plan);
-        start(dir.path(), &plan, &quiz, &second).unwrap();
+        let (dir, second) = stopped_and_rerun(&plan, &quiz, groups_before);
         assert_eq!(parts(dir.path()), parts(whole.path()), "stopped after {groups_before} groups");
         assert_eq!(second.seen.borrow().len(), 9 - groups_before / 4 * 4, "stopped after {groups_before} groups");
     }

@@ -101,8 +101,13 @@ pub async fn text(client: &Client, css: &str) -> String {
 
 /// Waits until the text of an element contains this, and gives it.
 pub async fn text_with(client: &Client, css: &str, part: &str) -> String {
+    text_within(client, css, part, PATIENCE).await
+}
+
+/// [`text_with`], for what may take longer: a model that answers in software.
+pub async fn text_within(client: &Client, css: &str, part: &str, patience: Duration) -> String {
     let mut last = String::new();
-    for _ in 0..PATIENCE.as_millis() / 100 {
+    for _ in 0..patience.as_millis() / 100 {
         last = text(client, css).await;
         if last.contains(part) {
             return last;

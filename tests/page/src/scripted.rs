@@ -1,7 +1,7 @@
 //! Workers that say what a test wrote down, so that the page can be seen at every step of a study without a model.
 
 use serde_json::json;
-use steady_protocol::{Answered, Asked, AskedAnswer, Engine, Loading, Response, encode};
+use steady_protocol::{Answered, Asked, AskedAnswer, Engine, Frame, Loading, Response, encode};
 
 use crate::sample::{self, QUESTIONS};
 
@@ -50,7 +50,7 @@ pub fn failing(reason: &str) -> Vec<u8> {
     format!("onmessage = () => {all}.forEach(message => postMessage(new Uint8Array(message))); postMessage(new Uint8Array());").into_bytes()
 }
 
-/// A worker that answers `yes`, and from its second answer on `no` under the acceleration, which keeps 36 of 144 visual tokens.
+/// A worker that answers `yes`, and from its second answer on `no` under the acceleration, which keeps 36 of 144 visual tokens of the middle half of the image.
 pub fn asked() -> Vec<u8> {
     let answer = |acceleration: &str, text: &str, kept: Option<Vec<usize>>| AskedAnswer {
         acceleration: acceleration.to_owned(),
@@ -64,6 +64,8 @@ pub fn asked() -> Vec<u8> {
         Response::Asked(Asked {
             id: 0,
             grid: (12, 12),
+            // the middle half of the width
+            frame: Some(Frame { left: 36.0, top: 0.0, width: 72.0, height: 144.0 }),
             answers: vec![answer("none", "yes", None), answer("divprune:keep=0.25", text, Some(kept))],
         })
     };

@@ -11,10 +11,13 @@ use serde_json::{Value, json};
 use steady_page_tests::browser::{click, copied_link, evaluate, fill, find, in_browser, text_with};
 use steady_page_tests::server::Server;
 use steady_page_tests::{native, scripted};
+use steady_protocol::{EMBEDDED, Embedded};
 use tempfile::TempDir;
 
 const DESKTOP: u32 = 1200;
 const TINY: &str = "tests/reference/tiny-llava";
+/// The first of the page's own models.
+const STEADY_LLAVA: &str = "input[name=model]";
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
@@ -37,8 +40,11 @@ async fn pick(client: &Client, folder: &Path) {
     find(client, ".model input[type=file]").await.send_keys(folder.to_str().unwrap()).await.unwrap();
 }
 
-/// Opens the Playground with the CPU and these accelerations chosen, an image of the tiny checkpoint's references and a question.
-async fn playground(client: &Client, page: &str, accelerations: &str, question: &str) {
+/// What the page answers in the Playground, the baseline first.
+const ANSWERS: &str = "[...document.querySelectorAll('.asked-answers .answer')].map(cell => cell.textContent)";
+
+/// Opens the Playground with the CPU and these accelerations chosen, an image and a question.
+async fn playground(client: &Client, page: &str, accelerations: &str, image: &Path, question: &str) {
     client.goto(page).await.unwrap();
     click(client, ".choose summary").await;
     evaluate(client, "document.querySelectorAll('.choices > .choice .tick input:checked').forEach(box => box.click())").await;
@@ -46,8 +52,7 @@ async fn playground(client: &Client, page: &str, accelerations: &str, question: 
     evaluate(client, "document.querySelectorAll('input[name=engine]')[2].click()").await;
     client.goto(&format!("{page}#playground")).await.unwrap();
     click(client, ".choose summary").await;
-    let image = repository(TINY).join("images/exact.png").canonicalize().unwrap();
-    find(client, ".own input[type=file]").await.send_keys(image.to_str().unwrap()).await.unwrap();
+    find(client, ".own input[type=file]").await.send_keys(image.canonicalize().unwrap().to_str().unwrap()).await.unwrap();
     fill(client, "#own-question", question).await;
 }
 
@@ -63,7 +68,8 @@ async fn it_answers_as_transformers_and_the_command_line_do() {
     let case = exact();
     let question = case["question"].as_str().unwrap().to_owned();
     let (_place, folder) = tiny();
-    let native = native::ask(&folder, &repository(TINY).join("images/exact.png"), &question, &ACCELERATIONS);
+    let image = repository(TINY).join("images/exact.png");
+    let native = native::ask(&folder, &image, &question, &ACCELERATIONS);
     let texts: Vec<&str> = native["answers"].as_array().unwrap().iter().map(|answer| answer["text"].as_str().unwrap()).collect();
     // transformers was asked for twelve tokens
     assert!(texts[0].starts_with(case["text"].as_str().unwrap()), "{} / {}", texts[0], case["text"]);
@@ -72,21 +78,43 @@ async fn it_answers_as_transformers_and_the_command_line_do() {
     let server = Server::start([]);
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
-        playground(&client, &page, &ACCELERATIONS.join(" "), &question).await;
+        playground(&client, &page, &ACCELERATIONS.join(" "), &image, &question).await;
         pick(&client, &folder).await;
-        text_with(&client, ".model p", "tiny from this machine, ").await;
+        text_with(&client, ".model", "From this machine, ").await;
         click(&client, ".inquiry .primary").await;
         text_with(&client, ".asked-answers", &format!("{kept} of ")).await;
-        let answers = "[...document.querySelectorAll('.asked-answers .answer')].map(cell => cell.textContent)";
-        assert_eq!(evaluate(&client, answers).await, expected);
+        assert_eq!(evaluate(&client, ANSWERS).await, expected);
         assert!(!server.requests().iter().any(|request| request.contains("models/")), "{:?}", server.requests());
 
         // and the page's own model again, which answers otherwise
-        click(&client, ".model button").await;
-        text_with(&client, ".model p", "steady-llava, which comes with this page").await;
+        click(&client, STEADY_LLAVA).await;
         click(&client, ".inquiry .primary").await;
         text_with(&client, ".asked-answers", "of 144").await;
-        assert_ne!(evaluate(&client, answers).await, expected);
+        assert_ne!(evaluate(&client, ANSWERS).await, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_model_of_the_page_answers_as_on_the_command_line() {
+    const ACCELERATIONS: [&str; 2] = ["w4:rtn", "divprune:keep=0.5"];
+    const QUESTION: &str = "What is in the picture? Answer with one word.";
+    let image = repository("tests/reference/steady-llava/images/wide.png");
+    let expected = |model: &Embedded| {
+        let native = native::ask(&repository(&model.address()), &image, QUESTION, &ACCELERATIONS);
+        native["answers"].as_array().unwrap().iter().map(|answer| answer["text"].clone()).collect::<Value>()
+    };
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        playground(&client, &page, &ACCELERATIONS.join(" "), &image, QUESTION).await;
+        for (i, model) in EMBEDDED.iter().enumerate() {
+            evaluate(&client, &format!("document.querySelectorAll('input[name=model]')[{i}].click()")).await;
+            click(&client, ".inquiry .primary").await;
+            text_with(&client, ".asked-answers", "divprune").await;
+            assert_eq!(evaluate(&client, ANSWERS).await, expected(model), "{}", model.name);
+            assert!(server.requests().iter().any(|request| request.contains(&model.address())), "{}", model.name);
+        }
     })
     .await;
 }
@@ -132,7 +160,7 @@ async fn after_a_reload_it_must_be_chosen_again() {
         click(&client, ".run .button").await;
         text_with(&client, ".progress", "Cancelled").await;
         // the model of the page has another study
-        click(&client, ".model button").await;
+        click(&client, STEADY_LLAVA).await;
         text_with(&client, ".primary", "Run").await;
         pick(&client, &folder).await;
         text_with(&client, ".primary", "Resume").await;
@@ -180,7 +208,7 @@ async fn what_is_no_checkpoint_or_too_large_is_refused_with_the_reason() {
     let server = Server::start([]);
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
-        playground(&client, &page, "", "is it red?").await;
+        playground(&client, &page, "", &repository(TINY).join("images/exact.png"), "is it red?").await;
         for (folder, parts) in [
             (no_config, ["tiny has no config.json", "it names the architecture and its sizes"]),
             (garbled, ["tiny:config.json is not valid JSON", "line 1"]),

@@ -61,6 +61,13 @@ async fn a_link_shows_what_changed_under_perturbation() {
         let picture =
             evaluate(&client, "[document.querySelector('#questions article img')].map(image => [image.alt, image.src.slice(0, 16)])[0]");
         assert_eq!(picture.await, json!([format!("Image {} under noise=40", hurt.image), "data:image/jpeg;"]));
+        // looked at closely, the image is as bad as it was
+        click(&client, "#questions article .closer a").await;
+        text_with(&client, "output[for=slider-noise]", "40 of 255").await;
+        text_with(&client, ".recorded", "under noise=40").await;
+        client.goto(&format!("{}#question={}&perturb=fog=1", server.page, hurt.id)).await.unwrap();
+        text_with(&client, "[role=alert]", "there is no perturbation `fog`").await;
+        client.goto(&address).await.unwrap();
         // every answer is there, the perturbed ones by their name
         click(&client, "#answers .more").await;
         let rows = evaluate(&client, "document.querySelectorAll('#answers tbody tr').length").await;
@@ -85,7 +92,7 @@ async fn a_study_asks_about_worse_images_too() {
                 .await;
         }
         fill(&client, "#perturbations input[type=text]", "blur=2.0").await;
-        let chosen = "2 questions, 1 acceleration, 2 perturbations, engine CPU";
+        let chosen = "2 questions, 1 acceleration, 2 perturbations, engine CPU, model steady-llava";
         assert_eq!(text_with(&client, ".run .summary", chosen).await, chosen);
         click(&client, ".primary").await;
         // two questions under three conditions, by the baseline twice and one acceleration

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fantoccini::Client;
 use serde_json::Value;
-use steady_page_tests::browser::{click, copied_link, evaluate, fill, find, in_browser, slide, text, text_with};
+use steady_page_tests::browser::{click, copied_link, evaluate, fill, find, in_browser, slide, text, text_with, text_within};
 use steady_page_tests::native;
 use steady_page_tests::sample;
 use steady_page_tests::server::Server;
@@ -27,13 +27,7 @@ async fn choose(client: &Client, questions: usize) {
 
 /// Waits for the end of a study of `answers` answers.
 async fn finish(client: &Client, answers: usize) {
-    for _ in 0..20 {
-        if text(client, ".progress").await.contains("Done.") {
-            break;
-        }
-        tokio::time::sleep(Duration::from_secs(9)).await;
-    }
-    text_with(client, ".progress", &format!("Done. {answers} of {answers} answers")).await;
+    text_within(client, ".progress", &format!("Done. {answers} of {answers} answers"), Duration::from_mins(5)).await;
 }
 
 /// What a reader takes from a report: headline, tiles, and every answer, in whatever order the questions stand.

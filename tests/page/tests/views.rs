@@ -27,7 +27,7 @@ async fn run_is_offered_before_anything_of_it_is_fetched() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         assert_eq!(text(&client, ".primary").await, "Run");
-        assert_eq!(text(&client, ".run .summary").await, "20 questions, 3 accelerations, engine automatic");
+        assert_eq!(text(&client, ".run .summary").await, "20 questions, 3 accelerations, engine automatic, model steady-llava");
         // neither a look at the choices nor another view fetches anything
         click(&client, ".choose summary").await;
         click(&client, "nav a[href='#playground']").await;
@@ -218,6 +218,9 @@ async fn a_slider_asks_again_and_marks_where_the_answer_flips() {
         assert!(row.contains("36 of 144") && row.contains("another"), "{row}");
         // 144 cells, of which every fourth is kept
         assert_eq!(evaluate(&client, "document.querySelectorAll('.tokens .dropped').length").await, 108);
+        // each 6 pixels wide, in the middle half of 144; the first is kept
+        assert_eq!(evaluate(&client, "document.querySelector('.tokens .dropped').getAttribute('x')").await, "42");
+        assert_eq!(evaluate(&client, "document.querySelectorAll('.tokens .beyond').length").await, 1);
         let words = evaluate(&client, "document.querySelector('.tokens').getAttribute('aria-label')").await;
         assert!(words.as_str().unwrap().contains("divprune:keep=0.25 keeps 36 of 144 visual tokens"), "{words}");
         let chart = evaluate(&client, "document.querySelector('.distribution svg').getAttribute('aria-label')").await;
@@ -321,12 +324,13 @@ async fn sliders_change_the_image_and_reset_brings_it_back() {
 }
 
 #[tokio::test]
-async fn the_playground_takes_the_middle_of_any_image() {
+async fn the_playground_takes_images_of_any_shape() {
     let folder = tempfile::tempdir().unwrap();
-    let (wide, broken) = (folder.path().join("wide.png"), folder.path().join("broken.png"));
+    let [wide, long, broken] = ["wide.png", "long.png", "broken.png"].map(|name| folder.path().join(name));
     // red, and in the middle a green square
     let image = image::RgbImage::from_fn(60, 20, |x, _| image::Rgb(if (20..40).contains(&x) { [0, 255, 0] } else { [255, 0, 0] }));
     image.save(&wide).unwrap();
+    image::RgbImage::new(4, 2_072).save(&long).unwrap();
     std::fs::write(&broken, "no image").unwrap();
     let server = Server::start([]);
     let page = format!("{}#playground", server.page);
@@ -336,12 +340,15 @@ async fn the_playground_takes_the_middle_of_any_image() {
         let input = find(&client, ".own input[type=file]").await;
         input.send_keys(broken.to_str().unwrap()).await.unwrap();
         text_with(&client, "[role=alert]", "broken.png is no image").await;
+        let shown = async || {
+            let png = base64(pictured(&client).await.as_str().unwrap());
+            image::load(Cursor::new(png), image::ImageFormat::Png).unwrap().to_rgb8()
+        };
         input.send_keys(wide.to_str().unwrap()).await.unwrap();
-        let address = pictured(&client).await;
-        let png = base64(address.as_str().unwrap());
-        let shown = image::load(Cursor::new(png), image::ImageFormat::Png).unwrap().to_rgb8();
-        assert_eq!(shown.dimensions(), (20, 20));
-        assert!(shown.pixels().all(|pixel| pixel.0 == [0, 255, 0]));
+        assert_eq!(shown().await, image);
+        input.send_keys(long.to_str().unwrap()).await.unwrap();
+        client.wait().for_element(fantoccini::Locator::Css("svg.tokens[viewBox='0 0 2 1036']")).await.unwrap();
+        assert_eq!(shown().await.dimensions(), (2, 1_036));
         assert!(!find(&client, ".inquiry .primary").await.is_enabled().await.unwrap());
         fill(&client, "#own-question", "What colour is it?").await;
         client.wait().for_element(fantoccini::Locator::Css(".inquiry .primary:enabled")).await.unwrap();

@@ -4,8 +4,12 @@
 //! and on little else: with a request that means a [`Model::Folder`] goes an array, of these bytes and then the folder's files. The worker keeps nothing between studies: every answered group goes to the page, which hands the groups back when it
 //! asks for the rest. So a worker may be ended at any time, which is how a study is cancelled, and a reloaded page goes on where it was.
 
+mod embedded;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+pub use embedded::{EMBEDDED, Embedded, EmbeddedFile};
 
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +34,7 @@ pub struct Setting {
 /// A checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Model {
-    /// One that comes with the page: the address of its folder.
+    /// An [`Embedded`] one: the address of its folder.
     Address(String),
     /// A folder on the visitor's disk. Its files travel beside the request, in the order in which they are listed.
     Folder(Folder),
@@ -168,10 +172,25 @@ pub struct Answered {
 pub struct Asked {
     /// [`AskRequest::id`].
     pub id: u32,
-    /// Rows and columns of the visual tokens on the image.
+    /// Rows and columns of the visual tokens.
     pub grid: (usize, usize),
+    /// Where on the image this grid lies; `None` where the tokens lie on no single one.
+    pub frame: Option<Frame>,
     /// The baseline's answer first, then one for each acceleration.
     pub answers: Vec<AskedAnswer>,
+}
+
+/// A part of an image, in its pixels; it may reach over the edges.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Frame {
+    /// From the image's left edge.
+    pub left: f64,
+    /// From the image's upper edge.
+    pub top: f64,
+    /// Its width.
+    pub width: f64,
+    /// Its height.
+    pub height: f64,
 }
 
 /// One answer.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use image::RgbImage;
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
-use steady_bench::perturb::perturb;
+use steady_bench::perturb::{PerturbationSpec, perturb};
 use steady_protocol::{Asked, AskedAnswer, Setting};
 
 use super::answers::{AskedAnswers, Judge};
@@ -32,11 +32,13 @@ pub(crate) fn Inquiry(
     #[prop(into)] setting: Signal<Setting>,
     /// What seeds the noise: the image's id, as in a study.
     seed: String,
+    /// What is done to the image at first.
+    under: PerturbationSpec,
 ) -> impl IntoView {
     let inquiry = asker.inquiry();
     asker.turn_away();
     on_cleanup(move || asker.turn_away());
-    let amounts = RwSignal::new(neutral());
+    let amounts = RwSignal::new(under.amounts().to_vec());
     let tried = RwSignal::new(Tried::default());
     let live = RwSignal::new(false);
     let changed = Memo::new(move |_| image.get().map(|image| Arc::new(perturb(&image, &amounts.get(), &seed))));
@@ -102,8 +104,7 @@ pub(crate) fn Inquiry(
         }
         true
     });
-    let tokens =
-        Signal::derive(move || asked().and_then(|asked| asked.answers.get(chosen.get()).map(|answer| Tokens::of(asked.grid, answer))));
+    let tokens = Signal::derive(move || asked().and_then(|asked| asked.answers.get(chosen.get()).map(|answer| Tokens::of(&asked, answer))));
     let models = Signal::derive(move || {
         let name = |(i, answer): (usize, AskedAnswer)| if i == 0 { "baseline".to_owned() } else { answer.acceleration };
         asked().map(|asked| asked.answers.into_iter().enumerate().map(name).collect::<Vec<_>>()).unwrap_or_default()

@@ -65,18 +65,11 @@ pub(crate) fn Accelerations(settings: RwSignal<Settings>) -> impl IntoView {
         <fieldset class="choice">
             <legend>"Accelerations"</legend>
             {boxes}
-            <label class="others">
-                "Others, as specs with spaces between them"
-                <input
-                    type="text"
-                    autocomplete="off"
-                    autocapitalize="off"
-                    spellcheck="false"
-                    placeholder="w4:rtn,g=8+divprune:keep=0.5"
-                    prop:value=move || settings.with(|settings| settings.typed.clone())
-                    on:change=move |event| settings.update(|settings| settings.typed = event_target_value(&event))
-                />
-            </label>
+            <Others
+                placeholder="w4:rtn,g=8+divprune:keep=0.5"
+                typed=move || settings.with(|settings| settings.typed.clone())
+                on_typed=move |text| settings.update(|settings| settings.typed = text)
+            />
         </fieldset>
     }
 }
@@ -103,19 +96,31 @@ fn Perturbations(settings: RwSignal<Settings>) -> impl IntoView {
             <legend>"Perturbations"</legend>
             <small>"Every question is asked once more about each of these worse images: does acceleration make the model more brittle?"</small>
             <div class="chips">{boxes.collect_view()}</div>
-            <label class="others">
-                "Others, as specs with spaces between them"
-                <input
-                    type="text"
-                    autocomplete="off"
-                    autocapitalize="off"
-                    spellcheck="false"
-                    placeholder="blur=1.5+jpeg=30"
-                    prop:value=move || settings.with(|settings| settings.perturbed_typed.clone())
-                    on:change=move |event| settings.update(|settings| settings.perturbed_typed = event_target_value(&event))
-                />
-            </label>
+            <Others
+                placeholder="blur=1.5+jpeg=30"
+                typed=move || settings.with(|settings| settings.perturbed_typed.clone())
+                on_typed=move |text| settings.update(|settings| settings.perturbed_typed = text)
+            />
         </fieldset>
+    }
+}
+
+/// A field for specs that no checkbox offers.
+#[component]
+fn Others(placeholder: &'static str, typed: impl Fn() -> String + Send + 'static, on_typed: impl Fn(String) + 'static) -> impl IntoView {
+    view! {
+        <label class="others">
+            "Others, as specs with spaces between them"
+            <input
+                type="text"
+                autocomplete="off"
+                autocapitalize="off"
+                spellcheck="false"
+                placeholder=placeholder
+                prop:value=typed
+                on:change=move |event| on_typed(event_target_value(&event))
+            />
+        </label>
     }
 }
 

@@ -28,7 +28,7 @@ impl Last {
     /// Keeps a report; `None` where it fits into no link.
     pub(crate) fn keep(opened: &Opened) -> Option<Self> {
         let report = &opened.report;
-        let words = words(&report.plan().model, report.questions().len(), report.accelerations().len());
+        let words = words(&report.plan().model, report.plan().questions, report.accelerations().len());
         let last = Self { words, payload: opened.link().ok()?.payload };
         if let (Ok(Some(storage)), Ok(text)) = (window().local_storage(), serde_json::to_string(&last)) {
             // a browser without room offers it as long as the page is open

@@ -1,10 +1,10 @@
-//! Which model is asked: the one that comes with the page, or a checkpoint from the visitor's disk.
+//! Which model is asked: one that comes with the page, or a checkpoint from the visitor's disk.
 
 use leptos::prelude::*;
-use steady_protocol::Model;
+use steady_protocol::{EMBEDDED, Embedded, Model};
 
-use super::settings::{MODEL_NAME, Settings};
-use crate::folder::{Picked, size};
+use super::settings::Settings;
+use crate::folder::{Picked, megabytes, size};
 use crate::source;
 
 /// The choice.
@@ -16,33 +16,51 @@ pub(crate) fn ModelChoice(settings: RwSignal<Settings>, picked: Picked) -> impl 
             settings.update(|settings| settings.folder = Some(folder));
         }
     };
-    let chosen = move || match folder.get() {
-        None => view! { <p><strong>{MODEL_NAME}</strong> ", which comes with this page"</p> }.into_any(),
-        Some(folder) => {
-            let words = format!(" from this machine, {}", size(&folder));
-            view! { <p><strong><bdi>{folder.name}</bdi></strong> {words}</p> }.into_any()
-        }
+    let own = move || {
+        folder.get().map(|folder| {
+            let words = format!("From this machine, {}.", size(&folder));
+            view! { <Offer chosen=|| true on_choice=|| () name=folder.name words /> }
+        })
     };
     view! {
         <fieldset class="choice model">
             <legend>"Model"</legend>
-            {chosen}
+            {EMBEDDED.iter().map(|model| view! { <EmbeddedModel model settings /> }).collect_view()}
+            {own}
             <div class="buttons">
                 <label class="button">
                     "Choose a checkpoint folder"
                     <input type="file" multiple prop:webkitdirectory=true on:change=pick />
                 </label>
-                <button
-                    type="button"
-                    class="button"
-                    hidden=move || folder.with(Option::is_none)
-                    on:click=move |_| settings.update(|settings| settings.folder = None)
-                >{format!("Back to {MODEL_NAME}")}</button>
             </div>
             <small>
                 "A folder as the Hugging Face hub holds it: config.json, *.safetensors, tokenizer.json and the processor's files. It is read here, a tensor at a time, and sent nowhere."
             </small>
         </fieldset>
+    }
+}
+
+#[component]
+fn EmbeddedModel(model: &'static Embedded, settings: RwSignal<Settings>) -> impl IntoView {
+    let chosen = move || settings.with(|settings| settings.chose(model));
+    let choose = move || settings.update(|settings| settings.choose(model));
+    let words = format!("Comes with this page, {}.", megabytes(model.bytes()));
+    view! { <Offer chosen on_choice=choose name=model.name words /> }
+}
+
+/// One model of several.
+#[component]
+fn Offer(
+    chosen: impl Fn() -> bool + Send + 'static,
+    on_choice: impl Fn() + 'static,
+    #[prop(into)] name: String,
+    words: String,
+) -> impl IntoView {
+    view! {
+        <label class="tick">
+            <input type="radio" name="model" prop:checked=chosen on:change=move |_| on_choice() />
+            <span><bdi>{name}</bdi> <small>{words}</small></span>
+        </label>
     }
 }
 

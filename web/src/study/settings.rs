@@ -3,18 +3,15 @@
 use serde::{Deserialize, Serialize};
 use steady_bench::perturb::{CLEAN, PERTURBATIONS, Perturbation, PerturbationSpec};
 use steady_bench::world::Family;
-use steady_protocol::{EngineChoice, Folder, Model, Setting, StudyRequest};
+use steady_protocol::{Embedded, EngineChoice, Folder, Model, Setting, StudyRequest};
 
 use crate::engine;
 
 /// Most questions of a study in a browser; a longer one is a matter for the native program.
 pub(crate) const MOST_QUESTIONS: usize = 1_000;
 
-/// The checkpoint that comes with the page.
-pub(crate) const MODEL_NAME: &str = "steady-llava";
-
-/// Where the page keeps it, seen from the page.
-const MODEL: &str = "models/steady-llava/";
+/// The model of a first study, which comes with the page.
+const MODEL: &str = "steady-llava";
 
 /// An acceleration that the page offers by a checkbox.
 pub(crate) struct Offered {
@@ -65,7 +62,9 @@ pub(crate) struct Settings {
     pub(crate) perturbed_typed: String,
     /// Who computes.
     pub(crate) engine: EngineChoice,
-    /// The checkpoint folder that was picked; none for the model that comes with the page.
+    /// Name of the model, one of those that come with the page.
+    pub(crate) embedded: String,
+    /// The checkpoint folder that was picked to be asked in its place.
     pub(crate) folder: Option<Folder>,
 }
 
@@ -81,6 +80,7 @@ impl Default for Settings {
             perturbed: Vec::new(),
             perturbed_typed,
             engine: EngineChoice::Auto,
+            embedded: MODEL.to_owned(),
             folder: None,
         }
     }
@@ -94,6 +94,9 @@ impl Settings {
         settings.families.retain(|name| name.parse::<Family>().is_ok());
         settings.ticked.retain(|spec| OFFERED.iter().any(|offered| offered.spec == spec));
         settings.perturbed.retain(|spec| PERTURBATIONS.iter().any(|perturbation| perturbation.example() == *spec));
+        if Embedded::of(&settings.embedded).is_none() {
+            MODEL.clone_into(&mut settings.embedded);
+        }
         settings
     }
 
@@ -105,13 +108,7 @@ impl Settings {
     /// Specs of all accelerations chosen: the offered ones in their order, then those typed, none twice.
     pub(crate) fn accelerations(&self) -> Vec<String> {
         let ticked = OFFERED.iter().map(|offered| offered.spec).filter(|spec| self.ticked.iter().any(|ticked| ticked == spec));
-        let mut specs: Vec<String> = Vec::new();
-        for spec in ticked.chain(self.typed.split_whitespace()) {
-            if spec != "none" && !specs.iter().any(|known| known == spec) {
-                specs.push(spec.to_owned());
-            }
-        }
-        specs
+        each_once(ticked.chain(self.typed.split_whitespace()).map(str::to_owned))
     }
 
     /// Specs of everything that is done to the images: the offered ones in their order, then those typed, none twice.
@@ -120,13 +117,7 @@ impl Settings {
         // what cannot be read is left to the worker, which says why
         let typed = self.perturbed_typed.split_whitespace();
         let typed = typed.map(|spec| spec.parse().map_or_else(|_| spec.to_owned(), |spec: PerturbationSpec| spec.to_string()));
-        let mut specs: Vec<String> = Vec::new();
-        for spec in offered.chain(typed) {
-            if spec != CLEAN && !specs.contains(&spec) {
-                specs.push(spec);
-            }
-        }
-        specs
+        each_once(offered.chain(typed))
     }
 
     /// Who computes, with these accelerations.
@@ -136,7 +127,24 @@ impl Settings {
 
     /// The checkpoint.
     pub(crate) fn model(&self) -> Model {
-        self.folder.clone().map_or_else(|| Model::Address(MODEL.to_owned()), Model::Folder)
+        let embedded = || Model::Address(Embedded::of(&self.embedded).map(Embedded::address).unwrap_or_default());
+        self.folder.clone().map_or_else(embedded, Model::Folder)
+    }
+
+    /// The checkpoint's name.
+    fn model_name(&self) -> &str {
+        self.folder.as_ref().map_or(&self.embedded, |folder| &folder.name)
+    }
+
+    /// Asks a model that comes with the page.
+    pub(crate) fn choose(&mut self, embedded: &Embedded) {
+        embedded.name.clone_into(&mut self.embedded);
+        self.folder = None;
+    }
+
+    /// Whether it is this one that is asked.
+    pub(crate) fn chose(&self, embedded: &Embedded) -> bool {
+        self.folder.is_none() && self.embedded == embedded.name
     }
 
     /// The study, without anything recorded.
@@ -189,18 +197,12 @@ impl Settings {
 
     /// Ticks an offered acceleration, or does not.
     pub(crate) fn tick(&mut self, spec: &str, wanted: bool) {
-        self.ticked.retain(|ticked| ticked != spec);
-        if wanted {
-            self.ticked.push(spec.to_owned());
-        }
+        tick(&mut self.ticked, spec, wanted);
     }
 
     /// Ticks something that is done to the images, or does not.
     pub(crate) fn perturb(&mut self, spec: &str, wanted: bool) {
-        self.perturbed.retain(|ticked| ticked != spec);
-        if wanted {
-            self.perturbed.push(spec.to_owned());
-        }
+        tick(&mut self.perturbed, spec, wanted);
     }
 
     /// In a line.
@@ -220,14 +222,32 @@ impl Settings {
             several => format!(", {several} perturbations"),
         };
         let questions = if self.questions == 1 { "question" } else { "questions" };
-        let model = self.folder.as_ref().map(|folder| format!(", model {}", folder.name)).unwrap_or_default();
-        format!("{} {questions}{families}, {accelerations}{perturbations}, engine {}{model}", self.questions, engine::label(self.engine))
+        let (engine, model) = (engine::label(self.engine), self.model_name());
+        format!("{} {questions}{families}, {accelerations}{perturbations}, engine {engine}, model {model}", self.questions)
+    }
+}
+
+/// The specs in their order, none twice; `none` stands for nothing done, to a model or to an image.
+fn each_once(given: impl Iterator<Item = String>) -> Vec<String> {
+    let mut specs = Vec::new();
+    for spec in given {
+        if spec != CLEAN && !specs.contains(&spec) {
+            specs.push(spec);
+        }
+    }
+    specs
+}
+
+fn tick(ticked: &mut Vec<String>, spec: &str, wanted: bool) {
+    ticked.retain(|ticked| ticked != spec);
+    if wanted {
+        ticked.push(spec.to_owned());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use steady_protocol::FolderFile;
+    use steady_protocol::{EMBEDDED, FolderFile};
 
     use super::*;
 
@@ -239,7 +259,7 @@ mod tests {
     #[test]
     fn a_first_study_is_small() {
         let settings = Settings::default();
-        assert_eq!(settings.summary(), "20 questions, 3 accelerations, engine automatic");
+        assert_eq!(settings.summary(), "20 questions, 3 accelerations, engine automatic, model steady-llava");
         assert_eq!(settings.accelerations(), ["w4:rtn", "divprune:keep=0.33", "fastv:k=2,keep=0.5"]);
     }
 
@@ -253,6 +273,7 @@ mod tests {
             perturbed: vec!["noise=20".into()],
             perturbed_typed: "blur=2".into(),
             engine: EngineChoice::Cpu,
+            embedded: EMBEDDED[EMBEDDED.len() - 1].name.to_owned(),
             folder: Some(folder(&[4, 5])),
         };
         assert_eq!(Settings::from_text(&chosen.to_text()), chosen);
@@ -263,9 +284,9 @@ mod tests {
         let words = Settings::from_text("{\"questions\":20,\"engine\":\"webgpu\"}");
         assert_eq!(words, Settings { engine: EngineChoice::WebGpu, ..Settings::default() });
         let odd = Settings::from_text(
-            "{\"questions\":0,\"families\":[\"chart\",\"<b>\"],\"ticked\":[\"gone\",\"int8\"],\"perturbed\":[\"fog=1\"]}",
+            "{\"questions\":0,\"families\":[\"chart\",\"<b>\"],\"ticked\":[\"gone\",\"int8\"],\"perturbed\":[\"fog=1\"],\"embedded\":\"gone\"}",
         );
-        assert!(odd.perturbed.is_empty());
+        assert_eq!((odd.perturbed.len(), odd.embedded.as_str()), (0, MODEL));
         assert_eq!((odd.questions, odd.families, odd.ticked), (1, vec!["chart".to_owned()], vec!["int8".to_owned()]));
     }
 
@@ -299,7 +320,21 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(settings.perturbations(), ["rotation=10", "noise=20", "blur=1+jpeg=30", "fog=1"]);
-        assert_eq!(settings.summary(), "20 questions, 3 accelerations, 4 perturbations, engine automatic");
+        assert_eq!(settings.summary(), "20 questions, 3 accelerations, 4 perturbations, engine automatic, model steady-llava");
+    }
+
+    #[test]
+    fn one_model_is_asked_wherever_it_comes_from() {
+        let mut settings = Settings::default();
+        let others: Vec<&Embedded> = EMBEDDED.iter().filter(|model| !settings.chose(model)).collect();
+        assert_eq!((settings.model(), others.len()), (Model::Address("models/steady-llava/".to_owned()), EMBEDDED.len() - 1));
+        settings.folder = Some(folder(&[4]));
+        assert!(!EMBEDDED.iter().any(|model| settings.chose(model)) && settings.summary().ends_with("model tiny"));
+        for model in EMBEDDED {
+            settings.choose(model);
+            assert!(settings.chose(model) && settings.summary().ends_with(model.name));
+            assert_eq!(settings.model(), Model::Address(model.address()));
+        }
     }
 
     #[test]
@@ -312,11 +347,12 @@ mod tests {
             Settings { perturbed: vec!["noise=20".into()], ..base.clone() },
             Settings { perturbed_typed: "noise=21".into(), ..base.clone() },
             Settings { engine: EngineChoice::Cpu, ..base.clone() },
+            Settings { embedded: String::new(), ..base.clone() },
             Settings { folder: Some(folder(&[4, 5])), ..base.clone() },
             Settings { folder: Some(folder(&[4, 6])), ..base.clone() },
             Settings { folder: Some(Folder { name: "other".to_owned(), ..folder(&[4, 5]) }), ..base.clone() },
         ];
         let keys: std::collections::BTreeSet<String> = others.iter().chain([&base]).map(Settings::key).collect();
-        assert_eq!(keys.len(), 10);
+        assert_eq!(keys.len(), 11);
     }
 }

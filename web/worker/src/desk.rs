@@ -9,7 +9,7 @@ use steady_accel::Acceleration;
 use steady_accel::memory::{Budget, Run, misfit};
 use steady_bench::Benchmark;
 use steady_bench::perturb::PerturbationSpec;
-use steady_protocol::{Answered, AskRequest, Asked, AskedAnswer, Model, Response, Setting, StudyRequest};
+use steady_protocol::{Answered, AskRequest, Asked, AskedAnswer, Frame, Model, Response, Setting, StudyRequest};
 use steady_study::record::likeliest;
 use steady_study::{Session, Subject, Variants, plan};
 use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
@@ -99,7 +99,10 @@ impl Desk {
             kept: reply.kept,
             wall_ms: reply.wall.as_secs_f64() * 1e3,
         };
-        send(&Response::Asked(Asked { id, grid: seen.grid, answers: variants.specs().zip(replies).map(answer).collect() }));
+        let frame = model.vlm.processor().image_processor().frame(width, height);
+        let frame = frame.map(|frame| Frame { left: frame.left, top: frame.top, width: frame.width, height: frame.height });
+        let answers = variants.specs().zip(replies).map(answer).collect();
+        send(&Response::Asked(Asked { id, grid: seen.grid, frame, answers }));
         Ok(())
     }
 

@@ -4,13 +4,12 @@ use anyhow::{Result, anyhow, bail};
 use data_encoding::HEXLOWER;
 use js_sys::{Array, Reflect, Uint8Array};
 use sha2::{Digest, Sha256};
-use steady_protocol::{Loading, Response};
+use steady_protocol::{EMBEDDED, Embedded, EmbeddedFile, Loading, Response};
 use steady_vlm::Checkpoint;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Cache, ReadableStreamDefaultReader};
 
-use crate::models::{self, File, MODELS, Model};
 use crate::port;
 use crate::scope::{said, scope};
 
@@ -19,13 +18,13 @@ const KEPT: &str = "steady-models";
 
 /// The checkpoint in the folder at `address`, which is relative to the page. Tells the page how far it is.
 pub(crate) async fn checkpoint(address: &str) -> Result<Checkpoint> {
-    let model = models::at(address).ok_or_else(|| {
-        let known: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
+    let model = Embedded::at(address).ok_or_else(|| {
+        let known: Vec<&str> = EMBEDDED.iter().map(|model| model.name).collect();
         anyhow!("{address}: no model that this page was built with; known: {}", known.join(", "))
     })?;
     let folder = folder(address)?;
     let cache = cache().await;
-    let mut loading = Loading { file: String::new(), received: 0, total: Some(model.files.iter().map(|file| file.bytes).sum()) };
+    let mut loading = Loading { file: String::new(), received: 0, total: Some(model.bytes()) };
     let mut files = Vec::with_capacity(model.files.len());
     for file in model.files {
         file.name.clone_into(&mut loading.file);
@@ -67,7 +66,7 @@ async fn cache() -> Option<Cache> {
 }
 
 /// A file that is kept and whole.
-async fn kept(cache: Option<&Cache>, url: &str, file: &File) -> Option<Vec<u8>> {
+async fn kept(cache: Option<&Cache>, url: &str, file: &EmbeddedFile) -> Option<Vec<u8>> {
     let response: web_sys::Response = JsFuture::from(cache?.match_with_str(url)).await.ok()?.dyn_into().ok()?;
     let buffer = JsFuture::from(response.array_buffer().ok()?).await.ok()?;
     let bytes = Uint8Array::new(&buffer).to_vec();
@@ -83,7 +82,7 @@ async fn keep(cache: Option<&Cache>, url: &str, bytes: &[u8]) {
 }
 
 /// Lets go of what is kept of this folder and belongs to another build.
-async fn forget_older(cache: &Cache, folder: &str, model: &Model) -> Result<(), JsValue> {
+async fn forget_older(cache: &Cache, folder: &str, model: &Embedded) -> Result<(), JsValue> {
     let keys: Array = JsFuture::from(cache.keys()).await?.unchecked_into();
     for key in keys.iter() {
         let url = Reflect::get(&key, &"url".into())?.as_string().unwrap_or_default();
@@ -96,7 +95,7 @@ async fn forget_older(cache: &Cache, folder: &str, model: &Model) -> Result<(), 
 }
 
 /// A file from the server; `progress` is told the bytes that have come.
-async fn fetched(url: &str, file: &File, mut progress: impl FnMut(u64)) -> Result<Vec<u8>> {
+async fn fetched(url: &str, file: &EmbeddedFile, mut progress: impl FnMut(u64)) -> Result<Vec<u8>> {
     let response = JsFuture::from(scope().fetch_with_str(url)).await;
     let response: web_sys::Response = response.map_err(|error| anyhow!("{url} cannot be fetched: {}", said(&error)))?.unchecked_into();
     if !response.ok() {
@@ -128,6 +127,6 @@ async fn fetched(url: &str, file: &File, mut progress: impl FnMut(u64)) -> Resul
 }
 
 /// Whether these bytes are that file.
-fn is(file: &File, bytes: &[u8]) -> bool {
+fn is(file: &EmbeddedFile, bytes: &[u8]) -> bool {
     bytes.len() as u64 == file.bytes && HEXLOWER.encode(&Sha256::digest(bytes)) == file.sha256
 }

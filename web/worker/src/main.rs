@@ -5,7 +5,6 @@ mod disk;
 mod download;
 mod engine;
 mod memory;
-mod models;
 mod port;
 mod scope;
 

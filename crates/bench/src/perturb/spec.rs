@@ -51,6 +51,11 @@ impl PerturbationSpec {
         Self { amounts: PERTURBATIONS.map(|perturbation| perturbation.neutral) }
     }
 
+    /// An amount for each of [`PERTURBATIONS`], in their order.
+    pub fn amounts(&self) -> &[f64] {
+        &self.amounts
+    }
+
     /// The image called `id`, perturbed.
     pub fn apply(&self, image: &RgbImage, id: &str) -> RgbImage {
         perturb(image, &self.amounts, id)

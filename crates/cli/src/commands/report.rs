@@ -23,32 +23,39 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     if benchmark.is_none() {
         console::note(&format!("benchmark {} is not at hand as it was asked; the report has no pictures", folder.plan().benchmark.name));
     }
-    let written = publish(&folder, benchmark.as_deref(), args.json)?;
+    let Published { report, file } = publish(&folder, benchmark.as_deref(), args.json)?;
     if args.open {
         let shown = match &args.page {
-            Some(page) => share::address(page, &share::link(&compare::compare(&folder)?)?.payload)?,
-            None => written.display().to_string(),
+            Some(page) => share::address(page, &share::link(&report)?.payload)?,
+            None => file.display().to_string(),
         };
         open::that_detached(&shown).with_context(|| format!("no browser could be started; open {shown} yourself"))?;
     }
     Ok(())
 }
 
-/// Writes `report.json` and `report.html` into the folder and prints one or the other's content: JSON, or table and findings. Gives the page's path.
-pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: bool) -> Result<PathBuf> {
+/// A report that was written.
+pub(crate) struct Published {
+    report: Report,
+    /// `report.html`.
+    file: PathBuf,
+}
+
+/// Writes `report.json` and `report.html` into the folder and prints one or the other's content: JSON, or table and findings.
+pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: bool) -> Result<Published> {
     let report = compare::compare(folder)?;
     let text = report.to_json()?;
     folder.write("report.json", text.as_bytes())?;
     let images = benchmark.map(|benchmark| thumbnails(&report, benchmark)).transpose()?.unwrap_or_default();
-    let page = shown(&folder.write("report.html", report.html(&images).as_bytes())?);
+    let file = shown(&folder.write("report.html", report.html(&images).as_bytes())?);
     if json {
         console::result(&text)?;
-        return Ok(page);
+        return Ok(Published { report, file });
     }
     // Wall times are in the table alone: the report is the same for every run of a plan, and they are not.
     let timed = compare::timed(folder)?;
-    console::result(&format!("{}\n{}\n\nReport: {}", timed.table(), findings(&timed), page.display()))?;
-    Ok(page)
+    console::result(&format!("{}\n{}\n\nReport: {}", timed.table(), findings(&timed), file.display()))?;
+    Ok(Published { report, file })
 }
 
 /// One line per acceleration, the one that hides most first.

@@ -2,10 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::tables::{interval, rate};
+use super::tables::{change_cells, change_heads, rate, step};
 use super::{points, spec};
-use crate::number::percent;
-use crate::rates::Rate;
 use crate::report::{Perturbed, Report};
 use crate::summary::Summary;
 
@@ -23,10 +21,7 @@ pub(super) fn section(report: &Report) -> Markup {
                         thead {
                             tr {
                                 th scope="col" { "model" }
-                                th scope="col" { "accuracy" small { "change, points" } }
-                                th scope="col" { abbr title="divergence ratio" { "DR" } }
-                                th scope="col" { abbr title="negative divergence ratio: broken" { "NDR" } }
-                                th scope="col" { abbr title="positive divergence ratio: repaired" { "PDR" } }
+                                (change_heads())
                                 th scope="col" { "DR, clean images" }
                                 th scope="col" { "own accuracy, clean to perturbed" small { "change, points" } }
                             }
@@ -54,17 +49,10 @@ fn group(report: &Report, Perturbed { perturbation, baseline, condition }: &Pert
 
 /// `clean` is the summary of the same answers about clean images.
 fn row(name: &Markup, summary: &Summary, clean: Option<&Summary>) -> Markup {
-    let change = summary.accuracy_change;
     html! {
         tr {
             th scope="row" { (name) }
-            td {
-                (step(summary.accuracy_before, summary.accuracy_after))
-                small { (points(change.value)) } small { (points(change.low)) " to " (points(change.high)) }
-            }
-            td { (rate(summary.dr)) (interval(summary.dr_by_image)) }
-            td { (rate(summary.ndr)) (interval(summary.ndr_by_image)) }
-            td { (rate(summary.pdr)) (interval(summary.pdr_by_image)) }
+            (change_cells(summary))
             @match clean {
                 Some(clean) => {
                     td { (rate(clean.dr)) }
@@ -72,13 +60,9 @@ fn row(name: &Markup, summary: &Summary, clean: Option<&Summary>) -> Markup {
                 }
                 None => {
                     td { "–" }
-                    td { (step(summary.accuracy_before, summary.accuracy_after)) small { (points(change.value)) } }
+                    td { (step(summary.accuracy_before, summary.accuracy_after)) small { (points(summary.accuracy_change.value)) } }
                 }
             }
         }
     }
-}
-
-fn step(from: Rate, to: Rate) -> Markup {
-    html! { (percent(from.value)) " → " (percent(to.value)) }
 }

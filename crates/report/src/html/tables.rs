@@ -19,10 +19,7 @@ pub(super) fn rates(report: &Report) -> Markup {
                     thead {
                         tr {
                             th scope="col" { "acceleration" }
-                            th scope="col" { "accuracy" small { "change, points" } }
-                            th scope="col" { abbr title="divergence ratio" { "DR" } }
-                            th scope="col" { abbr title="negative divergence ratio: broken" { "NDR" } }
-                            th scope="col" { abbr title="positive divergence ratio: repaired" { "PDR" } }
+                            (change_heads())
                             th scope="col" { "broken, % of right" }
                             th scope="col" { "broken, % of changed" }
                             th scope="col" { "McNemar\u{a0}p" small { "Holm" } }
@@ -44,18 +41,40 @@ pub(super) fn rates(report: &Report) -> Markup {
     }
 }
 
-fn rates_row(name: &Markup, summary: &Summary) -> Markup {
+/// Heads of [`change_cells`].
+pub(super) fn change_heads() -> Markup {
+    html! {
+        th scope="col" { "accuracy" small { "change, points" } }
+        th scope="col" { abbr title="divergence ratio" { "DR" } }
+        th scope="col" { abbr title="negative divergence ratio: broken" { "NDR" } }
+        th scope="col" { abbr title="positive divergence ratio: repaired" { "PDR" } }
+    }
+}
+
+/// What changed: accuracy and the three rates, with their intervals.
+pub(super) fn change_cells(summary: &Summary) -> Markup {
     let change = summary.accuracy_change;
+    html! {
+        td {
+            (step(summary.accuracy_before, summary.accuracy_after))
+            small { (points(change.value)) } small { (points(change.low)) " to " (points(change.high)) }
+        }
+        td { (rate(summary.dr)) (interval(summary.dr_by_image)) }
+        td { (rate(summary.ndr)) (interval(summary.ndr_by_image)) }
+        td { (rate(summary.pdr)) (interval(summary.pdr_by_image)) }
+    }
+}
+
+/// From one rate to another.
+pub(super) fn step(from: Rate, to: Rate) -> Markup {
+    html! { (percent(from.value)) " → " (percent(to.value)) }
+}
+
+fn rates_row(name: &Markup, summary: &Summary) -> Markup {
     html! {
         tr {
             th scope="row" { (name) }
-            td {
-                (percent(summary.accuracy_before.value)) " → " (percent(summary.accuracy_after.value))
-                small { (points(change.value)) } small { (points(change.low)) " to " (points(change.high)) }
-            }
-            td { (rate(summary.dr)) (interval(summary.dr_by_image)) }
-            td { (rate(summary.ndr)) (interval(summary.ndr_by_image)) }
-            td { (rate(summary.pdr)) (interval(summary.pdr_by_image)) }
+            (change_cells(summary))
             td { (optional_rate(summary.ndr_given_correct)) }
             td { (optional_rate(summary.ndr_given_change)) }
             td { (p_value(summary.mcnemar_p)) small { (p_value(summary.mcnemar_p_holm)) } }

@@ -9,10 +9,10 @@ use std::borrow::Cow;
 
 use image::{RgbImage, imageops};
 
-use super::PixelValues;
 use super::anyres::Pinpoints;
 use super::intensity::{Intensity, mean};
 use super::resize::{Filter, resize};
+use super::{Frame, PixelValues};
 use crate::VlmError;
 use crate::checkpoint::fields::Fields;
 
@@ -82,6 +82,27 @@ impl ClipProcessor {
             Framing::Tiles { pinpoints, side, .. } => Some((pinpoints, *side)),
             Framing::Whole | Framing::Square { .. } => None,
         }
+    }
+
+    /// What part of an image of this size is left of it, unless it is cut into tiles.
+    pub(super) fn frame(&self, width: u32, height: u32) -> Option<Frame> {
+        let framed = match self.framing {
+            Framing::Whole => (width, height),
+            Framing::Square { .. } => (width.max(height), width.max(height)),
+            Framing::Tiles { .. } => return None,
+        };
+        let resized = self.resize.map_or((framed.0.into(), framed.1.into()), |(size, _)| size.of(framed.0, framed.1));
+        let crop = self.crop.map_or(resized, |(height, width)| (width as u64, height as u64));
+        // start and length on one axis
+        let part = |image: u32, framed: u32, resized: u64, crop: u64| {
+            let before = Overlap::of(resized as usize, crop as usize);
+            let pixel = f64::from(framed) / resized as f64;
+            let start = (before.source as f64 - before.target as f64) * pixel - f64::from((framed - image) / 2);
+            (start, crop as f64 * pixel)
+        };
+        let (left, across) = part(width, framed.0, resized.0, crop.0);
+        let (top, down) = part(height, framed.1, resized.1, crop.1);
+        Some(Frame { left, top, width: across, height: down })
     }
 
     /// The file the settings came from, for error messages.

@@ -45,6 +45,19 @@ impl PixelValues {
     }
 }
 
+/// What part of an image the grid of its visual tokens lies on, in the image's pixels. It reaches over the edges where padding was added.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Frame {
+    /// From the image's left edge.
+    pub left: f64,
+    /// From the image's upper edge.
+    pub top: f64,
+    /// Its width.
+    pub width: f64,
+    /// Its height.
+    pub height: f64,
+}
+
 /// How a checkpoint wants its images: whichever of the known kinds its file names.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -104,6 +117,14 @@ impl ImageProcessor {
         match self {
             Self::Clip(processor) => processor.settings(),
             Self::Qwen(processor) => processor.settings(),
+        }
+    }
+
+    /// What part of an image of this size the model sees, if all its visual tokens lie on one grid; LLaVA-NeXT's do not.
+    pub fn frame(&self, width: u32, height: u32) -> Option<Frame> {
+        match self {
+            Self::Clip(processor) => processor.frame(width, height),
+            Self::Qwen(_) => Some(Frame { left: 0.0, top: 0.0, width: f64::from(width), height: f64::from(height) }),
         }
     }
 

@@ -3,6 +3,7 @@
 use data_encoding::HEXLOWER;
 use image::RgbImage;
 use proptest::prelude::*;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use steady_vlm::image::{Filter, PixelValues, decode, load, resize};
 
@@ -97,6 +98,37 @@ fn older_spellings_of_sizes_mean_the_same() {
     let own = folder.open().image_processor().unwrap();
     let image = load(&reference().join("tiny-llava/images/wide.png")).unwrap();
     assert_eq!(own.process(&image).unwrap(), shared.process(&image).unwrap());
+}
+
+#[test]
+fn a_frame_tells_where_in_the_image_the_tower_looks() {
+    let settings = |kind: &str, resize: bool| {
+        let side = json!({"height": 28, "width": 28});
+        json!({"image_processor_type": kind, "do_pad": kind.starts_with("Llava"), "do_resize": resize, "size": {"shortest_edge": 28}, "crop_size": side})
+    };
+    let crop = (settings("CLIPImageProcessor", true), [(60, 40), (40, 90), (50, 50)]);
+    let pad = (settings("LlavaImageProcessor", true), [(60, 40), (40, 90), (50, 50)]);
+    let as_it_is = (settings("CLIPImageProcessor", false), [(20, 12), (44, 16), (28, 28)]);
+    let folder = Folder::tiny();
+    folder.set("processor_config.json", "/image_processor", serde_json::Value::Null);
+    for (config, sizes) in [crop, pad, as_it_is] {
+        folder.write("preprocessor_config.json", config.to_string());
+        let processor = folder.open().image_processor().unwrap();
+        for (width, height) in sizes {
+            let frame = processor.frame(width, height).unwrap();
+            for (x, y) in [(width / 3, height / 2), (width / 2, height / 3), (2 * width / 3, 2 * height / 3)] {
+                // one white square on black, and where the tower finds it
+                let image =
+                    RgbImage::from_fn(width, height, |i, j| image::Rgb([if i.abs_diff(x).max(j.abs_diff(y)) < 2 { 255 } else { 0 }; 3]));
+                let red = &processor.process(&image).unwrap().data[..28 * 28];
+                let brightest = (0..red.len()).max_by(|&a, &b| red[a].total_cmp(&red[b])).unwrap();
+                let place = |seen: usize, start: f64, length: f64| start + (seen as f64 + 0.5) * length / 28.0;
+                let found = (place(brightest % 28, frame.left, frame.width), place(brightest / 28, frame.top, frame.height));
+                let off = (found.0 - f64::from(x) - 0.5).abs().max((found.1 - f64::from(y) - 0.5).abs());
+                assert!(off < 2.5, "{width}x{height}, {x} {y}: {found:?}, {frame:?}, {config}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -29,6 +29,7 @@ import template_cases
 import tiny_llava
 import tiny_llava_med
 import tiny_llava_next
+import tiny_llava_published
 import tiny_qwen
 from cases import write_json
 
@@ -40,6 +41,7 @@ PARTS = {
     "tiny-llava-med": tiny_llava_med.make,
     "tiny-llava-next-mistral": tiny_llava_next.make_mistral,
     "tiny-llava-next-vicuna": tiny_llava_next.make_vicuna,
+    "tiny-llava-published": tiny_llava_published.make,
     "tiny-qwen2-vl": tiny_qwen.make_qwen2_vl,
     "tiny-qwen2_5-vl": tiny_qwen.make_qwen2_5_vl,
     **dict.fromkeys(embedded.CHECKPOINTS, embedded.make),

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import (
     CLIPVisionConfig,
     GenerationConfig,
@@ -19,6 +18,7 @@ from transformers import (
     MistralConfig,
 )
 
+import published
 from cases import Case, make_cases, write_json
 from pictures import save, scene
 from tiny_llava import fill, make_tokenizer
@@ -116,13 +116,9 @@ def mistral_checkpoint(folder: Path) -> None:
     )
     model = make_model(text, "gelu", 36, image_token).to(torch.float16)
     model.save_pretrained(folder)
-    # The tower's module tree of that time.
-    weights = folder / "model.safetensors"
-    tensors = {name.replace("vision_tower.", "vision_tower.vision_model."): tensor for name, tensor in load_file(weights).items()}
-    save_file(tensors, weights, metadata={"format": "pt"})
+    published.name_tower(folder)
     processor = make_processor(tokenizer, MISTRAL)
     processor.save_pretrained(folder)
-    images = processor.image_processor
     # As llava-hf published v1.6-mistral: what equals a class default is left out.
     write_json(
         folder / "config.json",
@@ -170,40 +166,8 @@ def mistral_checkpoint(folder: Path) -> None:
             "vocab_size": text.vocab_size,
         },
     )
-    write_json(
-        folder / "preprocessor_config.json",
-        {
-            "aspect_ratio_setting": "anyres",
-            "crop_size": {"height": IMAGE, "width": IMAGE},
-            "do_center_crop": True,
-            "do_convert_rgb": True,
-            "do_normalize": True,
-            "do_pad": True,
-            "do_rescale": True,
-            "do_resize": True,
-            "image_grid_pinpoints": PINPOINTS,
-            "image_mean": list(images.image_mean),
-            "image_processor_type": "LlavaNextImageProcessor",
-            "image_std": list(images.image_std),
-            "processor_class": "LlavaNextProcessor",
-            "resample": 3,
-            "rescale_factor": 1 / 255,
-            "size": {"shortest_edge": IMAGE},
-        },
-    )
-    write_json(
-        folder / "processor_config.json",
-        {
-            "image_token": "<image>",
-            "num_additional_image_tokens": 1,
-            "patch_size": PATCH,
-            "processor_class": "LlavaNextProcessor",
-            "vision_feature_select_strategy": "default",
-        },
-    )
-    (folder / "chat_template.jinja").unlink()
-    write_json(folder / "chat_template.json", {"chat_template": MISTRAL})
-    write_json(folder / "generation_config.json", {"_from_model_config": True, "bos_token_id": 1, "eos_token_id": 2, "transformers_version": "4.39.0.dev0"})
+    tiles = {"aspect_ratio_setting": "anyres", "do_pad": True, "image_grid_pinpoints": PINPOINTS}
+    published.write_processor(folder, processor, "LlavaNextImageProcessor", tiles, "4.39.0.dev0")
 
 
 def make_images(folder: Path) -> None:
@@ -234,6 +198,7 @@ def cases() -> list[Case]:
 
 
 def make(folder: Path, make_checkpoint) -> None:
+    """A checkpoint of this module or of another, and its cases."""
     checkpoint = folder / "checkpoint"
     shutil.rmtree(checkpoint, ignore_errors=True)
     make_checkpoint(checkpoint)

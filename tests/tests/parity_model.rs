@@ -113,7 +113,8 @@ fn answer_suite(name: &str) {
 fn wgpu_answers_as_in_transformers() {
     let open = DeviceChoice::Gpu.open().expect("a wgpu adapter; on a machine without a GPU install Mesa's lavapipe");
     println!("{}", open.identity);
-    let tiny = ["tiny-llava", "tiny-llava-next-vicuna", "tiny-llava-next-mistral", "tiny-llava-med"].map(str::to_owned);
+    let tiny =
+        ["tiny-llava", "tiny-llava-published", "tiny-llava-next-vicuna", "tiny-llava-next-mistral", "tiny-llava-med"].map(str::to_owned);
     for name in tiny.into_iter().chain(embedded().unwrap()) {
         assert_eq!(compare(&name, &open.device, 3), 3);
     }

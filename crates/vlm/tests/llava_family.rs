@@ -1,4 +1,4 @@
-//! LLaVA-NeXT and LLaVA-Med answer as in transformers: prompts, ids, pixels, logits and greedy tokens of the reference cases
+//! LLaVA-1.5 as published, LLaVA-NeXT and LLaVA-Med answer as in transformers: prompts, ids, pixels, logits and greedy tokens of the reference cases
 //! (`tests/reference`, made by its `make_cases.py`); and what is said when the files of such a checkpoint disagree.
 
 #![expect(clippy::unwrap_used, reason = "a case that cannot be read fails the test")]

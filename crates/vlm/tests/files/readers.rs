@@ -72,6 +72,7 @@ fn longest(reads: &Reads) -> usize {
 fn every_reference_checkpoint_is_itself() {
     for name in [
         "tiny-llava/checkpoint",
+        "tiny-llava-published/checkpoint",
         "tiny-llava-next-mistral/checkpoint",
         "tiny-qwen2-vl/published",
         "tiny-qwen2-vl/resaved",

@@ -85,6 +85,12 @@ fn compare_folder(name: &str, checkpoint: &Path) {
     compare(name, &load(checkpoint).unwrap());
 }
 
+/// One f16 file, names, sparse config and processor files as published by transformers 4.
+#[test]
+fn llava_as_published_answers_as_in_transformers() {
+    compare_folder("tiny-llava-published", &reference("tiny-llava-published").join("checkpoint"));
+}
+
 /// Four shards, names and config of transformers 5.
 #[test]
 fn next_with_vicuna_answers_as_in_transformers() {

@@ -18,7 +18,7 @@ SMALL = PATCH // MERGE
 # Four small patches are merged into a visual token, so it carries more than a CLIP patch of this width does.
 VISION_WIDTH = 96
 # Seen in small patches, signs and arrows are told as soon as shapes are: what an answer is made of is there early.
-IMAGES, BASIC_IMAGES = 64_000, 24_000
+IMAGES, BASIC_IMAGES = 56_000, 24_000
 
 
 def assemble(model, config, text, vision, shape: Shape, tokenizer):

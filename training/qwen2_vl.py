@@ -15,7 +15,7 @@ NAME = "steady-qwen2-vl"
 TYPE = "Qwen2-VL"
 Model = Qwen2VLForConditionalGeneration
 # Its decoder comes from Qwen2.5-VL, which can do it all; the tower begins with what both have in common.
-IMAGES, BASIC_IMAGES = 28_000, 0
+IMAGES, BASIC_IMAGES = 20_000, 4_000
 
 __all__ = ["BASIC_IMAGES", "DIALECT", "IMAGES", "NAME", "Model", "TYPE", "VISION_WIDTH", "build", "describe", "layout", "load_processor", "save_processor", "see", "shape_of"]
 

@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # How a model and its processor are read, and what stands before and after a question in a verbatim prompt.
 CHECKPOINTS = {
     "steady-llava": (llava_cases.reference, "USER: <image>\n", " ASSISTANT:"),
+    "steady-llava-next": (llava_cases.reference, "USER: <image>\n", " ASSISTANT:"),
+    "steady-qwen2-vl": (qwen_cases.reference, "<|vision_start|><|image_pad|><|vision_end|>", "\n"),
     "steady-qwen2.5-vl": (qwen_cases.reference, "<|vision_start|><|image_pad|><|vision_end|>", "\n"),
 }
 # Any command that prints the world's stream; the built binary saves the compilation.

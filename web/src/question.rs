@@ -64,12 +64,13 @@ pub(crate) fn QuestionView(looked: Looked, asker: Asker, settings: RwSignal<Sett
     let of_report = recorded
         .as_ref()
         .map(|(opened, _)| opened.report.accelerations().iter().map(|acceleration| acceleration.spec.clone()).collect::<Vec<_>>());
+    let title = if under == PerturbationSpec::clean() { String::new() } else { format!(" under {under}") };
     let recorded = recorded.map(|(opened, i)| {
         // escaped by steady-report
         let card = opened.report.card(i, &Filter::default());
         view! {
             <section>
-                <h2>"What the report says"</h2>
+                <h2>"What the report says" {title}</h2>
                 <article class="recorded" inner_html=card></article>
             </section>
         }

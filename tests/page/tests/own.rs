@@ -41,7 +41,7 @@ async fn pick(client: &Client, folder: &Path) {
 }
 
 /// What the page answers in the Playground, the baseline first.
-const ANSWERS: &str = "[...document.querySelectorAll('.asked-answers .answer')].map(cell => cell.textContent)";
+const ANSWERS: &str = "[...document.querySelectorAll('.asked-answers .answer')].map(cell => cell.textContent.trim())";
 
 /// Opens the Playground with the CPU and these accelerations chosen, an image and a question.
 async fn playground(client: &Client, page: &str, accelerations: &str, image: &Path, question: &str) {
@@ -100,19 +100,20 @@ async fn every_model_of_the_page_answers_as_on_the_command_line() {
     const ACCELERATIONS: [&str; 2] = ["w4:rtn", "divprune:keep=0.5"];
     const QUESTION: &str = "What is in the picture? Answer with one word.";
     let image = repository("tests/reference/steady-llava/images/wide.png");
-    let expected = |model: &Embedded| {
+    let answered = |model: &Embedded| {
         let native = native::ask(&repository(&model.address()), &image, QUESTION, &ACCELERATIONS);
         native["answers"].as_array().unwrap().iter().map(|answer| answer["text"].clone()).collect::<Value>()
     };
+    let expected: Vec<Value> = EMBEDDED.iter().map(answered).collect();
     let server = Server::start([]);
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
         playground(&client, &page, &ACCELERATIONS.join(" "), &image, QUESTION).await;
-        for (i, model) in EMBEDDED.iter().enumerate() {
+        for (i, (model, expected)) in EMBEDDED.iter().zip(expected).enumerate() {
             evaluate(&client, &format!("document.querySelectorAll('input[name=model]')[{i}].click()")).await;
             click(&client, ".inquiry .primary").await;
             text_with(&client, ".asked-answers", "divprune").await;
-            assert_eq!(evaluate(&client, ANSWERS).await, expected(model), "{}", model.name);
+            assert_eq!(evaluate(&client, ANSWERS).await, expected, "{}", model.name);
             assert!(server.requests().iter().any(|request| request.contains(&model.address())), "{}", model.name);
         }
     })

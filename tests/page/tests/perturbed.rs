@@ -64,7 +64,8 @@ async fn a_link_shows_what_changed_under_perturbation() {
         // looked at closely, the image is as bad as it was
         click(&client, "#questions article .closer a").await;
         text_with(&client, "output[for=slider-noise]", "40 of 255").await;
-        text_with(&client, ".recorded", "under noise=40").await;
+        text_with(&client, "section:has(> .recorded) h2", "What the report says under noise=40").await;
+        text_with(&client, ".recorded", "✕ broken").await;
         client.goto(&format!("{}#question={}&perturb=fog=1", server.page, hurt.id)).await.unwrap();
         text_with(&client, "[role=alert]", "there is no perturbation `fog`").await;
         client.goto(&address).await.unwrap();

@@ -21,7 +21,7 @@ async fn choose(client: &Client, questions: usize) {
     fill(client, "#questions", &questions.to_string()).await;
     click(client, ".choices > .choice .tick:nth-of-type(4) input").await;
     click(client, CPU).await;
-    let chosen = format!("{questions} questions, 2 accelerations, engine CPU");
+    let chosen = format!("{questions} questions, 2 accelerations, engine CPU, model steady-llava");
     assert_eq!(text_with(client, ".run .summary", &chosen).await, chosen);
 }
 

@@ -119,7 +119,7 @@ fn a_frame_tells_where_in_the_image_the_tower_looks() {
             for (x, y) in [(width / 3, height / 2), (width / 2, height / 3), (2 * width / 3, 2 * height / 3)] {
                 // one white square on black, and where the tower finds it
                 let image =
-                    RgbImage::from_fn(width, height, |i, j| image::Rgb([if i.abs_diff(x).max(j.abs_diff(y)) < 2 { 255 } else { 0 }; 3]));
+                    RgbImage::from_fn(width, height, |i, j| image::Rgb([if i.abs_diff(x).max(j.abs_diff(y)) < 3 { 255 } else { 0 }; 3]));
                 let red = &processor.process(&image).unwrap().data[..28 * 28];
                 let brightest = (0..red.len()).max_by(|&a, &b| red[a].total_cmp(&red[b])).unwrap();
                 let place = |seen: usize, start: f64, length: f64| start + (seen as f64 + 0.5) * length / 28.0;

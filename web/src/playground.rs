@@ -53,7 +53,7 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
             <h1>"Ask about an image of your own"</h1>
             <p class="lead">
                 "The models that come with this page know drawn shapes, signs, charts and scans; about photographs they guess, and how their guesses change is the point. "
-                "A checkpoint of your own can take its place. Image and checkpoint stay on this machine."
+                "A checkpoint of your own can take their place. Image and checkpoint stay on this machine."
             </p>
         </div>
         <form class="own" on:submit=|event: SubmitEvent| event.prevent_default()>

@@ -80,7 +80,7 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
                 <div class="column"><EngineChoice settings /><ModelChoice settings picked=asker.picked /></div>
             </div>
         </details>
-        <Inquiry asker image question judge=Signal::stored(Judge(None)) setting seed="playground".to_owned() under=PerturbationSpec::clean() />
+        <Inquiry asker image question judge=Signal::stored(Judge(None)) setting seed="playground".to_owned() under=PerturbationSpec::clean().amounts().to_vec() />
     }
 }
 

@@ -100,7 +100,7 @@ pub(crate) fn QuestionView(looked: Looked, asker: Asker, settings: RwSignal<Sett
             judge=Signal::stored(judge)
             setting
             seed
-            under
+            under=under.amounts().to_vec()
         />
         {recorded}
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use image::RgbImage;
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
-use steady_bench::perturb::{PerturbationSpec, perturb};
+use steady_bench::perturb::perturb;
 use steady_protocol::{Asked, AskedAnswer, Setting};
 
 use super::answers::{AskedAnswers, Judge};
@@ -32,13 +32,13 @@ pub(crate) fn Inquiry(
     #[prop(into)] setting: Signal<Setting>,
     /// What seeds the noise: the image's id, as in a study.
     seed: String,
-    /// What is done to the image at first.
-    under: PerturbationSpec,
+    /// What is done to the image at first: an amount for each perturbation.
+    under: Vec<f64>,
 ) -> impl IntoView {
     let inquiry = asker.inquiry();
     asker.turn_away();
     on_cleanup(move || asker.turn_away());
-    let amounts = RwSignal::new(under.amounts().to_vec());
+    let amounts = RwSignal::new(under);
     let tried = RwSignal::new(Tried::default());
     let live = RwSignal::new(false);
     let changed = Memo::new(move |_| image.get().map(|image| Arc::new(perturb(&image, &amounts.get(), &seed))));

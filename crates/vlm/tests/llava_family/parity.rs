@@ -1,5 +1,6 @@
 //! Every reference case of a family.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use steady_vlm::{Decoding, Vlm};
 
-use super::folder::{load, reference};
+use super::folder::{Folder, load, reference};
 
 /// Largest difference of a first-token logit, f32 against transformers' f32.
 const LOGITS: f32 = 2e-3;
@@ -107,4 +108,23 @@ fn next_with_mistral_answers_as_in_transformers() {
 #[test]
 fn med_answers_as_transformers_with_the_same_weights() {
     compare_folder("tiny-llava-med", &reference("tiny-llava-med").join("checkpoint"));
+}
+
+/// In shards with an index, as LLaVA-Med v1.5 was published.
+#[test]
+fn med_in_shards_answers_alike() {
+    let folder = Folder::copy_of("tiny-llava-med");
+    let whole = folder.file("model.safetensors");
+    let bytes = std::fs::read(&whole).unwrap();
+    std::fs::remove_file(&whole).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
+    let mut places = BTreeMap::new();
+    for (i, shard) in tensors.chunks(tensors.len().div_ceil(4)).enumerate() {
+        let name = format!("model-{:05}-of-00004.safetensors", i + 1);
+        std::fs::write(folder.file(&name), safetensors::serialize(shard.iter().cloned(), None).unwrap()).unwrap();
+        places.extend(shard.iter().map(|(tensor, _)| (tensor.clone(), name.clone())));
+    }
+    let index = serde_json::json!({"metadata": {"total_size": bytes.len()}, "weight_map": places});
+    std::fs::write(folder.file("model.safetensors.index.json"), index.to_string()).unwrap();
+    compare_folder("tiny-llava-med", &folder.checkpoint());
 }

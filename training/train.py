@@ -449,10 +449,11 @@ def initial(folder: Path, family, tokenizer) -> tuple[torch.nn.Module, bool]:
     model = family.build(family_of(config).shape_of(known), tokenizer)
     fresh = model.state_dict()
     shared = {name: weight for name, weight in known.items() if name in fresh and fresh[name].shape == weight.shape}
-    lacking = sorted(fresh.keys() - shared.keys())
-    tower = [name for name in lacking if "vision" in name or "visual" in name]
-    if len(lacking) - len(tower) > 1:
-        raise SystemExit(f"{folder} is no start for a {family.TYPE} type: it lacks {', '.join(name for name in lacking if name not in tower)}")
+    lacking = fresh.keys() - shared.keys()
+    tower = {name for name in lacking if "vision" in name or "visual" in name}
+    rest = sorted(lacking - tower)
+    if len(rest) > 1:
+        raise SystemExit(f"{folder} is no start for a {family.TYPE} type: it lacks {', '.join(rest)}")
     model.load_state_dict(shared, strict=False)
     return model, not tower
 

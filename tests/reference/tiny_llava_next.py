@@ -51,6 +51,20 @@ def tower(act: str) -> CLIPVisionConfig:
     )
 
 
+# `tower` as a published config says it, but for the activation.
+PUBLISHED_TOWER = {
+    "hidden_size": 24,
+    "image_size": IMAGE,
+    "intermediate_size": 40,
+    "model_type": "clip_vision_model",
+    "num_attention_heads": 3,
+    "num_hidden_layers": 3,
+    "patch_size": PATCH,
+    "projection_dim": 16,
+    "vocab_size": 32000,
+}
+
+
 def make_model(text, act: str, seed: int, image_token: int) -> LlavaNextForConditionalGeneration:
     config = LlavaNextConfig(
         vision_config=tower(act),
@@ -149,18 +163,7 @@ def mistral_checkpoint(folder: Path) -> None:
             "torch_dtype": "float16",
             "transformers_version": "4.39.0.dev0",
             "use_image_newline_parameter": True,
-            "vision_config": {
-                "hidden_act": "gelu",
-                "hidden_size": 24,
-                "image_size": IMAGE,
-                "intermediate_size": 40,
-                "model_type": "clip_vision_model",
-                "num_attention_heads": 3,
-                "num_hidden_layers": 3,
-                "patch_size": PATCH,
-                "projection_dim": 16,
-                "vocab_size": 32000,
-            },
+            "vision_config": {"hidden_act": "gelu", **PUBLISHED_TOWER},
             "vision_feature_layer": -2,
             "vision_feature_select_strategy": "default",
             "vocab_size": text.vocab_size,

@@ -16,7 +16,7 @@ import published
 import tiny_llava_next
 from cases import write_json
 from tiny_llava import fill, make_tokenizer
-from tiny_llava_next import IMAGE, PATCH, VICUNA, tower
+from tiny_llava_next import IMAGE, PATCH, PUBLISHED_TOWER, VICUNA, tower
 
 SEED = 44
 
@@ -81,17 +81,7 @@ def make_checkpoint(folder: Path) -> None:
             "tie_word_embeddings": False,
             "torch_dtype": "float16",
             "transformers_version": "4.36.0.dev0",
-            "vision_config": {
-                "hidden_size": 24,
-                "image_size": IMAGE,
-                "intermediate_size": 40,
-                "model_type": "clip_vision_model",
-                "num_attention_heads": 3,
-                "num_hidden_layers": 3,
-                "patch_size": PATCH,
-                "projection_dim": 16,
-                "vocab_size": 32000,
-            },
+            "vision_config": PUBLISHED_TOWER,
             "vision_feature_layer": -2,
             "vision_feature_select_strategy": "default",
             "vocab_size": text.vocab_size,

@@ -6,12 +6,11 @@ use image::RgbImage;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use steady_bench::perturb::PerturbationSpec;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{CanvasRenderingContext2d, File, HtmlCanvasElement, ImageBitmap};
 
-use crate::ask::{Asker, Inquiry, Judge};
+use crate::ask::{Asker, Inquiry, Judge, neutral};
 use crate::source::{self, reason};
 use crate::study::choices::{Accelerations, EngineChoice};
 use crate::study::model::ModelChoice;
@@ -80,7 +79,7 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
                 <div class="column"><EngineChoice settings /><ModelChoice settings picked=asker.picked /></div>
             </div>
         </details>
-        <Inquiry asker image question judge=Signal::stored(Judge(None)) setting seed="playground".to_owned() under=PerturbationSpec::clean().amounts().to_vec() />
+        <Inquiry asker image question judge=Signal::stored(Judge(None)) setting seed="playground".to_owned() under=neutral() />
     }
 }
 

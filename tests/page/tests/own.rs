@@ -56,6 +56,11 @@ async fn playground(client: &Client, page: &str, accelerations: &str, image: &Pa
     fill(client, "#own-question", question).await;
 }
 
+/// What the command line answered, the baseline first.
+fn texts(native: &Value) -> Vec<&str> {
+    native["answers"].as_array().unwrap().iter().map(|answer| answer["text"].as_str().unwrap()).collect()
+}
+
 /// The reference case of the image that is as wide as high as the model looks at, so that nothing is cut and nothing resized.
 fn exact() -> Value {
     let cases: Value = serde_json::from_slice(&fs::read(repository(TINY).join("cases.json")).unwrap()).unwrap();
@@ -70,7 +75,7 @@ async fn it_answers_as_transformers_and_the_command_line_do() {
     let (_place, folder) = tiny();
     let image = repository(TINY).join("images/exact.png");
     let native = native::ask(&folder, &image, &question, &ACCELERATIONS);
-    let texts: Vec<&str> = native["answers"].as_array().unwrap().iter().map(|answer| answer["text"].as_str().unwrap()).collect();
+    let texts = texts(&native);
     // transformers was asked for twelve tokens
     assert!(texts[0].starts_with(case["text"].as_str().unwrap()), "{} / {}", texts[0], case["text"]);
     let kept = native["answers"][2]["kept"].as_array().unwrap().len();
@@ -100,10 +105,7 @@ async fn every_model_of_the_page_answers_as_on_the_command_line() {
     const ACCELERATIONS: [&str; 2] = ["w4:rtn", "divprune:keep=0.5"];
     const QUESTION: &str = "What is in the picture? Answer with one word.";
     let image = repository("tests/reference/steady-llava/images/wide.png");
-    let answered = |model: &Embedded| {
-        let native = native::ask(&repository(&model.address()), &image, QUESTION, &ACCELERATIONS);
-        native["answers"].as_array().unwrap().iter().map(|answer| answer["text"].clone()).collect::<Value>()
-    };
+    let answered = |model: &Embedded| json!(texts(&native::ask(&repository(&model.address()), &image, QUESTION, &ACCELERATIONS)));
     let expected: Vec<Value> = EMBEDDED.iter().map(answered).collect();
     let server = Server::start([]);
     let page = server.page.clone();

@@ -21,6 +21,7 @@ use turns::Turns;
 
 pub(crate) use answers::Judge;
 pub(crate) use inquiry::Inquiry;
+pub(crate) use sliders::neutral;
 
 /// What is asked.
 #[derive(Clone, PartialEq)]

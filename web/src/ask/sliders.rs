@@ -1,14 +1,14 @@
 //! What is done to the image, by sliders, and where along them answers flip.
 
 use leptos::prelude::*;
-use steady_bench::perturb::{PERTURBATIONS, Perturbation};
+use steady_bench::perturb::{PERTURBATIONS, Perturbation, PerturbationSpec};
 
 use super::answers::Judge;
 use super::flips::{Mark, Tried, first_flip};
 
 /// Amounts that leave the image as it is.
 pub(crate) fn neutral() -> Vec<f64> {
-    PERTURBATIONS.iter().map(|perturbation| perturbation.neutral).collect()
+    PerturbationSpec::clean().amounts().to_vec()
 }
 
 /// One slider for each perturbation; `models` are the names of those who answer, the baseline first.

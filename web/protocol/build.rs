@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 #[allow(unreachable_pub, reason = "public in the crate that it belongs to")]
-#[path = "../../crates/vlm/src/checkpoint/decisive.rs"]
+#[path = "../../crates/vlm/src/files/decisive.rs"]
 mod decisive;
 
 fn main() -> io::Result<()> {

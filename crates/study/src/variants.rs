@@ -137,8 +137,8 @@ impl Variants {
         let model = self.baseline();
         let pixels = model.processor().pixels(image)?;
         let prepare = |question| {
-            let (input_ids, image_span) = model.processor().encode(&model.prompt(question)?, &pixels)?;
-            Ok(Prepared { input_ids, image_span, pixels: pixels.clone() })
+            let (input_ids, layout) = model.processor().encode(&model.prompt(question)?, &pixels)?;
+            Ok(Prepared { input_ids, layout, pixels: pixels.clone() })
         };
         questions.into_iter().map(prepare).collect()
     }

@@ -1,6 +1,6 @@
 //! What an answer costs, from shapes alone: the same on every machine and in every run.
 
-use crate::checkpoint::{ClipVisionConfig, LlamaConfig, LlavaConfig, QwenVisionConfig};
+use crate::decoder::LlamaConfig;
 
 /// Deterministic cost of answering one question on its own, up to the first token of the answer. What a study saves by sharing
 /// work between questions is not in it; wall time is measured by the caller.
@@ -18,7 +18,7 @@ pub struct Cost {
 }
 
 /// FLOPs of a `[rows, in] x [in, out]` product.
-const fn product(rows: usize, input: usize, output: usize) -> u64 {
+pub(crate) const fn product(rows: usize, input: usize, output: usize) -> u64 {
     2 * rows as u64 * input as u64 * output as u64
 }
 
@@ -42,35 +42,6 @@ pub(crate) fn decoder_flops(config: &LlamaConfig, lengths: &[usize]) -> u64 {
     layers + product(1, width, config.vocab_size)
 }
 
-/// FLOPs from the pixels of `views` views to visual tokens.
-pub(crate) fn vision_flops(config: &LlavaConfig, views: usize) -> u64 {
-    let ClipVisionConfig { hidden_size: width, intermediate_size: inner, num_channels, patch_size, .. } = config.vision;
-    let patches = config.vision.patches();
-    let n = patches + 1;
-    let depth = config.feature_layers.iter().copied().max().unwrap_or(0) as u64;
-    let layer = 4 * product(n, width, width) + 2 * product(n, n, width) + 2 * product(n, width, inner);
-    let features = width * config.feature_layers.len();
-    let text = config.text.hidden_size;
-    let view = product(patches, num_channels * patch_size * patch_size, width)
-        + depth * layer
-        + product(config.view_tokens(), features, text)
-        + product(config.view_tokens(), text, text);
-    views as u64 * view
-}
-
-/// FLOPs from the `patches` of an image to visual tokens. `pairs` has for each block the pairs of patches that see each other.
-pub(crate) fn qwen_vision_flops(config: &QwenVisionConfig, patches: usize, pairs: impl Iterator<Item = usize>) -> u64 {
-    let (width, inner) = (config.hidden_size, config.intermediate_size);
-    let merged = config.merged_patches();
-    // A gated MLP has three products, a plain one two.
-    let mlp = if config.windows.is_some() { 3 } else { 2 } * product(patches, width, inner);
-    let blocks: u64 = pairs.map(|pairs| 4 * product(patches, width, width) + 2 * product(pairs, width, 1) + mlp).sum();
-    product(patches, config.patch_values(), width)
-        + blocks
-        + product(patches / merged, merged * width, merged * width)
-        + product(patches / merged, merged * width, config.out_hidden_size)
-}
-
 /// Bytes of keys and values when layer `l` holds `lengths[l]` tokens.
 pub(crate) fn kv_bytes(config: &LlamaConfig, lengths: &[usize], element_bytes: usize) -> usize {
     let tokens: usize = lengths.iter().sum();
@@ -78,57 +49,37 @@ pub(crate) fn kv_bytes(config: &LlamaConfig, lengths: &[usize], element_bytes: u
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::checkpoint::{Activation, FeatureSelect, RopeConfig, RopeScaling};
+    use crate::decoder::{RopeConfig, RopeScaling};
+    use crate::nn::Activation;
 
-    /// LLaVA-1.5-7B as published.
-    fn llava_7b() -> LlavaConfig {
-        LlavaConfig {
-            vision: ClipVisionConfig {
-                hidden_size: 1024,
-                intermediate_size: 4096,
-                num_layers: 24,
-                num_heads: 16,
-                num_channels: 3,
-                image_size: 336,
-                patch_size: 14,
-                act: Activation::QuickGelu,
-                layer_norm_eps: 1e-5,
-            },
-            text: LlamaConfig {
-                vocab_size: 32_064,
-                hidden_size: 4096,
-                intermediate_size: 11_008,
-                num_layers: 32,
-                num_heads: 32,
-                num_kv_heads: 32,
-                head_dim: 128,
-                max_position_embeddings: 4096,
-                rms_norm_eps: 1e-5,
-                rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default, sections: None },
-                sliding_window: None,
-                attention_bias: false,
-                output_bias: false,
-                mlp_bias: false,
-                act: Activation::Silu,
-                bos_token_id: Some(1),
-                eos_token_ids: vec![2],
-            },
-            image_token_id: 32_000,
-            tiles: None,
-            original: None,
-            feature_layers: vec![23],
-            feature_select: FeatureSelect::Default,
-            projector_act: Activation::Gelu,
-            projector_bias: true,
-            tie_word_embeddings: false,
+    /// The decoder of LLaVA-1.5-7B as published.
+    pub(crate) fn llama_7b() -> LlamaConfig {
+        LlamaConfig {
+            vocab_size: 32_064,
+            hidden_size: 4096,
+            intermediate_size: 11_008,
+            num_layers: 32,
+            num_heads: 32,
+            num_kv_heads: 32,
+            head_dim: 128,
+            max_position_embeddings: 4096,
+            rms_norm_eps: 1e-5,
+            rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::Default, sections: None },
+            sliding_window: None,
+            attention_bias: false,
+            output_bias: false,
+            mlp_bias: false,
+            act: Activation::Silu,
+            bos_token_id: Some(1),
+            eos_token_ids: vec![2],
         }
     }
 
     #[test]
     fn keys_and_values_of_a_7b_model() {
-        let text = llava_7b().text;
+        let text = llama_7b();
         // Known: half a mebibyte per token in f16, so 2048 tokens fill a gibibyte.
         assert_eq!(kv_bytes(&text, &[1; 32], 2), 1 << 19);
         assert_eq!(kv_bytes(&text, &[2048; 32], 2), 1 << 30);
@@ -140,28 +91,18 @@ mod tests {
 
     #[test]
     fn grouped_queries_shrink_the_cache() {
-        let mut text = llava_7b().text;
+        let mut text = llama_7b();
         text.num_kv_heads = 8;
         assert_eq!(kv_bytes(&text, &[2048; 32], 2), 1 << 28);
     }
 
     #[test]
     fn a_single_token_costs_twice_the_weights() {
-        let text = llava_7b().text;
+        let text = llama_7b();
         // 6 738 415 616 parameters of LLaMA-7B without embedding, head (32 000 rows each) and the norms' 65 x 4096.
         let weights = 6_738_415_616u64 - 2 * 32_000 * 4096 - 65 * 4096;
         let attention = 32 * 2 * 2 * 4096; // one score and one value product per layer
         let head = 2 * 4096 * 32_064;
         assert_eq!(decoder_flops(&text, &[1; 32]), 2 * weights + attention + head);
-    }
-
-    #[test]
-    fn vision_by_hand() {
-        // CLIP-L/14 at 336 px: 576 patches of 588 values, 577 tokens, 23 of 24 layers, projector 1024 -> 4096 -> 4096.
-        let patches = 2 * 576 * 588 * 1024u64;
-        let layer = 2 * 577 * (4 * 1024 * 1024 + 2 * 1024 * 4096) + 4 * 577 * 577 * 1024u64;
-        let projector = 2 * 576 * (1024 * 4096 + 4096 * 4096u64);
-        assert_eq!(vision_flops(&llava_7b(), 1), patches + 23 * layer + projector);
-        assert_eq!(vision_flops(&llava_7b(), 5), 5 * (patches + 23 * layer + projector));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{VlmError, checkpoint::GenerationConfig};
+use crate::{VlmError, files::GenerationConfig};
 
 /// How an answer is decoded. Always greedy.
 #[derive(Clone, Copy, Debug, PartialEq)]

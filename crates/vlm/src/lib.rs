@@ -1,44 +1,49 @@
 //! The models: checkpoint reading, tokenizer, image processors, architectures, KV cache, decoding.
 //!
-//! A [`checkpoint`] in the published layout becomes a [`Vlm`] on a [`device`]. A study asks in three steps, each of which is
+//! A [`Checkpoint`] in the published layout becomes a [`Vlm`] on a [`device`]. A study asks in three steps, each of which is
 //! shared by everything below it: [`Vlm::encode`] once per image, [`Vlm::prefix`] once per image and acceleration,
 //! [`Vlm::answer`] once per question. [`Vlm::ask`] does all of it in one pass.
 //!
 //! Accelerations come in from outside: [`Vlm::map_linears`] puts packed weights in the place of dense ones, and a
-//! [`TokenReducer`] drops or merges visual tokens at one [`Stage`].
+//! [`TokenReducer`] drops or merges visual tokens, step by step, each at its [`Site`].
+//!
+//! What differs from one kind of model to the next is in [`families`], a folder and a row each.
 
-pub mod checkpoint;
+mod checkpoint;
 mod cost;
-mod decoder;
+pub mod decoder;
 pub mod device;
 mod error;
-mod family;
+pub mod families;
+pub mod files;
 mod footprint;
 mod generate;
 pub mod image;
-mod llava;
-mod llava_next;
+mod layout;
 mod matrix;
 mod model;
-mod nn;
+pub mod nn;
 mod prefill;
-mod qwen_vl;
+pub mod published;
 mod reduction;
 pub mod text;
-mod vision;
+pub mod vision;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Known};
 pub use cost::Cost;
 #[cfg(feature = "gpu")]
 pub use device::open_webgpu;
 pub use device::{DeviceChoice, OpenDevice, Precision};
 pub use error::VlmError;
-pub use footprint::{Footprint, LinearSize};
+pub use footprint::Footprint;
 pub use generate::Decoding;
 pub use image::PixelValues;
+pub use layout::{Cell, Cells, Frame, View, VisualLayout, row_by_row};
 pub use matrix::HostMatrix;
-pub use model::{Answer, EncodedImage, ModelInfo, Vlm};
-pub use nn::{Dense, LinearMap};
-pub use prefill::Prefix;
-pub use reduction::{Evidence, Needs, PositionPolicy, Reduction, Stage, TokenReducer};
+pub use model::{Answer, Edits, EncodedImage, ModelInfo, NormFeed, Vlm};
+pub use nn::{Dense, LinearMap, LinearSize, Observer};
+pub use prefill::{Left, Prefix};
+pub use reduction::{
+    Evidence, Merge, Merger, Needs, Observed, PositionPolicy, Reduction, Site, Step, TokenReducer, TowerTask, TowerTokens,
+};
 pub use text::{Interleaved, Prepared};

@@ -1,17 +1,18 @@
 //! The prompt on its way through the decoder: where visual tokens are dropped, what later questions can share.
 //!
 //! Under the causal mask the states of everything up to the end of the image do not depend on the question. So that part, the
-//! [`Prefix`], is computed once per image and acceleration, and every question branches off it. A reducer inside the decoder
-//! that looks at the question (FastV) splits the layers: those below it are prefilled fully; the states entering its layer are
-//! kept, and each question picks from them.
+//! [`Prefix`], is computed once per image and acceleration, and every question branches off it. A reducer acts step by step. The first
+//! step inside the decoder that looks at the question splits the layers: those below it are prefilled fully; the states entering its
+//! layer are kept, and each question picks from them.
 
 use std::{ops::Range, sync::Arc};
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::{
-    Evidence, HostMatrix, Reduction, Stage, TokenReducer, VlmError,
-    decoder::{Chunk, KvCache, Llama, llama::LastRow},
+    Evidence, HostMatrix, Reduction, Site, Step, TokenReducer, VlmError,
+    decoder::{Chunk, KvCache, LastRow, Llama},
+    layout::VisualLayout,
     model::EncodedImage,
     nn::{Position, in_line},
     reduction::{PositionPolicy, observed, reducer_error},
@@ -21,11 +22,11 @@ use crate::{
 pub struct Prefix<'r> {
     /// The prompt so far, before any reduction.
     pub(crate) ids: Vec<u32>,
-    pub(crate) visual: Range<usize>,
+    pub(crate) visual_tokens: usize,
     /// What it took to see the image.
     pub(crate) vision_flops: u64,
-    /// The visual tokens that stay, once that is known.
-    pub(crate) kept: Option<Vec<usize>>,
+    /// What the steps so far left.
+    pub(crate) left: Vec<Left>,
     pub(crate) sequence: Sequence,
     pub(crate) waiting: Option<Waiting<'r>>,
     pub(crate) decoder: Arc<Llama>,
@@ -43,18 +44,32 @@ impl Prefix<'_> {
     }
 }
 
-/// A reducer inside the decoder.
-#[derive(Clone, Copy)]
-pub(crate) struct Inside<'r> {
-    pub(crate) layer: usize,
+/// What a step of a reducer left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Where it acted.
+    pub site: Site,
+    /// Indices, among all visual tokens of the image, of those that are still there, ascending. A token that was merged from several of
+    /// them inside the tower goes by the first; one that was made behind it by none.
+    pub kept: Vec<usize>,
+}
+
+/// What is left to do of a reducer, and on what.
+#[derive(Clone)]
+pub(crate) struct Course<'r> {
     pub(crate) reducer: &'r dyn TokenReducer,
+    /// The steps to come, with their numbers.
+    pub(crate) steps: Vec<(usize, Step)>,
+    pub(crate) image: EncodedImage,
+    pub(crate) layout: VisualLayout,
+    /// What the steps so far left.
+    pub(crate) left: Vec<Left>,
 }
 
 /// A prefix whose upper layers wait for the question.
 pub(crate) struct Waiting<'r> {
-    inside: Inside<'r>,
-    image: EncodedImage,
-    /// The states that enter the reducer's layer.
+    course: Course<'r>,
+    /// The states that enter the next step's layer.
     rows: Rows,
 }
 
@@ -67,11 +82,21 @@ pub(crate) struct Rows {
     pub(crate) positions: Vec<Position>,
     /// Position of the token that follows.
     pub(crate) next_position: usize,
-    /// Which of the rows are visual tokens.
-    pub(crate) visual: Range<usize>,
+    /// Those of the rows that are visual tokens, ascending.
+    pub(crate) visual: Vec<VisualRow>,
 }
 
-/// Caches and positions of a prompt in progress. Layers below and above a reducer may count differently.
+/// A row that is a visual token.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct VisualRow {
+    pub(crate) row: usize,
+    /// Which of the image's visual tokens it is; `None` for one that a step made.
+    pub(crate) token: Option<usize>,
+    /// How many of them it stands for.
+    pub(crate) size: f32,
+}
+
+/// Caches and positions of a prompt in progress. Layers below and above a step may count differently.
 #[derive(Clone)]
 pub(crate) struct Sequence {
     cache: KvCache,
@@ -85,6 +110,10 @@ struct Segment {
 }
 
 impl Sequence {
+    pub(crate) fn empty(decoder: &Llama) -> Self {
+        Self { cache: decoder.empty_cache(), segments: Vec::new() }
+    }
+
     pub(crate) fn kv_lengths(&self) -> Vec<usize> {
         self.cache.lengths()
     }
@@ -94,15 +123,28 @@ impl Sequence {
         Self { cache: self.cache.branch(room), segments: self.segments.clone() }
     }
 
-    /// Feeds tokens that follow what is held, through all layers; returns the states that leave the last one.
-    pub(crate) fn extend(&mut self, decoder: &Llama, mut hidden: Tensor<2>) -> Tensor<2> {
+    /// Feeds tokens that follow what is held, through all layers that hold something; returns the states that leave the last one.
+    pub(crate) fn extend(&mut self, decoder: &Llama, hidden: Tensor<2>) -> Tensor<2> {
+        self.extend_watched(decoder, hidden).0
+    }
+
+    /// As [`Self::extend`], and the attention of the last token in the last layer.
+    fn extend_watched(&mut self, decoder: &Llama, mut hidden: Tensor<2>) -> (Tensor<2>, Option<LastRow>) {
         let tokens = hidden.dims()[0];
+        let mut last_row = None;
         for segment in &mut self.segments {
             let positions = segment.advance(tokens);
             let chunk = Chunk { hidden, positions: &positions };
-            hidden = decoder.run(segment.layers.clone(), chunk, &mut self.cache);
+            (hidden, last_row) = decoder.run(segment.layers.clone(), chunk, &mut self.cache);
         }
-        hidden
+        (hidden, last_row)
+    }
+
+    /// Runs `rows` through the layers from where the sequence ends up to `end`, which from then on hold them.
+    fn climb(&mut self, decoder: &Llama, rows: &Rows, end: usize) -> (Tensor<2>, Option<LastRow>) {
+        let layers = self.segments.last().map_or(0, |segment| segment.layers.end)..end;
+        self.segments.push(Segment { layers: layers.clone(), next_position: rows.next_position });
+        decoder.run(layers, rows.chunk(), &mut self.cache)
     }
 }
 
@@ -116,25 +158,67 @@ impl Segment {
 }
 
 impl Rows {
-    /// What is left after `reduction`: text, kept visual rows, the rows it `merged`, text.
-    pub(crate) fn reduced(&self, reduction: &Reduction, merged: Option<Tensor<2>>) -> Self {
-        let [count, width] = self.hidden.dims();
-        let Range { start, end } = self.visual.clone();
-        let kept: Vec<usize> = (0..start).chain(reduction.kept.iter().map(|&index| start + index)).chain(end..count).collect();
-        let device = self.hidden.device();
-        let mut hidden = select(&self.hidden, &kept, &device);
-        let visual_end = start + reduction.rows();
-        if let Some(merged) = merged {
-            let before = start + reduction.kept.len();
-            let left = hidden.dims()[0];
-            hidden = Tensor::cat(vec![hidden.clone().slice([0..before, 0..width]), merged, hidden.slice([before..left, 0..width])], 0);
+    /// The states of the visual tokens, `[visual, width]`.
+    fn features(&self) -> Tensor<2> {
+        let rows: Vec<usize> = self.visual.iter().map(|visual| visual.row).collect();
+        let width = self.hidden.dims()[1];
+        match (rows.first(), rows.last()) {
+            (Some(&first), Some(&last)) if last - first + 1 == rows.len() => self.hidden.clone().slice([first..last + 1, 0..width]),
+            _ => select(&self.hidden, &rows, &self.hidden.device()),
         }
-        let rows = hidden.dims()[0];
-        let (positions, next_position) = match reduction.positions {
-            PositionPolicy::Renumber => (in_line(0..rows).collect(), rows),
-            PositionPolicy::Keep => (kept.iter().map(|&row| self.positions[row]).collect(), self.next_position),
+    }
+
+    /// What is left after `reduction`: text and kept visual rows in their order, the rows it `merged` behind the last kept one. New rows
+    /// come as the states that they are from here on.
+    pub(crate) fn reduced(&self, reduction: &Reduction, positions: PositionPolicy, rewritten: Option<Tensor<2>>, merged: Option<Tensor<2>>) -> Self {
+        let count = self.hidden.dims()[0];
+        let mut visual = self.visual.iter().enumerate().peekable();
+        let mut kept = reduction.kept.iter().peekable();
+        // Of each row that is left, where it is in the table of old, rewritten and merged rows.
+        let (mut order, mut left) = (Vec::with_capacity(count), Vec::new());
+        let (mut behind_kept, mut first_visual) = (None, None);
+        for row in 0..count {
+            let Some((index, held)) = visual.next_if(|(_, visual)| visual.row == row) else {
+                order.push(row);
+                continue;
+            };
+            first_visual.get_or_insert(order.len());
+            if kept.next_if_eq(&&index).is_none() {
+                continue;
+            }
+            let source = if rewritten.is_some() { count + left.len() } else { row };
+            left.push(VisualRow { row: order.len(), ..*held });
+            order.push(source);
+            behind_kept = Some(order.len());
+        }
+        let at = behind_kept.or(first_visual).unwrap_or(order.len());
+        let first_merged = count + rewritten.as_ref().map_or(0, |rows| rows.dims()[0]);
+        let new = merged.as_ref().map_or(0, |rows| rows.dims()[0]);
+        order.splice(at..at, first_merged..first_merged + new);
+        left.extend((0..new).map(|index| VisualRow { row: at + index, token: None, size: 1.0 }));
+        if let Some(sizes) = &reduction.sizes {
+            for (visual, size) in left.iter_mut().zip(sizes) {
+                visual.size = *size;
+            }
+        }
+        let (positions, next_position) = match positions {
+            PositionPolicy::Renumber => (in_line(0..order.len()).collect(), order.len()),
+            PositionPolicy::Keep => {
+                // Rewritten rows stand where the old ones stood.
+                let stood = self.visual.iter().enumerate().filter(|(index, _)| reduction.kept.binary_search(index).is_ok());
+                let stood: Vec<usize> = stood.map(|(_, visual)| visual.row).collect();
+                let of = |&source: &usize| self.positions[if source < count { source } else { stood[source - count] }];
+                (order.iter().map(of).collect(), self.next_position)
+            }
         };
-        Self { hidden, positions, next_position, visual: start..visual_end }
+        let new_rows: Vec<Tensor<2>> = rewritten.into_iter().chain(merged).collect();
+        let device = self.hidden.device();
+        let hidden = if new_rows.is_empty() {
+            select(&self.hidden, &order, &device)
+        } else {
+            select(&Tensor::cat([vec![self.hidden.clone()], new_rows].concat(), 0), &order, &device)
+        };
+        Self { hidden, positions, next_position, visual: left }
     }
 
     /// These rows and then `hidden`, whose positions continue.
@@ -148,6 +232,11 @@ impl Rows {
     fn chunk(&self) -> Chunk<'_> {
         Chunk { hidden: self.hidden.clone(), positions: &self.positions }
     }
+
+    /// Which of the image's visual tokens are still there.
+    pub(crate) fn kept(&self) -> Vec<usize> {
+        self.visual.iter().filter_map(|visual| visual.token).collect()
+    }
 }
 
 /// Rows `indices` of a `[n, width]` tensor.
@@ -156,7 +245,7 @@ pub(crate) fn select(rows: &Tensor<2>, indices: &[usize], device: &Device) -> Te
     if indices.is_empty() {
         return rows.clone().slice([0..0, 0..width]);
     }
-    if indices.len() == count {
+    if indices.len() == count && indices.iter().enumerate().all(|(row, index)| row == *index) {
         return rows.clone();
     }
     let picked: Vec<i32> = indices.iter().map(|&index| index as i32).collect();
@@ -170,139 +259,115 @@ pub(crate) struct Prefilled<'r> {
     pub(crate) sequence: Sequence,
     /// The states that leave the last layer; `None` while layers wait.
     pub(crate) hidden: Option<Tensor<2>>,
-    /// What a reducer inside the decoder kept.
-    pub(crate) kept: Option<Vec<usize>>,
+    /// What each step left.
+    pub(crate) left: Vec<Left>,
     pub(crate) waiting: Option<Waiting<'r>>,
 }
 
 /// Runs `rows` through the decoder.
 pub(crate) fn prefill<'r>(decoder: &Llama, rows: &Rows) -> Prefilled<'r> {
-    let depth = decoder.depth();
-    let mut cache = decoder.empty_cache();
-    let hidden = decoder.run(0..depth, rows.chunk(), &mut cache);
-    let segments = vec![Segment { layers: 0..depth, next_position: rows.next_position }];
-    Prefilled { sequence: Sequence { cache, segments }, hidden: Some(hidden), kept: None, waiting: None }
+    let mut sequence = Sequence::empty(decoder);
+    let (hidden, _) = sequence.climb(decoder, rows, decoder.depth());
+    Prefilled { sequence, hidden: Some(hidden), left: Vec::new(), waiting: None }
 }
 
-/// Runs `rows` through the decoder with a reducer in it. With `question_follows`, one that looks at the question is left waiting
-/// for it.
+/// Runs `rows` through the decoder with the steps of `course` in it. With `question_follows`, the first one that looks at the question is
+/// left waiting for it.
 pub(crate) async fn prefill_reducing<'r>(
     decoder: &Llama,
     rows: Rows,
-    inside: Inside<'r>,
-    image: &EncodedImage,
+    course: Course<'r>,
     question_follows: bool,
 ) -> Result<Prefilled<'r>, VlmError> {
-    let mut cache = decoder.empty_cache();
-    let (hidden, last_row) = decoder.run_watched(0..inside.layer, rows.chunk(), &mut cache);
-    let below = Segment { layers: 0..inside.layer, next_position: rows.next_position };
-    let entering = Rows { hidden, ..rows };
-    let sequence = Sequence { cache, segments: vec![below] };
-    if question_follows && inside.reducer.needs().last_row_attention {
-        return Ok(Prefilled {
-            sequence,
-            hidden: None,
-            kept: None,
-            waiting: Some(Waiting { inside, image: image.clone(), rows: entering }),
-        });
-    }
-    let attention = attention_to(last_row, &entering.visual, inside.reducer).await?;
-    cross(decoder, sequence, &entering, inside, image, attention.as_deref()).await
+    climb(decoder, Sequence::empty(decoder), rows, course, question_follows).await
 }
 
 impl<'r> Waiting<'r> {
-    /// Runs the question `hidden` through the layers below the reducer, lets it choose, and runs what is left through the rest.
+    /// Runs the question `hidden` through the layers below the step, lets it choose, and runs what is left through the rest.
     pub(crate) async fn resume(&self, decoder: &Llama, mut sequence: Sequence, hidden: Tensor<2>) -> Result<Prefilled<'r>, VlmError> {
-        let tokens = hidden.dims()[0];
-        let below = &mut sequence.segments[0];
-        let positions = below.advance(tokens);
-        let chunk = Chunk { hidden, positions: &positions };
-        let layers = below.layers.clone();
-        let (hidden, last_row) = decoder.run_watched(layers, chunk, &mut sequence.cache);
-        let attention = attention_to(last_row, &self.rows.visual, self.inside.reducer).await?;
+        let (hidden, last_row) = sequence.extend_watched(decoder, hidden);
         let entering = self.rows.followed_by(hidden);
-        cross(decoder, sequence, &entering, self.inside, &self.image, attention.as_deref()).await
+        let mut course = self.course.clone();
+        let rows = course.step(&entering, last_row).await?;
+        climb(decoder, sequence, rows, course, false).await
     }
 }
 
-/// The attention row that the reducer asks for, mean over heads, visual columns.
-async fn attention_to(last_row: Option<LastRow>, visual: &Range<usize>, reducer: &dyn TokenReducer) -> Result<Option<Vec<f32>>, VlmError> {
-    match last_row.filter(|_| reducer.needs().last_row_attention) {
-        Some(row) => row.mean_over_heads(visual.clone()).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// Reduces the states that enter the reducer's layer and runs the rest of the layers.
-async fn cross<'r>(
+/// Runs `rows` through the rest of the layers, and takes a step of `course` wherever one is due.
+async fn climb<'r>(
     decoder: &Llama,
     mut sequence: Sequence,
-    entering: &Rows,
-    Inside { layer, reducer }: Inside<'r>,
-    image: &EncodedImage,
-    attention: Option<&[f32]>,
+    mut rows: Rows,
+    mut course: Course<'r>,
+    question_follows: bool,
 ) -> Result<Prefilled<'r>, VlmError> {
-    let visual = entering.visual.clone();
-    let width = entering.hidden.dims()[1];
-    let features = || entering.hidden.clone().slice([visual.clone(), 0..width]);
-    let reduction = ask(reducer, image, features, attention).await?;
-    let merged = reduction.merged.as_ref();
-    let merged = merged.map(|merged| Tensor::from_data(merged.to_data(), (&entering.hidden.device(), entering.hidden.dtype())));
-    let rows = entering.reduced(&reduction, merged);
-    if rows.positions.is_empty() {
-        let problem = "leaves no token at all: there is no text before the image";
-        return Err(reducer_error(&reducer.name(), problem.to_owned()));
+    while let Some((_, step)) = course.steps.first() {
+        let Site::BeforeLayer(layer) = step.site else { break };
+        let waits = question_follows && step.needs.last_row_attention;
+        let (hidden, last_row) = sequence.climb(decoder, &rows, layer);
+        let entering = Rows { hidden, ..rows };
+        if waits {
+            let left = course.left.clone();
+            return Ok(Prefilled { sequence, hidden: None, left, waiting: Some(Waiting { course, rows: entering }) });
+        }
+        rows = course.step(&entering, last_row).await?;
     }
-    let above = layer..decoder.depth();
-    let hidden = decoder.run(above.clone(), rows.chunk(), &mut sequence.cache);
-    sequence.segments.push(Segment { layers: above, next_position: rows.next_position });
-    Ok(Prefilled { sequence, hidden: Some(hidden), kept: Some(reduction.kept), waiting: None })
+    let (hidden, _) = sequence.climb(decoder, &rows, decoder.depth());
+    Ok(Prefilled { sequence, hidden: Some(hidden), left: course.left, waiting: None })
 }
 
-/// Shows `reducer` what it needs and checks its answer. `features` are the rows it acts on.
-pub(crate) async fn ask(
-    reducer: &dyn TokenReducer,
-    image: &EncodedImage,
-    features: impl Fn() -> Tensor<2>,
-    last_row_attention: Option<&[f32]>,
-) -> Result<Reduction, VlmError> {
-    let name = reducer.name();
-    let needs = reducer.needs();
-    if needs.last_row_attention && last_row_attention.is_none() {
-        let problem = "needs the attention of the decoder layer below, and there is none at its stage";
-        return Err(reducer_error(&name, problem.to_owned()));
+impl Course<'_> {
+    /// Takes the next step, on the states that enter its layer.
+    async fn step(&mut self, entering: &Rows, last_row: Option<LastRow>) -> Result<Rows, VlmError> {
+        let reducer = self.reducer;
+        let attention = match last_row.filter(|_| self.steps[0].1.needs.last_row_attention) {
+            Some(row) => {
+                let columns: Vec<usize> = entering.visual.iter().map(|visual| visual.row).collect();
+                Some(row.mean_over_heads(&columns).await?)
+            }
+            None => None,
+        };
+        let (site, reduction, positions) = self.ask(entering, || entering.features(), attention.as_deref()).await?;
+        let (device, dtype) = (entering.hidden.device(), entering.hidden.dtype());
+        let states = |rows: &HostMatrix| Tensor::from_data(rows.to_data(), (&device, dtype));
+        let rows = entering.reduced(&reduction, positions, reduction.rewritten.as_ref().map(states), reduction.merged.as_ref().map(states));
+        if rows.positions.is_empty() {
+            let problem = "leaves no token at all: there is no text before the image";
+            return Err(reducer_error(&reducer.name(), problem.to_owned()));
+        }
+        self.left.push(Left { site, kept: rows.kept() });
+        Ok(rows)
     }
-    let [visual_tokens, width] = features().dims();
-    let rows = if needs.features { Some(HostMatrix::from_tensor(&features()).await?) } else { None };
-    let seen = image.observations();
-    let evidence = Evidence {
-        visual_tokens,
-        grid: image.grid(),
-        features: rows.as_ref(),
-        cls_attention: observed(&name, "CLS attention", &needs.cls_attention, &seen.cls_attention)?,
-        vision_keys: observed(&name, "keys", &needs.vision_keys, &seen.vision_keys)?,
-        last_row_attention,
-        image_key: image.key(),
-    };
-    let mut reduction = reducer.reduce(&evidence)?;
-    if image.places_tokens() {
+
+    /// Shows the reducer what it needs for its next step and checks its answer. `features` are the rows it acts on.
+    pub(crate) async fn ask(
+        &mut self,
+        rows: &Rows,
+        features: impl Fn() -> Tensor<2>,
+        last_row_attention: Option<&[f32]>,
+    ) -> Result<(Site, Reduction, PositionPolicy), VlmError> {
+        let (index, Step { site, needs, positions }) = self.steps.remove(0);
+        let name = self.reducer.name();
+        let [visual_tokens, width] = features().dims();
+        let shown = if needs.features { Some(HostMatrix::from_tensor(&features()).await?) } else { None };
+        let tokens: Vec<Option<usize>> = rows.visual.iter().map(|visual| visual.token).collect();
+        let sizes: Vec<f32> = rows.visual.iter().map(|visual| visual.size).collect();
+        let first = self.left.is_empty();
+        let seen = self.image.observed();
+        let evidence = Evidence {
+            visual_tokens,
+            cells: self.layout.cells(),
+            tokens: if first { &[] } else { &tokens },
+            sizes: if sizes.iter().any(|size| (size - 1.0).abs() > f32::EPSILON) { &sizes } else { &[] },
+            features: shown.as_ref(),
+            cls_attention: observed(&name, "CLS attention", &needs.cls_attention, &seen.cls_attention)?,
+            vision_keys: observed(&name, "keys", &needs.vision_keys, &seen.vision_keys)?,
+            last_row_attention,
+            image_key: self.image.key(),
+        };
+        let reduction = self.reducer.reduce(index, &evidence)?;
         // Renumbered, a token would be elsewhere in the image.
-        reduction.positions = PositionPolicy::Keep;
+        let positions = if self.image.places_tokens() { PositionPolicy::Keep } else { positions };
+        Ok((site, reduction.checked(&name, visual_tokens, width, positions)?, positions))
     }
-    reduction.checked(&name, visual_tokens, width)
-}
-
-/// The decoder layer at whose entry `reducer` acts, if it acts inside the decoder at all.
-pub(crate) fn inside(reducer: Option<&dyn TokenReducer>, depth: usize) -> Result<Option<Inside<'_>>, VlmError> {
-    let Some(reducer) = reducer else {
-        return Ok(None);
-    };
-    let Stage::BeforeLayer(layer) = reducer.stage() else {
-        return Ok(None);
-    };
-    if layer >= depth {
-        let problem = format!("acts before layer {layer}, but the decoder has layers 0 to {}", depth - 1);
-        return Err(reducer_error(&reducer.name(), problem));
-    }
-    Ok(Some(Inside { layer, reducer }))
 }

@@ -1,13 +1,15 @@
 //! Where a visual token reducer may act, what it is shown there, and what it answers.
 //!
-//! A reducer sees host data only and returns indices (and, if it merges, new rows): it can be read and tested without a
-//! model. The model gathers rows, shortens the KV cache and keeps the positions.
+//! A reducer is a list of [`Step`]s. Behind the vision tower it sees host data only and answers with indices (and new rows, if it merges):
+//! it can be read and tested without a model. Inside the tower it works on the device. The model gathers rows, shortens the KV cache and
+//! keeps the positions.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
-use crate::{HostMatrix, VlmError};
+use crate::{HostMatrix, VlmError, layout::Cells, matrix::read_f32};
 
 /// A visual token reduction method.
 ///
@@ -15,38 +17,88 @@ use crate::{HostMatrix, VlmError};
 pub trait TokenReducer: Send + Sync {
     /// Name for reports and errors, e.g. `fastv:k=2,keep=0.5`.
     fn name(&self) -> String;
-    /// Where the method acts.
-    fn stage(&self) -> Stage;
-    /// What it wants to see there. Anything not asked for is not computed. Default: nothing but the number of tokens.
-    fn needs(&self) -> Needs {
-        Needs::default()
+
+    /// Where it acts, in the order in which a prompt passes these places; at most once at each.
+    fn steps(&self) -> Vec<Step>;
+
+    /// Chooses what stays at step number `step`, one behind the blocks of the tower.
+    ///
+    /// # Errors
+    /// When it was not shown what it needs.
+    fn reduce(&self, step: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
+        let _ = evidence;
+        Err(reducer_error(&self.name(), format!("has no answer at step {step}")))
     }
-    /// Chooses what stays.
-    fn reduce(&self, evidence: &Evidence<'_>) -> Result<Reduction, VlmError>;
+
+    /// Merges tokens at step number `step`, one in a block of the tower.
+    ///
+    /// # Errors
+    /// When it does not know what to do with these tokens.
+    fn merge(&self, step: usize, tokens: &TowerTokens<'_>) -> Result<Merge, VlmError> {
+        let _ = tokens;
+        Err(reducer_error(&self.name(), format!("merges nothing at step {step}")))
+    }
 }
 
-/// The point at which a [`TokenReducer`] acts.
+/// One act of a [`TokenReducer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Where it acts.
+    pub site: Site,
+    /// What it wants to see there. Anything not asked for is not computed.
+    pub needs: Needs,
+    /// Rotary positions from here on. Steps before the projector leave nothing to number.
+    pub positions: PositionPolicy,
+}
+
+impl Step {
+    /// One that needs nothing but the number of tokens.
+    pub fn at(site: Site, positions: PositionPolicy) -> Self {
+        Self { site, needs: Needs::default(), positions }
+    }
+
+    /// The same step, looking at more.
+    #[must_use]
+    pub fn seeing(self, needs: Needs) -> Self {
+        Self { needs, ..self }
+    }
+}
+
+/// A point on the way from pixels to an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stage {
+pub enum Site {
+    /// In block `b` of the vision tower (0-based), between its attention and its MLP.
+    TowerBlock(usize),
     /// On the vision tower's selected features, before the projector.
-    AfterVision,
+    AfterTower,
     /// On the projected visual tokens, before they join the prompt.
     AfterProjector,
     /// On the hidden states that enter decoder layer `k` (0-based). Layers below `k` keep their full KV cache.
     BeforeLayer(usize),
 }
 
-/// What a [`TokenReducer`] asks to be shown.
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TowerBlock(block) => write!(f, "in block {block} of the vision tower"),
+            Self::AfterTower => f.write_str("after the vision tower"),
+            Self::AfterProjector => f.write_str("after the projector"),
+            Self::BeforeLayer(layer) => write!(f, "before layer {layer}"),
+        }
+    }
+}
+
+/// What a step asks to be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// The rows the method acts on: vision features, projected tokens, or hidden states entering layer `k`.
+    /// The rows the step acts on: vision features, projected tokens, or hidden states entering layer `k`.
     pub features: bool,
     /// CLS attention of these vision layers, counted like Python list indices over the encoder's layers (`-1` is the last
     /// layer). Only towers with a CLS token have it.
     pub cls_attention: BTreeSet<i32>,
     /// Attention keys of these vision layers (same counting).
     pub vision_keys: BTreeSet<i32>,
-    /// [`Stage::BeforeLayer`] only: the attention of layer `k - 1` from the last prompt token to the visual tokens. Makes the
+    /// [`Site::BeforeLayer`] only: the attention of layer `k - 1` from the last prompt token to the visual tokens. Makes the
     /// choice depend on the question.
     pub last_row_attention: bool,
 }
@@ -67,21 +119,24 @@ impl Needs {
         !(self.cls_attention.is_empty() && self.vision_keys.is_empty())
     }
 
-    /// Everything that any of `reducers` asks for.
+    /// Everything that any step of `reducers` asks for.
     pub fn of<'a>(reducers: impl IntoIterator<Item = &'a dyn TokenReducer>) -> Self {
-        reducers.into_iter().fold(Self::default(), |all, reducer| all.union(&reducer.needs()))
+        reducers.into_iter().flat_map(TokenReducer::steps).fold(Self::default(), |all, step| all.union(&step.needs))
     }
 }
 
-/// What a [`TokenReducer`] is shown: always the counts and the image key, the rest as asked for in [`TokenReducer::needs`].
-#[derive(Clone, Debug, Default)]
+/// What a [`TokenReducer`] is shown: always the counts and the image key, the rest as asked for in [`Step::needs`].
+#[derive(Clone, Debug)]
 pub struct Evidence<'a> {
     /// Number of visual tokens to choose from, `n`.
     pub visual_tokens: usize,
-    /// Rows and columns of the patch grid the tokens come from, row-major; `rows * cols == n`. One row of all tokens where they
-    /// are no grid (LLaVA-NeXT's views and newlines).
-    pub grid: (usize, usize),
-    /// `[n, d]` rows the method acts on.
+    /// What the image's tokens show, before any reduction: views, and for each token its cell.
+    pub cells: &'a Cells,
+    /// Which of them each of the `n` tokens is; `None` for one that a step before made. Empty where no step came before.
+    pub tokens: &'a [Option<usize>],
+    /// How many of them each of the `n` tokens stands for. Empty where no step before merged any.
+    pub sizes: &'a [f32],
+    /// `[n, d]` rows the step acts on.
     pub features: Option<&'a HostMatrix>,
     /// Attention from CLS to the `n` patches per vision head, `[heads, n]`, softmax over CLS and patches together.
     pub cls_attention: Vec<(i32, &'a HostMatrix)>,
@@ -92,6 +147,22 @@ pub struct Evidence<'a> {
     pub last_row_attention: Option<&'a [f32]>,
     /// Hash of the pixels: equal images, equal key. Seed of seeded controls.
     pub image_key: u64,
+}
+
+impl Default for Evidence<'_> {
+    fn default() -> Self {
+        Self {
+            visual_tokens: 0,
+            cells: Cells::NONE,
+            tokens: &[],
+            sizes: &[],
+            features: None,
+            cls_attention: Vec::new(),
+            vision_keys: Vec::new(),
+            last_row_attention: None,
+            image_key: 0,
+        }
+    }
 }
 
 impl<'a> Evidence<'a> {
@@ -110,23 +181,25 @@ fn find<'a>(list: &[(i32, &'a HostMatrix)], layer: i32) -> Option<&'a HostMatrix
     list.iter().find(|(at, _)| *at == layer).map(|(_, matrix)| *matrix)
 }
 
-/// A reducer's answer.
-#[derive(Clone, Debug, PartialEq)]
+/// The answer of a step behind the tower. Which rows are left: the kept tokens in their order, then the merged ones.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reduction {
     /// Indices of the visual tokens that stay, ascending, each at most once.
     pub kept: Vec<usize>,
-    /// New rows of the feature width, appended after the kept ones.
+    /// New values of the kept tokens, `[kept, d]`, if others were merged into them.
+    pub rewritten: Option<HostMatrix>,
+    /// New tokens behind the kept ones, `[_, d]`.
     pub merged: Option<HostMatrix>,
-    /// Rotary positions from here on.
-    pub positions: PositionPolicy,
-    /// Whether `kept` may be empty (a method that withdraws every visual token).
+    /// How many of the image's tokens each row that is left stands for; `None` for as many as before, and one for each new row.
+    pub sizes: Option<Vec<f32>>,
+    /// Whether nothing may be left (a method that withdraws every visual token).
     pub may_be_empty: bool,
 }
 
 impl Reduction {
-    /// Keeps `kept`, merges nothing, numbers positions as `positions` says.
-    pub fn keep(kept: Vec<usize>, positions: PositionPolicy) -> Self {
-        Self { kept, merged: None, positions, may_be_empty: false }
+    /// Keeps `kept` and merges nothing.
+    pub fn keep(kept: Vec<usize>) -> Self {
+        Self { kept, ..Self::default() }
     }
 
     /// Number of visual rows after the reduction.
@@ -135,7 +208,7 @@ impl Reduction {
     }
 
     /// Checks the answer of reducer `name` against `tokens` visual tokens of width `width`.
-    pub(crate) fn checked(self, name: &str, tokens: usize, width: usize) -> Result<Self, VlmError> {
+    pub(crate) fn checked(self, name: &str, tokens: usize, width: usize, positions: PositionPolicy) -> Result<Self, VlmError> {
         let fail = |problem| Err(reducer_error(name, problem));
         if let Some([before, after]) = self.kept.windows(2).find(|pair| pair[0] >= pair[1]) {
             return fail(format!("kept indices must ascend without repeats, found {before} before {after}"));
@@ -148,19 +221,25 @@ impl Reduction {
         if self.rows() == 0 && !self.may_be_empty {
             return fail("dropped every visual token".to_owned());
         }
-        if let Some(merged) = &self.merged {
-            if merged.cols != width {
-                return fail(format!("merged tokens have width {}, expected {width}", merged.cols));
+        for (what, rows) in [("rewritten", &self.rewritten), ("merged", &self.merged)] {
+            if let Some(rows) = rows.as_ref().filter(|rows| rows.cols != width) {
+                return fail(format!("{what} tokens have width {}, expected {width}", rows.cols));
             }
-            if self.positions == PositionPolicy::Keep {
-                return fail("merged tokens have no original position to keep".to_owned());
-            }
+        }
+        if let Some(rewritten) = self.rewritten.as_ref().filter(|rewritten| rewritten.rows != self.kept.len()) {
+            return fail(format!("rewrote {} of {} kept tokens, expected all", rewritten.rows, self.kept.len()));
+        }
+        if let Some(sizes) = self.sizes.as_ref().filter(|sizes| sizes.len() != self.rows()) {
+            return fail(format!("gave sizes of {} tokens, {} are left", sizes.len(), self.rows()));
+        }
+        if self.merged.is_some() && positions == PositionPolicy::Keep {
+            return fail("merged tokens have no original position to keep".to_owned());
         }
         Ok(self)
     }
 }
 
-/// Rotary positions after a reduction.
+/// Rotary positions after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PositionPolicy {
     /// `0..n` over what is left: text after the image moves up.
@@ -169,23 +248,114 @@ pub enum PositionPolicy {
     Keep,
 }
 
-/// Vision-side evidence that was computed together with an image, by layer as asked for: tensors of the device, then matrices of the host.
+/// The patches inside a block of the vision tower, on the device. A class token is not among them: it is never merged.
 #[derive(Clone, Debug)]
-pub(crate) struct Observations<M> {
-    pub(crate) cls_attention: Vec<(i32, M)>,
-    pub(crate) vision_keys: Vec<(i32, M)>,
+pub struct TowerTokens<'a> {
+    /// Index of the block.
+    pub block: usize,
+    /// States between attention and MLP, `[n, width]`.
+    pub hidden: &'a Tensor<2>,
+    /// The block's attention keys, all heads side by side, `[n, heads * head_dim]`.
+    pub keys: &'a Tensor<2>,
+    /// How many patches each token stands for, `[n, 1]`, in `f32`.
+    pub sizes: &'a Tensor<2>,
+    /// Heads of the block's attention.
+    pub heads: usize,
 }
 
-impl<M> Default for Observations<M> {
-    fn default() -> Self {
-        Self { cls_attention: Vec::new(), vision_keys: Vec::new() }
+/// The answer of a step inside the tower. Each token that is left is the mean of those that become part of it, weighted by their sizes.
+#[derive(Clone, Debug)]
+pub struct Merge {
+    /// For each of the `n` tokens, which of the tokens that are left it becomes part of, `[n]`.
+    pub into: Tensor<1, Int>,
+    /// How many are left.
+    pub tokens: usize,
+}
+
+/// What is asked of a vision tower beside its features.
+#[derive(Clone, Default)]
+pub struct TowerTask<'r> {
+    /// What to show.
+    pub needs: Needs,
+    /// Who merges tokens inside.
+    pub merger: Option<Merger<'r>>,
+}
+
+/// A reducer that acts inside the tower, with its steps there: block and number of the step.
+#[derive(Clone)]
+pub struct Merger<'r> {
+    reducer: &'r dyn TokenReducer,
+    steps: Vec<(usize, usize)>,
+}
+
+impl<'r> Merger<'r> {
+    /// The part of `reducer` that acts inside the tower, if there is one.
+    pub(crate) fn of(reducer: &'r dyn TokenReducer) -> Option<Self> {
+        let steps = reducer.steps().into_iter().enumerate();
+        let steps: Vec<(usize, usize)> = steps
+            .filter_map(|(index, step)| match step.site {
+                Site::TowerBlock(block) => Some((block, index)),
+                _ => None,
+            })
+            .collect();
+        (!steps.is_empty()).then_some(Self { reducer, steps })
+    }
+
+    /// The reducer's name.
+    pub fn name(&self) -> String {
+        self.reducer.name()
+    }
+
+    /// The last block in which it acts.
+    pub fn last_block(&self) -> usize {
+        self.steps.last().map_or(0, |(block, _)| *block)
+    }
+
+    /// What it answers in `tokens.block`; `None` if it does not act there.
+    ///
+    /// # Errors
+    /// When the reducer fails or breaks its contract.
+    pub fn merge(&self, tokens: &TowerTokens<'_>) -> Result<Option<Merge>, VlmError> {
+        let Some((_, step)) = self.steps.iter().find(|(block, _)| *block == tokens.block) else { return Ok(None) };
+        let merge = self.reducer.merge(*step, tokens)?;
+        let ([given], [n, _]) = (merge.into.dims(), tokens.hidden.dims());
+        if given != n || merge.tokens == 0 || merge.tokens > n {
+            let problem = format!("merged {given} of {n} tokens into {}; expected all of them into at least one", merge.tokens);
+            return Err(reducer_error(&self.name(), problem));
+        }
+        Ok(Some(merge))
     }
 }
 
-impl Observations<Tensor<2>> {
+/// What was seen of, and done in, the vision tower while an image passed it, by layer as asked for: tensors of the device, then matrices
+/// of the host.
+#[derive(Clone, Debug)]
+pub struct Observed<M> {
+    /// Attention of the class token, `[heads, n]`.
+    pub cls_attention: Vec<(i32, M)>,
+    /// Keys, `[n, heads * head_dim]`.
+    pub vision_keys: Vec<(i32, M)>,
+    /// For each visual token that there would have been without merging, which of those that are left it is part of: one row.
+    pub merged_into: Option<M>,
+}
+
+impl<M> Default for Observed<M> {
+    fn default() -> Self {
+        Self { cls_attention: Vec::new(), vision_keys: Vec::new(), merged_into: None }
+    }
+}
+
+impl Observed<Tensor<2>> {
     /// Brings them to the host.
-    pub(crate) async fn read(self) -> Result<Observations<HostMatrix>, VlmError> {
-        Ok(Observations { cls_attention: read(self.cls_attention).await?, vision_keys: read(self.vision_keys).await? })
+    pub(crate) async fn read(self) -> Result<Observed<HostMatrix>, VlmError> {
+        let merged_into = match self.merged_into {
+            Some(row) => {
+                let columns = row.dims()[1];
+                Some(HostMatrix::new(1, columns, read_f32(row).await?))
+            }
+            None => None,
+        };
+        Ok(Observed { cls_attention: read(self.cls_attention).await?, vision_keys: read(self.vision_keys).await?, merged_into })
     }
 }
 
@@ -212,6 +382,26 @@ pub(crate) fn observed<'a>(
             })
         })
         .collect()
+}
+
+/// The steps of `reducer`, checked against a decoder of `depth` layers.
+pub(crate) fn steps(reducer: &dyn TokenReducer, depth: usize) -> Result<Vec<Step>, VlmError> {
+    let steps = reducer.steps();
+    let fail = |problem: String| Err(reducer_error(&reducer.name(), problem));
+    if let Some([before, after]) = steps.windows(2).find(|pair| pair[0].site >= pair[1].site) {
+        return fail(format!("acts {} and then {}; steps come in the order in which a prompt passes them", before.site, after.site));
+    }
+    for step in &steps {
+        if let Site::BeforeLayer(layer) = step.site
+            && layer >= depth
+        {
+            return fail(format!("acts before layer {layer}, but the decoder has layers 0 to {}", depth - 1));
+        }
+        if step.needs.last_row_attention && !matches!(step.site, Site::BeforeLayer(1..)) {
+            return fail("needs the attention of the decoder layer below, and there is none at its stage".to_owned());
+        }
+    }
+    Ok(steps)
 }
 
 pub(crate) fn reducer_error(name: &str, problem: String) -> VlmError {

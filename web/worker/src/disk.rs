@@ -10,7 +10,7 @@ use js_sys::{Array, Function, Reflect, Uint8Array};
 use send_wrapper::SendWrapper;
 use steady_protocol::{Folder, FolderFile, Loading, Response};
 use steady_vlm::Checkpoint;
-use steady_vlm::checkpoint::ReadAt;
+use steady_vlm::files::ReadAt;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::File;
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Stage, TokenReducer, VlmError};
+use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
 use super::{Keep, missing};
 use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
@@ -35,17 +35,14 @@ impl TokenReducer for DivPrune {
         METHOD.spell(&[Value::Keep(self.keep)])
     }
 
-    fn stage(&self) -> Stage {
-        Stage::AfterProjector
+    fn steps(&self) -> Vec<Step> {
+        let seeing = Needs { features: true, ..Needs::default() };
+        vec![Step::at(Site::AfterProjector, PositionPolicy::Renumber).seeing(seeing)]
     }
 
-    fn needs(&self) -> Needs {
-        Needs { features: true, ..Needs::default() }
-    }
-
-    fn reduce(&self, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
+    fn reduce(&self, _: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
         let features = evidence.features.ok_or_else(|| missing(METHOD.name, "projected features"))?;
-        Ok(Reduction::keep(most_diverse(features, self.keep.of(features.rows)), PositionPolicy::Renumber))
+        Ok(Reduction::keep(most_diverse(features, self.keep.of(features.rows))))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use steady_vlm::{Evidence, Needs, PositionPolicy, Reduction, Stage, TokenReducer, VlmError};
+use steady_vlm::{Evidence, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
 use super::{Keep, missing};
 use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
@@ -39,17 +39,14 @@ impl TokenReducer for FastV {
         METHOD.spell(&[Value::Integer(self.k as u64), Value::Keep(self.keep)])
     }
 
-    fn stage(&self) -> Stage {
-        Stage::BeforeLayer(self.k)
+    fn steps(&self) -> Vec<Step> {
+        let seeing = Needs { last_row_attention: true, ..Needs::default() };
+        vec![Step::at(Site::BeforeLayer(self.k), PositionPolicy::Keep).seeing(seeing)]
     }
 
-    fn needs(&self) -> Needs {
-        Needs { last_row_attention: true, ..Needs::default() }
-    }
-
-    fn reduce(&self, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
+    fn reduce(&self, _: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
         let attention = evidence.last_row_attention.ok_or_else(|| missing(METHOD.name, "last prompt token's attention"))?;
-        Ok(Reduction::keep(most_attended(attention, self.keep.of(attention.len())), PositionPolicy::Keep))
+        Ok(Reduction::keep(most_attended(attention, self.keep.of(attention.len()))))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
-use steady_vlm::{Evidence, PositionPolicy, Reduction, Stage, TokenReducer, VlmError};
+use steady_vlm::{Evidence, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
 use super::Keep;
 use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
@@ -42,17 +42,17 @@ impl TokenReducer for RandomKeep {
         METHOD.spell(&[Value::Keep(self.keep), Value::Integer(self.seed)])
     }
 
-    fn stage(&self) -> Stage {
-        Stage::AfterProjector
+    fn steps(&self) -> Vec<Step> {
+        vec![Step::at(Site::AfterProjector, PositionPolicy::Renumber)]
     }
 
-    fn reduce(&self, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
+    fn reduce(&self, _: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
         let n = evidence.visual_tokens;
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
         seed[8..16].copy_from_slice(&evidence.image_key.to_le_bytes());
         let mut kept = index::sample(&mut ChaCha8Rng::from_seed(seed), n, self.keep.of(n).min(n)).into_vec();
         kept.sort_unstable();
-        Ok(Reduction::keep(kept, PositionPolicy::Renumber))
+        Ok(Reduction::keep(kept))
     }
 }

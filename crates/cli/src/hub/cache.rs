@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hf_hub::{Cache, CacheRepo};
-use steady_vlm::checkpoint::published::{self, SETTINGS, SINGLE};
+use steady_vlm::published::{self, SETTINGS, SINGLE};
 
 use super::listing::{self, Sibling};
 use super::repo;

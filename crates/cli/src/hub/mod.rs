@@ -14,7 +14,7 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 use hf_hub::{Cache, Repo, RepoType};
-use steady_vlm::checkpoint::published::{self, INDEX, SETTINGS, SINGLE};
+use steady_vlm::published::{self, INDEX, SETTINGS, SINGLE};
 
 use crate::console;
 use crate::hub_id::HubId;

@@ -6,13 +6,12 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::{KvCache, cache::LayerCache};
+use super::{KvCache, LlamaConfig, cache::LayerCache};
 use crate::{
     VlmError,
-    checkpoint::{Activation, LlamaConfig},
     matrix::read_f32,
     nn::{
-        Linear, LinearMap, Loader, Position, RmsNorm, Rope, Rotation, ShardedRows, activate,
+        Activation, Linear, Loader, Norm, Part, Position, Rope, Rotation, ShardedRows, Visit, Visitor, activate,
         attention::{SCORES, causal_mask, probabilities, rows_at_once, split_heads, weighted},
     },
 };
@@ -22,7 +21,7 @@ use crate::{
 pub(crate) struct Llama {
     embed_tokens: ShardedRows,
     layers: Vec<Layer>,
-    norm: RmsNorm,
+    norm: Norm,
     /// `None`: tied to the embedding.
     lm_head: Option<ShardedRows>,
     rope: Rope,
@@ -33,12 +32,12 @@ pub(crate) struct Llama {
 
 #[derive(Clone, Debug)]
 struct Layer {
-    input_norm: RmsNorm,
+    input_norm: Norm,
     q_proj: Linear,
     k_proj: Linear,
     v_proj: Linear,
     o_proj: Linear,
-    post_attention_norm: RmsNorm,
+    post_attention_norm: Norm,
     gate_proj: Linear,
     up_proj: Linear,
     down_proj: Linear,
@@ -92,16 +91,11 @@ impl Llama {
     }
 
     /// Runs a chunk through `layers`, appending to their caches, and returns the states that leave the last of them: of every
-    /// token, or of the last one alone where that is the decoder's own last layer. The layers must hold equally many tokens.
-    pub(crate) fn run(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> Tensor<2> {
-        self.run_watched(layers, chunk, cache).0
-    }
-
-    /// As [`Self::run`], and the attention of the last token in the last of `layers`: mean over heads, one value for each token
-    /// that this layer holds, in the order of its cache. `None` if there are no layers to run.
+    /// token, or of the last one alone where that is the decoder's own last layer. The layers must hold equally many tokens. Beside them
+    /// the attention of the last token in the last of `layers`; `None` if there are no layers to run.
     ///
     /// A long chunk goes through all layers in pieces, so that memory grows with its length and not with the square of it.
-    pub(crate) fn run_watched(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Tensor<2>, Option<LastRow>) {
+    pub(crate) fn run(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Tensor<2>, Option<LastRow>) {
         let Chunk { hidden, positions } = chunk;
         let [tokens, width] = hidden.dims();
         let past = layers.clone().next().map_or(0, |first| cache.layer(first).len());
@@ -154,17 +148,18 @@ impl Llama {
         let head = self.lm_head.as_ref().unwrap_or(&self.embed_tokens);
         read_f32(head.project(&self.norm.forward(last))).await
     }
+}
 
-    /// A copy with mapped linear layers that shares everything else. Embedding and head are no linear layers in this sense.
-    pub(crate) fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
-        Ok(Self { layers: self.layers.iter().map(|layer| layer.map_linears(map)).collect::<Result<_, _>>()?, ..self.clone() })
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.embed_tokens.bytes()
-            + self.layers.iter().map(Layer::bytes).sum::<usize>()
-            + self.norm.bytes()
-            + self.lm_head.as_ref().map_or(0, ShardedRows::bytes)
+impl Visit for Llama {
+    fn visit(&mut self, visitor: &mut Visitor<'_>) {
+        visitor(Part::Table(&mut self.embed_tokens));
+        for layer in &mut self.layers {
+            layer.visit(visitor);
+        }
+        visitor(Part::Norm(&mut self.norm));
+        if let Some(lm_head) = &mut self.lm_head {
+            visitor(Part::Table(lm_head));
+        }
     }
 }
 
@@ -175,11 +170,13 @@ pub(crate) struct LastRow {
 }
 
 impl LastRow {
-    /// The last token's attention to the held tokens `columns`, mean over heads, on the host.
-    pub(crate) async fn mean_over_heads(self, columns: Range<usize>) -> Result<Vec<f32>, VlmError> {
+    /// The last token's attention to the held tokens `columns`, which ascend, mean over heads, on the host.
+    pub(crate) async fn mean_over_heads(self, columns: &[usize]) -> Result<Vec<f32>, VlmError> {
+        let (Some(&first), Some(&last)) = (columns.first(), columns.last()) else { return Ok(Vec::new()) };
         let [heads, tokens, _] = self.probabilities.dims();
-        let row = self.probabilities.slice([0..heads, tokens - 1..tokens, columns.clone()]).reshape([heads, columns.len()]);
-        Ok(crate::HostMatrix::from_tensor(&row).await?.mean_over_rows())
+        let row = self.probabilities.slice([0..heads, tokens - 1..tokens, first..last + 1]).reshape([heads, last + 1 - first]);
+        let mean = crate::HostMatrix::from_tensor(&row).await?.mean_over_rows();
+        Ok(columns.iter().map(|column| mean[column - first]).collect())
     }
 }
 
@@ -190,16 +187,24 @@ impl Layer {
         let keys = config.num_kv_heads * config.head_dim;
         let (attention_bias, mlp_bias) = (config.attention_bias, config.mlp_bias);
         let name = |part: &str| format!("language_model.layers.{index}.{part}");
+        let mut projection = |part: &str, shape, bias| loader.linear(&name(part), shape, bias);
+        let q_proj = projection("self_attn.q_proj", [width, queries], attention_bias)?;
+        let k_proj = projection("self_attn.k_proj", [width, keys], attention_bias)?;
+        let v_proj = projection("self_attn.v_proj", [width, keys], attention_bias)?;
+        let o_proj = projection("self_attn.o_proj", [queries, width], config.output_bias)?;
+        let gate_proj = projection("mlp.gate_proj", [width, inner], mlp_bias)?;
+        let up_proj = projection("mlp.up_proj", [width, inner], mlp_bias)?;
+        let down_proj = projection("mlp.down_proj", [inner, width], mlp_bias)?;
         Ok(Self {
-            input_norm: loader.rms_norm(&name("input_layernorm"), width, eps)?,
-            q_proj: loader.linear(&name("self_attn.q_proj"), [width, queries], attention_bias)?,
-            k_proj: loader.linear(&name("self_attn.k_proj"), [width, keys], attention_bias)?,
-            v_proj: loader.linear(&name("self_attn.v_proj"), [width, keys], attention_bias)?,
-            o_proj: loader.linear(&name("self_attn.o_proj"), [queries, width], config.output_bias)?,
-            post_attention_norm: loader.rms_norm(&name("post_attention_layernorm"), width, eps)?,
-            gate_proj: loader.linear(&name("mlp.gate_proj"), [width, inner], mlp_bias)?,
-            up_proj: loader.linear(&name("mlp.up_proj"), [width, inner], mlp_bias)?,
-            down_proj: loader.linear(&name("mlp.down_proj"), [inner, width], mlp_bias)?,
+            input_norm: loader.rms_norm(&name("input_layernorm"), width, eps)?.feeding(&[&q_proj, &k_proj, &v_proj]),
+            post_attention_norm: loader.rms_norm(&name("post_attention_layernorm"), width, eps)?.feeding(&[&gate_proj, &up_proj]),
+            q_proj,
+            k_proj,
+            v_proj,
+            o_proj,
+            gate_proj,
+            up_proj,
+            down_proj,
             heads: config.num_heads,
             kv_heads: config.num_kv_heads,
             act: config.act,
@@ -249,23 +254,18 @@ impl Layer {
         let hidden = hidden + self.down_proj.forward(gate * self.up_proj.forward(x));
         (hidden, probabilities)
     }
+}
 
-    fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
-        Ok(Self {
-            q_proj: self.q_proj.map(map)?,
-            k_proj: self.k_proj.map(map)?,
-            v_proj: self.v_proj.map(map)?,
-            o_proj: self.o_proj.map(map)?,
-            gate_proj: self.gate_proj.map(map)?,
-            up_proj: self.up_proj.map(map)?,
-            down_proj: self.down_proj.map(map)?,
-            ..self.clone()
-        })
-    }
-
-    fn bytes(&self) -> usize {
-        let linears = [&self.q_proj, &self.k_proj, &self.v_proj, &self.o_proj, &self.gate_proj, &self.up_proj, &self.down_proj];
-        linears.into_iter().map(Linear::bytes).sum::<usize>() + self.input_norm.bytes() + self.post_attention_norm.bytes()
+impl Visit for Layer {
+    fn visit(&mut self, visitor: &mut Visitor<'_>) {
+        visitor(Part::Norm(&mut self.input_norm));
+        for linear in [&mut self.q_proj, &mut self.k_proj, &mut self.v_proj, &mut self.o_proj] {
+            visitor(Part::Linear(linear));
+        }
+        visitor(Part::Norm(&mut self.post_attention_norm));
+        for linear in [&mut self.gate_proj, &mut self.up_proj, &mut self.down_proj] {
+            visitor(Part::Linear(linear));
+        }
     }
 }
 
@@ -284,9 +284,8 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-qwen2-vl/resaved");
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let device = Device::flex();
-        let weights = checkpoint.weights().unwrap();
-        let mut loader = Loader { weights, device: &device, dtype: DType::F32, max_binding: usize::MAX };
-        let text = checkpoint.config().text();
+        let mut loader = Loader::new(checkpoint.weights().unwrap(), checkpoint.format(), &device, DType::F32, usize::MAX);
+        let text = checkpoint.architecture().decoder();
         Llama { scores, ..Llama::load(&mut loader, text, false).unwrap() }
     }
 
@@ -296,9 +295,9 @@ mod tests {
         let positions: Vec<Position> = in_line(0..tokens).collect();
         let mut cache = decoder.empty_cache();
         let hidden = decoder.embed(&ids).unwrap();
-        let (below, row) = decoder.run_watched(0..1, Chunk { hidden, positions: &positions }, &mut cache);
-        let row = row.unwrap().mean_over_heads(0..tokens).block_on().unwrap();
-        let last = decoder.run(1..2, Chunk { hidden: below.clone(), positions: &positions }, &mut cache);
+        let (below, row) = decoder.run(0..1, Chunk { hidden, positions: &positions }, &mut cache);
+        let row = row.unwrap().mean_over_heads(&(0..tokens).collect::<Vec<_>>()).block_on().unwrap();
+        let (last, _) = decoder.run(1..2, Chunk { hidden: below.clone(), positions: &positions }, &mut cache);
         assert_eq!(cache.lengths(), [tokens; 2]);
         [read_now(below), row, decoder.logits(last).block_on().unwrap()]
     }

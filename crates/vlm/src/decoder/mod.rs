@@ -1,7 +1,16 @@
 //! Language decoders: hidden states and a KV cache in, next-token logits out.
 
-pub(crate) mod cache;
-pub(crate) mod llama;
+mod cache;
+mod config;
+mod llama;
 
 pub(crate) use cache::KvCache;
-pub(crate) use llama::{Chunk, Llama};
+pub use config::{DecoderKind, LlamaConfig, RopeConfig, RopeScaling};
+pub(crate) use llama::{Chunk, LastRow, Llama};
+
+/// How the decoder's tensors are called in published files that hold nothing else, and what they become.
+pub const NAMES: [(&str, &str); 3] = [
+    ("model.embed_tokens.", "language_model.embed_tokens."),
+    ("model.layers.", "language_model.layers."),
+    ("model.norm.", "language_model.norm."),
+];

@@ -7,7 +7,7 @@ use image::{RgbImage, imageops};
 
 use super::resize::{Filter, resize};
 use crate::VlmError;
-use crate::checkpoint::fields::{Fields, expected};
+use crate::files::{Fields, expected};
 
 /// The resolutions that an image may be shown at besides the base view, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +122,8 @@ impl TileLayout {
     }
 
     /// Visual tokens of an image: the base view, then every shown row of patches with a newline behind it.
-    pub(crate) fn tokens(&self, original: (usize, usize)) -> usize {
+    #[cfg(test)]
+    fn tokens(&self, original: (usize, usize)) -> usize {
         let (rows, cols) = self.shown(original);
         self.grid * self.grid + rows.len() * (cols.len() + 1)
     }

@@ -12,9 +12,10 @@ use image::{RgbImage, imageops};
 use super::anyres::Pinpoints;
 use super::intensity::{Intensity, mean};
 use super::resize::{Filter, resize};
-use super::{Frame, PixelValues};
+use super::{ImageProcessor, PixelValues};
 use crate::VlmError;
-use crate::checkpoint::fields::Fields;
+use crate::files::Fields;
+use crate::layout::Frame;
 
 /// Largest side that settings may ask for.
 const MAX_SIDE: usize = 8192;
@@ -54,7 +55,10 @@ enum Size {
 
 impl ClipProcessor {
     /// From the processor's settings; images are padded to a square if they or `pad` say so.
-    pub(super) fn parse(file: String, fields: &Fields<'_>, pad: bool) -> Result<Self, VlmError> {
+    ///
+    /// # Errors
+    /// When a setting is not known, or is of the wrong type.
+    pub fn parse(file: String, fields: &Fields<'_>, pad: bool) -> Result<Self, VlmError> {
         fields.only(&SETTINGS, &[&TYPE_FIELDS[..], &WITHOUT_EFFECT].concat())?;
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
         if !enabled("do_convert_rgb")? {
@@ -63,21 +67,21 @@ impl ClipProcessor {
         let resize = if enabled("do_resize")? { Some((size(fields)?, filter(fields)?)) } else { None };
         let crop = if enabled("do_center_crop")? { Some(crop_size(fields)?) } else { None };
         let do_pad = fields.bool("do_pad")?.unwrap_or(false);
-        let framing = match Family::of(fields)? {
+        let framing = match Class::of(fields)? {
             // Here `do_pad` is about batches: it makes the numbers of tiles equal.
-            Family::LlavaNext => tiles(fields)?,
-            Family::Clip if do_pad => {
+            Class::LlavaNext => tiles(fields)?,
+            Class::Clip if do_pad => {
                 return Err(fields.error("do_pad", "expected false: CLIP's own processor does not pad (LlavaImageProcessor does)"));
             }
-            Family::Llava if do_pad => Framing::Square { colour: mean_colour(fields)? },
-            Family::Clip | Family::Llava if pad => Framing::Square { colour: mean_colour(fields)? },
-            Family::Clip | Family::Llava => Framing::Whole,
+            Class::Llava if do_pad => Framing::Square { colour: mean_colour(fields)? },
+            Class::Clip | Class::Llava if pad => Framing::Square { colour: mean_colour(fields)? },
+            Class::Clip | Class::Llava => Framing::Whole,
         };
         Ok(Self { file, framing, resize, crop, intensity: Intensity::parse(fields)? })
     }
 
     /// The resolutions at which tiles are cut, with their side, if this processor cuts any.
-    pub(super) fn tiling(&self) -> Option<(&Pinpoints, usize)> {
+    pub fn tiling(&self) -> Option<(&Pinpoints, usize)> {
         match &self.framing {
             Framing::Tiles { pinpoints, side, .. } => Some((pinpoints, *side)),
             Framing::Whole | Framing::Square { .. } => None,
@@ -85,7 +89,7 @@ impl ClipProcessor {
     }
 
     /// What part of an image of this size is left of it, unless it is cut into tiles.
-    pub(super) fn frame(&self, width: u32, height: u32) -> Option<Frame> {
+    pub fn frame(&self, width: u32, height: u32) -> Option<Frame> {
         let framed = match self.framing {
             Framing::Whole => (width, height),
             Framing::Square { .. } => (width.max(height), width.max(height)),
@@ -105,13 +109,31 @@ impl ClipProcessor {
         Some(Frame { left, top, width: across, height: down })
     }
 
+    /// Resizes and crops.
+    fn fit<'a>(&self, mut image: Cow<'a, RgbImage>) -> Result<Cow<'a, RgbImage>, VlmError> {
+        if let Some((size, filter)) = self.resize {
+            let (width, height) = size.of(image.width(), image.height());
+            if width * height > MAX_PIXELS || width == 0 || height == 0 {
+                let problem = format!("{}x{} would be resized to {width}x{height}", image.width(), image.height());
+                return Err(VlmError::image("(in memory)", problem));
+            }
+            image = Cow::Owned(resize(&image, width as u32, height as u32, filter));
+        }
+        if let Some((height, width)) = self.crop {
+            image = Cow::Owned(centre_crop(&image, width, height));
+        }
+        Ok(image)
+    }
+}
+
+impl ImageProcessor for ClipProcessor {
     /// The file the settings came from, for error messages.
-    pub(super) fn file(&self) -> &str {
+    fn file(&self) -> &str {
         &self.file
     }
 
     /// The settings by name, in words.
-    pub(super) fn settings(&self) -> [(&'static str, String); 4] {
+    fn settings(&self) -> [(&'static str, String); 4] {
         let framing = match &self.framing {
             Framing::Whole => String::new(),
             Framing::Square { colour } => format!("padded to a square with {colour:?}, "),
@@ -127,7 +149,7 @@ impl ClipProcessor {
     ///
     /// # Errors
     /// When the image has no pixels, or is so narrow that resizing its short side would need more than 100 million pixels.
-    pub(super) fn process(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
+    fn process(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
         if image.is_empty() {
             return Err(VlmError::image("(in memory)", format!("has no pixels ({}x{})", image.width(), image.height())));
         }
@@ -154,22 +176,6 @@ impl ClipProcessor {
         }
         let original = (image.height() as usize, image.width() as usize);
         Ok(PixelValues { shape: vec![count, 3, size.0, size.1], data, original, grid: None })
-    }
-
-    /// Resizes and crops.
-    fn fit<'a>(&self, mut image: Cow<'a, RgbImage>) -> Result<Cow<'a, RgbImage>, VlmError> {
-        if let Some((size, filter)) = self.resize {
-            let (width, height) = size.of(image.width(), image.height());
-            if width * height > MAX_PIXELS || width == 0 || height == 0 {
-                let problem = format!("{}x{} would be resized to {width}x{height}", image.width(), image.height());
-                return Err(VlmError::image("(in memory)", problem));
-            }
-            image = Cow::Owned(resize(&image, width as u32, height as u32, filter));
-        }
-        if let Some((height, width)) = self.crop {
-            image = Cow::Owned(centre_crop(&image, width, height));
-        }
-        Ok(image)
     }
 }
 
@@ -271,13 +277,13 @@ const SETTINGS: [&str; 14] = [
 
 /// The processor classes, by what happens to an image before it is resized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
+enum Class {
     Clip,
     Llava,
     LlavaNext,
 }
 
-impl Family {
+impl Class {
     /// Every name that one class has had; without one it is CLIP's.
     const NAMES: [(&str, Self); 10] = [
         ("CLIPImageProcessor", Self::Clip),
@@ -297,7 +303,7 @@ impl Family {
         for name in TYPE_FIELDS {
             let Some(kind) = fields.text(name)? else { continue };
             let Some((_, known)) = Self::NAMES.iter().find(|(known, _)| *known == kind) else {
-                let known: Vec<&str> = Self::NAMES.iter().map(|(known, _)| *known).chain(super::qwen_processor::TYPES).collect();
+                let known: Vec<&str> = Self::NAMES.iter().map(|(known, _)| *known).collect();
                 return Err(fields.unknown(name, kind, &known));
             };
             family.get_or_insert(*known);
@@ -370,8 +376,11 @@ fn side(fields: &Fields<'_>, name: &str) -> Result<usize, VlmError> {
     }
 }
 
-/// Pillow's numbers for its filters.
-pub(super) fn filter(fields: &Fields<'_>) -> Result<Filter, VlmError> {
+/// The filter that `resample` names by Pillow's numbers.
+///
+/// # Errors
+/// When it is none of those known.
+pub fn filter(fields: &Fields<'_>) -> Result<Filter, VlmError> {
     match fields.i64("resample")? {
         Some(1) => Ok(Filter::Lanczos),
         Some(2) => Ok(Filter::Bilinear),

@@ -2,18 +2,22 @@
 //! `(x - mean) / std` in f32, as transformers' Pillow processors do it.
 
 use crate::VlmError;
-use crate::checkpoint::fields::{Fields, expected};
+use crate::files::{Fields, expected};
 
 /// Rescaling and normalisation.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Intensity {
+pub struct Intensity {
     rescale: Option<f64>,
     /// Mean and standard deviation per channel.
     normalize: Option<([f32; 3], [f32; 3])>,
 }
 
 impl Intensity {
-    pub(super) fn parse(fields: &Fields<'_>) -> Result<Self, VlmError> {
+    /// From the processor's settings.
+    ///
+    /// # Errors
+    /// When one is of the wrong type or out of range.
+    pub fn parse(fields: &Fields<'_>) -> Result<Self, VlmError> {
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
         let rescale = if enabled("do_rescale")? { Some(fields.f64("rescale_factor")?.unwrap_or(1.0 / 255.0)) } else { None };
         let normalize = if enabled("do_normalize")? {
@@ -31,7 +35,7 @@ impl Intensity {
     }
 
     /// The value of each of the 256 levels of a channel.
-    pub(super) fn levels(&self, channel: usize) -> [f32; 256] {
+    pub fn levels(&self, channel: usize) -> [f32; 256] {
         std::array::from_fn(|level| {
             let value = self.rescale.map_or(level as f32, |factor| (level as f64 * factor) as f32);
             self.normalize.map_or(value, |(mean, std)| (value - mean[channel]) / std[channel])
@@ -39,7 +43,7 @@ impl Intensity {
     }
 
     /// The settings by name, in words.
-    pub(super) fn settings(&self) -> [(&'static str, Option<String>); 2] {
+    pub fn settings(&self) -> [(&'static str, Option<String>); 2] {
         let normalize = self.normalize.map(|(mean, std)| format!("mean {mean:?}, std {std:?}"));
         [("rescale", self.rescale.map(|factor| factor.to_string())), ("normalize", normalize)]
     }

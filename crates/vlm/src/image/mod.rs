@@ -1,24 +1,24 @@
-//! Images in: decoding, Pillow's resampling, the image processors of CLIP, of the LLaVA families around it, and of the Qwen2-VL
-//! families.
+//! Images in: decoding, Pillow's resampling, and the image processors of CLIP-type towers.
 
 mod anyres;
 mod clip_processor;
 mod decode;
 mod intensity;
-mod qwen_processor;
 mod resize;
 
+use std::fmt::Debug;
+
 use image::RgbImage;
+use serde_json::Value;
 
 pub use anyres::{Pinpoints, TileLayout};
-pub use clip_processor::ClipProcessor;
+pub use clip_processor::{ClipProcessor, filter};
 pub use decode::{decode, load};
-pub use qwen_processor::QwenImageProcessor;
+pub use intensity::Intensity;
 pub use resize::{Filter, resize};
 
 use crate::VlmError;
-use crate::checkpoint::fields::Fields;
-use crate::checkpoint::source::Source;
+use crate::files::{Fields, Source};
 
 const OWN_FILE: &str = "preprocessor_config.json";
 const SHARED_FILE: &str = "processor_config.json";
@@ -45,97 +45,40 @@ impl PixelValues {
     }
 }
 
-/// What part of an image the grid of its visual tokens lies on, in the image's pixels. It reaches over the edges where padding was added.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Frame {
-    /// From the image's left edge.
-    pub left: f64,
-    /// From the image's upper edge.
-    pub top: f64,
-    /// Its width.
-    pub width: f64,
-    /// Its height.
-    pub height: f64,
-}
-
-/// How a checkpoint wants its images: whichever of the known kinds its file names.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ImageProcessor {
-    /// Views that are squares of a fixed size: one, or several with LLaVA-NeXT.
-    Clip(ClipProcessor),
-    /// Patches of an image in its own proportions.
-    Qwen(QwenImageProcessor),
-}
-
-impl ImageProcessor {
-    /// From the processor's file. `pad` stands for the LLaVA repository's `image_aspect_ratio: pad`, which its checkpoints keep in
-    /// another file: images are padded to a square whatever the processor's class.
-    pub(crate) fn read(source: &Source, pad: bool) -> Result<Self, VlmError> {
-        // transformers 5 keeps all processors in one file; the section wins over a file of its own.
-        if let Some(json) = source.json(SHARED_FILE)? {
-            let label = source.label_of(SHARED_FILE);
-            if let Some(section) = Fields::root(&label, &json)?.object(SECTION)? {
-                return Self::parse(label.clone(), &section, pad);
-            }
-        }
-        let json = source.json(OWN_FILE)?.ok_or_else(|| {
-            source.missing(
-                OWN_FILE,
-                "it says how images are resized and normalised (the `image_processor` section of processor_config.json would do)",
-            )
-        })?;
-        let label = source.label_of(OWN_FILE);
-        Self::parse(label.clone(), &Fields::root(&label, &json)?, pad)
-    }
-
-    fn parse(file: String, fields: &Fields<'_>, pad: bool) -> Result<Self, VlmError> {
-        if fields.text("image_processor_type")?.is_some_and(|kind| qwen_processor::TYPES.contains(&kind)) {
-            return QwenImageProcessor::parse(file, fields).map(Self::Qwen);
-        }
-        ClipProcessor::parse(file, fields, pad).map(Self::Clip)
-    }
-
-    /// The resolutions at which tiles are cut, with their side, if this processor cuts any.
-    pub(crate) fn tiling(&self) -> Option<(&Pinpoints, usize)> {
-        match self {
-            Self::Clip(processor) => processor.tiling(),
-            Self::Qwen(_) => None,
-        }
-    }
-
+/// How a checkpoint wants its images.
+pub trait ImageProcessor: Debug + Send + Sync {
     /// The file the settings came from, for error messages.
-    pub(crate) fn file(&self) -> &str {
-        match self {
-            Self::Clip(processor) => processor.file(),
-            Self::Qwen(processor) => processor.file(),
-        }
-    }
+    fn file(&self) -> &str;
 
     /// The settings by name, in words; equal for processors that do the same, wherever they were read from.
-    pub fn settings(&self) -> [(&'static str, String); 4] {
-        match self {
-            Self::Clip(processor) => processor.settings(),
-            Self::Qwen(processor) => processor.settings(),
-        }
-    }
-
-    /// What part of an image of this size the model sees, if all its visual tokens lie on one grid; LLaVA-NeXT's do not.
-    pub fn frame(&self, width: u32, height: u32) -> Option<Frame> {
-        match self {
-            Self::Clip(processor) => processor.frame(width, height),
-            Self::Qwen(_) => Some(Frame { left: 0.0, top: 0.0, width: f64::from(width), height: f64::from(height) }),
-        }
-    }
+    fn settings(&self) -> [(&'static str, String); 4];
 
     /// Turns one image into what the vision tower takes.
     ///
     /// # Errors
     /// When the image has no pixels, or is so narrow that it cannot be resized.
-    pub fn process(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
-        match self {
-            Self::Clip(processor) => processor.process(image),
-            Self::Qwen(processor) => processor.process(image),
+    fn process(&self, image: &RgbImage) -> Result<PixelValues, VlmError>;
+}
+
+/// Hands the settings of a checkpoint's image processor to `read`, with the name of the file that they are in.
+///
+/// # Errors
+/// When there are none, or `read` does not take them.
+pub fn read_settings<T>(source: &Source, read: impl FnOnce(String, &Fields<'_>) -> Result<T, VlmError>) -> Result<T, VlmError> {
+    // transformers 5 keeps all processors in one file; the section wins over a file of its own.
+    let shared: Option<Value> = source.json(SHARED_FILE)?;
+    if let Some(json) = &shared {
+        let label = source.label_of(SHARED_FILE);
+        if let Some(section) = Fields::root(&label, json)?.object(SECTION)? {
+            return read(label.clone(), &section);
         }
     }
+    let json = source.json(OWN_FILE)?.ok_or_else(|| {
+        source.missing(
+            OWN_FILE,
+            "it says how images are resized and normalised (the `image_processor` section of processor_config.json would do)",
+        )
+    })?;
+    let label = source.label_of(OWN_FILE);
+    read(label.clone(), &Fields::root(&label, &json)?)
 }

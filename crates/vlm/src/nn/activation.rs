@@ -5,10 +5,47 @@ use burn::tensor::{
     activation::{gelu, gelu_approximate, relu, sigmoid, silu},
 };
 
-use crate::checkpoint::Activation;
+use crate::VlmError;
+use crate::files::Fields;
+
+/// Activations by their names in transformers' `ACT2FN`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `gelu`: exact, with the error function.
+    Gelu,
+    /// `gelu_pytorch_tanh`, `gelu_new`: the tanh approximation.
+    GeluTanh,
+    /// `quick_gelu`: `x * sigmoid(1.702 x)`.
+    QuickGelu,
+    /// `silu`, `swish`: `x * sigmoid(x)`.
+    Silu,
+    /// `relu`.
+    Relu,
+}
+
+impl Activation {
+    /// The one that the field `name` names.
+    ///
+    /// # Errors
+    /// When it names none of these.
+    pub fn read(fields: &Fields<'_>, name: &str, default: Self) -> Result<Self, VlmError> {
+        Ok(match fields.text(name)? {
+            None => default,
+            Some("gelu") => Self::Gelu,
+            Some("gelu_pytorch_tanh" | "gelu_new") => Self::GeluTanh,
+            Some("quick_gelu") => Self::QuickGelu,
+            Some("silu" | "swish") => Self::Silu,
+            Some("relu") => Self::Relu,
+            Some(other) => {
+                let known = ["gelu", "gelu_pytorch_tanh", "gelu_new", "quick_gelu", "silu", "swish", "relu"];
+                return Err(fields.unknown(name, other, &known));
+            }
+        })
+    }
+}
 
 /// Applies `activation` element by element.
-pub(crate) fn activate(activation: Activation, x: Tensor<2>) -> Tensor<2> {
+pub fn activate(activation: Activation, x: Tensor<2>) -> Tensor<2> {
     match activation {
         // x σ(1.702 x), the approximation that CLIP was trained with.
         Activation::QuickGelu => x.clone() * sigmoid(x * 1.702),

@@ -1,5 +1,6 @@
 //! One linear layer, whichever way its weight is held.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
@@ -9,11 +10,12 @@ use crate::{HostMatrix, VlmError};
 
 /// `y = x Wᵀ + b`, with `W` dense or packed.
 #[derive(Clone, Debug)]
-pub(crate) struct Linear {
+pub struct Linear {
     /// Canonical name without `.weight`, e.g. `language_model.layers.3.self_attn.q_proj`.
     name: Arc<str>,
     weight: Weight,
     bias: Option<Tensor<1>>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 #[derive(Clone, Debug)]
@@ -27,6 +29,13 @@ enum Weight {
 pub struct Dense {
     /// `[in, out]`: the contraction runs down the columns, which is what gemm packs fastest.
     weight: Tensor<2>,
+}
+
+/// Watches what goes into linear layers: how methods that calibrate get to know a model's activations.
+pub trait Observer: Debug + Send + Sync {
+    /// Called before the layer called `linear` (canonical name without `.weight`) multiplies `x`, `[tokens, in]` on the device. What
+    /// it keeps of it is its own affair; nothing waits for it.
+    fn inputs(&self, linear: &str, x: &Tensor<2>);
 }
 
 /// Decides per linear layer, by canonical name and dense weight, what to put in its place (`None`: leave it).
@@ -58,13 +67,31 @@ impl Dense {
 }
 
 impl Linear {
-    /// Wraps a weight `[in, out]` and an optional bias `[out]`.
-    pub(crate) fn new(name: &str, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
-        Self { name: name.into(), weight: Weight::Dense(Arc::new(Dense { weight })), bias }
+    /// A layer without bias whose weight is `[in, out]`.
+    pub(crate) fn dense(name: &str, weight: Tensor<2>) -> Self {
+        Self { name: name.into(), weight: Weight::Dense(Arc::new(Dense { weight })), bias: None, observer: None }
+    }
+
+    /// A layer without bias whose weight is packed.
+    pub(crate) fn packed(name: &str, weight: PackedLinear) -> Self {
+        Self { name: name.into(), weight: Weight::Packed(Arc::new(weight)), bias: None, observer: None }
+    }
+
+    /// The same layer with a bias, `[out]`.
+    pub(crate) fn with_bias(self, bias: Tensor<1>) -> Self {
+        Self { bias: Some(bias), ..self }
+    }
+
+    /// Canonical name without `.weight`, e.g. `language_model.layers.3.self_attn.q_proj`.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// `[tokens, in]` to `[tokens, out]`.
-    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if let Some(observer) = &self.observer {
+            observer.inputs(&self.name, &x);
+        }
         let y = match &self.weight {
             Weight::Dense(dense) => x.matmul(dense.weight.clone()),
             Weight::Packed(packed) => packed.forward(x),
@@ -75,15 +102,22 @@ impl Linear {
         }
     }
 
-    /// A copy whose weight is what `map` returns for it, or the same weight. Packed weights are left alone.
-    pub(crate) fn map<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
-        let mut mapped = self.clone();
-        if let Weight::Dense(dense) = &self.weight
-            && let Some(packed) = map(&self.name, dense)?
-        {
-            mapped.weight = Weight::Packed(Arc::new(packed));
+    /// The weight, if it is held as floats.
+    pub fn as_dense(&self) -> Option<&Dense> {
+        match &self.weight {
+            Weight::Dense(dense) => Some(dense),
+            Weight::Packed(_) => None,
         }
-        Ok(mapped)
+    }
+
+    /// Puts a packed weight in the place of the one that is held.
+    pub fn pack(&mut self, packed: PackedLinear) {
+        self.weight = Weight::Packed(Arc::new(packed));
+    }
+
+    /// Shows every input to `observer` from now on.
+    pub fn observe(&mut self, observer: Arc<dyn Observer>) {
+        self.observer = Some(observer);
     }
 
     /// Bytes that weight and bias occupy.

@@ -1,64 +1,200 @@
-//! From a checkpoint onto a device, one tensor at a time.
+//! From a checkpoint onto a device, one tensor at a time; or only a look at what would be loaded.
+
+use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use super::{LayerNorm, Linear, RmsNorm, ShardedRows};
-use crate::{VlmError, checkpoint::Weights};
+use super::{Linear, Norm, ShardedRows};
+use crate::VlmError;
+use crate::files::{HostTensor, Stored, WeightFormat, Weights};
 
 /// Takes tensors out of a checkpoint by canonical name and puts them on a device in one element type. At most one tensor is
 /// on the host at a time.
-pub(crate) struct Loader<'a> {
-    pub(crate) weights: Weights,
-    pub(crate) device: &'a Device,
-    pub(crate) dtype: DType,
+///
+/// A survey takes the same tensors in the same way without reading them: what it makes has the right names and nothing in it. So the
+/// code that loads a model is also the one that says what loading takes.
+#[derive(Debug)]
+pub struct Loader<'a> {
+    weights: Weights,
+    format: Arc<dyn WeightFormat>,
+    device: &'a Device,
+    dtype: DType,
     /// Largest buffer that may be bound at once, in bytes.
-    pub(crate) max_binding: usize,
+    max_binding: usize,
+    survey: Option<Survey>,
 }
 
-impl Loader<'_> {
+/// What a model is made of, by the headers of its files.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Survey {
+    /// The linear layers.
+    pub(crate) linears: Vec<LinearSize>,
+    /// Elements beside the linear layers' weights that are held in the model's element type.
+    pub(crate) elements: u64,
+    /// Elements of layer norms, which are held in `f32`.
+    pub(crate) norms: u64,
+    /// Elements of the largest tensor.
+    pub(crate) largest: u64,
+}
+
+/// A linear layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinearSize {
+    /// Canonical name without `.weight`.
+    pub name: String,
+    /// Output features.
+    pub out: usize,
+    /// Input features.
+    pub input: usize,
+    /// Bytes on the device, if the checkpoint holds it packed.
+    pub packed: Option<u64>,
+}
+
+impl LinearSize {
+    pub(crate) fn elements(&self) -> u64 {
+        self.out as u64 * self.input as u64
+    }
+}
+
+impl<'a> Loader<'a> {
+    pub(crate) fn new(weights: Weights, format: Arc<dyn WeightFormat>, device: &'a Device, dtype: DType, max_binding: usize) -> Self {
+        Self { weights, format, device, dtype, max_binding, survey: None }
+    }
+
+    /// One that reads headers alone. `device` is where its empty tensors are.
+    pub(crate) fn survey(weights: Weights, format: Arc<dyn WeightFormat>, device: &'a Device) -> Self {
+        Self { survey: Some(Survey::default()), ..Self::new(weights, format, device, DType::F32, usize::MAX) }
+    }
+
+    /// Checks that every tensor of the files was taken or skipped.
+    pub(crate) fn finish(self) -> Result<(), VlmError> {
+        self.weights.finish()
+    }
+
+    /// What a survey saw.
+    pub(crate) fn surveyed(self) -> Survey {
+        self.survey.unwrap_or_default()
+    }
+
+    /// Where the model is put.
+    pub fn device(&self) -> &Device {
+        self.device
+    }
+
+    /// The element type of weights and activations.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     fn upload<const D: usize>(&self, data: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
         Tensor::from_data(TensorData::new(data, shape), (self.device, self.dtype))
     }
 
-    /// A tensor as stored.
-    pub(crate) fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Tensor<D>, VlmError> {
-        let tensor = self.weights.take(name, &shape)?;
-        Ok(self.upload(tensor.data, shape))
+    /// Stands for a tensor in a survey.
+    fn nothing<const D: usize>(&self) -> Tensor<D> {
+        self.upload(vec![0.0], [1; D])
     }
 
-    /// `{name}.weight` `[out, in]` and, with `bias`, `{name}.bias`.
-    pub(crate) fn linear(&mut self, name: &str, [input, output]: [usize; 2], bias: bool) -> Result<Linear, VlmError> {
+    /// The values of a tensor; `None` in a survey, which counts them with `count`.
+    fn take(&mut self, name: &str, shape: &[usize], count: impl FnOnce(&mut Survey, u64)) -> Result<Option<HostTensor>, VlmError> {
+        let Some(survey) = &mut self.survey else { return self.weights.take(name, shape).map(Some) };
+        self.weights.skip(name, shape)?;
+        let elements = shape.iter().map(|&size| size as u64).product();
+        survey.largest = survey.largest.max(elements);
+        count(survey, elements);
+        Ok(None)
+    }
+
+    fn counted<const D: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+        count: impl FnOnce(&mut Survey, u64),
+    ) -> Result<Tensor<D>, VlmError> {
+        let taken = self.take(name, &shape, count)?;
+        Ok(taken.map_or_else(|| self.nothing(), |tensor| self.upload(tensor.data, shape)))
+    }
+
+    /// A tensor as stored.
+    ///
+    /// # Errors
+    /// When it is missing, of another shape, or holds what is no number.
+    pub fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Tensor<D>, VlmError> {
+        self.counted(name, shape, |survey, elements| survey.elements += elements)
+    }
+
+    /// Marks a tensor as known but not needed: its shape is checked, its values are not read.
+    ///
+    /// # Errors
+    /// When it is missing or of another shape.
+    pub fn skip(&mut self, name: &str, shape: &[usize]) -> Result<(), VlmError> {
+        self.weights.skip(name, shape)
+    }
+
+    /// The linear layer `name` with a weight `[out, in]`, as the checkpoint's format holds it, and, with `bias`, `{name}.bias`.
+    ///
+    /// # Errors
+    /// As [`Self::tensor`].
+    pub fn linear(&mut self, name: &str, [input, output]: [usize; 2], bias: bool) -> Result<Linear, VlmError> {
         self.linear_of_shape(name, &[output, input], bias)
     }
 
     /// As [`Self::linear`] for a weight stored as `[out, ..]` whose trailing dimensions together are the inputs (a
     /// convolution over non-overlapping patches).
-    pub(crate) fn linear_of_shape(&mut self, name: &str, shape: &[usize], bias: bool) -> Result<Linear, VlmError> {
-        let stored = self.weights.take(&format!("{name}.weight"), shape)?;
-        let output = shape[0];
-        let input = shape[1..].iter().product();
-        let weight = self.upload(transposed(&stored.data, output, input), [input, output]);
-        let bias = if bias { Some(self.tensor(&format!("{name}.bias"), [output])?) } else { None };
-        Ok(Linear::new(name, weight, bias))
+    ///
+    /// # Errors
+    /// As [`Self::tensor`].
+    pub fn linear_of_shape(&mut self, name: &str, shape: &[usize], bias: bool) -> Result<Linear, VlmError> {
+        let (output, input) = (shape[0], shape[1..].iter().product());
+        let format = Arc::clone(&self.format);
+        if let Some(survey) = &mut self.survey {
+            let packed = format.survey(&mut self.weights, name, shape)?;
+            let linear = LinearSize { name: name.to_owned(), out: output, input, packed };
+            survey.largest = survey.largest.max(linear.elements());
+            survey.linears.push(linear);
+            let linear = Linear::dense(name, self.nothing());
+            return self.biased(linear, output, bias);
+        }
+        let linear = match format.take(&mut self.weights, name, shape, self.device)? {
+            Stored::Dense(stored) => Linear::dense(name, self.upload(transposed(&stored.data, output, input), [input, output])),
+            Stored::Packed(packed) => Linear::packed(name, packed),
+        };
+        self.biased(linear, output, bias)
     }
 
-    /// `{name}.weight` and `{name}.bias`.
-    pub(crate) fn layer_norm(&mut self, name: &str, width: usize, epsilon: f64) -> Result<LayerNorm, VlmError> {
-        let weight = self.tensor(&format!("{name}.weight"), [width])?;
-        let bias = self.tensor(&format!("{name}.bias"), [width])?;
-        Ok(LayerNorm::new(weight, bias, epsilon))
+    fn biased(&mut self, linear: Linear, output: usize, bias: bool) -> Result<Linear, VlmError> {
+        if !bias {
+            return Ok(linear);
+        }
+        let name = format!("{}.bias", linear.name());
+        Ok(linear.with_bias(self.tensor(&name, [output])?))
     }
 
-    /// `{name}.weight`.
-    pub(crate) fn rms_norm(&mut self, name: &str, width: usize, epsilon: f64) -> Result<RmsNorm, VlmError> {
-        let weight = self.tensor(&format!("{name}.weight"), [width])?;
-        Ok(RmsNorm::new(weight, epsilon))
+    /// The layer norm `{name}.weight` and `{name}.bias`.
+    ///
+    /// # Errors
+    /// As [`Self::tensor`].
+    pub fn layer_norm(&mut self, name: &str, width: usize, epsilon: f64) -> Result<Norm, VlmError> {
+        let mut part = |part: &str| self.counted(&format!("{name}.{part}"), [width], |survey, elements| survey.norms += elements);
+        Ok(Norm::layer(name, part("weight")?, part("bias")?, epsilon))
+    }
+
+    /// The RMS norm `{name}.weight`.
+    ///
+    /// # Errors
+    /// As [`Self::tensor`].
+    pub fn rms_norm(&mut self, name: &str, width: usize, epsilon: f64) -> Result<Norm, VlmError> {
+        Ok(Norm::rms(name, self.tensor(&format!("{name}.weight"), [width])?, epsilon))
     }
 
     /// A `[rows, width]` table, split by rows so that no part exceeds the device's binding limit.
-    pub(crate) fn rows(&mut self, name: &str, shape: [usize; 2]) -> Result<ShardedRows, VlmError> {
-        let table = self.weights.take(name, &shape)?;
-        Ok(ShardedRows::new(table.data, shape, self.max_binding, self.device, self.dtype))
+    ///
+    /// # Errors
+    /// As [`Self::tensor`].
+    pub fn rows(&mut self, name: &str, shape: [usize; 2]) -> Result<ShardedRows, VlmError> {
+        let table = self.take(name, &shape, |survey, elements| survey.elements += elements)?;
+        let (data, shape) = table.map_or((vec![0.0], [1, 1]), |table| (table.data, shape));
+        Ok(ShardedRows::new(data, shape, self.max_binding, self.device, self.dtype))
     }
 }
 

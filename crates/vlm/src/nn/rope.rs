@@ -5,13 +5,13 @@ use std::{f64::consts::TAU, ops::Range};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::checkpoint::{RopeConfig, RopeScaling};
+use crate::decoder::{RopeConfig, RopeScaling};
 
 /// Where a token stands: time, row, column. A text token has three equal ones, and a model without M-RoPE reads the first.
-pub(crate) type Position = [usize; 3];
+pub type Position = [usize; 3];
 
 /// Positions of text.
-pub(crate) fn in_line(range: Range<usize>) -> impl Iterator<Item = Position> {
+pub fn in_line(range: Range<usize>) -> impl Iterator<Item = Position> {
     range.map(|at| [at; 3])
 }
 

@@ -8,7 +8,7 @@ use super::linear::tensor_bytes;
 ///
 /// A 7B model's embedding is 262 MB in `f16`; many devices bind no more than 128 MiB.
 #[derive(Clone, Debug)]
-pub(crate) struct ShardedRows {
+pub struct ShardedRows {
     /// All but the last have `rows_per_shard` rows.
     shards: Vec<Tensor<2>>,
     rows_per_shard: usize,

@@ -13,9 +13,7 @@ use serde_json::json;
 use super::settings::ProcessorSettings;
 use super::tokenizer::SpecialTokens;
 use crate::VlmError;
-use crate::checkpoint::ModelConfig;
-use crate::checkpoint::fields::Fields;
-use crate::checkpoint::source::Source;
+use crate::files::{Fields, Source};
 
 const NAME: &str = "chat_template";
 
@@ -27,6 +25,15 @@ pub struct ChatTemplate {
     image_token: String,
     special: SpecialTokens,
     content: ContentForm,
+}
+
+/// A chat template that a family brings, for checkpoints that have none of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    /// What it is called.
+    pub name: &'static str,
+    /// The template.
+    pub template: &'static str,
 }
 
 /// How a template wants a message's content.
@@ -41,12 +48,12 @@ enum ContentForm {
 impl ChatTemplate {
     /// The template in the checkpoint's files. A checkpoint of the LLaVA repository has a conversation instead, unless someone put
     /// a template for images beside it; what its `tokenizer_config.json` may hold is the language model's, made for text alone.
-    pub(crate) fn read(source: &Source, config: &ModelConfig) -> Result<Self, VlmError> {
-        let settings = ProcessorSettings::read(source, config.image_token())?;
+    pub(crate) fn read(source: &Source, image_token: &str, conversation: Option<Conversation>) -> Result<Self, VlmError> {
+        let settings = ProcessorSettings::read(source, image_token)?;
         let special = SpecialTokens::read(source)?;
-        let (file, template) = match config.original().map(|original| original.conversation) {
-            Some(conversation) => find(source, &["chat_template.json", "processor_config.json"])?
-                .unwrap_or_else(|| (format!("the {conversation:?} conversation"), conversation.template().to_owned())),
+        let (file, template) = match conversation {
+            Some(Conversation { name, template }) => find(source, &["chat_template.json", "processor_config.json"])?
+                .unwrap_or_else(|| (format!("the {name} conversation"), template.to_owned())),
             None => find(source, &PLACES)?.ok_or_else(|| {
                 source.missing(&format!("{JINJA}, nor `chat_template` in {}", PLACES.join(", ")), "questions are put into it")
             })?,

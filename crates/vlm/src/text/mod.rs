@@ -1,14 +1,13 @@
 //! Text in and out: tokenizer, chat template, and the expansion of image placeholders.
 
 mod chat_template;
-mod family;
-mod llava_processor;
+mod processor;
 mod prompt;
-mod qwen_processor;
 mod settings;
 mod tokenizer;
 
-pub use chat_template::ChatTemplate;
-pub(crate) use family::Largest;
-pub use family::{Interleaved, Prepared, Processor};
+pub use chat_template::{ChatTemplate, Conversation};
+pub use processor::{Interleaved, Prepared, Processor};
+pub use prompt::{Piece, PromptEncoder};
+pub use settings::ProcessorSettings;
 pub use tokenizer::Tokenizer;

@@ -1,25 +1,33 @@
 //! `processor_config.json`, as far as it concerns text.
 
 use crate::VlmError;
-use crate::checkpoint::fields::Fields;
-use crate::checkpoint::source::Source;
+use crate::files::{Fields, Source};
 
-pub(super) const FILE: &str = "processor_config.json";
 
 /// How a checkpoint's processor writes placeholders, and how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ProcessorSettings {
-    pub(super) image_token: String,
-    pub(super) patch_size: Option<usize>,
-    pub(super) select: Option<String>,
-    pub(super) additional_tokens: Option<usize>,
+pub struct ProcessorSettings {
+    /// The image placeholder.
+    pub image_token: String,
+    /// Side of a patch in pixels.
+    pub patch_size: Option<usize>,
+    /// `vision_feature_select_strategy`.
+    pub select: Option<String>,
+    /// Tokens beside the patches, a class token say.
+    pub additional_tokens: Option<usize>,
 }
 
 impl ProcessorSettings {
+    /// The file.
+    pub const FILE: &str = "processor_config.json";
+
     /// A file that names no image token means `image_token`.
-    pub(super) fn read(source: &Source, image_token: &str) -> Result<Self, VlmError> {
-        let label = source.label_of(FILE);
-        let json = source.json(FILE)?.unwrap_or_else(|| serde_json::json!({}));
+    ///
+    /// # Errors
+    /// When a field is of the wrong type.
+    pub fn read(source: &Source, image_token: &str) -> Result<Self, VlmError> {
+        let label = source.label_of(Self::FILE);
+        let json = source.json(Self::FILE)?.unwrap_or_else(|| serde_json::json!({}));
         let fields = Fields::root(&label, &json)?;
         let additional = fields.i64("num_additional_image_tokens")?;
         Ok(Self {

@@ -3,8 +3,7 @@
 use tokenizers::ModelWrapper;
 
 use crate::VlmError;
-use crate::checkpoint::fields::Fields;
-use crate::checkpoint::source::Source;
+use crate::files::{Fields, Source};
 
 const FILE: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
@@ -29,7 +28,11 @@ pub(crate) struct SpecialTokens {
 }
 
 impl Tokenizer {
-    pub(crate) fn read(source: &Source) -> Result<Self, VlmError> {
+    /// From `tokenizer.json` and what lies beside it.
+    ///
+    /// # Errors
+    /// When it is missing or broken.
+    pub fn read(source: &Source) -> Result<Self, VlmError> {
         let file = source.label_of(FILE);
         let bytes = match source.content(FILE)? {
             Some(bytes) => bytes,

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 
+use super::ClipVisionConfig;
 use crate::{
     PixelValues, VlmError,
-    checkpoint::{Activation, ClipVisionConfig, FeatureSelect},
     nn::{
-        LayerNorm, Linear, LinearMap, Loader, activate,
+        Activation, Linear, Loader, Norm, Part, Visit, Visitor, activate,
         attention::{probabilities, split_heads, weighted},
-        tensor_bytes,
     },
-    reduction::{Needs, Observations},
+    reduction::{Merger, Observed, TowerTask, TowerTokens, reducer_error},
 };
 
 /// The tower: patch embedding, pre-layernorm, encoder layers.
@@ -25,19 +24,19 @@ pub(crate) struct Clip {
     class_embedding: Tensor<2>,
     /// `[1 + patches, width]`
     position_embedding: Tensor<2>,
-    pre_layernorm: LayerNorm,
+    pre_layernorm: Norm,
     layers: Vec<Layer>,
 }
 
 /// Pre-norm transformer layer.
 #[derive(Clone, Debug)]
 struct Layer {
-    norm_1: LayerNorm,
+    norm_1: Norm,
     q_proj: Linear,
     k_proj: Linear,
     v_proj: Linear,
     out_proj: Linear,
-    norm_2: LayerNorm,
+    norm_2: Norm,
     fc1: Linear,
     fc2: Linear,
     heads: usize,
@@ -45,7 +44,7 @@ struct Layer {
 }
 
 /// What a layer lets others look at.
-struct Seen {
+struct Glimpse {
     /// `[heads, tokens, tokens]`
     probabilities: Tensor<3>,
     /// `[heads, tokens, head_dim]`
@@ -57,7 +56,25 @@ pub(crate) struct Selection<'a> {
     /// Indices into the list of hidden states: 0 is the input of the first layer, `i` the output of layer `i - 1`.
     pub(crate) hidden_states: &'a [usize],
     /// Whether the class token stays in front of the patches.
-    pub(crate) class_token: FeatureSelect,
+    pub(crate) class_token: bool,
+}
+
+/// What became of one view.
+pub(crate) struct Features {
+    /// The selected hidden states side by side, `[tokens, states * width]`.
+    pub(crate) states: Tensor<2>,
+    pub(crate) observed: Observed<Tensor<2>>,
+    /// Tokens that entered the MLP of each layer that was computed, the class token included: fewer than entered its attention where
+    /// some were merged.
+    pub(crate) lengths: Vec<usize>,
+}
+
+/// Patches that were merged on their way through the tower.
+struct Merging {
+    /// How many patches each token stands for, the class token first, `[1 + n, 1]`.
+    sizes: Tensor<2>,
+    /// Which token each of the patches at the start is part of by now, `[patches]`.
+    into: Tensor<1, Int>,
 }
 
 impl Clip {
@@ -79,54 +96,67 @@ impl Clip {
         };
         // Only CLIP's pooled output passes through it, and LLaVA takes hidden states.
         for part in ["weight", "bias"] {
-            loader.weights.skip(&format!("vision_tower.post_layernorm.{part}"), &[width])?;
+            loader.skip(&format!("vision_tower.post_layernorm.{part}"), &[width])?;
         }
         Ok(tower)
     }
 
-    /// The selected hidden states of one view side by side, `[tokens, states * width]`, and the observations that `needs` asks for. Layers
-    /// above the highest one wanted are not computed.
-    pub(crate) fn forward(
-        &self,
-        view: &[f32],
-        selection: &Selection<'_>,
-        needs: &Needs,
-    ) -> Result<(Tensor<2>, Observations<Tensor<2>>), VlmError> {
-        let attention_of = self.resolve(&needs.cls_attention)?;
-        let keys_of = self.resolve(&needs.vision_keys)?;
+    /// One view's features, with what `task` wants to see and to do on the way. Layers above the highest one wanted are not computed.
+    pub(crate) fn forward(&self, view: &[f32], selection: &Selection<'_>, task: &TowerTask<'_>) -> Result<Features, VlmError> {
+        let attention_of = self.resolve(&task.needs.cls_attention)?;
+        let keys_of = self.resolve(&task.needs.vision_keys)?;
         // A hidden state needs the layers below it, an observation also its own layer.
-        let depth = selection
-            .hidden_states
-            .iter()
-            .copied()
-            .chain(attention_of.iter().chain(&keys_of).map(|(_, layer)| layer + 1))
-            .max()
-            .unwrap_or(0);
-        let first = match selection.class_token {
-            FeatureSelect::Default => 1,
-            FeatureSelect::Full => 0,
-        };
+        let observing = attention_of.iter().chain(&keys_of).map(|(_, layer)| layer + 1);
+        let depth = selection.hidden_states.iter().copied().chain(observing).max().unwrap_or(0);
+        if let Some(merger) = &task.merger {
+            self.check(merger, selection, task)?;
+        }
+        let first = usize::from(!selection.class_token);
 
-        let mut observations = Observations::default();
+        let mut observed = Observed::default();
+        let mut merging: Option<Merging> = None;
         let mut hidden = self.embed(view);
-        let [tokens, width] = hidden.dims();
+        let [_, width] = hidden.dims();
         let mut features = vec![hidden.clone(); selection.hidden_states.len()];
+        let mut lengths = Vec::with_capacity(depth);
         for (index, layer) in self.layers[..depth].iter().enumerate() {
-            let (next, seen) = layer.forward(hidden);
+            let (mut next, seen) = layer.attend(hidden, merging.as_ref());
+            if let Some(merger) = &task.merger {
+                next = merge(merger, index, next, &seen, layer.heads, &mut merging)?;
+            }
             for (name, _) in attention_of.iter().filter(|(_, layer)| *layer == index) {
-                observations.cls_attention.push((*name, seen.cls_attention(first)));
+                observed.cls_attention.push((*name, seen.cls_attention(first)));
             }
             for (name, _) in keys_of.iter().filter(|(_, layer)| *layer == index) {
-                observations.vision_keys.push((*name, seen.keys(first)));
+                observed.vision_keys.push((*name, seen.keys(first)));
             }
+            lengths.push(next.dims()[0]);
+            let next = layer.transform(next);
             for (feature, _) in features.iter_mut().zip(selection.hidden_states).filter(|(_, state)| **state == index + 1) {
                 *feature = next.clone();
             }
             hidden = next;
         }
+        observed.merged_into = merging.map(|merging| merging.into_rows(selection.class_token));
         let features = Tensor::cat(features, 1);
+        let tokens = features.dims()[0];
         let width = width * selection.hidden_states.len();
-        Ok((features.slice([first..tokens, 0..width]), observations))
+        Ok(Features { states: features.slice([first..tokens, 0..width]), observed, lengths })
+    }
+
+    /// Whether `merger` can act here: every state that is wanted must come behind it.
+    fn check(&self, merger: &Merger<'_>, selection: &Selection<'_>, task: &TowerTask<'_>) -> Result<(), VlmError> {
+        let last = merger.last_block();
+        let lowest = selection.hidden_states.iter().copied().min().unwrap_or(0);
+        if last >= lowest {
+            let problem = format!("acts in block {last} of the vision tower, but the features are those that leave block {}", lowest as i64 - 1);
+            return Err(reducer_error(&merger.name(), problem));
+        }
+        if task.needs.looks_at_the_tower() {
+            let problem = "looks at the vision tower's attention or keys and merges its tokens, which are then others; expected one of both";
+            return Err(reducer_error(&merger.name(), problem.to_owned()));
+        }
+        Ok(())
     }
 
     /// Patches, class token in front, positions added, normalised: `[1 + patches, width]`.
@@ -140,7 +170,7 @@ impl Clip {
     }
 
     /// Checks that pixels are views of the size that the tower takes.
-    pub(crate) fn check(&self, pixels: &PixelValues) -> Result<(), VlmError> {
+    pub(crate) fn check_pixels(&self, pixels: &PixelValues) -> Result<(), VlmError> {
         let (channels, side) = (self.config.num_channels, self.config.image_size);
         let view = [channels, side, side];
         if pixels.shape.len() == 4 && pixels.shape[1..] == view && pixels.data.len() == pixels.shape.iter().product::<usize>() {
@@ -185,22 +215,76 @@ impl Clip {
             })
             .collect()
     }
+}
 
-    /// A copy with mapped linear layers that shares everything else.
-    pub(crate) fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
-        Ok(Self {
-            patch_embedding: self.patch_embedding.map(map)?,
-            layers: self.layers.iter().map(|layer| layer.map_linears(map)).collect::<Result<_, _>>()?,
-            ..self.clone()
-        })
+impl Visit for Clip {
+    fn visit(&mut self, visitor: &mut Visitor<'_>) {
+        visitor(Part::Linear(&mut self.patch_embedding));
+        visitor(Part::Tensor(&mut self.class_embedding));
+        visitor(Part::Tensor(&mut self.position_embedding));
+        visitor(Part::Norm(&mut self.pre_layernorm));
+        for layer in &mut self.layers {
+            layer.visit(visitor);
+        }
+    }
+}
+
+/// Lets `merger` merge the patches among `hidden`, which leave the attention of block `block`; the class token in front stays as it is.
+fn merge(
+    merger: &Merger<'_>,
+    block: usize,
+    hidden: Tensor<2>,
+    seen: &Glimpse,
+    heads: usize,
+    merging: &mut Option<Merging>,
+) -> Result<Tensor<2>, VlmError> {
+    let [tokens, width] = hidden.dims();
+    let device = hidden.device();
+    let (class, patches) = (hidden.clone().slice([0..1, 0..width]), hidden.clone().slice([1..tokens, 0..width]));
+    let ones = || Tensor::<2>::ones([tokens, 1], (&device, DType::F32));
+    let sizes = merging.as_ref().map_or_else(ones, |merging| merging.sizes.clone());
+    let patch_sizes = sizes.clone().slice([1..tokens, 0..1]);
+    let shown = TowerTokens { block, hidden: &patches, keys: &seen.keys(1), sizes: &patch_sizes, heads };
+    let Some(merge) = merger.merge(&shown)? else { return Ok(hidden) };
+    // Sums of sizes, and means weighted by them, in f32: a token may stand for many.
+    let sum = |rows: Tensor<2>| {
+        let [_, columns] = rows.dims();
+        Tensor::<2>::zeros([merge.tokens, columns], (&device, DType::F32)).select_assign(
+            0,
+            merge.into.clone(),
+            rows,
+            burn::tensor::IndexingUpdateOp::Add,
+        )
+    };
+    let left = sum(patch_sizes.clone());
+    let mean = sum(patches.cast(DType::F32) * patch_sizes) / left.clone();
+    let into = match merging.take() {
+        Some(before) => merge.into.clone().select(0, before.into),
+        None => merge.into.clone(),
+    };
+    let class_size = sizes.slice([0..1, 0..1]);
+    *merging = Some(Merging { sizes: Tensor::cat(vec![class_size, left], 0), into });
+    Ok(Tensor::cat(vec![class.clone(), mean.cast(class.dtype())], 0))
+}
+
+impl Merging {
+    /// What attention scores are raised by, so that a token counts as often as it stands for patches: ToMe's proportional attention.
+    /// `[1, 1, 1 + n]`
+    fn raise(&self) -> Tensor<3> {
+        let [tokens, _] = self.sizes.dims();
+        self.sizes.clone().log().reshape([1, 1, tokens])
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.patch_embedding.bytes()
-            + tensor_bytes(&self.class_embedding)
-            + tensor_bytes(&self.position_embedding)
-            + self.pre_layernorm.bytes()
-            + self.layers.iter().map(Layer::bytes).sum::<usize>()
+    /// Which visual token each of those at the start became, as one row; the class token is the first of them where it is one.
+    fn into_rows(self, class_token: bool) -> Tensor<2> {
+        let into = self.into.float().cast(DType::F32);
+        let into = if class_token {
+            let first = Tensor::<1>::zeros([1], (&into.device(), DType::F32));
+            Tensor::cat(vec![first, into + 1.0], 0)
+        } else {
+            into
+        };
+        into.unsqueeze()
     }
 }
 
@@ -208,55 +292,61 @@ impl Layer {
     fn load(loader: &mut Loader<'_>, config: &ClipVisionConfig, index: usize) -> Result<Self, VlmError> {
         let (width, inner, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let name = |part: &str| format!("vision_tower.encoder.layers.{index}.{part}");
+        let mut linear = |part: &str, shape| loader.linear(&name(part), shape, true);
+        let q_proj = linear("self_attn.q_proj", [width, width])?;
+        let k_proj = linear("self_attn.k_proj", [width, width])?;
+        let v_proj = linear("self_attn.v_proj", [width, width])?;
+        let out_proj = linear("self_attn.out_proj", [width, width])?;
+        let fc1 = linear("mlp.fc1", [width, inner])?;
+        let fc2 = linear("mlp.fc2", [inner, width])?;
         Ok(Self {
-            norm_1: loader.layer_norm(&name("layer_norm1"), width, eps)?,
-            q_proj: loader.linear(&name("self_attn.q_proj"), [width, width], true)?,
-            k_proj: loader.linear(&name("self_attn.k_proj"), [width, width], true)?,
-            v_proj: loader.linear(&name("self_attn.v_proj"), [width, width], true)?,
-            out_proj: loader.linear(&name("self_attn.out_proj"), [width, width], true)?,
-            norm_2: loader.layer_norm(&name("layer_norm2"), width, eps)?,
-            fc1: loader.linear(&name("mlp.fc1"), [width, inner], true)?,
-            fc2: loader.linear(&name("mlp.fc2"), [inner, width], true)?,
+            norm_1: loader.layer_norm(&name("layer_norm1"), width, eps)?.feeding(&[&q_proj, &k_proj, &v_proj]),
+            norm_2: loader.layer_norm(&name("layer_norm2"), width, eps)?.feeding(&[&fc1]),
+            q_proj,
+            k_proj,
+            v_proj,
+            out_proj,
+            fc1,
+            fc2,
             heads: config.num_heads,
             act: config.act,
         })
     }
 
-    /// `[tokens, width]` to the same.
-    fn forward(&self, hidden: Tensor<2>) -> (Tensor<2>, Seen) {
+    /// The attention's half, `[tokens, width]` to the same.
+    fn attend(&self, hidden: Tensor<2>, merging: Option<&Merging>) -> (Tensor<2>, Glimpse) {
         let x = self.norm_1.forward(hidden.clone());
         let heads = |x| split_heads(x, self.heads).swap_dims(0, 1); // [heads, tokens, head_dim]
         let q = heads(self.q_proj.forward(x.clone()));
         let k = heads(self.k_proj.forward(x.clone()));
         let v = heads(self.v_proj.forward(x));
-        let probabilities = probabilities(q, k.clone(), None);
+        let raise = merging.map(Merging::raise);
+        let probabilities = probabilities(q, k.clone(), raise.as_ref());
         let hidden = hidden + self.out_proj.forward(weighted(probabilities.clone(), v));
+        (hidden, Glimpse { probabilities, keys: k })
+    }
 
+    /// The MLP's half, `[tokens, width]` to the same.
+    fn transform(&self, hidden: Tensor<2>) -> Tensor<2> {
         let x = self.fc1.forward(self.norm_2.forward(hidden.clone()));
-        let hidden = hidden + self.fc2.forward(activate(self.act, x));
-        let seen = Seen { probabilities, keys: k };
-        (hidden, seen)
-    }
-
-    fn map_linears<E>(&self, map: &mut LinearMap<'_, E>) -> Result<Self, E> {
-        Ok(Self {
-            q_proj: self.q_proj.map(map)?,
-            k_proj: self.k_proj.map(map)?,
-            v_proj: self.v_proj.map(map)?,
-            out_proj: self.out_proj.map(map)?,
-            fc1: self.fc1.map(map)?,
-            fc2: self.fc2.map(map)?,
-            ..self.clone()
-        })
-    }
-
-    fn bytes(&self) -> usize {
-        let linears = [&self.q_proj, &self.k_proj, &self.v_proj, &self.out_proj, &self.fc1, &self.fc2];
-        linears.into_iter().map(Linear::bytes).sum::<usize>() + self.norm_1.bytes() + self.norm_2.bytes()
+        hidden + self.fc2.forward(activate(self.act, x))
     }
 }
 
-impl Seen {
+impl Visit for Layer {
+    fn visit(&mut self, visitor: &mut Visitor<'_>) {
+        visitor(Part::Norm(&mut self.norm_1));
+        for linear in [&mut self.q_proj, &mut self.k_proj, &mut self.v_proj, &mut self.out_proj] {
+            visitor(Part::Linear(linear));
+        }
+        visitor(Part::Norm(&mut self.norm_2));
+        for linear in [&mut self.fc1, &mut self.fc2] {
+            visitor(Part::Linear(linear));
+        }
+    }
+}
+
+impl Glimpse {
     /// The class token's attention to the tokens from `first` on, `[heads, tokens - first]`.
     fn cls_attention(&self, first: usize) -> Tensor<2> {
         let [heads, tokens, _] = self.probabilities.dims();

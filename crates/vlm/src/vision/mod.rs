@@ -1,8 +1,7 @@
-//! Vision towers: pixels to patch features.
+//! Vision towers that several families share: pixels to patch features.
 
-pub(crate) mod clip;
-pub(crate) mod qwen;
-pub(crate) mod qwen2_5_vl;
-pub(crate) mod qwen2_vl;
+mod clip;
+mod clip_config;
 
-pub(crate) use clip::Clip;
+pub(crate) use clip::{Clip, Selection};
+pub use clip_config::ClipVisionConfig;

@@ -1,0 +1,244 @@
+//! The families of models: a folder each, and a row each in [`FAMILIES`].
+//!
+//! A family says how its `config.json` is read ([`Family::open`]), what an image becomes in a prompt ([`Expander`]), and how it becomes
+//! visual tokens ([`VisualEncoder`]). Everything else, decoder included, is shared and asks the family only through these.
+
+pub mod llava;
+pub mod llava_next;
+pub mod qwen2_5_vl;
+pub mod qwen2_vl;
+pub mod qwen_vl;
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
+
+use ::image::RgbImage;
+use burn::tensor::Tensor;
+
+use crate::decoder::LlamaConfig;
+use crate::files::{Fields, Source};
+use crate::image::{ImageProcessor, PixelValues};
+use crate::layout::{Cells, VisualLayout};
+use crate::nn::{Loader, Position, Visit, in_line};
+use crate::reduction::{Observed, TowerTask};
+use crate::text::{Conversation, Piece, Processor};
+use crate::VlmError;
+
+/// Every family that is known.
+pub const FAMILIES: &[Family] = &[llava::FAMILY, llava_next::FAMILY, qwen2_vl::FAMILY, qwen2_5_vl::FAMILY];
+
+/// A family of models, as a row of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Its name in reports and plans, e.g. `llava-1.5`.
+    pub name: &'static str,
+    /// What `model_type` in `config.json` calls it.
+    pub model_types: &'static [&'static str],
+    /// The classes of transformers that `architectures` names.
+    pub architectures: &'static [&'static str],
+    /// Prefixes of tensor names in published files and what they become, the longest match first. Each rule shortens a name or ends in
+    /// a prefix that no rule begins with.
+    pub names: &'static [(&'static str, &'static str)],
+    /// Reads the configuration.
+    pub open: fn(&Opening<'_>) -> Result<Arc<dyn Architecture>, VlmError>,
+}
+
+/// A checkpoint of some family that is being opened.
+#[derive(Debug)]
+pub struct Opening<'a> {
+    /// `config.json`.
+    pub root: Fields<'a>,
+    /// The checkpoint's files.
+    pub source: &'a Source,
+    /// The folder of a vision tower that the user named.
+    pub tower: Option<&'a Path>,
+    families: &'a [Family],
+}
+
+impl<'a> Opening<'a> {
+    pub(crate) fn new(root: Fields<'a>, source: &'a Source, tower: Option<&'a Path>, families: &'a [Family]) -> Self {
+        Self { root, source, tower, families }
+    }
+
+    /// The family that `model_type` names.
+    ///
+    /// # Errors
+    /// When it is missing, or names none that is known.
+    pub(crate) fn family(&self) -> Result<&'a Family, VlmError> {
+        const NAME: &str = "model_type";
+        let known = || -> Vec<&str> { self.families.iter().flat_map(|family| family.model_types).copied().collect() };
+        // A class that nobody knows says more than its type.
+        self.check_class()?;
+        let Some(name) = self.root.text(NAME)? else {
+            return Err(self.root.error(NAME, format!("is missing; known: {}", known().join(", "))));
+        };
+        let family = self.families.iter().find(|family| family.model_types.contains(&name));
+        family.ok_or_else(|| self.root.unknown(NAME, name, &known()))
+    }
+
+    /// Checks that `architectures`, where it is given, names a class that is known. The LLaVA repository writes names of its own.
+    fn check_class(&self) -> Result<(), VlmError> {
+        const NAME: &str = "architectures";
+        let Some(classes) = self.root.get(NAME).filter(|_| self.root.get("mm_vision_tower").is_none()) else { return Ok(()) };
+        let class = classes.get(0).and_then(|name| name.as_str()).unwrap_or("");
+        let known: Vec<&str> = self.families.iter().flat_map(|family| family.architectures).copied().collect();
+        if known.contains(&class) { Ok(()) } else { Err(self.root.unknown(NAME, class, &known)) }
+    }
+
+    /// Refuses a tower in a second folder, for families that hold theirs.
+    ///
+    /// # Errors
+    /// When the user named one.
+    pub fn without_tower(&self) -> Result<(), VlmError> {
+        let Some(tower) = self.tower else { return Ok(()) };
+        let problem = "this checkpoint holds its vision tower itself; only the LLaVA repository's layout has a second folder";
+        Err(VlmError::Invalid { what: format!("vision tower {}", tower.display()), problem: problem.to_owned() })
+    }
+}
+
+/// What a checkpoint of a family is, once its configuration is read.
+pub trait Architecture: Debug + Send + Sync {
+    /// The family's configuration, typed, for those who know the family.
+    fn config(&self) -> &dyn Any;
+
+    /// The decoder.
+    fn decoder(&self) -> &LlamaConfig;
+
+    /// Whether `lm_head` is the token embedding.
+    fn tied(&self) -> bool;
+
+    /// Layers of the vision tower.
+    fn vision_layers(&self) -> usize;
+
+    /// The image placeholder's text where no processor file names it.
+    fn image_token(&self) -> &'static str;
+
+    /// How a question is put where no file of the checkpoint says it.
+    fn conversation(&self) -> Option<Conversation> {
+        None
+    }
+
+    /// The files of a vision tower that is kept apart from the checkpoint.
+    fn tower(&self) -> Option<&Source> {
+        None
+    }
+
+    /// Reads the image processor's settings.
+    ///
+    /// # Errors
+    /// When they are missing, or one is not known.
+    fn image_processor(&self, source: &Source) -> Result<Arc<dyn ImageProcessor>, VlmError>;
+
+    /// Reads tokenizer and image processor.
+    ///
+    /// # Errors
+    /// When one of them cannot be read, or does not fit the model.
+    fn processor(&self, source: &Source) -> Result<Processor, VlmError>;
+
+    /// Loads vision tower and projector.
+    ///
+    /// # Errors
+    /// When a tensor is missing or of the wrong shape.
+    fn encoder(&self, loader: &mut Loader<'_>) -> Result<Box<dyn VisualEncoder>, VlmError>;
+}
+
+/// What becomes of an image placeholder: transformers' image processor, and the part of its processor that is about images.
+pub trait Expander: Debug + Send + Sync {
+    /// The image processor.
+    fn image_processor(&self) -> &dyn ImageProcessor;
+
+    /// The image as the vision tower sees it.
+    ///
+    /// # Errors
+    /// When the image cannot be processed, or becomes something else than the tower takes.
+    fn pixels(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
+        self.image_processor().process(image)
+    }
+
+    /// What the placeholder of this image becomes.
+    ///
+    /// # Errors
+    /// When the pixels are another family's.
+    fn expand(&self, pixels: &PixelValues) -> Result<Expansion, VlmError>;
+
+    /// The most that an image becomes.
+    fn largest(&self) -> Largest;
+
+    /// How many images a prompt may have, where there is a limit.
+    fn most_images(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// What an image placeholder becomes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expansion {
+    /// Visual tokens, and text between them.
+    pub pieces: Vec<Piece>,
+    /// What the visual tokens show.
+    pub cells: Cells,
+}
+
+impl Expansion {
+    /// Nothing but visual tokens.
+    pub fn of(cells: Cells) -> Self {
+        Self { pieces: vec![Piece::Visual(cells.tokens())], cells }
+    }
+}
+
+/// The most that an image becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Largest {
+    /// Visual tokens.
+    pub visual_tokens: usize,
+    /// Rows, and columns, of the grid of visual tokens: with several views of one of them, else of the largest square image.
+    pub side: usize,
+    /// Side in pixels of the image that has this grid.
+    pub pixels: usize,
+}
+
+/// Vision tower, and whatever is between it and the decoder.
+pub trait VisualEncoder: Visit + Debug + Send + Sync {
+    /// Pixels to visual tokens; also what `task` wants to see of the tower and to do in it.
+    ///
+    /// # Errors
+    /// When the pixels are not what the tower takes, or the task is nothing that it can do.
+    fn encode(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError>;
+
+    /// Features to visual tokens, row by row.
+    fn project(&self, features: Tensor<2>) -> Tensor<2>;
+
+    /// Why a reducer cannot act on the features before the projection, if the visual tokens are not its rows one by one.
+    fn features_are_apart(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Positions of a prompt of `len` tokens with these images in it, and that of the token that follows.
+    fn positions(&self, len: usize, images: &[&VisualLayout]) -> (Vec<Position>, usize) {
+        let _ = images;
+        (in_line(0..len).collect(), len)
+    }
+
+    /// Whether a visual token's position says where in the image it is, so that it must keep it whatever else is dropped.
+    fn places_tokens(&self) -> bool {
+        false
+    }
+
+    /// A copy that shares all weights.
+    fn copy(&self) -> Box<dyn VisualEncoder>;
+}
+
+/// What became of one image.
+#[derive(Debug)]
+pub struct Encoded {
+    /// What the projection takes: a row per visual token, with several views joined behind it a row per patch of every view.
+    pub features: Tensor<2>,
+    /// The visual tokens, `[n, decoder width]`.
+    pub projected: Tensor<2>,
+    /// What the task wanted to see.
+    pub observed: Observed<Tensor<2>>,
+    /// Floating-point operations that it took.
+    pub flops: u64,
+}

@@ -1,0 +1,77 @@
+//! How a checkpoint holds the weights of its linear layers: as floats, or in one of the packed formats that quantizers publish.
+//!
+//! A layer is asked for by its name and its shape, and comes as it is stored: what was published packed goes to the device packed,
+//! and never exists as floats. A format is a row of [`FORMATS`] and a file of its own.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use steady_kernels::PackedLinear;
+
+use super::fields::Fields;
+use super::weights::{HostTensor, Weights};
+use crate::VlmError;
+
+/// A way of storing linear layers.
+pub trait WeightFormat: Debug + Send + Sync {
+    /// Takes the weight of the layer `name` (canonical, without `.weight`), whose shape by the configuration is `[out, ..]`, the
+    /// trailing sizes together being its inputs. Packed ones are put onto `device`.
+    ///
+    /// # Errors
+    /// When one of the layer's tensors is missing, of another shape, or not what the format says.
+    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize], device: &Device) -> Result<Stored, VlmError>;
+
+    /// Bytes on the device of the same layer if it is packed, from the headers alone; `None` if it comes as floats. Marks its tensors as
+    /// used, as [`WeightFormat::take`] does.
+    ///
+    /// # Errors
+    /// As [`WeightFormat::take`], as far as headers tell.
+    fn survey(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Option<u64>, VlmError>;
+}
+
+/// A layer's weight as it was stored.
+#[derive(Debug)]
+pub enum Stored {
+    /// Floats, `[out, ..]`.
+    Dense(HostTensor),
+    /// Packed, on the device.
+    Packed(PackedLinear),
+}
+
+/// A packed format, by what `quantization_config.quant_method` calls it.
+#[derive(Debug)]
+pub struct FormatRow {
+    /// The value of `quant_method`.
+    pub method: &'static str,
+    /// Reads the section.
+    pub open: fn(&Fields<'_>) -> Result<Arc<dyn WeightFormat>, VlmError>,
+}
+
+/// The packed formats that are read.
+pub const FORMATS: &[FormatRow] = &[];
+
+/// The format that a configuration names: floats if it has no `quantization_config`.
+pub(crate) fn of(root: &Fields<'_>, formats: &[FormatRow]) -> Result<Arc<dyn WeightFormat>, VlmError> {
+    const SECTION: &str = "quantization_config";
+    let Some(section) = root.object(SECTION)? else { return Ok(Arc::new(Floats)) };
+    let method = section.text("quant_method")?;
+    match formats.iter().find(|format| Some(format.method) == method) {
+        Some(format) => (format.open)(&section),
+        None => Err(root.error(SECTION, "weights that were quantized before publication are not read; use the float checkpoint")),
+    }
+}
+
+/// Every weight as `{name}.weight`, in floats.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Floats;
+
+impl WeightFormat for Floats {
+    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize], _: &Device) -> Result<Stored, VlmError> {
+        weights.take(&format!("{name}.weight"), shape).map(Stored::Dense)
+    }
+
+    fn survey(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Option<u64>, VlmError> {
+        weights.skip(&format!("{name}.weight"), shape).map(|()| None)
+    }
+}

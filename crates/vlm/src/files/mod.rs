@@ -1,0 +1,29 @@
+//! The files of a checkpoint, in the layout that Hugging Face publishes, on disk, compiled in or fetched: bytes, JSON fields, tensors.
+
+mod bytes;
+mod decisive;
+mod fields;
+mod format;
+mod generation_config;
+mod header;
+mod hub_cache;
+mod names;
+mod source;
+mod weights;
+
+pub use bytes::ReadAt;
+pub(crate) use bytes::{Bytes, pieces};
+pub use decisive::DECISIVE;
+pub(crate) use fields::expected;
+pub use fields::Fields;
+pub(crate) use format::of as format_of;
+pub use format::{FORMATS, FormatRow, Stored, WeightFormat};
+pub use generation_config::GenerationConfig;
+pub use hub_cache::{hub_cache, hub_home};
+pub use names::canonical_name;
+pub use source::Source;
+pub use weights::{HostTensor, INDEX, SINGLE, Weights};
+pub(crate) use weights::shards;
+
+/// The file that names a checkpoint's family and its sizes.
+pub(crate) const CONFIG: &str = "config.json";

@@ -1,0 +1,143 @@
+//! Where a checkpoint's files come from: a folder, the program itself, or whoever fetched or picked them.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::bytes::Bytes;
+use super::decisive::{decides, is_weights};
+use super::weights::SINGLE;
+use crate::VlmError;
+
+/// A named set of files: what a checkpoint is made of, wherever it is.
+#[derive(Debug)]
+pub struct Source {
+    name: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// A folder on disk.
+    Folder(PathBuf),
+    /// Files by their paths below the checkpoint's folder, wherever they are.
+    Files(Vec<(String, Bytes)>),
+}
+
+impl Source {
+    pub(crate) fn folder(path: &Path) -> Result<Self, VlmError> {
+        let folder = path.canonicalize().map_err(|source| VlmError::Io { path: path.to_owned(), source })?;
+        if !folder.is_dir() {
+            let source = std::io::Error::new(ErrorKind::NotADirectory, "a checkpoint is a folder");
+            return Err(VlmError::Io { path: path.to_owned(), source });
+        }
+        let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
+        Ok(Self { name, place: Place::Folder(path.to_owned()) })
+    }
+
+    pub(crate) fn of_files(name: &str, files: impl IntoIterator<Item = (String, Bytes)>) -> Self {
+        Self { name: name.to_owned(), place: Place::Files(files.into_iter().collect()) }
+    }
+
+    /// The folder, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Folder(path) => Some(path),
+            Place::Files(_) => None,
+        }
+    }
+
+    pub(crate) fn rename(&mut self, to: &str) {
+        to.clone_into(&mut self.name);
+    }
+
+    /// The folder's name, or the one that was given to it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The checkpoint as error messages show it.
+    pub fn label(&self) -> String {
+        self.path().map_or_else(|| self.name.clone(), |path| path.display().to_string())
+    }
+
+    /// A file as error messages show it.
+    pub fn label_of(&self, file: &str) -> String {
+        self.path().map_or_else(|| format!("{}:{file}", self.name), |path| path.join(file).display().to_string())
+    }
+
+    /// The folder `name` below this one, of files that lie in none of the file system's.
+    pub(crate) fn below(&self, folder: &str) -> Option<Self> {
+        let Place::Files(files) = &self.place else { return None };
+        let inside = |(path, bytes): &(String, Bytes)| Some((path.strip_prefix(folder)?.strip_prefix('/')?.to_owned(), bytes.clone()));
+        let files: Vec<_> = files.iter().filter_map(inside).collect();
+        (!files.is_empty()).then(|| Self { name: format!("{}/{folder}", self.name), place: Place::Files(files) })
+    }
+
+    /// The bytes of `file`, or `None` when the checkpoint has no such file.
+    pub(crate) fn get(&self, file: &str) -> Result<Option<Bytes>, VlmError> {
+        match &self.place {
+            Place::Folder(path) => open(&path.join(file)),
+            Place::Files(files) => Ok(files.iter().find(|(name, _)| name == file).map(|(_, bytes)| bytes.clone())),
+        }
+    }
+
+    /// The bytes of a file that must be there; `purpose` completes "has no FILE: ...".
+    pub(crate) fn require(&self, file: &str, purpose: &str) -> Result<Bytes, VlmError> {
+        self.get(file)?.ok_or_else(|| self.missing(file, purpose))
+    }
+
+    /// The error about a file that is not there; `purpose` completes "has no FILE: ...".
+    pub fn missing(&self, file: &str, purpose: &str) -> VlmError {
+        VlmError::MissingFile { checkpoint: self.label(), file: file.to_owned(), purpose: purpose.to_owned() }
+    }
+
+    /// The content of a small file, or `None` when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn content(&self, file: &str) -> Result<Option<Vec<u8>>, VlmError> {
+        let Some(bytes) = self.get(file)? else { return Ok(None) };
+        bytes.whole().map(Some).map_err(|source| VlmError::Io { path: self.label_of(file).into(), source })
+    }
+
+    /// A JSON file's content, or `None` when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no JSON.
+    pub fn json(&self, file: &str) -> Result<Option<Value>, VlmError> {
+        let Some(bytes) = self.content(file)? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|source| VlmError::Json { file: self.label_of(file), source })
+    }
+
+    /// The files that decide the model's behaviour: see [`decides`]. Sorted by name.
+    pub(crate) fn files(&self) -> Result<Vec<String>, VlmError> {
+        let mut names: Vec<String> = match &self.place {
+            Place::Folder(path) => {
+                let io = |source| VlmError::Io { path: path.clone(), source };
+                std::fs::read_dir(path)
+                    .map_err(io)?
+                    .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()).map_err(io))
+                    .collect::<Result<_, _>>()?
+            }
+            Place::Files(files) => files.iter().map(|(name, _)| name.clone()).collect(),
+        };
+        // The single weight file wins over whatever else a folder holds.
+        let single = names.iter().any(|name| name == SINGLE);
+        names.retain(|name| !name.contains('/') && decides(name) && (!single || name == SINGLE || !is_weights(name)));
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+/// A file on disk; `None` when there is none.
+fn open(path: &Path) -> Result<Option<Bytes>, VlmError> {
+    let io = |source| VlmError::Io { path: path.to_owned(), source };
+    match File::open(path) {
+        Ok(file) => Bytes::of_file(file).map(Some).map_err(io),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io(error)),
+    }
+}

@@ -1,0 +1,257 @@
+//! Weight files: every tensor found by its canonical name, converted one at a time, and accounted for at the end.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use safetensors::Dtype;
+
+use super::bytes::{Bytes, Stretch, pieces};
+use super::fields::Fields;
+use super::header::Header;
+use super::names::{canonical_name, is_harmless_leftover};
+use super::source::Source;
+use crate::VlmError;
+
+/// All weights in one file. As in transformers it wins over an index.
+pub const SINGLE: &str = "model.safetensors";
+/// Which of several weight files (shards) holds which tensor.
+pub const INDEX: &str = "model.safetensors.index.json";
+const TOWER: &str = "vision_tower.";
+const HEAD: &str = "lm_head.weight";
+
+/// A tensor in host memory, row-major f32.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostTensor {
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+    /// The values.
+    pub data: Vec<f32>,
+}
+
+/// The tensors of a checkpoint, handed out once each.
+#[derive(Debug)]
+pub struct Weights {
+    checkpoint: String,
+    files: Vec<WeightFile>,
+    tensors: BTreeMap<String, Entry>,
+    /// How names in files become canonical ones.
+    names: Names,
+    tied: bool,
+}
+
+/// Prefixes and what they become.
+type Names = &'static [(&'static str, &'static str)];
+
+#[derive(Debug)]
+struct WeightFile {
+    label: String,
+    bytes: Bytes,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// As written in the file.
+    name: String,
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Range<u64>,
+    taken: bool,
+}
+
+impl WeightFile {
+    fn stretch(&self, range: Range<u64>) -> Result<Stretch<'_>, VlmError> {
+        self.bytes.stretch(range).map_err(|source| VlmError::Io { path: self.label.clone().into(), source })
+    }
+}
+
+impl Weights {
+    pub(crate) fn open(source: &Source, names: Names, tied: bool) -> Result<Self, VlmError> {
+        let mut weights = Self { checkpoint: source.label(), files: Vec::new(), tensors: BTreeMap::new(), names, tied };
+        weights.add_folder(source)?;
+        Ok(weights)
+    }
+
+    /// Adds the vision tower of a second folder, unless these weights hold one: a tower that was trained on is published with the
+    /// checkpoint, and then that one is meant. The rest of a CLIP (text side, projections) is no part of the model.
+    pub(crate) fn add_tower(&mut self, tower: &Source) -> Result<(), VlmError> {
+        if self.holds_tower() {
+            return Ok(());
+        }
+        let ours: Vec<String> = self.tensors.keys().cloned().collect();
+        self.add_folder(tower)?;
+        self.tensors.retain(|name, _| name.starts_with(TOWER) || ours.binary_search(name).is_ok());
+        Ok(())
+    }
+
+    pub(crate) fn holds_tower(&self) -> bool {
+        self.tensors.keys().any(|name| name.starts_with(TOWER))
+    }
+
+    fn add_folder(&mut self, source: &Source) -> Result<(), VlmError> {
+        if let Some(bytes) = source.get(SINGLE)? {
+            self.add_file(source.label_of(SINGLE), bytes)
+        } else if let Some(index) = source.json(INDEX)? {
+            self.add_shards(source, &index)
+        } else {
+            let either = format!("{SINGLE} or {INDEX}");
+            Err(source.missing(&either, "the weights are read from safetensors files"))
+        }
+    }
+
+    /// Reads the shards that the index names, and checks that both agree on which tensor is where.
+    fn add_shards(&mut self, source: &Source, index: &serde_json::Value) -> Result<(), VlmError> {
+        let label = source.label_of(INDEX);
+        let root = Fields::root(&label, index)?;
+        for (shard, listed) in shards(&root)? {
+            let bytes = source.require(shard, &format!("{INDEX} says it holds `{}`", listed[0]))?;
+            self.add_file(source.label_of(shard), bytes)?;
+            let file = self.files.len() - 1;
+            let present: Vec<&str> = self.tensors.values().filter(|entry| entry.file == file).map(|entry| entry.name.as_str()).collect();
+            if let Some(absent) = listed.iter().find(|name| !present.contains(name)) {
+                let problem = format!("is listed in {INDEX} for this file, which does not hold it");
+                return Err(VlmError::tensor(&self.files[file].label, absent, problem));
+            }
+            if let Some(unlisted) = present.iter().find(|name| !listed.contains(name)) {
+                let problem = format!("is in this file, but {INDEX} does not list it there");
+                return Err(VlmError::tensor(&self.files[file].label, unlisted, problem));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, label: String, bytes: Bytes) -> Result<(), VlmError> {
+        let header = Header::read(&label, &bytes)?;
+        let file = self.files.len();
+        for (name, info) in &header.tensors {
+            let canonical = canonical_name(self.names, name);
+            let entry =
+                Entry { name: name.clone(), file, dtype: info.dtype, shape: info.shape.clone(), bytes: header.place(info), taken: false };
+            if let Some(first) = self.tensors.get(&canonical) {
+                let holder = if first.file == file { &label } else { &self.files[first.file].label };
+                let problem = format!("is also in {holder} as `{}`", first.name);
+                return Err(VlmError::tensor(&label, &entry.name, problem));
+            }
+            self.tensors.insert(canonical, entry);
+        }
+        self.files.push(WeightFile { label, bytes });
+        Ok(())
+    }
+
+    /// Whether the files hold a tensor of this canonical name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// The shape in the file, for sizes that no configuration states.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// Reads one tensor as f32 and marks it as used.
+    ///
+    /// # Errors
+    /// When it is missing, has another shape, is not f32, f16 or bf16, or holds a value that is not finite.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<HostTensor, VlmError> {
+        let entry = self.claim(name, shape)?;
+        let (name, file, dtype, bytes) = (entry.name.clone(), entry.file, entry.dtype, entry.bytes.clone());
+        let file = &self.files[file];
+        let stretch = file.stretch(bytes)?;
+        let data = to_f32(&stretch, dtype)
+            .ok_or_else(|| VlmError::tensor(&file.label, &name, format!("element type {dtype:?} is not read; known: F32, F16, BF16")))?;
+        if let Some(at) = data.iter().position(|value| !value.is_finite()) {
+            let problem = format!("element {at} is {}; weights must be finite", data[at]);
+            return Err(VlmError::tensor(&file.label, &name, problem));
+        }
+        Ok(HostTensor { shape: shape.to_vec(), data })
+    }
+
+    /// Marks a tensor as known but not needed (layers behind the feature layer, say): its shape is checked, its values are not read.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
+    pub fn skip(&mut self, name: &str, shape: &[usize]) -> Result<(), VlmError> {
+        self.claim(name, shape).map(|_| ())
+    }
+
+    fn claim(&mut self, name: &str, shape: &[usize]) -> Result<&Entry, VlmError> {
+        let Some(entry) = self.tensors.get_mut(name) else {
+            return Err(VlmError::MissingTensor {
+                checkpoint: self.checkpoint.clone(),
+                tensor: name.to_owned(),
+                files: self.files.iter().map(|file| base(&file.label)).collect::<Vec<_>>().join(", "),
+            });
+        };
+        if entry.shape != shape {
+            let problem = format!("expected shape {shape:?} by the configuration, found {:?}", entry.shape);
+            return Err(VlmError::tensor(&self.files[entry.file].label, &entry.name, problem));
+        }
+        entry.taken = true;
+        Ok(entry)
+    }
+
+    /// Checks that nothing is left over, apart from buffers that older versions saved without need.
+    ///
+    /// # Errors
+    /// When a tensor was never taken or skipped, or a head that should be tied to the embedding differs from it.
+    pub fn finish(self) -> Result<(), VlmError> {
+        let mut unused = Vec::new();
+        for (canonical, entry) in &self.tensors {
+            if entry.taken || is_harmless_leftover(canonical) {
+                continue;
+            }
+            if self.tied && canonical == HEAD {
+                self.check_tied(entry)?;
+                continue;
+            }
+            unused.push(format!("`{}` ({})", entry.name, base(&self.files[entry.file].label)));
+        }
+        if unused.is_empty() { Ok(()) } else { Err(VlmError::UnusedTensors { checkpoint: self.checkpoint, tensors: unused }) }
+    }
+
+    /// A file may repeat the embedding as the head; then it must really be the same.
+    fn check_tied<'a>(&'a self, head: &'a Entry) -> Result<(), VlmError> {
+        let stretches = |entry: &'a Entry| pieces(entry.bytes.clone()).map(|piece| self.files[entry.file].stretch(piece));
+        if let Some(embedding) = self.tensors.get("language_model.embed_tokens.weight") {
+            let mut same = embedding.bytes.end - embedding.bytes.start == head.bytes.end - head.bytes.start;
+            for (a, b) in stretches(embedding).zip(stretches(head)) {
+                same = same && *a? == *b?;
+            }
+            if same {
+                return Ok(());
+            }
+        }
+        let problem = "differs from the token embedding, but the configuration ties the two (`tie_word_embeddings`)";
+        Err(VlmError::tensor(&self.files[head.file].label, &head.name, problem))
+    }
+}
+
+/// The shards that an [`INDEX`] names, with the tensors that it says they hold.
+pub(crate) fn shards<'a>(index: &Fields<'a>) -> Result<BTreeMap<&'a str, Vec<&'a str>>, VlmError> {
+    let map = index.object("weight_map")?.ok_or_else(|| index.error("weight_map", "is missing"))?;
+    let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for tensor in map.keys() {
+        let shard = map.text(tensor)?.ok_or_else(|| map.error(tensor, "expected a file name, found null"))?;
+        if shard.contains(['/', '\\']) || !shard.ends_with(".safetensors") {
+            return Err(map.error(tensor, format!("expected a safetensors file beside the index, found `{shard}`")));
+        }
+        shards.entry(shard).or_default().push(tensor);
+    }
+    Ok(shards)
+}
+
+/// Little-endian file bytes as f32; `None` for element types that are not read.
+fn to_f32(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
+    let halves = || bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+    match dtype {
+        Dtype::F32 => Some(bytes.chunks_exact(4).map(|quad| f32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]])).collect()),
+        Dtype::F16 => Some(halves().map(|pair| half::f16::from_le_bytes(pair).to_f32()).collect()),
+        Dtype::BF16 => Some(halves().map(|pair| half::bf16::from_le_bytes(pair).to_f32()).collect()),
+        _ => None,
+    }
+}
+
+/// The file without its folder.
+fn base(label: &str) -> String {
+    label.rsplit(['/', '\\']).next().unwrap_or(label).to_owned()
+}

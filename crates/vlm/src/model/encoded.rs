@@ -1,0 +1,123 @@
+//! An image that passed vision tower and projector.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    HostMatrix, PixelValues, VlmError,
+    families::{Encoded, VisualEncoder},
+    prefill::VisualRow,
+    reduction::{Observed, TowerTask},
+};
+
+/// What the vision tower and the projector made of one image.
+#[derive(Clone)]
+pub struct EncodedImage {
+    encoder: Arc<dyn VisualEncoder>,
+    /// What is projected: a row per visual token, with LLaVA-NeXT per patch of every view.
+    features: Tensor<2>,
+    /// `[n, decoder width]`
+    projected: Tensor<2>,
+    observed: Arc<Observed<HostMatrix>>,
+    merged: Option<Merged>,
+    flops: u64,
+    key: u64,
+}
+
+/// What a reducer did inside the tower.
+#[derive(Clone, Debug)]
+pub(crate) struct Merged {
+    /// The reducer's name: what it leaves is of no use to another.
+    pub(crate) by: String,
+    /// For each visual token that is left, the first of those that became it, and how many did.
+    pub(crate) tokens: Arc<Vec<(usize, usize)>>,
+    /// How many there would have been.
+    pub(crate) of: usize,
+}
+
+impl EncodedImage {
+    pub(super) async fn new(encoder: &Arc<dyn VisualEncoder>, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Self, VlmError> {
+        let Encoded { features, projected, observed, flops } = encoder.encode(pixels, task)?;
+        let observed = observed.read().await?;
+        let merged = task.merger.as_ref().zip(observed.merged_into.as_ref()).map(|(merger, into)| Merged::new(merger.name(), &into.data));
+        let (observed, key) = (Arc::new(observed), pixel_key(pixels));
+        Ok(Self { encoder: Arc::clone(encoder), features, projected, observed, merged, flops, key })
+    }
+
+    /// Number of visual tokens; fewer than the prompt has placeholders where a reducer merged some inside the tower.
+    pub fn visual_tokens(&self) -> usize {
+        self.projected.dims()[0]
+    }
+
+    /// Hash of the pixels: equal images, equal key.
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
+    pub(super) fn encoder(&self) -> &Arc<dyn VisualEncoder> {
+        &self.encoder
+    }
+
+    pub(super) fn features(&self) -> &Tensor<2> {
+        &self.features
+    }
+
+    pub(super) fn projected(&self) -> &Tensor<2> {
+        &self.projected
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        self.flops
+    }
+
+    pub(crate) fn observed(&self) -> &Observed<HostMatrix> {
+        &self.observed
+    }
+
+    pub(crate) fn merged(&self) -> Option<&Merged> {
+        self.merged.as_ref()
+    }
+
+    /// Its visual token number `index`, in row `row` of a prompt's states.
+    pub(super) fn visual_row(&self, row: usize, index: usize) -> VisualRow {
+        let (token, patches) = self.merged.as_ref().map_or((index, 1), |merged| merged.tokens[index]);
+        VisualRow { row, token: Some(token), size: patches as f32 }
+    }
+
+    /// Whether a visual token's position says where in the image it is.
+    pub(crate) fn places_tokens(&self) -> bool {
+        self.encoder.places_tokens()
+    }
+}
+
+impl Merged {
+    /// `into` says of each token that there would have been which one it became.
+    fn new(by: String, into: &[f32]) -> Self {
+        let mut tokens: Vec<(usize, usize)> = Vec::new();
+        for (token, into) in into.iter().enumerate() {
+            // Indices of at most 2^24 tokens are exact.
+            let into = *into as usize;
+            if tokens.len() <= into {
+                tokens.resize(into + 1, (usize::MAX, 0));
+            }
+            let (first, count) = &mut tokens[into];
+            *first = token.min(*first);
+            *count += 1;
+        }
+        Self { by, tokens: Arc::new(tokens), of: into.len() }
+    }
+}
+
+/// The first 8 bytes of the SHA-256 of the pixels, so that seeds derived from it are the same on every platform.
+fn pixel_key(pixels: &PixelValues) -> u64 {
+    let mut hash = Sha256::new();
+    for value in &pixels.data {
+        hash.update(value.to_le_bytes());
+    }
+    let digest = hash.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    u64::from_le_bytes(first)
+}

@@ -1,0 +1,437 @@
+//! A loaded vision-language model: images and prompts in, answers out.
+
+mod edit;
+mod encoded;
+mod info;
+
+use std::{ops::Range, sync::Arc};
+
+use ::image::RgbImage;
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::{
+    Cost, Decoding, Precision, Site, TokenReducer, VlmError,
+    checkpoint::Checkpoint,
+    cost,
+    decoder::{Llama, LlamaConfig},
+    device::max_binding_bytes,
+    families::VisualEncoder,
+    files::GenerationConfig,
+    generate::Greedy,
+    image::PixelValues,
+    layout::VisualLayout,
+    nn::Loader,
+    prefill::{Course, Left, Prefilled, Prefix, Rows, Sequence, prefill, prefill_reducing},
+    reduction::{Merger, Needs, TowerTask, reducer_error, steps},
+    text::{ChatTemplate, Interleaved, Prepared, Processor},
+};
+
+pub use edit::{Edits, NormFeed};
+pub use encoded::EncodedImage;
+pub use info::ModelInfo;
+
+/// A vision-language model on a device. Cheap to clone: copies share weights.
+#[derive(Clone)]
+pub struct Vlm {
+    text: Arc<LlamaConfig>,
+    generation: Arc<GenerationConfig>,
+    processor: Arc<Processor>,
+    template: Arc<ChatTemplate>,
+    encoder: Arc<dyn VisualEncoder>,
+    decoder: Arc<Llama>,
+    info: Arc<ModelInfo>,
+    dtype: DType,
+    weight_bytes: usize,
+}
+
+/// An answer and what it took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// New tokens, the end token included if it was reached.
+    pub output_ids: Vec<u32>,
+    /// Their text without special tokens.
+    pub text: String,
+    /// Logits of the answer's first token over the vocabulary, before any penalty.
+    pub first_logits: Vec<f32>,
+    /// Visual tokens of the image before any reduction.
+    pub visual_tokens: usize,
+    /// What each step of a reducer left of the visual tokens; empty without one.
+    pub left: Vec<Left>,
+    /// Tokens that each decoder layer held after the prompt.
+    pub kv_lengths: Vec<usize>,
+    /// Deterministic cost.
+    pub cost: Cost,
+}
+
+impl Answer {
+    /// Indices of the visual tokens that the last step of a reducer left; `None` without one.
+    pub fn kept(&self) -> Option<&[usize]> {
+        self.left.last().map(|left| left.kept.as_slice())
+    }
+}
+
+impl Vlm {
+    /// Reads a checkpoint onto a device, tensor by tensor, as `precision`.
+    ///
+    /// # Errors
+    /// When a file is missing or broken, a tensor is missing, left over or of the wrong shape, or the device does not compute
+    /// in this precision.
+    pub fn load(checkpoint: &Checkpoint, device: &Device, precision: Precision) -> Result<Self, VlmError> {
+        precision.check(device)?;
+        let architecture = checkpoint.architecture();
+        let mut loader =
+            Loader::new(checkpoint.weights()?, checkpoint.format(), device, precision.dtype(), max_binding_bytes(device));
+        let encoder = architecture.encoder(&mut loader)?;
+        let decoder = Llama::load(&mut loader, architecture.decoder(), architecture.tied())?;
+        loader.finish()?;
+        let processor = checkpoint.processor()?;
+        let info = ModelInfo::of(checkpoint, &processor, precision);
+        let mut model = Self {
+            generation: Arc::new(checkpoint.generation_config().clone()),
+            processor,
+            template: Arc::new(checkpoint.chat_template()?),
+            text: Arc::new(architecture.decoder().clone()),
+            encoder: Arc::from(encoder),
+            decoder: Arc::new(decoder),
+            info: Arc::new(info),
+            dtype: precision.dtype(),
+            weight_bytes: 0,
+        };
+        model.weight_bytes = model.count_bytes();
+        Ok(model)
+    }
+
+    /// Facts about the model.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Tokenizer and image processor.
+    pub fn processor(&self) -> &Processor {
+        &self.processor
+    }
+
+    /// Decoding settings of the checkpoint.
+    pub fn generation_config(&self) -> &GenerationConfig {
+        &self.generation
+    }
+
+    /// The chat template's prompt for one image and `question`.
+    ///
+    /// # Errors
+    /// When the template fails.
+    pub fn prompt(&self, question: &str) -> Result<String, VlmError> {
+        self.template.prompt(question)
+    }
+
+    /// Pixels and token ids, the image placeholder expanded.
+    ///
+    /// # Errors
+    /// When the prompt does not hold exactly one placeholder.
+    pub fn prepare(&self, image: &RgbImage, prompt: &str) -> Result<Prepared, VlmError> {
+        self.processor.prepare(image, prompt)
+    }
+
+    /// Runs vision tower and projector; once per image.
+    ///
+    /// # Errors
+    /// When the pixels are not of the size the tower takes, or not as many views as the image's size asks for.
+    pub async fn encode(&self, pixels: &PixelValues) -> Result<EncodedImage, VlmError> {
+        self.encode_for(pixels, &Needs::default()).await
+    }
+
+    /// As [`Self::encode`], also recording what reducers need to see of the vision tower ([`Needs::of`]). Reducers that act inside the
+    /// tower need an image of their own: [`Self::encode_with`].
+    ///
+    /// # Errors
+    /// As [`Self::encode`], or when a layer asked for does not exist.
+    pub async fn encode_for(&self, pixels: &PixelValues, needs: &Needs) -> Result<EncodedImage, VlmError> {
+        EncodedImage::new(&self.encoder, pixels, &TowerTask { needs: needs.clone(), merger: None }).await
+    }
+
+    /// As [`Self::encode_for`], with what `reducer` does inside the tower; the image is of use to no reducer of another name.
+    ///
+    /// # Errors
+    /// As [`Self::encode_for`], or when the reducer acts where this tower cannot, fails or breaks its contract.
+    pub async fn encode_with(&self, pixels: &PixelValues, needs: &Needs, reducer: &dyn TokenReducer) -> Result<EncodedImage, VlmError> {
+        steps(reducer, self.decoder.depth())?;
+        let task = TowerTask { needs: needs.clone(), merger: Merger::of(reducer) };
+        EncodedImage::new(&self.encoder, pixels, &task).await
+    }
+
+    /// Whether images encoded by `other` are valid here: both have the same vision tower and projector.
+    pub fn shares_encoder(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.encoder, &other.encoder)
+    }
+
+    /// Prefills the prompt up to the end of the image; once per image and acceleration. `ids` may be the whole prompt: what
+    /// follows the image is not looked at.
+    ///
+    /// # Errors
+    /// When the layout does not fit the image, or the reducer fails or breaks its contract.
+    pub async fn prefix<'r>(
+        &self,
+        ids: &[u32],
+        layout: &VisualLayout,
+        image: &EncodedImage,
+        reducer: Option<&'r dyn TokenReducer>,
+    ) -> Result<Prefix<'r>, VlmError> {
+        self.check(ids, layout, image)?;
+        let ids = &ids[..layout.end()];
+        let prefilled = Box::pin(self.prefilled(ids, layout, image, reducer, true)).await?;
+        Ok(Prefix {
+            ids: ids.to_vec(),
+            visual_tokens: layout.tokens(),
+            vision_flops: image.flops(),
+            left: prefilled.left,
+            sequence: prefilled.sequence,
+            waiting: prefilled.waiting,
+            decoder: Arc::clone(&self.decoder),
+        })
+    }
+
+    /// Answers the question `suffix_ids`, which follows `prefix`. The prefix stays as it is.
+    ///
+    /// # Errors
+    /// When the suffix is empty, or a reducer inside the decoder fails or breaks its contract.
+    pub async fn answer(&self, prefix: &Prefix<'_>, suffix_ids: &[u32], options: &Decoding) -> Result<Answer, VlmError> {
+        if !Arc::ptr_eq(&self.decoder, &prefix.decoder) {
+            return Err(invalid("prefix", "was made by a model with other decoder weights"));
+        }
+        if suffix_ids.is_empty() {
+            let problem = "must continue after the image when its prefix is shared";
+            return Err(VlmError::Prompt(problem.to_owned()));
+        }
+        let ids: Vec<u32> = prefix.ids.iter().chain(suffix_ids).copied().collect();
+        self.check_length(ids.len())?;
+        let hidden = self.decoder.embed(suffix_ids)?;
+        let room = suffix_ids.len() + options.max_new_tokens.min(ROOM);
+        let mut sequence = prefix.sequence.branch(room);
+        let prefilled = match &prefix.waiting {
+            Some(waiting) => Box::pin(waiting.resume(&self.decoder, sequence, hidden)).await?,
+            None => Prefilled { hidden: Some(sequence.extend(&self.decoder, hidden)), sequence, left: prefix.left.clone(), waiting: None },
+        };
+        self.decode(&ids, (prefix.visual_tokens, prefix.vision_flops), prefilled, options).await
+    }
+
+    /// Answers one prompt about one image in a single pass, sharing nothing with other questions.
+    ///
+    /// # Errors
+    /// As [`Self::encode_with`], [`Self::prefix`] and [`Self::answer`].
+    pub async fn ask(&self, prepared: &Prepared, reducer: Option<&dyn TokenReducer>, options: &Decoding) -> Result<Answer, VlmError> {
+        let image = match reducer {
+            Some(reducer) => self.encode_with(&prepared.pixels, &Needs::of([reducer]), reducer).await?,
+            None => self.encode(&prepared.pixels).await?,
+        };
+        let (ids, layout) = (&prepared.input_ids, &prepared.layout);
+        self.check(ids, layout, &image)?;
+        let prefilled = Box::pin(self.prefilled(ids, layout, &image, reducer, false)).await?;
+        self.decode(ids, (layout.tokens(), image.flops()), prefilled, options).await
+    }
+
+    /// Answers one prompt about any number of images, none included, in a single pass.
+    ///
+    /// # Errors
+    /// As [`Self::encode`], or when the layouts overlap, do not fit their images, or the prompt is empty or too long.
+    pub async fn ask_interleaved(&self, interleaved: &Interleaved, options: &Decoding) -> Result<Answer, VlmError> {
+        let ids = &interleaved.input_ids;
+        let mut images = Vec::with_capacity(interleaved.images.len());
+        for (_, pixels) in &interleaved.images {
+            images.push(self.encode(pixels).await?);
+        }
+        let placed: Vec<(&VisualLayout, &EncodedImage)> = interleaved.images.iter().map(|(layout, _)| layout).zip(&images).collect();
+        for &(layout, image) in &placed {
+            self.check(ids, layout, image)?;
+        }
+        if let Some(pair) = placed.windows(2).find(|pair| pair[0].0.end() > pair[1].0.start()) {
+            return Err(invalid("images", &format!("the one at {:?} begins before the one at {:?} ends", pair[1].0.runs(), pair[0].0.runs())));
+        }
+        self.check_length(ids.len())?;
+        let prefilled = prefill(&self.decoder, &self.rows(ids, &placed)?);
+        let visual_tokens = images.iter().map(EncodedImage::visual_tokens).sum();
+        let vision_flops = images.iter().map(EncodedImage::flops).sum();
+        self.decode(ids, (visual_tokens, vision_flops), prefilled, options).await
+    }
+
+    /// A prompt about one image, its visual tokens reduced where `reducer` acts, in the decoder.
+    async fn prefilled<'r>(
+        &self,
+        ids: &[u32],
+        layout: &VisualLayout,
+        image: &EncodedImage,
+        reducer: Option<&'r dyn TokenReducer>,
+        question_follows: bool,
+    ) -> Result<Prefilled<'r>, VlmError> {
+        let merger = reducer.and_then(Merger::of).map(|merger| merger.name());
+        if image.merged().map(|merged| &merged.by) != merger.as_ref() {
+            let names = [merger.as_deref(), image.merged().map(|merged| merged.by.as_str())].map(|name| name.unwrap_or("nobody"));
+            return Err(invalid("image", &format!("tokens merged inside the tower by {} are expected, found by {}", names[0], names[1])));
+        }
+        let rows = self.rows(ids, &[(layout, image)])?;
+        let Some(reducer) = reducer else {
+            return Ok(prefill(&self.decoder, &rows));
+        };
+        let steps: Vec<_> = steps(reducer, self.decoder.depth())?.into_iter().enumerate().collect();
+        let in_tower = steps.iter().take_while(|(_, step)| matches!(step.site, Site::TowerBlock(_))).count();
+        let mut course = Course { reducer, steps, image: image.clone(), layout: layout.clone(), left: Vec::new() };
+        // What happened inside the tower shows when it is over.
+        course.left.extend(course.steps.drain(..in_tower).map(|(_, step)| Left { site: step.site, kept: rows.kept() }));
+        let rows = self.reduced_before(rows, &mut course).await?;
+        prefill_reducing(&self.decoder, rows, course, question_follows).await
+    }
+
+    /// The decoder's input: token embeddings with the visual tokens of `images` in place.
+    fn rows(&self, ids: &[u32], images: &[(&VisualLayout, &EncodedImage)]) -> Result<Rows, VlmError> {
+        if ids.is_empty() {
+            return Err(VlmError::Prompt("is empty".to_owned()));
+        }
+        let mut parts = Vec::new();
+        let text = |range: Range<usize>| {
+            if range.is_empty() { Ok(None) } else { self.decoder.embed(&ids[range]).map(Some) }
+        };
+        let (mut visual, mut rows, mut end) = (Vec::new(), 0, 0);
+        for (index, (layout, image)) in images.iter().enumerate() {
+            let projected = image.projected();
+            let width = projected.dims()[1];
+            let mut token = 0;
+            for run in layout.runs() {
+                rows += run.start - end;
+                parts.extend(text(end..run.start)?);
+                // Of an image whose tokens were merged, as many as there are.
+                let held = if image.merged().is_some() { projected.dims()[0] } else { run.len() };
+                if index == 0 {
+                    visual.extend((0..held).map(|at| image.visual_row(rows + at, token + at)));
+                }
+                let whole = held == projected.dims()[0];
+                parts.push(if whole { projected.clone() } else { projected.clone().slice([token..token + held, 0..width]) });
+                (rows, token, end) = (rows + held, token + held, run.end);
+            }
+        }
+        rows += ids.len() - end;
+        parts.extend(text(end..ids.len())?);
+        let layouts: Vec<&VisualLayout> = images.iter().map(|(layout, _)| *layout).collect();
+        let (mut positions, mut next_position) = self.encoder.positions(ids.len(), &layouts);
+        if rows < ids.len() {
+            (positions, next_position) = (crate::nn::in_line(0..rows).collect(), rows);
+        }
+        Ok(Rows { hidden: Tensor::cat(parts, 0), positions, next_position, visual })
+    }
+
+    /// `rows` after the steps of `course` before the decoder.
+    async fn reduced_before(&self, mut rows: Rows, course: &mut Course<'_>) -> Result<Rows, VlmError> {
+        while let Some((_, step)) = course.steps.first() {
+            let site = step.site;
+            let image = course.image.clone();
+            let acted_on = match site {
+                Site::AfterTower => image.features(),
+                Site::AfterProjector => image.projected(),
+                Site::TowerBlock(_) | Site::BeforeLayer(_) => break,
+            };
+            if let Some(reason) = self.encoder.features_are_apart().filter(|_| site == Site::AfterTower) {
+                return Err(reducer_error(&course.reducer.name(), format!("acts on the vision tower's features, but {reason}")));
+            }
+            let before = course.left.iter().any(|left| !matches!(left.site, Site::TowerBlock(_)));
+            if before {
+                let problem = format!("acts {site} on what another step left; expected one step between the tower and the decoder");
+                return Err(reducer_error(&course.reducer.name(), problem));
+            }
+            let (_, reduction, positions) = course.ask(&rows, || acted_on.clone(), None).await?;
+            // The projector works row by row, so projecting what was kept is keeping what was projected.
+            let states = |new: &crate::HostMatrix| {
+                let new = Tensor::from_data(new.to_data(), (&rows.hidden.device(), self.dtype));
+                if site == Site::AfterTower { self.encoder.project(new) } else { new }
+            };
+            let (rewritten, merged) = (reduction.rewritten.as_ref().map(states), reduction.merged.as_ref().map(states));
+            rows = rows.reduced(&reduction, positions, rewritten, merged);
+            if rows.positions.is_empty() {
+                return Err(VlmError::Prompt("nothing is left of it: it holds an image only, and every visual token was dropped".to_owned()));
+            }
+            course.left.push(Left { site, kept: rows.kept() });
+        }
+        Ok(rows)
+    }
+
+    /// First logits, greedy answer, cost.
+    async fn decode(
+        &self,
+        ids: &[u32],
+        (visual_tokens, vision_flops): (usize, u64),
+        prefilled: Prefilled<'_>,
+        options: &Decoding,
+    ) -> Result<Answer, VlmError> {
+        let Prefilled { mut sequence, hidden, left, .. } = prefilled;
+        let hidden = hidden.ok_or_else(|| invalid("prompt", "has no question yet"))?;
+        let first_logits = self.decoder.logits(hidden).await?;
+        let kv_lengths = sequence.kv_lengths();
+        let cost = self.cost(ids.len(), visual_tokens, vision_flops, &kv_lengths);
+        let greedy = Greedy {
+            max_new_tokens: options.max_new_tokens,
+            repetition_penalty: options.repetition_penalty.unwrap_or(self.generation.repetition_penalty),
+            eos: if options.ignore_eos { &[] } else { &self.generation.eos_token_ids },
+        };
+        let step = async |token| self.step(&mut sequence, token).await;
+        let output_ids = greedy.decode(ids, &first_logits, step).await?;
+        Ok(Answer {
+            text: self.processor.tokenizer().decode(&output_ids)?,
+            output_ids,
+            first_logits,
+            visual_tokens,
+            left,
+            kv_lengths,
+            cost,
+        })
+    }
+
+    /// Feeds one token and returns the logits after it.
+    async fn step(&self, sequence: &mut Sequence, token: u32) -> Result<Vec<f32>, VlmError> {
+        let hidden = self.decoder.embed(&[token])?;
+        self.decoder.logits(sequence.extend(&self.decoder, hidden)).await
+    }
+
+    fn cost(&self, prompt_tokens: usize, visual_tokens: usize, vision_flops: u64, kv_lengths: &[usize]) -> Cost {
+        let text = &self.text;
+        let others = prompt_tokens - visual_tokens;
+        let seen: usize = kv_lengths.iter().map(|len| len - others).sum();
+        Cost {
+            prompt_tokens,
+            visual_tokens: seen as f32 / kv_lengths.len() as f32,
+            kv_bytes: cost::kv_bytes(text, kv_lengths, self.dtype.size()),
+            flops: vision_flops + cost::decoder_flops(text, kv_lengths),
+        }
+    }
+
+    fn check(&self, ids: &[u32], layout: &VisualLayout, image: &EncodedImage) -> Result<(), VlmError> {
+        if !Arc::ptr_eq(&self.encoder, image.encoder()) {
+            return Err(invalid("image", "was encoded by a model with other vision weights"));
+        }
+        let tokens = image.merged().map_or(image.visual_tokens(), |merged| merged.of);
+        if layout.end() > ids.len() || layout.tokens() != tokens {
+            let problem = format!(
+                "visual tokens at {:?} of a prompt of {} tokens do not fit the image's {tokens} visual tokens",
+                layout.runs(),
+                ids.len(),
+            );
+            return Err(invalid("image", &problem));
+        }
+        if image.merged().is_some() && layout.runs().len() != 1 {
+            return Err(invalid("image", "its tokens were merged inside the tower, which is known for images that fill one run of a prompt"));
+        }
+        self.check_length(ids.len())
+    }
+
+    fn check_length(&self, tokens: usize) -> Result<(), VlmError> {
+        let limit = self.info.max_tokens;
+        if tokens > limit {
+            let problem = format!("has {tokens} tokens with the image, the model takes at most {limit}");
+            return Err(VlmError::Prompt(problem));
+        }
+        Ok(())
+    }
+}
+
+/// Tokens of an answer for which a branch has room at once; longer ones make it grow.
+const ROOM: usize = 64;
+
+fn invalid(what: &str, problem: &str) -> VlmError {
+    VlmError::Invalid { what: what.to_owned(), problem: problem.to_owned() }
+}

@@ -1,0 +1,48 @@
+//! What a model is made of, as a visitor meets it: one way through all of its weights, for whoever counts, packs, watches or
+//! rescales them.
+
+use burn::tensor::Tensor;
+
+use super::{Linear, Norm, ShardedRows, tensor_bytes};
+
+/// A part of a model that holds weights.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// A linear layer, dense or packed.
+    Linear(&'a mut Linear),
+    /// A normalisation.
+    Norm(&'a mut Norm),
+    /// A table of rows that are looked up, split by rows where a device asks for it.
+    Table(&'a mut ShardedRows),
+    /// Anything else: position embeddings, a class token, a newline.
+    Tensor(&'a mut Tensor<2>),
+}
+
+impl Part<'_> {
+    /// Bytes on the device.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Linear(linear) => linear.bytes(),
+            Self::Norm(norm) => norm.bytes(),
+            Self::Table(table) => table.bytes(),
+            Self::Tensor(tensor) => tensor_bytes(tensor),
+        }
+    }
+}
+
+/// Called for every part, in the order in which a prompt passes them.
+pub type Visitor<'v> = dyn FnMut(Part<'_>) + 'v;
+
+/// Something made of [`Part`]s.
+pub trait Visit {
+    /// Shows every part to `visitor`, which may change it: weights are shared between copies, so a copy is changed and the
+    /// original is not.
+    fn visit(&mut self, visitor: &mut Visitor<'_>);
+}
+
+/// Bytes of all parts.
+pub(crate) fn bytes_of(parts: &mut (impl Visit + ?Sized)) -> usize {
+    let mut bytes = 0;
+    parts.visit(&mut |part| bytes += part.bytes());
+    bytes
+}

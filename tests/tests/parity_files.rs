@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::float_cmp, reason = "a case that cannot be read fails the test; bit for bit means bit for bit")]
 
 use steady_tests::reference::{ReferenceCase, cases_of, checkpoint_of, embedded, sha256};
-use steady_vlm::checkpoint::Checkpoint;
+use steady_vlm::Checkpoint;
 
 fn compare(name: &str, at_least: usize) {
     let folder = cases_of(name);

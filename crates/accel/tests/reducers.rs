@@ -3,10 +3,10 @@
 
 use proptest::prelude::*;
 use steady_accel::{DivPrune, FastV, Keep, RandomKeep};
-use steady_vlm::{Evidence, HostMatrix, PositionPolicy, Stage, TokenReducer};
+use steady_vlm::{Evidence, HostMatrix, PositionPolicy, Site, Step, TokenReducer};
 
 fn kept(reducer: &dyn TokenReducer, evidence: &Evidence<'_>) -> Vec<usize> {
-    reducer.reduce(evidence).unwrap().kept
+    reducer.reduce(0, evidence).unwrap().kept
 }
 
 fn diverse(features: &HostMatrix, keep: Keep) -> Vec<usize> {
@@ -79,9 +79,10 @@ fn fastv_by_hand() {
     assert_eq!(top(Keep::Count(3), &[0.1, 0.2, 0.2, 0.2, 0.3]), [1, 2, 4]);
     assert_eq!(top(Keep::Count(2), &[0.25; 4]), [0, 1]);
     let reducer = FastV { k: 3, keep: Keep::Share(0.5) };
-    assert_eq!(reducer.stage(), Stage::BeforeLayer(3));
-    assert!(reducer.needs().last_row_attention && !reducer.needs().features);
-    assert_eq!(reducer.reduce(&evidence(&[0.5, 0.5])).unwrap().positions, PositionPolicy::Keep);
+    let [Step { site, needs, positions }] = <[Step; 1]>::try_from(reducer.steps()).unwrap();
+    assert_eq!((site, positions), (Site::BeforeLayer(3), PositionPolicy::Keep));
+    assert!(needs.last_row_attention && !needs.features);
+    assert_eq!(reducer.reduce(0, &evidence(&[0.5, 0.5])).unwrap().rows(), 1);
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn random_is_roughly_uniform() {
 #[test]
 fn evidence_that_was_not_given_is_an_error() {
     let evidence = Evidence { visual_tokens: 4, ..Evidence::default() };
-    let message = |reducer: &dyn TokenReducer| reducer.reduce(&evidence).unwrap_err().to_string();
+    let message = |reducer: &dyn TokenReducer| reducer.reduce(0, &evidence).unwrap_err().to_string();
     assert_eq!(message(&DivPrune { keep: Keep::Count(2) }), "token reducer divprune: was not given the projected features it asked for");
     assert_eq!(
         message(&FastV { k: 2, keep: Keep::Count(2) }),
@@ -181,11 +182,11 @@ proptest! {
         let keep = Keep::Share(share);
         let reducers: [&dyn TokenReducer; 3] = [&DivPrune { keep }, &FastV { k: 1, keep }, &RandomKeep { keep, seed: 1 }];
         for reducer in reducers {
-            let reduction = reducer.reduce(&evidence).unwrap();
+            let reduction = reducer.reduce(0, &evidence).unwrap();
             prop_assert_eq!(reduction.kept.len(), keep.of(features.rows));
             prop_assert!(reduction.kept.windows(2).all(|pair| pair[0] < pair[1]));
             prop_assert!(reduction.kept.iter().all(|&token| token < features.rows));
-            prop_assert_eq!(&reduction, &reducer.reduce(&evidence).unwrap());
+            prop_assert_eq!(&reduction, &reducer.reduce(0, &evidence).unwrap());
         }
     }
 }

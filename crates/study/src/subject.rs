@@ -20,6 +20,8 @@ pub struct Reply {
     pub visual_tokens: usize,
     /// Visual tokens that were kept, ascending; `None` when nothing was dropped.
     pub kept: Option<Vec<usize>>,
+    /// Visual tokens that each step of the reducer left, in the order of the steps; the last is `kept`.
+    pub left: Vec<Vec<usize>>,
     /// Tokens of the prompt before any reduction, visual ones included.
     pub prompt_tokens: usize,
     /// Visual tokens per decoder layer, mean over the layers.

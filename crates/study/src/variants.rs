@@ -6,7 +6,7 @@ use std::time::Duration;
 use image::RgbImage;
 use steady_accel::{Acceleration, METHODS};
 use steady_bench::{Benchmark, Question};
-use steady_vlm::{Answer, Decoding, EncodedImage, Needs, Prefix, Prepared, Vlm};
+use steady_vlm::{Answer, Decoding, EncodedImage, Needs, Prefix, Prepared, Site, TokenReducer, VisualLayout, Vlm};
 use web_time::Instant;
 
 use crate::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
@@ -26,8 +26,8 @@ pub struct Variants {
 
 /// The answers to questions about one image.
 pub struct Seen {
-    /// Rows and columns of the baseline's visual tokens on the image.
-    pub grid: (usize, usize),
+    /// Where the image's visual tokens are in a prompt, and what they show.
+    pub layout: VisualLayout,
     /// One list per variant, holding one reply per question.
     pub replies: Vec<Vec<Reply>>,
 }
@@ -44,7 +44,8 @@ impl Variants {
     /// # Errors
     /// [`StudyError::Accel`] when a quantizer does not fit the model, [`StudyError::Plan`] when two specs say the same.
     pub async fn build(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
-        let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer));
+        let outside = |reducer: &&dyn TokenReducer| !acts_in_the_tower(*reducer);
+        let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer).filter(outside));
         let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned() };
         let mut variants = vec![Variant { acceleration: Acceleration::none(), model, plan: baseline }];
         for acceleration in accelerations.iter().filter(|acceleration| !acceleration.is_none()) {
@@ -145,22 +146,26 @@ impl Variants {
 
     /// Every variant's answers, given the prompts of one image's questions.
     async fn shared(&self, prompts: &[Prepared]) -> Result<Seen, StudyError> {
-        // Variants whose quantizer left the vision tower alone look through the same one.
-        let mut encoded: Vec<(&Vlm, EncodedImage, Duration)> = Vec::new();
+        // Variants that see alike share an image: the same tower, and nothing done in it by a reducer that is not theirs.
+        let mut encoded: Vec<(EncodedImage, Duration)> = Vec::new();
         let mut replies = Vec::with_capacity(self.all.len() + 1);
         for variant in &self.all {
-            let seen = if let Some(seen) = encoded.iter().position(|(model, ..)| variant.model.shares_encoder(model)) {
+            let reducer = variant.acceleration.reducer();
+            let seen = if let Some(seen) = encoded.iter().position(|(image, _)| variant.model.takes(image, reducer)) {
                 seen
             } else {
-                let start = Instant::now();
-                let image = Box::pin(variant.model.encode_for(&prompts[0].pixels, &self.needs)).await?;
-                encoded.push((&variant.model, image, start.elapsed()));
+                let (start, pixels) = (Instant::now(), &prompts[0].pixels);
+                let image = match reducer.filter(|reducer| acts_in_the_tower(*reducer)) {
+                    Some(reducer) => Box::pin(variant.model.encode_with(pixels, reducer)).await?,
+                    None => Box::pin(variant.model.encode_for(pixels, &self.needs)).await?,
+                };
+                encoded.push((image, start.elapsed()));
                 encoded.len() - 1
             };
-            let (_, image, looking) = &encoded[seen];
+            let (image, looking) = &encoded[seen];
             replies.push(Box::pin(self.variant(variant, image, *looking, prompts)).await?);
         }
-        Ok(Seen { grid: encoded[0].1.grid(), replies })
+        Ok(Seen { layout: prompts[0].layout.clone(), replies })
     }
 
     async fn variant(
@@ -174,12 +179,12 @@ impl Variants {
         let mut shared = looking;
         let mut replies = Vec::with_capacity(prompts.len());
         for prompt in prompts {
-            let (head, tail) = prompt.input_ids.split_at(prompt.image_span.end);
+            let (head, tail) = prompt.input_ids.split_at(prompt.layout.end());
             let prefix = match before.take() {
                 Some((ids, prefix)) if ids == head => prefix,
                 _ => {
                     let start = Instant::now();
-                    let prefix = variant.model.prefix(head, prompt.image_span.clone(), image, variant.acceleration.reducer()).await?;
+                    let prefix = variant.model.prefix(head, &prompt.layout, image, variant.acceleration.reducer()).await?;
                     shared += start.elapsed();
                     prefix
                 }
@@ -227,6 +232,10 @@ impl Subject for Variants {
     }
 }
 
+fn acts_in_the_tower(reducer: &dyn TokenReducer) -> bool {
+    reducer.steps().iter().any(|step| matches!(step.site, Site::TowerBlock(_)))
+}
+
 /// What each part of the spec is, and what it comes to on this model.
 fn describe(acceleration: &Acceleration, model: &Vlm) -> Result<String, StudyError> {
     let settled = acceleration.describe(model)?;
@@ -251,11 +260,12 @@ fn named<const N: usize>(settings: [(&str, String); N]) -> BTreeMap<String, Stri
 
 fn reply(answer: Answer, wall: Duration) -> Reply {
     Reply {
+        kept: answer.kept().map(<[usize]>::to_vec),
         output_ids: answer.output_ids,
         text: answer.text,
         first_logits: answer.first_logits,
         visual_tokens: answer.visual_tokens,
-        kept: answer.kept,
+        left: answer.left.into_iter().map(|left| left.kept).collect(),
         prompt_tokens: answer.cost.prompt_tokens,
         decoder_visual_tokens: answer.cost.visual_tokens,
         kv_bytes: answer.cost.kv_bytes,

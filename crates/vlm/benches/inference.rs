@@ -95,10 +95,10 @@ fn prefill(bencher: Bencher<'_, '_>, setup: &str) {
     let prepared = prepare(vlm);
     let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
     let once = Decoding { max_new_tokens: 1, ..Decoding::default() };
-    let span = prepared.image_span.clone();
+    let layout = prepared.layout.clone();
     bencher.counter(ItemsCount::new(prepared.input_ids.len())).bench(|| {
-        let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().expect("a prefix");
-        vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).block_on().expect("an answer")
+        let prefix = vlm.prefix(&prepared.input_ids, &layout, &image, None).block_on().expect("a prefix");
+        vlm.answer(&prefix, &prepared.input_ids[layout.end()..], &once).block_on().expect("an answer")
     });
 }
 
@@ -109,11 +109,11 @@ fn question(bencher: Bencher<'_, '_>, setup: &str) {
     let prepared = prepare(vlm);
     let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
     let once = Decoding { max_new_tokens: 1, ..Decoding::default() };
-    let span = prepared.image_span.clone();
-    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().expect("a prefix");
+    let layout = prepared.layout.clone();
+    let prefix = vlm.prefix(&prepared.input_ids, &layout, &image, None).block_on().expect("a prefix");
     bencher
         .counter(ItemsCount::new(1usize))
-        .bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &once).block_on().expect("an answer"));
+        .bench(|| vlm.answer(&prefix, &prepared.input_ids[layout.end()..], &once).block_on().expect("an answer"));
 }
 
 /// Answer tokens per second, the question's own prefill included once per 64 of them.
@@ -124,9 +124,9 @@ fn decode(bencher: Bencher<'_, '_>, setup: &str) {
     let prepared = prepare(vlm);
     let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
     let long = Decoding { max_new_tokens: 1 + TOKENS, ignore_eos: true, ..Decoding::default() };
-    let span = prepared.image_span.clone();
-    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().expect("a prefix");
+    let layout = prepared.layout.clone();
+    let prefix = vlm.prefix(&prepared.input_ids, &layout, &image, None).block_on().expect("a prefix");
     bencher
         .counter(ItemsCount::new(TOKENS))
-        .bench(|| vlm.answer(&prefix, &prepared.input_ids[span.end..], &long).block_on().expect("an answer"));
+        .bench(|| vlm.answer(&prefix, &prepared.input_ids[layout.end()..], &long).block_on().expect("an answer"));
 }

@@ -170,7 +170,13 @@ impl Rows {
 
     /// What is left after `reduction`: text and kept visual rows in their order, the rows it `merged` behind the last kept one. New rows
     /// come as the states that they are from here on.
-    pub(crate) fn reduced(&self, reduction: &Reduction, positions: PositionPolicy, rewritten: Option<Tensor<2>>, merged: Option<Tensor<2>>) -> Self {
+    pub(crate) fn reduced(
+        &self,
+        reduction: &Reduction,
+        positions: PositionPolicy,
+        rewritten: Option<Tensor<2>>,
+        merged: Option<Tensor<2>>,
+    ) -> Self {
         let count = self.hidden.dims()[0];
         let mut visual = self.visual.iter().enumerate().peekable();
         let mut kept = reduction.kept.iter().peekable();

@@ -17,9 +17,10 @@ use pollster::FutureExt;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use steady_vlm::checkpoint::{Activation, ModelConfig};
+use steady_vlm::families::qwen_vl::config::QwenVlConfig;
+use steady_vlm::nn::Activation;
 use steady_vlm::{
-    Answer, Checkpoint, Decoding, DeviceChoice, HostMatrix, Needs, PixelValues, PositionPolicy, Precision, Prepared, Stage, Vlm, VlmError,
+    Answer, Checkpoint, Decoding, DeviceChoice, HostMatrix, Needs, PixelValues, PositionPolicy, Precision, Prepared, Site, Vlm, VlmError,
 };
 use support::{Puppet, distance};
 
@@ -97,7 +98,7 @@ fn prompts_ids_and_pixels_are_those_of_transformers() {
             let interleaved = processor.interleave(&reference.images(case), prompt).unwrap();
             assert_eq!(json!(interleaved.input_ids), case["input_ids"], "{id}: ids");
             let placeholder = processor.tokenizer().id("<|image_pad|>").unwrap();
-            let visual = |at: usize| interleaved.images.iter().any(|(span, _)| span.contains(&at));
+            let visual = |at: usize| interleaved.images.iter().any(|(layout, _)| layout.positions().any(|position| position == at));
             for (at, token) in interleaved.input_ids.iter().enumerate() {
                 assert_eq!(*token == placeholder, visual(at), "{id}: image positions, {at}");
             }
@@ -139,11 +140,12 @@ fn answers(which: (&str, &'static str)) {
             // The ways in which a study asks.
             let prepared = vlm.prepare(image, text(case, "prompt")).unwrap();
             same(&vlm.ask(&prepared, None, &options).block_on().unwrap(), &answer, &id);
-            let span = prepared.image_span.clone();
+            let layout = prepared.layout.clone();
             let encoded = vlm.encode(&prepared.pixels).block_on().unwrap();
-            let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &encoded, None).block_on().unwrap();
-            same(&vlm.answer(&prefix, &prepared.input_ids[span.end..], &options).block_on().unwrap(), &answer, &id);
-            assert_eq!(encoded.grid().0 * encoded.grid().1, span.len());
+            let prefix = vlm.prefix(&prepared.input_ids, &layout, &encoded, None).block_on().unwrap();
+            same(&vlm.answer(&prefix, &prepared.input_ids[layout.end()..], &options).block_on().unwrap(), &answer, &id);
+            let view = layout.cells().views()[0];
+            assert_eq!(view.rows * view.columns, encoded.visual_tokens());
         }
     }
 }
@@ -200,13 +202,13 @@ fn reduced_prompts_keep_their_positions_as_in_transformers() {
             let kept: Vec<usize> = serde_json::from_value(case["kept"].clone()).unwrap();
             let prepared = vlm.prepare(&reference.images(case)[0], text(case, "prompt")).unwrap();
             let expected = reference.tensor(&format!("{}.kept", text(case, "id")));
-            for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(0)] {
+            for stage in [Site::AfterTower, Site::AfterProjector, Site::BeforeLayer(0)] {
                 for positions in [PositionPolicy::Keep, PositionPolicy::Renumber] {
                     let puppet = Puppet::new(stage, &kept, positions);
                     let answer = vlm.ask(&prepared, Some(&puppet), &Decoding::default()).block_on().unwrap();
                     let off = distance(&answer.first_logits, &expected);
                     assert!(off <= LOGITS, "{} {stage:?}: {off}", reference.label(case));
-                    assert_eq!(answer.kept.as_deref(), Some(kept.as_slice()));
+                    assert_eq!(answer.kept(), Some(kept.as_slice()));
                 }
             }
             compared += 1;
@@ -229,14 +231,14 @@ fn reducers_inside_the_decoder_share_a_prefix() {
     let options = Decoding { max_new_tokens: 6, ..Decoding::default() };
     let looking = Needs { features: true, last_row_attention: true, ..Needs::default() };
     for puppet in [
-        Puppet::new(Stage::BeforeLayer(1), &[0, 9, 25], PositionPolicy::Keep),
-        Puppet::new(Stage::BeforeLayer(1), &[0, 9, 25], PositionPolicy::Renumber).looking_at(looking),
+        Puppet::new(Site::BeforeLayer(1), &[0, 9, 25], PositionPolicy::Keep),
+        Puppet::new(Site::BeforeLayer(1), &[0, 9, 25], PositionPolicy::Renumber).looking_at(looking),
     ] {
         let alone = vlm.ask(&prepared, Some(&puppet), &options).block_on().unwrap();
         let encoded = vlm.encode(&prepared.pixels).block_on().unwrap();
-        let span = prepared.image_span.clone();
-        let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &encoded, Some(&puppet)).block_on().unwrap();
-        let shared = vlm.answer(&prefix, &prepared.input_ids[span.end..], &options).block_on().unwrap();
+        let layout = prepared.layout.clone();
+        let prefix = vlm.prefix(&prepared.input_ids, &layout, &encoded, Some(&puppet)).block_on().unwrap();
+        let shared = vlm.answer(&prefix, &prepared.input_ids[layout.end()..], &options).block_on().unwrap();
         same(&shared, &alone, "inside");
         assert_eq!(shared.kv_lengths, alone.kv_lengths);
     }
@@ -245,12 +247,12 @@ fn reducers_inside_the_decoder_share_a_prefix() {
 #[test]
 fn what_a_reducer_cannot_have_here_is_said() {
     let (vlm, prepared) = tiny();
-    let mut merging = Puppet::new(Stage::AfterProjector, &[1], PositionPolicy::Renumber);
+    let mut merging = Puppet::new(Site::AfterProjector, &[1], PositionPolicy::Renumber);
     merging.reduction.merged = Some(HostMatrix::new(1, 48, vec![0.0; 48]));
     let error = vlm.ask(&prepared, Some(&merging), &Decoding::default()).block_on().unwrap_err().to_string();
     assert!(error.contains("no original position"), "{error}");
     let looking =
-        Puppet::new(Stage::AfterProjector, &[1], PositionPolicy::Keep).looking_at(Needs { cls_attention: [-2].into(), ..Needs::default() });
+        Puppet::new(Site::AfterProjector, &[1], PositionPolicy::Keep).looking_at(Needs { cls_attention: [-2].into(), ..Needs::default() });
     let error = vlm.ask(&prepared, Some(&looking), &Decoding::default()).block_on().unwrap_err().to_string();
     assert!(error.contains("no class token"), "{error}");
 }
@@ -420,7 +422,8 @@ fn a_published_flat_config_is_filled_in() {
         .to_string(),
     );
     let checkpoint = folder.open();
-    let ModelConfig::Qwen2Vl(config) = checkpoint.config() else { panic!("another architecture") };
+    assert_eq!(checkpoint.family(), "qwen2-vl");
+    let config: &QwenVlConfig = checkpoint.config().unwrap();
     let (vision, text) = (&config.vision, &config.text);
     assert_eq!((vision.depth, vision.hidden_size, vision.intermediate_size, vision.num_heads), (32, 1280, 5120, 16));
     assert_eq!((vision.act, vision.out_hidden_size, vision.patch_values(), &vision.windows), (Activation::QuickGelu, 1536, 1176, &None));
@@ -435,7 +438,8 @@ fn a_published_flat_config_is_filled_in() {
             .to_string(),
     );
     let checkpoint = folder.open();
-    let ModelConfig::Qwen2_5Vl(config) = checkpoint.config() else { panic!("another architecture") };
+    assert_eq!(checkpoint.family(), "qwen2.5-vl");
+    let config: &QwenVlConfig = checkpoint.config().unwrap();
     let (vision, text) = (&config.vision, &config.text);
     let windows = vision.windows.as_ref().unwrap();
     assert_eq!((windows.size, windows.full_attention_blocks.as_slice()), (112, [7, 15, 23, 31].as_slice()));

@@ -6,7 +6,7 @@ mod support;
 
 use pollster::FutureExt;
 use serde_json::Value;
-use steady_vlm::{Decoding, HostMatrix, Needs, PositionPolicy, Prepared, Stage, Vlm};
+use steady_vlm::{Decoding, HostMatrix, Needs, PositionPolicy, Prepared, Site, Vlm};
 use support::{Puppet, distance, prepare, tiny};
 
 /// Sums over a few hundred products in another order; transformers' numbers are rounded to six digits.
@@ -53,25 +53,25 @@ fn logits_after_a_reduction_agree_with_transformers() {
     assert!(distance(&baseline.first_logits, &floats(&fixture["baseline"])) < CLOSE);
 
     for (name, stage, positions) in [
-        ("before_renumber", Stage::AfterVision, Renumber),
-        ("before_renumber", Stage::AfterProjector, Renumber),
-        ("before_renumber", Stage::BeforeLayer(0), Renumber),
-        ("before_keep", Stage::AfterVision, Keep),
-        ("before_keep", Stage::AfterProjector, Keep),
-        ("before_keep", Stage::BeforeLayer(0), Keep),
-        ("inside_renumber", Stage::BeforeLayer(1), Renumber),
-        ("inside_keep", Stage::BeforeLayer(1), Keep),
+        ("before_renumber", Site::AfterTower, Renumber),
+        ("before_renumber", Site::AfterProjector, Renumber),
+        ("before_renumber", Site::BeforeLayer(0), Renumber),
+        ("before_keep", Site::AfterTower, Keep),
+        ("before_keep", Site::AfterProjector, Keep),
+        ("before_keep", Site::BeforeLayer(0), Keep),
+        ("inside_renumber", Site::BeforeLayer(1), Renumber),
+        ("inside_keep", Site::BeforeLayer(1), Keep),
     ] {
         let puppet = Puppet::new(stage, &kept, positions);
         let answer = vlm.ask(&prepared, Some(&puppet), &options).block_on().unwrap();
         let off = distance(&answer.first_logits, &floats(&fixture[name]));
         assert!(off < CLOSE, "{name} at {stage:?}: {off}");
-        assert_eq!(answer.kept.as_ref(), Some(&kept));
+        assert_eq!(answer.kept(), Some(kept.as_slice()));
         // The cases differ, or agreement would mean nothing.
         assert!(distance(&answer.first_logits, &baseline.first_logits) > 1e-2);
     }
 
-    let mut withdrawing = Puppet::new(Stage::BeforeLayer(1), &[], Keep);
+    let mut withdrawing = Puppet::new(Site::BeforeLayer(1), &[], Keep);
     withdrawing.reduction.may_be_empty = true;
     let answer = vlm.ask(&prepared, Some(&withdrawing), &options).block_on().unwrap();
     assert!(distance(&answer.first_logits, &floats(&fixture["withdrawn"])) < CLOSE);
@@ -92,7 +92,7 @@ fn evidence_agrees_with_transformers() {
         shown.remove(0)
     };
 
-    let shown = see(Stage::AfterVision, needs.clone());
+    let shown = see(Site::AfterTower, needs.clone());
     assert_eq!(shown.visual_tokens, 26);
     for (layer, matrix) in &shown.cls_attention {
         assert_eq!((matrix.rows, matrix.cols), (4, 26));
@@ -106,11 +106,11 @@ fn evidence_agrees_with_transformers() {
     let row = |features: Option<HostMatrix>| features.unwrap().row(5).to_vec();
     assert!(distance(&row(shown.features), &floats(&fixture["features_row_5"])) < CLOSE);
 
-    let shown = see(Stage::AfterProjector, needs);
+    let shown = see(Site::AfterProjector, needs);
     assert!(distance(&row(shown.features), &floats(&fixture["projected_row_5"])) < CLOSE);
 
     let looking = Needs { features: true, last_row_attention: true, ..Needs::default() };
-    let shown = see(Stage::BeforeLayer(1), looking);
+    let shown = see(Site::BeforeLayer(1), looking);
     let attention = shown.last_row_attention.unwrap();
     assert!(distance(&attention, &floats(&fixture["last_row_attention"])) < CLOSE);
     assert!(distance(&row(shown.features), &floats(&fixture["entering_row_5"])) < CLOSE);
@@ -120,7 +120,7 @@ fn evidence_agrees_with_transformers() {
 fn what_nobody_asks_for_is_not_shown() {
     let vlm = tiny();
     let prepared = prepare(&vlm, "exact.png", "how many?");
-    let puppet = Puppet::new(Stage::BeforeLayer(1), &[1, 2], PositionPolicy::Keep);
+    let puppet = Puppet::new(Site::BeforeLayer(1), &[1, 2], PositionPolicy::Keep);
     vlm.ask(&prepared, Some(&puppet), &Decoding::default()).block_on().unwrap();
     let shown = puppet.shown.into_inner().unwrap();
     assert!(shown[0].features.is_none() && shown[0].last_row_attention.is_none());
@@ -142,12 +142,12 @@ fn lengths_and_costs_follow_what_was_kept() {
     // Two layers, keys and values, 2 heads of width 12, 4 bytes.
     assert_eq!(baseline.cost.kv_bytes, 2 * n * 2 * 2 * 12 * 4);
     assert_eq!((baseline.visual_tokens, baseline.cost.prompt_tokens), (26, n));
-    assert_eq!(baseline.kept, None);
+    assert_eq!(baseline.kept(), None);
 
-    let (lengths, short) = cost(Stage::AfterProjector, &[0, 7, 25]);
+    let (lengths, short) = cost(Site::AfterProjector, &[0, 7, 25]);
     assert_eq!(lengths, [n - 23, n - 23]);
     assert!((short.visual_tokens - 3.0).abs() < 1e-6);
-    let (lengths, inside) = cost(Stage::BeforeLayer(1), &[0, 7, 25]);
+    let (lengths, inside) = cost(Site::BeforeLayer(1), &[0, 7, 25]);
     assert_eq!(lengths, [n, n - 23]);
     assert!((inside.visual_tokens - 14.5).abs() < 1e-6);
     assert_eq!(inside.kv_bytes, (n + n - 23) * 2 * 2 * 12 * 4);
@@ -159,7 +159,7 @@ fn merged_tokens_follow_the_kept_ones() {
     let vlm = tiny();
     let prepared = prepare(&vlm, "exact.png", "how many?");
     // Merging a row that was dropped, unchanged, is keeping it: rows 3, 8 and a "merged" 20.
-    for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(0), Stage::BeforeLayer(1)] {
+    for stage in [Site::AfterTower, Site::AfterProjector, Site::BeforeLayer(0), Site::BeforeLayer(1)] {
         let looking = Needs { features: true, ..Needs::default() };
         let spy = Puppet::new(stage, &[3, 8, 20], PositionPolicy::Renumber).looking_at(looking);
         let kept = vlm.ask(&prepared, Some(&spy), &Decoding::default()).block_on().unwrap();
@@ -183,7 +183,7 @@ fn a_reducer_that_breaks_the_contract_is_named() {
         assert!(text.contains("puppet") && text.contains(expected), "{text}");
     };
     let at = |stage, kept: &[usize]| Puppet::new(stage, kept, PositionPolicy::Keep);
-    for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(1)] {
+    for stage in [Site::AfterTower, Site::AfterProjector, Site::BeforeLayer(1)] {
         fails(&at(stage, &[2, 1]), "ascend");
         fails(&at(stage, &[1, 1]), "repeats");
         fails(&at(stage, &[0, 26]), "26 is out of range");
@@ -192,18 +192,18 @@ fn a_reducer_that_breaks_the_contract_is_named() {
         narrow.reduction.merged = Some(HostMatrix::new(1, 7, vec![0.0; 7]));
         fails(&narrow, "width 7");
     }
-    let mut homeless = at(Stage::AfterVision, &[0]);
+    let mut homeless = at(Site::AfterTower, &[0]);
     homeless.reduction.merged = Some(HostMatrix::new(1, 64, vec![0.0; 64]));
     fails(&homeless, "position");
-    fails(&at(Stage::BeforeLayer(2), &[0]), "layers 0 to 1");
+    fails(&at(Site::BeforeLayer(2), &[0]), "layers 0 to 1");
     let looking = Needs { last_row_attention: true, ..Needs::default() };
-    fails(&at(Stage::BeforeLayer(0), &[0]).looking_at(looking.clone()), "layer below");
-    fails(&at(Stage::AfterProjector, &[0]).looking_at(looking), "layer below");
+    fails(&at(Site::BeforeLayer(0), &[0]).looking_at(looking.clone()), "layer below");
+    fails(&at(Site::AfterProjector, &[0]).looking_at(looking), "layer below");
 
     // An image that was encoded without what the reducer needs.
-    let needy = at(Stage::AfterVision, &[0]).looking_at(Needs { cls_attention: [-1].into(), ..Needs::default() });
+    let needy = at(Site::AfterTower, &[0]).looking_at(Needs { cls_attention: [-1].into(), ..Needs::default() });
     let image = vlm.encode(&prepared.pixels).block_on().unwrap();
-    let error = vlm.prefix(&prepared.input_ids, prepared.image_span.clone(), &image, Some(&needy)).block_on().err().unwrap().to_string();
+    let error = vlm.prefix(&prepared.input_ids, &prepared.layout, &image, Some(&needy)).block_on().err().unwrap().to_string();
     assert!(error.contains("puppet") && error.contains("CLS attention"), "{error}");
     let absent = Needs { vision_keys: [3].into(), ..Needs::default() };
     let error = vlm.encode_for(&prepared.pixels, &absent).block_on().err().unwrap().to_string();

@@ -5,7 +5,7 @@
 mod support;
 
 use pollster::FutureExt;
-use steady_vlm::{Answer, Checkpoint, Decoding, DeviceChoice, Needs, PositionPolicy, Precision, Stage, TokenReducer, Vlm};
+use steady_vlm::{Answer, Checkpoint, Decoding, DeviceChoice, Needs, PositionPolicy, Precision, Site, TokenReducer, Vlm};
 use support::{Puppet, distance, prepare, tiny};
 
 const QUESTIONS: [&str; 3] = ["what colour is the circle left of the square?", "how many?", "is there a cross in the picture? yes or no"];
@@ -18,7 +18,7 @@ fn same(shared: &Answer, alone: &Answer) {
     assert!(off <= CLOSE, "{off}");
     assert_eq!(shared.output_ids, alone.output_ids);
     assert_eq!(shared.text, alone.text);
-    assert_eq!(shared.kept, alone.kept);
+    assert_eq!(shared.left, alone.left);
     assert_eq!(shared.kv_lengths, alone.kv_lengths);
     assert_eq!(shared.cost, alone.cost);
     assert_eq!(shared.visual_tokens, alone.visual_tokens);
@@ -32,11 +32,11 @@ fn check(vlm: &Vlm, reducer: Option<&dyn TokenReducer>) {
 
     let needs = Needs::of(reducer);
     let image = vlm.encode_for(&asked[0].pixels, &needs).block_on().unwrap();
-    let span = asked[0].image_span.clone();
-    let prefix = vlm.prefix(&asked[0].input_ids, span.clone(), &image, reducer).block_on().unwrap();
+    let layout = asked[0].layout.clone();
+    let prefix = vlm.prefix(&asked[0].input_ids, &layout, &image, reducer).block_on().unwrap();
     let lengths = prefix.kv_lengths();
     for index in [0, 1, 2, 2, 1, 0] {
-        let suffix = &asked[index].input_ids[span.end..];
+        let suffix = &asked[index].input_ids[layout.end()..];
         let shared = vlm.answer(&prefix, suffix, &options).block_on().unwrap();
         same(&shared, &alone[index]);
         assert_eq!(prefix.kv_lengths(), lengths, "answering must not touch the prefix");
@@ -50,7 +50,7 @@ fn baseline() {
 
 #[test]
 fn reducers_before_the_decoder() {
-    for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(0)] {
+    for stage in [Site::AfterTower, Site::AfterProjector, Site::BeforeLayer(0)] {
         for positions in [PositionPolicy::Renumber, PositionPolicy::Keep] {
             check(&tiny(), Some(&Puppet::new(stage, &[1, 5, 6, 20], positions)));
         }
@@ -61,10 +61,10 @@ fn reducers_before_the_decoder() {
 fn reducers_inside_the_decoder() {
     let looking = Needs { features: true, last_row_attention: true, ..Needs::default() };
     for positions in [PositionPolicy::Renumber, PositionPolicy::Keep] {
-        let blind = Puppet::new(Stage::BeforeLayer(1), &[0, 9, 25], positions);
+        let blind = Puppet::new(Site::BeforeLayer(1), &[0, 9, 25], positions);
         check(&tiny(), Some(&blind));
         check(&tiny(), Some(&blind.looking_at(looking.clone())));
-        let mut withdrawing = Puppet::new(Stage::BeforeLayer(1), &[], positions);
+        let mut withdrawing = Puppet::new(Site::BeforeLayer(1), &[], positions);
         withdrawing.reduction.may_be_empty = true;
         check(&tiny(), Some(&withdrawing));
     }
@@ -74,7 +74,7 @@ fn reducers_inside_the_decoder() {
 fn a_reducer_that_looks_at_the_question_sees_the_same_either_way() {
     let vlm = tiny();
     let needs = Needs { features: true, last_row_attention: true, ..Needs::default() };
-    let puppet = Puppet::new(Stage::BeforeLayer(1), &[4], PositionPolicy::Keep).looking_at(needs);
+    let puppet = Puppet::new(Site::BeforeLayer(1), &[4], PositionPolicy::Keep).looking_at(needs);
     check(&vlm, Some(&puppet));
     // Three asked alone, then six from the prefix: 0 1 2 2 1 0.
     let shown = puppet.shown.into_inner().unwrap();
@@ -101,10 +101,10 @@ fn keeping_everything_is_the_baseline() {
     for question in QUESTIONS {
         let prepared = prepare(&vlm, "larger.png", question);
         let baseline = vlm.ask(&prepared, None, &options).block_on().unwrap();
-        for stage in [Stage::AfterVision, Stage::AfterProjector, Stage::BeforeLayer(0), Stage::BeforeLayer(1)] {
+        for stage in [Site::AfterTower, Site::AfterProjector, Site::BeforeLayer(0), Site::BeforeLayer(1)] {
             for positions in [PositionPolicy::Renumber, PositionPolicy::Keep] {
                 let mut puppet = Puppet::new(stage, &all, positions);
-                if stage == Stage::BeforeLayer(1) {
+                if stage == Site::BeforeLayer(1) {
                     puppet = puppet.looking_at(looking.clone());
                 }
                 let answer = vlm.ask(&prepared, Some(&puppet), &options).block_on().unwrap();
@@ -137,9 +137,9 @@ fn halves_that_map_linears_leaves_alone_stay_shared() {
     // A prefix of one is good for the other.
     let prepared = prepare(&vlm, "exact.png", "how many?");
     let image = vlm.encode(&prepared.pixels).block_on().unwrap();
-    let span = prepared.image_span.clone();
-    let prefix = vlm.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().unwrap();
-    copy.answer(&prefix, &prepared.input_ids[span.end..], &Decoding::default()).block_on().unwrap();
+    let layout = prepared.layout.clone();
+    let prefix = vlm.prefix(&prepared.input_ids, &layout, &image, None).block_on().unwrap();
+    copy.answer(&prefix, &prepared.input_ids[layout.end()..], &Decoding::default()).block_on().unwrap();
 }
 
 #[test]
@@ -165,11 +165,11 @@ fn parts_of_another_model_are_refused() {
     let (one, two) = (tiny(), tiny());
     let prepared = prepare(&one, "exact.png", "how many?");
     let image = one.encode(&prepared.pixels).block_on().unwrap();
-    let span = prepared.image_span.clone();
-    let error = two.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().err().unwrap();
+    let layout = prepared.layout.clone();
+    let error = two.prefix(&prepared.input_ids, &layout, &image, None).block_on().err().unwrap();
     assert!(error.to_string().contains("other vision weights"), "{error}");
-    let prefix = one.prefix(&prepared.input_ids, span.clone(), &image, None).block_on().unwrap();
-    let suffix = &prepared.input_ids[span.end..];
+    let prefix = one.prefix(&prepared.input_ids, &layout, &image, None).block_on().unwrap();
+    let suffix = &prepared.input_ids[layout.end()..];
     let error = two.answer(&prefix, suffix, &Decoding::default()).block_on().unwrap_err();
     assert!(error.to_string().contains("other decoder weights"), "{error}");
     let error = one.answer(&prefix, &[], &Decoding::default()).block_on().unwrap_err();

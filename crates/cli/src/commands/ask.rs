@@ -114,11 +114,11 @@ fn answer_json(acceleration: &Acceleration, vlm: &Vlm, prepared: &Prepared, answ
     AnswerJson {
         accel: acceleration.to_string(),
         input_ids: prepared.input_ids.clone(),
+        kept: answer.kept().map(<[usize]>::to_vec),
         output_ids: answer.output_ids,
         text: answer.text.trim().to_owned(),
         first_token: FirstToken { top: top(&answer.first_logits).into_iter().map(candidate).collect() },
         visual_tokens: answer.visual_tokens,
-        kept: answer.kept,
         pixels: pixels(&prepared.pixels),
         weight_bytes: vlm.weight_bytes(),
         kv_bytes: answer.cost.kv_bytes,

@@ -257,4 +257,3 @@ impl RopeConfig {
         Ok(Self { theta, scaling, sections: rope.sizes("mrope_section")? })
     }
 }
-

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use ::image::RgbImage;
 use burn::tensor::Tensor;
 
+use crate::VlmError;
 use crate::decoder::LlamaConfig;
 use crate::files::{Fields, Source};
 use crate::image::{ImageProcessor, PixelValues};
@@ -24,7 +25,6 @@ use crate::layout::{Cells, VisualLayout};
 use crate::nn::{Loader, Position, Visit, in_line};
 use crate::reduction::{Observed, TowerTask};
 use crate::text::{Conversation, Piece, Processor};
-use crate::VlmError;
 
 /// Every family that is known.
 pub const FAMILIES: &[Family] = &[llava::FAMILY, llava_next::FAMILY, qwen2_vl::FAMILY, qwen2_5_vl::FAMILY];

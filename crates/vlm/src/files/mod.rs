@@ -14,16 +14,17 @@ mod weights;
 pub use bytes::ReadAt;
 pub(crate) use bytes::{Bytes, pieces};
 pub use decisive::DECISIVE;
-pub(crate) use fields::expected;
 pub use fields::Fields;
+pub(crate) use fields::expected;
 pub(crate) use format::of as format_of;
 pub use format::{FORMATS, FormatRow, Stored, WeightFormat};
 pub use generation_config::GenerationConfig;
 pub use hub_cache::{hub_cache, hub_home};
 pub use names::canonical_name;
+pub use safetensors::Dtype;
 pub use source::Source;
-pub use weights::{HostTensor, INDEX, SINGLE, Weights};
 pub(crate) use weights::shards;
+pub use weights::{HostTensor, INDEX, RawTensor, SINGLE, Weights};
 
 /// The file that names a checkpoint's family and its sizes.
 pub(crate) const CONFIG: &str = "config.json";

@@ -75,7 +75,7 @@ mod tests {
             ("lm_head.weight", "lm_head.weight"),
             ("model.mm_projector.0.weight", "multi_modal_projector.linear_1.weight"),
             ("model.mm_projector.2.bias", "multi_modal_projector.linear_2.bias"),
-                        ("model.vision_tower.vision_tower.vision_model.pre_layrnorm.weight", "vision_tower.pre_layrnorm.weight"),
+            ("model.vision_tower.vision_tower.vision_model.pre_layrnorm.weight", "vision_tower.pre_layrnorm.weight"),
             ("vision_model.encoder.layers.0.layer_norm1.bias", "vision_tower.encoder.layers.0.layer_norm1.bias"),
         ] {
             assert_eq!(canonical_name(llava::FAMILY.names, file), canonical);

@@ -28,6 +28,17 @@ pub struct HostTensor {
     pub data: Vec<f32>,
 }
 
+/// A tensor's bytes as its file holds them, for formats that are no floats.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawTensor {
+    /// Element type.
+    pub dtype: Dtype,
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+    /// The elements, little-endian, row-major.
+    pub bytes: Vec<u8>,
+}
+
 /// The tensors of a checkpoint, handed out once each.
 #[derive(Debug)]
 pub struct Weights {
@@ -166,6 +177,18 @@ impl Weights {
         Ok(HostTensor { shape: shape.to_vec(), data })
     }
 
+    /// Reads one tensor as it is and marks it as used; what its type and shape should be is the caller's to check.
+    ///
+    /// # Errors
+    /// When it is missing, or cannot be read.
+    pub fn take_raw(&mut self, name: &str) -> Result<RawTensor, VlmError> {
+        let entry = self.find(name)?;
+        entry.taken = true;
+        let (file, dtype, shape, range) = (entry.file, entry.dtype, entry.shape.clone(), entry.bytes.clone());
+        let bytes = self.files[file].stretch(range)?.to_vec();
+        Ok(RawTensor { dtype, shape, bytes })
+    }
+
     /// Marks a tensor as known but not needed (layers behind the feature layer, say): its shape is checked, its values are not read.
     ///
     /// # Errors
@@ -174,20 +197,26 @@ impl Weights {
         self.claim(name, shape).map(|_| ())
     }
 
-    fn claim(&mut self, name: &str, shape: &[usize]) -> Result<&Entry, VlmError> {
-        let Some(entry) = self.tensors.get_mut(name) else {
-            return Err(VlmError::MissingTensor {
+    fn find(&mut self, name: &str) -> Result<&mut Entry, VlmError> {
+        match self.tensors.get_mut(name) {
+            Some(entry) => Ok(entry),
+            None => Err(VlmError::MissingTensor {
                 checkpoint: self.checkpoint.clone(),
                 tensor: name.to_owned(),
                 files: self.files.iter().map(|file| base(&file.label)).collect::<Vec<_>>().join(", "),
-            });
-        };
-        if entry.shape != shape {
-            let problem = format!("expected shape {shape:?} by the configuration, found {:?}", entry.shape);
-            return Err(VlmError::tensor(&self.files[entry.file].label, &entry.name, problem));
+            }),
         }
-        entry.taken = true;
-        Ok(entry)
+    }
+
+    fn claim(&mut self, name: &str, shape: &[usize]) -> Result<&Entry, VlmError> {
+        let entry = self.find(name)?;
+        if entry.shape == shape {
+            entry.taken = true;
+            return Ok(self.find(name)?);
+        }
+        let problem = format!("expected shape {shape:?} by the configuration, found {:?}", entry.shape);
+        let (file, name) = (entry.file, entry.name.clone());
+        Err(VlmError::tensor(&self.files[file].label, &name, problem))
     }
 
     /// Checks that nothing is left over, apart from buffers that older versions saved without need.

@@ -122,14 +122,13 @@ impl TileLayout {
     }
 
     /// Visual tokens of an image: the base view, then every shown row of patches with a newline behind it.
-    #[cfg(test)]
-    fn tokens(&self, original: (usize, usize)) -> usize {
+    pub fn tokens(&self, original: (usize, usize)) -> usize {
         let (rows, cols) = self.shown(original);
         self.grid * self.grid + rows.len() * (cols.len() + 1)
     }
 
     /// The most visual tokens that any image becomes.
-    pub(crate) fn most_tokens(&self) -> usize {
+    pub fn most_tokens(&self) -> usize {
         let tokens = |&(height, width): &(usize, usize)| {
             let (rows, cols) = (height / self.side * self.grid, width / self.side * self.grid);
             self.grid * self.grid + rows * (cols + 1)

@@ -88,8 +88,26 @@ impl ClipProcessor {
         }
     }
 
+    /// Resizes and crops.
+    fn fit<'a>(&self, mut image: Cow<'a, RgbImage>) -> Result<Cow<'a, RgbImage>, VlmError> {
+        if let Some((size, filter)) = self.resize {
+            let (width, height) = size.of(image.width(), image.height());
+            if width * height > MAX_PIXELS || width == 0 || height == 0 {
+                let problem = format!("{}x{} would be resized to {width}x{height}", image.width(), image.height());
+                return Err(VlmError::image("(in memory)", problem));
+            }
+            image = Cow::Owned(resize(&image, width as u32, height as u32, filter));
+        }
+        if let Some((height, width)) = self.crop {
+            image = Cow::Owned(centre_crop(&image, width, height));
+        }
+        Ok(image)
+    }
+}
+
+impl ImageProcessor for ClipProcessor {
     /// What part of an image of this size is left of it, unless it is cut into tiles.
-    pub fn frame(&self, width: u32, height: u32) -> Option<Frame> {
+    fn frame(&self, width: u32, height: u32) -> Option<Frame> {
         let framed = match self.framing {
             Framing::Whole => (width, height),
             Framing::Square { .. } => (width.max(height), width.max(height)),
@@ -109,24 +127,6 @@ impl ClipProcessor {
         Some(Frame { left, top, width: across, height: down })
     }
 
-    /// Resizes and crops.
-    fn fit<'a>(&self, mut image: Cow<'a, RgbImage>) -> Result<Cow<'a, RgbImage>, VlmError> {
-        if let Some((size, filter)) = self.resize {
-            let (width, height) = size.of(image.width(), image.height());
-            if width * height > MAX_PIXELS || width == 0 || height == 0 {
-                let problem = format!("{}x{} would be resized to {width}x{height}", image.width(), image.height());
-                return Err(VlmError::image("(in memory)", problem));
-            }
-            image = Cow::Owned(resize(&image, width as u32, height as u32, filter));
-        }
-        if let Some((height, width)) = self.crop {
-            image = Cow::Owned(centre_crop(&image, width, height));
-        }
-        Ok(image)
-    }
-}
-
-impl ImageProcessor for ClipProcessor {
     /// The file the settings came from, for error messages.
     fn file(&self) -> &str {
         &self.file

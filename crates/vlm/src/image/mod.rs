@@ -19,6 +19,7 @@ pub use resize::{Filter, resize};
 
 use crate::VlmError;
 use crate::files::{Fields, Source};
+use crate::layout::Frame;
 
 const OWN_FILE: &str = "preprocessor_config.json";
 const SHARED_FILE: &str = "processor_config.json";
@@ -52,6 +53,9 @@ pub trait ImageProcessor: Debug + Send + Sync {
 
     /// The settings by name, in words; equal for processors that do the same, wherever they were read from.
     fn settings(&self) -> [(&'static str, String); 4];
+
+    /// What part of an image of this size the model sees, if it looks at one rectangle of it; tiles are several.
+    fn frame(&self, width: u32, height: u32) -> Option<Frame>;
 
     /// Turns one image into what the vision tower takes.
     ///

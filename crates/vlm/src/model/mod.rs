@@ -79,8 +79,7 @@ impl Vlm {
     pub fn load(checkpoint: &Checkpoint, device: &Device, precision: Precision) -> Result<Self, VlmError> {
         precision.check(device)?;
         let architecture = checkpoint.architecture();
-        let mut loader =
-            Loader::new(checkpoint.weights()?, checkpoint.format(), device, precision.dtype(), max_binding_bytes(device));
+        let mut loader = Loader::new(checkpoint.weights()?, checkpoint.format(), device, precision.dtype(), max_binding_bytes(device));
         let encoder = architecture.encoder(&mut loader)?;
         let decoder = Llama::load(&mut loader, architecture.decoder(), architecture.tied())?;
         loader.finish()?;
@@ -140,8 +139,8 @@ impl Vlm {
         self.encode_for(pixels, &Needs::default()).await
     }
 
-    /// As [`Self::encode`], also recording what reducers need to see of the vision tower ([`Needs::of`]). Reducers that act inside the
-    /// tower need an image of their own: [`Self::encode_with`].
+    /// As [`Self::encode`], also recording what reducers need to see of the vision tower ([`Needs::of`]). A reducer that acts inside the
+    /// tower needs an image of its own: [`Self::encode_with`].
     ///
     /// # Errors
     /// As [`Self::encode`], or when a layer asked for does not exist.
@@ -149,19 +148,27 @@ impl Vlm {
         EncodedImage::new(&self.encoder, pixels, &TowerTask { needs: needs.clone(), merger: None }).await
     }
 
-    /// As [`Self::encode_for`], with what `reducer` does inside the tower; the image is of use to no reducer of another name.
+    /// As [`Self::encode`] with what `reducer` needs to see of the tower and does in it. If it does anything there, the image is of use to
+    /// no other ([`Self::takes`]).
     ///
     /// # Errors
     /// As [`Self::encode_for`], or when the reducer acts where this tower cannot, fails or breaks its contract.
-    pub async fn encode_with(&self, pixels: &PixelValues, needs: &Needs, reducer: &dyn TokenReducer) -> Result<EncodedImage, VlmError> {
+    pub async fn encode_with(&self, pixels: &PixelValues, reducer: &dyn TokenReducer) -> Result<EncodedImage, VlmError> {
         steps(reducer, self.decoder.depth())?;
-        let task = TowerTask { needs: needs.clone(), merger: Merger::of(reducer) };
+        let task = TowerTask { needs: Needs::of([reducer]), merger: Merger::of(reducer) };
         EncodedImage::new(&self.encoder, pixels, &task).await
     }
 
     /// Whether images encoded by `other` are valid here: both have the same vision tower and projector.
     pub fn shares_encoder(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.encoder, &other.encoder)
+    }
+
+    /// Whether `image` is one that [`Self::prefix`] takes with `reducer`: encoded by the same vision tower and projector, with the same done
+    /// inside the tower.
+    pub fn takes(&self, image: &EncodedImage, reducer: Option<&dyn TokenReducer>) -> bool {
+        let merger = reducer.and_then(Merger::of).map(|merger| merger.name());
+        Arc::ptr_eq(&self.encoder, image.encoder()) && image.merged().map(|merged| &merged.by) == merger.as_ref()
     }
 
     /// Prefills the prompt up to the end of the image; once per image and acceleration. `ids` may be the whole prompt: what
@@ -220,7 +227,7 @@ impl Vlm {
     /// As [`Self::encode_with`], [`Self::prefix`] and [`Self::answer`].
     pub async fn ask(&self, prepared: &Prepared, reducer: Option<&dyn TokenReducer>, options: &Decoding) -> Result<Answer, VlmError> {
         let image = match reducer {
-            Some(reducer) => self.encode_with(&prepared.pixels, &Needs::of([reducer]), reducer).await?,
+            Some(reducer) => self.encode_with(&prepared.pixels, reducer).await?,
             None => self.encode(&prepared.pixels).await?,
         };
         let (ids, layout) = (&prepared.input_ids, &prepared.layout);
@@ -244,7 +251,10 @@ impl Vlm {
             self.check(ids, layout, image)?;
         }
         if let Some(pair) = placed.windows(2).find(|pair| pair[0].0.end() > pair[1].0.start()) {
-            return Err(invalid("images", &format!("the one at {:?} begins before the one at {:?} ends", pair[1].0.runs(), pair[0].0.runs())));
+            return Err(invalid(
+                "images",
+                &format!("the one at {:?} begins before the one at {:?} ends", pair[1].0.runs(), pair[0].0.runs()),
+            ));
         }
         self.check_length(ids.len())?;
         let prefilled = prefill(&self.decoder, &self.rows(ids, &placed)?);
@@ -344,7 +354,9 @@ impl Vlm {
             let (rewritten, merged) = (reduction.rewritten.as_ref().map(states), reduction.merged.as_ref().map(states));
             rows = rows.reduced(&reduction, positions, rewritten, merged);
             if rows.positions.is_empty() {
-                return Err(VlmError::Prompt("nothing is left of it: it holds an image only, and every visual token was dropped".to_owned()));
+                return Err(VlmError::Prompt(
+                    "nothing is left of it: it holds an image only, and every visual token was dropped".to_owned(),
+                ));
             }
             course.left.push(Left { site, kept: rows.kept() });
         }
@@ -414,7 +426,10 @@ impl Vlm {
             return Err(invalid("image", &problem));
         }
         if image.merged().is_some() && layout.runs().len() != 1 {
-            return Err(invalid("image", "its tokens were merged inside the tower, which is known for images that fill one run of a prompt"));
+            return Err(invalid(
+                "image",
+                "its tokens were merged inside the tower, which is known for images that fill one run of a prompt",
+            ));
         }
         self.check_length(ids.len())
     }

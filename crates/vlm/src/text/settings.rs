@@ -3,7 +3,6 @@
 use crate::VlmError;
 use crate::files::{Fields, Source};
 
-
 /// How a checkpoint's processor writes placeholders, and how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessorSettings {

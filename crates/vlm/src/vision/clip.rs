@@ -149,11 +149,13 @@ impl Clip {
         let last = merger.last_block();
         let lowest = selection.hidden_states.iter().copied().min().unwrap_or(0);
         if last >= lowest {
-            let problem = format!("acts in block {last} of the vision tower, but the features are those that leave block {}", lowest as i64 - 1);
+            let problem =
+                format!("acts in block {last} of the vision tower, but the features are those that leave block {}", lowest as i64 - 1);
             return Err(reducer_error(&merger.name(), problem));
         }
         if task.needs.looks_at_the_tower() {
-            let problem = "looks at the vision tower's attention or keys and merges its tokens, which are then others; expected one of both";
+            let problem =
+                "looks at the vision tower's attention or keys and merges its tokens, which are then others; expected one of both";
             return Err(reducer_error(&merger.name(), problem.to_owned()));
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! Broken text-side files, and files that are not there.
 
 use serde_json::json;
+use steady_vlm::Checkpoint;
 use steady_vlm::VlmError;
-use steady_vlm::checkpoint::Checkpoint;
+use steady_vlm::families::llava::LlavaConfig;
 
 use super::folder::Folder;
 
@@ -126,7 +127,7 @@ fn the_hash_names_the_model_and_not_the_folder() {
         .collect();
     let embedded = Checkpoint::from_files("compiled-in", files.leak()).unwrap();
     assert_eq!((embedded.sha256().unwrap(), embedded.name()), (hash.clone(), "compiled-in"));
-    assert_eq!(embedded.config(), folder.open().config());
+    assert_eq!(embedded.config::<LlavaConfig>().unwrap(), folder.open().config::<LlavaConfig>().unwrap());
     folder.set("generation_config.json", "/repetition_penalty", json!(1.2));
     assert_ne!(folder.open().sha256().unwrap(), hash);
 }

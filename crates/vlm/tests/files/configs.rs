@@ -1,13 +1,14 @@
 //! Both generations of configuration files, with what transformers assumes where they are silent.
 
 use serde_json::json;
-use steady_vlm::checkpoint::{Activation, FeatureSelect, LlavaConfig, ModelConfig, RopeScaling};
+use steady_vlm::decoder::RopeScaling;
+use steady_vlm::families::llava::{FeatureSelect, LlavaConfig};
+use steady_vlm::nn::Activation;
 
 use super::folder::Folder;
 
 fn llava(folder: &Folder) -> LlavaConfig {
-    let ModelConfig::Llava(config) = folder.open().config().clone() else { panic!("another architecture") };
-    config
+    folder.open().config::<LlavaConfig>().unwrap().clone()
 }
 
 /// The fields that llava-hf/llava-1.5-7b-hf states; the rest are the classes' defaults.
@@ -41,7 +42,7 @@ fn a_sparse_config_of_the_older_generation_is_filled_in() {
     assert!(!(text.attention_bias || text.mlp_bias || config.tie_word_embeddings));
     assert!(config.projector_bias);
     assert_eq!((config.feature_layers.as_slice(), config.feature_select), ([23].as_slice(), FeatureSelect::Default));
-    assert_eq!((config.image_token_id, config.visual_tokens()), (32_000, 576));
+    assert_eq!((config.image_token_id, config.view_tokens()), (32_000, 576));
     let checkpoint = folder.open();
     let generation = checkpoint.generation_config();
     assert_eq!((generation.eos_token_ids.as_slice(), generation.bos_token_id), ([2].as_slice(), Some(1)));
@@ -137,7 +138,7 @@ fn what_is_not_known_is_refused_by_name() {
     ] {
         let folder = Folder::tiny();
         folder.set("config.json", pointer, value);
-        let error = steady_vlm::checkpoint::Checkpoint::open(folder.path()).unwrap_err().to_string();
+        let error = steady_vlm::Checkpoint::open(folder.path()).unwrap_err().to_string();
         assert!(error.contains("config.json") && names.iter().all(|name| error.contains(name)), "{pointer}: {error}");
     }
 }

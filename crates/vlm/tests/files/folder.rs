@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use steady_vlm::checkpoint::Checkpoint;
+use steady_vlm::Checkpoint;
 use tempfile::TempDir;
 
 /// The folder of reference cases.

@@ -1,8 +1,8 @@
 //! Encoding, decoding and placeholders. Ids of whole prompts are compared in the workspace's parity tests.
 
 use serde_json::json;
-use steady_vlm::PixelValues;
 use steady_vlm::text::Processor;
+use steady_vlm::{Cell, PixelValues};
 
 use super::folder::{Folder, rows};
 
@@ -39,11 +39,17 @@ fn no_second_bos_and_no_leftovers_of_training() {
 }
 
 #[test]
-fn the_span_is_where_the_image_is() {
+fn the_layout_is_where_the_image_is() {
     let processor = Folder::tiny().open().processor().unwrap();
-    let (ids, span) = processor.encode("look: <image> what is it?", &pixels(&processor)).unwrap();
+    let (ids, layout) = processor.encode("look: <image> what is it?", &pixels(&processor)).unwrap();
     let image = processor.tokenizer().id("<image>").unwrap();
-    assert_eq!(span.len(), 26);
+    assert_eq!((layout.tokens(), layout.runs().len()), (26, 1));
+    // The class token comes first and shows nothing; then the patches, row by row.
+    let cells = layout.cells();
+    assert_eq!((cells.views()[0].rows, cells.views()[0].columns, cells.shown()[0]), (5, 5, None));
+    let seventh = Cell { view: 0, row: 1, column: 2 };
+    assert_eq!((cells.shown()[1 + 7], cells.shown()[25].unwrap().row), (Some(seventh), 4));
+    let span = layout.runs()[0].clone();
     assert!(ids[span.clone()].iter().all(|id| *id == image));
     assert!(ids[..span.start].iter().chain(&ids[span.end..]).all(|id| *id != image));
 }

@@ -2,7 +2,7 @@
 
 use pollster::FutureExt;
 use serde_json::json;
-use steady_vlm::{Checkpoint, Decoding, Evidence, Needs, PositionPolicy, Reduction, Stage, TokenReducer, VlmError};
+use steady_vlm::{Checkpoint, Decoding, Evidence, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
 use super::folder::{Folder, load, reference, says};
 
@@ -137,23 +137,19 @@ fn settings_of_the_llava_repository_that_are_not_known() {
 }
 
 /// Asks for the tower's attention, or acts on its features.
-struct LooksAtTheTower(Stage, Needs);
+struct LooksAtTheTower(Site, Needs);
 
 impl TokenReducer for LooksAtTheTower {
     fn name(&self) -> String {
         "tower-reader".to_owned()
     }
 
-    fn stage(&self) -> Stage {
-        self.0
+    fn steps(&self) -> Vec<Step> {
+        vec![Step::at(self.0, PositionPolicy::Renumber).seeing(self.1.clone())]
     }
 
-    fn needs(&self) -> Needs {
-        self.1.clone()
-    }
-
-    fn reduce(&self, _: &Evidence<'_>) -> Result<Reduction, VlmError> {
-        Ok(Reduction::keep(vec![0], PositionPolicy::Renumber))
+    fn reduce(&self, _: usize, _: &Evidence<'_>) -> Result<Reduction, VlmError> {
+        Ok(Reduction::keep(vec![0]))
     }
 }
 
@@ -164,8 +160,8 @@ fn reducers_that_need_one_grid_of_patches() {
     let prepared = vlm.prepare(&picture, "<image> how many?").unwrap();
     let cls = Needs { cls_attention: [-1].into(), ..Needs::default() };
     for (reducer, name) in [
-        (LooksAtTheTower(Stage::AfterProjector, cls), "acceleration"),
-        (LooksAtTheTower(Stage::AfterVision, Needs::default()), "tower-reader"),
+        (LooksAtTheTower(Site::AfterProjector, cls), "acceleration"),
+        (LooksAtTheTower(Site::AfterTower, Needs::default()), "tower-reader"),
     ] {
         says(vlm.ask(&prepared, Some(&reducer), &Decoding::default()).block_on(), &[name, "several views", "after the projector"]);
     }

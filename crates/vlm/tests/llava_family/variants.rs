@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use pollster::FutureExt;
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::json;
-use steady_vlm::checkpoint::{Conversation, LlavaConfig, ModelConfig};
+use steady_vlm::families::llava::{LlavaConfig, MISTRAL, VICUNA as VICUNA_CONVERSATION};
+use steady_vlm::families::llava_next::LlavaNextConfig;
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, Precision, Vlm};
 
 use super::folder::{Folder, load, reference};
@@ -13,9 +14,8 @@ use super::parity::compare;
 
 const CLIP: &str = "clip-tiny-patch8-24";
 
-fn llava(folder: &Folder) -> LlavaConfig {
-    let ModelConfig::Llava(config) = Checkpoint::open(&folder.checkpoint()).unwrap().config().clone() else { panic!("another family") };
-    config
+fn config<C: Clone + 'static>(folder: &Folder) -> C {
+    Checkpoint::open(&folder.checkpoint()).unwrap().config::<C>().unwrap().clone()
 }
 
 /// LLaVA-Med v1.5 publishes the tower it was trained with in its own shards, under the module names of the repository.
@@ -78,22 +78,25 @@ fn the_published_config_of_next_with_mistral() {
         "vision_feature_layer": -2, "vision_feature_select_strategy": "default", "vocab_size": 32064
     });
     std::fs::write(folder.file("config.json"), published.to_string()).unwrap();
-    let config = llava(&folder);
-    let text = &config.text;
+    let config: LlavaNextConfig = config(&folder);
+    let text = &config.llava.text;
     assert_eq!((text.hidden_size, text.num_layers, text.num_heads, text.num_kv_heads, text.head_dim), (4096, 32, 32, 8, 128));
     assert_eq!((text.rope.theta.to_bits(), text.sliding_window), (1e6_f64.to_bits(), None));
-    assert_eq!((config.visual_tokens(), config.view_tokens()), (576 + 48 * 49, 576));
+    assert_eq!((config.tiles.most_tokens(), config.llava.view_tokens()), (576 + 48 * 49, 576));
     // 640 x 480 (width x height): the base view and 36 rows of 48 patches, each with a newline.
-    assert_eq!(config.visual_tokens_of((480, 640)), 576 + 36 * 49);
+    assert_eq!(config.tiles.tokens((480, 640)), 576 + 36 * 49);
 
     // What Mistral 7B v0.1 means by saying nothing.
     let mut sparse = published;
     sparse["text_config"] = json!({"model_type": "mistral", "vocab_size": 32064});
     sparse["image_grid_pinpoints"] = json!(null);
     std::fs::write(folder.file("config.json"), sparse.to_string()).unwrap();
-    let silent = llava(&folder);
-    assert_eq!((silent.text.sliding_window, silent.text.num_kv_heads, silent.text.intermediate_size), (Some(4096), 8, 14_336));
-    assert_eq!(silent.text.max_position_embeddings, 131_072);
+    let silent: LlavaNextConfig = self::config(&folder);
+    assert_eq!(
+        (silent.llava.text.sliding_window, silent.llava.text.num_kv_heads, silent.llava.text.intermediate_size),
+        (Some(4096), 8, 14_336)
+    );
+    assert_eq!(silent.llava.text.max_position_embeddings, 131_072);
     assert_eq!(silent.tiles, config.tiles);
 }
 
@@ -102,13 +105,13 @@ fn the_published_config_of_next_with_mistral() {
 fn conversations_of_the_llava_repository() {
     let folder = Folder::copy_of("tiny-llava-med");
     let prompt = |folder: &Folder| Checkpoint::open(&folder.checkpoint()).unwrap().chat_template().unwrap().prompt("is it red?").unwrap();
-    assert_eq!(llava(&folder).original.unwrap().conversation, Conversation::Mistral);
+    assert_eq!(config::<LlavaConfig>(&folder).original.unwrap().conversation, MISTRAL);
     assert_eq!(prompt(&folder), "[INST] <image>\nis it red? [/INST]");
     let vicuna = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite \
                   answers to the user's questions. USER: <image>\nis it red? ASSISTANT:";
     for name in ["llava_llama", "llava"] {
         folder.set("config.json", "/model_type", json!(name));
-        assert_eq!(llava(&folder).original.unwrap().conversation, Conversation::Vicuna);
+        assert_eq!(config::<LlavaConfig>(&folder).original.unwrap().conversation, VICUNA_CONVERSATION);
         assert_eq!(prompt(&folder), vicuna);
     }
     std::fs::write(folder.file("chat_template.jinja"), "{% for m in messages %}Q: {{ m['content'] }}{% endfor %} A:").unwrap();
@@ -126,10 +129,16 @@ fn the_prefix_of_a_tiled_image_is_shared() {
     let picture = steady_vlm::image::load(&reference(name).join("images/large.png")).unwrap();
     let prepared = vlm.prepare(&picture, "see <image> how many?").unwrap();
     let image = vlm.encode(&prepared.pixels).block_on().unwrap();
-    assert_eq!((image.visual_tokens(), image.grid()), (prepared.image_span.len(), (1, prepared.image_span.len())));
-    let prefix = vlm.prefix(&prepared.input_ids, prepared.image_span.clone(), &image, None).block_on().unwrap();
+    let layout = &prepared.layout;
+    assert_eq!((image.visual_tokens(), layout.runs().len()), (layout.tokens(), 1));
+    // The base view, 3x3 patches; then 6x6 in the image's own rows, a newline behind each.
+    let cells = layout.cells();
+    let views: Vec<_> = cells.views().iter().map(|view| (view.rows, view.columns)).collect();
+    let newlines: Vec<usize> = (0..layout.tokens()).filter(|token| cells.shown()[*token].is_none()).collect();
+    assert_eq!((views, newlines), (vec![(3, 3), (6, 6)], (0..6).map(|row| 9 + 7 * row + 6).collect()));
+    let prefix = vlm.prefix(&prepared.input_ids, &prepared.layout, &image, None).block_on().unwrap();
     let options = Decoding { max_new_tokens: 8, ..Decoding::default() };
-    let shared = vlm.answer(&prefix, &prepared.input_ids[prepared.image_span.end..], &options).block_on().unwrap();
+    let shared = vlm.answer(&prefix, &prepared.input_ids[prepared.layout.end()..], &options).block_on().unwrap();
     let alone = vlm.ask(&prepared, None, &options).block_on().unwrap();
     assert_eq!((&shared.output_ids, shared.cost), (&alone.output_ids, alone.cost));
     // Five views are looked at, so seeing costs five times what one view costs.

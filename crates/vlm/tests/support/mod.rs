@@ -6,7 +6,7 @@ use std::{
 };
 
 use steady_vlm::{
-    Checkpoint, DeviceChoice, Evidence, HostMatrix, Needs, PositionPolicy, Precision, Prepared, Reduction, Stage, TokenReducer, Vlm,
+    Checkpoint, DeviceChoice, Evidence, HostMatrix, Needs, PositionPolicy, Precision, Prepared, Reduction, Site, Step, TokenReducer, Vlm,
     VlmError,
 };
 
@@ -41,15 +41,17 @@ pub struct Shown {
 
 /// Does as it is told and remembers what it saw.
 pub struct Puppet {
-    pub stage: Stage,
+    pub site: Site,
+    pub positions: PositionPolicy,
     pub needs: Needs,
     pub reduction: Reduction,
     pub shown: Mutex<Vec<Shown>>,
 }
 
 impl Puppet {
-    pub fn new(stage: Stage, kept: &[usize], positions: PositionPolicy) -> Self {
-        Self { stage, needs: Needs::default(), reduction: Reduction::keep(kept.to_vec(), positions), shown: Mutex::default() }
+    pub fn new(site: Site, kept: &[usize], positions: PositionPolicy) -> Self {
+        let reduction = Reduction::keep(kept.to_vec());
+        Self { site, positions, needs: Needs::default(), reduction, shown: Mutex::default() }
     }
 
     pub fn looking_at(mut self, needs: Needs) -> Self {
@@ -63,15 +65,11 @@ impl TokenReducer for Puppet {
         "puppet".to_owned()
     }
 
-    fn stage(&self) -> Stage {
-        self.stage
+    fn steps(&self) -> Vec<Step> {
+        vec![Step::at(self.site, self.positions).seeing(self.needs.clone())]
     }
 
-    fn needs(&self) -> Needs {
-        self.needs.clone()
-    }
-
-    fn reduce(&self, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
+    fn reduce(&self, _: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
         let owned = |list: &[(i32, &HostMatrix)]| list.iter().map(|(layer, matrix)| (*layer, (*matrix).clone())).collect();
         self.shown.lock().unwrap().push(Shown {
             visual_tokens: evidence.visual_tokens,

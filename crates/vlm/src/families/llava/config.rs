@@ -108,4 +108,3 @@ pub(crate) fn feature_layers(root: &Fields<'_>, name: &str, layers: usize) -> Re
         })
         .collect()
 }
-

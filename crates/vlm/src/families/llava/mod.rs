@@ -11,7 +11,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 pub use config::{FeatureSelect, LlavaConfig};
-pub use original::OriginalLayout;
+pub use original::{MISTRAL, OriginalLayout, VICUNA};
 
 pub(super) use encoder::{ClipProjector, Projected};
 pub(super) use prompt::{check_tiles, encoder as prompts, pixels};

@@ -6,7 +6,7 @@ use super::config::{FeatureSelect, LlavaConfig};
 use crate::VlmError;
 use crate::families::{Expander, Expansion, Largest};
 use crate::files::Source;
-use crate::image::{ClipProcessor, ImageProcessor, PixelValues, Pinpoints};
+use crate::image::{ClipProcessor, ImageProcessor, Pinpoints, PixelValues};
 use crate::layout::{Cells, View, row_by_row};
 use crate::text::{ProcessorSettings, PromptEncoder, Tokenizer};
 

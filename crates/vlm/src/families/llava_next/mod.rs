@@ -17,7 +17,7 @@ use crate::text::Processor;
 use join::LlavaNextEncoder;
 use prompt::TileExpander;
 
-pub(super) const FAMILY: Family = Family {
+pub(crate) const FAMILY: Family = Family {
     name: "llava-next",
     model_types: &["llava_next"],
     architectures: &["LlavaNextForConditionalGeneration"],

@@ -6,7 +6,7 @@ use super::{Family, qwen_vl};
 use qwen_vl::{QwenVl, config::QwenVlConfig};
 use tower::Qwen2Vl;
 
-pub(super) const FAMILY: Family = Family {
+pub(crate) const FAMILY: Family = Family {
     name: "qwen2-vl",
     model_types: &["qwen2_vl"],
     architectures: &["Qwen2VLForConditionalGeneration"],

@@ -9,7 +9,7 @@ use super::config::QwenVisionConfig;
 use super::positions::positions;
 use super::tower::Patches;
 use crate::{
-    PixelValues, VlmError, VisualLayout, cost,
+    PixelValues, VisualLayout, VlmError, cost,
     families::{Encoded, VisualEncoder},
     nn::{Loader, Position, Visit, Visitor},
     reduction::{Observed, TowerTask, reducer_error},

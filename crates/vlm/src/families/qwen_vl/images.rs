@@ -10,6 +10,7 @@ use image::RgbImage;
 use crate::VlmError;
 use crate::files::Fields;
 use crate::image::{Filter, ImageProcessor, Intensity, PixelValues, filter, resize};
+use crate::layout::Frame;
 
 /// Names under which it was published.
 const TYPES: [&str; 3] = ["Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast", "Qwen2VLImageProcessorPil"];
@@ -90,6 +91,11 @@ impl QwenImageProcessor {
 }
 
 impl ImageProcessor for QwenImageProcessor {
+    /// All of it: only its proportions change.
+    fn frame(&self, width: u32, height: u32) -> Option<Frame> {
+        Some(Frame { left: 0.0, top: 0.0, width: f64::from(width), height: f64::from(height) })
+    }
+
     /// The file the settings came from, for error messages.
     fn file(&self) -> &str {
         &self.file

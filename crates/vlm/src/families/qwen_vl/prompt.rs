@@ -9,7 +9,7 @@ use crate::VlmError;
 use crate::families::{Expander, Expansion, Largest};
 use crate::files::Source;
 use crate::image::{ImageProcessor, PixelValues, read_settings};
-use crate::layout::{Cells, Frame, View};
+use crate::layout::{Cells, View};
 use crate::text::{Processor, ProcessorSettings, PromptEncoder, Tokenizer};
 
 /// Images, and the squares of patches that become visual tokens.
@@ -51,8 +51,7 @@ impl Expander for QwenExpander {
             });
         };
         let (height, width) = pixels.original;
-        // Only its proportions change.
-        let frame = Some(Frame { left: 0.0, top: 0.0, width: width as f64, height: height as f64 });
+        let frame = self.images.frame(width as u32, height as u32);
         Ok(Expansion::of(Cells::of(View { rows: rows / self.merge_size, columns: columns / self.merge_size, frame })))
     }
 

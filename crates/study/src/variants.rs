@@ -116,6 +116,7 @@ impl Variants {
             processor: named(model.processor().image_processor().settings()),
             decoding: named(decoding),
             seeds: BTreeMap::new(),
+            calibration: None,
             precision: info.precision.to_string(),
             device: device.to_owned(),
             groups_per_part: GROUPS_PER_PART,

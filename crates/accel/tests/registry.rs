@@ -6,7 +6,7 @@ use std::sync::Arc;
 use steady_accel::{AccelError, Acceleration, Built, Calibration, Fitted, Implementation, LinearShape, Quantizer, Registry};
 use steady_kernels::PackedLinear;
 use steady_methods::{METHODS, Method, MethodKind, PRESETS, Parameter, ParameterKind, Spec, SpecError, Value};
-use steady_vlm::HostMatrix;
+use steady_vlm::{HostMatrix, TokenReducer};
 
 #[test]
 fn both_tables_have_the_same_rows_in_the_same_order() {
@@ -25,7 +25,7 @@ fn what_a_row_says_is_what_is_made_of_it() {
     for text in defaults.iter().map(String::as_str).chain(settings).chain(presets) {
         let acceleration = Acceleration::parse(text).unwrap();
         let quantizer = acceleration.quantizer().map(Quantizer::name);
-        let reducer = acceleration.reducer().map(|reducer| reducer.name());
+        let reducer = acceleration.reducer().map(TokenReducer::name);
         let [part] = acceleration.spec().parts() else { panic!("{text}") };
         match part.method().kind {
             MethodKind::Quantizer => assert_eq!((quantizer, reducer), (Some(part.to_string()), None)),

@@ -103,7 +103,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
             None => &base,
             Some(weights) => {
                 if packed.as_ref().is_none_or(|(last, _)| last != weights) {
-                    packed = None;
+                    drop(packed.take());
                     let start = Instant::now();
                     packed = acceleration.quantize(&base).block_on()?.map(|model| (weights.to_owned(), model));
                     quantize_ms = milliseconds(start);

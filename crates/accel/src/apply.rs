@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use steady_vlm::{Dense, Vlm};
 
-use crate::{AccelError, Acceleration, LinearShape, Quantizer};
+use crate::{AccelError, Acceleration, Calibration, Fitted, LinearShape, Quantizer};
 
 /// What an acceleration does to one model, with everything settled that its spec leaves to the model. For plans and reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,11 +38,24 @@ impl Acceleration {
     /// [`AccelError`] when the quantizer does not fit the model.
     pub async fn quantize(&self, model: &Vlm) -> Result<Option<Vlm>, AccelError> {
         let Some(quantizer) = &self.quantizer else { return Ok(None) };
-        let (quantizer, taken) = settle(quantizer.as_ref(), model)?;
+        let (fitted, taken) = settle(quantizer.as_ref(), model)?;
+        if let Calibration::Inputs { samples } = fitted.calibration() {
+            return Err(AccelError::Uncalibrated { method: fitted.method(), samples });
+        }
         let mut packed = HashMap::with_capacity(taken.len());
-        for (name, dense) in &taken {
-            let weight = dense.to_host().await.map_err(|error| AccelError::Read { linear: name.clone(), problem: error.to_string() })?;
-            packed.insert(name.as_str(), quantizer.quantize(name, &weight, &dense.device())?);
+        // On the host there are copies of no more layers at once than there are threads to pack them.
+        for layers in taken.chunks(rayon::current_num_threads().max(1)) {
+            let mut weights = Vec::with_capacity(layers.len());
+            for (name, dense) in layers {
+                let weight =
+                    dense.to_host().await.map_err(|error| AccelError::Read { linear: name.clone(), problem: error.to_string() })?;
+                weights.push((name, weight));
+            }
+            let linears: Vec<_> = weights.par_iter().map(|(name, weight)| fitted.pack(name, weight, None)).collect();
+            // One thread hands them to the device: cubecl has a stream for each that does, with memory of its own.
+            for ((name, dense), linear) in layers.iter().zip(linears) {
+                packed.insert(name.as_str(), linear?.to_device(&dense.device()));
+            }
         }
         model.map_linears(&mut |name, _| Ok(packed.remove(name))).map(Some)
     }
@@ -54,8 +68,8 @@ impl Acceleration {
         let quantized = match &self.quantizer {
             None => None,
             Some(quantizer) => {
-                let (settled, taken) = settle(quantizer.as_ref(), model)?;
-                Some(QuantizedModules { method: settled.name(), scope: settled.scope().to_owned(), linears: shapes(&taken) })
+                let (fitted, taken) = settle(quantizer.as_ref(), model)?;
+                Some(QuantizedModules { method: fitted.method(), scope: quantizer.scope().to_owned(), linears: shapes(&taken) })
             }
         };
         let reducer = self.reducer.as_ref().map(|reducer| reducer.name());
@@ -68,8 +82,15 @@ impl Acceleration {
 /// A linear layer by its canonical name.
 type Named = (String, Dense);
 
-/// The quantizer with its settings for `model`, and the layers it takes.
-fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Quantizer>, Vec<Named>), AccelError> {
+impl Description {
+    /// The quantizer as settled, if the weights change. On one model, accelerations that agree in this have the same weights.
+    pub fn weights(&self) -> Option<&str> {
+        self.quantized.as_ref().map(|quantized| quantized.method.as_str())
+    }
+}
+
+/// The quantizer fitted to `model`, and the layers it takes.
+fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Fitted>, Vec<Named>), AccelError> {
     let mut taken: Vec<Named> = Vec::new();
     model.map_linears(&mut |name, dense| {
         if quantizer.takes(name) {
@@ -77,15 +98,15 @@ fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Quantizer>,
         }
         Ok::<_, AccelError>(None)
     })?;
-    let (quantizer, _) = settle_on(quantizer, shapes(&taken))?;
-    Ok((quantizer, taken))
+    let (fitted, _) = settle_on(quantizer, shapes(&taken))?;
+    Ok((fitted, taken))
 }
 
-/// The quantizer with its settings for a model with these linear layers, and those that it takes.
+/// The quantizer fitted to a model with these linear layers, and those that it takes.
 pub(crate) fn settle_on(
     quantizer: &dyn Quantizer,
     mut linears: Vec<LinearShape>,
-) -> Result<(Box<dyn Quantizer>, Vec<LinearShape>), AccelError> {
+) -> Result<(Box<dyn Fitted>, Vec<LinearShape>), AccelError> {
     linears.retain(|linear| quantizer.takes(&linear.name));
     if linears.is_empty() {
         return Err(AccelError::NothingToQuantize { method: quantizer.name(), scope: quantizer.scope() });

@@ -1,5 +1,6 @@
 //! Whether a model and its accelerated forms fit into memory, and what would.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use steady_vlm::{Footprint, LinearSize, Precision};
@@ -12,7 +13,7 @@ use crate::{AccelError, Acceleration, LinearShape};
 pub struct Need {
     /// The model as it is: every acceleration is compared with it.
     pub weights: u64,
-    /// Packed weights beside it, of all accelerations together.
+    /// Packed weights beside it, of all accelerations together; those with the same quantizer share them.
     pub packed: u64,
     /// Keys and values.
     pub cache: u64,
@@ -91,10 +92,9 @@ impl Need {
     /// # Errors
     /// [`AccelError`] when a quantizer does not fit the model.
     pub fn of(footprint: &Footprint, run: Run<'_>) -> Result<Self, AccelError> {
-        let packed = run.accelerations.iter().map(|acceleration| packed_bytes(acceleration, footprint.linears()));
         Ok(Self {
             weights: footprint.weight_bytes(run.precision),
-            packed: packed.sum::<Result<u64, _>>()?,
+            packed: packed_bytes(run.accelerations, footprint.linears())?,
             cache: footprint.cache_bytes(run.precision, run.tokens),
             passing: footprint.passing_bytes(),
         })
@@ -156,12 +156,15 @@ pub fn shortage(footprint: &Footprint, run: Run<'_>, available: u64, halves: boo
     Ok(Some(Shortage { precision: run.precision, need, available, instead, least }))
 }
 
-/// Bytes of an acceleration's packed weights for a model with these linear layers.
-fn packed_bytes(acceleration: &Acceleration, linears: &[LinearSize]) -> Result<u64, AccelError> {
-    let Some(quantizer) = acceleration.quantizer() else { return Ok(0) };
+/// Bytes of these accelerations' packed weights for a model with these linear layers. Each quantizer packs once.
+fn packed_bytes(accelerations: &[Acceleration], linears: &[LinearSize]) -> Result<u64, AccelError> {
     let shape = |linear: &LinearSize| LinearShape { name: linear.name.clone(), out: linear.out, input: linear.input };
-    let (quantizer, linears) = settle_on(quantizer, linears.iter().map(shape).collect())?;
-    Ok(linears.iter().map(|linear| quantizer.packed_bytes(linear)).sum())
+    let mut by_method = BTreeMap::new();
+    for quantizer in accelerations.iter().filter_map(Acceleration::quantizer) {
+        let (fitted, taken) = settle_on(quantizer, linears.iter().map(shape).collect())?;
+        by_method.insert(fitted.method(), taken.iter().map(|linear| fitted.packed_bytes(linear)).sum::<u64>());
+    }
+    Ok(by_method.values().sum())
 }
 
 impl Shortage {

@@ -112,6 +112,19 @@ fn a_group_that_does_not_divide_names_the_layer() {
 }
 
 #[test]
+fn thread_count_does_not_change_a_bit() {
+    let model = model();
+    for spec in ["w4:rtn", "int8"] {
+        let bits = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let packed = pool.install(|| parse(spec).quantize(&model).block_on().unwrap().unwrap());
+            logits(&packed).into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        assert_eq!(bits(1), bits(3), "{spec}");
+    }
+}
+
+#[test]
 fn a_packed_model_cannot_be_packed_again() {
     let once = parse("w4:rtn").quantize(&model()).block_on().unwrap().unwrap();
     let error = parse("w4:rtn").quantize(&once).block_on().err().unwrap();

@@ -74,6 +74,22 @@ fn formulas_say_what_packing_takes() {
     assert!(compared >= 18, "{compared}");
 }
 
+#[test]
+fn a_quantizer_packs_once_whatever_stands_beside_it() {
+    let footprint = embedded().footprint().unwrap();
+    let packed = |specs: &[&str]| {
+        let accelerations = parse(specs);
+        Need::of(&footprint, Run { precision: Precision::F32, accelerations: &accelerations, tokens: 0 }).unwrap().packed
+    };
+    let (w4, int8) = (packed(&["w4:rtn"]), packed(&["int8"]));
+    assert!(w4 > 0 && int8 > 0);
+    assert_eq!(packed(&["w4:rtn", "divprune", "w4:rtn+divprune", "w4:rtn+fastv"]), w4);
+    // `auto` comes to 128 here, and another group size is another matrix
+    assert_eq!(packed(&["w4:rtn+fastv", "int8", "w4:rtn,g=128"]), w4 + int8);
+    assert_eq!(packed(&["w4:rtn", "w4:rtn,g=16"]), w4 + packed(&["w4:rtn,g=16"]));
+    assert_eq!(packed(&["int8", "int8:threshold=7"]), 2 * int8);
+}
+
 /// Four layers of four heads of 32, keys and values.
 #[test]
 fn a_cache_by_hand() {

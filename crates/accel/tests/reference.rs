@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
-use steady_accel::{Group, Int8, Quantizer, Rtn};
+use steady_accel::{Fitted, FittedRtn, Int8};
 use steady_kernels::PackedLinear;
 use steady_vlm::HostMatrix;
 
@@ -55,13 +55,13 @@ fn assert_product(packed: &PackedLinear, x: &[f32], input: usize, expected: &[f6
 #[test]
 fn rtn_equals_pytorch() {
     for case in cases().w4 {
-        let quantizer = Rtn { group: Group::Size(case.group), symmetric: case.symmetric };
+        let quantizer = FittedRtn { group: case.group, symmetric: case.symmetric };
         let weight = HostMatrix::new(case.out, case.r#in, case.weight);
-        let codes = quantizer.codes(&weight, case.group);
+        let codes = quantizer.codes(&weight);
         assert_eq!(codes.codes, case.codes);
         assert_eq!(codes.scales, case.scales);
         assert_eq!(codes.zeros, case.zeros);
-        let packed = quantizer.quantize("linear", &weight, &Device::flex()).unwrap();
+        let packed = quantizer.pack("linear", &weight, None).unwrap();
         assert_product(&packed, &case.x, case.r#in, &case.y);
     }
 }
@@ -74,7 +74,7 @@ fn int8_equals_pytorch() {
         let codes = quantizer.codes(&weight);
         assert_eq!(codes.codes, case.codes);
         assert_eq!(codes.absmax, case.absmax);
-        let packed = quantizer.quantize("linear", &weight, &Device::flex()).unwrap();
+        let packed = quantizer.pack("linear", &weight, None).unwrap();
         assert_product(&packed, &case.x, case.r#in, &case.y);
     }
 }

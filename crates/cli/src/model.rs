@@ -94,8 +94,9 @@ pub(crate) fn device(choice: DeviceArg) -> Result<OpenDevice> {
     choice.open().with_context(|| format!("--device {choice}"))
 }
 
-pub(crate) fn accelerations(specs: &[String]) -> Result<Vec<Acceleration>> {
-    specs.iter().map(|spec| Acceleration::parse(spec).with_context(|| format!("--accel {spec}"))).collect()
+pub(crate) fn accelerations(specs: &[impl AsRef<str>]) -> Result<Vec<Acceleration>> {
+    let one = |spec: &str| Acceleration::parse(spec).with_context(|| format!("--accel {spec}"));
+    specs.iter().map(|spec| one(spec.as_ref())).collect()
 }
 
 /// Greedy, as the checkpoint says, with at most `max_new_tokens` where the user sets a limit.

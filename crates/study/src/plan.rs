@@ -52,6 +52,9 @@ pub struct Plan {
     pub decoding: BTreeMap<String, String>,
     /// Seeds, by what they seed.
     pub seeds: BTreeMap<String, u64>,
+    /// Fingerprint of the calibration set, where an acceleration was fitted to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<String>,
     /// Floating-point type of weights and activations: `f32` or `f16`.
     pub precision: String,
     /// What computed: adapter, interface and driver, or instruction sets. Different devices round differently.

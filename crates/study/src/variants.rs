@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use image::RgbImage;
-use steady_accel::{Acceleration, METHODS};
+use steady_accel::{Acceleration, Description};
 use steady_bench::{Benchmark, Question};
-use steady_vlm::{Answer, Decoding, EncodedImage, Needs, Prefix, Prepared, Site, TokenReducer, VisualLayout, Vlm};
+use steady_vlm::{Answer, Decoding, EncodedImage, Merger, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm};
 use web_time::Instant;
 
 use crate::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
@@ -35,27 +35,34 @@ pub struct Seen {
 struct Variant {
     acceleration: Acceleration,
     model: Vlm,
+    /// The quantizer as settled, if the weights are packed.
+    weights: Option<String>,
     plan: AccelerationPlan,
 }
 
 impl Variants {
-    /// Packs the weights once per acceleration. The baseline is added in front and need not be among `accelerations`.
+    /// Packs the weights once per quantizer, whatever reducers stand beside it. The baseline is added in front and need not be among `accelerations`.
     ///
     /// # Errors
     /// [`StudyError::Accel`] when a quantizer does not fit the model, [`StudyError::Plan`] when two specs say the same.
     pub async fn build(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
-        let outside = |reducer: &&dyn TokenReducer| !acts_in_the_tower(*reducer);
+        let outside = |reducer: &&dyn TokenReducer| Merger::of(*reducer).is_none();
         let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer).filter(outside));
         let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned() };
-        let mut variants = vec![Variant { acceleration: Acceleration::none(), model, plan: baseline }];
+        let mut variants = vec![Variant { acceleration: Acceleration::none(), model, weights: None, plan: baseline }];
         for acceleration in accelerations.iter().filter(|acceleration| !acceleration.is_none()) {
             let base = &variants[0].model;
-            let plan = AccelerationPlan { spec: acceleration.to_string(), describe: describe(acceleration, base)? };
+            let description = acceleration.describe(base)?;
+            let plan = AccelerationPlan { spec: acceleration.to_string(), describe: in_words(acceleration, &description) };
             if variants.iter().any(|other| other.plan.spec == plan.spec) {
                 return Err(StudyError::Plan(format!("accelerations: `{}` is asked for twice", plan.spec)));
             }
-            let model = acceleration.quantize(base).await?.unwrap_or_else(|| base.clone());
-            variants.push(Variant { acceleration: acceleration.clone(), model, plan });
+            let weights = description.weights().map(str::to_owned);
+            let model = match variants.iter().find(|other| other.weights == weights) {
+                Some(other) => other.model.clone(),
+                None => acceleration.quantize(base).await?.unwrap_or_else(|| base.clone()),
+            };
+            variants.push(Variant { acceleration: acceleration.clone(), model, weights, plan });
         }
         Ok(Self { all: variants, needs, decoding })
     }
@@ -110,6 +117,7 @@ impl Variants {
             processor: named(model.processor().image_processor().settings()),
             decoding: named(decoding),
             seeds: BTreeMap::new(),
+            calibration: None,
             precision: info.precision.to_string(),
             device: device.to_owned(),
             groups_per_part: GROUPS_PER_PART,
@@ -155,7 +163,7 @@ impl Variants {
                 seen
             } else {
                 let (start, pixels) = (Instant::now(), &prompts[0].pixels);
-                let image = match reducer.filter(|reducer| acts_in_the_tower(*reducer)) {
+                let image = match reducer.filter(|reducer| Merger::of(*reducer).is_some()) {
                     Some(reducer) => Box::pin(variant.model.encode_with(pixels, reducer)).await?,
                     None => Box::pin(variant.model.encode_for(pixels, &self.needs)).await?,
                 };
@@ -232,17 +240,10 @@ impl Subject for Variants {
     }
 }
 
-fn acts_in_the_tower(reducer: &dyn TokenReducer) -> bool {
-    reducer.steps().iter().any(|step| matches!(step.site, Site::TowerBlock(_)))
-}
-
-/// What each part of the spec is, and what it comes to on this model.
-fn describe(acceleration: &Acceleration, model: &Vlm) -> Result<String, StudyError> {
-    let settled = acceleration.describe(model)?;
-    let spec = acceleration.to_string();
-    let method = |part: &str| METHODS.iter().filter(|method| part.starts_with(method.name)).max_by_key(|method| method.name.len());
-    let summaries: Vec<&str> = spec.split('+').filter_map(method).map(|method| method.summary).collect();
-    Ok(format!("{}. Here: {settled}", summaries.join("; ")))
+/// What each part of the spec is, and what it comes to on the model.
+fn in_words(acceleration: &Acceleration, settled: &Description) -> String {
+    let summaries: Vec<&str> = acceleration.spec().parts().iter().map(|part| part.method().summary).collect();
+    format!("{}. Here: {settled}", summaries.join("; "))
 }
 
 /// The words as one line that a POSIX shell takes apart again.

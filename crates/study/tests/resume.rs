@@ -146,6 +146,18 @@ fn every_model_sees_the_image_that_the_plan_names() {
 }
 
 #[test]
+fn a_plan_speaks_of_calibration_only_where_there_was_some() {
+    let without = plan(Quiz::new(1).questions(), &["half"]);
+    let text = serde_json::to_string(&without).unwrap();
+    assert!(!text.contains("calibration"), "{text}");
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), without);
+    let with = Plan { calibration: Some("7".repeat(64)), ..without.clone() };
+    assert_eq!(serde_json::from_str::<Plan>(&serde_json::to_string(&with).unwrap()).unwrap(), with);
+    assert_ne!(with.sha256().unwrap(), without.sha256().unwrap());
+    assert_eq!(without.differences(&with), [format!("calibration: there nothing, asked \"{}\"", "7".repeat(64))]);
+}
+
+#[test]
 fn a_plan_names_perturbations_in_one_way_and_once() {
     let quiz = Quiz::new(1);
     let refused = |perturbations: &[&str]| {

@@ -290,7 +290,7 @@ pub struct Merger<'r> {
 
 impl<'r> Merger<'r> {
     /// The part of `reducer` that acts inside the tower, if there is one.
-    pub(crate) fn of(reducer: &'r dyn TokenReducer) -> Option<Self> {
+    pub fn of(reducer: &'r dyn TokenReducer) -> Option<Self> {
         let steps = reducer.steps().into_iter().enumerate();
         let steps: Vec<(usize, usize)> = steps
             .filter_map(|(index, step)| match step.site {

@@ -8,6 +8,7 @@ use super::model::ModelChoice;
 use super::settings::{MOST_QUESTIONS, OFFERED, Settings};
 use crate::engine;
 use crate::folder::Picked;
+use crate::spec::in_plain_words;
 
 /// The choices, to be changed while nothing runs.
 #[component]
@@ -48,8 +49,7 @@ pub(crate) fn Choices(settings: RwSignal<Settings>, picked: Picked, #[prop(into)
 /// Checkboxes for the offered accelerations, and a field for others.
 #[component]
 pub(crate) fn Accelerations(settings: RwSignal<Settings>) -> impl IntoView {
-    let boxes = OFFERED.map(|offered| {
-        let spec = offered.spec;
+    let boxes = OFFERED.iter().map(|&spec| {
         view! {
             <label class="tick">
                 <input
@@ -57,14 +57,14 @@ pub(crate) fn Accelerations(settings: RwSignal<Settings>) -> impl IntoView {
                     prop:checked=move || settings.with(|settings| settings.ticked.iter().any(|ticked| ticked == spec))
                     on:change=move |event| settings.update(|settings| settings.tick(spec, event_target_checked(&event)))
                 />
-                <span><code>{spec}</code> <small>{offered.summary}</small></span>
+                <span><code>{spec}</code> <small>{in_plain_words(spec)}</small></span>
             </label>
         }
     });
     view! {
         <fieldset class="choice">
             <legend>"Accelerations"</legend>
-            {boxes}
+            {boxes.collect_view()}
             <Others
                 placeholder="w4:rtn,g=8+divprune:keep=0.5"
                 typed=move || settings.with(|settings| settings.typed.clone())

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use steady_bench::perturb::{CLEAN, PERTURBATIONS, Perturbation, PerturbationSpec};
 use steady_bench::world::Family;
+use steady_methods::{FIRST3, FIRST5};
 use steady_protocol::{Embedded, EngineChoice, Folder, Model, Setting, StudyRequest};
 
 use crate::engine;
@@ -13,36 +14,11 @@ pub(crate) const MOST_QUESTIONS: usize = 1_000;
 /// The model of a first study, which comes with the page.
 const MODEL: &str = "steady-llava";
 
-/// An acceleration that the page offers by a checkbox.
-pub(crate) struct Offered {
-    /// Its spec.
-    pub(crate) spec: &'static str,
-    /// What it does, in a line.
-    pub(crate) summary: &'static str,
-    /// Whether it is part of a first study.
-    default: bool,
-}
+/// Specs of the accelerations that the page offers by a checkbox; any other can be typed.
+pub(crate) const OFFERED: &[&str] = FIRST5.specs;
 
-/// The accelerations that the page offers; any other spec can be typed.
-pub(crate) const OFFERED: [Offered; 5] = [
-    Offered { spec: "w4:rtn", summary: "Weights in 4 bits, rounded to the nearest step of a scale per group.", default: true },
-    Offered { spec: "int8", summary: "Weights and activations of linear layers in 8 bits, outlying features apart.", default: false },
-    Offered {
-        spec: "divprune:keep=0.33",
-        summary: "Keeps the third of the visual tokens that differ most from each other.",
-        default: true,
-    },
-    Offered {
-        spec: "fastv:k=2,keep=0.5",
-        summary: "Drops, at layer 2, the half of the visual tokens that text attends to least.",
-        default: true,
-    },
-    Offered {
-        spec: "random:keep=0.33,seed=7",
-        summary: "Keeps a third of the visual tokens by chance: what any method has to beat.",
-        default: false,
-    },
-];
+/// Those of them that are part of a first study.
+const TICKED: &[&str] = FIRST3.specs;
 
 /// The choices of the Study view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +46,7 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let ticked = OFFERED.iter().filter(|offered| offered.default).map(|offered| offered.spec.to_owned()).collect();
+        let ticked = TICKED.iter().map(|&spec| spec.to_owned()).collect();
         let (typed, perturbed_typed) = (String::new(), String::new());
         Self {
             questions: 20,
@@ -92,7 +68,7 @@ impl Settings {
         let mut settings: Self = serde_json::from_str(text).unwrap_or_default();
         settings.questions = settings.questions.clamp(1, MOST_QUESTIONS);
         settings.families.retain(|name| name.parse::<Family>().is_ok());
-        settings.ticked.retain(|spec| OFFERED.iter().any(|offered| offered.spec == spec));
+        settings.ticked.retain(|spec| OFFERED.contains(&spec.as_str()));
         settings.perturbed.retain(|spec| PERTURBATIONS.iter().any(|perturbation| perturbation.example() == *spec));
         if Embedded::of(&settings.embedded).is_none() {
             MODEL.clone_into(&mut settings.embedded);
@@ -107,7 +83,7 @@ impl Settings {
 
     /// Specs of all accelerations chosen: the offered ones in their order, then those typed, none twice.
     pub(crate) fn accelerations(&self) -> Vec<String> {
-        let ticked = OFFERED.iter().map(|offered| offered.spec).filter(|spec| self.ticked.iter().any(|ticked| ticked == spec));
+        let ticked = OFFERED.iter().copied().filter(|spec| self.ticked.iter().any(|ticked| ticked == spec));
         each_once(ticked.chain(self.typed.split_whitespace()).map(str::to_owned))
     }
 

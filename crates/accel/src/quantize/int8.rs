@@ -7,24 +7,16 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use steady_kernels::{Int8Codes, Int8Weight, PackedLinear};
+use steady_methods::{INT8, Value};
 use steady_vlm::HostMatrix;
 
-use super::{AccelError, LinearShape, Quantizer};
-use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
+use super::{AccelError, Fitted, LinearShape, Quantizer};
+use crate::registry::{Built, Implementation};
 
-pub(crate) const METHOD: Method = Method {
-    name: "int8",
-    kind: MethodKind::Quantizer,
-    parameters: &[Parameter {
-        name: "threshold",
-        kind: ParameterKind::Positive,
-        default: "6",
-        meaning: "activations of at least this magnitude send their column through the float path",
-    }],
-    summary: "8-bit weights and activations, outlier columns in float, in every linear layer but the head",
-    source: "LLM.int8(), Dettmers et al., NeurIPS 2022 (arXiv 2208.07339); bitsandbytes",
+pub(crate) const IMPLEMENTATION: Implementation = Implementation {
+    method: &INT8,
     build: |values| match *values {
-        [Value::Number(threshold)] => Some(Part::Quantizer(Arc::new(Int8 { threshold }))),
+        [Value::Positive(threshold)] => Some(Built::Quantizer(Arc::new(Int8 { threshold }))),
         _ => None,
     },
 };
@@ -51,7 +43,7 @@ impl Int8 {
 
 impl Quantizer for Int8 {
     fn name(&self) -> String {
-        METHOD.spell(&[Value::Number(self.threshold)])
+        INT8.spell(&[Value::Positive(self.threshold)])
     }
 
     fn scope(&self) -> &'static str {
@@ -63,8 +55,15 @@ impl Quantizer for Int8 {
         linear != "lm_head" && !linear.contains("patch_embed")
     }
 
-    fn fit(&self, _linears: &[LinearShape]) -> Result<Box<dyn Quantizer>, AccelError> {
+    fn fit(&self, _linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {
         Ok(Box::new(*self))
+    }
+}
+
+/// Nothing of it depends on shapes.
+impl Fitted for Int8 {
+    fn method(&self) -> String {
+        self.name()
     }
 
     fn packed_bytes(&self, linear: &LinearShape) -> u64 {
@@ -72,8 +71,8 @@ impl Quantizer for Int8 {
         4 * linear.out as u64 * (linear.input.div_ceil(4) as u64 + 1)
     }
 
-    fn quantize(&self, linear: &str, weight: &HostMatrix, device: &Device) -> Result<PackedLinear, AccelError> {
-        Int8Weight::new(&self.codes(weight), device)
+    fn pack(&self, linear: &str, weight: &HostMatrix, _inputs: Option<&HostMatrix>) -> Result<PackedLinear, AccelError> {
+        Int8Weight::new(&self.codes(weight), &Device::flex())
             .map(PackedLinear::from)
             .map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })
     }

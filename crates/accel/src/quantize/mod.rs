@@ -3,18 +3,17 @@
 pub(crate) mod int8;
 pub(crate) mod rtn;
 
-use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use steady_kernels::{PackError, PackedLinear};
 use steady_vlm::HostMatrix;
 use thiserror::Error;
 
 pub use int8::Int8;
-pub use rtn::{Group, Rtn};
+pub use rtn::{FittedRtn, Rtn};
 
-/// A way to pack the weight of a linear layer. Needs no calibration data.
+/// A way to pack the weights of a model's linear layers, as asked for.
 pub trait Quantizer: Send + Sync {
-    /// The canonical text of the method, e.g. `w4:rtn,g=64`.
+    /// The canonical text of the method, e.g. `w4:rtn,g=auto`.
     fn name(&self) -> String;
 
     /// Which linear layers the method packs, in words.
@@ -26,17 +25,45 @@ pub trait Quantizer: Send + Sync {
     /// This method with everything settled that depends on the model's shapes.
     ///
     /// # Errors
-    /// When the method does not fit one of `linears`.
-    fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Quantizer>, AccelError>;
+    /// When the method does not fit one of `linears`, which are those that it takes.
+    fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError>;
+}
 
-    /// Bytes that a packed layer of this shape takes, by its layout. Call it on what [`Self::fit`] gave.
+/// A quantizer that is fitted to a model's layers: nothing is left open, so it can say what packing takes, and pack.
+///
+/// Layers are packed one by one, several at the same time, and none depends on another. A method that moves scales out of the
+/// layers into the norm that they all read from (AWQ, SmoothQuant) fits in here as one more answer: the factors of such a norm,
+/// asked for before the first of its layers is packed.
+pub trait Fitted: Send + Sync {
+    /// The canonical text of the method as settled, e.g. `w4:rtn,g=64`. On one model, equal texts mean equal packed weights.
+    fn method(&self) -> String;
+
+    /// What must be known of the layers beside their weights.
+    fn calibration(&self) -> Calibration {
+        Calibration::Nothing
+    }
+
+    /// Bytes that a packed layer of this shape takes, by its layout.
     fn packed_bytes(&self, linear: &LinearShape) -> u64;
 
-    /// Packs `weight [out, in]` of the layer `linear` onto `device`. Call it on what [`Self::fit`] gave.
+    /// Packs `weight [out, in]` of the layer `linear` in the host's memory. `inputs [rows, in]` are what went into the layer, if
+    /// [`Self::calibration`] asks for that.
     ///
     /// # Errors
     /// When the weight does not fit the packed layout.
-    fn quantize(&self, linear: &str, weight: &HostMatrix, device: &Device) -> Result<PackedLinear, AccelError>;
+    fn pack(&self, linear: &str, weight: &HostMatrix, inputs: Option<&HostMatrix>) -> Result<PackedLinear, AccelError>;
+}
+
+/// What a quantizer must see of a model at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calibration {
+    /// Nothing: the weights are enough.
+    Nothing,
+    /// What goes into the layers that it takes.
+    Inputs {
+        /// While the model reads this many prompts.
+        samples: usize,
+    },
 }
 
 /// Name and shape of a linear layer.
@@ -84,6 +111,14 @@ pub enum AccelError {
         method: String,
         /// What it packs.
         scope: &'static str,
+    },
+    /// The method asks for what goes into its layers, which nobody has watched.
+    #[error("{method}: needs to see what goes into its layers over {samples} prompts, and there is no calibration set")]
+    Uncalibrated {
+        /// The method as settled.
+        method: String,
+        /// Prompts it asks for.
+        samples: usize,
     },
     /// A layer's weight could not be read back from its device.
     #[error("{linear}: {problem}")]

@@ -5,33 +5,21 @@
 //! includes zero. Symmetric, as compressed-tensors has it: `s = max|w|/7.5`, `q = clamp(round(w/s), −8, 7)`.
 //! Rounding is half to even, as in PyTorch. Codes are chosen with the scale as it is stored, in f16.
 
-use std::fmt;
 use std::sync::Arc;
 
 use burn::tensor::Device;
 use half::f16;
 use steady_kernels::{PackedLinear, W4Codes, W4Weight};
+use steady_methods::{Group, Value, W4_RTN};
 use steady_vlm::HostMatrix;
 
-use super::{AccelError, LinearShape, Quantizer};
-use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
+use super::{AccelError, Fitted, LinearShape, Quantizer};
+use crate::registry::{Built, Implementation};
 
-pub(crate) const METHOD: Method = Method {
-    name: "w4:rtn",
-    kind: MethodKind::Quantizer,
-    parameters: &[
-        Parameter {
-            name: "g",
-            kind: ParameterKind::Group,
-            default: "auto",
-            meaning: "inputs per scale; auto = the largest of 128, 64, 32, 16 that divides every input width",
-        },
-        Parameter { name: "sym", kind: ParameterKind::Flag, default: "", meaning: "symmetric, without zero points" },
-    ],
-    summary: "4-bit weights by rounding to nearest, in the decoder's linear layers",
-    source: "group-wise round-to-nearest as in GPTQ's and AWQ's baselines (arXiv 2210.17323, 2306.00978)",
+pub(crate) const IMPLEMENTATION: Implementation = Implementation {
+    method: &W4_RTN,
     build: |values| match *values {
-        [Value::Group(group), Value::Flag(symmetric)] => Some(Part::Quantizer(Arc::new(Rtn { group, symmetric }))),
+        [Value::Group(group), Value::Flag(symmetric)] => Some(Built::Quantizer(Arc::new(Rtn { group, symmetric }))),
         _ => None,
     },
 };
@@ -49,59 +37,41 @@ pub struct Rtn {
     pub symmetric: bool,
 }
 
-/// How many inputs share a scale.
+/// [`Rtn`] with a group size that divides the input width of every layer it is meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    /// The largest of 128, 64, 32 and 16 that divides the input width of every layer to be packed.
-    Auto,
-    /// This many, a multiple of 8.
-    Size(usize),
+pub struct FittedRtn {
+    /// Inputs that share a scale.
+    pub group: usize,
+    /// No zero points: code 8 stands for zero.
+    pub symmetric: bool,
 }
 
-impl Group {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text == "auto" {
-            return Some(Self::Auto);
-        }
-        let size = text.parse().ok().filter(|&size: &usize| size > 0 && size.is_multiple_of(8))?;
-        Some(Self::Size(size))
-    }
-
-    /// The size for these layers.
-    fn settle(self, linears: &[LinearShape]) -> Result<usize, AccelError> {
-        let misfit = |size: usize| linears.iter().find(|linear| !linear.input.is_multiple_of(size));
-        match self {
-            Self::Size(group) => match misfit(group) {
-                Some(linear) => Err(AccelError::Group { linear: linear.name.clone(), input: linear.input, group }),
-                None => Ok(group),
-            },
-            Self::Auto => {
-                let mut ruled_out = None;
-                for &group in GROUPS {
-                    ruled_out = misfit(group);
-                    if ruled_out.is_none() {
-                        return Ok(group);
-                    }
+/// The group size for these layers.
+fn settle(group: Group, linears: &[LinearShape]) -> Result<usize, AccelError> {
+    let misfit = |size: usize| linears.iter().find(|linear| !linear.input.is_multiple_of(size));
+    match group {
+        Group::Size(group) => match misfit(group) {
+            Some(linear) => Err(AccelError::Group { linear: linear.name.clone(), input: linear.input, group }),
+            None => Ok(group),
+        },
+        Group::Auto => {
+            let mut ruled_out = None;
+            for &group in GROUPS {
+                ruled_out = misfit(group);
+                if ruled_out.is_none() {
+                    return Ok(group);
                 }
-                let (linear, input) = ruled_out.map_or((String::new(), 0), |linear| (linear.name.clone(), linear.input));
-                Err(AccelError::NoGroup { linear, input, candidates: GROUPS })
             }
+            let (linear, input) = ruled_out.map_or((String::new(), 0), |linear| (linear.name.clone(), linear.input));
+            Err(AccelError::NoGroup { linear, input, candidates: GROUPS })
         }
     }
 }
 
-impl fmt::Display for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Size(size) => size.fmt(f),
-        }
-    }
-}
-
-impl Rtn {
-    /// The codes of `weight [out, in]` in groups of `group`, which must divide its width.
-    pub fn codes(&self, weight: &HostMatrix, group: usize) -> W4Codes {
+impl FittedRtn {
+    /// The codes of `weight [out, in]`, whose width the group size must divide.
+    pub fn codes(&self, weight: &HostMatrix) -> W4Codes {
+        let group = self.group;
         let groups = weight.data.len() / group;
         let mut codes = W4Codes {
             out: weight.rows,
@@ -143,7 +113,7 @@ fn stored(scale: f32) -> f32 {
 
 impl Quantizer for Rtn {
     fn name(&self) -> String {
-        METHOD.spell(&[Value::Group(self.group), Value::Flag(self.symmetric)])
+        W4_RTN.spell(&[Value::Group(self.group), Value::Flag(self.symmetric)])
     }
 
     fn scope(&self) -> &'static str {
@@ -154,23 +124,23 @@ impl Quantizer for Rtn {
         linear.starts_with("language_model.layers.")
     }
 
-    fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Quantizer>, AccelError> {
-        Ok(Box::new(Self { group: Group::Size(self.group.settle(linears)?), ..*self }))
+    fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {
+        Ok(Box::new(FittedRtn { group: settle(self.group, linears)?, symmetric: self.symmetric }))
+    }
+}
+
+impl Fitted for FittedRtn {
+    fn method(&self) -> String {
+        Rtn { group: Group::Size(self.group), symmetric: self.symmetric }.name()
     }
 
     fn packed_bytes(&self, linear: &LinearShape) -> u64 {
-        let groups = match self.group {
-            Group::Size(group) => linear.input.div_ceil(group),
-            Group::Auto => 0,
-        };
         // Eight codes a word, and a word for each group.
-        4 * linear.out as u64 * (linear.input.div_ceil(8) + groups) as u64
+        4 * linear.out as u64 * (linear.input.div_ceil(8) + linear.input.div_ceil(self.group)) as u64
     }
 
-    fn quantize(&self, linear: &str, weight: &HostMatrix, device: &Device) -> Result<PackedLinear, AccelError> {
-        let shape = LinearShape { name: linear.to_owned(), out: weight.rows, input: weight.cols };
-        let group = self.group.settle(&[shape])?;
-        W4Weight::new(&self.codes(weight, group), device)
+    fn pack(&self, linear: &str, weight: &HostMatrix, _inputs: Option<&HostMatrix>) -> Result<PackedLinear, AccelError> {
+        W4Weight::new(&self.codes(weight), &Device::flex())
             .map(PackedLinear::from)
             .map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })
     }

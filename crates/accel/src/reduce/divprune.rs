@@ -6,19 +6,16 @@
 
 use std::sync::Arc;
 
+use steady_methods::{DIVPRUNE, Keep, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::{Keep, missing};
-use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
+use super::missing;
+use crate::registry::{Built, Implementation};
 
-pub(crate) const METHOD: Method = Method {
-    name: "divprune",
-    kind: MethodKind::TokenReducer,
-    parameters: &[Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.098", meaning: "visual tokens that stay" }],
-    summary: "keeps the most diverse projected visual tokens; asks neither question nor attention",
-    source: "DivPrune, CVPR 2025 (arXiv 2503.02175)",
+pub(crate) const IMPLEMENTATION: Implementation = Implementation {
+    method: &DIVPRUNE,
     build: |values| match *values {
-        [Value::Keep(keep)] => Some(Part::Reducer(Arc::new(DivPrune { keep }))),
+        [Value::Keep(keep)] => Some(Built::Reducer(Arc::new(DivPrune { keep }))),
         _ => None,
     },
 };
@@ -32,7 +29,7 @@ pub struct DivPrune {
 
 impl TokenReducer for DivPrune {
     fn name(&self) -> String {
-        METHOD.spell(&[Value::Keep(self.keep)])
+        DIVPRUNE.spell(&[Value::Keep(self.keep)])
     }
 
     fn steps(&self) -> Vec<Step> {
@@ -41,7 +38,7 @@ impl TokenReducer for DivPrune {
     }
 
     fn reduce(&self, _: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
-        let features = evidence.features.ok_or_else(|| missing(METHOD.name, "projected features"))?;
+        let features = evidence.features.ok_or_else(|| missing(DIVPRUNE.name, "projected features"))?;
         Ok(Reduction::keep(most_diverse(features, self.keep.of(features.rows))))
     }
 }

@@ -5,22 +5,16 @@
 
 use std::sync::Arc;
 
+use steady_methods::{FASTV, Keep, Value};
 use steady_vlm::{Evidence, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::{Keep, missing};
-use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
+use super::missing;
+use crate::registry::{Built, Implementation};
 
-pub(crate) const METHOD: Method = Method {
-    name: "fastv",
-    kind: MethodKind::TokenReducer,
-    parameters: &[
-        Parameter { name: "k", kind: ParameterKind::Layer, default: "2", meaning: "first decoder layer that sees fewer visual tokens" },
-        Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.5", meaning: "visual tokens that stay" },
-    ],
-    summary: "inside the decoder, keeps the visual tokens that the last prompt token attends to most",
-    source: "FastV, ECCV 2024 (arXiv 2403.06764)",
+pub(crate) const IMPLEMENTATION: Implementation = Implementation {
+    method: &FASTV,
     build: |values| match *values {
-        [Value::Integer(k), Value::Keep(keep)] => Some(Part::Reducer(Arc::new(FastV { k: usize::try_from(k).ok()?, keep }))),
+        [Value::Layer(k), Value::Keep(keep)] => Some(Built::Reducer(Arc::new(FastV { k, keep }))),
         _ => None,
     },
 };
@@ -36,7 +30,7 @@ pub struct FastV {
 
 impl TokenReducer for FastV {
     fn name(&self) -> String {
-        METHOD.spell(&[Value::Integer(self.k as u64), Value::Keep(self.keep)])
+        FASTV.spell(&[Value::Layer(self.k), Value::Keep(self.keep)])
     }
 
     fn steps(&self) -> Vec<Step> {
@@ -45,7 +39,7 @@ impl TokenReducer for FastV {
     }
 
     fn reduce(&self, _: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
-        let attention = evidence.last_row_attention.ok_or_else(|| missing(METHOD.name, "last prompt token's attention"))?;
+        let attention = evidence.last_row_attention.ok_or_else(|| missing(FASTV.name, "last prompt token's attention"))?;
         Ok(Reduction::keep(most_attended(attention, self.keep.of(attention.len()))))
     }
 }

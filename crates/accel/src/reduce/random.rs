@@ -8,22 +8,15 @@ use std::sync::Arc;
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
+use steady_methods::{Keep, RANDOM, Value};
 use steady_vlm::{Evidence, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::Keep;
-use crate::method::{Method, MethodKind, Parameter, ParameterKind, Part, Value};
+use crate::registry::{Built, Implementation};
 
-pub(crate) const METHOD: Method = Method {
-    name: "random",
-    kind: MethodKind::TokenReducer,
-    parameters: &[
-        Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.5", meaning: "visual tokens that stay" },
-        Parameter { name: "seed", kind: ParameterKind::Seed, default: "0", meaning: "which random sets" },
-    ],
-    summary: "the control: keeps a random set of projected visual tokens, one set per image",
-    source: "control; see UniPruneBench (arXiv 2511.02650)",
+pub(crate) const IMPLEMENTATION: Implementation = Implementation {
+    method: &RANDOM,
     build: |values| match *values {
-        [Value::Keep(keep), Value::Integer(seed)] => Some(Part::Reducer(Arc::new(RandomKeep { keep, seed }))),
+        [Value::Keep(keep), Value::Seed(seed)] => Some(Built::Reducer(Arc::new(RandomKeep { keep, seed }))),
         _ => None,
     },
 };
@@ -39,7 +32,7 @@ pub struct RandomKeep {
 
 impl TokenReducer for RandomKeep {
     fn name(&self) -> String {
-        METHOD.spell(&[Value::Keep(self.keep), Value::Integer(self.seed)])
+        RANDOM.spell(&[Value::Keep(self.keep), Value::Seed(self.seed)])
     }
 
     fn steps(&self) -> Vec<Step> {

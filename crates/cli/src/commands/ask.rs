@@ -65,7 +65,7 @@ struct Pixels {
 struct Timing {
     /// Image file to pixels and prompt to ids; the same for all answers.
     prepare_ms: f64,
-    /// Packing the weights; nothing for the baseline and token reducers.
+    /// Packing the weights; nothing where they are as they were, or as the acceleration before left them.
     quantize_ms: f64,
     /// Vision tower to last token.
     answer_ms: f64,
@@ -90,15 +90,27 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let prepare_ms = milliseconds(start);
     let tokens = prepared.input_ids.len() + decoding.max_new_tokens;
     let precision = model::precision(args.dtype);
-    // One is packed after the other.
+    // One is packed after the other, and makes room for the next.
     memory::check(&checkpoint, &device, accelerations.chunks(1).map(|accelerations| Run { precision, accelerations, tokens }))?;
     let base = model::load(&checkpoint, &device, args.dtype)?;
     let mut answers = Vec::new();
+    // The quantizer that packed last, as settled, and its model: what has the same one is asked of the same weights.
+    let mut packed: Option<(String, Vlm)> = None;
     for acceleration in &accelerations {
-        let start = Instant::now();
-        let quantized = acceleration.quantize(&base).block_on()?;
-        let quantize_ms = if quantized.is_some() { milliseconds(start) } else { 0.0 };
-        let vlm = quantized.as_ref().unwrap_or(&base);
+        let description = acceleration.describe(&base)?;
+        let mut quantize_ms = 0.0;
+        let vlm = match description.weights() {
+            None => &base,
+            Some(weights) => {
+                if packed.as_ref().is_none_or(|(last, _)| last != weights) {
+                    drop(packed.take());
+                    let start = Instant::now();
+                    packed = acceleration.quantize(&base).block_on()?.map(|model| (weights.to_owned(), model));
+                    quantize_ms = milliseconds(start);
+                }
+                packed.as_ref().map_or(&base, |(_, model)| model)
+            }
+        };
         let start = Instant::now();
         let answer = vlm.ask(&prepared, acceleration.reducer(), &decoding).block_on()?;
         let timing = Timing { prepare_ms, quantize_ms, answer_ms: milliseconds(start) };

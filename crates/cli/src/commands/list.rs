@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde::Serialize;
-use steady_accel::{METHODS, MethodKind, PRESETS};
 use steady_bench::Benchmark;
 use steady_bench::perturb::PERTURBATIONS;
 use steady_bench::world::{EmbeddedSuite, Family};
+use steady_methods::{METHODS, MethodKind, PRESETS, Parameter};
 use steady_vlm::device::list_devices;
 use steady_vlm::{DeviceChoice, Precision};
 
@@ -147,7 +147,7 @@ pub(crate) fn accels(args: &ListArgs) -> Result<()> {
         MethodKind::Quantizer => "weights",
         MethodKind::TokenReducer => "visual tokens",
     };
-    let parameter = |parameter: &steady_accel::Parameter| ParameterRow {
+    let parameter = |parameter: &Parameter| ParameterRow {
         name: parameter.name,
         default: parameter.default,
         expects: parameter.kind.expects(),

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use pollster::FutureExt;
-use steady_accel::PRESETS;
 use steady_accel::memory::Run;
 use steady_bench::Benchmark;
+use steady_methods::FIRST5;
 use steady_study::{Folder, Plan, Variants, plan};
 
 use crate::args::{BenchArg, RunArgs, StudyArgs};
@@ -33,8 +33,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
 
 /// Studies the model that `choose` gives, once the rest of what was asked for is known to make sense: a model may have to be fetched.
 fn study(choose: impl FnOnce() -> Result<Chosen>, bench: BenchArg, out: Option<PathBuf>, args: &StudyArgs) -> Result<()> {
-    let specs = if args.accelerations.is_empty() { default_specs()? } else { args.accelerations.clone() };
-    let accelerations = model::accelerations(&specs)?;
+    let accelerations =
+        if args.accelerations.is_empty() { model::accelerations(FIRST5.specs)? } else { model::accelerations(&args.accelerations)? };
     let perturbations = plan::perturbations(&args.perturbations)?;
     let Chosen { checkpoint, arguments } = choose()?;
     let device = model::device(args.device)?;
@@ -108,9 +108,4 @@ fn default_folder(plan: &Plan) -> Result<PathBuf> {
     let hash = plan.sha256()?;
     let model = plan.model.name.replace('/', "--");
     Ok(Path::new(RUNS).join(format!("{model}-{}-{}", plan.benchmark.name, &hash[..8])))
-}
-
-fn default_specs() -> Result<Vec<String>> {
-    let preset = PRESETS.first().ok_or_else(|| anyhow!("there is no preset; give --accel SPEC"))?;
-    Ok(preset.specs.iter().map(|spec| (*spec).to_owned()).collect())
 }

@@ -140,6 +140,7 @@ pub fn plan(questions: &[Question], accelerations: &[&str]) -> Plan {
         processor: BTreeMap::from([("image_size".into(), "4".into())]),
         decoding: BTreeMap::from([("max_new_tokens".into(), "4".into())]),
         seeds: BTreeMap::new(),
+        calibration: None,
         precision: "f32".into(),
         device: "paper".into(),
         groups_per_part: 3,

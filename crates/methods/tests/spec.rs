@@ -1,11 +1,11 @@
-//! The text of accelerations: what is accepted, what it means, what errors say.
+//! The text of specs: what is accepted, what it means, what errors say.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
-use steady_accel::{Acceleration, METHODS, PRESETS};
+use steady_methods::{FIRST3, FIRST5, METHODS, Method, MethodKind, PRESETS, Parameter, ParameterKind, Spec};
 
 fn canonical(text: &str) -> String {
-    Acceleration::parse(text).unwrap().to_string()
+    Spec::parse(text).unwrap().to_string()
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn errors_say_what_is_valid() {
         "fastv:k=2,k=3",
     ]
     .into_iter()
-    .map(|text| format!("{text:24} {}", Acceleration::parse(text).unwrap_err()))
+    .map(|text| format!("{text:24} {}", Spec::parse(text).unwrap_err()))
     .collect();
     insta::assert_snapshot!(errors.join("\n"));
 }
@@ -86,17 +86,45 @@ fn presets_hold_valid_distinct_specs() {
 }
 
 #[test]
+fn what_the_page_ticks_is_among_what_it_offers() {
+    assert!(FIRST3.specs.iter().all(|spec| FIRST5.specs.contains(spec)));
+}
+
+#[test]
 fn equality_and_serialization_follow_the_canonical_text() {
-    let acceleration = Acceleration::parse("fastv+w4:rtn").unwrap();
-    assert_eq!(acceleration, Acceleration::parse("w4:rtn,g=auto+fastv:k=2").unwrap());
-    assert_ne!(acceleration, Acceleration::parse("fastv").unwrap());
-    let json = serde_json::to_string(&acceleration).unwrap();
+    let spec = Spec::parse("fastv+w4:rtn").unwrap();
+    assert_eq!(spec, Spec::parse("w4:rtn,g=auto+fastv:k=2").unwrap());
+    assert_ne!(spec, Spec::parse("fastv").unwrap());
+    let json = serde_json::to_string(&spec).unwrap();
     assert_eq!(json, r#""w4:rtn,g=auto+fastv:k=2,keep=0.5""#);
-    assert_eq!(serde_json::from_str::<Acceleration>(&json).unwrap(), acceleration);
-    assert!(serde_json::from_str::<Acceleration>(r#""int7""#).is_err());
-    assert!(Acceleration::none().is_none() && Acceleration::none().reducer().is_none());
-    assert_eq!(acceleration.reducer().unwrap().name(), "fastv:k=2,keep=0.5");
-    assert_eq!(acceleration.quantizer().unwrap().name(), "w4:rtn,g=auto");
+    assert_eq!(serde_json::from_str::<Spec>(&json).unwrap(), spec);
+    assert!(serde_json::from_str::<Spec>(r#""int7""#).is_err());
+    assert!(Spec::none().is_none() && Spec::none().part(MethodKind::TokenReducer).is_none());
+    assert_eq!(spec.part(MethodKind::TokenReducer).unwrap().to_string(), "fastv:k=2,keep=0.5");
+    assert_eq!(spec.part(MethodKind::Quantizer).unwrap().to_string(), "w4:rtn,g=auto");
+    assert!(spec.parts().iter().map(|part| part.method().name).eq(["w4:rtn", "fastv"]));
+}
+
+/// A method that is not in the table, whose name begins another's.
+static W4: Method = Method {
+    name: "w4",
+    kind: MethodKind::Quantizer,
+    parameters: &[Parameter { name: "g", kind: ParameterKind::Group, default: "32", meaning: "inputs per scale" }],
+    summary: "one of somebody else's",
+    plain: "One of somebody else's.",
+    source: "this test",
+};
+
+#[test]
+fn methods_of_ones_own_are_read_beside_those_of_the_table() {
+    let all: Vec<&Method> = [&W4].into_iter().chain(METHODS).collect();
+    for (text, expected) in [("w4", "w4:g=32"), ("w4,g=8+fastv", "w4:g=8+fastv:k=2,keep=0.5"), ("w4:rtn,sym", "w4:rtn,g=auto,sym")] {
+        assert_eq!(Spec::parse_of(&all, text).unwrap().to_string(), expected, "{text}");
+    }
+    let unknown = Spec::parse_of(&all, "int7").unwrap_err().to_string();
+    assert_eq!(unknown, "unknown acceleration `int7`; valid: none, w4, w4:rtn, int8, divprune, fastv, random");
+    let two = Spec::parse_of(&all, "w4+int8").unwrap_err().to_string();
+    assert_eq!(two, "`w4:g=32` and `int8:threshold=6` are both quantizers: an acceleration has at most one");
 }
 
 fn quantizer() -> impl Strategy<Value = String> {
@@ -132,12 +160,12 @@ proptest! {
         prop_assert_eq!(canonical(&format!("{reducer}+{quantizer}")), joined);
     }
 
-    /// Any text is an acceleration or an error, never a panic; what is accepted has a canonical text that is accepted.
+    /// Any text is a spec or an error, never a panic; what is accepted has a canonical text that is accepted.
     #[test]
     fn any_text_is_answered(text in "((none|int8|w4:rtn|fastv|random|divprune|[a-z:]{0,6})([:,+=]|[0-9.]{0,3}|g|k|keep|sym|seed){0,6}){0,3}") {
-        if let Ok(acceleration) = Acceleration::parse(&text) {
-            let canonical = acceleration.to_string();
-            prop_assert_eq!(Acceleration::parse(&canonical).unwrap().to_string(), canonical);
+        if let Ok(spec) = Spec::parse(&text) {
+            let canonical = spec.to_string();
+            prop_assert_eq!(Spec::parse(&canonical).unwrap().to_string(), canonical);
         }
     }
 }

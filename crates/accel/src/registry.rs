@@ -1,0 +1,86 @@
+//! Which code carries out which method.
+
+use std::sync::Arc;
+
+use steady_methods::{Method, MethodKind, Spec, SpecError, Value};
+use steady_vlm::TokenReducer;
+
+use crate::quantize::{int8, rtn};
+use crate::reduce::{divprune, fastv, random};
+use crate::{Acceleration, Quantizer};
+
+/// For every row of [`steady_methods::METHODS`], in that order, what carries it out.
+const BUILT_IN: [Implementation; 5] =
+    [rtn::IMPLEMENTATION, int8::IMPLEMENTATION, divprune::IMPLEMENTATION, fastv::IMPLEMENTATION, random::IMPLEMENTATION];
+
+/// A method and what carries it out.
+#[derive(Clone, Copy, Debug)]
+pub struct Implementation {
+    /// The method's row.
+    pub method: &'static Method,
+    /// Makes the method from one value per parameter of the row, in order; `None` if these are not the values that it takes.
+    pub build: fn(&[Value]) -> Option<Built>,
+}
+
+/// What a method is made into: what it does, as its [`MethodKind`] says.
+pub enum Built {
+    /// Changes the weights.
+    Quantizer(Arc<dyn Quantizer>),
+    /// Changes the number of visual tokens.
+    Reducer(Arc<dyn TokenReducer>),
+}
+
+/// Methods with what carries them out: those that there are, and one's own.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    rows: Vec<Implementation>,
+}
+
+impl Registry {
+    /// The methods of [`steady_methods::METHODS`].
+    pub fn built_in() -> Self {
+        Self { rows: BUILT_IN.to_vec() }
+    }
+
+    /// One method more. It takes the place of one of the same name.
+    #[must_use]
+    pub fn with(mut self, implementation: Implementation) -> Self {
+        match self.rows.iter_mut().find(|row| row.method.name == implementation.method.name) {
+            Some(row) => *row = implementation,
+            None => self.rows.push(implementation),
+        }
+        self
+    }
+
+    /// The methods.
+    pub fn methods(&self) -> Vec<&'static Method> {
+        self.rows.iter().map(|row| row.method).collect()
+    }
+
+    /// Reads a spec of these methods.
+    ///
+    /// # Errors
+    /// [`SpecError`], which lists what would be valid.
+    pub fn parse(&self, text: &str) -> Result<Acceleration, SpecError> {
+        self.build(Spec::parse_of(&self.methods(), text)?)
+    }
+
+    /// What carries out a spec that was read before.
+    ///
+    /// # Errors
+    /// [`SpecError::UnknownMethod`] for a method that is none of these, [`SpecError::Mismatched`] for one that was paired with the wrong code.
+    pub fn build(&self, spec: Spec) -> Result<Acceleration, SpecError> {
+        let (mut quantizer, mut reducer) = (None, None);
+        for part in spec.parts() {
+            let text = part.to_string();
+            let row = self.rows.iter().find(|row| row.method.name == part.method().name);
+            let row = row.ok_or_else(|| SpecError::unknown_method(&text, &self.methods()))?;
+            match (part.method().kind, (row.build)(part.values())) {
+                (MethodKind::Quantizer, Some(Built::Quantizer(built))) => quantizer = Some(built),
+                (MethodKind::TokenReducer, Some(Built::Reducer(built))) => reducer = Some(built),
+                _ => return Err(SpecError::Mismatched { part: text }),
+            }
+        }
+        Ok(Acceleration { spec, quantizer, reducer })
+    }
+}

@@ -1,0 +1,93 @@
+//! A method as data: what the parser accepts, what listings print, what errors point to.
+
+use std::fmt;
+
+use crate::{ParameterKind, Value};
+
+/// One acceleration method.
+#[derive(Debug)]
+pub struct Method {
+    /// Its name in a spec.
+    pub name: &'static str,
+    /// What it changes.
+    pub kind: MethodKind,
+    /// Its parameters, in the order of the canonical text.
+    pub parameters: &'static [Parameter],
+    /// One line for listings and plans, in the field's terms.
+    pub summary: &'static str,
+    /// One sentence for a visitor of the page, in plain words.
+    pub plain: &'static str,
+    /// The paper or repository it is taken from.
+    pub source: &'static str,
+}
+
+/// What a method changes. A spec holds at most one of each, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MethodKind {
+    /// The weights of linear layers.
+    Quantizer,
+    /// The number of visual tokens.
+    TokenReducer,
+}
+
+/// One parameter of a method.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name in a spec.
+    pub name: &'static str,
+    /// What values it takes.
+    pub kind: ParameterKind,
+    /// The canonical text of the value it has when it is not given; empty for a flag that is not set.
+    pub default: &'static str,
+    /// One line for listings.
+    pub meaning: &'static str,
+}
+
+impl Method {
+    /// The canonical text of this method with one of `values` per parameter, in their order: the name and every parameter.
+    pub fn spell(&self, values: &[Value]) -> String {
+        let mut text = self.name.to_owned();
+        // The first separator sets the parameters off from the name; a name that holds one itself goes on with commas.
+        let mut separator = if self.name.contains(':') { ',' } else { ':' };
+        for (parameter, value) in self.parameters.iter().zip(values) {
+            let value = match value {
+                Value::Flag(false) => continue,
+                Value::Flag(true) => String::new(),
+                value => format!("={value}"),
+            };
+            text.push(separator);
+            text += parameter.name;
+            text += &value;
+            separator = ',';
+        }
+        text
+    }
+}
+
+impl fmt::Display for Method {
+    /// The canonical text with every default filled in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let defaults: Vec<Value> = self.parameters.iter().filter_map(Parameter::default_value).collect();
+        f.write_str(&self.spell(&defaults))
+    }
+}
+
+impl MethodKind {
+    /// What several of this kind are called.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Quantizer => "quantizers",
+            Self::TokenReducer => "token reducers",
+        }
+    }
+}
+
+impl Parameter {
+    /// The value of [`Self::default`]; `None` if its text is none that the parameter takes.
+    pub(crate) fn default_value(&self) -> Option<Value> {
+        match self.kind {
+            ParameterKind::Flag => Some(Value::Flag(false)),
+            kind => kind.parse(self.default),
+        }
+    }
+}

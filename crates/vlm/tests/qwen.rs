@@ -2,7 +2,7 @@
 //! prompts, ids, pixels, positions, logits, answers; and what is said when a checkpoint is broken.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers beside the tests fail the test by panicking, as the tests do")]
-#![allow(missing_docs, unreachable_pub, dead_code)]
+#![allow(missing_docs, unreachable_pub, dead_code, reason = "the support is shared by several test programs, each of which uses a part of it")]
 
 #[path = "files/folder.rs"]
 mod folder;

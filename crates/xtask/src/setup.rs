@@ -28,7 +28,8 @@ const PAGE_TOOLS: [Tool; 2] =
     [Tool { name: "trunk", version: "0.21.14", locked: true }, Tool { name: "wasm-bindgen-cli", version: "0.2.130", locked: false }];
 
 /// What the lints call.
-const LINT_TOOLS: [Tool; 1] = [Tool { name: "cargo-machete", version: "0.9.2", locked: true }];
+const LINT_TOOLS: [Tool; 2] =
+    [Tool { name: "cargo-machete", version: "0.9.2", locked: true }, Tool { name: "cargo-deny", version: "0.20.2", locked: true }];
 
 /// A Debian package: a program or file that proves it is there, its name, what it is for.
 type Package = (&'static str, &'static str, &'static str);

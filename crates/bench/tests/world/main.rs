@@ -1,6 +1,6 @@
 //! The world: what it promises to trainers and to studies.
 
-#![allow(clippy::unwrap_used)] // clippy.toml lets tests unwrap, but not the functions they share
+#![allow(clippy::unwrap_used, reason = "clippy.toml lets tests unwrap, but not the functions they share")]
 
 mod eye;
 

@@ -1,6 +1,6 @@
 //! What is asked: questions, scorers, and the embedded suite drawn from a seed.
 //!
-//! A [`Question`] carries everything a scorer needs; [`score`] judges a reply and [`same_answer`] compares two of them.
+//! A [`Question`] carries everything a scorer needs; [`score()`] judges a reply and [`same_answer`] compares two of them.
 //! Both say "unparsed" where a reply cannot be read and never guess, since a guess that depends on anything but the reply
 //! would show up as an answer that flipped. A [`Benchmark`] is a list of questions with their images; the one that needs
 //! no download is [`world::EmbeddedSuite`], drawn from seeds by [`world`]. [`perturb`] changes images on their way to the model.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use crate::shell::{cargo, output};
@@ -26,22 +26,24 @@ pub(crate) fn check() -> anyhow::Result<()> {
 
 fn keeps_to(graph: &Graph, tensor_free: &[&str], tensors: &[&str], layers: &[&[&str]]) -> anyhow::Result<()> {
     let mut wrong = Vec::new();
-    let mut look = |from: &str, family: &str| -> anyhow::Result<()> {
-        if let Some(path) = graph.path(from, family)? {
-            wrong.push(format!("{from} must not reach {family}: {}", path.join(" -> ")));
+    let mut look = |from: &str, what: &str, is_it: &dyn Fn(&str) -> bool| -> anyhow::Result<()> {
+        if let Some(path) = graph.path(from, is_it)? {
+            wrong.push(format!("{from} must not reach {what}: {}", path.join(" -> ")));
         }
         Ok(())
     };
     for from in tensor_free {
         for family in tensors {
-            look(from, family)?;
+            look(from, family, &|name| is_of(name, family))?;
         }
+    }
+    for name in layers.iter().copied().flatten() {
+        graph.member(name)?;
     }
     for (height, layer) in layers.iter().enumerate() {
         for from in *layer {
             for above in layers[height + 1..].iter().copied().flatten() {
-                graph.path(above, from)?; // a layer's crate that is gone is noticed at the top as well
-                look(from, above)?;
+                look(from, above, &|name| name == *above)?;
             }
         }
     }
@@ -84,15 +86,19 @@ impl Graph {
         Ok(Self { names, members, links })
     }
 
-    /// Names from the workspace's crate `from` down to the nearest package of a family, or `None` if none is reached.
-    fn path(&self, from: &str, family: &str) -> anyhow::Result<Option<Vec<&str>>> {
-        let Some(start) = self.members.iter().find(|id| self.name(id) == from) else {
-            bail!("the workspace has no crate {from}, which crates/xtask/src/layers.rs names");
-        };
+    /// The id of the workspace's crate of that name.
+    fn member(&self, name: &str) -> anyhow::Result<&String> {
+        let found = self.members.iter().find(|id| self.name(id) == name);
+        found.with_context(|| format!("the workspace has no crate {name}, which crates/xtask/src/layers.rs names"))
+    }
+
+    /// Names from the workspace's crate `from` down to the nearest package that is what is looked for, or `None` if none is reached.
+    fn path(&self, from: &str, is_it: &dyn Fn(&str) -> bool) -> anyhow::Result<Option<Vec<&str>>> {
+        let start = self.member(from)?;
         let mut reached_by: BTreeMap<&str, Option<&str>> = BTreeMap::from([(start.as_str(), None)]);
         let mut waiting = VecDeque::from([start.as_str()]);
         while let Some(id) = waiting.pop_front() {
-            if id != start && is_of(self.name(id), family) {
+            if id != start && is_it(self.name(id)) {
                 let mut path: Vec<&str> = std::iter::successors(Some(id), |id| reached_by[id]).map(|id| self.name(id)).collect();
                 path.reverse();
                 return Ok(Some(path));
@@ -124,20 +130,21 @@ mod tests {
 
     /// `report` reaches `burn-flex` through `pictures`; what it tests with and what builds it are no matter.
     fn graph(report_links: &Value) -> Graph {
-        let packages =
-            ["report", "pictures", "burn-flex", "burning-glass", "kernels", "study"].map(|name| json!({ "id": name, "name": name }));
+        let packages = ["report", "pictures", "burn-flex", "burning-glass", "app-kernels", "study", "app"]
+            .map(|name| json!({ "id": name, "name": name }));
         let link = |to: &str, kinds: Value| json!({ "pkg": to, "dep_kinds": kinds });
         let plain = |to: &str| link(to, json!([{ "kind": null }]));
         Graph::new(&json!({
             "packages": packages,
-            "workspace_members": ["report", "kernels", "study"],
+            "workspace_members": ["report", "app-kernels", "study", "app"],
             "resolve": { "nodes": [
                 { "id": "report", "deps": report_links },
                 { "id": "pictures", "deps": [plain("burning-glass"), plain("burn-flex")] },
                 { "id": "burn-flex", "deps": [] },
                 { "id": "burning-glass", "deps": [] },
-                { "id": "kernels", "deps": [plain("burn-flex")] },
-                { "id": "study", "deps": [plain("kernels"), plain("report")] },
+                { "id": "app-kernels", "deps": [plain("burn-flex")] },
+                { "id": "study", "deps": [plain("app-kernels"), plain("report")] },
+                { "id": "app", "deps": [plain("study")] },
             ] },
         }))
         .unwrap()
@@ -151,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_tensor_that_is_reached_is_named_with_the_way_to_it() {
-        let layers: &[&[&str]] = &[&["kernels"], &["study"]];
+        let layers: &[&[&str]] = &[&["app-kernels"], &["study"], &["app"]];
         let error = keeps_to(&graph(&links("pictures", &["dev", ""])), &["report"], &["burn"], layers).unwrap_err();
         assert_eq!(error.to_string(), "report must not reach burn: report -> pictures -> burn-flex");
         for kind in ["dev", "build"] {
@@ -162,8 +169,11 @@ mod tests {
 
     #[test]
     fn a_crate_that_reaches_a_layer_above_is_named() {
-        let error = keeps_to(&graph(&json!([])), &[], &[], &[&["study"], &["report"], &["kernels"]]).unwrap_err();
-        assert_eq!(error.to_string(), "study must not reach report: study -> report\nstudy must not reach kernels: study -> kernels");
+        let error = keeps_to(&graph(&json!([])), &[], &[], &[&["study"], &["report"], &["app-kernels"]]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "study must not reach report: study -> report\nstudy must not reach app-kernels: study -> app-kernels"
+        );
     }
 
     #[test]
@@ -173,7 +183,7 @@ mod tests {
             keeps_to(&graph, &["rapport"], &["burn"], &[]),
             // there, but not of this workspace
             keeps_to(&graph, &["pictures"], &["burn"], &[]),
-            keeps_to(&graph, &[], &[], &[&["kernels"], &["rapport"]]),
+            keeps_to(&graph, &[], &[], &[&["app-kernels"], &["rapport"]]),
         ] {
             assert!(result.unwrap_err().to_string().contains("has no crate"));
         }

@@ -1,5 +1,7 @@
 //! What is checked without running anything: formatting, who imports whom, unused dependencies, clippy, licences, the documentation's links.
 
+use std::process::Command;
+
 use crate::layers;
 use crate::shell::{self, cargo, installed, native};
 use crate::stages::{Ended, Stages};
@@ -18,7 +20,8 @@ fn unused_dependencies() -> anyhow::Result<Ended> {
     if !installed("cargo-machete") {
         return Ok(Ended::LeftOut("cargo-machete is not installed (`cargo xtask setup` does it)".to_owned()));
     }
-    shell::run(&mut cargo(["machete"])).map(Ended::from)
+    // by itself: as cargo's subcommand it takes its own name for a folder when the cargo that started this task is still above it
+    shell::run(&mut Command::new("cargo-machete")).map(Ended::from)
 }
 
 fn licences() -> anyhow::Result<Ended> {
@@ -30,6 +33,6 @@ fn licences() -> anyhow::Result<Ended> {
 }
 
 /// Writes documentation, of private items too, for whoever works on them follows links as well; a link that leads nowhere is an error.
-pub(crate) fn documentation(doc: &mut std::process::Command) -> anyhow::Result<()> {
+pub(crate) fn documentation(doc: &mut Command) -> anyhow::Result<()> {
     shell::run(doc.args(["--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings"))
 }

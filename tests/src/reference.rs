@@ -150,13 +150,14 @@ pub fn checkpoint_of(cases: &Path) -> PathBuf {
 /// Names of the embedded checkpoints, sorted: every one has its cases.
 ///
 /// # Errors
-/// When the folder with the models cannot be read.
+/// When the folder with the models cannot be read, or one of the four types is missing.
 pub fn embedded() -> Result<Vec<String>> {
     let models = root().join("models");
     let folders = fs::read_dir(&models).with_context(|| models.display().to_string())?.collect::<Result<Vec<_>, _>>()?;
     let checkpoints = folders.iter().filter(|folder| folder.path().join("config.json").is_file());
     let mut names: Vec<String> = checkpoints.map(|folder| folder.file_name().to_string_lossy().into_owned()).collect();
     names.sort_unstable();
+    ensure!(names.len() >= 4, "{} holds only {names:?}", models.display());
     Ok(names)
 }
 

@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use steady_bench::{asked, embedded_suite};
 use steady_report::{Perturbed, Report, share};
 use steady_tests::reference::cases_of;
 
-use process::{json, refuse, run, stderr, steady, succeed, text};
+use process::{Running, finish, json, refuse, run, stderr, steady, succeed, text, wait_until};
 
 const ACCELERATIONS: [&str; 4] = ["--accel", "w4:rtn", "--accel", "fastv:k=2,keep=0.5"];
 
@@ -35,7 +35,7 @@ fn the_same_plan_twice_gives_the_same_bytes() {
     let (first, second) = (dir.path().join("first"), dir.path().join("second"));
     // Nor does it matter how many threads there are.
     for (out, threads) in [(&first, "1"), (&second, "3")] {
-        let output = steady(&arguments("30", out)).env("RAYON_NUM_THREADS", threads).output().unwrap();
+        let output = finish(steady(&arguments("30", out)).env("RAYON_NUM_THREADS", threads));
         assert!(output.status.success(), "{}", stderr(&output));
         let table = String::from_utf8(output.stdout).unwrap();
         assert!(table.contains("w4:rtn") && table.contains("noise floor") && table.contains("report.html"), "{table}");
@@ -87,11 +87,9 @@ fn a_run_opens_in_the_page() {
     let run = text(&dir.path().join("run")).to_owned();
     let page = "https://example.org/steady/";
     for arguments in [&["report", &run, "--open"][..], &["report", &run, "--open", "--page", page]] {
-        assert!(steady(arguments).env("PATH", &path).output().unwrap().status.success());
+        assert!(finish(steady(arguments).env("PATH", &path)).status.success());
         // it runs beside the command
-        while !opened.exists() {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        wait_until("the address was opened", || opened.exists());
         let shown = fs::read_to_string(&opened).unwrap();
         fs::remove_file(&opened).unwrap();
         if arguments.contains(&page) {
@@ -112,20 +110,24 @@ fn nothing_is_shared_that_changes_an_answer() {
     assert_eq!(report["noise_floor"]["answers"].as_array().unwrap().len(), 50);
 }
 
+/// Starts a run into the folder `out` and kills it when something is recorded.
+fn kill_after_the_first_part(command: &mut Command, out: &Path) {
+    let mut running = Running::start(command);
+    let first = out.join("records/part-00000.parquet");
+    wait_until("a first part was written", || {
+        assert!(running.0.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        first.exists()
+    });
+    running.0.kill().unwrap(); // SIGKILL
+    running.0.wait().unwrap();
+}
+
 #[test]
 fn killed_midway_it_continues_and_asks_nothing_twice() {
     let dir = tempfile::tempdir().unwrap();
     let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
     succeed(&arguments("120", &whole));
-    let mut child = steady(&arguments("120", &killed)).spawn().unwrap();
-    let patience = Instant::now();
-    let first = killed.join("records/part-00000.parquet");
-    while !first.exists() {
-        assert!(patience.elapsed() < Duration::from_mins(5) && child.try_wait().unwrap().is_none(), "no part was written");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    child.kill().unwrap(); // SIGKILL
-    child.wait().unwrap();
+    kill_after_the_first_part(&mut steady(&arguments("120", &killed)), &killed);
     let kept = records(&killed);
     assert!(kept.len() < records(&whole).len(), "it was to be killed midway");
     assert!(!killed.join("report.json").exists());
@@ -178,14 +180,7 @@ fn perturbed_images_are_asked_about_beside_the_clean_ones() {
     assert!(perturbed.perturbed().iter().all(|under| under.condition.noise_floor.as_ref().unwrap().dr.count == 0));
     assert!(perturbed.perturbed().iter().any(|under| under.baseline.dr.count > 0), "the perturbations do nothing");
 
-    let mut child = steady(&both(&killed)).spawn().unwrap();
-    let patience = Instant::now();
-    while !killed.join("records/part-00000.parquet").exists() {
-        assert!(patience.elapsed() < Duration::from_mins(5) && child.try_wait().unwrap().is_none(), "no part was written");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    child.kill().unwrap(); // SIGKILL
-    child.wait().unwrap();
+    kill_after_the_first_part(&mut steady(&both(&killed)), &killed);
     assert!(records(&killed).len() < records(&whole).len(), "it was to be killed midway");
     assert!(stderr(&run(&both(&killed))).contains("of 240 answers are recorded already"));
     assert_eq!(records(&killed), records(&whole));

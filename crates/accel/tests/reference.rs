@@ -40,7 +40,9 @@ struct Int8Case {
 }
 
 fn cases() -> Cases {
-    serde_json::from_str(include_str!("reference/quant_cases.json")).unwrap()
+    let cases: Cases = serde_json::from_str(include_str!("reference/quant_cases.json")).unwrap();
+    assert_eq!((cases.w4.len(), cases.int8.len()), (6, 3), "cases of make_quant_cases.py");
+    cases
 }
 
 fn assert_product(packed: &PackedLinear, x: &[f32], input: usize, expected: &[f64]) {

@@ -1,9 +1,37 @@
 //! What is asked: questions, scorers, and the embedded suite drawn from a seed.
 //!
-//! A [`Question`] carries everything a scorer needs; [`score`] judges a reply and [`same_answer`] compares two of them.
+//! A [`Question`] carries everything a scorer needs; [`score()`] judges a reply and [`same_answer`] compares two of them.
 //! Both say "unparsed" where a reply cannot be read and never guess, since a guess that depends on anything but the reply
 //! would show up as an answer that flipped. A [`Benchmark`] is a list of questions with their images; the one that needs
 //! no download is [`world::EmbeddedSuite`], drawn from seeds by [`world`]. [`perturb`] changes images on their way to the model.
+//!
+//! ```
+//! use steady_bench::perturb::PerturbationSpec;
+//! use steady_bench::world::EmbeddedSuite;
+//! use steady_bench::{AnswerKind, Benchmark, Question, same_answer, score};
+//!
+//! let question = Question {
+//!     id: "counting/0".into(),
+//!     benchmark: "by hand".into(),
+//!     family: "counting".into(),
+//!     image: "a".into(),
+//!     text: "How many stars are there?".into(),
+//!     gold: vec!["4".into()],
+//!     kind: AnswerKind::Number,
+//! };
+//! assert!(score(&question, "four").correct && !score(&question, "5").correct);
+//! assert!(same_answer(&question, "4", "four"));
+//!
+//! // a question of each of the ten families, and a worse picture of the first; the parts are put into the order in which they are applied
+//! let suite = EmbeddedSuite::test(1);
+//! assert_eq!(suite.questions().len(), 10);
+//! let spec: PerturbationSpec = "jpeg=30+blur=1.0".parse()?;
+//! assert_eq!(spec.to_string(), "blur=1+jpeg=30");
+//! let first = &suite.questions()[0].image;
+//! let image = suite.image(first)?;
+//! assert_ne!(spec.apply(&image, first), image);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod asked;
 mod benchmark;

@@ -129,6 +129,7 @@ fn the_default_study_fits_into_a_link_with_all_its_words() {
         assert_eq!((&opened.tally, opened.dr_by_image, opened.mcnemar_p_holm), (&shared.tally, shared.dr_by_image, shared.mcnemar_p_holm));
         assert_eq!(opened.per_family, shared.per_family);
     }
+    assert_eq!(opened.report.accelerations().len(), 5);
     for (opened, shared) in opened.report.accelerations().iter().zip(shared.accelerations()) {
         let said = |answers: &[AnswerRow]| answers.iter().map(|answer| answer.text.clone()).collect::<Vec<_>>();
         assert_eq!(said(&opened.answers), said(&shared.answers));
@@ -148,8 +149,10 @@ fn a_perturbed_study_keeps_to_the_budget() {
 
     let opened = share::open(&link.payload, |wanted| (*wanted == named).then(|| questions.clone())).unwrap();
     assert_eq!((opened.left_out, opened.report.questions().len()), (link.left_out, 900));
+    assert_eq!(opened.report.perturbed().len(), 2);
     for (opened, shared) in opened.report.perturbed().iter().zip(shared.perturbed()) {
         assert_eq!((&opened.perturbation, opened.baseline.tally), (&shared.perturbation, shared.baseline.tally));
+        assert_eq!(opened.condition.accelerations.len(), 5);
         for (opened, shared) in opened.condition.accelerations.iter().zip(&shared.condition.accelerations) {
             assert_eq!((opened.tally, opened.dr_by_image, &opened.per_family), (shared.tally, shared.dr_by_image, &shared.per_family));
         }
@@ -195,6 +198,7 @@ fn links_of_version_1_open() {
     // what that release printed: 90.0 -> 60.0, 30.0 % broke
     let divprune = opened.summary("divprune:keep=0.33").unwrap();
     assert_eq!((divprune.accuracy_before.count, divprune.accuracy_after.count, divprune.ndr.count, divprune.dr.of), (9, 6, 3, 10));
+    assert_eq!(opened.summaries().len(), told.summaries().len());
     for (opened, told) in opened.summaries().iter().zip(told.summaries()) {
         assert_eq!((opened.tally, opened.dr_by_image, opened.mcnemar_p_holm), (told.tally, told.dr_by_image, told.mcnemar_p_holm));
     }

@@ -1,6 +1,6 @@
 //! `steady-world` as a process.
 
-#![allow(clippy::unwrap_used)] // clippy.toml lets tests unwrap, but not the functions they share
+#![allow(clippy::unwrap_used, reason = "clippy.toml lets tests unwrap, but not the functions they share")]
 
 use std::{
     io::{BufRead, BufReader},

@@ -89,6 +89,7 @@ pub(crate) struct StudyArgs {
     pub(crate) questions: u32,
     /// Run folder, with a folder in it for each of several models; running into it again continues where it stopped [default:
     /// ./steady-out/<model>-<benchmark>-<plan>]
+    #[allow(rustdoc::invalid_html_tags, reason = "printed as help, where these are no tags")]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Where the model runs

@@ -17,6 +17,29 @@
 //! | NDR given change | questions whose answer changed | right before, wrong after |
 //!
 //! Accuracy before minus accuracy after is NDR - PDR: two accelerations with the same accuracy may differ in all the others.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use steady_report::{Report, share};
+//!
+//! // the report.json of a study of ten questions
+//! let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../bench/tests/version-1/report.json"));
+//! let report = Report::from_json(text)?;
+//! let summary = report.summary("divprune:keep=0.33").expect("the study has it");
+//! assert_eq!((summary.accuracy_before.count, summary.accuracy_after.count), (9, 6));
+//! assert_eq!(summary.ndr.count - summary.pdr.count, 3);
+//!
+//! // what follows from the answers is never stored apart from them
+//! assert_eq!(Report::new(report.measurements().clone())?, report);
+//!
+//! // a page of its own, and a link that holds the same numbers
+//! let page = report.html(&BTreeMap::new());
+//! assert!(page.starts_with("<!DOCTYPE html>") && page.contains("divprune:keep=0.33"));
+//! let opened = share::open(&report.share(None)?.payload, |_suite| None)?;
+//! assert_eq!(opened.report.summaries()[0].tally, report.summaries()[0].tally);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod distribution;
 mod filter;

@@ -114,12 +114,14 @@ fn answers_are_paired_under_one_and_the_same_perturbation() {
     for (perturbed, name) in report.perturbed().iter().zip(["noise=20", "jpeg=30"]) {
         assert_eq!(perturbed.perturbation, name);
         assert_eq!(Counted::of(&perturbed.baseline), count(("none", "none"), (name, "none")));
+        assert_eq!(perturbed.condition.accelerations.len(), 2);
         for (summary, spec) in perturbed.condition.accelerations.iter().zip(["half", "third"]) {
             assert_eq!((summary.spec.as_str(), Counted::of(summary)), (spec, count((name, "none"), (name, spec))));
         }
         let noise_floor = perturbed.condition.noise_floor.as_ref().unwrap();
         assert_eq!(Counted::of(noise_floor), count((name, "none"), (name, "noise-floor")));
     }
+    assert_eq!(report.summaries().len(), 2);
     for (summary, spec) in report.summaries().iter().zip(["half", "third"]) {
         assert_eq!((summary.spec.as_str(), Counted::of(summary)), (spec, count(("none", "none"), ("none", spec))));
     }

@@ -3,7 +3,7 @@
 //!
 //! `cargo bench` (`--no-default-features` for the CPU alone, `-- decode` for one of them). Items per second are images or tokens.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "a program that measures has no public items but those that its macro makes")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run says why and stops")]
 
 use std::{path::Path, sync::OnceLock, time::Duration};

@@ -2,7 +2,12 @@
 //! prompts, ids, pixels, positions, logits, answers; and what is said when a checkpoint is broken.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers beside the tests fail the test by panicking, as the tests do")]
-#![allow(missing_docs, unreachable_pub, dead_code)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "the support is shared by several test programs, each of which uses a part of it"
+)]
 
 #[path = "files/folder.rs"]
 mod folder;
@@ -112,7 +117,9 @@ fn prompts_ids_and_pixels_are_those_of_transformers() {
             let rows: usize = pixels.iter().map(|pixels| pixels.shape[0]).sum();
             assert_eq!(json!([rows, pixels[0].shape[1]]), expected["shape"], "{id}: pixel shape");
             let data: Vec<f32> = pixels.iter().flat_map(|pixels| pixels.data.iter().copied()).collect();
-            for sample in expected["samples"].as_array().unwrap() {
+            let samples = expected["samples"].as_array().unwrap();
+            assert_eq!(samples.len(), 8, "{id}");
+            for sample in samples {
                 let at = usize::try_from(sample[0].as_u64().unwrap()).unwrap();
                 let expected = sample[1].as_f64().unwrap() as f32;
                 assert_eq!(data[at].to_bits(), expected.to_bits(), "{id}: pixel {at} is {} and not {expected}", data[at]);

@@ -1,9 +1,12 @@
 //! Everything a contributor runs besides `cargo run`: set-up, tests, lints, the page.
 
+mod layers;
 mod lints;
 mod page;
 mod setup;
 mod shell;
+mod snapshots;
+mod stages;
 mod synthetic;
 mod tests;
 
@@ -11,6 +14,8 @@ use std::env;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+
+use stages::Stages;
 
 /// Set-up, tests and the page of steady.
 #[derive(Parser)]
@@ -25,9 +30,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Install what the tests need: Vulkan loader and software driver, Chromium, wasm target, trunk, wasm-bindgen, axe-core where npm is.
+    /// Install what the tests need: Vulkan loader and software driver, Chromium, npm, axe-core, wasm target, and tools from crates.io.
     Setup,
-    /// Run the tests: formatting, lints, licences, crates on Flex and wgpu, the CLI as a process, the page in a real browser.
+    /// Run the tests: lints, crates on Flex and wgpu, the CLI as a process, the page in a real browser; says what each stage took.
     Test {
         /// Only what needs neither driver nor browser: Flex, no set-up, no page.
         #[arg(long)]
@@ -36,7 +41,7 @@ enum Task {
         #[arg(long)]
         no_setup: bool,
     },
-    /// Formatting, clippy and licences.
+    /// Formatting, who imports whom, unused dependencies, clippy, licences, the documentation's links.
     Lint {
         /// Without the `gpu` feature.
         #[arg(long)]
@@ -60,14 +65,16 @@ fn main() -> anyhow::Result<()> {
     shell::enter_workspace()?;
     match task {
         Task::Setup => setup::run(),
-        Task::Test { cpu, no_setup } => {
-            if !cpu && !no_setup {
-                setup::run()?;
-            }
-            tests::run(cpu)
-        }
-        Task::Lint { cpu } => lints::run(cpu),
+        Task::Test { cpu, no_setup } => timed(Stages::new(!cpu), |stages| tests::run(stages, &tests::Scope { cpu, no_setup })),
+        Task::Lint { cpu } => timed(Stages::new(false), |stages| lints::run(stages, cpu)),
         Task::Synthetic { folder } => synthetic::run(&called_from.join(folder)),
         Task::Web { task } => page::run(&task),
     }
+}
+
+/// Says at the end what each stage took, whether or not all of them ran.
+fn timed(mut stages: Stages, task: impl FnOnce(&mut Stages) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let result = task(&mut stages);
+    shell::announce(&stages.table());
+    result
 }

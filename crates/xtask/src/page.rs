@@ -8,8 +8,9 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 
+use crate::lints::documentation;
 use crate::setup::{self, wasm_toolchain};
-use crate::shell::{announce, cargo, program, run as run_command, target_dir};
+use crate::shell::{cargo, program, run as run_command, target_dir};
 
 /// What to do with the page.
 #[derive(Subcommand)]
@@ -57,28 +58,23 @@ fn address_worker(dist: &Path) -> anyhow::Result<()> {
     fs::write(dist.join("index.html"), page).context("cannot write dist/index.html")
 }
 
-/// Clippy over the page, for the target it runs on, and over its tests, here and in the browser. The worker was linted with all that it is made of.
+/// Clippy and rustdoc over the page and its tests, compiled for this machine: the page has no code that only a browser compiles. The worker was linted
+/// with all that it is made of.
 pub(crate) fn lint() -> anyhow::Result<()> {
-    if wasm_toolchain().is_some_and(|environment| !environment.is_empty()) {
-        announce("the page is not linted: Debian's compiler for wasm comes without clippy");
-        return Ok(());
+    const PARTS: [&[&str]; 2] = [&["--package", "steady-web"], &["--package", "steady-page-tests", "--features", "page"]];
+    for part in PARTS {
+        run_command(cargo(["clippy", "--release"]).args(part).args(["--all-targets", "--", "-D", "warnings"]))?;
+        documentation(cargo(["doc", "--release"]).args(part))?;
     }
-    let mut page = cargo(["clippy", "--release", "--package", "steady-web", "--target", setup::WASM, "--", "-D", "warnings"]);
-    for_wasm(&mut page)?;
-    run_command(&mut cargo(["clippy", "--release", "--package", "steady-web", "--tests", "--", "-D", "warnings"]))?;
-    let mut tests = cargo(["clippy", "--release", "--package", "steady-page-tests", "--features", "page", "--all-targets"]);
-    run_command(tests.args(["--", "-D", "warnings"]))
+    Ok(())
 }
 
 /// Tests what the page decides without a browser, then drives the built page in one.
 pub(crate) fn test() -> anyhow::Result<()> {
     run_command(&mut cargo(["test", "--release", "--package", "steady-web"]))?;
     let mut browser = cargo(["test", "--release", "--package", "steady-page-tests", "--features", "page"]);
-    if let Some(axe) = setup::axe() {
-        browser.env("STEADY_AXE", axe);
-    } else {
-        announce("no axe-core: accessibility is not checked (`cargo xtask setup`, with npm)");
-    }
+    // without it the test that needs it says so
+    browser.envs(setup::axe().map(|axe| ("STEADY_AXE", axe)));
     run_command(&mut browser)
 }
 

@@ -10,11 +10,12 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 use crate::shell::{self, announce, cargo, installed, output, program, succeeds, target_dir};
+use crate::stages::do_without;
 
 /// The wasm target's triple.
 pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 
-/// A program from crates.io that the tasks call.
+/// A program from crates.io that a task calls.
 struct Tool {
     name: &'static str,
     version: &'static str,
@@ -22,23 +23,30 @@ struct Tool {
     locked: bool,
 }
 
-const TOOLS: [Tool; 2] =
+/// What builds the page.
+const PAGE_TOOLS: [Tool; 2] =
     [Tool { name: "trunk", version: "0.21.14", locked: true }, Tool { name: "wasm-bindgen-cli", version: "0.2.130", locked: false }];
+
+/// What the lints call.
+const LINT_TOOLS: [Tool; 2] =
+    [Tool { name: "cargo-machete", version: "0.9.2", locked: true }, Tool { name: "cargo-deny", version: "0.20.2", locked: true }];
 
 /// A Debian package: a program or file that proves it is there, its name, what it is for.
 type Package = (&'static str, &'static str, &'static str);
 
-const PACKAGES: [Package; 4] = [
+const PACKAGES: [Package; 5] = [
     ("/usr/share/vulkan/icd.d/lvp_icd*.json", "mesa-vulkan-drivers", "a software Vulkan driver: the GPU code runs without a GPU"),
     ("/usr/lib/*/libvulkan.so.1", "libvulkan1", "the Vulkan loader"),
     ("chromium", "chromium", "the browser that the page is tested in"),
     ("chromedriver", "chromium-driver", "drives that browser"),
+    ("npm", "npm", "fetches axe-core, the accessibility checker of the page's tests"),
 ];
 
 /// Installs what is missing.
 pub(crate) fn run() -> anyhow::Result<()> {
     system_packages()?;
     accessibility()?;
+    LINT_TOOLS.iter().try_for_each(install_tool)?;
     page()
 }
 
@@ -52,31 +60,22 @@ pub(crate) fn axe() -> Option<PathBuf> {
     file.canonicalize().ok()
 }
 
-/// Fetches the checker where npm is there to do it.
+/// Fetches the checker.
 fn accessibility() -> anyhow::Result<()> {
     if axe().is_some() {
-        return Ok(());
-    }
-    if !installed("npm") {
-        announce("npm is not installed: the page is tested without axe-core");
         return Ok(());
     }
     let folder = target_dir().join("axe");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut npm = program("npm", ["install", "--silent", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--prefix"]);
-    if shell::run(npm.arg(&folder).arg(AXE)).is_err() {
-        announce("npm cannot fetch axe-core: the page is tested without it");
-    }
-    Ok(())
+    shell::run(npm.arg(&folder).arg(AXE))
+        .or_else(|error| do_without(&format!("npm fetches no axe-core, which looks at the page's accessibility ({error:#})")))
 }
 
 /// Installs what is missing to build the page.
 pub(crate) fn page() -> anyhow::Result<()> {
     wasm_target()?;
-    for tool in &TOOLS {
-        install_tool(tool)?;
-    }
-    Ok(())
+    PAGE_TOOLS.iter().try_for_each(install_tool)
 }
 
 fn present(evidence: &str) -> bool {

@@ -39,10 +39,11 @@ pub(crate) fn cargo<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> 
 /// One selection of packages for every task: cargo unites the features of all that is selected, and one that differs would
 /// compile burn a second time. For that reason the page, its worker and its tests are not among them: their libraries ask more of what
 /// burn uses too. The worker is linted along, though: what is only checked costs little here, and for the browser's target much.
+/// Documentation rests on the same checks of third parties, so it selects the same.
 pub(crate) fn native(subcommand: &str, cpu: bool) -> Command {
     let mut command = cargo([subcommand, "--profile", "release", "--workspace"]);
     let mut elsewhere = vec!["steady-web", "steady-page-tests"];
-    if cpu || subcommand != "clippy" {
+    if cpu || !["clippy", "doc"].contains(&subcommand) {
         elsewhere.push("steady-worker");
     }
     for package in elsewhere {

@@ -1,19 +1,31 @@
 //! Every test, in the order in which a failure is cheapest to see.
 
-use crate::shell::{self, announce, native};
-use crate::{lints, page};
+use crate::shell::{self, native};
+use crate::stages::Stages;
+use crate::{lints, page, setup, snapshots};
 
-/// Lints, then tests; `cpu` leaves out what needs a driver or a browser.
-pub(crate) fn run(cpu: bool) -> anyhow::Result<()> {
-    lints::run(cpu)?;
-    if cpu {
-        announce("tests on Flex, the CLI as a process");
-        return shell::run(&mut native("test", cpu));
+/// What to leave out of all that there is.
+pub(crate) struct Scope {
+    /// What needs a driver or a browser, and the set-up.
+    pub(crate) cpu: bool,
+    /// The set-up.
+    pub(crate) no_setup: bool,
+}
+
+/// Set-up, lints, then tests.
+pub(crate) fn run(stages: &mut Stages, scope: &Scope) -> anyhow::Result<()> {
+    let cpu = scope.cpu;
+    if !cpu && !scope.no_setup {
+        stages.run("setup", setup::run)?;
     }
-    announce("tests on Flex and on wgpu, the CLI as a process");
-    shell::run(&mut native("test", cpu))?;
-    page::lint()?;
-    page::build()?;
-    announce("the page in a browser");
-    page::test()
+    lints::run(stages, cpu)?;
+    // on Flex, on wgpu unless `cpu`, the command line as a process
+    stages.run("native tests", || shell::run(snapshots::watch(&mut native("test", cpu))?))?;
+    stages.run("snapshots", snapshots::check)?;
+    if !cpu {
+        stages.run("page lint", page::lint)?;
+        stages.run("page build", page::build)?;
+        stages.run("page tests", page::test)?;
+    }
+    Ok(())
 }

@@ -3,15 +3,20 @@
 use std::io::{BufRead, BufReader};
 use std::panic::resume_unwind;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
+use tokio::time::timeout;
 
 /// Longest time that anything on the page may take: generous, for busy machines.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Longest time of a whole test.
+const LONGEST: Duration = Duration::from_mins(25);
 
 /// Runs a test in a browser whose window is `width` wide, closes the browser whatever becomes of the test, and gives what the test found.
 pub async fn in_browser<F>(width: u32, test: impl FnOnce(Client) -> F) -> F::Output
@@ -48,9 +53,12 @@ where
         "mobileEmulation": {"deviceMetrics": {"width": width, "height": 900, "pixelRatio": 1, "mobile": false, "touch": false}},
     });
     let capabilities: Capabilities = [("goog:chromeOptions".to_owned(), options)].into_iter().collect();
-    let client = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&driver.address).await.expect("a browser");
-    let outcome = tokio::spawn(test(client.clone())).await;
-    client.close().await.expect("the browser closes");
+    let mut builder = ClientBuilder::new(HttpConnector::new());
+    let client = timeout(PATIENCE, builder.capabilities(capabilities).connect(&driver.address)).await.expect("a browser in time");
+    let client = client.expect("a browser");
+    let outcome = timeout(LONGEST, tokio::spawn(test(client.clone()))).await;
+    timeout(PATIENCE, client.close()).await.expect("the browser closes in time").expect("the browser closes");
+    let outcome = outcome.unwrap_or_else(|_| panic!("the test has no end after {LONGEST:?}"));
     outcome.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
@@ -69,9 +77,16 @@ impl Driver {
             .spawn()
             .expect("chromedriver starts: `cargo xtask setup` installs it");
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let port = lines.find_map(|line| Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned()));
-        let address = format!("http://127.0.0.1:{}", port.expect("chromedriver names its port"));
-        Self { process, address }
+        let mut driver = Self { process, address: String::new() };
+        // a driver that says nothing would be read from for ever
+        let (told, named) = mpsc::channel();
+        thread::spawn(move || {
+            let port = lines.find_map(|line| Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned()));
+            drop(told.send(port));
+        });
+        let port = named.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("chromedriver says nothing for {PATIENCE:?}"));
+        driver.address = format!("http://127.0.0.1:{}", port.expect("chromedriver names its port"));
+        driver
     }
 }
 

@@ -111,6 +111,7 @@ async fn every_model_of_the_page_answers_as_on_the_command_line() {
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
         playground(&client, &page, &ACCELERATIONS.join(" "), &image, QUESTION).await;
+        assert_eq!(expected.len(), 4);
         for (i, (model, expected)) in EMBEDDED.iter().zip(expected).enumerate() {
             evaluate(&client, &format!("document.querySelectorAll('input[name=model]')[{i}].click()")).await;
             click(&client, ".inquiry .primary").await;

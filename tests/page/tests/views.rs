@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
 use fantoccini::Client;
 use serde_json::{Value, json};
@@ -33,7 +33,9 @@ async fn run_is_offered_before_anything_of_it_is_fetched() {
         click(&client, "nav a[href='#playground']").await;
         text_with(&client, "h1", "image of your own").await;
         let fetched = evaluate(&client, "performance.getEntriesByType('resource').map(entry => entry.name)").await;
-        for address in fetched.as_array().unwrap() {
+        let fetched = fetched.as_array().unwrap();
+        assert!(!fetched.is_empty());
+        for address in fetched {
             let address = address.as_str().unwrap();
             assert!(!address.contains("worker") && !address.contains("models/"), "{address}");
         }
@@ -380,7 +382,10 @@ async fn violations(client: &Client, axe: &str) -> Vec<String> {
 #[tokio::test]
 async fn axe_finds_nothing_serious_on_any_view() {
     let Some(axe) = std::env::var_os("STEADY_AXE") else {
-        eprintln!("left out: STEADY_AXE names no axe-core; `cargo xtask setup` fetches it where npm is installed");
+        let missing = "STEADY_AXE names no axe-core: `cargo xtask setup` fetches it, `cargo xtask test` names it";
+        assert!(std::env::var_os("STEADY_MAY_SKIP").is_some_and(|skip| skip == "1"), "{missing}; STEADY_MAY_SKIP=1 goes on without it");
+        // past the test runner, which shows nothing of a test that passes
+        writeln!(std::io::stderr(), "LEFT OUT: accessibility: {missing}").unwrap();
         return;
     };
     let axe = std::fs::read_to_string(&axe).unwrap();

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use process::{json, stderr, steady, text};
+use process::{finish, json, stderr, steady, text};
 use serde_json::Value;
 use server::{COMMIT, Fault, Hub, Request};
 use steady_tests::reference::cases_of;
@@ -59,7 +59,7 @@ impl User {
 
     /// The answer about the model.
     fn ask(&self, model: &str) -> Value {
-        let output = self.command(&question(model)).output().unwrap();
+        let output = finish(&mut self.command(&question(model)));
         assert!(output.status.success(), "{}", stderr(&output));
         let asked: Value = serde_json::from_slice(&output.stdout).unwrap();
         asked["answers"][0]["first_token"].clone()
@@ -83,7 +83,7 @@ impl User {
 }
 
 fn said(command: &mut Command) -> String {
-    let output = command.output().unwrap();
+    let output = finish(command);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(output.stdout.is_empty() && !stderr(&output).contains("panicked"), "{}", stderr(&output));
     stderr(&output)
@@ -237,7 +237,9 @@ fn a_gated_model_takes_a_token_that_stays_with_the_hub() {
     // As logging in leaves it.
     fs::write(user.home.path().join("token"), "hf_right\n").unwrap();
     assert_eq!(user.ask(ID), expected());
-    for request in hub.asked() {
+    let asked = hub.asked();
+    assert!(asked.iter().any(|request| request.target.starts_with("/store/")), "{asked:?}");
+    for request in asked {
         let sent = request.authorization.as_deref() == Some("Bearer hf_right");
         assert_eq!(sent, !request.target.starts_with("/store/"), "{request:?}");
         assert!(request.host.starts_with(if sent { "127.0.0.1" } else { "localhost" }));
@@ -277,6 +279,7 @@ fn what_stays_cut_is_continued_by_the_next_command() {
     assert!(of(&asked, "model-00002").is_empty(), "what is whole is not fetched again");
     let blobs: Vec<_> =
         fs::read_dir(user.home.path().join("hub/models--acme--tiny-llava/blobs")).unwrap().map(|blob| blob.unwrap().path()).collect();
+    assert!(!blobs.is_empty());
     assert!(blobs.iter().all(|blob| blob.extension().is_none()), "{blobs:?}");
 }
 
@@ -328,7 +331,7 @@ fn the_plan_of_a_run_names_the_commit() {
     let user = User::of(&hub);
     let run = |model: &str, out: &Path| {
         let arguments = ["run", "--model", model, "--questions", "10", "--accel", "int8", "--device", "cpu", "--out", text(out)];
-        let output = user.command(&arguments.map(str::to_owned)).output().unwrap();
+        let output = finish(&mut user.command(&arguments.map(str::to_owned)));
         assert!(output.status.success(), "{}", stderr(&output));
         let plan: Value = serde_json::from_slice(&fs::read(out.join("plan.json")).unwrap()).unwrap();
         (plan["model"]["name"].clone(), plan["command"].as_str().unwrap().to_owned(), stderr(&output))

@@ -1,10 +1,16 @@
 #![allow(dead_code, unreachable_pub, reason = "shared by two test programs")]
 //! Running `steady` as a process.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+/// Longest time that anything may take: generous, for busy machines.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The command, on the CPU-only path and with nothing of the caller's environment that could change what it prints.
 pub fn steady(arguments: &[&str]) -> Command {
@@ -20,7 +26,55 @@ pub fn steady(arguments: &[&str]) -> Command {
 }
 
 pub fn run(arguments: &[&str]) -> Output {
-    steady(arguments).output().unwrap()
+    finish(&mut steady(arguments))
+}
+
+/// A process that ends with the test that started it.
+pub struct Running(pub Child);
+
+impl Running {
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // one that has ended already is just as well
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Runs a command to its end, as `Command::output` does, but not for ever.
+pub fn finish(command: &mut Command) -> Output {
+    let mut running = Running::start(command);
+    // both pipes are read while it runs, or a full one would stop it
+    let stdout = read(running.0.stdout.take().unwrap());
+    let stderr = read(running.0.stderr.take().unwrap());
+    let mut status = None;
+    wait_until(&format!("{command:?} has ended"), || {
+        status = running.0.try_wait().unwrap();
+        status.is_some()
+    });
+    Output { status: status.unwrap(), stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+fn read(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
+}
+
+/// Waits until something is so; `what` says in a failure what was waited for.
+pub fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !so() {
+        assert!(start.elapsed() < PATIENCE, "after {PATIENCE:?} it is not so that {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Standard output of a command that must succeed.

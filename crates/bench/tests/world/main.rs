@@ -1,6 +1,6 @@
 //! The world: what it promises to trainers and to studies.
 
-#![allow(clippy::unwrap_used)] // clippy.toml lets tests unwrap, but not the functions they share
+#![allow(clippy::unwrap_used, reason = "clippy.toml lets tests unwrap, but not the functions they share")]
 
 mod eye;
 
@@ -184,6 +184,7 @@ fn an_unknown_image_is_named_in_the_error() {
 fn pairs_ask_about_one_object_twice() {
     let suite = EmbeddedSuite::test(60);
     let pairs: Vec<&Question> = suite.questions().iter().filter(|q| q.family == "pairs").collect();
+    assert_eq!(pairs.len(), 60);
     for pair in pairs.chunks(2) {
         assert_eq!(pair[0].image, pair[1].image);
         let mut golds = [&pair[0].gold[0], &pair[1].gold[0]];
@@ -452,6 +453,7 @@ fn arrows_are_as_many_as_said() {
 
 #[test]
 fn findings_are_in_the_scan() {
+    let mut checked = 0;
     for i in 0..150 {
         let picture = Picture::draw(Split::Test, i, Level::Full, &[Family::Scan]);
         // Nodules are the brightest, fluid is a little darker and large.
@@ -481,6 +483,8 @@ fn findings_are_in_the_scan() {
                 fluid.first().map_or("none", sided).into()
             };
             assert_eq!(seen, gold, "{}: {text}", picture.id);
+            checked += 1;
         }
     }
+    assert!(checked > 600, "{checked}");
 }

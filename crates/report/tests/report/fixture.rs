@@ -109,7 +109,7 @@ pub(crate) fn perturbed_report() -> Report {
     Report::new(perturbed_measurements()).unwrap()
 }
 
-#[expect(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "a row of a table, a column an argument")]
 fn question(id: &str, family: &str, image: &str, kind: QuestionKind, text: &str, gold: &str, said: &str, margin: f32) -> QuestionRow {
     QuestionRow {
         id: id.to_owned(),

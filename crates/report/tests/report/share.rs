@@ -64,6 +64,7 @@ fn a_link_carries_numbers_and_words() {
     let Opened { report, suite, rebuilt, left_out } = reopened(&link.payload);
     assert_same_numbers(&report, &shared);
     assert_eq!((suite, rebuilt, left_out, link.left_out), (None, false, 0, 0));
+    assert_eq!(report.questions().len(), 6);
     for (opened, shared) in report.questions().iter().zip(shared.questions()) {
         assert_eq!((&opened.id, &opened.text, &opened.gold), (&shared.id, &shared.text, &shared.gold));
         assert_eq!((&opened.baseline.text, &opened.baseline.parsed), (&shared.baseline.text, &shared.baseline.parsed));
@@ -409,7 +410,9 @@ proptest! {
         let link = shared.share(None).unwrap();
         let opened = reopened(&link.payload).report;
         assert_same_numbers(&opened, &shared);
+        prop_assert_eq!(opened.accelerations().len(), shared.accelerations().len());
         for (opened, shared) in opened.accelerations().iter().zip(shared.accelerations()) {
+            prop_assert_eq!(opened.answers.len(), shared.answers.len());
             for (opened, shared) in opened.answers.iter().zip(&shared.answers) {
                 prop_assert_eq!((opened.outcome, opened.correct, opened.score), (shared.outcome, shared.correct, shared.score));
                 // long words do not fit all into a link

@@ -15,7 +15,9 @@ pub(crate) fn reference() -> PathBuf {
 pub(crate) fn rows(file: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(reference().join(file)).expect("the reference cases are committed");
     let json: Value = serde_json::from_str(&text).expect("the reference cases are JSON");
-    json["cases"].as_array().expect("a list of cases").clone()
+    let cases = json["cases"].as_array().expect("a list of cases").clone();
+    assert!(cases.len() >= 8, "{file} has {} cases", cases.len());
+    cases
 }
 
 pub(crate) struct Folder(TempDir);

@@ -17,7 +17,9 @@ fn answers_decode_as_in_transformers() {
     for row in rows("tiny-llava/cases.json") {
         let ids: Vec<u32> = serde_json::from_value(row["output_ids"].clone()).unwrap();
         assert_eq!(tokenizer.decode(&ids).unwrap(), row["text"].as_str().unwrap(), "{}", row["id"]);
-        for top in row["top"].as_array().unwrap() {
+        let top = row["top"].as_array().unwrap();
+        assert_eq!(top.len(), 20, "{}", row["id"]);
+        for top in top {
             let id = u32::try_from(top["id"].as_u64().unwrap()).unwrap();
             assert_eq!(json!(tokenizer.token(id)), top["token"]);
         }

@@ -11,7 +11,7 @@
 mod support;
 
 use pollster::FutureExt;
-use steady_vlm::{Answer, Checkpoint, Decoding, DeviceChoice, Needs, PositionPolicy, Precision, Site, TokenReducer, Vlm};
+use steady_vlm::{Answer, Cells, Checkpoint, Decoding, DeviceChoice, Needs, PositionPolicy, Precision, Site, TokenReducer, View, VisualLayout, Vlm};
 use support::{Puppet, distance, prepare, tiny};
 
 const QUESTIONS: [&str; 3] = ["what colour is the circle left of the square?", "how many?", "is there a cross in the picture? yes or no"];
@@ -184,6 +184,7 @@ fn parts_of_another_model_are_refused() {
     assert!(error.to_string().contains("70000"), "{error}");
     let error = one.answer(&prefix, &[5; 300], &Decoding::default()).block_on().unwrap_err();
     assert!(error.to_string().contains("at most 256"), "{error}");
-    let error = one.prefix(&prepared.input_ids, 0..3, &image, None).block_on().err().unwrap();
+    let three = VisualLayout::new(vec![0..3], Cells::of(View { rows: 1, columns: 3, frame: None })).unwrap();
+    let error = one.prefix(&prepared.input_ids, &three, &image, None).block_on().err().unwrap();
     assert!(error.to_string().contains("26 visual tokens"), "{error}");
 }

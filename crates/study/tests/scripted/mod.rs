@@ -108,6 +108,7 @@ impl Subject for Scripted {
                 first_logits,
                 visual_tokens: 16,
                 kept: (variant == "half").then(|| (0..8).collect()),
+                left: if variant == "half" { vec![(0..8).collect()] } else { Vec::new() },
                 prompt_tokens: 20,
                 decoder_visual_tokens: if variant == "half" { 8.0 } else { 16.0 },
                 kv_bytes: 640,

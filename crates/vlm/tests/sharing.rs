@@ -11,7 +11,9 @@
 mod support;
 
 use pollster::FutureExt;
-use steady_vlm::{Answer, Cells, Checkpoint, Decoding, DeviceChoice, Needs, PositionPolicy, Precision, Site, TokenReducer, View, VisualLayout, Vlm};
+use steady_vlm::{
+    Answer, Cells, Checkpoint, Decoding, DeviceChoice, Needs, PositionPolicy, Precision, Site, TokenReducer, View, VisualLayout, Vlm,
+};
 use support::{Puppet, distance, prepare, tiny};
 
 const QUESTIONS: [&str; 3] = ["what colour is the circle left of the square?", "how many?", "is there a cross in the picture? yes or no"];

@@ -187,13 +187,36 @@ async fn after_a_reload_it_must_be_chosen_again() {
     .await;
 }
 
-/// A weight file of five gigabytes, of which the file system holds the header alone.
-fn huge(file: &Path) {
-    let header = r#"{"language_model.model.embed_tokens.weight":{"dtype":"BF16","shape":[50000,50000],"data_offsets":[0,5000000000]}}"#;
-    let mut file = File::create(file).unwrap();
+/// Makes of the tiny model in `folder` one with an embedding of 2.5 million rows of 1,000, which is its head too: a weight file of five
+/// gigabytes, of which the file system holds the header alone.
+fn huge(folder: &Path) {
+    let config = folder.join("config.json");
+    let mut settings: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    settings["tie_word_embeddings"] = json!(true);
+    settings["text_config"]["vocab_size"] = json!(2_500_000);
+    settings["text_config"]["hidden_size"] = json!(1000);
+    fs::write(config, settings.to_string()).unwrap();
+    let wider = |size: u64| match size {
+        40 => 1000,
+        416 => 2_500_000,
+        size => size,
+    };
+    let (mut end, mut header) = (0, serde_json::Map::new());
+    for shard in (1..=4).map(|shard| fs::read(folder.join(format!("model-0000{shard}-of-00004.safetensors"))).unwrap()) {
+        let length = u64::from_le_bytes(shard[..8].try_into().unwrap()) as usize;
+        let tensors: serde_json::Map<String, Value> = serde_json::from_slice(&shard[8..8 + length]).unwrap();
+        for (name, tensor) in tensors.into_iter().filter(|(name, _)| name != "__metadata__" && !name.contains("lm_head")) {
+            let shape: Vec<u64> = tensor["shape"].as_array().unwrap().iter().map(|size| wider(size.as_u64().unwrap())).collect();
+            let bytes = 2 * shape.iter().product::<u64>();
+            header.insert(name, json!({"dtype": "BF16", "shape": shape, "data_offsets": [end, end + bytes]}));
+            end += bytes;
+        }
+    }
+    let header = Value::Object(header).to_string();
+    let mut file = File::create(folder.join("model.safetensors")).unwrap();
     file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
     file.write_all(header.as_bytes()).unwrap();
-    file.set_len(8 + header.len() as u64 + 5_000_000_000).unwrap();
+    file.set_len(8 + header.len() as u64 + end).unwrap();
 }
 
 #[tokio::test]
@@ -207,7 +230,7 @@ async fn what_is_no_checkpoint_or_too_large_is_refused_with_the_reason() {
     let length = fs::metadata(&shard).unwrap().len();
     File::options().write(true).open(&shard).unwrap().set_len(length - 10).unwrap();
     let (_large, large) = tiny();
-    huge(&large.join("model.safetensors"));
+    huge(&large);
     let (_place, folder) = tiny();
     let server = Server::start([]);
     let page = server.page.clone();

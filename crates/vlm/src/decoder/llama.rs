@@ -187,6 +187,7 @@ impl Layer {
         let keys = config.num_kv_heads * config.head_dim;
         let (attention_bias, mlp_bias) = (config.attention_bias, config.mlp_bias);
         let name = |part: &str| format!("language_model.layers.{index}.{part}");
+        let input_norm = loader.rms_norm(&name("input_layernorm"), width, eps)?;
         let mut projection = |part: &str, shape, bias| loader.linear(&name(part), shape, bias);
         let q_proj = projection("self_attn.q_proj", [width, queries], attention_bias)?;
         let k_proj = projection("self_attn.k_proj", [width, keys], attention_bias)?;
@@ -196,7 +197,7 @@ impl Layer {
         let up_proj = projection("mlp.up_proj", [width, inner], mlp_bias)?;
         let down_proj = projection("mlp.down_proj", [inner, width], mlp_bias)?;
         Ok(Self {
-            input_norm: loader.rms_norm(&name("input_layernorm"), width, eps)?.feeding(&[&q_proj, &k_proj, &v_proj]),
+            input_norm: input_norm.feeding(&[&q_proj, &k_proj, &v_proj]),
             post_attention_norm: loader.rms_norm(&name("post_attention_layernorm"), width, eps)?.feeding(&[&gate_proj, &up_proj]),
             q_proj,
             k_proj,

@@ -36,7 +36,7 @@ pub struct Family {
     pub name: &'static str,
     /// What `model_type` in `config.json` calls it.
     pub model_types: &'static [&'static str],
-    /// The classes of transformers that `architectures` names.
+    /// The classes that `architectures` names.
     pub architectures: &'static [&'static str],
     /// Prefixes of tensor names in published files and what they become, the longest match first. Each rule shortens a name or ends in
     /// a prefix that no rule begins with.
@@ -78,10 +78,10 @@ impl<'a> Opening<'a> {
         family.ok_or_else(|| self.root.unknown(NAME, name, &known()))
     }
 
-    /// Checks that `architectures`, where it is given, names a class that is known. The LLaVA repository writes names of its own.
+    /// Checks that `architectures`, where it is given, names a class that is known.
     fn check_class(&self) -> Result<(), VlmError> {
         const NAME: &str = "architectures";
-        let Some(classes) = self.root.get(NAME).filter(|_| self.root.get("mm_vision_tower").is_none()) else { return Ok(()) };
+        let Some(classes) = self.root.get(NAME) else { return Ok(()) };
         let class = classes.get(0).and_then(|name| name.as_str()).unwrap_or("");
         let known: Vec<&str> = self.families.iter().flat_map(|family| family.architectures).copied().collect();
         if known.contains(&class) { Ok(()) } else { Err(self.root.unknown(NAME, class, &known)) }

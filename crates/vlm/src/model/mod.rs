@@ -419,7 +419,7 @@ impl Vlm {
         let tokens = image.merged().map_or(image.visual_tokens(), |merged| merged.of);
         if layout.end() > ids.len() || layout.tokens() != tokens {
             let problem = format!(
-                "visual tokens at {:?} of a prompt of {} tokens do not fit the image's {tokens} visual tokens",
+                "the layout {:?} of a prompt of {} tokens does not fit the image's {tokens} visual tokens",
                 layout.runs(),
                 ids.len(),
             );

@@ -294,6 +294,7 @@ impl Layer {
     fn load(loader: &mut Loader<'_>, config: &ClipVisionConfig, index: usize) -> Result<Self, VlmError> {
         let (width, inner, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let name = |part: &str| format!("vision_tower.encoder.layers.{index}.{part}");
+        let norm_1 = loader.layer_norm(&name("layer_norm1"), width, eps)?;
         let mut linear = |part: &str, shape| loader.linear(&name(part), shape, true);
         let q_proj = linear("self_attn.q_proj", [width, width])?;
         let k_proj = linear("self_attn.k_proj", [width, width])?;
@@ -302,7 +303,7 @@ impl Layer {
         let fc1 = linear("mlp.fc1", [width, inner])?;
         let fc2 = linear("mlp.fc2", [inner, width])?;
         Ok(Self {
-            norm_1: loader.layer_norm(&name("layer_norm1"), width, eps)?.feeding(&[&q_proj, &k_proj, &v_proj]),
+            norm_1: norm_1.feeding(&[&q_proj, &k_proj, &v_proj]),
             norm_2: loader.layer_norm(&name("layer_norm2"), width, eps)?.feeding(&[&fc1]),
             q_proj,
             k_proj,

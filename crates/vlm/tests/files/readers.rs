@@ -150,17 +150,17 @@ fn what_cannot_be_read_is_named() {
 
 /// A weight file of 5 GB: what its header says is there, and nothing else.
 #[derive(Debug)]
-struct Huge(Vec<u8>);
+struct Huge(Vec<u8>, u64);
 
 const HUGE: u64 = 5_000_000_000;
 
 impl ReadAt for Huge {
     fn size(&self) -> u64 {
-        self.0.len() as u64 + HUGE
+        self.0.len() as u64 + self.1
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<()> {
-        assert!(into.len() < 1000, "{} bytes at once", into.len());
+        assert!(into.len() <= self.0.len(), "{} bytes at once", into.len());
         for (at, byte) in (usize::try_from(offset).unwrap()..).zip(into) {
             *byte = self.0.get(at).copied().unwrap_or(0);
         }
@@ -170,16 +170,45 @@ impl ReadAt for Huge {
 
 #[test]
 fn a_header_beyond_four_gigabytes_is_read_by_itself() {
-    let header = format!(
-        r#"{{"language_model.model.embed_tokens.weight":{{"dtype":"BF16","shape":[50000,50000],"data_offsets":[0,{HUGE}]}},"language_model.model.norm.weight":{{"dtype":"BF16","shape":[0],"data_offsets":[{HUGE},{HUGE}]}}}}"#
-    );
-    let config = Folder::tiny().read("config.json");
+    // The tiny model with an embedding of 2.5 million rows of 1,000, which is its head too.
+    let folder = Folder::tiny();
+    for (field, value) in
+        [("/tie_word_embeddings", json!(true)), ("/text_config/vocab_size", json!(2_500_000)), ("/text_config/hidden_size", json!(1000))]
+    {
+        folder.set("config.json", field, value);
+    }
+    let wider = |size: usize| {
+        if size == 40 {
+            1000
+        } else if size == 416 {
+            2_500_000
+        } else {
+            size
+        }
+    };
+    let (mut end, mut elements, mut header) = (0, 0, serde_json::Map::new());
+    for shard in (1..=4).map(|shard| folder.read(&format!("model-0000{shard}-of-00004.safetensors"))) {
+        for (name, tensor) in ::safetensors::SafeTensors::deserialize(&shard).unwrap().tensors() {
+            if name.contains("lm_head") {
+                continue;
+            }
+            let shape: Vec<usize> = tensor.shape().iter().copied().map(wider).collect();
+            let size: usize = shape.iter().product();
+            // What only the pooled output passes through is known and not loaded.
+            elements += if name.contains("post_layernorm") { 0 } else { size as u64 };
+            header.insert(name, json!({"dtype": "BF16", "shape": shape, "data_offsets": [end, end + 2 * size]}));
+            end += 2 * size;
+        }
+    }
+    assert!(end as u64 > HUGE && elements > HUGE / 2);
+    let header = serde_json::Value::Object(header).to_string();
+    let config = folder.read("config.json");
     let config: Arc<dyn ReadAt> = Arc::new(Watched { name: String::new(), bytes: config, reads: Reads::default() });
-    let weights: Arc<dyn ReadAt> = Arc::new(Huge(safetensors(&header, &[])));
+    let weights: Arc<dyn ReadAt> = Arc::new(Huge(safetensors(&header, &[]), end as u64));
     let files = vec![("config.json".to_owned(), config), ("model.safetensors".to_owned(), weights)];
     let footprint = Checkpoint::from_readers("huge", files).unwrap().footprint().unwrap();
-    // 2.5 thousand million weights, 4 bytes each in f32
-    assert_eq!((footprint.weight_bytes(steady_vlm::Precision::F32), footprint.passing_bytes()), (2 * HUGE, 2 * HUGE));
+    // 4 bytes each in f32; the embedding alone is 2.5 thousand million
+    assert_eq!((footprint.weight_bytes(steady_vlm::Precision::F32), footprint.passing_bytes()), (4 * elements, 2 * HUGE));
 }
 
 /// By the definition: of every file that decides, in the order of their names, name and content, each after its length.

@@ -30,7 +30,7 @@ use crate::text::{Conversation, Processor};
 pub(crate) const FAMILY: Family = Family {
     name: "llava-1.5",
     model_types: &["llava", "llava_llama", "llava_mistral"],
-    architectures: &["LlavaForConditionalGeneration"],
+    architectures: &["LlavaForConditionalGeneration", "LlavaLlamaForCausalLM", "LlavaMistralForCausalLM"],
     names: &NAMES,
     open,
 };

@@ -160,11 +160,12 @@ impl Block {
     fn load(loader: &mut Loader<'_>, config: &QwenVisionConfig, index: usize) -> Result<Self, VlmError> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let name = |part: &str| format!("visual.blocks.{index}.{part}");
+        let norm_1 = loader.rms_norm(&name("norm1"), width, EPSILON)?;
         let attention = Attention::load(loader, config, index)?;
         let gate_proj = loader.linear(&name("mlp.gate_proj"), [width, inner], true)?;
         let up_proj = loader.linear(&name("mlp.up_proj"), [width, inner], true)?;
         Ok(Self {
-            norm_1: loader.rms_norm(&name("norm1"), width, EPSILON)?.feeding(&[attention.entrance()]),
+            norm_1: norm_1.feeding(&[attention.entrance()]),
             norm_2: loader.rms_norm(&name("norm2"), width, EPSILON)?.feeding(&[&gate_proj, &up_proj]),
             down_proj: loader.linear(&name("mlp.down_proj"), [inner, width], true)?,
             attention,

@@ -96,10 +96,11 @@ impl Block {
     fn load(loader: &mut Loader<'_>, config: &QwenVisionConfig, index: usize) -> Result<Self, VlmError> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let name = |part: &str| format!("visual.blocks.{index}.{part}");
+        let norm_1 = loader.layer_norm(&name("norm1"), width, EPSILON)?;
         let attention = Attention::load(loader, config, index)?;
         let fc1 = loader.linear(&name("mlp.fc1"), [width, inner], true)?;
         Ok(Self {
-            norm_1: loader.layer_norm(&name("norm1"), width, EPSILON)?.feeding(&[attention.entrance()]),
+            norm_1: norm_1.feeding(&[attention.entrance()]),
             norm_2: loader.layer_norm(&name("norm2"), width, EPSILON)?.feeding(&[&fc1]),
             attention,
             fc1,

@@ -82,13 +82,6 @@ impl Acceleration {
 /// A linear layer by its canonical name.
 type Named = (String, Dense);
 
-impl Description {
-    /// The quantizer as settled, if the weights change. On one model, accelerations that agree in this have the same weights.
-    pub fn weights(&self) -> Option<&str> {
-        self.quantized.as_ref().map(|quantized| quantized.method.as_str())
-    }
-}
-
 /// The quantizer fitted to `model`, and the layers it takes.
 fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Fitted>, Vec<Named>), AccelError> {
     let mut taken: Vec<Named> = Vec::new();
@@ -116,6 +109,13 @@ pub(crate) fn settle_on(
 
 fn shapes(taken: &[Named]) -> Vec<LinearShape> {
     taken.iter().map(|(name, dense)| LinearShape { name: name.clone(), out: dense.output(), input: dense.input() }).collect()
+}
+
+impl Description {
+    /// The quantizer as settled, if the weights change. On one model, accelerations that agree in this have the same weights.
+    pub fn weights(&self) -> Option<&str> {
+        self.quantized.as_ref().map(|quantized| quantized.method.as_str())
+    }
 }
 
 impl fmt::Display for Description {

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use steady_bench::Benchmark;
-use steady_bench::world::{EmbeddedSuite, Family};
+use steady_bench::world::{EmbeddedSuite, TaskFamily};
 use steady_bench::{asked, embedded_suite, suite_of};
 use steady_report::share::{self, Link, ShareError};
 use steady_report::{QuestionRow, Report, ReportError};
@@ -102,7 +102,7 @@ impl Opened {
 fn drawn_for(report: &Report, questions: usize, families: usize) -> Option<Arc<EmbeddedSuite>> {
     let plan = report.plan();
     // as large as it must be if all families were meant, or those alone that were asked
-    let sizes = [questions, Family::ALL.len() * questions.div_ceil(families.max(1))];
+    let sizes = [questions, TaskFamily::ALL.len() * questions.div_ceil(families.max(1))];
     sizes.into_iter().find_map(|size| embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, size)).map(Arc::new)
 }
 

@@ -3,7 +3,7 @@
 use steady_report::QuestionKind;
 use steady_report::share::{Asked, Suite};
 
-use crate::world::{EmbeddedSuite, Family};
+use crate::world::{EmbeddedSuite, TaskFamily};
 use crate::{AnswerKind, Benchmark, Question};
 
 /// Most questions of a suite that is drawn again because a report says so: drawing and hashing takes time, and a report may say anything.
@@ -48,6 +48,6 @@ pub fn embedded_suite(name: &str, fingerprint: &str, questions: usize) -> Option
     if questions > MOST_REDRAWN {
         return None;
     }
-    let suite = EmbeddedSuite::test(questions.div_ceil(Family::ALL.len()));
+    let suite = EmbeddedSuite::test(questions.div_ceil(TaskFamily::ALL.len()));
     (suite.name() == name && suite.fingerprint() == fingerprint).then_some(suite)
 }

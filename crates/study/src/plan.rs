@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use steady_bench::perturb::PerturbationSpec;
-use steady_bench::world::{EmbeddedSuite, Family};
+use steady_bench::world::{EmbeddedSuite, TaskFamily};
 use steady_bench::{Benchmark, Question};
 
 /// The perturbation that leaves the image as it is.
@@ -177,8 +177,8 @@ impl Plan {
 /// # Errors
 /// [`StudyError::Bench`] when a family is not known.
 pub fn embedded(count: usize, families: &[String]) -> Result<(EmbeddedSuite, Vec<Question>), StudyError> {
-    let chosen = families.iter().map(|name| name.parse()).collect::<Result<HashSet<Family>, _>>()?;
-    let kinds = if chosen.is_empty() { Family::ALL.len() } else { chosen.len() };
+    let chosen = families.iter().map(|name| name.parse()).collect::<Result<HashSet<TaskFamily>, _>>()?;
+    let kinds = if chosen.is_empty() { TaskFamily::ALL.len() } else { chosen.len() };
     let suite = EmbeddedSuite::test(count.div_ceil(kinds));
     let asked = |question: &&Question| chosen.is_empty() || chosen.iter().any(|family| family.name() == question.family);
     let questions: Vec<Question> = suite.questions().iter().filter(asked).cloned().collect();

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use pollster::FutureExt;
 use scripted::{Quiz, Scripted, plan, under};
 use steady_bench::Benchmark;
-use steady_bench::world::Family;
+use steady_bench::world::TaskFamily;
 use steady_study::plan::embedded;
 use steady_study::{Folder, Plan, Session, compare, run};
 
@@ -115,7 +115,7 @@ fn families_share_the_questions_evenly() {
     let (suite, questions) = embedded(25, &[]).unwrap();
     assert_eq!((suite.questions().len(), questions.len()), (30, 25));
     let (suite, questions) = embedded(4, &["scan".into(), "counting".into()]).unwrap();
-    assert_eq!(suite.questions().len(), 2 * Family::ALL.len());
+    assert_eq!(suite.questions().len(), 2 * TaskFamily::ALL.len());
     let families: Vec<&str> = questions.iter().map(|question| question.family.as_str()).collect();
     // the benchmark goes round its families
     assert_eq!(families, ["counting", "scan", "counting", "scan"]);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use steady_accel::{METHODS, MethodKind, PRESETS};
 use steady_bench::Benchmark;
 use steady_bench::perturb::PERTURBATIONS;
-use steady_bench::world::{EmbeddedSuite, Family};
+use steady_bench::world::{EmbeddedSuite, TaskFamily};
 use steady_vlm::device::list_devices;
 use steady_vlm::{DeviceChoice, Precision};
 
@@ -99,7 +99,7 @@ struct BenchRow {
 
 pub(crate) fn benches(args: &ListArgs) -> Result<()> {
     let suite = EmbeddedSuite::test(1);
-    let row = |family: &Family| {
+    let row = |family: &TaskFamily| {
         let question = suite.questions().iter().find(|question| question.family == family.name())?;
         Some(BenchRow {
             name: "embedded".to_owned(),
@@ -109,7 +109,7 @@ pub(crate) fn benches(args: &ListArgs) -> Result<()> {
             gold: question.gold.clone(),
         })
     };
-    let rows: Vec<BenchRow> = Family::ALL.iter().filter_map(row).collect();
+    let rows: Vec<BenchRow> = TaskFamily::ALL.iter().filter_map(row).collect();
     if args.json {
         return console::json(&rows);
     }

@@ -1,7 +1,7 @@
 //! Questions as a report knows them, and the embedded suite drawn again for a report that names it.
 
 use steady_report::QuestionKind;
-use steady_report::share::{Asked, Suite};
+use steady_report::share::{Suite, SuiteQuestion};
 
 use crate::world::{EmbeddedSuite, TaskFamily};
 use crate::{AnswerKind, Benchmark, Question};
@@ -20,7 +20,7 @@ impl From<&AnswerKind> for QuestionKind {
     }
 }
 
-impl From<&Question> for Asked {
+impl From<&Question> for SuiteQuestion {
     fn from(question: &Question) -> Self {
         Self {
             id: question.id.clone(),
@@ -34,8 +34,8 @@ impl From<&Question> for Asked {
 }
 
 /// A benchmark's questions, as a report knows them.
-pub fn asked(benchmark: &dyn Benchmark) -> Vec<Asked> {
-    benchmark.questions().iter().map(Asked::from).collect()
+pub fn asked(benchmark: &dyn Benchmark) -> Vec<SuiteQuestion> {
+    benchmark.questions().iter().map(SuiteQuestion::from).collect()
 }
 
 /// What a link says about a benchmark that its readers can draw again.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use steady_bench::{Question, same_answer};
-use steady_report::share::Asked;
+use steady_report::share::SuiteQuestion;
 use steady_report::{
     AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report, TokenLogit,
 };
@@ -80,7 +80,7 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
         .zip(&baseline)
         .enumerate()
         .map(|(i, ((perturbation, question), record))| {
-            let row = Asked::from(question);
+            let row = SuiteQuestion::from(question);
             if perturbation == CLEAN {
                 return Ok(row.answered(answer(record)));
             }

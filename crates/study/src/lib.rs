@@ -30,5 +30,5 @@ pub use record::{Record, Timing};
 pub use run::{Progress, run};
 pub use session::Session;
 pub use subject::{Reply, Subject};
-pub use variants::{Seen, Variants};
+pub use variants::{ImageReplies, Variants};
 pub use work::{Answers, Group, groups};

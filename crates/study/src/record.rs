@@ -75,7 +75,7 @@ pub struct Timing {
 }
 
 /// The circumstances of a reply that the reply itself does not know.
-pub(crate) struct Asked<'a> {
+pub(crate) struct Circumstances<'a> {
     pub(crate) question: &'a Question,
     pub(crate) perturbation: &'a str,
     pub(crate) acceleration: &'a str,
@@ -88,7 +88,7 @@ pub(crate) struct Asked<'a> {
 
 impl Record {
     /// Scores a reply and condenses its logits.
-    pub(crate) fn new(asked: &Asked<'_>, reply: &Reply) -> Result<Self, StudyError> {
+    pub(crate) fn new(asked: &Circumstances<'_>, reply: &Reply) -> Result<Self, StudyError> {
         let question = asked.question;
         let fail = |reason: &dyn std::fmt::Display| StudyError::Answer {
             question: question.id.clone(),

@@ -25,7 +25,7 @@ pub struct Variants {
 }
 
 /// The answers to questions about one image.
-pub struct Seen {
+pub struct ImageReplies {
     /// Rows and columns of the baseline's visual tokens on the image.
     pub grid: (usize, usize),
     /// One list per variant, holding one reply per question.
@@ -129,7 +129,7 @@ impl Variants {
     ///
     /// # Errors
     /// Whatever the model says.
-    pub async fn ask(&self, image: &RgbImage, question: &str) -> Result<Seen, StudyError> {
+    pub async fn ask(&self, image: &RgbImage, question: &str) -> Result<ImageReplies, StudyError> {
         self.shared(&self.prompts(image, [question])?).await
     }
 
@@ -144,7 +144,7 @@ impl Variants {
     }
 
     /// Every variant's answers, given the prompts of one image's questions.
-    async fn shared(&self, prompts: &[Prepared]) -> Result<Seen, StudyError> {
+    async fn shared(&self, prompts: &[Prepared]) -> Result<ImageReplies, StudyError> {
         // Variants whose quantizer left the vision tower alone look through the same one.
         let mut encoded: Vec<(&Vlm, EncodedImage, Duration)> = Vec::new();
         let mut replies = Vec::with_capacity(self.all.len() + 1);
@@ -160,7 +160,7 @@ impl Variants {
             let (_, image, looking) = &encoded[seen];
             replies.push(Box::pin(self.variant(variant, image, *looking, prompts)).await?);
         }
-        Ok(Seen { grid: encoded[0].1.grid(), replies })
+        Ok(ImageReplies { grid: encoded[0].1.grid(), replies })
     }
 
     async fn variant(

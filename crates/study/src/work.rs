@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use steady_bench::{Benchmark, Question};
 
 use crate::plan::perturbation;
-use crate::record::Asked;
+use crate::record::Circumstances;
 use crate::{Plan, Record, StudyError, Subject, Timing};
 
 /// All questions of one image under one perturbation, answered by every variant.
@@ -98,7 +98,7 @@ impl Work<'_> {
         for (index, question) in questions.iter().enumerate() {
             for (variant, acceleration) in variants.iter().enumerate() {
                 let reply = &replies[variant][index];
-                let asked = Asked {
+                let asked = Circumstances {
                     question,
                     perturbation: &group.perturbation,
                     acceleration,

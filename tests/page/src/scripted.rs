@@ -1,7 +1,7 @@
 //! Workers that say what a test wrote down, so that the page can be seen at every step of a study without a model.
 
 use serde_json::json;
-use steady_protocol::{Answered, Asked, AskedAnswer, Engine, Frame, Loading, Response, encode};
+use steady_protocol::{Answered, AskReply, AskedAnswer, Engine, Frame, Loading, Response, encode};
 
 use crate::sample::{self, QUESTIONS};
 
@@ -61,7 +61,7 @@ pub fn asked() -> Vec<u8> {
     };
     let asked = |text: &str| {
         let kept = (0..144).step_by(4).collect();
-        Response::Asked(Asked {
+        Response::Asked(AskReply {
             id: 0,
             grid: (12, 12),
             // the middle half of the width

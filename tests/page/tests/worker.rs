@@ -13,7 +13,7 @@ use steady_page_tests::browser::{evaluate, in_browser};
 use steady_page_tests::native;
 use steady_page_tests::server::Server;
 use steady_protocol::{
-    Answered, AskRequest, Asked, Engine, EngineChoice, Frame, Model, Pixels, Request, Response, Setting, StudyRequest, decode, encode,
+    Answered, AskReply, AskRequest, Engine, EngineChoice, Frame, Model, Pixels, Request, Response, Setting, StudyRequest, decode, encode,
 };
 use steady_report::{AnswerRow, Report};
 
@@ -159,7 +159,7 @@ async fn on_the_cpu_it_answers_as_the_command_line_does() {
         let Request::Study(StudyRequest { setting, .. }) = study(EngineChoice::Cpu, 1, &ACCELERATIONS, Vec::new()) else { unreachable!() };
         let request = AskRequest { id: 7, setting, image: pixels, question: row.text.clone() };
         let responses = ask(&client, &Request::Ask(request)).await;
-        let [Response::Asked(Asked { id: 7, grid: (12, 12), frame, answers: asked })] = responses.as_slice() else {
+        let [Response::Asked(AskReply { id: 7, grid: (12, 12), frame, answers: asked })] = responses.as_slice() else {
             panic!("{responses:?}")
         };
         assert_eq!(*frame, Some(Frame { left: 0.0, top: 0.0, width: 144.0, height: 144.0 }));

@@ -127,7 +127,7 @@ pub enum Response {
     /// A study is complete.
     Finished,
     /// The answers to an [`AskRequest`].
-    Asked(Asked),
+    Asked(AskReply),
     /// The request cannot be carried out, for this reason. Groups that arrived before stay true.
     Failed(String),
 }
@@ -169,7 +169,7 @@ pub struct Answered {
 
 /// The answers to one question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct AskReply {
     /// [`AskRequest::id`].
     pub id: u32,
     /// Rows and columns of the visual tokens.

@@ -1,7 +1,7 @@
 //! The image with the grid of its visual tokens: which were kept, which dropped.
 
 use leptos::prelude::*;
-use steady_protocol::{Asked, AskedAnswer, Frame};
+use steady_protocol::{AskReply, AskedAnswer, Frame};
 
 /// What the overlay shows.
 #[derive(Clone, PartialEq)]
@@ -17,7 +17,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    pub(crate) fn of(asked: &Asked, answer: &AskedAnswer) -> Self {
+    pub(crate) fn of(asked: &AskReply, answer: &AskedAnswer) -> Self {
         Self { grid: asked.grid, frame: asked.frame, acceleration: answer.acceleration.clone(), kept: answer.kept.clone() }
     }
 

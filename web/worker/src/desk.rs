@@ -9,13 +9,13 @@ use steady_accel::Acceleration;
 use steady_accel::memory::{Budget, Run, misfit};
 use steady_bench::Benchmark;
 use steady_bench::perturb::PerturbationSpec;
-use steady_protocol::{Answered, AskRequest, Asked, AskedAnswer, Frame, Model, Response, Setting, StudyRequest};
+use steady_protocol::{Answered, AskReply, AskRequest, AskedAnswer, Frame, Model, Response, Setting, StudyRequest};
 use steady_study::record::likeliest;
 use steady_study::{Session, Subject, Variants, plan};
 use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
 use web_sys::File;
 
-use crate::engine::{Engines, Opened};
+use crate::engine::{Engines, OpenEngine};
 use crate::port::send;
 use crate::scope::give_way;
 use crate::{disk, download, memory};
@@ -34,7 +34,7 @@ pub(crate) struct Desk {
 /// A model on its device.
 struct Loaded {
     setting: Setting,
-    opened: Opened,
+    opened: OpenEngine,
     checkpoint: Checkpoint,
     /// Of the checkpoint; computed for the first study, because it takes reading all of it once more.
     sha256: OnceCell<String>,
@@ -102,7 +102,7 @@ impl Desk {
         let frame = model.vlm.processor().image_processor().frame(width, height);
         let frame = frame.map(|frame| Frame { left: frame.left, top: frame.top, width: frame.width, height: frame.height });
         let answers = variants.specs().zip(replies).map(answer).collect();
-        send(&Response::Asked(Asked { id, grid: seen.grid, frame, answers }));
+        send(&Response::Asked(AskReply { id, grid: seen.grid, frame, answers }));
         Ok(())
     }
 
@@ -170,7 +170,7 @@ impl Loaded {
 /// Refuses a model that has no room with `accelerations` beside it, with the numbers.
 fn check(
     checkpoint: &Checkpoint,
-    opened: &Opened,
+    opened: &OpenEngine,
     decoding: Decoding,
     accelerations: &[Acceleration],
     Sample { image, question }: &Sample<'_>,

@@ -7,11 +7,11 @@ use super::{
 };
 use crate::outcome::Outcome;
 use crate::report::{AnswerRow, Measurements, PlanSummary, QuestionRow, Report};
-use crate::share::{Asked, ShareError, Suite};
+use crate::share::{ShareError, Suite, SuiteQuestion};
 use crate::summary::Summary;
 
 /// Where the report's questions are in a suite, in ascending order; `None` if they are not exactly questions of it.
-pub(in crate::share) fn positions(report: &Report, suite: &Suite, asked: &[Asked]) -> Option<Vec<usize>> {
+pub(in crate::share) fn positions(report: &Report, suite: &Suite, asked: &[SuiteQuestion]) -> Option<Vec<usize>> {
     let plan = report.plan();
     if plan.benchmark != suite.name || plan.benchmark_fingerprint != suite.fingerprint || asked.len() != suite.size {
         return None;
@@ -37,7 +37,7 @@ impl Perturbed {
     }
 }
 
-fn is(question: &QuestionRow, asked: &Asked) -> bool {
+fn is(question: &QuestionRow, asked: &SuiteQuestion) -> bool {
     let QuestionRow { id, family, image, perturbation: _, text, gold, kind, baseline: _ } = question;
     (id, family, image, text, gold, kind) == (&asked.id, &asked.family, &asked.image, &asked.text, &asked.gold, &asked.kind)
 }

@@ -25,7 +25,9 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
-use crate::report::{AnswerRow, QuestionKind, QuestionRow, Report, ReportError};
+use crate::error::ReportError;
+use crate::measurements::{AnswerRow, QuestionKind, QuestionRow};
+use crate::report::Report;
 
 /// What stands before the payload in an address.
 pub const FRAGMENT: &str = "r=";

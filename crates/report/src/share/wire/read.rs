@@ -3,8 +3,9 @@
 use super::{
     Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, NOT_CARRIED, OUTCOMES, Perturbed, Questions, Said, Wire, Words, field, positions_of,
 };
+use crate::measurements::{AccelerationReport, AnswerRow, FirstToken, Measurements, NoiseFloor, QuestionRow};
 use crate::outcome::Outcome;
-use crate::report::{AccelerationReport, AnswerRow, FirstToken, Measurements, NoiseFloor, QuestionRow, Report};
+use crate::report::Report;
 use crate::share::{ShareError, SharedReport, Suite, SuiteQuestion};
 
 impl Wire {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, OUTCOMES, Perturbed, Plan, Questions, Said, Wire, Words, cut, field, skipped,
 };
+use crate::measurements::{AnswerRow, Measurements, PlanSummary, QuestionRow};
 use crate::outcome::Outcome;
-use crate::report::{AnswerRow, Measurements, PlanSummary, QuestionRow, Report};
+use crate::report::Report;
 use crate::share::{ShareError, Suite, SuiteQuestion};
 use crate::summary::Summary;
 

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::Value;
 use steady_bench::world::EmbeddedSuite;
-use steady_bench::{asked, embedded_suite, suite_of};
+use steady_bench::{BENCHMARKS, asked, suite_of};
 use steady_report::share::{self, BUDGET, SuiteQuestion};
 use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report};
 
@@ -187,7 +187,8 @@ fn alike(ours: &Value, theirs: &Value) -> bool {
 
 #[test]
 fn links_of_version_1_open() {
-    let opened = share::open(LINK, |wanted| Some(asked(&embedded_suite(&wanted.name, &wanted.fingerprint, wanted.size).unwrap()))).unwrap();
+    let opened =
+        share::open(LINK, |wanted| Some(asked(&*BENCHMARKS.reopen(&wanted.name, &wanted.fingerprint, wanted.size).unwrap()))).unwrap();
     assert!(opened.rebuilt && opened.left_out == 0);
     let told = Report::from_json(REPORT).unwrap();
     let (opened, plan) = (opened.report, told.plan());
@@ -203,8 +204,8 @@ fn links_of_version_1_open() {
     };
     assert_eq!(rows(&opened), rows(&told));
     // and without perturbations it is shared as it always was
-    let suite = embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, 10).unwrap();
-    let again = told.share(Some((&suite_of(&suite), &asked(&suite)))).unwrap().payload;
+    let suite = BENCHMARKS.reopen(&plan.benchmark, &plan.benchmark_fingerprint, 10).unwrap();
+    let again = told.share(Some((&suite_of(&*suite), &asked(&*suite)))).unwrap().payload;
     let version = |link: &str| BASE64_URL_SAFE_NO_PAD.decode(link.trim()).unwrap()[0];
     assert_eq!((version(LINK), version(&again)), (1, 1));
 }

@@ -16,8 +16,9 @@ use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
+use steady_records::Record;
 
-use crate::{Record, StudyError};
+use crate::StudyError;
 
 const PLAN_KEY: &str = "steady.plan";
 

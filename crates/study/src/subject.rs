@@ -35,14 +35,14 @@ pub struct Reply {
 
 /// Something that can be asked the questions of a study: a model with its accelerated variants, or a stand-in for one.
 pub trait Subject {
-    /// Bytes of the weights of each variant, in the order of [`crate::Plan::variants`].
+    /// Bytes of the weights of each variant, in the order of [`steady_records::Plan::variants`].
     fn weight_bytes(&self) -> Vec<usize>;
 
     /// The text of a token id, for people who read the candidates of a first token.
     fn token(&self, id: u32) -> String;
 
     /// Answers all `questions` of one image under all variants: one list per variant, in the order of
-    /// [`crate::Plan::variants`], holding one reply per question in the order given.
+    /// [`steady_records::Plan::variants`], holding one reply per question in the order given.
     ///
     /// # Errors
     /// Whatever the model says; nothing of the group is recorded then.

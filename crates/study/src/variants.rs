@@ -6,11 +6,12 @@ use std::time::Duration;
 use image::RgbImage;
 use steady_accel::{Acceleration, METHODS};
 use steady_bench::{Benchmark, Question};
+use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
+use steady_records::{BASELINE, Plan};
 use steady_vlm::{Answer, Decoding, EncodedImage, Needs, Prefix, Prepared, Vlm};
 use web_time::Instant;
 
-use crate::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
-use crate::{BASELINE, Plan, Reply, StudyError, Subject};
+use crate::{Reply, StudyError, Subject};
 
 /// The release of burn that is linked in; a test compares it with the lock file.
 const BURN_VERSION: &str = "0.22.1";
@@ -60,7 +61,7 @@ impl Variants {
     }
 
     /// The plan of asking `questions` of `benchmark` on the device called `device`, under `perturbations` as
-    /// [`crate::plan::perturbations`] gives them. `chosen_by` are the arguments that choose the checkpoint on a command line.
+    /// [`steady_records::plan::perturbations`] gives them. `chosen_by` are the arguments that choose the checkpoint on a command line.
     ///
     /// # Errors
     /// [`StudyError::Vlm`] when the chat template fails.
@@ -108,7 +109,6 @@ impl Variants {
             prompt: model.prompt("{question}")?,
             processor: named(model.processor().image_processor().settings()),
             decoding: named(decoding),
-            seeds: BTreeMap::new(),
             precision: info.precision.to_string(),
             device: device.to_owned(),
             groups_per_part: GROUPS_PER_PART,

@@ -13,7 +13,8 @@ use pollster::FutureExt;
 use scripted::{Quiz, Scripted, plan, under};
 use steady_bench::Benchmark;
 use steady_bench::perturb::{PERTURBATIONS, perturb};
-use steady_study::{Folder, Plan, StudyError, run};
+use steady_records::Plan;
+use steady_study::{Folder, StudyError, run};
 
 static GO: AtomicBool = AtomicBool::new(false);
 

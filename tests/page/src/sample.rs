@@ -84,18 +84,6 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
     }
 }
 
-/// [`report`] after its first `answered` questions, as a study that is not through has it.
-pub fn beginning(answered: usize) -> Report {
-    let mut measurements = measurements(&suite(), "mauve");
-    measurements.plan.questions = answered;
-    measurements.questions.truncate(answered);
-    for acceleration in &mut measurements.accelerations {
-        acceleration.answers.truncate(answered);
-    }
-    measurements.noise_floor = None;
-    Report::new(measurements).expect("a report")
-}
-
 /// The suite of [`QUESTIONS`] questions.
 pub fn suite() -> EmbeddedSuite {
     EmbeddedSuite::test(QUESTIONS / 10)

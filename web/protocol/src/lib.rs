@@ -1,8 +1,9 @@
 //! What the page and its worker say to each other.
 //!
 //! The page shows; the worker holds the model and computes. A message crosses as the bytes of [`encode`], so both sides agree on these types
-//! and on little else: with a request that means a [`Model::Folder`] goes an array, of these bytes and then the folder's files. The worker keeps nothing between studies: every answered group goes to the page, which hands the groups back when it
-//! asks for the rest. So a worker may be ended at any time, which is how a study is cancelled, and a reloaded page goes on where it was.
+//! and on little else: with a request that means a [`Model::Folder`] goes an array, of these bytes and then the folder's files. The worker keeps nothing
+//! between studies and makes no report: every answered group goes to the page, which derives what it shows, and hands the groups back when it asks for the
+//! rest. So a worker may be ended at any time, which is how a study is cancelled, and a reloaded page goes on where it was.
 
 mod embedded;
 
@@ -14,7 +15,8 @@ pub use embedded::{EMBEDDED, Embedded, EmbeddedFile};
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    /// Answer a study's questions. Answered by [`Response::Loading`]s, one [`Response::Ready`], [`Response::Answered`]s and [`Response::Finished`].
+    /// Answer a study's questions. Answered by [`Response::Loading`]s, one [`Response::Ready`], one [`Response::Planned`], [`Response::Answered`]s and
+    /// [`Response::Finished`].
     Study(StudyRequest),
     /// Answer one question about one image. Answered by one [`Response::Asked`], after [`Response::Loading`]s and [`Response::Ready`] the first time.
     Ask(AskRequest),
@@ -122,6 +124,8 @@ pub enum Response {
     Loading(Loading),
     /// The model is in place.
     Ready(Engine),
+    /// The study's plan with its questions, as bytes of steady-records: what the page needs to make a report of groups.
+    Planned(Vec<u8>),
     /// A study went one group of questions further.
     Answered(Answered),
     /// A study is complete.
@@ -157,14 +161,13 @@ pub struct Engine {
 /// A study's state after one more group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answered {
-    /// The group's records, for [`StudyRequest::recorded`]; for nobody to read. Empty when all that is new is the report of the recorded groups.
+    /// The group's records, as bytes of steady-records; [`StudyRequest::recorded`] takes them back. Empty when all that is said is that the recorded groups
+    /// were taken over.
     pub group: Vec<u8>,
     /// Answers there are by now.
     pub done: usize,
     /// Answers planned.
     pub total: usize,
-    /// `report.json` of what is answered by now.
-    pub report: String,
 }
 
 /// The answers to one question.

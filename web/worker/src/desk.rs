@@ -7,11 +7,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use image::RgbImage;
 use steady_accel::Acceleration;
 use steady_accel::memory::{Budget, Run, misfit};
-use steady_bench::Benchmark;
 use steady_bench::perturb::PerturbationSpec;
+use steady_bench::world::EMBEDDED;
 use steady_protocol::{Answered, AskReply, AskRequest, AskedAnswer, Frame, Model, Response, Setting, StudyRequest};
+use steady_records::plan;
 use steady_study::record::likeliest;
-use steady_study::{Session, Subject, Variants, plan};
+use steady_study::{Session, Subject, Variants};
 use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
 use web_sys::File;
 
@@ -52,7 +53,7 @@ impl Desk {
     /// Answers a study, group by group.
     pub(crate) async fn study(&mut self, request: StudyRequest, files: Vec<File>) -> Result<()> {
         let StudyRequest { setting, families, questions, perturbations, recorded } = request;
-        let (suite, questions) = plan::embedded(questions, &families)?;
+        let (suite, questions) = EMBEDDED.draw(questions, &families)?;
         let accelerations = parse(&setting.accelerations)?;
         let perturbation = |spec: &String| spec.parse().map_err(|error| anyhow!("perturbation {spec}: {error}"));
         let perturbations = plan::perturbations(&perturbations.iter().map(perturbation).collect::<Result<Vec<PerturbationSpec>>>()?)?;
@@ -60,17 +61,18 @@ impl Desk {
         let sample = Sample { image: &suite.image(&first.image)?, question: &first.text };
         let (model, variants, _) = self.ready(&setting, files, &accelerations, &sample).await?;
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
-        let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &suite, &questions, perturbations)?;
+        let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &*suite, &questions, perturbations)?;
         let mut session = Session::new(plan, questions)?;
         send(&Response::Ready(model.opened.engine()));
         for group in &recorded {
             session.take_over(group)?;
         }
+        send(&Response::Planned(session.work().to_bytes()?));
         if !recorded.is_empty() {
-            send(&state(&session, Vec::new())?);
+            send(&state(&session, Vec::new()));
         }
-        while let Some(group) = session.answer_next(&suite, &*variants).await? {
-            send(&state(&session, group)?);
+        while let Some(group) = session.answer_next(&*suite, &*variants).await? {
+            send(&state(&session, group));
             give_way().await;
         }
         send(&Response::Finished);
@@ -197,7 +199,6 @@ fn parse(specs: &[String]) -> Result<Vec<Acceleration>> {
 }
 
 /// How far a study is, after one more group.
-fn state(session: &Session, group: Vec<u8>) -> Result<Response> {
-    let report = session.report()?.context("a study without answers has no report")?.to_json()?;
-    Ok(Response::Answered(Answered { group, done: session.done(), total: session.total(), report }))
+fn state(session: &Session, group: Vec<u8>) -> Response {
+    Response::Answered(Answered { group, done: session.done(), total: session.total() })
 }

@@ -15,17 +15,20 @@ mod scene;
 mod seed;
 pub mod stream;
 mod suite;
+mod written;
 
 pub use draw::SIZE;
 pub use family::{Level, SceneKind, TaskFamily};
 pub use labels::{GRID, Labels, PATCH, PLANES, classes};
 pub use seed::Split;
-pub use suite::EmbeddedSuite;
+pub use suite::{EMBEDDED, EmbeddedSuite};
+pub(crate) use written::{read, written};
 
 use image::RgbImage;
 use phrasing::Draft;
 use scene::Scene;
 use seed::Dice;
+use suite::NAME;
 
 /// Labels of the whole image, with their numbers of classes: the kind of scene, and how many objects, bars, arrows and
 /// nodules there are (0 in scenes of another kind).

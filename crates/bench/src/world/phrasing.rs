@@ -23,7 +23,7 @@ impl Words {
 }
 
 /// A question before it has an image id and a number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Draft {
     pub(crate) family: TaskFamily,
     pub(crate) words: Words,

@@ -5,7 +5,7 @@
 //! bytes of JSON (`id`, `scene`, `questions`), 144*144*3 bytes of RGB row by row, 144 class ids (12x12, row by row) for
 //! every plane, and one byte per image label.
 
-use super::{EmbeddedSuite, GRID, IMAGE_LABELS, Level, PATCH, PLANES, Picture, SIZE, Split, TaskFamily, classes};
+use super::{EmbeddedSuite, GRID, IMAGE_LABELS, Level, PATCH, PLANES, Picture, SIZE, Split, TaskFamily, classes, written};
 use crate::{BenchError, Benchmark, Question};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -51,7 +51,7 @@ pub fn write_suite(out: &mut impl Write, suite: &EmbeddedSuite) -> Result<(), Be
 
 fn suite_question(q: &Question) -> Value {
     json!({
-        "id": q.id, "text": q.text, "answer": q.gold.first(), "gold": q.gold, "family": q.family, "kind": q.kind,
+        "id": q.id, "text": q.text, "answer": q.gold.first(), "gold": q.gold, "family": q.family, "kind": written(q.clone()).kind,
     })
 }
 

@@ -5,15 +5,29 @@ use super::{
     phrasing::{Draft, UNANSWERABLE},
     scene::Scene,
     seed::Dice,
+    written,
 };
-use crate::{AnswerKind, BenchError, Benchmark, Question};
+use crate::{AnswerKind, BenchError, Benchmark, BenchmarkRow, Question};
 use data_encoding::HEXLOWER;
 use image::RgbImage;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Name of the benchmark.
-const NAME: &str = "steady-world";
+pub(super) const NAME: &str = "steady-world";
+
+/// The embedded suite among the benchmarks.
+pub const EMBEDDED: BenchmarkRow = BenchmarkRow {
+    name: "embedded",
+    title: NAME,
+    what: "The drawn world with its ten task families",
+    questions: "any number",
+    open: |questions, families| {
+        let chosen = families.iter().map(|name| name.parse()).collect::<Result<BTreeSet<TaskFamily>, _>>()?;
+        let kinds = if chosen.is_empty() { TaskFamily::ALL.len() } else { chosen.len() };
+        Ok(Box::new(EmbeddedSuite::test(questions.div_ceil(kinds))))
+    },
+};
 
 /// The embedded suite: the same number of questions from each of the ten families.
 ///
@@ -96,7 +110,7 @@ impl Column {
                     image: image_id(Split::Test, position),
                     text: draft.words.text,
                     gold: vec![draft.answer],
-                    kind: draft.kind,
+                    kind: written::kind(self.family, draft.kind),
                 };
                 return (position, question);
             }

@@ -262,8 +262,8 @@ fn every_gold_scores_right_and_every_wrong_option_wrong() {
                 let others = options.iter().enumerate().filter(|(i, _)| *i != chosen);
                 others.flat_map(|(i, text)| [text.clone(), char::from(b'a' + i as u8).to_string()]).collect()
             }
-            AnswerKind::Short => vec!["nothing of the kind".into(), format!("{gold} {gold}")],
-            AnswerKind::Number => vec![(gold.parse::<u32>().unwrap() + 1).to_string(), "many".into()],
+            AnswerKind::Short | AnswerKind::ShortOrUnanswerable => vec!["nothing of the kind".into(), format!("{gold} {gold}")],
+            AnswerKind::Number | AnswerKind::NumberWithin { .. } => vec![(gold.parse::<u32>().unwrap() + 1).to_string(), "many".into()],
         };
         for reply in wrong {
             assert!(!score(question, &reply).correct, "{question:?} {reply}");

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use image::RgbImage;
 use steady_bench::{AnswerKind, BenchError, Benchmark, Question};
-use steady_study::plan::{AccelerationPlan, BenchmarkPlan, CLEAN, FORMAT, ModelPlan, Versions, questions_sha256};
-use steady_study::{BASELINE, Plan, Reply, StudyError, Subject};
+use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, ModelPlan, Versions, questions_sha256};
+use steady_records::{BASELINE, CLEAN, Plan};
+use steady_study::{Reply, StudyError, Subject};
 
 /// `images` images with two questions each, "q<image>-0" and "q<image>-1"; the right answer is always "red".
 pub struct Quiz {
@@ -139,7 +140,6 @@ pub fn plan(questions: &[Question], accelerations: &[&str]) -> Plan {
         prompt: "USER: <image>\n{question} ASSISTANT:".into(),
         processor: BTreeMap::from([("image_size".into(), "4".into())]),
         decoding: BTreeMap::from([("max_new_tokens".into(), "4".into())]),
-        seeds: BTreeMap::new(),
         precision: "f32".into(),
         device: "paper".into(),
         groups_per_part: 3,

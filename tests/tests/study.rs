@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-use steady_bench::{asked, embedded_suite};
+use steady_bench::{BENCHMARKS, asked};
 use steady_report::{Perturbed, Report, share};
 use steady_tests::reference::cases_of;
 
@@ -65,7 +65,8 @@ fn a_run_is_shared_as_a_link() {
     let link = succeed(&["share", text(dir.path()), "--page", "https://example.org/steady/"]);
     assert_eq!(succeed(&["share", text(&json), "--page", "https://example.org/steady/"]), link);
     let payload = link.trim_end().strip_prefix("https://example.org/steady/#r=").unwrap();
-    let opened = share::open(payload, |suite| Some(asked(&embedded_suite(&suite.name, &suite.fingerprint, suite.size).unwrap()))).unwrap();
+    let opened =
+        share::open(payload, |suite| Some(asked(&*BENCHMARKS.reopen(&suite.name, &suite.fingerprint, suite.size).unwrap()))).unwrap();
     assert!(opened.rebuilt && opened.left_out == 0);
     let report = Report::from_json(&fs::read_to_string(json).unwrap()).unwrap();
     let counts = |report: &Report| report.summaries().iter().map(|s| (s.spec.clone(), s.tally, s.dr_by_image)).collect::<Vec<_>>();
@@ -191,7 +192,8 @@ fn perturbed_images_are_asked_about_beside_the_clean_ones() {
     let link = succeed(&["share", text(&whole)]);
     let payload = link.trim_end().split_once("#r=").unwrap().1;
     assert!(payload.len() <= share::BUDGET);
-    let opened = share::open(payload, |suite| Some(asked(&embedded_suite(&suite.name, &suite.fingerprint, suite.size).unwrap()))).unwrap();
+    let opened =
+        share::open(payload, |suite| Some(asked(&*BENCHMARKS.reopen(&suite.name, &suite.fingerprint, suite.size).unwrap()))).unwrap();
     assert!(opened.rebuilt);
     let counts = |report: &Report| {
         let of = |under: &Perturbed| (under.perturbation.clone(), under.baseline.tally, under.condition.accelerations[1].dr_by_image);

@@ -36,7 +36,7 @@ pub(crate) fn Answers(opened: Signal<Arc<Opened>>, latest_first: bool) -> impl I
     });
     let row = move |wanted: Key| {
         let opened = opened.get_untracked();
-        let found = opened.report.questions().iter().position(|question| key(question) == wanted);
+        let found = opened.report.questions().iter().position(|row| (&row.id, &row.perturbation) == (&wanted.0, &wanted.1));
         found.map(|i| view! { <Row i opened pictures /> })
     };
     view! {

@@ -4,19 +4,18 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use steady_bench::Benchmark;
-use steady_bench::world::{EmbeddedSuite, Family};
-use steady_bench::{asked, embedded_suite, suite_of};
+use steady_bench::world::TaskFamily;
+use steady_bench::{BENCHMARKS, Benchmark, asked, suite_of};
 use steady_report::share::{self, Link, ShareError};
 use steady_report::{QuestionRow, Report, ReportError};
 
 use crate::source::{QUESTION, UNDER};
 
-/// A report, where it came from, and the suite whose pictures belong to it.
+/// A report, where it came from, and the benchmark whose pictures belong to it.
 pub(crate) struct Opened {
     pub(crate) report: Report,
-    /// Drawn from its seed; `None` for another benchmark, or for a suite that this program draws otherwise.
-    pub(crate) suite: Option<Arc<EmbeddedSuite>>,
+    /// Opened by its name; `None` for one that this program does not have, or has otherwise.
+    pub(crate) suite: Option<Arc<dyn Benchmark>>,
     pub(crate) origin: Origin,
 }
 
@@ -44,10 +43,10 @@ impl Opened {
     pub(crate) fn from_link(payload: &str) -> Result<Self, OpenError> {
         let mut suite = None;
         let opened = share::open(payload, |wanted| {
-            suite = embedded_suite(&wanted.name, &wanted.fingerprint, wanted.size);
-            suite.as_ref().map(|suite| asked(suite))
+            suite = BENCHMARKS.reopen(&wanted.name, &wanted.fingerprint, wanted.size);
+            suite.as_deref().map(asked)
         })?;
-        Ok(Self { report: opened.report, suite: suite.map(Arc::new), origin: Origin::Link { left_out: opened.left_out } })
+        Ok(Self { report: opened.report, suite: suite.map(Arc::from), origin: Origin::Link { left_out: opened.left_out } })
     }
 
     /// A `report.json`.
@@ -59,11 +58,10 @@ impl Opened {
     }
 
     /// The report of a study of `planned` questions from so many families, which may not be through; `before` is its report a moment ago.
-    pub(crate) fn from_study(text: &str, before: Option<&Self>, planned: usize, families: usize) -> Result<Self, OpenError> {
-        let report = Report::from_json(text).map_err(|reason| OpenError::Json { name: "what the worker says".to_owned(), reason })?;
+    pub(crate) fn from_study(report: Report, before: Option<&Self>, planned: usize, families: usize) -> Self {
         let same = before.filter(|before| before.report.plan().benchmark_fingerprint == report.plan().benchmark_fingerprint);
         let suite = same.map_or_else(|| drawn_for(&report, planned, families), |same| same.suite.clone());
-        Ok(Self { report, suite, origin: Origin::Study })
+        Self { report, suite, origin: Origin::Study }
     }
 
     /// The report as a link.
@@ -99,11 +97,11 @@ impl Opened {
 }
 
 /// The suite that `questions` questions from so many families are the beginning of, if it is the report's.
-fn drawn_for(report: &Report, questions: usize, families: usize) -> Option<Arc<EmbeddedSuite>> {
+fn drawn_for(report: &Report, questions: usize, families: usize) -> Option<Arc<dyn Benchmark>> {
     let plan = report.plan();
     // as large as it must be if all families were meant, or those alone that were asked
-    let sizes = [questions, Family::ALL.len() * questions.div_ceil(families.max(1))];
-    sizes.into_iter().find_map(|size| embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, size)).map(Arc::new)
+    let sizes = [questions, TaskFamily::ALL.len() * questions.div_ceil(families.max(1))];
+    sizes.into_iter().find_map(|size| BENCHMARKS.reopen(&plan.benchmark, &plan.benchmark_fingerprint, size)).map(Arc::from)
 }
 
 /// `what` failed for the reason `why`, as one sentence for a reader.

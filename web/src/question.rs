@@ -1,4 +1,4 @@
-//! The Question view: one question of the embedded suite, closely.
+//! The Question view: one question of a benchmark, closely.
 
 use std::sync::Arc;
 
@@ -6,8 +6,7 @@ use image::RgbImage;
 use leptos::html;
 use leptos::prelude::*;
 use steady_bench::perturb::{CLEAN, PerturbationSpec};
-use steady_bench::world::EmbeddedSuite;
-use steady_bench::{Benchmark, Question};
+use steady_bench::{BENCHMARKS, Benchmark, Question};
 use steady_report::{Filter, QuestionRow};
 
 use crate::ask::{Asker, Inquiry, Judge};
@@ -15,8 +14,8 @@ use crate::opened::Opened;
 use crate::source::UNDER;
 use crate::study::settings::Settings;
 
-/// Sizes of the suite, in questions of each family, in which a question is looked for when no report says how large it is.
-const SIZES: [usize; 3] = [10, 50, 250];
+/// Sizes of a benchmark, in questions, in which one is looked for when no report says how large it is.
+const SIZES: [usize; 3] = [100, 500, 2_500];
 
 /// A question with its image, what is done to that, and what a report says about both.
 #[derive(Clone)]
@@ -28,7 +27,7 @@ pub(crate) struct Looked {
 }
 
 impl Looked {
-    /// The question that a fragment asks for, in the report's suite or else in the suite as such.
+    /// The question that a fragment asks for, in the report's benchmark or else in any that there is.
     ///
     /// # Errors
     /// When there is none, in words.
@@ -36,7 +35,7 @@ impl Looked {
         let (id, under) = sought.split_once(UNDER).unwrap_or((sought, CLEAN));
         let under: PerturbationSpec =
             under.parse().map_err(|error| format!("The image of {id} cannot be perturbed like this: {error}."))?;
-        let found = |suite: &EmbeddedSuite| {
+        let found = |suite: &dyn Benchmark| {
             let question = suite.questions().iter().find(|question| question.id == id)?.clone();
             let image = Arc::new(suite.image(&question.image).ok()?);
             Some((question, image))
@@ -50,7 +49,8 @@ impl Looked {
             });
             return Ok(Self { question, image, under, recorded });
         }
-        let anywhere = SIZES.into_iter().find_map(|per_family| found(&EmbeddedSuite::test(per_family)));
+        let mut sized = BENCHMARKS.0.iter().flat_map(|row| SIZES.map(|size| (row, size)));
+        let anywhere = sized.find_map(|(row, size)| found(&*(row.open)(size, &[]).ok()?));
         let (question, image) = anywhere.ok_or_else(|| format!("The embedded suite has no question {id}."))?;
         Ok(Self { question, image, under, recorded: None })
     }

@@ -2,8 +2,9 @@
 //!
 //! A [`Question`] carries everything a scorer needs; [`score()`] judges a reply and [`same_answer`] compares two of them.
 //! Both say "unparsed" where a reply cannot be read and never guess, since a guess that depends on anything but the reply
-//! would show up as an answer that flipped. A [`Benchmark`] is a list of questions with their images; the one that needs
-//! no download is [`world::EmbeddedSuite`], drawn from seeds by [`world`]. [`perturb`] changes images on their way to the model.
+//! would show up as an answer that flipped. A [`Benchmark`] is a list of questions with their images, opened by its name out of a table
+//! ([`BENCHMARKS`]); the one that needs no download is [`world::EmbeddedSuite`], drawn from seeds by [`world`]. [`perturb`] changes images on
+//! their way to the model.
 //!
 //! ```
 //! use steady_bench::perturb::PerturbationSpec;
@@ -35,6 +36,7 @@
 
 mod asked;
 mod benchmark;
+mod benchmarks;
 mod error;
 pub mod perturb;
 mod question;
@@ -42,8 +44,9 @@ mod score;
 mod thumbnails;
 pub mod world;
 
-pub use asked::{asked, embedded_suite, suite_of};
-pub use benchmark::Benchmark;
+pub use asked::{asked, suite_of};
+pub use benchmark::{Benchmark, BenchmarkRow, Benchmarks, select};
+pub use benchmarks::BENCHMARKS;
 pub use error::BenchError;
 pub use question::{AnswerKind, Question};
 pub use score::{Verdict, same_answer, score};

@@ -1,9 +1,11 @@
 //! One question about one image.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The form of the expected answer; it selects the scorer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+use crate::world;
+
+/// The form of the expected answer: all that a scorer goes by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerKind {
     /// "yes" or "no".
@@ -15,12 +17,20 @@ pub enum AnswerKind {
     },
     /// A word or short phrase.
     Short,
+    /// The same, or that the question has no answer, however that is said (VizWiz).
+    ShortOrUnanswerable,
     /// A number in digits or as a word.
     Number,
+    /// The same, off by no more than a share of the gold number, e.g. 0.05 (ChartQA's relaxed accuracy).
+    NumberWithin {
+        /// The share.
+        tolerance: f64,
+    },
 }
 
 /// One question about one image, with its accepted answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Question {
     /// Unique and stable within the benchmark, e.g. `existence/00012-0`.
     pub id: String,
@@ -36,4 +46,17 @@ pub struct Question {
     pub gold: Vec<String>,
     /// Form of the answer.
     pub kind: AnswerKind,
+}
+
+// The fields as they are, but for what the embedded world's files have always left to its families.
+impl Serialize for Question {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(&world::written(self.clone()), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Question {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(deserializer).map(world::read)
+    }
 }

@@ -3,7 +3,7 @@
 //! Every scorer reads a reply into a parsed form or gives up ("unparsed", counted as wrong and shown as such). None
 //! guesses: harnesses that fall back to a random letter make answers flip that did not. Rules after the public scorers of
 //! POPE (VLMEvalKit's reading: exactly one of yes/no), MMBench (one option letter, else one option text), the VQA
-//! normaliser (articles, punctuation, number words) and ChartQA (numbers within 5 %).
+//! normaliser (articles, punctuation, number words) and ChartQA (numbers within a tolerance).
 
 use crate::{AnswerKind, Question};
 
@@ -35,16 +35,13 @@ pub fn same_answer(question: &Question, a: &str, b: &str) -> bool {
     }
 }
 
-/// Chart values may be off by this share of the gold value (ChartQA's relaxed accuracy).
-const CHART_TOLERANCE: f64 = 0.05;
-
 fn agrees(question: &Question, answer: &str, gold: &str) -> bool {
     if answer == gold {
         return true;
     }
-    let relaxed = question.family == "chart" && question.kind == AnswerKind::Number;
-    match (relaxed, answer.parse::<f64>(), gold.parse::<f64>()) {
-        (true, Ok(answer), Ok(gold)) => gold != 0.0 && ((answer - gold) / gold).abs() <= CHART_TOLERANCE,
+    let AnswerKind::NumberWithin { tolerance } = question.kind else { return false };
+    match (answer.parse::<f64>(), gold.parse::<f64>()) {
+        (Ok(answer), Ok(gold)) => gold != 0.0 && ((answer - gold) / gold).abs() <= tolerance,
         _ => false,
     }
 }
@@ -53,8 +50,9 @@ fn parse(question: &Question, reply: &str) -> Option<String> {
     match &question.kind {
         AnswerKind::YesNo => yes_no(reply),
         AnswerKind::Choice { options } => choice(reply, options),
-        AnswerKind::Short => short(question, reply),
-        AnswerKind::Number => number(reply),
+        AnswerKind::Short => short(reply),
+        AnswerKind::ShortOrUnanswerable => short(reply).map(unanswerable),
+        AnswerKind::Number | AnswerKind::NumberWithin { .. } => number(reply),
     }
 }
 
@@ -118,12 +116,15 @@ fn option_texts(reply: &str, options: &[String]) -> Vec<usize> {
     found
 }
 
-/// The whole reply, normalised. Where "unanswerable" is an accepted form, the usual ways to say so become that word.
-fn short(question: &Question, reply: &str) -> Option<String> {
+/// The whole reply, normalised.
+fn short(reply: &str) -> Option<String> {
     let answer = normalize(reply);
-    let unanswerable = question.family == "unanswerable" && UNANSWERABLE.contains(&answer.as_str());
-    let answer = if unanswerable { UNANSWERABLE[0].to_owned() } else { answer };
     (!answer.is_empty()).then_some(answer)
+}
+
+/// The usual ways to say that a question has no answer become one word.
+fn unanswerable(answer: String) -> String {
+    if UNANSWERABLE.contains(&answer.as_str()) { UNANSWERABLE[0].to_owned() } else { answer }
 }
 
 /// Normalised ways to say that a question has no answer; the first is the canonical one.

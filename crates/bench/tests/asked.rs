@@ -5,7 +5,7 @@
 use image::RgbImage;
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EmbeddedSuite;
-use steady_bench::{Benchmark, asked, embedded_suite, suite_of, thumbnail};
+use steady_bench::{BENCHMARKS, Benchmark, asked, suite_of, thumbnail};
 use steady_report::Picture;
 
 #[test]
@@ -13,8 +13,9 @@ fn a_suite_is_drawn_again_only_if_it_is_the_same() {
     let suite = EmbeddedSuite::test(2);
     let named = suite_of(&suite);
     assert_eq!((named.name.as_str(), named.size), ("steady-world", 20));
-    let again =
-        |name: &str, fingerprint: &str, questions: usize| embedded_suite(name, fingerprint, questions).map(|suite| suite.questions().len());
+    let again = |name: &str, fingerprint: &str, questions: usize| {
+        BENCHMARKS.reopen(name, fingerprint, questions).map(|suite| suite.questions().len())
+    };
     assert_eq!(again(&named.name, &named.fingerprint, 20), Some(20));
     // a run that asked 13 of them
     assert_eq!(again(&named.name, &named.fingerprint, 13), Some(20));

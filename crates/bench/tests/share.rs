@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::Value;
 use steady_bench::world::EmbeddedSuite;
-use steady_bench::{asked, embedded_suite, suite_of};
-use steady_report::share::{self, Asked, BUDGET};
+use steady_bench::{BENCHMARKS, asked, suite_of};
+use steady_report::share::{self, BUDGET, SuiteQuestion};
 use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report};
 
 /// Specs with how many of a thousand answers each changes: as measured once, and as hard on the link as that.
@@ -25,10 +25,10 @@ const ACCELERATIONS: [(&str, u64); 5] = [
 
 /// A report of chance: the baseline is right 7 times of 10, and whatever is wrong is the gold answer of another question. A perturbation changes every
 /// fifth of its answers.
-fn report(questions: &[Asked], fingerprint: &str, perturbations: &[&str]) -> Report {
+fn report(questions: &[SuiteQuestion], fingerprint: &str, perturbations: &[&str]) -> Report {
     let mut chance = ChaCha8Rng::seed_from_u64(1);
     let mut one_in = |of: u64| chance.next_u64() % of;
-    let answer = |text: &str, asked: &Asked, outcome| AnswerRow {
+    let answer = |text: &str, asked: &SuiteQuestion, outcome| AnswerRow {
         text: format!(" {text}"),
         parsed: Some(text.to_owned()),
         correct: asked.gold.iter().any(|gold| gold == text),
@@ -40,14 +40,14 @@ fn report(questions: &[Asked], fingerprint: &str, perturbations: &[&str]) -> Rep
         top: Vec::new(),
     };
     let other = |one_in: &mut dyn FnMut(u64) -> u64| questions[one_in(questions.len() as u64) as usize].gold[0].clone();
-    let rows: Vec<&Asked> = (0..=perturbations.len()).flat_map(|_| questions).collect();
+    let rows: Vec<&SuiteQuestion> = (0..=perturbations.len()).flat_map(|_| questions).collect();
     let mut baseline: Vec<String> =
         questions.iter().map(|asked| if one_in(10) < 7 { asked.gold[0].clone() } else { other(&mut one_in) }).collect();
     for row in questions.len()..rows.len() {
         let clean = baseline[row % questions.len()].clone();
         baseline.push(if one_in(5) == 0 { other(&mut one_in) } else { clean });
     }
-    let became = |asked: &Asked, before: &String, after: &String| {
+    let became = |asked: &SuiteQuestion, before: &String, after: &String| {
         let right = |text: &String| asked.gold.contains(text);
         Outcome::of(after == before, right(before), right(after)).unwrap()
     };
@@ -190,7 +190,8 @@ fn alike(ours: &Value, theirs: &Value) -> bool {
 
 #[test]
 fn links_of_version_1_open() {
-    let opened = share::open(LINK, |wanted| Some(asked(&embedded_suite(&wanted.name, &wanted.fingerprint, wanted.size).unwrap()))).unwrap();
+    let opened =
+        share::open(LINK, |wanted| Some(asked(&*BENCHMARKS.reopen(&wanted.name, &wanted.fingerprint, wanted.size).unwrap()))).unwrap();
     assert!(opened.rebuilt && opened.left_out == 0);
     let told = Report::from_json(REPORT).unwrap();
     let (opened, plan) = (opened.report, told.plan());
@@ -207,8 +208,8 @@ fn links_of_version_1_open() {
     };
     assert_eq!(rows(&opened), rows(&told));
     // and without perturbations it is shared as it always was
-    let suite = embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, 10).unwrap();
-    let again = told.share(Some((&suite_of(&suite), &asked(&suite)))).unwrap().payload;
+    let suite = BENCHMARKS.reopen(&plan.benchmark, &plan.benchmark_fingerprint, 10).unwrap();
+    let again = told.share(Some((&suite_of(&*suite), &asked(&*suite)))).unwrap().payload;
     let version = |link: &str| BASE64_URL_SAFE_NO_PAD.decode(link.trim()).unwrap()[0];
     assert_eq!((version(LINK), version(&again)), (1, 1));
 }

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use steady_bench::perturb::PerturbationSpec;
+use steady_bench::world::EMBEDDED;
+use steady_bench::{BENCHMARKS, BenchmarkRow};
 
 /// Does an accelerated vision-language model still give the same answers to the same questions?
 ///
@@ -115,8 +118,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// What is asked
-    #[arg(long, value_enum, default_value_t = BenchArg::Embedded)]
-    pub(crate) bench: BenchArg,
+    #[arg(long, value_parser = benchmarks(), default_value = EMBEDDED.name)]
+    pub(crate) bench: String,
     #[command(flatten)]
     pub(crate) study: StudyArgs,
 }
@@ -229,11 +232,10 @@ pub(crate) enum DtypeArg {
     F16,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BenchArg {
-    /// The drawn world with its ten task families
-    #[value(alias = "steady-world")]
-    Embedded,
+/// What `--bench` takes.
+fn benchmarks() -> PossibleValuesParser {
+    let value = |row: &BenchmarkRow| PossibleValue::new(row.name).alias(row.title).help(row.what);
+    PossibleValuesParser::new(BENCHMARKS.0.iter().map(value))
 }
 
 #[cfg(test)]
@@ -266,6 +268,17 @@ mod tests {
             panic!("another command")
         };
         assert_eq!(run.model.vision_tower.as_deref(), Some(std::path::Path::new("clip")));
+    }
+
+    #[test]
+    fn a_benchmark_goes_by_two_names_and_another_is_told_which_there_are() {
+        let chosen = |name: &str| Cli::try_parse_from(["steady", "run", "--bench", name]);
+        for name in ["embedded", "steady-world"] {
+            let Some(Command::Run(run)) = chosen(name).unwrap().command else { panic!("another command") };
+            assert_eq!(BENCHMARKS.find(&run.bench).unwrap().title, "steady-world");
+        }
+        let refused = chosen("pope").unwrap_err().to_string();
+        assert!(refused.contains("pope") && refused.contains("[possible values: embedded]"), "{refused}");
     }
 
     #[test]

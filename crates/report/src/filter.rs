@@ -1,7 +1,8 @@
 //! Which questions a reader asked to see.
 
+use crate::measurements::AnswerRow;
 use crate::outcome::Outcome;
-use crate::report::{AnswerRow, Report};
+use crate::report::Report;
 
 /// What a question and its answers must be to be shown; everything left open fits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -41,9 +41,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
 mod distribution;
+mod error;
 mod filter;
 mod html;
+mod json;
+mod measurements;
 mod number;
 mod outcome;
 mod printable;
@@ -56,13 +60,15 @@ mod table;
 mod worst;
 
 pub use distribution::{DistributionError, kl_divergence, margin};
+pub use error::ReportError;
 pub use filter::Filter;
 pub use html::{Section, image_address};
+pub use measurements::{
+    AccelerationReport, AnswerRow, CostRow, FORMAT, FirstToken, Measurements, NoiseFloor, Picture, PlanSummary, QuestionKind, QuestionRow,
+    TokenLogit,
+};
 pub use outcome::{Contradiction, Outcome};
 pub use rates::{Proportion, Rate, Tally};
-pub use report::{
-    AccelerationReport, AnswerRow, CostRow, FORMAT, FirstToken, Measurements, NoiseFloor, Perturbed, Picture, PlanSummary, QuestionKind,
-    QuestionRow, Report, ReportError, TokenLogit,
-};
+pub use report::{Perturbed, Report};
 pub use statistics::Interval;
 pub use summary::{Change, Condition, FamilySummary, Summary};

@@ -5,10 +5,11 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use crate::error::ReportError;
+use crate::measurements::{AnswerRow, FirstToken, Measurements, QuestionRow};
 use crate::number::{p_relation, percent, points};
 use crate::outcome::Outcome;
 use crate::rates::{Rate, Tally};
-use crate::report::{AnswerRow, FirstToken, Measurements, QuestionRow, Report, ReportError};
 use crate::statistics::{Interval, cluster_bootstrap, holm, mcnemar, mean, median};
 
 /// Seed of the bootstrap. Fixed, so that a report gives the same intervals wherever it is read.
@@ -144,7 +145,7 @@ impl Condition {
 }
 
 /// The spec of the baseline.
-const BASELINE: &str = "none";
+pub(crate) const BASELINE: &str = "none";
 
 /// `after` are the answers that are compared with those beside the questions; `at` names the field of the i-th outcome.
 fn summarise<'a>(
@@ -273,15 +274,5 @@ impl Summary {
             percent(self.pdr.value),
             p_relation(self.mcnemar_p)
         )
-    }
-}
-
-impl Report {
-    /// The summary to open with: of the accelerations under which accuracy hides what happened, the one under which it hides most;
-    /// where there is none, the one with the highest DR. `None` without accelerations.
-    pub fn headline(&self) -> Option<&Summary> {
-        let hides = |summary: &Summary| summary.dr.value - summary.accuracy_change.value.abs();
-        let hidden = self.summaries().iter().filter(|summary| summary.hidden()).max_by(|a, b| hides(a).total_cmp(&hides(b)));
-        hidden.or_else(|| self.summaries().iter().max_by(|a, b| a.dr.value.total_cmp(&b.dr.value)))
     }
 }

@@ -3,9 +3,10 @@
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table, TableComponent};
 
+use crate::measurements::CostRow;
 use crate::number::{p_value, percent, points, scaled};
 use crate::printable::one_line;
-use crate::report::{CostRow, Perturbed, Report};
+use crate::report::{Perturbed, Report};
 use crate::summary::Summary;
 
 impl Report {

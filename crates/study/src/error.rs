@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use steady_accel::AccelError;
 use steady_bench::BenchError;
+use steady_records::RecordsError;
 use steady_vlm::VlmError;
 
 /// Why a study could not be planned, run, read or compared.
@@ -43,7 +44,7 @@ pub enum StudyError {
         /// The run folder.
         path: PathBuf,
     },
-    /// The plan itself makes no sense (no questions, the same acceleration twice, ...).
+    /// The plan does not fit who is to answer.
     #[error("plan: {0}")]
     Plan(String),
     /// An answer that cannot be recorded, such as logits that are not numbers.
@@ -56,9 +57,9 @@ pub enum StudyError {
         /// What was wrong.
         reason: String,
     },
-    /// The comparison itself failed its own checks.
-    #[error("report: {0}")]
-    Report(String),
+    /// The plan makes no sense, or there is no report of its records.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
     /// The cancellation flag was raised; everything recorded so far is kept.
     #[error("cancelled after {done} of {total} answers; run again to continue")]
     Cancelled {

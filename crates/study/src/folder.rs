@@ -8,24 +8,24 @@
 //! timings/part-00000.jsonl             wall times, which no two runs share
 //! ```
 
+use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use steady_bench::Question;
+use steady_records::plan::questions_sha256;
+use steady_records::{CLEAN, Plan, Record, Timing, Work};
+use steady_report::Report;
 
-use crate::part;
-use crate::plan::questions_sha256;
-use crate::{Plan, Record, StudyError, Timing};
+use crate::{StudyError, part};
 
 /// A folder that holds one study. While it is open for writing no other process can open it so.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    plan: Plan,
-    plan_sha256: String,
-    questions: Vec<Question>,
+    work: Work,
     /// Held for its lock; the system lets go of it however the process ends.
     _lock: Option<File>,
 }
@@ -37,12 +37,12 @@ impl Folder {
     /// [`StudyError::Io`] if it cannot be written, [`StudyError::OtherPlan`] naming the fields if it belongs to another plan,
     /// [`StudyError::Busy`] if another process runs in it.
     pub fn create(path: &Path, plan: &Plan, questions: &[Question]) -> Result<Self, StudyError> {
-        plan.check()?;
+        let work = Work::new(plan.clone(), questions.to_vec())?;
         fs::create_dir_all(path).map_err(StudyError::io(path, "cannot create the run folder"))?;
         let lock = lock(path)?;
         let plan_file = path.join("plan.json");
         if plan_file.exists() {
-            let found: Plan = read_json(&plan_file)?;
+            let found = read_plan(&plan_file)?;
             let fields = found.differences(plan);
             if !fields.is_empty() {
                 return Err(StudyError::OtherPlan { path: plan_file, fields });
@@ -55,14 +55,8 @@ impl Folder {
             fs::create_dir_all(&sub).map_err(StudyError::io(&sub, "cannot create the folder"))?;
         }
         write_whole(&path.join("questions.json"), &json(path, &questions)?)?;
-        write_whole(&plan_file, &json(path, plan)?)?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            plan: plan.clone(),
-            plan_sha256: plan.sha256()?,
-            questions: questions.to_vec(),
-            _lock: Some(lock),
-        })
+        write_whole(&plan_file, &json(path, &plan.to_json()?)?)?;
+        Ok(Self { path: path.to_path_buf(), work, _lock: Some(lock) })
     }
 
     /// Opens a folder for reading what is recorded in it.
@@ -70,14 +64,14 @@ impl Folder {
     /// # Errors
     /// [`StudyError::Io`] or [`StudyError::Broken`] naming the file.
     pub fn open(path: &Path) -> Result<Self, StudyError> {
-        let plan: Plan = read_json(&path.join("plan.json"))?;
+        let plan = read_plan(&path.join("plan.json"))?;
         plan.check()?;
         let questions_file = path.join("questions.json");
         let questions: Vec<Question> = read_json(&questions_file)?;
         if questions_sha256(&questions)? != plan.benchmark.questions_sha256 {
             return Err(StudyError::broken(&questions_file, "these are not the questions of the plan.json beside it"));
         }
-        Ok(Self { path: path.to_path_buf(), plan_sha256: plan.sha256()?, plan, questions, _lock: None })
+        Ok(Self { path: path.to_path_buf(), work: Work::new(plan, questions)?, _lock: None })
     }
 
     /// Where the folder is.
@@ -87,12 +81,16 @@ impl Folder {
 
     /// The plan it belongs to.
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        self.work.plan()
     }
 
     /// The questions asked, in order.
     pub fn questions(&self) -> &[Question] {
-        &self.questions
+        self.work.questions()
+    }
+
+    pub(crate) fn work(&self) -> &Work {
+        &self.work
     }
 
     /// All records so far, in order.
@@ -123,6 +121,26 @@ impl Folder {
         Ok(timings)
     }
 
+    /// The report of a finished run. Wall times stay out of it, so that the same plan gives the same report.
+    ///
+    /// # Errors
+    /// [`StudyError::Broken`] naming a damaged part, or [`StudyError::Records`] if answers are missing.
+    pub fn report(&self) -> Result<Report, StudyError> {
+        Ok(steady_records::report(self.plan(), self.questions(), &self.records()?)?)
+    }
+
+    /// Seconds that all answers about clean images took together, by acceleration, for [`Report::timed`].
+    ///
+    /// # Errors
+    /// As [`Folder::timings`].
+    pub fn seconds(&self) -> Result<HashMap<String, f64>, StudyError> {
+        let mut seconds: HashMap<String, f64> = HashMap::new();
+        for timing in self.timings()?.into_iter().filter(|timing| timing.perturbation == CLEAN) {
+            *seconds.entry(timing.acceleration).or_default() += timing.wall_ms / 1e3;
+        }
+        Ok(seconds)
+    }
+
     /// Writes all records as JSON lines.
     ///
     /// # Errors
@@ -151,7 +169,7 @@ impl Folder {
     }
 
     pub(crate) fn read_part(&self, index: usize) -> Result<Vec<Record>, StudyError> {
-        part::decode(&self.part_path(index), &self.checksum_path(index), &self.plan_sha256)
+        part::decode(&self.part_path(index), &self.checksum_path(index), self.work.sha256())
     }
 
     /// Commits a part. What goes with it is written first, so that a part that exists is complete.
@@ -163,7 +181,7 @@ impl Folder {
         }
         write_whole(&self.timing_path(index), &lines)?;
         let path = self.part_path(index);
-        let bytes = part::encode(&path, &self.plan_sha256, records)?;
+        let bytes = part::encode(&path, self.work.sha256(), records)?;
         write_whole(&self.checksum_path(index), part::checksum(&path, &bytes).as_bytes())?;
         write_whole(&path, &bytes)
     }
@@ -247,4 +265,9 @@ fn json(path: &Path, value: &impl serde::Serialize) -> Result<Vec<u8>, StudyErro
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, StudyError> {
     let bytes = fs::read(path).map_err(StudyError::io(path, "cannot read the file of the run"))?;
     serde_json::from_slice(&bytes).map_err(|e| StudyError::broken(path, e))
+}
+
+fn read_plan(path: &Path) -> Result<Plan, StudyError> {
+    let bytes = fs::read(path).map_err(StudyError::io(path, "cannot read the file of the run"))?;
+    Plan::from_json(&bytes).map_err(|e| StudyError::broken(path, e))
 }

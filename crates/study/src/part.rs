@@ -16,8 +16,9 @@ use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
+use steady_records::Record;
 
-use crate::{Record, StudyError};
+use crate::StudyError;
 
 const PLAN_KEY: &str = "steady.plan";
 
@@ -97,6 +98,7 @@ fn to_batch(records: &[Record]) -> Result<RecordBatch, arrow::error::ArrowError>
         ("kl", true, Arc::new(records.iter().map(|r| r.kl).collect::<Float64Array>())),
         ("visual_tokens", false, uint32(|r| r.visual_tokens)),
         ("kept", true, lists::<UInt32Type>(records.iter().map(|r| r.kept.as_deref()))),
+        ("kept_by_step", true, nested(records.iter().map(|r| r.kept_by_step.as_deref()))),
         ("prompt_tokens", false, uint32(|r| r.prompt_tokens)),
         ("decoder_visual_tokens", false, float(|r| r.decoder_visual_tokens)),
         ("kv_bytes", false, uint64(|r| r.kv_bytes)),
@@ -114,6 +116,20 @@ fn lists<'a, T: ArrowPrimitiveType>(rows: impl Iterator<Item = Option<&'a [T::Na
     for row in rows {
         if let Some(values) = row {
             builder.values().append_slice(values);
+        }
+        builder.append(row.is_some());
+    }
+    Arc::new(builder.finish())
+}
+
+fn nested<'a>(rows: impl Iterator<Item = Option<&'a [Vec<u32>]>>) -> ArrayRef {
+    let item = Arc::new(Field::new("item", DataType::UInt32, false));
+    let inner = ListBuilder::new(PrimitiveBuilder::<UInt32Type>::new()).with_field(Arc::clone(&item));
+    let mut builder = ListBuilder::new(inner).with_field(Field::new("item", DataType::List(item), false));
+    for row in rows {
+        for values in row.unwrap_or_default() {
+            builder.values().values().append_slice(values);
+            builder.values().append(true);
         }
         builder.append(row.is_some());
     }
@@ -140,6 +156,11 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
     let (output_ids, top_ids) = (columns.lists::<UInt32Type>("output_ids")?, columns.lists::<UInt32Type>("top_ids")?);
     let (top_logits, kept) = (columns.lists::<Float32Type>("top_logits")?, columns.lists::<UInt32Type>("kept")?);
     let top_tokens = columns.list("top_tokens", &DataType::Utf8)?;
+    // Parts that were written before reducers had steps lack it.
+    let kept_by_step = batch
+        .column_by_name("kept_by_step")
+        .map(|column| column.as_list_opt::<i32>().ok_or("column `kept_by_step` is no list"))
+        .transpose()?;
     let correct = columns.get("correct")?.as_boolean_opt().ok_or("column `correct` is not boolean")?;
     let (score, margin) = (columns.numbers::<Float32Type>("score")?, columns.numbers::<Float32Type>("margin")?);
     let kl = columns.numbers::<Float64Type>("kl")?;
@@ -169,6 +190,11 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
             kl: kl.is_valid(row).then(|| kl.value(row)),
             visual_tokens: visual_tokens.value(row),
             kept: kept.is_valid(row).then(|| list::<UInt32Type>(kept, row)),
+            kept_by_step: kept_by_step.filter(|steps| steps.is_valid(row)).and_then(|steps| {
+                let steps = steps.value(row);
+                let steps = steps.as_list_opt::<i32>()?;
+                Some((0..steps.len()).map(|step| list::<UInt32Type>(steps, step)).collect())
+            }),
             prompt_tokens: prompt_tokens.value(row),
             decoder_visual_tokens: decoder_visual_tokens.value(row),
             kv_bytes: kv_bytes.value(row),

@@ -1,81 +1,13 @@
-//! One answer, with everything later questions about it need.
+//! A reply as a record: scored, its logits condensed.
 
-use serde::{Deserialize, Serialize};
 use steady_bench::{Question, score};
+use steady_records::record::{Record, TOP};
 use steady_report::{kl_divergence, margin};
 
 use crate::{Reply, StudyError};
 
-/// First-token candidates kept per answer.
-pub const TOP: usize = 20;
-
-/// One row of the records: one question under one acceleration and one perturbation.
-///
-/// Holds nothing that differs between two runs of one plan; wall times are kept apart ([`Timing`]).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Record {
-    /// Question id.
-    pub question: String,
-    /// Task family.
-    pub family: String,
-    /// Image id, the cluster of the statistics.
-    pub image: String,
-    /// What was done to the image.
-    pub perturbation: String,
-    /// Canonical spec, `none` or `noise-floor`.
-    pub acceleration: String,
-    /// The answer as decoded.
-    pub answer: String,
-    /// Its token ids.
-    pub output_ids: Vec<u32>,
-    /// What the scorer read in it; nothing if it could not read it.
-    pub parsed: Option<String>,
-    /// Whether it is right.
-    pub correct: bool,
-    /// Graded score in 0..=1.
-    pub score: f32,
-    /// The [`TOP`] most likely first tokens, best first, ties by id.
-    pub top_ids: Vec<u32>,
-    /// Their texts.
-    pub top_tokens: Vec<String>,
-    /// Their logits.
-    pub top_logits: Vec<f32>,
-    /// Logit of the first token minus that of the second.
-    pub margin: f32,
-    /// KL(baseline || this) over the whole first-token distribution, in nats; nothing for the baseline itself.
-    pub kl: Option<f64>,
-    /// Visual tokens before reduction.
-    pub visual_tokens: u32,
-    /// Visual tokens kept, ascending; nothing when all were.
-    pub kept: Option<Vec<u32>>,
-    /// Tokens of the prompt before any reduction, visual ones included.
-    pub prompt_tokens: u32,
-    /// Visual tokens per decoder layer, mean over the layers.
-    pub decoder_visual_tokens: f32,
-    /// Bytes of the key/value cache at the end of the prompt.
-    pub kv_bytes: u64,
-    /// Bytes of the model's weights.
-    pub weight_bytes: u64,
-    /// Floating-point operations, counted from shapes.
-    pub flops: u64,
-}
-
-/// How long one answer took. Not part of the records, which two runs of one plan have in common to the byte.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Timing {
-    /// Question id.
-    pub question: String,
-    /// What was done to the image.
-    pub perturbation: String,
-    /// Canonical spec, `none` or `noise-floor`.
-    pub acceleration: String,
-    /// Wall time in milliseconds, as in [`Reply::wall`].
-    pub wall_ms: f64,
-}
-
 /// The circumstances of a reply that the reply itself does not know.
-pub(crate) struct Asked<'a> {
+pub(crate) struct Circumstances<'a> {
     pub(crate) question: &'a Question,
     pub(crate) perturbation: &'a str,
     pub(crate) acceleration: &'a str,
@@ -86,25 +18,25 @@ pub(crate) struct Asked<'a> {
     pub(crate) baseline: Option<&'a [f32]>,
 }
 
-impl Record {
+impl Circumstances<'_> {
     /// Scores a reply and condenses its logits.
-    pub(crate) fn new(asked: &Asked<'_>, reply: &Reply) -> Result<Self, StudyError> {
-        let question = asked.question;
+    pub(crate) fn record(&self, reply: &Reply) -> Result<Record, StudyError> {
+        let question = self.question;
         let fail = |reason: &dyn std::fmt::Display| StudyError::Answer {
             question: question.id.clone(),
-            acceleration: asked.acceleration.to_owned(),
+            acceleration: self.acceleration.to_owned(),
             reason: format!("first answer token: {reason}"),
         };
         let margin = margin(&reply.first_logits).map_err(|e| fail(&e))?;
-        let kl = asked.baseline.map(|baseline| kl_divergence(baseline, &reply.first_logits)).transpose().map_err(|e| fail(&e))?;
+        let kl = self.baseline.map(|baseline| kl_divergence(baseline, &reply.first_logits)).transpose().map_err(|e| fail(&e))?;
         let verdict = score(question, &reply.text);
         let top = top(&reply.first_logits);
-        Ok(Self {
+        Ok(Record {
             question: question.id.clone(),
             family: question.family.clone(),
             image: question.image.clone(),
-            perturbation: asked.perturbation.to_owned(),
-            acceleration: asked.acceleration.to_owned(),
+            perturbation: self.perturbation.to_owned(),
+            acceleration: self.acceleration.to_owned(),
             answer: reply.text.clone(),
             output_ids: reply.output_ids.clone(),
             parsed: verdict.parsed,
@@ -114,16 +46,21 @@ impl Record {
             kl,
             top_ids: top.iter().map(|(id, _)| *id).collect(),
             top_logits: top.iter().map(|(_, logit)| *logit).collect(),
-            top_tokens: top.iter().map(|(id, _)| (asked.token)(*id)).collect(),
+            top_tokens: top.iter().map(|(id, _)| (self.token)(*id)).collect(),
             visual_tokens: reply.visual_tokens as u32,
-            kept: reply.kept.as_ref().map(|kept| kept.iter().map(|&token| token as u32).collect()),
+            kept: reply.kept().map(tokens),
+            kept_by_step: (reply.left.len() > 1).then(|| reply.left.iter().map(|left| tokens(left)).collect()),
             prompt_tokens: reply.prompt_tokens as u32,
             decoder_visual_tokens: reply.decoder_visual_tokens,
             kv_bytes: reply.kv_bytes as u64,
-            weight_bytes: asked.weight_bytes as u64,
+            weight_bytes: self.weight_bytes as u64,
             flops: reply.flops,
         })
     }
+}
+
+fn tokens(kept: &[usize]) -> Vec<u32> {
+    kept.iter().map(|&token| token as u32).collect()
 }
 
 /// The [`TOP`] largest logits with their ids, largest first, ties by id.

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use steady_bench::Benchmark;
+use steady_records::{Group, Record};
 
-use crate::work::Work;
-use crate::{Folder, Group, Record, StudyError, Subject, groups};
+use crate::work::{answer, check};
+use crate::{Folder, StudyError, Subject};
 
 /// What a listener is told after each group.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +36,11 @@ pub async fn run(
     cancel: &AtomicBool,
     listener: &mut dyn FnMut(&Progress<'_>),
 ) -> Result<usize, StudyError> {
-    let work = Work { plan: folder.plan(), questions: folder.questions() };
-    work.check(subject)?;
-    let groups = groups(work.plan, work.questions);
-    let total = work.count(&groups);
+    let work = folder.work();
+    check(work, subject)?;
+    let total = work.total();
     let recorded = folder.part_indices()?;
-    let parts: Vec<&[Group]> = groups.chunks(work.plan.groups_per_part).collect();
+    let parts: Vec<&[Group]> = work.groups().chunks(work.plan().groups_per_part).collect();
     let mut done = 0;
     for &index in &recorded {
         let broken = |reason: String| StudyError::broken(&folder.part_path(index), reason);
@@ -59,7 +59,7 @@ pub async fn run(
             if cancel.load(Ordering::Relaxed) {
                 return Err(StudyError::Cancelled { done: committed, total });
             }
-            let answers = work.answer(group, benchmark, subject).await?;
+            let answers = answer(work, group, benchmark, subject).await?;
             done += answers.records.len();
             listener(&Progress { done, total, resumed, fresh: &answers.records });
             records.extend(answers.records);

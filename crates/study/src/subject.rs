@@ -18,9 +18,7 @@ pub struct Reply {
     pub first_logits: Vec<f32>,
     /// Visual tokens before any reduction.
     pub visual_tokens: usize,
-    /// Visual tokens that were kept, ascending; `None` when nothing was dropped.
-    pub kept: Option<Vec<usize>>,
-    /// Visual tokens that each step of the reducer left, in the order of the steps; the last is `kept`.
+    /// Visual tokens that each step of a reducer left, ascending, in the order of the steps; empty without a reducer.
     pub left: Vec<Vec<usize>>,
     /// Tokens of the prompt before any reduction, visual ones included.
     pub prompt_tokens: usize,
@@ -35,16 +33,23 @@ pub struct Reply {
     pub wall: Duration,
 }
 
+impl Reply {
+    /// Visual tokens that were kept in the end, ascending; `None` without a reducer.
+    pub fn kept(&self) -> Option<&[usize]> {
+        self.left.last().map(Vec::as_slice)
+    }
+}
+
 /// Something that can be asked the questions of a study: a model with its accelerated variants, or a stand-in for one.
 pub trait Subject {
-    /// Bytes of the weights of each variant, in the order of [`crate::Plan::variants`].
+    /// Bytes of the weights of each variant, in the order of [`steady_records::Plan::variants`].
     fn weight_bytes(&self) -> Vec<usize>;
 
     /// The text of a token id, for people who read the candidates of a first token.
     fn token(&self, id: u32) -> String;
 
     /// Answers all `questions` of one image under all variants: one list per variant, in the order of
-    /// [`crate::Plan::variants`], holding one reply per question in the order given.
+    /// [`steady_records::Plan::variants`], holding one reply per question in the order given.
     ///
     /// # Errors
     /// Whatever the model says; nothing of the group is recorded then.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use image::RgbImage;
 use steady_accel::{Acceleration, Description};
 use steady_bench::{Benchmark, Question};
+use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
+use steady_records::{BASELINE, Plan};
 use steady_vlm::{Answer, Decoding, EncodedImage, Merger, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm};
 use web_time::Instant;
 
-use crate::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
-use crate::{BASELINE, Plan, Reply, StudyError, Subject};
+use crate::{Reply, StudyError, Subject};
 
 /// The release of burn that is linked in; a test compares it with the lock file.
 const BURN_VERSION: &str = "0.22.1";
@@ -25,7 +26,7 @@ pub struct Variants {
 }
 
 /// The answers to questions about one image.
-pub struct Seen {
+pub struct ImageReplies {
     /// Where the image's visual tokens are in a prompt, and what they show.
     pub layout: VisualLayout,
     /// One list per variant, holding one reply per question.
@@ -68,7 +69,7 @@ impl Variants {
     }
 
     /// The plan of asking `questions` of `benchmark` on the device called `device`, under `perturbations` as
-    /// [`crate::plan::perturbations`] gives them. `chosen_by` are the arguments that choose the checkpoint on a command line.
+    /// [`steady_records::plan::perturbations`] gives them. `chosen_by` are the arguments that choose the checkpoint on a command line.
     ///
     /// # Errors
     /// [`StudyError::Vlm`] when the chat template fails.
@@ -116,7 +117,6 @@ impl Variants {
             prompt: model.prompt("{question}")?,
             processor: named(model.processor().image_processor().settings()),
             decoding: named(decoding),
-            seeds: BTreeMap::new(),
             calibration: None,
             precision: info.precision.to_string(),
             device: device.to_owned(),
@@ -138,7 +138,7 @@ impl Variants {
     ///
     /// # Errors
     /// Whatever the model says.
-    pub async fn ask(&self, image: &RgbImage, question: &str) -> Result<Seen, StudyError> {
+    pub async fn ask(&self, image: &RgbImage, question: &str) -> Result<ImageReplies, StudyError> {
         self.shared(&self.prompts(image, [question])?).await
     }
 
@@ -153,7 +153,7 @@ impl Variants {
     }
 
     /// Every variant's answers, given the prompts of one image's questions.
-    async fn shared(&self, prompts: &[Prepared]) -> Result<Seen, StudyError> {
+    async fn shared(&self, prompts: &[Prepared]) -> Result<ImageReplies, StudyError> {
         // Variants that see alike share an image: the same tower, and nothing done in it by a reducer that is not theirs.
         let mut encoded: Vec<(EncodedImage, Duration)> = Vec::new();
         let mut replies = Vec::with_capacity(self.all.len() + 1);
@@ -173,7 +173,7 @@ impl Variants {
             let (image, looking) = &encoded[seen];
             replies.push(Box::pin(self.variant(variant, image, *looking, prompts)).await?);
         }
-        Ok(Seen { layout: prompts[0].layout.clone(), replies })
+        Ok(ImageReplies { layout: prompts[0].layout.clone(), replies })
     }
 
     async fn variant(
@@ -261,7 +261,6 @@ fn named<const N: usize>(settings: [(&str, String); N]) -> BTreeMap<String, Stri
 
 fn reply(answer: Answer, wall: Duration) -> Reply {
     Reply {
-        kept: answer.kept().map(<[usize]>::to_vec),
         output_ids: answer.output_ids,
         text: answer.text,
         first_logits: answer.first_logits,

@@ -8,11 +8,11 @@ use std::sync::atomic::AtomicBool;
 
 use pollster::FutureExt;
 use scripted::{Quiz, Scripted, plan, under};
-use steady_bench::{Benchmark, Question};
+use steady_bench::{Benchmark, Question, select};
+use steady_records::{Plan, Record, report as report_of};
 use steady_report::Outcome::{self, Broken, Changed, Repaired, Same};
 use steady_report::{Proportion, Summary};
-use steady_study::plan::select;
-use steady_study::{Folder, Plan, Record, compare, run};
+use steady_study::{Folder, run};
 
 #[test]
 fn outcomes_are_those_of_the_script() {
@@ -33,7 +33,7 @@ fn outcomes_are_those_of_the_script() {
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
     run(&folder, &quiz, &subject, &AtomicBool::new(false), &mut |_| ()).block_on().unwrap();
-    let report = compare::compare(&folder).unwrap();
+    let report = folder.report().unwrap();
     let outcomes: Vec<Outcome> = report.accelerations()[0].answers.iter().map(|answer| answer.outcome.unwrap()).collect();
     assert_eq!(outcomes, [Broken, Broken, Repaired, Changed, Same, Same, Same, Same, Same, Same]);
     let tally = report.summaries()[0].tally;
@@ -108,7 +108,7 @@ fn answers_are_paired_under_one_and_the_same_perturbation() {
     }
     // their order does not matter
     records.reverse();
-    let report = compare::report(&plan, quiz.questions(), &records).unwrap();
+    let report = report_of(&plan, quiz.questions(), &records).unwrap();
     let count = |before: (&str, &str), after: (&str, &str)| Counted::by_hand(&records, before, after);
     assert_eq!(report.perturbed().len(), 2);
     for (perturbed, name) in report.perturbed().iter().zip(["noise=20", "jpeg=30"]) {
@@ -128,14 +128,14 @@ fn answers_are_paired_under_one_and_the_same_perturbation() {
     // what is said of the clean images is what a study of them alone says
     let alone = Plan { perturbations: vec!["none".into()], ..plan.clone() };
     let clean: Vec<Record> = records.iter().filter(|record| record.perturbation == "none").cloned().collect();
-    let alone = compare::report(&alone, quiz.questions(), &clean).unwrap();
+    let alone = report_of(&alone, quiz.questions(), &clean).unwrap();
     assert_eq!(report.summaries(), alone.summaries());
     assert_eq!((report.noise_floor(), &report.measurements().baseline_cost), (alone.noise_floor(), &alone.measurements().baseline_cost));
     assert_eq!(report.questions()[..40], *alone.questions());
 
     let missing = records.iter().position(|record| record.perturbation == "jpeg=30" && record.question == "q7-1").unwrap();
     let gone = records.remove(missing).acceleration;
-    let error = compare::report(&plan, quiz.questions(), &records).unwrap_err().to_string();
+    let error = report_of(&plan, quiz.questions(), &records).unwrap_err().to_string();
     assert!(error.contains(&format!("question q7-1, acceleration {gone}, perturbation jpeg=30")), "{error}");
 }
 
@@ -158,6 +158,7 @@ fn said(question: &Question, perturbation: &str, acceleration: &str, answer: &st
         kl: (acceleration != "none").then_some(0.5),
         visual_tokens: 16,
         kept: None,
+        kept_by_step: None,
         prompt_tokens: 20,
         decoder_visual_tokens: 16.0,
         // the costs are those of clean images
@@ -176,7 +177,7 @@ fn an_unfinished_run_has_no_report() {
     let subject = Scripted::new(&plan);
     subject.fails_after.set(Some(4));
     run(&folder, &quiz, &subject, &AtomicBool::new(false), &mut |_| ()).block_on().unwrap_err();
-    let error = compare::compare(&folder).unwrap_err().to_string();
+    let error = folder.report().unwrap_err().to_string();
     assert!(error.contains("question q3-0") && error.contains("not finished"), "{error}");
 }
 

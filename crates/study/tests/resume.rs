@@ -13,7 +13,8 @@ use pollster::FutureExt;
 use scripted::{Quiz, Scripted, plan, under};
 use steady_bench::Benchmark;
 use steady_bench::perturb::{PERTURBATIONS, perturb};
-use steady_study::{Folder, Plan, StudyError, run};
+use steady_records::Plan;
+use steady_study::{Folder, StudyError, run};
 
 static GO: AtomicBool = AtomicBool::new(false);
 
@@ -67,7 +68,8 @@ fn a_run_records_every_question_under_every_variant_in_order() {
         ]
     );
     assert_eq!(records[1].kept, Some((0..8).collect()));
-    assert_eq!(records[0].kept, None);
+    assert_eq!(records[1].kept_by_step, Some(vec![(0..12).collect(), (0..8).collect()]));
+    assert_eq!((&records[0].kept, &records[0].kept_by_step), (&None, &None));
     assert_eq!(records[1].weight_bytes, 999);
     assert_eq!(parts(dir.path()).into_keys().collect::<Vec<_>>(), ["part-00000.parquet", "part-00001.parquet"]);
     assert_eq!(folder.timings().unwrap().len(), 30);

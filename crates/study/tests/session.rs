@@ -9,14 +9,22 @@ use std::sync::atomic::AtomicBool;
 use pollster::FutureExt;
 use scripted::{Quiz, Scripted, plan, under};
 use steady_bench::Benchmark;
-use steady_bench::world::Family;
-use steady_study::plan::embedded;
-use steady_study::{Folder, Plan, Session, compare, run};
+use steady_bench::world::{EMBEDDED, TaskFamily};
+use steady_records::{Growing, Plan, Work};
+use steady_report::Report;
+use steady_study::{Folder, Session, run};
 
 /// Answers groups until there are none left or `most` are answered; what is to be kept of each.
 fn answer(session: &mut Session, quiz: &Quiz, subject: &Scripted, most: usize) -> Vec<Vec<u8>> {
     let next = || session.answer_next(quiz, subject).block_on().unwrap();
     std::iter::from_fn(next).take(most).collect()
+}
+
+/// The report of groups as whoever keeps them derives it.
+fn report(plan: &Plan, quiz: &Quiz, groups: &[Vec<u8>]) -> Option<Report> {
+    let mut growing = Growing::new(Work::new(plan.clone(), quiz.questions().to_vec()).unwrap());
+    groups.iter().for_each(|group| growing.take(group).unwrap());
+    growing.report().unwrap()
 }
 
 fn script(plan: &Plan) -> Scripted {
@@ -33,10 +41,11 @@ fn the_report_is_that_of_a_folder() {
 
     let mut session = Session::new(plan.clone(), quiz.questions().to_vec()).unwrap();
     assert_eq!((session.done(), session.total()), (0, 30));
-    assert_eq!(answer(&mut session, &quiz, &script(&plan), usize::MAX).len(), 5);
+    let groups = answer(&mut session, &quiz, &script(&plan), usize::MAX);
+    assert_eq!(groups.len(), 5);
     assert_eq!((session.done(), session.total()), (30, 30));
-    let report = session.report().unwrap().unwrap();
-    assert_eq!(report.to_json().unwrap(), compare::compare(&folder).unwrap().to_json().unwrap());
+    let report = report(&plan, &quiz, &groups).unwrap();
+    assert_eq!(report.to_json().unwrap(), folder.report().unwrap().to_json().unwrap());
 }
 
 #[test]
@@ -44,9 +53,9 @@ fn what_is_handed_back_is_not_asked_again() {
     let quiz = Quiz::new(5);
     let plan = plan(quiz.questions(), &["half"]);
     let mut first = Session::new(plan.clone(), quiz.questions().to_vec()).unwrap();
-    assert!(first.report().unwrap().is_none());
-    let kept = answer(&mut first, &quiz, &script(&plan), 2);
-    let so_far = first.report().unwrap().unwrap();
+    assert!(report(&plan, &quiz, &[]).is_none());
+    let mut kept = answer(&mut first, &quiz, &script(&plan), 2);
+    let so_far = report(&plan, &quiz, &kept).unwrap();
     assert_eq!(so_far.questions().iter().map(|question| question.id.as_str()).collect::<Vec<_>>(), ["q0-0", "q0-1", "q1-0", "q1-1"]);
     assert_eq!(so_far.plan().questions, 4);
 
@@ -55,11 +64,11 @@ fn what_is_handed_back_is_not_asked_again() {
         second.take_over(group).unwrap();
     }
     assert_eq!(second.done(), 12);
-    assert_eq!(second.report().unwrap().unwrap().to_json().unwrap(), so_far.to_json().unwrap());
     let subject = script(&plan);
-    answer(&mut second, &quiz, &subject, usize::MAX);
+    kept.extend(answer(&mut second, &quiz, &subject, usize::MAX));
     assert_eq!(subject.asked.borrow().keys().map(String::as_str).collect::<Vec<_>>(), ["q2-0", "q2-1", "q3-0", "q3-1", "q4-0", "q4-1"]);
-    assert_eq!(second.report().unwrap().unwrap().questions().len(), 10);
+    assert_eq!(second.done(), 30);
+    assert_eq!(report(&plan, &quiz, &kept).unwrap().questions().len(), 10);
 }
 
 #[test]
@@ -71,9 +80,9 @@ fn a_growing_report_holds_whole_images() {
     let mut seen = Vec::new();
     let mut kept = Vec::new();
     while let Some(group) = session.answer_next(&quiz, &script(&plan)).block_on().unwrap() {
-        let report = session.report().unwrap().unwrap();
-        seen.push((report.plan().questions, report.perturbed().len(), report.questions().len()));
         kept.push(group);
+        let report = report(&plan, &quiz, &kept).unwrap();
+        seen.push((report.plan().questions, report.perturbed().len(), report.questions().len()));
     }
     // the first image as it is before it is through
     let expected = [(2, 0, 2), (2, 0, 2), (2, 2, 6), (2, 2, 6), (2, 2, 6), (4, 2, 12), (4, 2, 12), (4, 2, 12), (6, 2, 18)];
@@ -81,17 +90,14 @@ fn a_growing_report_holds_whole_images() {
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
     run(&folder, &quiz, &script(&plan), &AtomicBool::new(false), &mut |_| ()).block_on().unwrap();
-    let whole = compare::compare(&folder).unwrap();
-    assert_eq!(session.report().unwrap().unwrap(), whole);
+    let whole = folder.report().unwrap();
+    assert_eq!(report(&plan, &quiz, &kept).unwrap(), whole);
 
-    let mut again = Session::new(plan.clone(), quiz.questions().to_vec()).unwrap();
     // in any order
-    kept.iter().rev().for_each(|group| again.take_over(group).unwrap());
-    assert_eq!(again.report().unwrap().unwrap(), whole);
+    let again: Vec<Vec<u8>> = kept.iter().rev().cloned().collect();
+    assert_eq!(report(&plan, &quiz, &again).unwrap(), whole);
     // without the clean image there is nothing to report yet
-    let mut odd = Session::new(plan.clone(), quiz.questions().to_vec()).unwrap();
-    odd.take_over(&kept[1]).unwrap();
-    assert!(odd.report().unwrap().is_none());
+    assert!(report(&plan, &quiz, &kept[1..2]).is_none());
 }
 
 #[test]
@@ -101,7 +107,9 @@ fn answers_of_another_study_are_refused() {
     let mut session = Session::new(plan.clone(), quiz.questions().to_vec()).unwrap();
     let kept = answer(&mut session, &quiz, &Scripted::new(&plan), 1).remove(0);
     let refused = |plan: Plan, kept: &[u8]| {
+        let shown = Growing::new(Work::new(plan.clone(), quiz.questions().to_vec()).unwrap()).take(kept).unwrap_err().to_string();
         let error = Session::new(plan, quiz.questions().to_vec()).unwrap().take_over(kept).unwrap_err().to_string();
+        assert_eq!(shown, error);
         assert!(error.contains("earlier run") && error.contains("start anew"), "{error}");
         error
     };
@@ -112,13 +120,13 @@ fn answers_of_another_study_are_refused() {
 /// The questions of the command line's default and of the page's are drawn in one place.
 #[test]
 fn families_share_the_questions_evenly() {
-    let (suite, questions) = embedded(25, &[]).unwrap();
+    let (suite, questions) = EMBEDDED.draw(25, &[]).unwrap();
     assert_eq!((suite.questions().len(), questions.len()), (30, 25));
-    let (suite, questions) = embedded(4, &["scan".into(), "counting".into()]).unwrap();
-    assert_eq!(suite.questions().len(), 2 * Family::ALL.len());
+    let (suite, questions) = EMBEDDED.draw(4, &["scan".into(), "counting".into()]).unwrap();
+    assert_eq!(suite.questions().len(), 2 * TaskFamily::ALL.len());
     let families: Vec<&str> = questions.iter().map(|question| question.family.as_str()).collect();
     // the benchmark goes round its families
     assert_eq!(families, ["counting", "scan", "counting", "scan"]);
-    let error = embedded(4, &["scans".into()]).err().unwrap().to_string();
+    let error = EMBEDDED.draw(4, &["scans".into()]).err().unwrap().to_string();
     assert!(error.contains("scans") && error.contains("unanswerable"), "{error}");
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use steady_bench::{asked, embedded_suite};
+use steady_bench::{BENCHMARKS, asked};
 use steady_report::share::open;
 use steady_report::{AnswerRow, Outcome, Report};
 
@@ -30,7 +30,7 @@ pub fn ask(model: &Path, image: &Path, question: &str, accelerations: &[&str]) -
 /// The report in a link.
 pub fn linked(link: &str) -> Report {
     let (_, payload) = link.split_once("#r=").unwrap();
-    let opened = open(payload, |suite| embedded_suite(&suite.name, &suite.fingerprint, suite.size).map(|suite| asked(&suite))).unwrap();
+    let opened = open(payload, |suite| BENCHMARKS.reopen(&suite.name, &suite.fingerprint, suite.size).as_deref().map(asked)).unwrap();
     assert!(opened.rebuilt);
     opened.report
 }

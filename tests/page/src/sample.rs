@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use steady_bench::world::EmbeddedSuite;
 use steady_bench::{asked, suite_of};
-use steady_report::share::Asked;
+use steady_report::share::SuiteQuestion;
 use steady_report::{AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, Report};
 
 /// Questions of [`report`].
@@ -24,7 +24,7 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
         8..14 => Outcome::Broken,
         _ => Outcome::Same,
     };
-    let said = |asked: &Asked, correct: bool, again: bool, outcome: Option<Outcome>| AnswerRow {
+    let said = |asked: &SuiteQuestion, correct: bool, again: bool, outcome: Option<Outcome>| AnswerRow {
         text: if correct { asked.gold[0].clone() } else { format!("{wrong}{}", if again { " again" } else { "" }) },
         parsed: Some("read".to_owned()),
         correct,
@@ -39,7 +39,7 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
         asked.iter().enumerate().map(|(i, question)| question.clone().answered(said(question, right_before(i), false, None))).collect();
     let same = |_: usize| Outcome::Same;
     let answers = |outcome: &dyn Fn(usize) -> Outcome| -> Vec<AnswerRow> {
-        let of = |(i, question): (usize, &Asked)| {
+        let of = |(i, question): (usize, &SuiteQuestion)| {
             let outcome = outcome(i);
             let correct = match outcome {
                 Outcome::Same | Outcome::Changed => right_before(i),
@@ -82,18 +82,6 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
         noise_floor: Some(NoiseFloor { varied: "batch order".to_owned(), answers: answers(&same), first_token: None }),
         questions,
     }
-}
-
-/// [`report`] after its first `answered` questions, as a study that is not through has it.
-pub fn beginning(answered: usize) -> Report {
-    let mut measurements = measurements(&suite(), "mauve");
-    measurements.plan.questions = answered;
-    measurements.questions.truncate(answered);
-    for acceleration in &mut measurements.accelerations {
-        acceleration.answers.truncate(answered);
-    }
-    measurements.noise_floor = None;
-    Report::new(measurements).expect("a report")
 }
 
 /// The suite of [`QUESTIONS`] questions.

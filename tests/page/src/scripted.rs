@@ -1,7 +1,13 @@
 //! Workers that say what a test wrote down, so that the page can be seen at every step of a study without a model.
 
+use std::ops::Range;
+
 use serde_json::json;
-use steady_protocol::{Answered, Asked, AskedAnswer, Engine, Frame, Loading, Response, encode};
+use steady_bench::{Benchmark, Question};
+use steady_protocol::{Answered, AskReply, AskedAnswer, Engine, Frame, Loading, Response, encode};
+use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
+use steady_records::{Answers, BASELINE, CLEAN, Plan, Record, Timing, Work};
+use steady_report::{AnswerRow, Measurements};
 
 use crate::sample::{self, QUESTIONS};
 
@@ -11,16 +17,109 @@ pub const WORKER: &str = "worker.js";
 /// Answers of a study: each question once of the baseline and once of two accelerations.
 pub const ANSWERS: usize = 3 * QUESTIONS;
 
-/// The group that a study is asked to go on from, somewhere in the request's bytes.
-const RECORDED: &str = "the second group";
+/// The sample's questions in three groups, each of them about one image. Half of the questions are in the first two.
+const GROUPS: [Range<usize>; 3] = [0..10, 10..20, 20..QUESTIONS];
+
+/// A study that gives the answers of the sample.
+struct Scripted {
+    work: Work,
+    measurements: Measurements,
+}
+
+impl Scripted {
+    fn new() -> Self {
+        let suite = sample::suite();
+        let measurements = sample::measurements(&suite, "mauve");
+        let of_group = |i: usize| GROUPS.iter().find(|group| group.contains(&i)).map_or(0, |group| group.start);
+        let in_group =
+            |(i, question): (usize, &Question)| Question { image: suite.questions()[of_group(i)].image.clone(), ..question.clone() };
+        let questions: Vec<Question> = suite.questions().iter().enumerate().map(in_group).collect();
+        let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned() };
+        let accelerated = measurements
+            .accelerations
+            .iter()
+            .map(|acceleration| AccelerationPlan { spec: acceleration.spec.clone(), describe: acceleration.what_it_is.clone() });
+        let told = measurements.plan.clone();
+        let plan = Plan {
+            format: FORMAT,
+            command: told.command_line,
+            versions: Versions { steady: "0.1.0".to_owned(), burn: "0".to_owned() },
+            model: ModelPlan { name: told.model, architecture: "llava".to_owned(), sha256: told.checkpoint_sha256 },
+            accelerations: std::iter::once(baseline).chain(accelerated).collect(),
+            noise_floor: false,
+            benchmark: BenchmarkPlan {
+                name: told.benchmark,
+                fingerprint: told.benchmark_fingerprint,
+                size: QUESTIONS,
+                questions: QUESTIONS,
+                questions_sha256: questions_sha256(&questions).expect("a hash"),
+            },
+            perturbations: vec![CLEAN.to_owned()],
+            prompt: told.prompt_template,
+            processor: told.processor,
+            decoding: told.decoding,
+            precision: told.precision,
+            device: told.device,
+            groups_per_part: GROUPS_PER_PART,
+        };
+        Self { work: Work::new(plan, questions).expect("a plan"), measurements }
+    }
+
+    fn planned(&self) -> Response {
+        Response::Planned(self.work.to_bytes().expect("bytes"))
+    }
+
+    fn answered(&self, group: usize) -> Response {
+        let mut answers = Answers::default();
+        for i in GROUPS[group].clone() {
+            let accelerated =
+                self.measurements.accelerations.iter().map(|acceleration| (acceleration.spec.as_str(), &acceleration.answers[i]));
+            for (spec, answer) in std::iter::once((BASELINE, &self.measurements.questions[i].baseline)).chain(accelerated) {
+                let question = &self.work.questions()[i];
+                answers.records.push(record(question, spec, answer));
+                let (question, perturbation, acceleration) = (question.id.clone(), CLEAN.to_owned(), spec.to_owned());
+                answers.timings.push(Timing { question, perturbation, acceleration, wall_ms: 1.0 });
+            }
+        }
+        let bytes = self.work.seal(group, &answers).expect("bytes");
+        Response::Answered(Answered { group: bytes, done: 3 * GROUPS[group].end, total: ANSWERS })
+    }
+
+    /// What a request holds that goes on after the second group, and no other.
+    fn recorded(&self) -> &str {
+        &self.work.questions()[GROUPS[1].start].id
+    }
+}
+
+fn record(question: &Question, acceleration: &str, answer: &AnswerRow) -> Record {
+    Record {
+        question: question.id.clone(),
+        family: question.family.clone(),
+        image: question.image.clone(),
+        perturbation: CLEAN.to_owned(),
+        acceleration: acceleration.to_owned(),
+        answer: answer.text.clone(),
+        output_ids: Vec::new(),
+        parsed: answer.parsed.clone(),
+        correct: answer.correct,
+        score: answer.score,
+        top_ids: Vec::new(),
+        top_tokens: Vec::new(),
+        top_logits: Vec::new(),
+        margin: answer.margin.unwrap_or_default(),
+        kl: answer.kl,
+        visual_tokens: 144,
+        kept: None,
+        prompt_tokens: 160,
+        decoder_visual_tokens: answer.visual_tokens,
+        kv_bytes: 500_000,
+        weight_bytes: 8_000_000,
+        flops: 600_000_000,
+    }
+}
 
 fn bytes(responses: impl IntoIterator<Item = Response>) -> serde_json::Value {
     json!(responses.into_iter().map(|response| encode(&response).expect("a message")).collect::<Vec<_>>())
-}
-
-fn answered(group: &str, questions: usize) -> Response {
-    let report = sample::beginning(questions).to_json().expect("a report");
-    Response::Answered(Answered { group: group.as_bytes().to_vec(), done: 3 * questions, total: ANSWERS, report })
 }
 
 fn ready() -> Response {
@@ -30,14 +129,18 @@ fn ready() -> Response {
 /// A worker that answers 20 of the sample's 40 questions and no more, but the rest to those who bring what was answered.
 pub fn study() -> Vec<u8> {
     let loading = |received| Response::Loading(Loading { file: "model.safetensors".to_owned(), received, total: Some(8_000_000) });
-    let begin = bytes([loading(0), loading(4_000_000), ready(), answered("the first group", 10), answered(RECORDED, 20)]);
-    let go_on = bytes([ready(), answered("", 20), answered("the third group", 40), Response::Finished]);
+    let scripted = Scripted::new();
+    let (planned, recorded) = (scripted.planned(), scripted.recorded());
+    let [first, second, third] = [0, 1, 2].map(|group| scripted.answered(group));
+    let taken_over = Response::Answered(Answered { group: Vec::new(), done: 3 * GROUPS[1].end, total: ANSWERS });
+    let begin = bytes([loading(0), loading(4_000_000), ready(), planned.clone(), first, second]);
+    let go_on = bytes([ready(), planned, taken_over, third, Response::Finished]);
     let script = format!(
         "const [begin, goOn] = [{begin}, {go_on}];
          onmessage = event => {{
            // with a folder's files, an array of which the bytes are the first
            const request = String.fromCharCode(...(Array.isArray(event.data) ? event.data[0] : event.data));
-           for (const message of request.includes('{RECORDED}') ? goOn : begin) postMessage(new Uint8Array(message));
+           for (const message of request.includes('{recorded}') ? goOn : begin) postMessage(new Uint8Array(message));
          }};
          postMessage(new Uint8Array());"
     );
@@ -46,7 +149,8 @@ pub fn study() -> Vec<u8> {
 
 /// A worker that fails after the first group.
 pub fn failing(reason: &str) -> Vec<u8> {
-    let all = bytes([ready(), answered("the first group", 10), Response::Failed(reason.to_owned())]);
+    let scripted = Scripted::new();
+    let all = bytes([ready(), scripted.planned(), scripted.answered(0), Response::Failed(reason.to_owned())]);
     format!("onmessage = () => {all}.forEach(message => postMessage(new Uint8Array(message))); postMessage(new Uint8Array());").into_bytes()
 }
 
@@ -61,7 +165,7 @@ pub fn asked() -> Vec<u8> {
     };
     let asked = |text: &str| {
         let kept = (0..144).step_by(4).collect();
-        Response::Asked(Asked {
+        Response::Asked(AskReply {
             id: 0,
             grid: (12, 12),
             // the middle half of the width
@@ -75,7 +179,7 @@ pub fn asked() -> Vec<u8> {
         "let answers = 0;
          onmessage = event => {{
            for (const message of answers++ ? {later} : {first}) {{
-             if (message[0] === 4) message[1] = event.data[1];
+             if (message[0] === 5) message[1] = event.data[1];
              postMessage(new Uint8Array(message));
            }}
          }};

@@ -13,8 +13,9 @@ use steady_page_tests::browser::{evaluate, in_browser};
 use steady_page_tests::native;
 use steady_page_tests::server::Server;
 use steady_protocol::{
-    Answered, AskRequest, Asked, Engine, EngineChoice, Frame, Model, Pixels, Request, Response, Setting, StudyRequest, decode, encode,
+    Answered, AskReply, AskRequest, Engine, EngineChoice, Frame, Model, Pixels, Request, Response, Setting, StudyRequest, decode, encode,
 };
+use steady_records::{Growing, Work};
 use steady_report::{AnswerRow, Report};
 
 const DESKTOP: u32 = 1200;
@@ -71,8 +72,16 @@ async fn timed(client: &Client, request: &Request) -> Vec<(Duration, Response)> 
 /// What became of a study that must succeed.
 struct Done {
     engine: Engine,
+    work: Vec<u8>,
     states: Vec<Answered>,
     report: Report,
+}
+
+/// The report of groups, as the page derives it.
+fn report<'a>(work: &[u8], groups: impl IntoIterator<Item = &'a Vec<u8>>) -> Report {
+    let mut growing = Growing::new(Work::from_bytes(work).unwrap());
+    groups.into_iter().filter(|group| !group.is_empty()).for_each(|group| growing.take(group).unwrap());
+    growing.report().unwrap().unwrap()
 }
 
 #[expect(clippy::print_stdout, reason = "how long it took, for those who ask with --nocapture")]
@@ -82,13 +91,16 @@ async fn run(client: &Client, request: &Request) -> Done {
     let ready =
         responses.iter().find_map(|(at, response)| if let Response::Ready(engine) = response { Some((*at, engine.clone())) } else { None });
     let (ready, engine) = ready.unwrap();
+    let work = responses.iter().find_map(|(_, response)| if let Response::Planned(work) = response { Some(work.clone()) } else { None });
+    let work = work.unwrap();
     let answered = |(at, response)| if let Response::Answered(answered) = response { Some((at, answered)) } else { None };
     let (heard, states): (Vec<Duration>, Vec<Answered>) = responses.into_iter().filter_map(answered).unzip();
-    let report = Report::from_json(&states.last().unwrap().report).unwrap();
+    let Request::Study(StudyRequest { recorded, .. }) = request else { panic!("no study") };
+    let report = report(&work, recorded.iter().chain(states.iter().map(|state| &state.group)));
     let answers = states.last().unwrap().done;
     let each = end.saturating_sub(ready) / answers as u32;
     println!("{}: model after {ready:.1?}, first answers after {:.1?}, {each:.1?} for each of {answers}", engine.device, heard[0]);
-    Done { engine, states, report }
+    Done { engine, work, states, report }
 }
 
 /// All answers by question and acceleration, each with the margin of the same answer.
@@ -110,9 +122,9 @@ async fn on_the_cpu_it_answers_as_the_command_line_does() {
     in_browser(DESKTOP, |client| async move {
         start(&client, &page).await;
         assert!(!server.requests().iter().any(|request| request.contains("models/")), "the model comes before anybody asked for it");
-        let Done { engine, states, report } = run(&client, &study(EngineChoice::Cpu, 4, &ACCELERATIONS, Vec::new())).await;
+        let Done { engine, work, states, report: whole } = run(&client, &study(EngineChoice::Cpu, 4, &ACCELERATIONS, Vec::new())).await;
         assert!(engine.device.starts_with("flex, wasm32 simd128") && engine.dtype == "f32", "{engine:?}");
-        let (ours, theirs) = (answers(&report), answers(&native));
+        let (ours, theirs) = (answers(&whole), answers(&native));
         assert_eq!(ours.len(), 12);
         assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
         for (asked, answer) in &ours {
@@ -126,7 +138,7 @@ async fn on_the_cpu_it_answers_as_the_command_line_does() {
             let plan = report.plan();
             (plan.checkpoint_sha256.clone(), plan.benchmark_fingerprint.clone(), plan.prompt_template.clone(), plan.command_line.clone())
         };
-        assert_eq!(plan(&report), plan(&native));
+        assert_eq!(plan(&whole), plan(&native));
         // 4 questions under baseline, 2 accelerations and noise floor
         assert_eq!(states.iter().map(|state| state.total).collect::<Vec<_>>(), vec![16; states.len()]);
         assert_eq!(states.last().unwrap().done, 16);
@@ -141,11 +153,11 @@ async fn on_the_cpu_it_answers_as_the_command_line_does() {
         // a later visit: the weights are there already, and so are the first answers
         start(&client, &page).await;
         let kept: Vec<Vec<u8>> = states[..2].iter().map(|state| state.group.clone()).collect();
-        let again = run(&client, &study(EngineChoice::Cpu, 4, &ACCELERATIONS, kept)).await;
+        let again = run(&client, &study(EngineChoice::Cpu, 4, &ACCELERATIONS, kept.clone())).await;
         assert_eq!(again.states.len(), states.len() - 1);
         assert!(again.states[0].group.is_empty());
-        assert_eq!((again.states[0].done, &again.states[0].report), (states[1].done, &states[1].report));
-        assert_eq!(again.states.last().unwrap().report, states.last().unwrap().report);
+        assert_eq!((again.states[0].done, report(&again.work, &kept)), (states[1].done, report(&work, &kept)));
+        assert_eq!(again.report.to_json().unwrap(), whole.to_json().unwrap());
         let fetched = |name: &str| server.requests().iter().filter(|request| request.starts_with(name)).count();
         assert_eq!((fetched(WEIGHTS), fetched("models/steady-llava/config.json")), (1, 2), "{:?}", server.requests());
         let old = "caches.open('steady-models').then(async cache => (await cache.keys()).filter(key => key.url.endsWith('?old')).length)";
@@ -153,13 +165,13 @@ async fn on_the_cpu_it_answers_as_the_command_line_does() {
 
         // and one question alone gets the answers that it got in the study
         let suite = EmbeddedSuite::test(1);
-        let row = &report.questions()[1];
+        let row = &whole.questions()[1];
         let image = suite.image(&row.image).unwrap();
         let pixels = Pixels { width: image.width(), height: image.height(), rgb: image.into_raw() };
         let Request::Study(StudyRequest { setting, .. }) = study(EngineChoice::Cpu, 1, &ACCELERATIONS, Vec::new()) else { unreachable!() };
         let request = AskRequest { id: 7, setting, image: pixels, question: row.text.clone() };
         let responses = ask(&client, &Request::Ask(request)).await;
-        let [Response::Asked(Asked { id: 7, grid: (12, 12), frame, answers: asked })] = responses.as_slice() else {
+        let [Response::Asked(AskReply { id: 7, grid: (12, 12), frame, answers: asked })] = responses.as_slice() else {
             panic!("{responses:?}")
         };
         assert_eq!(*frame, Some(Frame { left: 0.0, top: 0.0, width: 144.0, height: 144.0 }));

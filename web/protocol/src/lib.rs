@@ -1,8 +1,9 @@
 //! What the page and its worker say to each other.
 //!
 //! The page shows; the worker holds the model and computes. A message crosses as the bytes of [`encode`], so both sides agree on these types
-//! and on little else: with a request that means a [`Model::Folder`] goes an array, of these bytes and then the folder's files. The worker keeps nothing between studies: every answered group goes to the page, which hands the groups back when it
-//! asks for the rest. So a worker may be ended at any time, which is how a study is cancelled, and a reloaded page goes on where it was.
+//! and on little else: with a request that means a [`Model::Folder`] goes an array, of these bytes and then the folder's files. The worker keeps nothing
+//! between studies and makes no report: every answered group goes to the page, which derives what it shows, and hands the groups back when it asks for the
+//! rest. So a worker may be ended at any time, which is how a study is cancelled, and a reloaded page goes on where it was.
 
 mod embedded;
 
@@ -14,7 +15,8 @@ pub use embedded::{EMBEDDED, Embedded, EmbeddedFile};
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    /// Answer a study's questions. Answered by [`Response::Loading`]s, one [`Response::Ready`], [`Response::Answered`]s and [`Response::Finished`].
+    /// Answer a study's questions. Answered by [`Response::Loading`]s, one [`Response::Ready`], one [`Response::Planned`], [`Response::Answered`]s and
+    /// [`Response::Finished`].
     Study(StudyRequest),
     /// Answer one question about one image. Answered by one [`Response::Asked`], after [`Response::Loading`]s and [`Response::Ready`] the first time.
     Ask(AskRequest),
@@ -122,12 +124,14 @@ pub enum Response {
     Loading(Loading),
     /// The model is in place.
     Ready(Engine),
+    /// The study's plan with its questions, as bytes of steady-records: what the page needs to make a report of groups.
+    Planned(Vec<u8>),
     /// A study went one group of questions further.
     Answered(Answered),
     /// A study is complete.
     Finished,
     /// The answers to an [`AskRequest`].
-    Asked(Asked),
+    Asked(AskReply),
     /// The request cannot be carried out, for this reason. Groups that arrived before stay true.
     Failed(String),
 }
@@ -157,27 +161,48 @@ pub struct Engine {
 /// A study's state after one more group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answered {
-    /// The group's records, for [`StudyRequest::recorded`]; for nobody to read. Empty when all that is new is the report of the recorded groups.
+    /// The group's records, as bytes of steady-records; [`StudyRequest::recorded`] takes them back. Empty when all that is said is that the recorded groups
+    /// were taken over.
     pub group: Vec<u8>,
     /// Answers there are by now.
     pub done: usize,
     /// Answers planned.
     pub total: usize,
-    /// `report.json` of what is answered by now.
-    pub report: String,
 }
 
 /// The answers to one question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct AskReply {
     /// [`AskRequest::id`].
     pub id: u32,
-    /// Rows and columns of the visual tokens.
-    pub grid: (usize, usize),
-    /// Where on the image this grid lies; `None` where the tokens lie on no single one.
-    pub frame: Option<Frame>,
+    /// The grids of cells through which the model looks at the image.
+    pub views: Vec<View>,
+    /// What each visual token shows; `None` for one that shows no part of the image (a class token, a newline).
+    pub cells: Vec<Option<Cell>>,
     /// The baseline's answer first, then one for each acceleration.
     pub answers: Vec<AskedAnswer>,
+}
+
+/// A grid of cells.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Rows of cells.
+    pub rows: usize,
+    /// Columns of cells.
+    pub columns: usize,
+    /// Where on the image it lies, where that is one rectangle.
+    pub frame: Option<Frame>,
+}
+
+/// A cell of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Index of the view.
+    pub view: usize,
+    /// Row, from the top.
+    pub row: usize,
+    /// Column, from the left.
+    pub column: usize,
 }
 
 /// A part of an image, in its pixels; it may reach over the edges.
@@ -200,7 +225,7 @@ pub struct AskedAnswer {
     pub acceleration: String,
     /// The answer.
     pub text: String,
-    /// Visual tokens that were kept, ascending, row by row of the grid; `None` when nothing was dropped.
+    /// Visual tokens that were kept, ascending; `None` when nothing was dropped.
     pub kept: Option<Vec<usize>>,
     /// The likeliest first tokens and their probabilities, falling.
     pub first_token: Vec<(String, f32)>,

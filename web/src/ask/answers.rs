@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use steady_bench::{Question, same_answer, score};
-use steady_protocol::{Asked, AskedAnswer};
+use steady_protocol::{AskReply, AskedAnswer};
 
 use crate::spec;
 
@@ -26,9 +26,9 @@ impl Judge {
 
 /// A row for each answer; the chosen one's tokens and distribution are shown beside.
 #[component]
-pub(crate) fn AskedAnswers(asked: Asked, judge: Signal<Judge>, chosen: RwSignal<usize>) -> impl IntoView {
+pub(crate) fn AskedAnswers(asked: AskReply, judge: Signal<Judge>, chosen: RwSignal<usize>) -> impl IntoView {
     let judge = judge.get_untracked();
-    let count = asked.grid.0 * asked.grid.1;
+    let count = asked.cells.len();
     let first = asked.answers.first().map(|answer| answer.text.clone()).unwrap_or_default();
     let rows = asked.answers.into_iter().enumerate().map(|(i, answer)| {
         let AskedAnswer { acceleration, text, kept, wall_ms, .. } = answer;

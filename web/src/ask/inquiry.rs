@@ -7,7 +7,7 @@ use image::RgbImage;
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
 use steady_bench::perturb::perturb;
-use steady_protocol::{Asked, AskedAnswer, Setting};
+use steady_protocol::{AskReply, AskedAnswer, Setting};
 
 use super::answers::{AskedAnswers, Judge};
 use super::distribution::distribution;
@@ -110,7 +110,7 @@ pub(crate) fn Inquiry(
         asked().map(|asked| asked.answers.into_iter().enumerate().map(name).collect::<Vec<_>>()).unwrap_or_default()
     });
     let likely = move || {
-        asked().map(|Asked { answers, .. }| {
+        asked().map(|AskReply { answers, .. }| {
             let chosen = chosen.get();
             let before = answers.first().map(|answer| answer.first_token.as_slice()).unwrap_or_default();
             let after = answers.get(chosen).filter(|_| chosen > 0);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use image::RgbImage;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use steady_protocol::{AskRequest, Asked, Engine, Loading, Pixels, Request, Response, Setting};
+use steady_protocol::{AskReply, AskRequest, Engine, Loading, Pixels, Request, Response, Setting};
 
 use crate::folder::Picked;
 use crate::worker::Worker;
@@ -62,7 +62,7 @@ pub(crate) struct Asker {
     pub(crate) progress: RwSignal<Progress>,
     pub(crate) engine: RwSignal<Option<Engine>>,
     /// The latest answer, and to what.
-    pub(crate) heard: RwSignal<Option<(Asking, Asked)>>,
+    pub(crate) heard: RwSignal<Option<(Asking, AskReply)>>,
 }
 
 impl Asker {
@@ -150,7 +150,7 @@ impl Asker {
                 let worker = self.worker.try_update_value(Option::take);
                 spawn_local(async move { drop(worker) });
             }
-            Response::Answered(_) | Response::Finished => {}
+            Response::Planned(_) | Response::Answered(_) | Response::Finished => {}
         }
     }
 }

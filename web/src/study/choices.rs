@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use steady_bench::perturb::PERTURBATIONS;
-use steady_bench::world::Family;
+use steady_bench::world::TaskFamily;
 
 use super::model::ModelChoice;
 use super::settings::{MOST_QUESTIONS, OFFERED, Settings};
@@ -35,7 +35,7 @@ pub(crate) fn Choices(settings: RwSignal<Settings>, picked: Picked, #[prop(into)
                 </div>
                 <fieldset class="choice">
                     <legend>"Families"</legend>
-                    <div class="chips">{Family::ALL.map(|family| view! { <FamilyBox family settings /> })}</div>
+                    <div class="chips">{TaskFamily::ALL.map(|family| view! { <FamilyBox family settings /> })}</div>
                 </fieldset>
                 <Perturbations settings />
                 <EngineChoice settings />
@@ -125,7 +125,7 @@ fn Others(placeholder: &'static str, typed: impl Fn() -> String + Send + 'static
 }
 
 #[component]
-fn FamilyBox(family: Family, settings: RwSignal<Settings>) -> impl IntoView {
+fn FamilyBox(family: TaskFamily, settings: RwSignal<Settings>) -> impl IntoView {
     view! {
         <label class="tick">
             <input

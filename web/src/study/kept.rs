@@ -5,10 +5,22 @@ use rexie::{Error, KeyRange, ObjectStore, Rexie, TransactionMode};
 use steady_protocol::{Answered, decode, encode};
 use wasm_bindgen::{JsCast, JsValue};
 
-/// The last that was heard of each study, without its group.
-const LATEST: &str = "latest";
-/// The groups of all studies, in order.
-const GROUPS: &str = "groups";
+/// The plan of each study, with its questions.
+const PLANS: &str = "plans";
+/// The last that was heard of each, without its group.
+const HEARD: &str = "heard";
+/// The groups of all, in order.
+const ANSWERS: &str = "answers";
+
+/// What is kept of a study.
+pub(crate) struct Begun {
+    /// Its plan with its questions.
+    pub(crate) work: Vec<u8>,
+    /// Its groups, in order.
+    pub(crate) groups: Vec<Vec<u8>>,
+    /// The last that was heard of it.
+    pub(crate) latest: Answered,
+}
 
 /// The browser's store of studies.
 pub(crate) struct Kept(Rexie);
@@ -16,35 +28,46 @@ pub(crate) struct Kept(Rexie);
 impl Kept {
     /// Opens the store; fails where the browser keeps nothing, as in some private windows.
     pub(crate) async fn open() -> Result<Self, Error> {
-        let stores = Rexie::builder("steady").version(1).add_object_store(ObjectStore::new(LATEST));
-        stores.add_object_store(ObjectStore::new(GROUPS)).build().await.map(Self)
+        // an earlier version's stores, which had no plans, go with the step to this one
+        let stores = Rexie::builder("steady").version(2);
+        [PLANS, HEARD, ANSWERS]
+            .into_iter()
+            .fold(stores, |stores, name| stores.add_object_store(ObjectStore::new(name)))
+            .build()
+            .await
+            .map(Self)
     }
 
-    /// What is kept of a study: its groups and the last that was heard of it.
-    pub(crate) async fn find(&self, study: &str) -> Result<Option<(Vec<Vec<u8>>, Answered)>, Error> {
-        let stores = self.0.transaction(&[LATEST, GROUPS], TransactionMode::ReadOnly)?;
-        let latest = stores.store(LATEST)?.get(study.into()).await?;
+    /// What is kept of a study, if anything is.
+    pub(crate) async fn find(&self, study: &str) -> Result<Option<Begun>, Error> {
+        let stores = self.0.transaction(&[PLANS, HEARD, ANSWERS], TransactionMode::ReadOnly)?;
+        let latest = stores.store(HEARD)?.get(study.into()).await?;
         // what another release of the page left behind is as good as nothing
         let Some(latest) = latest.and_then(|latest| decode::<Answered>(&bytes(latest)).ok()) else { return Ok(None) };
-        let groups = stores.store(GROUPS)?.get_all(Some(of(study)?), None).await?;
-        Ok(Some((groups.into_iter().map(bytes).collect(), latest)))
+        let Some(work) = stores.store(PLANS)?.get(study.into()).await?.map(bytes) else { return Ok(None) };
+        let groups = stores.store(ANSWERS)?.get_all(Some(of(study)?), None).await?;
+        Ok(Some(Begun { work, groups: groups.into_iter().map(bytes).collect(), latest }))
     }
 
-    /// Keeps `groups`, of which the first is the study's `first`-th, and the last that was heard.
-    pub(crate) async fn keep(&self, study: &str, first: usize, groups: Vec<Vec<u8>>, latest: &Answered) -> Result<(), Error> {
+    /// Keeps `groups`, of which the first is the study's `first`-th, and the last that was heard; with the very first the plan too, which stays the same.
+    pub(crate) async fn keep(&self, study: &str, work: &[u8], first: usize, groups: Vec<Vec<u8>>, latest: &Answered) -> Result<(), Error> {
         let Ok(latest) = encode(latest) else { return Ok(()) };
-        let stores = self.0.transaction(&[LATEST, GROUPS], TransactionMode::ReadWrite)?;
+        let stores = self.0.transaction(&[PLANS, HEARD, ANSWERS], TransactionMode::ReadWrite)?;
+        if first == 0 {
+            stores.store(PLANS)?.put(&value(work), Some(&study.into())).await?;
+        }
         let numbered = groups.iter().enumerate().map(|(i, group)| (value(group), Some(name(study, first + i))));
-        stores.store(GROUPS)?.put_all(numbered).await?;
-        stores.store(LATEST)?.put(&value(&latest), Some(&study.into())).await?;
+        stores.store(ANSWERS)?.put_all(numbered).await?;
+        stores.store(HEARD)?.put(&value(&latest), Some(&study.into())).await?;
         stores.done().await.map(drop)
     }
 
     /// Forgets a study.
     pub(crate) async fn forget(&self, study: &str) -> Result<(), Error> {
-        let stores = self.0.transaction(&[LATEST, GROUPS], TransactionMode::ReadWrite)?;
-        stores.store(LATEST)?.delete(study.into()).await?;
-        stores.store(GROUPS)?.delete(of(study)?.into()).await?;
+        let stores = self.0.transaction(&[PLANS, HEARD, ANSWERS], TransactionMode::ReadWrite)?;
+        stores.store(PLANS)?.delete(study.into()).await?;
+        stores.store(HEARD)?.delete(study.into()).await?;
+        stores.store(ANSWERS)?.delete(of(study)?.into()).await?;
         stores.done().await.map(drop)
     }
 }

@@ -1,6 +1,7 @@
 //! The study of the Study view: it runs on while other views are on the screen.
 
 pub(crate) mod choices;
+mod gathered;
 mod kept;
 mod last;
 pub(crate) mod model;
@@ -17,11 +18,13 @@ use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use steady_protocol::{Request, Response, StudyRequest};
+use steady_records::pause;
 
 use crate::folder::Picked;
 use crate::opened::Opened;
 use crate::worker::Worker;
-use kept::Kept;
+use gathered::Gathered;
+use kept::{Begun, Kept};
 use last::Last;
 use run::{Phase, StudyRun};
 use settings::Settings;
@@ -29,9 +32,6 @@ pub(crate) use view::StudyView;
 
 /// Where the choices are kept.
 const SETTINGS: &str = "steady.settings";
-
-/// Shortest time between two drawings of a growing report.
-const REDRAW: Duration = Duration::from_millis(700);
 
 /// The study and what was chosen for it.
 #[derive(Clone, Copy)]
@@ -53,6 +53,9 @@ pub(crate) struct Study {
     /// Which study `run` is, and how many of its groups are kept.
     key: StoredValue<String>,
     saved: StoredValue<usize>,
+    gathered: StoredValue<Gathered>,
+    /// How long the report on the screen took to derive, in seconds.
+    took: StoredValue<f64>,
     redraw_due: StoredValue<bool>,
 }
 
@@ -74,6 +77,8 @@ impl Study {
             worker: StoredValue::new_local(None),
             kept: StoredValue::new_local(None),
             saved: StoredValue::new(0),
+            gathered: StoredValue::new(Gathered::default()),
+            took: StoredValue::new(0.0),
             redraw_due: StoredValue::new(false),
         };
         spawn_local(async move {
@@ -119,8 +124,8 @@ impl Study {
             if !chosen || busy {
                 return;
             }
-            if let Some((groups, latest)) = found {
-                self.become_study(key, groups.len(), StudyRun::left(groups, latest));
+            if let Some(Begun { work, groups, latest }) = found {
+                self.become_study(key, groups.len(), StudyRun::left(work, groups, latest));
             } else if self.run.with_untracked(|run| *run.phase() != Phase::Finished) {
                 self.become_study(key, 0, StudyRun::default());
             }
@@ -208,17 +213,18 @@ impl Study {
     fn keep(self) {
         let Some(kept) = self.kept.get_value() else { return };
         let (key, first) = (self.key.get_value(), self.saved.get_value());
-        let (fresh, latest) = self.run.with_untracked(|run| (run.groups()[first..].to_vec(), run.latest().cloned()));
-        let Some(latest) = latest else { return };
+        let (fresh, planned) =
+            self.run.with_untracked(|run| (run.groups()[first..].to_vec(), run.work().cloned().zip(run.latest().cloned())));
+        let Some((work, latest)) = planned else { return };
         self.saved.set_value(first + fresh.len());
         spawn_local(async move {
-            if kept.keep(&key, first, fresh, &latest).await.is_err() {
+            if kept.keep(&key, &work, first, fresh, &latest).await.is_err() {
                 self.notice.set(Some("This browser has no room for the answers: leave the page open until the study ends.".to_owned()));
             }
         });
     }
 
-    /// Draws the report a moment later, so that answers which come fast are not drawn one by one.
+    /// Draws the report a while later, so that answers which come fast are not drawn one by one, and a long study is not drawn all the time.
     fn draw_soon(self) {
         if self.opened.with_untracked(Option::is_none) {
             self.draw();
@@ -230,22 +236,24 @@ impl Study {
                         self.draw();
                     }
                 },
-                REDRAW,
+                pause(Duration::from_secs_f64(self.took.get_value())),
             );
         }
     }
 
     fn draw(self) {
         self.redraw_due.set_value(false);
-        let text = self.run.with_untracked(|run| run.latest().map(|latest| latest.report.clone()));
-        let Some(text) = text else {
-            self.opened.set(None);
-            return;
-        };
-        let (before, settings) = (self.opened.get_untracked(), self.settings.get_untracked());
-        match Opened::from_study(&text, before.as_deref(), settings.questions, settings.asked_families()) {
-            Ok(opened) => self.opened.set(Some(Arc::new(opened))),
-            Err(reason) => self.notice.set(Some(reason.to_string())),
+        let begun = now();
+        let report = self.run.with_untracked(|run| self.gathered.try_update_value(|gathered| gathered.report(run)));
+        self.took.set_value((now() - begun).max(0.0));
+        match report {
+            Some(Ok(Some(report))) => {
+                let (before, settings) = (self.opened.get_untracked(), self.settings.get_untracked());
+                let opened = Opened::from_study(report, before.as_deref(), settings.questions, settings.asked_families());
+                self.opened.set(Some(Arc::new(opened)));
+            }
+            Some(Err(reason)) => self.notice.set(Some(reason.to_string())),
+            Some(Ok(None)) | None => self.opened.set(None),
         }
     }
 }

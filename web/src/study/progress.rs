@@ -112,7 +112,7 @@ mod tests {
         assert_eq!((share(&run), numbers(&run).as_str()), (None, "2.0 MB"));
         run.hear(loading(2_000_000, Some(8_000_000)), 0.0);
         assert_eq!((share(&run), numbers(&run).as_str()), (Some(0.25), "2.0 of 8.0 MB"));
-        run.hear(Response::Answered(Answered { group: vec![1], done: 4, total: 8, report: String::new() }), 0.0);
+        run.hear(Response::Answered(Answered { group: vec![1], done: 4, total: 8 }), 0.0);
         assert_eq!((share(&run), numbers(&run).as_str()), (Some(0.5), "4 of 8 answers"));
     }
 }

@@ -1,5 +1,7 @@
 //! How far a study has come, from what its worker says. Plain data: nothing here knows of a browser.
 
+use std::sync::Arc;
+
 use steady_protocol::{Answered, Engine, Loading, Response};
 
 /// What is going on.
@@ -36,6 +38,7 @@ pub(crate) enum Cause {
 pub(crate) struct StudyRun {
     phase: Phase,
     engine: Option<Engine>,
+    work: Option<Arc<[u8]>>,
     groups: Vec<Vec<u8>>,
     latest: Option<Answered>,
     pace: Pace,
@@ -43,8 +46,8 @@ pub(crate) struct StudyRun {
 
 impl StudyRun {
     /// A study that an earlier visit left behind; `latest` is the last that was heard of it.
-    pub(crate) fn left(groups: Vec<Vec<u8>>, latest: Answered) -> Self {
-        Self { phase: Phase::Stopped(Cause::Left), groups, latest: Some(latest), ..Self::default() }
+    pub(crate) fn left(work: Vec<u8>, groups: Vec<Vec<u8>>, latest: Answered) -> Self {
+        Self { phase: Phase::Stopped(Cause::Left), work: Some(work.into()), groups, latest: Some(latest), ..Self::default() }
     }
 
     /// Run or Resume was pressed. Gives the groups that need not be answered again; `None` while the study is running as it is.
@@ -73,10 +76,16 @@ impl StudyRun {
                 self.phase = Phase::Running;
                 self.pace.begin(now, self.done());
             }
+            Response::Planned(work) => {
+                // one that goes on is planned as it was
+                if self.work.as_deref() != Some(&*work) {
+                    self.work = Some(work.into());
+                }
+            }
             Response::Answered(answered) => {
                 self.phase = Phase::Running;
                 if answered.group.is_empty() {
-                    // what was recorded, put together again: no work, so no measure of the pace
+                    // what was recorded is there again: no work, so no measure of the pace
                     self.pace.begin(now, answered.done);
                 } else {
                     self.groups.push(answered.group.clone());
@@ -115,6 +124,11 @@ impl StudyRun {
     /// The last state heard of, without its group.
     pub(crate) fn latest(&self) -> Option<&Answered> {
         self.latest.as_ref()
+    }
+
+    /// The plan with its questions, as the worker said them.
+    pub(crate) fn work(&self) -> Option<&Arc<[u8]>> {
+        self.work.as_ref()
     }
 
     /// Every group there is, in the order of their coming.
@@ -173,14 +187,15 @@ mod tests {
     }
 
     fn answered(group: &[u8], done: usize) -> Response {
-        Response::Answered(Answered { group: group.to_vec(), done, total: 16, report: format!("{{\"done\":{done}}}") })
+        Response::Answered(Answered { group: group.to_vec(), done, total: 16 })
     }
 
     /// A study of 16 answers that has 8 of them, 4 seconds each two after another.
     fn halfway() -> StudyRun {
         let mut run = StudyRun::default();
         assert_eq!(run.start(), Some(vec![]));
-        for (now, response) in [(0.0, loading(1)), (10.0, ready()), (12.0, answered(b"a", 4)), (14.0, answered(b"b", 8))] {
+        let planned = Response::Planned(b"plan".to_vec());
+        for (now, response) in [(0.0, loading(1)), (10.0, ready()), (10.5, planned), (12.0, answered(b"a", 4)), (14.0, answered(b"b", 8))] {
             run.hear(response, now);
         }
         run
@@ -214,11 +229,14 @@ mod tests {
         let mut run = halfway();
         run.cancel();
         assert_eq!(run.phase(), &Phase::Stopped(Cause::Cancelled));
-        assert_eq!(run.latest().unwrap().report, "{\"done\":8}");
+        let planned = Arc::clone(run.work().unwrap());
+        assert_eq!(&*planned, b"plan");
         assert_eq!(run.start(), Some(vec![b"a".to_vec(), b"b".to_vec()]));
         assert_eq!(run.progress(), Some((8, 16)));
-        // the worker first says what the recorded groups come to
+        // the worker first says that it took the recorded groups over
         run.hear(ready(), 100.0);
+        run.hear(Response::Planned(b"plan".to_vec()), 100.5);
+        assert!(Arc::ptr_eq(run.work().unwrap(), &planned));
         run.hear(answered(b"", 8), 101.0);
         assert_eq!(run.seconds_left(), None);
         run.hear(answered(b"c", 12), 103.0);
@@ -257,8 +275,8 @@ mod tests {
     #[test]
     fn a_later_visit_goes_on() {
         let Response::Answered(latest) = answered(b"", 8) else { unreachable!() };
-        let mut run = StudyRun::left(vec![b"a".to_vec()], latest);
-        assert_eq!(run.progress(), Some((8, 16)));
+        let mut run = StudyRun::left(b"plan".to_vec(), vec![b"a".to_vec()], latest);
+        assert_eq!((run.progress(), run.work().map(|work| work.to_vec())), (Some((8, 16)), Some(b"plan".to_vec())));
         assert_eq!(run.start(), Some(vec![b"a".to_vec()]));
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use steady_bench::perturb::{CLEAN, PERTURBATIONS, Perturbation, PerturbationSpec};
-use steady_bench::world::Family;
+use steady_bench::world::TaskFamily;
 use steady_methods::{FIRST3, FIRST5};
 use steady_protocol::{Embedded, EngineChoice, Folder, Model, Setting, StudyRequest};
 
@@ -67,7 +67,7 @@ impl Settings {
     pub(crate) fn from_text(text: &str) -> Self {
         let mut settings: Self = serde_json::from_str(text).unwrap_or_default();
         settings.questions = settings.questions.clamp(1, MOST_QUESTIONS);
-        settings.families.retain(|name| name.parse::<Family>().is_ok());
+        settings.families.retain(|name| name.parse::<TaskFamily>().is_ok());
         settings.ticked.retain(|spec| OFFERED.contains(&spec.as_str()));
         settings.perturbed.retain(|spec| PERTURBATIONS.iter().any(|perturbation| perturbation.example() == *spec));
         if Embedded::of(&settings.embedded).is_none() {
@@ -154,19 +154,20 @@ impl Settings {
 
     /// How many families are asked.
     pub(crate) fn asked_families(&self) -> usize {
-        if self.families.is_empty() { Family::ALL.len() } else { self.families.len() }
+        if self.families.is_empty() { TaskFamily::ALL.len() } else { self.families.len() }
     }
 
     /// Whether a family is asked.
-    pub(crate) fn asks(&self, family: Family) -> bool {
+    pub(crate) fn asks(&self, family: TaskFamily) -> bool {
         self.families.is_empty() || self.families.iter().any(|name| name == family.name())
     }
 
     /// Asks a family, or does not. The last one cannot be left out.
-    pub(crate) fn ask(&mut self, family: Family, wanted: bool) {
-        let asked: Vec<Family> = Family::ALL.into_iter().filter(|&other| if other == family { wanted } else { self.asks(other) }).collect();
+    pub(crate) fn ask(&mut self, family: TaskFamily, wanted: bool) {
+        let asked: Vec<TaskFamily> =
+            TaskFamily::ALL.into_iter().filter(|&other| if other == family { wanted } else { self.asks(other) }).collect();
         if !asked.is_empty() {
-            let all = asked.len() == Family::ALL.len();
+            let all = asked.len() == TaskFamily::ALL.len();
             self.families = if all { Vec::new() } else { asked.into_iter().map(|family| family.name().to_owned()).collect() };
         }
     }
@@ -269,15 +270,15 @@ mod tests {
     #[test]
     fn families_are_left_out_and_come_back_in_their_order() {
         let mut settings = Settings::default();
-        settings.ask(Family::Existence, false);
-        assert_eq!((settings.families.len(), settings.asks(Family::Existence), settings.asks(Family::Scan)), (9, false, true));
-        settings.ask(Family::Existence, true);
+        settings.ask(TaskFamily::Existence, false);
+        assert_eq!((settings.families.len(), settings.asks(TaskFamily::Existence), settings.asks(TaskFamily::Scan)), (9, false, true));
+        settings.ask(TaskFamily::Existence, true);
         assert_eq!((settings.families.len(), settings.asked_families()), (0, 10));
-        for family in Family::ALL {
+        for family in TaskFamily::ALL {
             settings.ask(family, false);
         }
         assert_eq!(settings.families, ["scan"]);
-        settings.ask(Family::Chart, true);
+        settings.ask(TaskFamily::Chart, true);
         assert_eq!(settings.families, ["chart", "scan"]);
     }
 

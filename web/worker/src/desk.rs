@@ -7,15 +7,16 @@ use anyhow::{Context, Result, anyhow, bail};
 use image::RgbImage;
 use steady_accel::Acceleration;
 use steady_accel::memory::{Budget, Run, misfit};
-use steady_bench::Benchmark;
 use steady_bench::perturb::PerturbationSpec;
-use steady_protocol::{Answered, AskRequest, Asked, AskedAnswer, Frame, Model, Response, Setting, StudyRequest};
+use steady_bench::world::EMBEDDED;
+use steady_protocol::{Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, Model, Response, Setting, StudyRequest, View};
+use steady_records::plan;
 use steady_study::record::likeliest;
-use steady_study::{Session, Subject, Variants, plan};
+use steady_study::{Session, Subject, Variants};
 use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
 use web_sys::File;
 
-use crate::engine::{Engines, Opened};
+use crate::engine::{Engines, OpenEngine};
 use crate::port::send;
 use crate::scope::give_way;
 use crate::{disk, download, memory};
@@ -34,7 +35,7 @@ pub(crate) struct Desk {
 /// A model on its device.
 struct Loaded {
     setting: Setting,
-    opened: Opened,
+    opened: OpenEngine,
     checkpoint: Checkpoint,
     /// Of the checkpoint; computed for the first study, because it takes reading all of it once more.
     sha256: OnceCell<String>,
@@ -52,7 +53,7 @@ impl Desk {
     /// Answers a study, group by group.
     pub(crate) async fn study(&mut self, request: StudyRequest, files: Vec<File>) -> Result<()> {
         let StudyRequest { setting, families, questions, perturbations, recorded } = request;
-        let (suite, questions) = plan::embedded(questions, &families)?;
+        let (suite, questions) = EMBEDDED.draw(questions, &families)?;
         let accelerations = parse(&setting.accelerations)?;
         let perturbation = |spec: &String| spec.parse().map_err(|error| anyhow!("perturbation {spec}: {error}"));
         let perturbations = plan::perturbations(&perturbations.iter().map(perturbation).collect::<Result<Vec<PerturbationSpec>>>()?)?;
@@ -60,17 +61,18 @@ impl Desk {
         let sample = Sample { image: &suite.image(&first.image)?, question: &first.text };
         let (model, variants, _) = self.ready(&setting, files, &accelerations, &sample).await?;
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
-        let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &suite, &questions, perturbations)?;
+        let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &*suite, &questions, perturbations)?;
         let mut session = Session::new(plan, questions)?;
         send(&Response::Ready(model.opened.engine()));
         for group in &recorded {
             session.take_over(group)?;
         }
+        send(&Response::Planned(session.work().to_bytes()?));
         if !recorded.is_empty() {
-            send(&state(&session, Vec::new())?);
+            send(&state(&session, Vec::new()));
         }
-        while let Some(group) = session.answer_next(&suite, &*variants).await? {
-            send(&state(&session, group)?);
+        while let Some(group) = session.answer_next(&*suite, &*variants).await? {
+            send(&state(&session, group));
             give_way().await;
         }
         send(&Response::Finished);
@@ -94,15 +96,18 @@ impl Desk {
         let replies = seen.replies.into_iter().filter_map(|mut replies| replies.pop());
         let answer = |(acceleration, reply): (&str, steady_study::Reply)| AskedAnswer {
             acceleration: acceleration.to_owned(),
+            kept: reply.kept().map(<[usize]>::to_vec),
             first_token: likeliest(&reply.first_logits, SHOWN).into_iter().map(|(token, share)| (variants.token(token), share)).collect(),
             text: reply.text,
-            kept: reply.kept,
             wall_ms: reply.wall.as_secs_f64() * 1e3,
         };
-        let frame = model.vlm.processor().image_processor().frame(width, height);
-        let frame = frame.map(|frame| Frame { left: frame.left, top: frame.top, width: frame.width, height: frame.height });
         let answers = variants.specs().zip(replies).map(answer).collect();
-        send(&Response::Asked(Asked { id, grid: seen.grid, frame, answers }));
+        let layout = seen.layout.cells();
+        let views =
+            layout.views().iter().map(|view| View { rows: view.rows, columns: view.columns, frame: view.frame.map(frame) }).collect();
+        let cells =
+            layout.shown().iter().map(|cell| cell.map(|cell| Cell { view: cell.view, row: cell.row, column: cell.column })).collect();
+        send(&Response::Asked(AskReply { id, views, cells, answers }));
         Ok(())
     }
 
@@ -167,10 +172,14 @@ impl Loaded {
     }
 }
 
+fn frame(frame: steady_vlm::Frame) -> Frame {
+    Frame { left: frame.left, top: frame.top, width: frame.width, height: frame.height }
+}
+
 /// Refuses a model that has no room with `accelerations` beside it, with the numbers.
 fn check(
     checkpoint: &Checkpoint,
-    opened: &Opened,
+    opened: &OpenEngine,
     decoding: Decoding,
     accelerations: &[Acceleration],
     Sample { image, question }: &Sample<'_>,
@@ -197,7 +206,6 @@ fn parse(specs: &[String]) -> Result<Vec<Acceleration>> {
 }
 
 /// How far a study is, after one more group.
-fn state(session: &Session, group: Vec<u8>) -> Result<Response> {
-    let report = session.report()?.context("a study without answers has no report")?.to_json()?;
-    Ok(Response::Answered(Answered { group, done: session.done(), total: session.total(), report }))
+fn state(session: &Session, group: Vec<u8>) -> Response {
+    Response::Answered(Answered { group, done: session.done(), total: session.total() })
 }

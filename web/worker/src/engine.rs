@@ -11,7 +11,7 @@ use crate::scope::scope;
 
 /// A device that answers can be computed on.
 #[derive(Clone)]
-pub(crate) struct Opened {
+pub(crate) struct OpenEngine {
     pub(crate) device: OpenDevice,
     pub(crate) precision: Precision,
     pub(crate) reason: String,
@@ -32,7 +32,7 @@ struct Adapter {
     binding: Option<u64>,
 }
 
-impl Opened {
+impl OpenEngine {
     /// As the page shows it.
     pub(crate) fn engine(&self) -> Engine {
         Engine { device: self.device.identity.clone(), dtype: self.precision.to_string(), reason: self.reason.clone() }
@@ -41,7 +41,7 @@ impl Opened {
 
 impl Engines {
     /// Opens what `choice` asks for.
-    pub(crate) async fn open(&mut self, choice: EngineChoice) -> Result<Opened> {
+    pub(crate) async fn open(&mut self, choice: EngineChoice) -> Result<OpenEngine> {
         match choice {
             EngineChoice::Cpu => cpu("it was chosen".to_owned()),
             EngineChoice::WebGpu => {
@@ -63,18 +63,18 @@ impl Engines {
         }
     }
 
-    async fn gpu(&mut self, adapter: &Adapter, reason: String) -> Result<Opened> {
+    async fn gpu(&mut self, adapter: &Adapter, reason: String) -> Result<OpenEngine> {
         let device = match &self.gpu {
             Some(device) => device.clone(),
             None => self.gpu.insert(open_webgpu(&adapter.name, adapter.binding).await?).clone(),
         };
         let precision = if Precision::F16.check(&device.device).is_ok() { Precision::F16 } else { Precision::F32 };
-        Ok(Opened { device, precision, reason })
+        Ok(OpenEngine { device, precision, reason })
     }
 }
 
-fn cpu(reason: String) -> Result<Opened> {
-    Ok(Opened { device: DeviceChoice::Cpu.open()?, precision: Precision::F32, reason })
+fn cpu(reason: String) -> Result<OpenEngine> {
+    Ok(OpenEngine { device: DeviceChoice::Cpu.open()?, precision: Precision::F32, reason })
 }
 
 /// The adapter that WebGPU would give, or why there is none. Asked without bindings: they are behind a compiler flag, and what is asked is little.

@@ -10,7 +10,7 @@ use std::{
 };
 use steady_bench::{
     BenchError, Benchmark,
-    world::{EmbeddedSuite, Family, Level, Picture, SIZE, Split, stream},
+    world::{EmbeddedSuite, Level, Picture, SIZE, Split, TaskFamily, stream},
 };
 
 const EXAMPLES: &str = "Examples:
@@ -79,15 +79,15 @@ struct Select {
     count: u64,
     /// Comma-separated families; only scenes that serve them are drawn.
     #[arg(long, value_delimiter = ',')]
-    families: Vec<Family>,
+    families: Vec<TaskFamily>,
     /// Curriculum: 0 easy, 1 middle, 2 the distribution of the tests.
     #[arg(long, default_value = "2")]
     level: Level,
 }
 
 impl Select {
-    fn families(&self) -> Vec<Family> {
-        if self.families.is_empty() { Family::ALL.to_vec() } else { self.families.clone() }
+    fn families(&self) -> Vec<TaskFamily> {
+        if self.families.is_empty() { TaskFamily::ALL.to_vec() } else { self.families.clone() }
     }
 
     fn pictures(&self) -> Result<impl Iterator<Item = Picture>> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A task family, named after the kind of public benchmark that it mirrors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Family {
+pub enum TaskFamily {
     /// Is it there? (POPE)
     Existence,
     /// Two opposite yes/no questions about one object. (MME)
@@ -28,7 +28,7 @@ pub enum Family {
     Scan,
 }
 
-impl Family {
+impl TaskFamily {
     /// All families, in the order of every table.
     pub const ALL: [Self; 10] = [
         Self::Existence,
@@ -71,7 +71,7 @@ impl Family {
     }
 }
 
-impl FromStr for Family {
+impl FromStr for TaskFamily {
     type Err = BenchError;
 
     fn from_str(name: &str) -> Result<Self, BenchError> {

@@ -15,17 +15,20 @@ mod scene;
 mod seed;
 pub mod stream;
 mod suite;
+mod written;
 
 pub use draw::SIZE;
-pub use family::{Family, Level, SceneKind};
+pub use family::{Level, SceneKind, TaskFamily};
 pub use labels::{GRID, Labels, PATCH, PLANES, classes};
 pub use seed::Split;
-pub use suite::EmbeddedSuite;
+pub use suite::{EMBEDDED, EmbeddedSuite};
+pub(crate) use written::{read, written};
 
 use image::RgbImage;
 use phrasing::Draft;
 use scene::Scene;
 use seed::Dice;
+use suite::NAME;
 
 /// Labels of the whole image, with their numbers of classes: the kind of scene, and how many objects, bars, arrows and
 /// nodules there are (0 in scenes of another kind).
@@ -51,7 +54,7 @@ pub struct Picture {
 impl Picture {
     /// The `position`-th picture of a split. Its kind is drawn among those that serve one of the families; an image is
     /// the same whenever split, position, level and the set of kinds are.
-    pub fn draw(split: Split, position: u64, level: Level, families: &[Family]) -> Self {
+    pub fn draw(split: Split, position: u64, level: Level, families: &[TaskFamily]) -> Self {
         let index = split.index(position);
         let kind = kind_at(index, families);
         let scene = Scene::arrange(kind, level, &mut Dice::new("arrange", index));
@@ -64,15 +67,15 @@ impl Picture {
     }
 
     /// Up to `count` different questions of the given families, with their answers.
-    pub fn ask(&self, families: &[Family], count: usize) -> Vec<(Family, String, String)> {
+    pub fn ask(&self, families: &[TaskFamily], count: usize) -> Vec<(TaskFamily, String, String)> {
         let drafts = self.questions(families, count);
         drafts.into_iter().map(|d| (d.family, d.words.text, d.answer)).collect()
     }
 
     /// Up to `count` different questions of the given families, the families in turn.
-    pub(crate) fn questions(&self, families: &[Family], count: usize) -> Vec<Draft> {
+    pub(crate) fn questions(&self, families: &[TaskFamily], count: usize) -> Vec<Draft> {
         let mut dice = Dice::new("questions", self.index);
-        let served: Vec<Family> = families.iter().copied().filter(|f| f.scene() == self.kind).collect();
+        let served: Vec<TaskFamily> = families.iter().copied().filter(|f| f.scene() == self.kind).collect();
         let order = dice.shuffled(&served);
         let mut asked: Vec<Draft> = Vec::new();
         // Few scenes have nothing more to ask; those give up after some draws without anything new.
@@ -102,7 +105,7 @@ fn image_id(split: Split, position: u64) -> String {
 }
 
 /// The kind of scene at a seed index, among those that serve one of the families.
-fn kind_at(index: u64, families: &[Family]) -> SceneKind {
+fn kind_at(index: u64, families: &[TaskFamily]) -> SceneKind {
     let weights = SceneKind::ALL.map(|kind| {
         let served = families.iter().any(|f| f.scene() == kind);
         if served { kind.weight() } else { 0 }

@@ -1,7 +1,7 @@
 //! Turning what is asked into words.
 
 use super::{
-    family::Family,
+    family::TaskFamily,
     palette::{Color, Shape},
     seed::Dice,
 };
@@ -23,31 +23,31 @@ impl Words {
 }
 
 /// A question before it has an image id and a number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Draft {
-    pub(crate) family: Family,
+    pub(crate) family: TaskFamily,
     pub(crate) words: Words,
     pub(crate) answer: String,
     pub(crate) kind: AnswerKind,
 }
 
 impl Draft {
-    pub(crate) fn short(family: Family, words: Words, answer: &str) -> Self {
+    pub(crate) fn short(family: TaskFamily, words: Words, answer: &str) -> Self {
         Self { family, words, answer: answer.into(), kind: AnswerKind::Short }
     }
 
-    pub(crate) fn number(family: Family, words: Words, answer: usize) -> Self {
+    pub(crate) fn number(family: TaskFamily, words: Words, answer: usize) -> Self {
         Self { family, words, answer: answer.to_string(), kind: AnswerKind::Number }
     }
 
-    pub(crate) fn yes_no(family: Family, words: Words, yes: bool) -> Self {
+    pub(crate) fn yes_no(family: TaskFamily, words: Words, yes: bool) -> Self {
         Self { family, words, answer: if yes { "yes" } else { "no" }.into(), kind: AnswerKind::YesNo }
     }
 
     /// Adds lettered options to a question: the answer's letter is uniform, the wrong options are drawn from `others`,
     /// `tempting` ones (seen in the image) first in half of the cases.
     pub(crate) fn choice(
-        family: Family,
+        family: TaskFamily,
         dice: &mut Dice,
         question: Words,
         right: &str,

@@ -5,7 +5,7 @@
 //! bytes of JSON (`id`, `scene`, `questions`), 144*144*3 bytes of RGB row by row, 144 class ids (12x12, row by row) for
 //! every plane, and one byte per image label.
 
-use super::{EmbeddedSuite, Family, GRID, IMAGE_LABELS, Level, PATCH, PLANES, Picture, SIZE, Split, classes};
+use super::{EmbeddedSuite, GRID, IMAGE_LABELS, Level, PATCH, PLANES, Picture, SIZE, Split, TaskFamily, classes, written};
 use crate::{BenchError, Benchmark, Question};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -28,7 +28,7 @@ pub fn write_header(out: &mut impl Write) -> Result<(), BenchError> {
 ///
 /// # Errors
 /// [`BenchError::Write`].
-pub fn write_picture(out: &mut impl Write, picture: &Picture, families: &[Family], count: usize) -> Result<(), BenchError> {
+pub fn write_picture(out: &mut impl Write, picture: &Picture, families: &[TaskFamily], count: usize) -> Result<(), BenchError> {
     let questions = picture.questions(families, count);
     let questions: Vec<Value> =
         questions.iter().map(|q| json!({ "text": q.words.text, "answer": q.answer, "family": q.family.name() })).collect();
@@ -43,7 +43,7 @@ pub fn write_suite(out: &mut impl Write, suite: &EmbeddedSuite) -> Result<(), Be
     write_header(out)?;
     for (id, position) in suite.images() {
         let questions: Vec<Value> = suite.questions().iter().filter(|q| q.image == id).map(suite_question).collect();
-        let picture = Picture::draw(Split::Test, position, Level::Full, &Family::ALL);
+        let picture = Picture::draw(Split::Test, position, Level::Full, &TaskFamily::ALL);
         write_frame(out, &picture, &questions)?;
     }
     Ok(())
@@ -51,7 +51,7 @@ pub fn write_suite(out: &mut impl Write, suite: &EmbeddedSuite) -> Result<(), Be
 
 fn suite_question(q: &Question) -> Value {
     json!({
-        "id": q.id, "text": q.text, "answer": q.gold.first(), "gold": q.gold, "family": q.family, "kind": q.kind,
+        "id": q.id, "text": q.text, "answer": q.gold.first(), "gold": q.gold, "family": q.family, "kind": written(q.clone()).kind,
     })
 }
 

@@ -1,23 +1,37 @@
 //! The benchmark that needs no download: questions about pictures of the test split.
 
 use super::{
-    Family, Level, Picture, SceneKind, Split, image_id, kind_at,
+    Level, Picture, SceneKind, Split, TaskFamily, image_id, kind_at,
     phrasing::{Draft, UNANSWERABLE},
     scene::Scene,
     seed::Dice,
+    written,
 };
-use crate::{AnswerKind, BenchError, Benchmark, Question};
+use crate::{AnswerKind, BenchError, Benchmark, BenchmarkRow, Question};
 use data_encoding::HEXLOWER;
 use image::RgbImage;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Name of the benchmark.
-const NAME: &str = "steady-world";
+pub(super) const NAME: &str = "steady-world";
+
+/// The embedded suite among the benchmarks.
+pub const EMBEDDED: BenchmarkRow = BenchmarkRow {
+    name: "embedded",
+    title: NAME,
+    what: "The drawn world with its ten task families",
+    questions: "any number",
+    open: |questions, families| {
+        let chosen = families.iter().map(|name| name.parse()).collect::<Result<BTreeSet<TaskFamily>, _>>()?;
+        let kinds = if chosen.is_empty() { TaskFamily::ALL.len() } else { chosen.len() };
+        Ok(Box::new(EmbeddedSuite::test(questions.div_ceil(kinds))))
+    },
+};
 
 /// The embedded suite: the same number of questions from each of the ten families.
 ///
-/// Questions come in rounds of ten, one per family in the order of [`Family::ALL`], so a smaller suite is the beginning of
+/// Questions come in rounds of ten, one per family in the order of [`TaskFamily::ALL`], so a smaller suite is the beginning of
 /// a larger one. An objects picture serves one question of each of its six families (pairs: two, on every second
 /// picture), a sign up to two questions, the other kinds up to four; questions about one picture share
 /// [`Question::image`].
@@ -31,7 +45,7 @@ impl EmbeddedSuite {
     /// The test suite with `per_family` questions in each family.
     pub fn test(per_family: usize) -> Self {
         let mut gallery = Gallery::default();
-        let mut columns = Family::ALL.map(Column::new);
+        let mut columns = TaskFamily::ALL.map(Column::new);
         let mut suite = Self { questions: Vec::new(), images: BTreeMap::new() };
         for _ in 0..per_family {
             for column in &mut columns {
@@ -62,7 +76,7 @@ impl Gallery {
     /// Position of the `n`-th picture of a kind.
     fn position(&mut self, kind: SceneKind, n: usize) -> u64 {
         while self.found[kind as usize].len() <= n {
-            let here = kind_at(Split::Test.index(self.walked), &Family::ALL);
+            let here = kind_at(Split::Test.index(self.walked), &TaskFamily::ALL);
             self.found[here as usize].push(self.walked);
             self.walked += 1;
         }
@@ -72,7 +86,7 @@ impl Gallery {
 
 /// The questions of one family, in order.
 struct Column {
-    family: Family,
+    family: TaskFamily,
     /// Number of the next picture among those of the family's kind.
     next_picture: usize,
     /// Position of the current picture, and its questions that are still to be handed out.
@@ -82,7 +96,7 @@ struct Column {
 }
 
 impl Column {
-    fn new(family: Family) -> Self {
+    fn new(family: TaskFamily) -> Self {
         Self { family, next_picture: 0, pending: VecDeque::new(), used: BTreeMap::new() }
     }
 
@@ -96,13 +110,13 @@ impl Column {
                     image: image_id(Split::Test, position),
                     text: draft.words.text,
                     gold: vec![draft.answer],
-                    kind: draft.kind,
+                    kind: written::kind(self.family, draft.kind),
                 };
                 return (position, question);
             }
             let position = gallery.position(self.family.scene(), self.next_picture);
             // A pair takes two rounds, so it skips a picture to stay beside the other families.
-            self.next_picture += if self.family == Family::Pairs { 2 } else { 1 };
+            self.next_picture += if self.family == TaskFamily::Pairs { 2 } else { 1 };
             let drafts = self.about(position);
             let ids = (0..).map(|k| format!("{}/{position:05}-{k}", self.family.name()));
             self.pending = ids.zip(drafts).map(|(id, draft)| (position, id, draft)).collect();
@@ -115,8 +129,8 @@ impl Column {
         let scene = Scene::arrange(self.family.scene(), Level::Full, &mut Dice::new("arrange", index));
         let mut dice = Dice::new(&format!("suite/{}", self.family.name()), index);
         let wanted = match self.family {
-            Family::Pairs | Family::Reading => 2,
-            Family::Chart | Family::Diagram | Family::Scan => 4,
+            TaskFamily::Pairs | TaskFamily::Reading => 2,
+            TaskFamily::Chart | TaskFamily::Diagram | TaskFamily::Scan => 4,
             _ => 1,
         };
         let mut asked: Vec<Draft> = Vec::new();
@@ -177,7 +191,7 @@ impl Benchmark for EmbeddedSuite {
             image: id.into(),
             expected: "an image id of one of the suite's questions, like test-00012",
         })?;
-        Ok(Picture::draw(Split::Test, *position, Level::Full, &Family::ALL).image)
+        Ok(Picture::draw(Split::Test, *position, Level::Full, &TaskFamily::ALL).image)
     }
 
     fn fingerprint(&self) -> String {
@@ -195,7 +209,7 @@ impl Benchmark for EmbeddedSuite {
         }
         for (id, position) in self.images() {
             hash.update(id);
-            hash.update(Picture::draw(Split::Test, position, Level::Full, &Family::ALL).image.as_raw());
+            hash.update(Picture::draw(Split::Test, position, Level::Full, &TaskFamily::ALL).image.as_raw());
         }
         HEXLOWER.encode(&hash.finalize())
     }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use steady_bench::{
     AnswerKind, Benchmark, Question, same_answer, score,
-    world::{EmbeddedSuite, Family, IMAGE_LABELS, Level, PLANES, Picture, SceneKind, Split, classes, stream},
+    world::{EmbeddedSuite, IMAGE_LABELS, Level, PLANES, Picture, SceneKind, Split, TaskFamily, classes, stream},
 };
 
 /// Changing the world means training the embedded models again: they have learned these pixels and these words, and every
@@ -34,8 +34,8 @@ fn stream_bytes(count: u64, questions: usize, level: Level) -> Vec<u8> {
     let mut bytes = Vec::new();
     stream::write_header(&mut bytes).unwrap();
     for i in 0..count {
-        let picture = Picture::draw(Split::Train, i, level, &Family::ALL);
-        stream::write_picture(&mut bytes, &picture, &Family::ALL, questions).unwrap();
+        let picture = Picture::draw(Split::Train, i, level, &TaskFamily::ALL);
+        stream::write_picture(&mut bytes, &picture, &TaskFamily::ALL, questions).unwrap();
     }
     bytes
 }
@@ -106,7 +106,7 @@ fn a_stream_reads_back_by_its_documented_layout() {
 fn an_easy_stream_shows_few_large_objects() {
     let small = classes("size").iter().position(|c| c == "small").unwrap() as u8;
     for i in 0..200 {
-        let picture = Picture::draw(Split::Train, i, Level::Easy, &[Family::Counting]);
+        let picture = Picture::draw(Split::Train, i, Level::Easy, &[TaskFamily::Counting]);
         assert_eq!(picture.kind, SceneKind::Objects);
         assert!((1..=3).contains(&picture.image_labels[1]));
         assert!(!picture.labels.planes[2].contains(&small));
@@ -116,8 +116,8 @@ fn an_easy_stream_shows_few_large_objects() {
 #[test]
 fn one_image_is_asked_different_questions() {
     for i in 0..100 {
-        let picture = Picture::draw(Split::Train, i, Level::Full, &Family::ALL);
-        let asked = picture.ask(&Family::ALL, 10);
+        let picture = Picture::draw(Split::Train, i, Level::Full, &TaskFamily::ALL);
+        let asked = picture.ask(&TaskFamily::ALL, 10);
         let texts: BTreeSet<&String> = asked.iter().map(|(_, text, _)| text).collect();
         assert_eq!(texts.len(), asked.len());
         if picture.kind == SceneKind::Objects {
@@ -131,8 +131,8 @@ fn one_image_is_asked_different_questions() {
 fn the_vocabulary_is_small() {
     let mut words = BTreeSet::new();
     for i in 0..1500 {
-        let picture = Picture::draw(Split::Train, i, Level::Full, &Family::ALL);
-        for (_, text, answer) in picture.ask(&Family::ALL, 9) {
+        let picture = Picture::draw(Split::Train, i, Level::Full, &TaskFamily::ALL);
+        for (_, text, answer) in picture.ask(&TaskFamily::ALL, 9) {
             let text = format!("{text} {answer}").to_lowercase();
             words.extend(text.split(|c: char| !c.is_alphanumeric()).filter(|w| w.parse::<u32>().is_err()).map(String::from));
         }
@@ -161,7 +161,7 @@ fn every_family_has_its_share_and_images_are_shared() {
         assert_eq!(question.id.split('/').next(), Some(question.family.as_str()));
         images.entry(&question.image).or_default().push(question);
     }
-    assert_eq!(families, Family::ALL.map(|f| (f.name(), 100)).into_iter().collect());
+    assert_eq!(families, TaskFamily::ALL.map(|f| (f.name(), 100)).into_iter().collect());
     // 100 objects images carry six families, 25 each of three kinds, and about 50 signs.
     assert!((220..=240).contains(&images.len()), "{}", images.len());
     for (image, questions) in &images {
@@ -221,8 +221,8 @@ fn answers_are_balanced() {
 fn knowing_the_words_alone_does_not_help_much() {
     let mut seen: HashMap<String, HashMap<String, usize>> = HashMap::new();
     for i in 0..6000 {
-        let picture = Picture::draw(Split::Train, i, Level::Full, &Family::ALL);
-        for (family, text, answer) in picture.ask(&Family::ALL, 9) {
+        let picture = Picture::draw(Split::Train, i, Level::Full, &TaskFamily::ALL);
+        for (family, text, answer) in picture.ask(&TaskFamily::ALL, 9) {
             *seen.entry(pattern(family.name(), &text)).or_default().entry(answer).or_default() += 1;
         }
     }
@@ -263,8 +263,8 @@ fn every_gold_scores_right_and_every_wrong_option_wrong() {
                 let others = options.iter().enumerate().filter(|(i, _)| *i != chosen);
                 others.flat_map(|(i, text)| [text.clone(), char::from(b'a' + i as u8).to_string()]).collect()
             }
-            AnswerKind::Short => vec!["nothing of the kind".into(), format!("{gold} {gold}")],
-            AnswerKind::Number => vec![(gold.parse::<u32>().unwrap() + 1).to_string(), "many".into()],
+            AnswerKind::Short | AnswerKind::ShortOrUnanswerable => vec!["nothing of the kind".into(), format!("{gold} {gold}")],
+            AnswerKind::Number | AnswerKind::NumberWithin { .. } => vec![(gold.parse::<u32>().unwrap() + 1).to_string(), "many".into()],
         };
         for reply in wrong {
             assert!(!score(question, &reply).correct, "{question:?} {reply}");
@@ -294,19 +294,20 @@ proptest! {
     #[test]
     fn pictures_are_seeded(position in 0..Split::SIZE, test in any::<bool>()) {
         let split = if test { Split::Test } else { Split::Train };
-        let draw = |i| Picture::draw(split, i, Level::Full, &Family::ALL);
+        let draw = |i| Picture::draw(split, i, Level::Full, &TaskFamily::ALL);
         let (first, again, next) = (draw(position), draw(position), draw(position.wrapping_add(1)));
         prop_assert_eq!(first.image.as_raw(), again.image.as_raw());
         prop_assert_eq!(&first.labels, &again.labels);
-        prop_assert_eq!(first.ask(&Family::ALL, 6), again.ask(&Family::ALL, 6));
+        prop_assert_eq!(first.ask(&TaskFamily::ALL, 6), again.ask(&TaskFamily::ALL, 6));
         prop_assert_ne!(first.image.as_raw(), next.image.as_raw());
     }
 }
 
 #[test]
 fn no_test_image_is_a_training_image() {
-    let images =
-        |split| -> BTreeSet<Vec<u8>> { (0..500).map(|i| Picture::draw(split, i, Level::Full, &Family::ALL).image.into_raw()).collect() };
+    let images = |split| -> BTreeSet<Vec<u8>> {
+        (0..500).map(|i| Picture::draw(split, i, Level::Full, &TaskFamily::ALL).image.into_raw()).collect()
+    };
     assert!(images(Split::Train).is_disjoint(&images(Split::Test)));
 }
 
@@ -314,7 +315,7 @@ fn no_test_image_is_a_training_image() {
 fn labels_mark_every_center_once() {
     let what = classes("what");
     for i in 0..300 {
-        let picture = Picture::draw(Split::Train, i, Level::Full, &Family::ALL);
+        let picture = Picture::draw(Split::Train, i, Level::Full, &TaskFamily::ALL);
         let [kinds, _, _, centers, _] = &picture.labels.planes;
         let marked: Vec<&str> = kinds.iter().zip(centers).filter(|(_, c)| **c == 1).map(|(k, _)| what[usize::from(*k)].as_str()).collect();
         let label = |name: &str| usize::from(picture.image_labels[IMAGE_LABELS.iter().position(|l| l.0 == name).unwrap()]);
@@ -388,7 +389,7 @@ fn answer(text: &str, objects: &[Seen]) -> Option<String> {
 
 #[test]
 fn answers_about_objects_agree_with_the_pixels() {
-    let families = [Family::Existence, Family::Pairs, Family::Counting, Family::Unanswerable];
+    let families = [TaskFamily::Existence, TaskFamily::Pairs, TaskFamily::Counting, TaskFamily::Unanswerable];
     let mut checked = BTreeMap::new();
     for i in 0..400 {
         let picture = Picture::draw(Split::Test, i, Level::Full, &families);
@@ -417,13 +418,13 @@ fn answers_about_objects_agree_with_the_pixels() {
 fn bars_are_as_high_as_their_values() {
     let mut checked = 0;
     for i in 0..100 {
-        let picture = Picture::draw(Split::Test, i, Level::Full, &[Family::Chart]);
+        let picture = Picture::draw(Split::Test, i, Level::Full, &[TaskFamily::Chart]);
         // Bars are coloured or black; grid lines are grey and one pixel high.
         let bars: Vec<eye::Region> = eye::regions(&picture.image, 100, |[r, g, b]| {
             let (low, high) = (r.min(g).min(b), r.max(g).max(b));
             high - low > 60 || high < 55
         });
-        for (_, text, gold) in picture.ask(&[Family::Chart], 12) {
+        for (_, text, gold) in picture.ask(&[TaskFamily::Chart], 12) {
             let height = |color: &str| bars.iter().find(|b| b.color_name() == color).map(|b| b.height().div_ceil(12));
             let words: Vec<&str> = text.split([' ', '?', '.']).collect();
             let named: Vec<u32> = words.iter().filter_map(|w| height(w)).collect();
@@ -445,7 +446,7 @@ fn bars_are_as_high_as_their_values() {
 #[test]
 fn arrows_are_as_many_as_said() {
     for i in 0..150 {
-        let picture = Picture::draw(Split::Test, i, Level::Full, &[Family::Diagram]);
+        let picture = Picture::draw(Split::Test, i, Level::Full, &[TaskFamily::Diagram]);
         let arrows = eye::regions(&picture.image, 60, |[r, g, b]| (55..100).contains(&r) && r.abs_diff(g) < 12 && r.abs_diff(b) < 18);
         assert_eq!(arrows.len(), usize::from(picture.image_labels[3]), "{}", picture.id);
     }
@@ -455,7 +456,7 @@ fn arrows_are_as_many_as_said() {
 fn findings_are_in_the_scan() {
     let mut checked = 0;
     for i in 0..150 {
-        let picture = Picture::draw(Split::Test, i, Level::Full, &[Family::Scan]);
+        let picture = Picture::draw(Split::Test, i, Level::Full, &[TaskFamily::Scan]);
         // Nodules are the brightest, fluid is a little darker and large.
         let nodules = eye::regions(&picture.image, 40, |[r, ..]| r > 228);
         let fluid = eye::regions(&picture.image, 250, |[r, ..]| (190..=228).contains(&r));
@@ -463,7 +464,7 @@ fn findings_are_in_the_scan() {
         let cavity = cavity.iter().any(|c| c.left > 10 && c.right < 134 && c.top > 10 && c.bottom < 134);
         assert!(fluid.len() <= 1);
         let sided = |r: &eye::Region| if r.center().0 < 72 { "left" } else { "right" };
-        for (_, text, gold) in picture.ask(&[Family::Scan], 9) {
+        for (_, text, gold) in picture.ask(&[TaskFamily::Scan], 9) {
             let yes = |b: bool| String::from(if b { "yes" } else { "no" });
             let wording = text.to_lowercase();
             let seen = if wording.contains("how many") || wording.contains("count") {

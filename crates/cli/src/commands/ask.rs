@@ -15,7 +15,7 @@ use crate::{console, memory, model};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
-struct Asked {
+struct AskJson {
     model: String,
     device: String,
     prompt: String,
@@ -116,7 +116,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         let timing = Timing { prepare_ms, quantize_ms, answer_ms: milliseconds(start) };
         answers.push(answer_json(acceleration, vlm, &prepared, answer, timing));
     }
-    let asked = Asked { model: checkpoint.name().to_owned(), device: device.identity, prompt, answers };
+    let asked = AskJson { model: checkpoint.name().to_owned(), device: device.identity, prompt, answers };
     if args.json { console::json(&asked) } else { console::result(&human(&asked)) }
 }
 
@@ -152,7 +152,7 @@ fn milliseconds(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 
-fn human(asked: &Asked) -> String {
+fn human(asked: &AskJson) -> String {
     let mut table = console::table(&["acceleration", "answer", "first token", "margin", "visual tokens", "weights MB", "ms"]);
     for answer in &asked.answers {
         let candidates = &answer.first_token.top;

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde::Serialize;
-use steady_bench::Benchmark;
+use steady_bench::BENCHMARKS;
 use steady_bench::perturb::PERTURBATIONS;
-use steady_bench::world::{EmbeddedSuite, Family};
 use steady_methods::{METHODS, MethodKind, PRESETS, Parameter};
 use steady_vlm::device::list_devices;
 use steady_vlm::{DeviceChoice, Precision};
@@ -90,38 +89,47 @@ fn accuracies(card: &str) -> Vec<CardRow> {
 
 #[derive(Serialize)]
 struct BenchRow {
-    name: String,
-    family: &'static str,
-    questions: String,
+    name: &'static str,
+    family: String,
+    questions: &'static str,
     example: String,
     gold: Vec<String>,
 }
 
 pub(crate) fn benches(args: &ListArgs) -> Result<()> {
-    let suite = EmbeddedSuite::test(1);
-    let row = |family: &Family| {
-        let question = suite.questions().iter().find(|question| question.family == family.name())?;
-        Some(BenchRow {
-            name: "embedded".to_owned(),
-            family: family.name(),
-            questions: "any number".to_owned(),
-            example: question.text.clone(),
-            gold: question.gold.clone(),
-        })
-    };
-    let rows: Vec<BenchRow> = Family::ALL.iter().filter_map(row).collect();
+    let mut rows: Vec<BenchRow> = Vec::new();
+    let mut text = Vec::new();
+    for bench in BENCHMARKS.0 {
+        let benchmark = (bench.open)(1, &[])?;
+        let first = rows.len();
+        for question in benchmark.questions() {
+            if !rows[first..].iter().any(|row| row.family == question.family) {
+                rows.push(BenchRow {
+                    name: bench.name,
+                    family: question.family.clone(),
+                    questions: bench.questions,
+                    example: question.text.clone(),
+                    gold: question.gold.clone(),
+                });
+            }
+        }
+        let mut families = console::table(&["family", "example", "gold"]);
+        for row in &rows[first..] {
+            families.add_row([&row.family, &row.example, &row.gold.join(" / ")]);
+        }
+        text.push(format!(
+            "{} ({}): {}; {} questions, spread evenly over {} families\n{families}",
+            bench.name,
+            bench.title,
+            bench.what,
+            bench.questions,
+            rows.len() - first
+        ));
+    }
     if args.json {
         return console::json(&rows);
     }
-    let mut families = console::table(&["family", "example", "gold"]);
-    for row in &rows {
-        families.add_row([row.family, &row.example, &row.gold.join(" / ")]);
-    }
-    console::result(&format!(
-        "embedded ({}): a drawn world; any number of questions, the same for each of {} families\n{families}",
-        suite.name(),
-        rows.len()
-    ))
+    console::result(&text.join("\n\n"))
 }
 
 #[derive(Serialize)]

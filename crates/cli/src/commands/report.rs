@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use steady_bench::{Benchmark, embedded_suite, thumbnails};
+use steady_bench::{BENCHMARKS, Benchmark, thumbnails};
 use steady_report::Report;
-use steady_study::{Folder, Plan, compare};
+use steady_study::Folder;
 
 use crate::args::ReportArgs;
 use crate::commands::share;
@@ -19,9 +19,10 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
         folder.export_jsonl(&mut out)?;
         return Ok(out.flush()?);
     }
-    let benchmark = benchmark(folder.plan());
+    let asked = &folder.plan().benchmark;
+    let benchmark = BENCHMARKS.reopen(&asked.name, &asked.fingerprint, asked.size);
     if benchmark.is_none() {
-        console::note(&format!("benchmark {} is not at hand as it was asked; the report has no pictures", folder.plan().benchmark.name));
+        console::note(&format!("benchmark {} is not at hand as it was asked; the report has no pictures", asked.name));
     }
     let Published { report, file } = publish(&folder, benchmark.as_deref(), args.json)?;
     if args.open {
@@ -43,7 +44,7 @@ pub(crate) struct Published {
 
 /// Writes `report.json` and `report.html` into the folder and prints one or the other's content: JSON, or table and findings.
 pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: bool) -> Result<Published> {
-    let report = compare::compare(folder)?;
+    let report = folder.report()?;
     let text = report.to_json()?;
     folder.write("report.json", text.as_bytes())?;
     let images = benchmark.map(|benchmark| thumbnails(&report, benchmark)).transpose()?.unwrap_or_default();
@@ -53,8 +54,9 @@ pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: 
         return Ok(Published { report, file });
     }
     // Wall times are in the table alone: the report is the same for every run of a plan, and they are not.
-    let timed = compare::timed(folder)?;
-    console::result(&format!("{}\n{}\n\nReport: {}", timed.table(), findings(&timed), file.display()))?;
+    let seconds = folder.seconds()?;
+    let report = report.timed(|acceleration| seconds.get(acceleration).copied())?;
+    console::result(&format!("{}\n{}\n\nReport: {}", report.table(), findings(&report), file.display()))?;
     Ok(Published { report, file })
 }
 
@@ -65,12 +67,6 @@ fn findings(report: &Report) -> String {
     summaries.sort_by_key(|summary| headline != Some(summary.spec.as_str()));
     let lines: Vec<String> = summaries.into_iter().map(|summary| format!("{}: {}", summary.spec, summary.finding())).collect();
     lines.join("\n")
-}
-
-/// The embedded benchmark as the plan's run asked it, if this program still draws it so.
-fn benchmark(plan: &Plan) -> Option<Box<dyn Benchmark>> {
-    let suite = embedded_suite(&plan.benchmark.name, &plan.benchmark.fingerprint, plan.benchmark.size)?;
-    Some(Box::new(suite))
 }
 
 /// A path that a browser takes.

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
-use steady_bench::{Benchmark, asked, embedded_suite, suite_of};
+use steady_bench::{BENCHMARKS, asked, suite_of};
 use steady_report::Report;
 use steady_report::share::{FRAGMENT, Link};
-use steady_study::{Folder, compare};
+use steady_study::Folder;
 
 use crate::args::ShareArgs;
 use crate::commands::study::RUNS;
@@ -29,18 +29,18 @@ pub(crate) fn run(args: &ShareArgs) -> Result<()> {
     Ok(())
 }
 
-/// A report as a link, with questions of the embedded suite as positions in it.
+/// A report as a link, with questions of a benchmark that its readers can open too as positions in it.
 pub(crate) fn link(report: &Report) -> Result<Link> {
     let plan = report.plan();
-    let suite = embedded_suite(&plan.benchmark, &plan.benchmark_fingerprint, plan.questions);
-    let drawn = suite.as_ref().map(|suite| (suite_of(suite), asked(suite as &dyn Benchmark)));
+    let benchmark = BENCHMARKS.reopen(&plan.benchmark, &plan.benchmark_fingerprint, plan.questions);
+    let drawn = benchmark.as_deref().map(|benchmark| (suite_of(benchmark), asked(benchmark)));
     Ok(report.share(drawn.as_ref().map(|(suite, asked)| (suite, asked.as_slice())))?)
 }
 
 /// The report of a run folder, or a `report.json`.
 fn read(run: &Path) -> Result<Report> {
     if run.is_dir() {
-        return Ok(compare::compare(&Folder::open(run)?)?);
+        return Ok(Folder::open(run)?.report()?);
     }
     let text = fs::read_to_string(run).with_context(|| format!("cannot read {}", run.display()))?;
     Report::from_json(&text).with_context(|| run.display().to_string())

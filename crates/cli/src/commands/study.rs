@@ -6,11 +6,13 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 use pollster::FutureExt;
 use steady_accel::memory::Run;
-use steady_bench::Benchmark;
+use steady_bench::world::EMBEDDED;
+use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow};
 use steady_methods::FIRST5;
-use steady_study::{Folder, Plan, Variants, plan};
+use steady_records::{Plan, plan};
+use steady_study::{Folder, Variants};
 
-use crate::args::{BenchArg, RunArgs, StudyArgs};
+use crate::args::{RunArgs, StudyArgs};
 use crate::commands::report;
 use crate::model::{self, Chosen};
 use crate::{console, embedded, memory};
@@ -22,42 +24,41 @@ pub(crate) fn embedded(models: &[String], args: &StudyArgs) -> Result<()> {
     let models = embedded::chosen(models)?;
     for name in &models {
         let folder = args.out.as_ref().map(|out| if models.len() == 1 { out.clone() } else { out.join(name) });
-        study(|| model::embedded(name), BenchArg::Embedded, folder, args)?;
+        study(|| model::embedded(name), &EMBEDDED, folder, args)?;
     }
     Ok(())
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
-    study(|| model::choose(&args.model), args.bench, args.study.out.clone(), &args.study)
+    study(|| model::choose(&args.model), BENCHMARKS.find(&args.bench)?, args.study.out.clone(), &args.study)
 }
 
 /// Studies the model that `choose` gives, once the rest of what was asked for is known to make sense: a model may have to be fetched.
-fn study(choose: impl FnOnce() -> Result<Chosen>, bench: BenchArg, out: Option<PathBuf>, args: &StudyArgs) -> Result<()> {
+fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Option<PathBuf>, args: &StudyArgs) -> Result<()> {
     let accelerations =
         if args.accelerations.is_empty() { model::accelerations(FIRST5.specs)? } else { model::accelerations(&args.accelerations)? };
     let perturbations = plan::perturbations(&args.perturbations)?;
     let Chosen { checkpoint, arguments } = choose()?;
     let device = model::device(args.device)?;
-    let BenchArg::Embedded = bench;
-    let (suite, questions) = plan::embedded(args.questions as usize, &[])?;
+    let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
     let decoding = model::decoding(&checkpoint, None);
     if let Some(first) = questions.first() {
         let prompt = checkpoint.chat_template()?.prompt(&first.text)?;
-        let prepared = checkpoint.processor()?.prepare(&suite.image(&first.image)?, &prompt)?;
+        let prepared = checkpoint.processor()?.prepare(&benchmark.image(&first.image)?, &prompt)?;
         // What questions share of a prompt is remembered beside what each adds to it.
         let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
         memory::check(&checkpoint, &device, [Run { precision: model::precision(args.dtype), accelerations: &accelerations, tokens }])?;
     }
     let vlm = model::load(&checkpoint, &device, args.dtype)?;
     let variants = Variants::build(vlm, &accelerations, decoding).block_on()?;
-    let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &suite, &questions, perturbations)?;
+    let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &*benchmark, &questions, perturbations)?;
     let path = match out {
         Some(path) => path,
         None => default_folder(&plan)?,
     };
     let folder = Folder::create(&path, &plan, &questions)?;
-    answer(&folder, &suite, &variants)?;
-    report::publish(&folder, Some(&suite), args.json)?;
+    answer(&folder, &*benchmark, &variants)?;
+    report::publish(&folder, Some(&*benchmark), args.json)?;
     Ok(())
 }
 

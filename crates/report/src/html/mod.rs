@@ -15,9 +15,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use crate::filter::Filter;
+use crate::measurements::Picture;
 use crate::outcome::Outcome;
 use crate::printable::printable;
-use crate::report::{Picture, Report};
+use crate::report::Report;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("filter.js");

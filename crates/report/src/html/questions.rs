@@ -6,10 +6,11 @@ use maud::{Markup, html};
 
 use super::{counted, image_address, sign, spec, text};
 use crate::filter::Filter;
+use crate::measurements::{AnswerRow, Picture, QuestionRow, TokenLogit};
 use crate::number::small;
 use crate::outcome::Outcome;
 use crate::printable::{one_line, printable};
-use crate::report::{AnswerRow, Picture, QuestionRow, Report, TokenLogit};
+use crate::report::Report;
 
 /// A page with more questions than this is of no use to anyone; `report.json` has them all.
 const MOST_SHOWN: usize = 1000;

@@ -3,9 +3,10 @@
 use maud::{Markup, html};
 
 use super::{points, spec, text};
+use crate::measurements::CostRow;
 use crate::number::{p_value, percent, scaled, small};
 use crate::rates::Rate;
-use crate::report::{CostRow, Report};
+use crate::report::Report;
 use crate::statistics::Interval;
 use crate::summary::Summary;
 

@@ -25,7 +25,9 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
-use crate::report::{AnswerRow, QuestionKind, QuestionRow, Report, ReportError};
+use crate::error::ReportError;
+use crate::measurements::{AnswerRow, QuestionKind, QuestionRow};
+use crate::report::Report;
 
 /// What stands before the payload in an address.
 pub const FRAGMENT: &str = "r=";
@@ -50,7 +52,7 @@ const MOST_INFLATED: u64 = 1 << 20;
 
 /// A question as asked, without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct SuiteQuestion {
     /// Identity, unique in its suite.
     pub id: String,
     /// Task family.
@@ -65,7 +67,7 @@ pub struct Asked {
     pub kind: QuestionKind,
 }
 
-impl Asked {
+impl SuiteQuestion {
     /// The question's row in a report, given the baseline's answer to it about the clean image.
     pub fn answered(self, baseline: AnswerRow) -> QuestionRow {
         let Self { id, family, image, text, gold, kind } = self;
@@ -95,7 +97,7 @@ pub struct Link {
 
 /// A report out of a link.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Opened {
+pub struct SharedReport {
     /// The report: its outcomes and all that follows from them are those of the report that was shared.
     pub report: Report,
     /// The suite that its questions belong to, if they were carried as positions in one.
@@ -178,7 +180,7 @@ impl Report {
     ///
     /// # Errors
     /// [`ShareError::TooLarge`] if the outcomes alone need more than [`LONGEST`] characters.
-    pub fn share(&self, suite: Option<(&Suite, &[Asked])>) -> Result<Link, ShareError> {
+    pub fn share(&self, suite: Option<(&Suite, &[SuiteQuestion])>) -> Result<Link, ShareError> {
         let positions = suite.and_then(|(suite, asked)| Some((suite.size, wire::positions(self, suite, asked)?)));
         // the order in which words are given up, from its end
         let mut order = self.worst_first();
@@ -223,7 +225,7 @@ impl Report {
 ///
 /// # Errors
 /// [`ShareError`] says what is wrong with the link.
-pub fn open(payload: &str, rebuild: impl FnOnce(&Suite) -> Option<Vec<Asked>>) -> Result<Opened, ShareError> {
+pub fn open(payload: &str, rebuild: impl FnOnce(&Suite) -> Option<Vec<SuiteQuestion>>) -> Result<SharedReport, ShareError> {
     let (wire, perturbed) = unseal(payload)?;
     wire.open(perturbed, rebuild)
 }

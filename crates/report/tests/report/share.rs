@@ -9,12 +9,12 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use insta::assert_snapshot;
 use proptest::prelude::*;
-use steady_report::share::{Asked, BUDGET, LONGEST, Opened, ShareError, Suite, open};
+use steady_report::share::{BUDGET, LONGEST, ShareError, SharedReport, Suite, SuiteQuestion, open};
 use steady_report::{AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, Perturbed, QuestionKind, QuestionRow, Report, Summary};
 
 use crate::fixture;
 
-fn reopened(payload: &str) -> Opened {
+fn reopened(payload: &str) -> SharedReport {
     open(payload, |_| None).unwrap()
 }
 
@@ -61,7 +61,7 @@ fn assert_same_numbers(opened: &Report, shared: &Report) {
 fn a_link_carries_numbers_and_words() {
     let shared = fixture::report();
     let link = shared.share(None).unwrap();
-    let Opened { report, suite, rebuilt, left_out } = reopened(&link.payload);
+    let SharedReport { report, suite, rebuilt, left_out } = reopened(&link.payload);
     assert_same_numbers(&report, &shared);
     assert_eq!((suite, rebuilt, left_out, link.left_out), (None, false, 0, 0));
     assert_eq!(report.questions().len(), 6);
@@ -110,15 +110,15 @@ fn a_link_carries_perturbed_rows() {
 }
 
 /// The fixture's questions with others before, between and behind them.
-fn suite() -> (Suite, Vec<Asked>) {
-    let mut asked: Vec<Asked> = fixture::report()
+fn suite() -> (Suite, Vec<SuiteQuestion>) {
+    let mut asked: Vec<SuiteQuestion> = fixture::report()
         .questions()
         .iter()
         .cloned()
-        .map(|QuestionRow { id, family, image, text, gold, kind, .. }| Asked { id, family, image, text, gold, kind })
+        .map(|QuestionRow { id, family, image, text, gold, kind, .. }| SuiteQuestion { id, family, image, text, gold, kind })
         .collect();
     for (i, place) in [0, 3, 4, 9].into_iter().enumerate() {
-        let other = Asked { id: format!("other/{i}"), family: "other".into(), image: "z".into(), ..asked[0].clone() };
+        let other = SuiteQuestion { id: format!("other/{i}"), family: "other".into(), image: "z".into(), ..asked[0].clone() };
         asked.insert(place, other);
     }
     (Suite { name: "steady-world".into(), fingerprint: "f00d".into(), size: asked.len() }, asked)

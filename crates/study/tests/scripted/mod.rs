@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use image::RgbImage;
 use steady_bench::{AnswerKind, BenchError, Benchmark, Question};
-use steady_study::plan::{AccelerationPlan, BenchmarkPlan, CLEAN, FORMAT, ModelPlan, Versions, questions_sha256};
-use steady_study::{BASELINE, Plan, Reply, StudyError, Subject};
+use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, ModelPlan, Versions, questions_sha256};
+use steady_records::{BASELINE, CLEAN, Plan};
+use steady_study::{Reply, StudyError, Subject};
 
 /// `images` images with two questions each, "q<image>-0" and "q<image>-1"; the right answer is always "red".
 pub struct Quiz {
@@ -107,8 +108,8 @@ impl Subject for Scripted {
                 text: text.to_owned(),
                 first_logits,
                 visual_tokens: 16,
-                kept: (variant == "half").then(|| (0..8).collect()),
-                left: if variant == "half" { vec![(0..8).collect()] } else { Vec::new() },
+                // In two steps, the second of which is the one that counts.
+                left: if variant == "half" { vec![(0..12).collect(), (0..8).collect()] } else { Vec::new() },
                 prompt_tokens: 20,
                 decoder_visual_tokens: if variant == "half" { 8.0 } else { 16.0 },
                 kv_bytes: 640,
@@ -140,7 +141,6 @@ pub fn plan(questions: &[Question], accelerations: &[&str]) -> Plan {
         prompt: "USER: <image>\n{question} ASSISTANT:".into(),
         processor: BTreeMap::from([("image_size".into(), "4".into())]),
         decoding: BTreeMap::from([("max_new_tokens".into(), "4".into())]),
-        seeds: BTreeMap::new(),
         calibration: None,
         precision: "f32".into(),
         device: "paper".into(),

@@ -2,7 +2,7 @@
 
 use crate::world::{
     draw::{Canvas, Rect, vary},
-    family::{Family, Level},
+    family::{Level, TaskFamily},
     labels::{Target, Thing, What},
     palette::Color,
     phrasing::{Draft, say},
@@ -77,7 +77,7 @@ impl Chart {
     }
 
     pub(crate) fn ask(&self, level: Level, dice: &mut Dice) -> Option<Draft> {
-        let family = Family::Chart;
+        let family = TaskFamily::Chart;
         let bar = dice.pick(&self.bars)?;
         let weights = if level == Level::Easy { [60, 25, 15, 0] } else { [50, 28, 8, 14] };
         Some(match dice.weighted(&weights) {

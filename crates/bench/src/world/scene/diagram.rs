@@ -2,7 +2,7 @@
 
 use crate::world::{
     draw::{Canvas, Rect, UNIT, pale, vary},
-    family::{Family, Level},
+    family::{Level, TaskFamily},
     labels::{Target, Thing, Way, What},
     palette::Color,
     phrasing::{Draft, color_names, say},
@@ -103,7 +103,7 @@ impl Diagram {
     }
 
     pub(crate) fn ask(&self, level: Level, dice: &mut Dice) -> Option<Draft> {
-        let family = Family::Diagram;
+        let family = TaskFamily::Diagram;
         let weights = match level {
             Level::Easy => [80, 0, 20, 0, 0],
             _ => [38, 16, 14, 14, 18],

@@ -8,7 +8,7 @@ mod sign;
 
 use super::{
     draw::Canvas,
-    family::{Family, Level, SceneKind},
+    family::{Level, SceneKind, TaskFamily},
     phrasing::Draft,
     seed::Dice,
 };
@@ -46,14 +46,14 @@ impl Scene {
         }
     }
 
-    /// One question of a family (a pair of them for [`Family::Pairs`]); none if this draw led nowhere, then draw again.
-    pub(crate) fn ask(&self, family: Family, level: Level, dice: &mut Dice) -> Vec<Draft> {
+    /// One question of a family (a pair of them for [`TaskFamily::Pairs`]); none if this draw led nowhere, then draw again.
+    pub(crate) fn ask(&self, family: TaskFamily, level: Level, dice: &mut Dice) -> Vec<Draft> {
         let draft = match (self, family) {
             (Self::Objects(scene), _) => return scene.ask(family, level, dice),
-            (Self::Sign(scene), Family::Reading) => scene.ask(level, dice),
-            (Self::Chart(scene), Family::Chart) => scene.ask(level, dice),
-            (Self::Diagram(scene), Family::Diagram) => scene.ask(level, dice),
-            (Self::Scan(scene), Family::Scan) => scene.ask(level, dice),
+            (Self::Sign(scene), TaskFamily::Reading) => scene.ask(level, dice),
+            (Self::Chart(scene), TaskFamily::Chart) => scene.ask(level, dice),
+            (Self::Diagram(scene), TaskFamily::Diagram) => scene.ask(level, dice),
+            (Self::Scan(scene), TaskFamily::Scan) => scene.ask(level, dice),
             _ => None,
         };
         draft.into_iter().collect()

@@ -2,7 +2,7 @@
 
 use crate::world::{
     draw::{Canvas, Rect, UNIT, pale, vary},
-    family::{Family, Level},
+    family::{Level, TaskFamily},
     labels::{Thing, What},
     palette::{Color, Shape},
     phrasing::{Draft, UNANSWERABLE, Words, a, color_names, say, shape_names},
@@ -114,14 +114,14 @@ impl Objects {
         canvas
     }
 
-    pub(crate) fn ask(&self, family: Family, level: Level, dice: &mut Dice) -> Vec<Draft> {
+    pub(crate) fn ask(&self, family: TaskFamily, level: Level, dice: &mut Dice) -> Vec<Draft> {
         match family {
-            Family::Existence => self.existence(level, dice).into_iter().collect(),
-            Family::Pairs => self.pair(level, dice),
-            Family::Compose => self.compose(level, dice).into_iter().collect(),
-            Family::Counting => vec![self.counting(level, dice)],
-            Family::Choice => self.choice(level, dice).into_iter().collect(),
-            Family::Unanswerable => self.unanswerable(level, dice).into_iter().collect(),
+            TaskFamily::Existence => self.existence(level, dice).into_iter().collect(),
+            TaskFamily::Pairs => self.pair(level, dice),
+            TaskFamily::Compose => self.compose(level, dice).into_iter().collect(),
+            TaskFamily::Counting => vec![self.counting(level, dice)],
+            TaskFamily::Choice => self.choice(level, dice).into_iter().collect(),
+            TaskFamily::Unanswerable => self.unanswerable(level, dice).into_iter().collect(),
             _ => Vec::new(),
         }
     }
@@ -157,7 +157,7 @@ impl Objects {
             }
         };
         let text = say(dice, &EXISTS, &[("a", &a(&noun))]);
-        Some(Draft::yes_no(Family::Existence, text, yes))
+        Some(Draft::yes_no(TaskFamily::Existence, text, yes))
     }
 
     /// A colour and shape that no object joins; in most cases both are in the image, on different objects.
@@ -202,7 +202,7 @@ impl Objects {
         let Some(words) = dice.pick(phrasing) else { return Vec::new() };
         let draft = |dice: &mut Dice, filler: &str, yes: bool| {
             let fillers = [("shape", object.shape.name()), ("color", filler), ("size", filler), ("half", filler)];
-            Draft::yes_no(Family::Pairs, say(dice, &[words], &fillers), yes)
+            Draft::yes_no(TaskFamily::Pairs, say(dice, &[words], &fillers), yes)
         };
         let mut pair = vec![draft(dice, right, true), draft(dice, wrong, false)];
         if dice.chance(50) {
@@ -312,7 +312,7 @@ impl Objects {
             }
             _ => self.beside(level, dice)?,
         };
-        Some(Draft::short(Family::Compose, text, answer))
+        Some(Draft::short(TaskFamily::Compose, text, answer))
     }
 
     fn counting(&self, level: Level, dice: &mut Dice) -> Draft {
@@ -335,7 +335,7 @@ impl Objects {
         let weights: Vec<usize> = distinct.iter().map(|&i| favour(candidates[i].1)).collect();
         let (things, count) = candidates.swap_remove(distinct[dice.weighted(&weights)]);
         let text = say(dice, &HOW_MANY, &[("things", &things)]);
-        Draft::number(Family::Counting, text, count)
+        Draft::number(TaskFamily::Counting, text, count)
     }
 
     fn choice(&self, level: Level, dice: &mut Dice) -> Option<Draft> {
@@ -347,10 +347,10 @@ impl Objects {
         };
         Some(if is_color {
             let tempting: Vec<&str> = self.items.iter().map(|o| o.color.name()).collect();
-            Draft::choice(Family::Choice, dice, text, answer, &distinct(tempting), &color_names())
+            Draft::choice(TaskFamily::Choice, dice, text, answer, &distinct(tempting), &color_names())
         } else {
             let tempting: Vec<&str> = self.items.iter().map(|o| o.shape.name()).collect();
-            Draft::choice(Family::Choice, dice, text, answer, &distinct(tempting), &shape_names())
+            Draft::choice(TaskFamily::Choice, dice, text, answer, &distinct(tempting), &shape_names())
         })
     }
 
@@ -386,7 +386,7 @@ impl Objects {
             }
         };
         let text = text.then(&say(dice, &OR_SAY, &[]).text);
-        Some(Draft::short(Family::Unanswerable, text, answer))
+        Some(Draft::short(TaskFamily::Unanswerable, text, answer))
     }
 }
 

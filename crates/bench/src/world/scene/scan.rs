@@ -2,7 +2,7 @@
 
 use crate::world::{
     draw::{Canvas, Rect, UNIT},
-    family::{Family, Level},
+    family::{Level, TaskFamily},
     labels::{Thing, What},
     phrasing::{Draft, say},
     seed::Dice,
@@ -136,7 +136,7 @@ impl Scan {
     }
 
     pub(crate) fn ask(&self, level: Level, dice: &mut Dice) -> Option<Draft> {
-        let family = Family::Scan;
+        let family = TaskFamily::Scan;
         let weights = if level == Level::Easy { [30, 20, 20, 20, 10] } else { [24, 28, 24, 10, 14] };
         Some(match dice.weighted(&weights) {
             0 => {

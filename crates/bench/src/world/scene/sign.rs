@@ -2,7 +2,7 @@
 
 use crate::world::{
     draw::{Canvas, Rect, pale, vary},
-    family::{Family, Level},
+    family::{Level, TaskFamily},
     glyphs::{GLYPHS, HEIGHT, WIDTH, glyph},
     labels::{Thing, What},
     palette::Color,
@@ -118,7 +118,7 @@ impl Sign {
         let alike = self.plates.iter().filter(|p| p.is_word == plate.is_word).count();
         let sign = if alike > 1 { format!("{} sign", plate.color.name()) } else { "sign".to_owned() };
         let weights = if level == Level::Easy { [80, 0, 20, 0] } else { [68, 12, 12, 8] };
-        let family = Family::Reading;
+        let family = TaskFamily::Reading;
         Some(match dice.weighted(&weights) {
             0 if plate.is_word => Draft::short(family, say(dice, &WHAT_WORD, &[("sign", &sign)]), &plate.text),
             0 => {

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ShareError;
+use crate::measurements::{AnswerRow, CostRow, PlanSummary, QuestionKind};
 use crate::outcome::Outcome;
-use crate::report::{AnswerRow, CostRow, PlanSummary, QuestionKind};
 
 pub(in crate::share) use write::positions;
 

@@ -3,16 +3,17 @@
 use super::{
     Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, NOT_CARRIED, OUTCOMES, Perturbed, Questions, Said, Wire, Words, field, positions_of,
 };
+use crate::measurements::{AccelerationReport, AnswerRow, FirstToken, Measurements, NoiseFloor, QuestionRow};
 use crate::outcome::Outcome;
-use crate::report::{AccelerationReport, AnswerRow, FirstToken, Measurements, NoiseFloor, QuestionRow, Report};
-use crate::share::{Asked, Opened, ShareError, Suite};
+use crate::report::Report;
+use crate::share::{ShareError, SharedReport, Suite, SuiteQuestion};
 
 impl Wire {
     pub(in crate::share) fn open(
         self,
         perturbed: Perturbed,
-        rebuild: impl FnOnce(&Suite) -> Option<Vec<Asked>>,
-    ) -> Result<Opened, ShareError> {
+        rebuild: impl FnOnce(&Suite) -> Option<Vec<SuiteQuestion>>,
+    ) -> Result<SharedReport, ShareError> {
         let count = self.correct.len();
         let answers = count.saturating_mul(1 + self.accelerations.len());
         if answers > MOST_ANSWERS {
@@ -122,19 +123,19 @@ impl Wire {
         let plan = self.plan.open(questions, perturbed.perturbations);
         let report = Report::new(Measurements { plan, baseline_cost, questions: rows, accelerations, noise_floor })?;
         let left_out = report.worst_first().into_iter().filter(|&i| self.baseline[i] == 0).count();
-        Ok(Opened { report, suite, rebuilt, left_out })
+        Ok(SharedReport { report, suite, rebuilt, left_out })
     }
 }
 
 impl Questions {
     /// The questions, with the words of a suite that was drawn again, or with those that the link lists.
-    fn open(&self, count: usize, suite: Option<(&Suite, Vec<Asked>)>) -> Result<Vec<Asked>, ShareError> {
+    fn open(&self, count: usize, suite: Option<(&Suite, Vec<SuiteQuestion>)>) -> Result<Vec<SuiteQuestion>, ShareError> {
         same_length("family", self.family.len(), count)?;
         same_length("image", self.image.len(), count)?;
         same_length("kind", self.kind.len(), count)?;
         let mut questions = Vec::with_capacity(count);
         for (i, ((&family, &image), &kind)) in self.family.iter().zip(&self.image).zip(&self.kind).enumerate() {
-            questions.push(Asked {
+            questions.push(SuiteQuestion {
                 id: format!("question {} {NOT_CARRIED}", i + 1),
                 family: self
                     .families

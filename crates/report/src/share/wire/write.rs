@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, OUTCOMES, Perturbed, Plan, Questions, Said, Wire, Words, cut, field, skipped,
 };
+use crate::measurements::{AnswerRow, Measurements, PlanSummary, QuestionRow};
 use crate::outcome::Outcome;
-use crate::report::{AnswerRow, Measurements, PlanSummary, QuestionRow, Report};
-use crate::share::{Asked, ShareError, Suite};
+use crate::report::Report;
+use crate::share::{ShareError, Suite, SuiteQuestion};
 use crate::summary::Summary;
 
 /// Where the report's questions are in a suite, in ascending order; `None` if they are not exactly questions of it.
-pub(in crate::share) fn positions(report: &Report, suite: &Suite, asked: &[Asked]) -> Option<Vec<usize>> {
+pub(in crate::share) fn positions(report: &Report, suite: &Suite, asked: &[SuiteQuestion]) -> Option<Vec<usize>> {
     let plan = report.plan();
     if plan.benchmark != suite.name || plan.benchmark_fingerprint != suite.fingerprint || asked.len() != suite.size {
         return None;
@@ -37,7 +38,7 @@ impl Perturbed {
     }
 }
 
-fn is(question: &QuestionRow, asked: &Asked) -> bool {
+fn is(question: &QuestionRow, asked: &SuiteQuestion) -> bool {
     let QuestionRow { id, family, image, perturbation: _, text, gold, kind, baseline: _ } = question;
     (id, family, image, text, gold, kind) == (&asked.id, &asked.family, &asked.image, &asked.text, &asked.gold, &asked.kind)
 }

@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use steady_bench::Question;
 use steady_bench::perturb::PerturbationSpec;
-use steady_bench::world::{EmbeddedSuite, Family};
-use steady_bench::{Benchmark, Question};
 
 /// The perturbation that leaves the image as it is.
 pub use steady_bench::perturb::CLEAN;
 
-use crate::StudyError;
+use crate::RecordsError;
 
 /// The spec of the model as it was before any acceleration.
 pub const BASELINE: &str = "none";
@@ -24,7 +23,12 @@ pub const FORMAT: u32 = 1;
 /// Groups per part file. By count and never by time, so that a rerun cuts its files at the same places.
 pub const GROUPS_PER_PART: usize = 8;
 
-/// Everything needed to run a study again, as written to `plan.json`.
+/// A field of `plan.json` that was always empty. It is still written where it stood, so that a plan has the hash that it always had.
+const SEEDS: &str = "seeds";
+/// The field before it.
+const BEFORE_SEEDS: &str = "decoding";
+
+/// Everything needed to run a study again. There are no seeds in it: whatever is drawn derives its seed from what is asked, or from a spec.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -50,8 +54,6 @@ pub struct Plan {
     pub processor: BTreeMap<String, String>,
     /// Decoding settings, as read from the checkpoint's generation config.
     pub decoding: BTreeMap<String, String>,
-    /// Seeds, by what they seed.
-    pub seeds: BTreeMap<String, u64>,
     /// Fingerprint of the calibration set, where an acceleration was fitted to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<String>,
@@ -77,9 +79,9 @@ pub struct Versions {
 pub struct ModelPlan {
     /// Folder or embedded name.
     pub name: String,
-    /// Architecture as named in `config.json`.
+    /// Name of its family.
     pub architecture: String,
-    /// SHA-256 over all files of the checkpoint.
+    /// SHA-256 over those of its files that decide what it answers.
     pub sha256: String,
 }
 
@@ -117,19 +119,45 @@ impl Plan {
     /// SHA-256 of the plan's JSON but for the command: two ways of naming one model are one experiment. Every part file carries it.
     ///
     /// # Errors
-    /// [`StudyError::Plan`] when the plan cannot be written as JSON.
-    pub fn sha256(&self) -> Result<String, StudyError> {
+    /// [`RecordsError::Plan`] when the plan cannot be written as JSON.
+    pub fn sha256(&self) -> Result<String, RecordsError> {
         let nameless = Self { command: String::new(), ..self.clone() };
-        let json = serde_json::to_vec(&nameless).map_err(|e| StudyError::Plan(e.to_string()))?;
-        Ok(HEXLOWER.encode(&Sha256::digest(json)))
+        Ok(HEXLOWER.encode(&Sha256::digest(nameless.to_json()?.to_string())))
+    }
+
+    /// As `plan.json` has it.
+    ///
+    /// # Errors
+    /// [`RecordsError::Plan`] when the plan cannot be written as JSON.
+    pub fn to_json(&self) -> Result<Value, RecordsError> {
+        let mut json = serde_json::to_value(self).map_err(|e| RecordsError::Plan(e.to_string()))?;
+        if let Some(fields) = json.as_object_mut() {
+            let place = fields.keys().take_while(|name| *name != BEFORE_SEEDS).count() + 1;
+            fields.shift_insert(place, SEEDS.to_owned(), Value::Object(Map::new()));
+        }
+        Ok(json)
+    }
+
+    /// Reads a `plan.json`, which may come from anywhere.
+    ///
+    /// # Errors
+    /// What is wrong with its fields; whether they make sense together is for [`Plan::check`] to say.
+    pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut json: Value = serde_json::from_slice(json)?;
+        if let Some(fields) = json.as_object_mut()
+            && fields.get(SEEDS).and_then(Value::as_object).is_some_and(Map::is_empty)
+        {
+            fields.shift_remove(SEEDS);
+        }
+        serde_json::from_value(json)
     }
 
     /// Checks that the plan can be run and its records told apart.
     ///
     /// # Errors
-    /// [`StudyError::Plan`] naming the field.
-    pub fn check(&self) -> Result<(), StudyError> {
-        let fail = |reason: String| Err(StudyError::Plan(reason));
+    /// [`RecordsError::Plan`] naming the field.
+    pub fn check(&self) -> Result<(), RecordsError> {
+        let fail = |reason: String| Err(RecordsError::Plan(reason));
         if self.format != FORMAT {
             return fail(format!("format: {} is not {FORMAT}, the one this version reads", self.format));
         }
@@ -175,56 +203,26 @@ impl Plan {
     }
 }
 
-/// The embedded suite as a study of `count` questions draws it, and those questions, of the families of these names alone unless there are none.
-///
-/// # Errors
-/// [`StudyError::Bench`] when a family is not known.
-pub fn embedded(count: usize, families: &[String]) -> Result<(EmbeddedSuite, Vec<Question>), StudyError> {
-    let chosen = families.iter().map(|name| name.parse()).collect::<Result<HashSet<Family>, _>>()?;
-    let kinds = if chosen.is_empty() { Family::ALL.len() } else { chosen.len() };
-    let suite = EmbeddedSuite::test(count.div_ceil(kinds));
-    let asked = |question: &&Question| chosen.is_empty() || chosen.iter().any(|family| family.name() == question.family);
-    let questions: Vec<Question> = suite.questions().iter().filter(asked).cloned().collect();
-    Ok((suite, select(&questions, count)))
-}
-
-/// The first `count` questions, families taking turns so that each has its share. Order within a family is kept, and so is the
-/// benchmark's order in the result: questions on one image stay together.
-pub fn select(questions: &[Question], count: usize) -> Vec<Question> {
-    let mut families: Vec<(&str, Vec<usize>)> = Vec::new();
-    for (index, question) in questions.iter().enumerate() {
-        match families.iter_mut().find(|(family, _)| *family == question.family) {
-            Some((_, members)) => members.push(index),
-            None => families.push((&question.family, vec![index])),
-        }
-    }
-    let longest = families.iter().map(|(_, members)| members.len()).max().unwrap_or(0);
-    let turns = (0..longest).flat_map(|turn| families.iter().filter_map(move |(_, members)| members.get(turn).copied()));
-    let mut chosen: Vec<usize> = turns.take(count).collect();
-    chosen.sort_unstable();
-    chosen.into_iter().map(|index| questions[index].clone()).collect()
-}
-
 /// SHA-256 over questions in order, gold answers included.
 ///
 /// # Errors
-/// [`StudyError::Plan`] when a question cannot be written as JSON.
-pub fn questions_sha256(questions: &[Question]) -> Result<String, StudyError> {
-    let json = serde_json::to_vec(questions).map_err(|e| StudyError::Plan(e.to_string()))?;
+/// [`RecordsError::Plan`] when a question cannot be written as JSON.
+pub fn questions_sha256(questions: &[Question]) -> Result<String, RecordsError> {
+    let json = serde_json::to_vec(questions).map_err(|e| RecordsError::Plan(e.to_string()))?;
     Ok(HEXLOWER.encode(&Sha256::digest(json)))
 }
 
 /// [`Plan::perturbations`] of a study that asks about the clean images and about those under each of `specs`.
 ///
 /// # Errors
-/// [`StudyError::Plan`] when one of them is asked for twice, or is the clean image.
-pub fn perturbations(specs: &[PerturbationSpec]) -> Result<Vec<String>, StudyError> {
+/// [`RecordsError::Plan`] when one of them is asked for twice, or is the clean image.
+pub fn perturbations(specs: &[PerturbationSpec]) -> Result<Vec<String>, RecordsError> {
     if specs.contains(&PerturbationSpec::clean()) {
-        return Err(StudyError::Plan(format!("perturbations: `{CLEAN}`, the clean image, is always asked about; leave it out")));
+        return Err(RecordsError::Plan(format!("perturbations: `{CLEAN}`, the clean image, is always asked about; leave it out")));
     }
     let texts: Vec<String> = std::iter::once(CLEAN.to_owned()).chain(specs.iter().map(ToString::to_string)).collect();
     match repeated(texts.iter().map(String::as_str)) {
-        Some(twice) => Err(StudyError::Plan(format!("perturbations: `{twice}` is asked for twice"))),
+        Some(twice) => Err(RecordsError::Plan(format!("perturbations: `{twice}` is asked for twice"))),
         None => Ok(texts),
     }
 }
@@ -232,9 +230,9 @@ pub fn perturbations(specs: &[PerturbationSpec]) -> Result<Vec<String>, StudyErr
 /// What a plan's text says is done to the images.
 ///
 /// # Errors
-/// [`StudyError::Plan`] when it says nothing that can be done.
-pub(crate) fn perturbation(text: &str) -> Result<PerturbationSpec, StudyError> {
-    text.parse().map_err(|e| StudyError::Plan(format!("perturbations: `{text}`: {e}")))
+/// [`RecordsError::Plan`] when it says nothing that can be done.
+fn perturbation(text: &str) -> Result<PerturbationSpec, RecordsError> {
+    text.parse().map_err(|e| RecordsError::Plan(format!("perturbations: `{text}`: {e}")))
 }
 
 fn repeated<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

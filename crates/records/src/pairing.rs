@@ -1,60 +1,33 @@
 //! Pairing: every answer beside the baseline's answer to the same question, as a [`Report`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use steady_bench::{Question, same_answer};
-use steady_report::share::Asked;
+use steady_report::share::SuiteQuestion;
 use steady_report::{
     AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report, TokenLogit,
 };
 
-#[cfg(feature = "files")]
-use crate::Folder;
-use crate::plan::CLEAN;
-use crate::{BASELINE, NOISE_FLOOR, Plan, Record, StudyError};
+use crate::RecordsError;
+use crate::plan::{BASELINE, CLEAN, NOISE_FLOOR, Plan};
+use crate::record::Record;
 
-/// First-token candidates that a report keeps of the [`crate::record::TOP`] recorded.
+/// First-token candidates that a report keeps of the [`TOP`](crate::record::TOP) recorded.
 const SHOWN: usize = 5;
 
-/// The report of a finished run. Wall times stay out of it, so that the same plan gives the same report.
+/// The report of `records`, which are those of `plan`: all questions about the clean images, then all again under each perturbation. Their order does
+/// not matter. Wall times stay out of it, so that the same plan gives the same report.
 ///
 /// # Errors
-/// [`StudyError::Report`] if answers are missing, or if the scorer and the equality test of a question contradict each other.
-#[cfg(feature = "files")]
-pub fn compare(folder: &Folder) -> Result<Report, StudyError> {
-    report(folder.plan(), folder.questions(), &folder.records()?)
-}
-
-/// [`compare`] with the wall times of this run in its costs, which are those of clean images.
-///
-/// # Errors
-/// As [`compare`], or [`StudyError::Broken`] naming a damaged timing file.
-#[cfg(feature = "files")]
-pub fn timed(folder: &Folder) -> Result<Report, StudyError> {
-    let mut seconds: HashMap<String, f64> = HashMap::new();
-    for timing in folder.timings()?.into_iter().filter(|timing| timing.perturbation == CLEAN) {
-        *seconds.entry(timing.acceleration).or_default() += timing.wall_ms / 1e3;
-    }
-    let mut measurements = compare(folder)?.measurements().clone();
-    measurements.baseline_cost.seconds = seconds.get(BASELINE).copied();
-    for acceleration in &mut measurements.accelerations {
-        acceleration.cost.seconds = seconds.get(&acceleration.spec).copied();
-    }
-    Report::new(measurements).map_err(|e| StudyError::Report(e.to_string()))
-}
-
-/// The report of `records`, which are those of `plan`: all questions about the clean images, then all again under each perturbation.
-///
-/// # Errors
-/// As [`compare`].
-pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result<Report, StudyError> {
+/// [`RecordsError::Report`] if answers are missing, or if the scorer and the equality test of a question contradict each other.
+pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterator<Item = &'a Record>) -> Result<Report, RecordsError> {
     let answers: HashMap<(&str, &str, &str), &Record> = records
-        .iter()
+        .into_iter()
         .map(|record| ((record.acceleration.as_str(), record.perturbation.as_str(), record.question.as_str()), record))
         .collect();
-    let of = |acceleration: &str| -> Result<Vec<&Record>, StudyError> {
+    let of = |acceleration: &str| -> Result<Vec<&Record>, RecordsError> {
         let missing = |question: &Question, perturbation: &str| {
-            StudyError::Report(format!(
+            RecordsError::Report(format!(
                 "question {}, acceleration {acceleration}, perturbation {perturbation}: no record; the run is not finished, run it again to continue",
                 question.id
             ))
@@ -67,7 +40,7 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
             .collect()
     };
     let baseline = of(BASELINE)?;
-    let pair = |acceleration: &str| -> Result<(Vec<&Record>, Vec<AnswerRow>), StudyError> {
+    let pair = |acceleration: &str| -> Result<(Vec<&Record>, Vec<AnswerRow>), RecordsError> {
         let after = of(acceleration)?;
         let rows = asked(plan, questions)
             .zip(&baseline)
@@ -80,7 +53,7 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
         .zip(&baseline)
         .enumerate()
         .map(|(i, ((perturbation, question), record))| {
-            let row = Asked::from(question);
+            let row = SuiteQuestion::from(question);
             if perturbation == CLEAN {
                 return Ok(row.answered(answer(record)));
             }
@@ -88,7 +61,7 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
             let answer = paired(question, baseline[i % questions.len()], record)?;
             Ok(QuestionRow { perturbation: Some(perturbation.to_owned()), ..row.answered(answer) })
         })
-        .collect::<Result<_, StudyError>>()?;
+        .collect::<Result<_, RecordsError>>()?;
     let mut accelerations = Vec::new();
     for acceleration in plan.accelerations.iter().filter(|acceleration| acceleration.spec != BASELINE) {
         let (after, answers) = pair(&acceleration.spec)?;
@@ -112,7 +85,7 @@ pub fn report(plan: &Plan, questions: &[Question], records: &[Record]) -> Result
         accelerations,
         noise_floor,
     })
-    .map_err(|e| StudyError::Report(e.to_string()))
+    .map_err(|e| RecordsError::Report(e.to_string()))
 }
 
 /// What a plan asks, in the order of a report's rows: perturbation by perturbation.
@@ -120,10 +93,10 @@ fn asked<'a>(plan: &'a Plan, questions: &'a [Question]) -> impl Iterator<Item = 
     plan.perturbations.iter().flat_map(move |perturbation| questions.iter().map(move |question| (perturbation.as_str(), question)))
 }
 
-fn paired(question: &Question, before: &Record, after: &Record) -> Result<AnswerRow, StudyError> {
+fn paired(question: &Question, before: &Record, after: &Record) -> Result<AnswerRow, RecordsError> {
     let same = same_answer(question, &before.answer, &after.answer);
     let outcome = Outcome::of(same, before.correct, after.correct).map_err(|e| {
-        StudyError::Report(format!(
+        RecordsError::Report(format!(
             "question {}, acceleration {}, perturbation {}: {e} ({:?} -> {:?})",
             question.id, after.acceleration, after.perturbation, before.answer, after.answer
         ))
@@ -179,7 +152,7 @@ fn summary(plan: &Plan) -> PlanSummary {
         precision: plan.precision.clone(),
         device: plan.device.clone(),
         versions: versions.map(|(name, version)| (name.to_owned(), version.clone())).into(),
-        seeds: plan.seeds.clone(),
+        seeds: BTreeMap::new(),
         command_line: plan.command.clone(),
     }
 }

@@ -1,0 +1,90 @@
+//! What is answered by now, and its report.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use steady_bench::Question;
+use steady_report::Report;
+
+use crate::plan::Plan;
+use crate::record::Record;
+use crate::work::Work;
+use crate::{RecordsError, pairing};
+
+/// Shortest time between two drawings of a growing report.
+const SHORTEST: Duration = Duration::from_millis(700);
+
+/// How many times as long as it took to derive a report it is shown before the next one is derived.
+const SHOWN: u32 = 10;
+
+/// How long a growing report stands when it took so long to derive. A report takes the longer the more is answered; because it stands in proportion,
+/// all reports of a study together take no more than a share of its time, however long it is.
+pub fn pause(took: Duration) -> Duration {
+    SHORTEST.max(took.saturating_mul(SHOWN))
+}
+
+/// The groups of a study that are answered.
+#[derive(Clone, Debug)]
+pub struct Growing {
+    work: Work,
+    /// By index of the group.
+    answered: BTreeMap<usize, Vec<Record>>,
+}
+
+impl Growing {
+    /// A study of which nothing is answered yet.
+    pub fn new(work: Work) -> Self {
+        Self { work, answered: BTreeMap::new() }
+    }
+
+    /// Whose answers they are.
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// Takes a group out of bytes that may come from anywhere. One that is there already is replaced.
+    ///
+    /// # Errors
+    /// As [`Work::open`].
+    pub fn take(&mut self, sealed: &[u8]) -> Result<(), RecordsError> {
+        let (group, answers) = self.work.open(sealed)?;
+        self.answered.insert(group, answers.records);
+        Ok(())
+    }
+
+    /// Answers there are.
+    pub fn done(&self) -> usize {
+        self.answered.values().map(Vec::len).sum()
+    }
+
+    /// The report of what is answered, which is that of a study of these questions alone; nothing before the first group. Questions
+    /// about an image come with the last of its perturbations, those about the first one as it is before that. The whole study's is
+    /// that of the same plan run into a folder.
+    ///
+    /// # Errors
+    /// [`RecordsError::Report`] if scorer and equality test of a question contradict each other.
+    pub fn report(&self) -> Result<Option<Report>, RecordsError> {
+        let mut plan: Plan = self.work.plan().clone();
+        let mut asked = self.answered_under(plan.perturbations.len());
+        if asked.is_empty() {
+            // the first image, as it is
+            plan.perturbations.truncate(1);
+            asked = self.answered_under(1);
+        }
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        asked.sort_unstable();
+        let questions: Vec<Question> = asked.into_iter().map(|question| self.work.questions()[question].clone()).collect();
+        plan.benchmark.questions = questions.len();
+        pairing::report(&plan, &questions, self.answered.values().flatten()).map(Some)
+    }
+
+    /// Indices of the questions that are answered under the first `perturbations` of the plan.
+    fn answered_under(&self, perturbations: usize) -> Vec<usize> {
+        let of_image = self.work.plan().perturbations.len();
+        let images = self.work.groups().chunks(of_image).enumerate();
+        let answered = |image: usize| (0..perturbations).all(|i| self.answered.contains_key(&(image * of_image + i)));
+        images.filter(|(image, _)| answered(*image)).flat_map(|(_, groups)| groups[0].questions.iter().copied()).collect()
+    }
+}

@@ -1,0 +1,118 @@
+//! A report as a `report.json`, and back.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::ReportError;
+use crate::measurements::{FORMAT, Measurements};
+use crate::report::{Perturbed, Report};
+use crate::summary::Summary;
+
+impl Report {
+    /// The content of a `report.json`: the measurements, and beside them the summaries for people who read it with jq.
+    pub fn to_json(&self) -> Result<String, ReportError> {
+        let mut text = serde_json::to_string(&Written { format: FORMAT, summary: self.derived(), measurements: self.measurements() })
+            .map_err(ReportError::Json)?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    /// Reads a `report.json` that may come from anywhere. The summaries are derived anew; where the file has them too, they must agree.
+    pub fn from_json(text: &str) -> Result<Self, ReportError> {
+        let document: Value = serde_json::from_str(text).map_err(ReportError::Json)?;
+        match document.get("format") {
+            Some(Value::String(format)) if format == FORMAT => {}
+            Some(found) => return Err(ReportError::Format { found: brief(found) }),
+            None => return Err(ReportError::Format { found: "missing".to_owned() }),
+        }
+        let measurements = serde_path_to_error::deserialize(&document)
+            .map_err(|error| ReportError::Field { field: error.path().to_string(), reason: error.into_inner() })?;
+        let report = Self::new(measurements)?;
+        if let Some(found) = document.get("summary") {
+            let expected = serde_json::to_value(report.derived()).map_err(ReportError::Json)?;
+            compare("summary", found, &expected)?;
+        }
+        Ok(report)
+    }
+
+    fn derived(&self) -> Derived<'_> {
+        let perturbations = self.perturbed().iter().map(|Perturbed { perturbation, baseline, condition }| {
+            (
+                perturbation.as_str(),
+                DerivedUnder { baseline, condition: DerivedCondition::of(&condition.accelerations, condition.noise_floor.as_ref()) },
+            )
+        });
+        Derived { condition: DerivedCondition::of(self.summaries(), self.noise_floor()), perturbations: perturbations.collect() }
+    }
+}
+
+/// A `report.json` as written.
+#[derive(Serialize)]
+struct Written<'a> {
+    format: &'static str,
+    summary: Derived<'a>,
+    #[serde(flatten)]
+    measurements: &'a Measurements,
+}
+
+/// The part of a `report.json` that follows from the rest.
+#[derive(Serialize)]
+struct Derived<'a> {
+    #[serde(flatten)]
+    condition: DerivedCondition<'a>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    perturbations: BTreeMap<&'a str, DerivedUnder<'a>>,
+}
+
+#[derive(Serialize)]
+struct DerivedUnder<'a> {
+    baseline: &'a Summary,
+    #[serde(flatten)]
+    condition: DerivedCondition<'a>,
+}
+
+#[derive(Serialize)]
+struct DerivedCondition<'a> {
+    accelerations: BTreeMap<&'a str, &'a Summary>,
+    noise_floor: Option<&'a Summary>,
+}
+
+impl<'a> DerivedCondition<'a> {
+    fn of(accelerations: &'a [Summary], noise_floor: Option<&'a Summary>) -> Self {
+        Self { accelerations: accelerations.iter().map(|summary| (summary.spec.as_str(), summary)).collect(), noise_floor }
+    }
+}
+
+/// Every derived value that the file holds must be the one that follows; what it does not hold, or holds beyond ours, is of another release.
+fn compare(field: &str, found: &Value, expected: &Value) -> Result<(), ReportError> {
+    let agree = match (found, expected) {
+        (Value::Object(found), Value::Object(expected)) => {
+            for (name, expected) in expected {
+                if let Some(found) = found.get(name) {
+                    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                    let inner = if plain { format!("{field}.{name}") } else { format!("{field}[{name:?}]") };
+                    compare(&inner, found, expected)?;
+                }
+            }
+            true
+        }
+        // logarithms and exponentials differ in their last digits between platforms
+        (Value::Number(found), Value::Number(expected)) => match (found.as_f64(), expected.as_f64()) {
+            (Some(found), Some(expected)) => (found - expected).abs() <= 1e-9 + 1e-9 * expected.abs(),
+            _ => false,
+        },
+        _ => found == expected,
+    };
+    if agree { Ok(()) } else { Err(ReportError::Summary { field: field.to_owned(), found: brief(found), expected: brief(expected) }) }
+}
+
+/// A JSON value short enough for an error message.
+fn brief(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}

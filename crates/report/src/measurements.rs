@@ -1,0 +1,228 @@
+//! What was measured: everything that a report holds and that does not follow from something else in it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::Outcome;
+
+/// What a `report.json` says it is.
+pub const FORMAT: &str = "steady-report/1";
+
+/// Everything a report holds that does not follow from something else in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurements {
+    /// What was run, and on what.
+    pub plan: PlanSummary,
+    /// What the baseline cost.
+    pub baseline_cost: CostRow,
+    /// The questions with the baseline's answers: once about the clean images, and then, in the same order, once more under each perturbation of
+    /// the plan.
+    pub questions: Vec<QuestionRow>,
+    /// The accelerations, in the order in which they are shown.
+    pub accelerations: Vec<AccelerationReport>,
+    /// The baseline against itself, where that was measured.
+    pub noise_floor: Option<NoiseFloor>,
+}
+
+/// What was run: everything that must be the same to get the same report again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlanSummary {
+    /// Name of the model.
+    pub model: String,
+    /// SHA-256 of its checkpoint, hexadecimal.
+    pub checkpoint_sha256: String,
+    /// Name of the benchmark.
+    pub benchmark: String,
+    /// Fingerprint of the benchmark's questions and images.
+    pub benchmark_fingerprint: String,
+    /// Number of questions; each was asked about the clean image and once under each perturbation.
+    pub questions: usize,
+    /// What was done to the images, besides nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub perturbations: Vec<String>,
+    /// Canonical acceleration specs.
+    pub specs: Vec<String>,
+    /// The prompt around a question.
+    pub prompt_template: String,
+    /// Settings of the image processor.
+    pub processor: BTreeMap<String, String>,
+    /// Decoding settings, e.g. `max_new_tokens`.
+    pub decoding: BTreeMap<String, String>,
+    /// Number format of the activations, e.g. `f32`.
+    pub precision: String,
+    /// Identity of the device.
+    pub device: String,
+    /// Versions of what took part, by name.
+    pub versions: BTreeMap<String, String>,
+    /// Seeds that were chosen, by what they seed. Those of this program derive from what is asked, or are part of a spec.
+    pub seeds: BTreeMap<String, u64>,
+    /// The command that ran it.
+    pub command_line: String,
+}
+
+/// How a question is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuestionKind {
+    /// Yes or no.
+    YesNo,
+    /// One of several options, by letter.
+    Choice,
+    /// A word or a few.
+    Short,
+    /// A number.
+    Number,
+}
+
+impl QuestionKind {
+    /// For people, e.g. `yes/no`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::YesNo => "yes/no",
+            Self::Choice => "choice",
+            Self::Short => "short answer",
+            Self::Number => "number",
+        }
+    }
+}
+
+/// A question and the baseline's answer to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuestionRow {
+    /// Identity, unique in the report among the rows of one perturbation.
+    pub id: String,
+    /// Task family.
+    pub family: String,
+    /// Identity of the image; questions about one image are not independent.
+    pub image: String,
+    /// What was done to the image; `None` for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub perturbation: Option<String>,
+    /// The question as asked.
+    pub text: String,
+    /// Accepted answers.
+    pub gold: Vec<String>,
+    /// How it is answered.
+    pub kind: QuestionKind,
+    /// The baseline's answer. About a perturbed image it has an outcome: what became of its answer about the clean one.
+    pub baseline: AnswerRow,
+}
+
+/// What tells a picture from all others of a report.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Picture {
+    /// Identity of the image.
+    pub image: String,
+    /// What was done to it; `None` for nothing.
+    pub perturbation: Option<String>,
+}
+
+impl QuestionRow {
+    /// Whether both ask the same about the same image, whatever was done to it.
+    pub(crate) fn asks_what(&self, other: &Self) -> bool {
+        let Self { id, family, image, perturbation: _, text, gold, kind, baseline: _ } = other;
+        (&self.id, &self.family, &self.image, &self.text, &self.gold, self.kind) == (id, family, image, text, gold, *kind)
+    }
+
+    /// What is asked about.
+    pub fn picture(&self) -> Picture {
+        Picture { image: self.image.clone(), perturbation: self.perturbation.clone() }
+    }
+}
+
+/// One answer to one question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AnswerRow {
+    /// What the model said.
+    pub text: String,
+    /// What the benchmark's parser made of it; `None` when it could not, and then it was not guessed either.
+    pub parsed: Option<String>,
+    /// Whether the answer counts as right.
+    pub correct: bool,
+    /// The benchmark's score, 0 to 1.
+    pub score: f32,
+    /// Top-1 minus top-2 logit of the first answer token.
+    pub margin: Option<f32>,
+    /// KL(baseline || this) on the first answer token, nats; `None` for the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl: Option<f64>,
+    /// What became of the question; `None` for the baseline on a clean image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Visual tokens that the decoder saw, averaged over its layers.
+    pub visual_tokens: f32,
+    /// The most likely first tokens, most likely first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub top: Vec<TokenLogit>,
+}
+
+/// A candidate for the first answer token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenLogit {
+    /// The token's text.
+    pub token: String,
+    /// Its logit.
+    pub logit: f32,
+}
+
+/// What one acceleration did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccelerationReport {
+    /// Canonical spec, unique in the report.
+    pub spec: String,
+    /// What that is, in a sentence.
+    pub what_it_is: String,
+    /// Its answers, aligned with the questions.
+    pub answers: Vec<AnswerRow>,
+    /// What the answers leave out about the first token, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<FirstToken>,
+    /// What it cost.
+    pub cost: CostRow,
+}
+
+/// The baseline against itself: how many answers change although nothing that should matter did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoiseFloor {
+    /// What was varied, e.g. `batch order`.
+    pub varied: String,
+    /// The answers, aligned with the questions.
+    pub answers: Vec<AnswerRow>,
+    /// What the answers leave out about the first token, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<FirstToken>,
+}
+
+/// What margins and divergences come to, in a report whose answers do not carry them one by one, as when it came as a link.
+///
+/// It stands in for them: where the answers have margins or divergences, it must be absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FirstToken {
+    /// Mean KL(baseline || accelerated), nats.
+    pub kl_mean: Option<f64>,
+    /// Median of the same.
+    pub kl_median: Option<f64>,
+    /// Median baseline margin, in logits, of the questions whose answer stayed.
+    pub margin_same: Option<f64>,
+    /// Median baseline margin of the questions whose answer changed.
+    pub margin_diverged: Option<f64>,
+}
+
+/// What a run cost. All but the seconds follow from shapes and formats, so they are the same on every machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CostRow {
+    /// Bytes of weights held.
+    pub weight_bytes: u64,
+    /// Bytes of KV cache per question, mean.
+    pub kv_bytes: f64,
+    /// Visual tokens that the decoder saw per question, averaged over its layers, mean.
+    pub visual_tokens: f64,
+    /// Tokens of the prompt, the visual ones included, mean.
+    pub prompt_tokens: f64,
+    /// Floating-point operations per question, mean.
+    pub flops: f64,
+    /// Machine time for all questions together, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}

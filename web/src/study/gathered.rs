@@ -1,0 +1,40 @@
+//! The report of what a run has by now. Every group is read once; what follows from all of them is derived when it is asked for.
+
+use std::sync::Arc;
+
+use steady_records::{Growing, RecordsError, Work};
+use steady_report::Report;
+
+use super::run::StudyRun;
+
+/// The groups of a run that were read so far.
+#[derive(Default)]
+pub(crate) struct Gathered(Option<OfPlan>);
+
+struct OfPlan {
+    work: Arc<[u8]>,
+    growing: Growing,
+    read: usize,
+}
+
+impl Gathered {
+    /// Reads what came since the last time, and derives the report; nothing before the first group.
+    ///
+    /// # Errors
+    /// When plan or groups are none, as a browser's store may have them.
+    pub(crate) fn report(&mut self, run: &StudyRun) -> Result<Option<Report>, RecordsError> {
+        let Some(work) = run.work() else {
+            self.0 = None;
+            return Ok(None);
+        };
+        let of_plan = match self.0.take().filter(|of_plan| Arc::ptr_eq(&of_plan.work, work)) {
+            Some(of_plan) => self.0.insert(of_plan),
+            None => self.0.insert(OfPlan { work: Arc::clone(work), growing: Growing::new(Work::from_bytes(work)?), read: 0 }),
+        };
+        for group in &run.groups()[of_plan.read..] {
+            of_plan.growing.take(group)?;
+            of_plan.read += 1;
+        }
+        of_plan.growing.report()
+    }
+}

@@ -9,6 +9,7 @@
 
 mod acceleration;
 mod apply;
+mod implementation;
 pub mod memory;
 mod quantize;
 mod reduce;
@@ -16,7 +17,8 @@ mod registry;
 
 pub use acceleration::Acceleration;
 pub use apply::{Description, QuantizedModules};
+pub use implementation::{Built, Implementation};
 pub use quantize::{AccelError, Calibration, Fitted, FittedRtn, Int8, LinearShape, Quantizer, Rtn};
 pub use reduce::{DivPrune, FastV, RandomKeep};
-pub use registry::{Built, Implementation, Registry};
+pub use registry::Registry;
 pub use steady_methods::{Group, Keep, SpecError};

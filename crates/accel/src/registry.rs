@@ -1,34 +1,15 @@
 //! Which code carries out which method.
 
-use std::sync::Arc;
+use steady_methods::{Method, MethodKind, Spec, SpecError};
 
-use steady_methods::{Method, MethodKind, Spec, SpecError, Value};
-use steady_vlm::TokenReducer;
-
+use crate::Acceleration;
+use crate::implementation::{Built, Implementation};
 use crate::quantize::{int8, rtn};
 use crate::reduce::{divprune, fastv, random};
-use crate::{Acceleration, Quantizer};
 
 /// For every row of [`steady_methods::METHODS`], in that order, what carries it out.
 const BUILT_IN: [Implementation; 5] =
     [rtn::IMPLEMENTATION, int8::IMPLEMENTATION, divprune::IMPLEMENTATION, fastv::IMPLEMENTATION, random::IMPLEMENTATION];
-
-/// A method and what carries it out.
-#[derive(Clone, Copy, Debug)]
-pub struct Implementation {
-    /// The method's row.
-    pub method: &'static Method,
-    /// Makes the method from one value per parameter of the row, in order; `None` if these are not the values that it takes.
-    pub build: fn(&[Value]) -> Option<Built>,
-}
-
-/// What a method is made into: what it does, as its [`MethodKind`] says.
-pub enum Built {
-    /// Changes the weights.
-    Quantizer(Arc<dyn Quantizer>),
-    /// Changes the number of visual tokens.
-    Reducer(Arc<dyn TokenReducer>),
-}
 
 /// Methods with what carries them out: those that there are, and one's own.
 #[derive(Clone, Debug)]

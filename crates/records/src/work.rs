@@ -133,12 +133,13 @@ impl Work {
         Ok((group, answers))
     }
 
-    /// Plan and questions as bytes, for [`Work::from_bytes`].
+    /// Plan and questions as bytes, for [`Work::from_bytes`]. They are JSON: a plan leaves fields out that say nothing, which takes a format
+    /// that names them.
     ///
     /// # Errors
     /// [`RecordsError::Plan`] if they cannot be written, which none cause.
     pub fn to_bytes(&self) -> Result<Vec<u8>, RecordsError> {
-        postcard::to_allocvec(&(&self.plan, &self.questions)).map_err(|e| RecordsError::Plan(format!("cannot be kept: {e}")))
+        serde_json::to_vec(&(&self.plan, &self.questions)).map_err(|e| RecordsError::Plan(format!("cannot be kept: {e}")))
     }
 
     /// Plan and questions out of bytes that may come from anywhere.
@@ -147,7 +148,7 @@ impl Work {
     /// [`RecordsError::Plan`] if they are none of [`Work::to_bytes`], or make no sense.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordsError> {
         let (plan, questions): (Plan, Vec<Question>) =
-            postcard::from_bytes(bytes).map_err(|_| RecordsError::Plan("damaged, or of another version of this program".to_owned()))?;
+            serde_json::from_slice(bytes).map_err(|_| RecordsError::Plan("damaged, or of another version of this program".to_owned()))?;
         if questions_sha256(&questions)? != plan.benchmark.questions_sha256 {
             return Err(RecordsError::Plan("these are not its questions".to_owned()));
         }

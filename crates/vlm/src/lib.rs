@@ -13,6 +13,7 @@ mod checkpoint;
 mod cost;
 pub mod decoder;
 pub mod device;
+mod encoded;
 mod error;
 pub mod families;
 pub mod files;
@@ -34,13 +35,14 @@ pub use cost::Cost;
 #[cfg(feature = "gpu")]
 pub use device::open_webgpu;
 pub use device::{DeviceChoice, OpenDevice, Precision};
+pub use encoded::EncodedImage;
 pub use error::VlmError;
 pub use footprint::Footprint;
 pub use generate::Decoding;
 pub use image::PixelValues;
 pub use layout::{Cell, Cells, Frame, View, VisualLayout, row_by_row};
 pub use matrix::HostMatrix;
-pub use model::{Answer, Edits, EncodedImage, ModelInfo, NormFeed, Vlm};
+pub use model::{Answer, Edits, ModelInfo, NormFeed, Vlm};
 pub use nn::{Dense, LinearMap, LinearSize, Observer};
 pub use prefill::{Left, Prefix};
 pub use reduction::{

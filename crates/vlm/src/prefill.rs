@@ -12,8 +12,8 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use crate::{
     Evidence, HostMatrix, Reduction, Site, Step, TokenReducer, VlmError,
     decoder::{Chunk, KvCache, LastRow, Llama},
+    encoded::EncodedImage,
     layout::VisualLayout,
-    model::EncodedImage,
     nn::{Position, in_line},
     reduction::{PositionPolicy, observed, reducer_error},
 };
@@ -94,6 +94,14 @@ pub(crate) struct VisualRow {
     pub(crate) token: Option<usize>,
     /// How many of them it stands for.
     pub(crate) size: f32,
+}
+
+impl VisualRow {
+    /// Visual token number `index` of `image`, in row `row` of a prompt's states.
+    pub(crate) fn of(image: &EncodedImage, index: usize, row: usize) -> Self {
+        let (token, patches) = image.merged().map_or((index, 1), |merged| merged.tokens[index]);
+        Self { row, token: Some(token), size: patches as f32 }
+    }
 }
 
 /// Caches and positions of a prompt in progress. Layers below and above a step may count differently.

@@ -11,7 +11,7 @@ use steady_methods::{INT8, Value};
 use steady_vlm::HostMatrix;
 
 use super::{AccelError, Fitted, LinearShape, Quantizer};
-use crate::registry::{Built, Implementation};
+use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
     method: &INT8,

@@ -14,7 +14,7 @@ use steady_methods::{Group, Value, W4_RTN};
 use steady_vlm::HostMatrix;
 
 use super::{AccelError, Fitted, LinearShape, Quantizer};
-use crate::registry::{Built, Implementation};
+use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
     method: &W4_RTN,

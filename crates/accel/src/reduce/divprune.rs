@@ -10,7 +10,7 @@ use steady_methods::{DIVPRUNE, Keep, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
 use super::missing;
-use crate::registry::{Built, Implementation};
+use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
     method: &DIVPRUNE,

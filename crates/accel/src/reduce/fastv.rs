@@ -9,7 +9,7 @@ use steady_methods::{FASTV, Keep, Value};
 use steady_vlm::{Evidence, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
 use super::missing;
-use crate::registry::{Built, Implementation};
+use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
     method: &FASTV,

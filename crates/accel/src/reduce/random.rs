@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use steady_methods::{Keep, RANDOM, Value};
 use steady_vlm::{Evidence, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
-use crate::registry::{Built, Implementation};
+use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
     method: &RANDOM,

@@ -5,3 +5,6 @@ pub(crate) mod list;
 pub(crate) mod report;
 pub(crate) mod share;
 pub(crate) mod study;
+
+/// Where runs go that were not told where.
+pub(crate) const RUNS: &str = "steady-out";

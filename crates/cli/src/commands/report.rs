@@ -55,8 +55,8 @@ pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: 
     }
     // Wall times are in the table alone: the report is the same for every run of a plan, and they are not.
     let seconds = folder.seconds()?;
-    let report = report.timed(|acceleration| seconds.get(acceleration).copied())?;
-    console::result(&format!("{}\n{}\n\nReport: {}", report.table(), findings(&report), file.display()))?;
+    let timed = report.clone().timed(|acceleration| seconds.get(acceleration).copied())?;
+    console::result(&format!("{}\n{}\n\nReport: {}", timed.table(), findings(&timed), file.display()))?;
     Ok(Published { report, file })
 }
 

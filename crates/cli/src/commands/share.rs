@@ -11,7 +11,7 @@ use steady_report::share::{FRAGMENT, Link};
 use steady_study::Folder;
 
 use crate::args::ShareArgs;
-use crate::commands::study::RUNS;
+use crate::commands::RUNS;
 use crate::console;
 
 pub(crate) fn run(args: &ShareArgs) -> Result<()> {

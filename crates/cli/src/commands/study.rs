@@ -13,12 +13,9 @@ use steady_records::{Plan, plan};
 use steady_study::{Folder, Variants};
 
 use crate::args::{RunArgs, StudyArgs};
-use crate::commands::report;
+use crate::commands::{RUNS, report};
 use crate::model::{self, Chosen};
 use crate::{console, embedded, memory};
-
-/// Where runs go that were not told where.
-pub(crate) const RUNS: &str = "steady-out";
 
 pub(crate) fn embedded(models: &[String], args: &StudyArgs) -> Result<()> {
     let models = embedded::chosen(models)?;

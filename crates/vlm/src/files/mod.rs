@@ -24,7 +24,11 @@ pub use names::canonical_name;
 pub use safetensors::Dtype;
 pub use source::Source;
 pub(crate) use weights::shards;
-pub use weights::{HostTensor, INDEX, RawTensor, SINGLE, Weights};
+pub use weights::{HostTensor, RawTensor, Weights};
 
 /// The file that names a checkpoint's family and its sizes.
 pub(crate) const CONFIG: &str = "config.json";
+/// All weights in one file. As in transformers it wins over an index.
+pub const SINGLE: &str = "model.safetensors";
+/// Which of several weight files (shards) holds which tensor.
+pub const INDEX: &str = "model.safetensors.index.json";

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::SINGLE;
 use super::bytes::Bytes;
 use super::decisive::{decides, is_weights};
-use super::weights::SINGLE;
 use crate::VlmError;
 
 /// A named set of files: what a checkpoint is made of, wherever it is.

@@ -10,12 +10,9 @@ use super::fields::Fields;
 use super::header::Header;
 use super::names::{canonical_name, is_harmless_leftover};
 use super::source::Source;
+use super::{INDEX, SINGLE};
 use crate::VlmError;
 
-/// All weights in one file. As in transformers it wins over an index.
-pub const SINGLE: &str = "model.safetensors";
-/// Which of several weight files (shards) holds which tensor.
-pub const INDEX: &str = "model.safetensors.index.json";
 const TOWER: &str = "vision_tower.";
 const HEAD: &str = "lm_head.weight";
 

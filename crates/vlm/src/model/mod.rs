@@ -1,7 +1,6 @@
 //! A loaded vision-language model: images and prompts in, answers out.
 
 mod edit;
-mod encoded;
 mod info;
 
 use std::{ops::Range, sync::Arc};
@@ -15,19 +14,19 @@ use crate::{
     cost,
     decoder::{Llama, LlamaConfig},
     device::max_binding_bytes,
+    encoded::EncodedImage,
     families::VisualEncoder,
     files::GenerationConfig,
     generate::Greedy,
     image::PixelValues,
     layout::VisualLayout,
     nn::Loader,
-    prefill::{Course, Left, Prefilled, Prefix, Rows, Sequence, prefill, prefill_reducing},
+    prefill::{Course, Left, Prefilled, Prefix, Rows, Sequence, VisualRow, prefill, prefill_reducing},
     reduction::{Merger, Needs, TowerTask, reducer_error, steps},
     text::{ChatTemplate, Interleaved, Prepared, Processor},
 };
 
 pub use edit::{Edits, NormFeed};
-pub use encoded::EncodedImage;
 pub use info::ModelInfo;
 
 /// A vision-language model on a device. Cheap to clone: copies share weights.
@@ -310,7 +309,7 @@ impl Vlm {
                 // Of an image whose tokens were merged, as many as there are.
                 let held = if image.merged().is_some() { projected.dims()[0] } else { run.len() };
                 if index == 0 {
-                    visual.extend((0..held).map(|at| image.visual_row(rows + at, token + at)));
+                    visual.extend((0..held).map(|at| VisualRow::of(image, token + at, rows + at)));
                 }
                 let whole = held == projected.dims()[0];
                 parts.push(if whole { projected.clone() } else { projected.clone().slice([token..token + held, 0..width]) });

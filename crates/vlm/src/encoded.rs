@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use crate::{
     HostMatrix, PixelValues, VlmError,
     families::{Encoded, VisualEncoder},
-    prefill::VisualRow,
     reduction::{Observed, TowerTask},
 };
 
@@ -38,7 +37,7 @@ pub(crate) struct Merged {
 }
 
 impl EncodedImage {
-    pub(super) async fn new(encoder: &Arc<dyn VisualEncoder>, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Self, VlmError> {
+    pub(crate) async fn new(encoder: &Arc<dyn VisualEncoder>, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Self, VlmError> {
         let Encoded { features, projected, observed, flops } = encoder.encode(pixels, task)?;
         let observed = observed.read().await?;
         let merged = task.merger.as_ref().zip(observed.merged_into.as_ref()).map(|(merger, into)| Merged::new(merger.name(), &into.data));
@@ -56,19 +55,19 @@ impl EncodedImage {
         self.key
     }
 
-    pub(super) fn encoder(&self) -> &Arc<dyn VisualEncoder> {
+    pub(crate) fn encoder(&self) -> &Arc<dyn VisualEncoder> {
         &self.encoder
     }
 
-    pub(super) fn features(&self) -> &Tensor<2> {
+    pub(crate) fn features(&self) -> &Tensor<2> {
         &self.features
     }
 
-    pub(super) fn projected(&self) -> &Tensor<2> {
+    pub(crate) fn projected(&self) -> &Tensor<2> {
         &self.projected
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    pub(crate) fn flops(&self) -> u64 {
         self.flops
     }
 
@@ -78,12 +77,6 @@ impl EncodedImage {
 
     pub(crate) fn merged(&self) -> Option<&Merged> {
         self.merged.as_ref()
-    }
-
-    /// Its visual token number `index`, in row `row` of a prompt's states.
-    pub(super) fn visual_row(&self, row: usize, index: usize) -> VisualRow {
-        let (token, patches) = self.merged.as_ref().map_or((index, 1), |merged| merged.tokens[index]);
-        VisualRow { row, token: Some(token), size: patches as f32 }
     }
 
     /// Whether a visual token's position says where in the image it is.

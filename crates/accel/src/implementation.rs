@@ -1,0 +1,25 @@
+//! A method with the code that carries it out.
+
+use std::sync::Arc;
+
+use steady_methods::{Method, Value};
+use steady_vlm::TokenReducer;
+
+use crate::Quantizer;
+
+/// A method and what carries it out.
+#[derive(Clone, Copy, Debug)]
+pub struct Implementation {
+    /// The method's row.
+    pub method: &'static Method,
+    /// Makes the method from one value per parameter of the row, in order; `None` if these are not the values that it takes.
+    pub build: fn(&[Value]) -> Option<Built>,
+}
+
+/// What a method is made into: what it does, as its [`MethodKind`] says.
+pub enum Built {
+    /// Changes the weights.
+    Quantizer(Arc<dyn Quantizer>),
+    /// Changes the number of visual tokens.
+    Reducer(Arc<dyn TokenReducer>),
+}

@@ -22,6 +22,10 @@ pub trait Benchmark: Send + Sync {
     fn fingerprint(&self) -> String;
 }
 
+/// Opens a benchmark that is large enough to ask so many questions of the families of these names, of all families where none is named. One of fixed size
+/// gives what it has.
+pub type OpenBenchmark = fn(questions: usize, families: &[String]) -> Result<Box<dyn Benchmark>, BenchError>;
+
 /// A benchmark that can be opened by its name: a row of [`Benchmarks`].
 #[derive(Clone, Copy, Debug)]
 pub struct BenchmarkRow {
@@ -33,9 +37,8 @@ pub struct BenchmarkRow {
     pub what: &'static str,
     /// How many questions it has, in words.
     pub questions: &'static str,
-    /// Opens it, large enough to ask so many questions of the families of these names, of all families where none is named. One of fixed size gives what
-    /// it has.
-    pub open: fn(questions: usize, families: &[String]) -> Result<Box<dyn Benchmark>, BenchError>,
+    /// How it is opened.
+    pub open: OpenBenchmark,
 }
 
 /// A table of benchmarks, for whatever opens them by name.

@@ -45,7 +45,7 @@ mod thumbnails;
 pub mod world;
 
 pub use asked::{asked, suite_of};
-pub use benchmark::{Benchmark, BenchmarkRow, Benchmarks, select};
+pub use benchmark::{Benchmark, BenchmarkRow, Benchmarks, OpenBenchmark, select};
 pub use benchmarks::BENCHMARKS;
 pub use error::BenchError;
 pub use question::{AnswerKind, Question};

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use steady_bench::world::EMBEDDED;
@@ -24,7 +25,7 @@ const OLD: &str = concat!(
 fn a_plan_has_the_text_and_the_hash_that_it_always_had() {
     let plan = Plan::from_json(OLD.as_bytes()).unwrap();
     assert_eq!(plan.to_json().unwrap().to_string(), OLD);
-    let hash: String = Sha256::digest(OLD).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = HEXLOWER.encode(&Sha256::digest(OLD));
     assert_eq!(plan.sha256().unwrap(), hash);
     // whoever renames the command has the same experiment
     assert_eq!(Plan { command: "steady run".into(), ..plan.clone() }.sha256().unwrap(), hash);

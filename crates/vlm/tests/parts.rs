@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Device, Tensor};
 use pollster::FutureExt;
-use serde_json::{Value, json};
+use serde_json::json;
 use steady_kernels::{PackedLinear, W4Codes, W4Weight};
 use steady_vlm::files::{Dtype, FormatRow, Stored, WeightFormat, Weights};
 use steady_vlm::{Checkpoint, Decoding, Dense, DeviceChoice, Edits, HostMatrix, Known, Observer, Precision, Vlm, VlmError};
@@ -94,40 +94,18 @@ fn published_packed(vlm: &Vlm) -> TempDir {
     })
     .unwrap();
     assert_eq!(layers.len(), 2 * 7);
-    let source = support::reference().join("checkpoint");
-    let folder = TempDir::new().unwrap();
-    let mut tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
-    for entry in std::fs::read_dir(&source).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if !name.contains(".safetensors") {
-            std::fs::copy(&path, folder.path().join(name)).unwrap();
-        } else if name.ends_with(".safetensors") {
-            let bytes = std::fs::read(&path).unwrap();
-            for (name, tensor) in safetensors::SafeTensors::deserialize(&bytes).unwrap().tensors() {
-                let is_layer = name.contains("language_model") && name.contains("_proj.weight");
-                if !is_layer {
-                    tensors.insert(name, (tensor.dtype(), tensor.shape().to_vec(), tensor.data().to_vec()));
-                }
+    support::changed(
+        |config| config["quantization_config"] = json!({"quant_method": "test-bytes"}),
+        |tensors| {
+            tensors.retain(|name, _| !(name.contains("language_model") && name.contains("_proj.weight")));
+            for (name, weight) in &layers {
+                let codes = codes(weight);
+                let bytes = codes.scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
+                tensors.insert(format!("{name}.codes"), (Dtype::U8, vec![weight.rows, weight.cols], codes.codes));
+                tensors.insert(format!("{name}.scales"), (Dtype::F32, vec![weight.rows, weight.cols / GROUP], bytes));
             }
-        }
-    }
-    for (name, weight) in &layers {
-        let codes = codes(weight);
-        let bytes = codes.scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
-        tensors.insert(format!("{name}.codes"), (Dtype::U8, vec![weight.rows, weight.cols], codes.codes));
-        tensors.insert(format!("{name}.scales"), (Dtype::F32, vec![weight.rows, weight.cols / GROUP], bytes));
-    }
-    let views = tensors
-        .iter()
-        .map(|(name, (dtype, shape, bytes))| (name.clone(), safetensors::tensor::TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
-    let file = safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap();
-    std::fs::write(folder.path().join("model.safetensors"), file).unwrap();
-    let path = folder.path().join("config.json");
-    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    config["quantization_config"] = json!({"quant_method": "test-bytes"});
-    std::fs::write(path, config.to_string()).unwrap();
-    folder
+        },
+    )
 }
 
 fn open(folder: &Path) -> Result<Checkpoint, VlmError> {

@@ -9,56 +9,21 @@ use std::{collections::BTreeMap, path::Path, sync::Mutex};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use image::RgbImage;
 use pollster::FutureExt;
-use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
 use steady_vlm::{
     Answer, Checkpoint, Decoding, DeviceChoice, Evidence, HostMatrix, Merge, Needs, PositionPolicy, Precision, Prepared, Reduction, Site,
     Step, TokenReducer, TowerTokens, Vlm, VlmError,
 };
-use support::{Puppet, distance, prepare};
-use tempfile::TempDir;
+use support::{Puppet, Stored, distance, prepare};
 
 /// Sums in another order.
 const CLOSE: f32 = 1e-4;
 /// Visual tokens of the tiny model: a class token and 5x5 patches.
 const TOKENS: usize = 26;
 
-/// A tensor as its name, shape and values.
-type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
-
-/// The tiny model with its settings and weights changed.
-fn changed(config: impl FnOnce(&mut Value), weights: impl FnOnce(&mut Tensors)) -> Vlm {
-    let source = support::reference().join("checkpoint");
-    let folder = TempDir::new().unwrap();
-    let mut tensors = Tensors::new();
-    for entry in std::fs::read_dir(&source).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if !name.contains(".safetensors") {
-            std::fs::copy(&path, folder.path().join(name)).unwrap();
-        } else if name.ends_with(".safetensors") {
-            let bytes = std::fs::read(&path).unwrap();
-            for (name, tensor) in SafeTensors::deserialize(&bytes).unwrap().tensors() {
-                assert_eq!(tensor.dtype(), safetensors::Dtype::F32);
-                let values = tensor.data().chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
-                tensors.insert(name, (tensor.shape().to_vec(), values));
-            }
-        }
-    }
-    assert!(!tensors.is_empty());
-    weights(&mut tensors);
-    let bytes: BTreeMap<&String, Vec<u8>> =
-        tensors.iter().map(|(name, (_, values))| (name, values.iter().flat_map(|value| value.to_le_bytes()).collect())).collect();
-    let view = |(name, (shape, _)): (&String, &(Vec<usize>, Vec<f32>))| {
-        (name.clone(), TensorView::new(safetensors::Dtype::F32, shape.clone(), &bytes[name]).unwrap())
-    };
-    let file = safetensors::serialize(tensors.iter().map(view).collect::<Vec<_>>(), None).unwrap();
-    std::fs::write(folder.path().join("model.safetensors"), file).unwrap();
-    let path = folder.path().join("config.json");
-    let mut json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    config(&mut json);
-    std::fs::write(path, json.to_string()).unwrap();
-    load(folder.path())
+/// The tiny model with its settings and its tensors changed.
+fn changed(config: impl FnOnce(&mut Value), tensors: impl FnOnce(&mut BTreeMap<String, Stored>)) -> Vlm {
+    load(support::changed(config, tensors).path())
 }
 
 fn load(folder: &Path) -> Vlm {
@@ -72,7 +37,7 @@ fn deep() -> Vlm {
         |config| config["text_config"]["num_hidden_layers"] = json!(6),
         |tensors| {
             let layers: Vec<_> = tensors.iter().filter(|(name, _)| name.contains("language_model") && name.contains(".layers.")).collect();
-            let repeated: Tensors = layers
+            let repeated: BTreeMap<String, Stored> = layers
                 .into_iter()
                 .flat_map(|(name, tensor)| {
                     let (before, behind) = name.split_once(".layers.").unwrap();
@@ -268,7 +233,7 @@ fn merging_every_token_into_itself_changes_nothing() {
 fn merging_what_is_alike_is_invisible() {
     let vlm = changed(late_features, |tensors| {
         let (_, positions) = tensors.iter_mut().find(|(name, _)| name.contains("position_embedding")).unwrap();
-        positions.1.fill(0.0);
+        positions.2.fill(0);
     });
     // The processor takes 44 pixels a side as they are and cuts two off on each.
     let picture = RgbImage::from_fn(44, 44, |x, y| {

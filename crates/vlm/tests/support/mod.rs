@@ -1,14 +1,19 @@
 //! The tiny reference checkpoint, and reducers whose choice a test dictates.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Mutex,
 };
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde_json::Value;
 
 use steady_vlm::{
     Checkpoint, DeviceChoice, Evidence, HostMatrix, Needs, PositionPolicy, Precision, Prepared, Reduction, Site, Step, TokenReducer, Vlm,
     VlmError,
 };
+use tempfile::TempDir;
 
 /// `tests/reference/tiny-llava` of the repository.
 pub fn reference() -> PathBuf {
@@ -20,6 +25,37 @@ pub fn tiny() -> Vlm {
     let checkpoint = Checkpoint::open(&reference().join("checkpoint")).unwrap();
     let device = DeviceChoice::Cpu.open().unwrap().device;
     Vlm::load(&checkpoint, &device, Precision::F32).unwrap()
+}
+
+/// A tensor of a file: element type, shape, bytes.
+pub type Stored = (Dtype, Vec<usize>, Vec<u8>);
+
+/// A copy of the tiny model's files with its settings and its tensors, by their names in the files, changed.
+pub fn changed(config: impl FnOnce(&mut Value), tensors: impl FnOnce(&mut BTreeMap<String, Stored>)) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let mut stored: BTreeMap<String, Stored> = BTreeMap::new();
+    for entry in std::fs::read_dir(reference().join("checkpoint")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if !name.contains(".safetensors") {
+            std::fs::copy(&path, folder.path().join(name)).unwrap();
+        } else if name.ends_with(".safetensors") {
+            let bytes = std::fs::read(&path).unwrap();
+            for (name, tensor) in SafeTensors::deserialize(&bytes).unwrap().tensors() {
+                stored.insert(name, (tensor.dtype(), tensor.shape().to_vec(), tensor.data().to_vec()));
+            }
+        }
+    }
+    assert!(!stored.is_empty());
+    tensors(&mut stored);
+    let views = stored.iter().map(|(name, (dtype, shape, bytes))| (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+    let file = safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap();
+    std::fs::write(folder.path().join("model.safetensors"), file).unwrap();
+    let path = folder.path().join("config.json");
+    let mut json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    config(&mut json);
+    std::fs::write(path, json.to_string()).unwrap();
+    folder
 }
 
 /// One of the reference pictures with a question.

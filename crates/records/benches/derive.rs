@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p steady-records`. Questions, two about each image, are answered by the baseline, by eight accelerations and by the baseline once more.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "a bench is no library")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run says why and stops")]
 
 use std::collections::BTreeMap;

@@ -23,7 +23,9 @@ fn answer(session: &mut Session, quiz: &Quiz, subject: &Scripted, most: usize) -
 /// The report of groups as whoever keeps them derives it.
 fn report(plan: &Plan, quiz: &Quiz, groups: &[Vec<u8>]) -> Option<Report> {
     let mut growing = Growing::new(Work::new(plan.clone(), quiz.questions().to_vec()).unwrap());
-    groups.iter().for_each(|group| growing.take(group).unwrap());
+    for group in groups {
+        growing.take(group).unwrap();
+    }
     growing.report().unwrap()
 }
 

@@ -143,7 +143,8 @@ mod tests {
         let layout = VisualLayout::new(vec![3..5, 6..8], four()).unwrap();
         assert_eq!((layout.tokens(), layout.start(), layout.end()), (4, 3, 8));
         assert_eq!(layout.positions().collect::<Vec<_>>(), [3, 4, 6, 7]);
-        for wrong in [vec![], vec![3..6], vec![6..8, 3..5], vec![3..5, 4..6], vec![3..3, 3..7]] {
+        let too_short = 3..6;
+        for wrong in [vec![], vec![too_short], vec![6..8, 3..5], vec![3..5, 4..6], vec![3..3, 3..7]] {
             assert_eq!(VisualLayout::new(wrong.clone(), four()), None, "{wrong:?}");
         }
     }

@@ -1,6 +1,12 @@
 //! What a model is made of, from outside: layers that are packed in their files, layers that are watched, norms that are rescaled.
 
-#![allow(missing_docs, unreachable_pub, dead_code, clippy::unwrap_used)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "the support is shared by several test programs, each of which uses a part of it"
+)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;
 
@@ -68,7 +74,7 @@ impl WeightFormat for Bytes {
         let scales = weights.take(&format!("{name}.scales"), &[out, input / GROUP])?.data;
         let zeros = vec![8.0; scales.len()];
         let codes = W4Codes { out, input, group: GROUP, codes: codes.bytes, scales, zeros };
-        Ok(Stored::Packed(W4Weight::new(&codes, device).unwrap().into()))
+        Ok(Stored::Packed(Box::new(W4Weight::new(&codes, device).unwrap().into())))
     }
 
     fn survey(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Option<u64>, VlmError> {
@@ -153,9 +159,12 @@ fn a_format_that_is_not_known_is_refused() {
     assert!(open(folder.path()).unwrap().footprint().is_err());
 }
 
-/// What went into each layer: rows, columns, sum.
+/// Rows, columns and sum of an input.
+type Input = (usize, usize, f32);
+
+/// What went into each layer.
 #[derive(Debug, Default)]
-struct Sums(Mutex<BTreeMap<String, Vec<(usize, usize, f32)>>>);
+struct Sums(Mutex<BTreeMap<String, Vec<Input>>>);
 
 impl Observer for Sums {
     fn inputs(&self, linear: &str, x: &Tensor<2>) {
@@ -182,7 +191,7 @@ fn an_observer_sees_what_goes_into_every_layer() {
     let first = |part: &str| seen[&format!("language_model.layers.0.{part}")][0];
     assert_eq!(first("self_attn.q_proj"), first("self_attn.k_proj"));
     assert_eq!((first("self_attn.q_proj").0, first("self_attn.q_proj").1, first("mlp.down_proj").1), (n, 40, 56));
-    assert_ne!(first("self_attn.q_proj").2, first("mlp.up_proj").2);
+    assert!((first("self_attn.q_proj").2 - first("mlp.up_proj").2).abs() > 1e-3);
     assert_eq!(first("mlp.up_proj"), first("mlp.gate_proj"));
 }
 

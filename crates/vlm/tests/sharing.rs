@@ -186,7 +186,7 @@ fn parts_of_another_model_are_refused() {
     assert!(error.to_string().contains("70000"), "{error}");
     let error = one.answer(&prefix, &[5; 300], &Decoding::default()).block_on().unwrap_err();
     assert!(error.to_string().contains("at most 256"), "{error}");
-    let three = VisualLayout::new(vec![0..3], Cells::of(View { rows: 1, columns: 3, frame: None })).unwrap();
+    let three = VisualLayout::new(std::iter::once(0..3).collect(), Cells::of(View { rows: 1, columns: 3, frame: None })).unwrap();
     let error = one.prefix(&prepared.input_ids, &three, &image, None).block_on().err().unwrap();
     assert!(error.to_string().contains("26 visual tokens"), "{error}");
 }

@@ -1,6 +1,12 @@
 //! Reducers of several steps: drops at three decoder layers, and merges inside the vision tower.
 
-#![allow(missing_docs, unreachable_pub, dead_code, clippy::unwrap_used)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "the support is shared by several test programs, each of which uses a part of it"
+)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;
 
@@ -51,12 +57,14 @@ fn deep() -> Vlm {
     )
 }
 
+/// What a step was shown: its number, which tokens of the image, and how many of them it saw attention to.
+type Shown = (usize, Vec<Option<usize>>, usize);
+
 /// Drops visual tokens at decoder layers 2, 3 and 4: at each, those in the given places of what is left. The second drop looks at the
 /// question, so the first happens before it is known and the others after.
 struct ThreeDrops {
     dropped: [Vec<usize>; 3],
-    /// Which tokens of the image it was shown at each step, and how much attention there was.
-    shown: Mutex<Vec<(usize, Vec<Option<usize>>, usize)>>,
+    shown: Mutex<Vec<Shown>>,
 }
 
 impl ThreeDrops {

@@ -36,7 +36,7 @@ pub enum Stored {
     /// Floats, `[out, ..]`.
     Dense(HostTensor),
     /// Packed, on the device.
-    Packed(PackedLinear),
+    Packed(Box<PackedLinear>),
 }
 
 /// A packed format, by what `quantization_config.quant_method` calls it.

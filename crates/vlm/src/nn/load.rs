@@ -157,7 +157,7 @@ impl<'a> Loader<'a> {
         }
         let linear = match format.take(&mut self.weights, name, shape, self.device)? {
             Stored::Dense(stored) => Linear::dense(name, self.upload(transposed(&stored.data, output, input), [input, output])),
-            Stored::Packed(packed) => Linear::packed(name, packed),
+            Stored::Packed(packed) => Linear::packed(name, *packed),
         };
         self.biased(linear, output, bias)
     }

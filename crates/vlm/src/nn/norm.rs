@@ -7,37 +7,30 @@ use burn::tensor::{DType, Tensor, TensorData, module::layer_norm};
 use super::linear::{Linear, tensor_bytes};
 use crate::VlmError;
 
-/// A normalisation with a learned weight.
+/// A normalisation with a learned weight: with a bias `(x - mean) / sqrt(var + ε) * weight + bias`, without one
+/// `x / sqrt(mean(x²) + ε) * weight` (Zhang & Sennrich, 2019).
 #[derive(Clone, Debug)]
 pub struct Norm {
     /// Canonical name without `.weight`.
     name: Arc<str>,
     weight: Tensor<1>,
-    form: Form,
+    /// A layer norm's; an RMS norm has none.
+    bias: Option<Tensor<1>>,
     epsilon: f64,
     feeds: Vec<Arc<str>>,
-}
-
-#[derive(Clone, Debug)]
-enum Form {
-    /// `(x - mean) / sqrt(var + ε) * weight + bias`.
-    Layer { bias: Tensor<1> },
-    /// `x / sqrt(mean(x²) + ε) * weight` (Zhang & Sennrich, 2019). As in transformers, the normalised value is rounded to the
-    /// model's element type before the weight multiplies it.
-    Rms,
 }
 
 impl Norm {
     /// A layer norm; `weight` and `bias` are `[width]`.
     pub(crate) fn layer(name: &str, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Self {
         // Statistics and affine run in f32 and are rounded once, as PyTorch's mixed-precision kernel does.
-        let form = Form::Layer { bias: bias.cast(DType::F32) };
-        Self { name: name.into(), weight: weight.cast(DType::F32), form, epsilon, feeds: Vec::new() }
+        let bias = Some(bias.cast(DType::F32));
+        Self { name: name.into(), weight: weight.cast(DType::F32), bias, epsilon, feeds: Vec::new() }
     }
 
     /// An RMS norm; `weight` is `[width]`.
     pub(crate) fn rms(name: &str, weight: Tensor<1>, epsilon: f64) -> Self {
-        Self { name: name.into(), weight, form: Form::Rms, epsilon, feeds: Vec::new() }
+        Self { name: name.into(), weight, bias: None, epsilon, feeds: Vec::new() }
     }
 
     /// Says that `linears` multiply what this norm gives and nothing else: a factor may move from its weight into theirs.
@@ -61,14 +54,13 @@ impl Norm {
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let dtype = x.dtype();
         let x = x.cast(DType::F32);
-        match &self.form {
-            Form::Layer { bias } => layer_norm(x, self.weight.clone(), Some(bias.clone()), self.epsilon).cast(dtype),
-            Form::Rms => {
-                // [tokens, 1]
-                let inverse_rms = (x.clone().square().mean_dim(1) + self.epsilon).sqrt().recip();
-                (x * inverse_rms).cast(dtype) * self.weight.clone().unsqueeze()
-            }
+        if let Some(bias) = &self.bias {
+            return layer_norm(x, self.weight.clone(), Some(bias.clone()), self.epsilon).cast(dtype);
         }
+        // [tokens, 1]
+        let inverse_rms = (x.clone().square().mean_dim(1) + self.epsilon).sqrt().recip();
+        // As in transformers, the normalised value is rounded to the model's element type before the weight multiplies it.
+        (x * inverse_rms).cast(dtype) * self.weight.clone().unsqueeze()
     }
 
     /// Divides what comes out by `factors`, one a feature, as AWQ and SmoothQuant do before they multiply the columns of the layers
@@ -82,23 +74,15 @@ impl Norm {
             let problem = format!("expected a factor for each of its {width} features, found {}", factors.len());
             return Err(VlmError::Invalid { what: self.name.to_string(), problem });
         }
-        let divided = |tensor: &Tensor<1>| {
+        for tensor in std::iter::once(&mut self.weight).chain(&mut self.bias) {
             let factors = TensorData::new(factors.to_vec(), [width]);
-            tensor.clone() / Tensor::from_data(factors, (&tensor.device(), tensor.dtype()))
-        };
-        self.weight = divided(&self.weight);
-        if let Form::Layer { bias } = &mut self.form {
-            *bias = divided(bias);
+            *tensor = tensor.clone() / Tensor::from_data(factors, (&tensor.device(), tensor.dtype()));
         }
         Ok(())
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let bias = match &self.form {
-            Form::Layer { bias } => tensor_bytes(bias),
-            Form::Rms => 0,
-        };
-        tensor_bytes(&self.weight) + bias
+        tensor_bytes(&self.weight) + self.bias.as_ref().map_or(0, tensor_bytes)
     }
 }
 

@@ -109,7 +109,7 @@ impl Clip {
         let observing = attention_of.iter().chain(&keys_of).map(|(_, layer)| layer + 1);
         let depth = selection.hidden_states.iter().copied().chain(observing).max().unwrap_or(0);
         if let Some(merger) = &task.merger {
-            self.check(merger, selection, task)?;
+            check(merger, selection, task)?;
         }
         let first = usize::from(!selection.class_token);
 
@@ -142,23 +142,6 @@ impl Clip {
         let tokens = features.dims()[0];
         let width = width * selection.hidden_states.len();
         Ok(Features { states: features.slice([first..tokens, 0..width]), observed, lengths })
-    }
-
-    /// Whether `merger` can act here: every state that is wanted must come behind it.
-    fn check(&self, merger: &Merger<'_>, selection: &Selection<'_>, task: &TowerTask<'_>) -> Result<(), VlmError> {
-        let last = merger.last_block();
-        let lowest = selection.hidden_states.iter().copied().min().unwrap_or(0);
-        if last >= lowest {
-            let problem =
-                format!("acts in block {last} of the vision tower, but the features are those that leave block {}", lowest as i64 - 1);
-            return Err(reducer_error(&merger.name(), problem));
-        }
-        if task.needs.looks_at_the_tower() {
-            let problem =
-                "looks at the vision tower's attention or keys and merges its tokens, which are then others; expected one of both";
-            return Err(reducer_error(&merger.name(), problem.to_owned()));
-        }
-        Ok(())
     }
 
     /// Patches, class token in front, positions added, normalised: `[1 + patches, width]`.
@@ -229,6 +212,22 @@ impl Visit for Clip {
             layer.visit(visitor);
         }
     }
+}
+
+/// Whether `merger` can act here: every state that is wanted must come behind it.
+fn check(merger: &Merger<'_>, selection: &Selection<'_>, task: &TowerTask<'_>) -> Result<(), VlmError> {
+    let last = merger.last_block();
+    let lowest = selection.hidden_states.iter().copied().min().unwrap_or(0);
+    if last >= lowest {
+        let problem =
+            format!("acts in block {last} of the vision tower, but the features are those that leave block {}", lowest as i64 - 1);
+        return Err(reducer_error(&merger.name(), problem));
+    }
+    if task.needs.looks_at_the_tower() {
+        let problem = "looks at the vision tower's attention or keys and merges its tokens, which are then others; expected one of both";
+        return Err(reducer_error(&merger.name(), problem.to_owned()));
+    }
+    Ok(())
 }
 
 /// Lets `merger` merge the patches among `hidden`, which leave the attention of block `block`; the class token in front stays as it is.

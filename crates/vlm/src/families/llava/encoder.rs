@@ -23,7 +23,7 @@ pub(in crate::families) struct ClipProjector {
 }
 
 /// What became of the views of an image.
-pub(in crate::families) struct Projected {
+pub(in crate::families) struct Views {
     /// The tower's selected features of all views, `[views * view tokens, feature layers * vision width]`.
     pub(in crate::families) features: Tensor<2>,
     /// The same, projected: `[views * view tokens, decoder width]`.
@@ -48,7 +48,7 @@ impl ClipProjector {
     }
 
     /// Pixels of `views` views to visual tokens.
-    pub(in crate::families) fn encode(&self, pixels: &PixelValues, views: usize, task: &TowerTask<'_>) -> Result<Projected, VlmError> {
+    pub(in crate::families) fn encode(&self, pixels: &PixelValues, views: usize, task: &TowerTask<'_>) -> Result<Views, VlmError> {
         self.tower.check_pixels(pixels)?;
         let found = pixels.shape[0];
         if found != views {
@@ -68,7 +68,7 @@ impl ClipProjector {
         }
         let features = Tensor::cat(states, 0);
         let projected = self.project(features.clone());
-        Ok(Projected { features, projected, observed, flops })
+        Ok(Views { features, projected, observed, flops })
     }
 
     /// `[n, feature layers * vision width]` to `[n, decoder width]`, row by row.
@@ -97,7 +97,7 @@ impl LlavaEncoder {
 
 impl VisualEncoder for LlavaEncoder {
     fn encode(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError> {
-        let Projected { features, projected, observed, flops } = self.0.encode(pixels, 1, task)?;
+        let Views { features, projected, observed, flops } = self.0.encode(pixels, 1, task)?;
         Ok(Encoded { features, projected, observed, flops })
     }
 

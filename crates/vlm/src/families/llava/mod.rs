@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub use config::{FeatureSelect, LlavaConfig};
 pub use original::{MISTRAL, OriginalLayout, VICUNA};
 
-pub(super) use encoder::{ClipProjector, Projected};
+pub(super) use encoder::{ClipProjector, Views};
 pub(super) use prompt::{check_tiles, encoder as prompts, pixels};
 
 use encoder::LlavaEncoder;

@@ -8,7 +8,7 @@ use crate::{
     PixelValues, VlmError,
     families::{
         Encoded, VisualEncoder,
-        llava::{ClipProjector, Projected},
+        llava::{ClipProjector, Views},
     },
     image::TileLayout,
     nn::{Loader, Part, Visit, Visitor},
@@ -31,7 +31,7 @@ impl LlavaNextEncoder {
         Ok(Self { views, layout: config.tiles.clone(), newline: newline.unsqueeze() })
     }
 
-    /// Projected patches of all views, `[views * patches, width]`, to the visual tokens of an image of `original` height and
+    /// Views patches of all views, `[views * patches, width]`, to the visual tokens of an image of `original` height and
     /// width, `[tokens, width]`: the base view, then the image row by row.
     fn join(&self, projected: Tensor<2>, original: (usize, usize)) -> Tensor<2> {
         let order: Vec<i32> = self.layout.order(original).into_iter().map(|row| row as i32).collect();
@@ -56,7 +56,7 @@ impl VisualEncoder for LlavaNextEncoder {
             return Err(reducer_error(&merger.name(), problem.to_owned()));
         }
         let (rows, columns) = self.layout.tiles(pixels.original);
-        let Projected { features, projected, flops, .. } = self.views.encode(pixels, 1 + rows * columns, task)?;
+        let Views { features, projected, flops, .. } = self.views.encode(pixels, 1 + rows * columns, task)?;
         let projected = self.join(projected, pixels.original);
         Ok(Encoded { features, projected, observed: Observed::default(), flops })
     }

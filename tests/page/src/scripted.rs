@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::json;
 use steady_bench::{Benchmark, Question};
-use steady_protocol::{Answered, AskReply, AskedAnswer, Engine, Frame, Loading, Response, encode};
+use steady_protocol::{Answered, AskReply, AskedAnswer, Cell, Engine, Frame, Loading, Response, View, encode};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{Answers, BASELINE, CLEAN, Plan, Record, Timing, Work};
 use steady_report::{AnswerRow, Measurements};
@@ -58,6 +58,7 @@ impl Scripted {
             prompt: told.prompt_template,
             processor: told.processor,
             decoding: told.decoding,
+            calibration: None,
             precision: told.precision,
             device: told.device,
             groups_per_part: GROUPS_PER_PART,
@@ -110,6 +111,7 @@ fn record(question: &Question, acceleration: &str, answer: &AnswerRow) -> Record
         kl: answer.kl,
         visual_tokens: 144,
         kept: None,
+        kept_by_step: None,
         prompt_tokens: 160,
         decoder_visual_tokens: answer.visual_tokens,
         kv_bytes: 500_000,
@@ -167,9 +169,9 @@ pub fn asked() -> Vec<u8> {
         let kept = (0..144).step_by(4).collect();
         Response::Asked(AskReply {
             id: 0,
-            grid: (12, 12),
-            // the middle half of the width
-            frame: Some(Frame { left: 36.0, top: 0.0, width: 72.0, height: 144.0 }),
+            // on the middle half of the width
+            views: vec![View { rows: 12, columns: 12, frame: Some(Frame { left: 36.0, top: 0.0, width: 72.0, height: 144.0 }) }],
+            cells: (0..144).map(|token| Some(Cell { view: 0, row: token / 12, column: token % 12 })).collect(),
             answers: vec![answer("none", "yes", None), answer("divprune:keep=0.25", text, Some(kept))],
         })
     };

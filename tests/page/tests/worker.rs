@@ -13,7 +13,8 @@ use steady_page_tests::browser::{evaluate, in_browser};
 use steady_page_tests::native;
 use steady_page_tests::server::Server;
 use steady_protocol::{
-    Answered, AskReply, AskRequest, Engine, EngineChoice, Frame, Model, Pixels, Request, Response, Setting, StudyRequest, decode, encode,
+    Answered, AskReply, AskRequest, Cell, Engine, EngineChoice, Frame, Model, Pixels, Request, Response, Setting, StudyRequest, View,
+    decode, encode,
 };
 use steady_records::{Growing, Work};
 use steady_report::{AnswerRow, Report};
@@ -171,10 +172,10 @@ async fn on_the_cpu_it_answers_as_the_command_line_does() {
         let Request::Study(StudyRequest { setting, .. }) = study(EngineChoice::Cpu, 1, &ACCELERATIONS, Vec::new()) else { unreachable!() };
         let request = AskRequest { id: 7, setting, image: pixels, question: row.text.clone() };
         let responses = ask(&client, &Request::Ask(request)).await;
-        let [Response::Asked(AskReply { id: 7, grid: (12, 12), frame, answers: asked })] = responses.as_slice() else {
-            panic!("{responses:?}")
-        };
-        assert_eq!(*frame, Some(Frame { left: 0.0, top: 0.0, width: 144.0, height: 144.0 }));
+        let [Response::Asked(AskReply { id: 7, views, cells, answers: asked })] = responses.as_slice() else { panic!("{responses:?}") };
+        let frame = Some(Frame { left: 0.0, top: 0.0, width: 144.0, height: 144.0 });
+        assert_eq!(*views, [View { rows: 12, columns: 12, frame }]);
+        assert_eq!((cells.len(), cells[13]), (144, Some(Cell { view: 0, row: 1, column: 1 })));
         assert_eq!(asked.len(), 3);
         for answer in asked {
             let in_study = ours[&(row.id.clone(), answer.acceleration.clone())];

@@ -55,7 +55,7 @@ impl Tokens {
         match (&self.kept, grid) {
             (None, Some((grid, _))) => format!("The model sees all {all} visual tokens, {grid}."),
             (Some(kept), Some((grid, by_row))) => {
-                format!("{} keeps {} of {all} visual tokens ({grid}); the dark cells are dropped.{by_row}", self.acceleration, kept.len(),)
+                format!("{} keeps {} of {all} visual tokens ({grid}); the dark cells are dropped.{by_row}", self.acceleration, kept.len())
             }
             (None, None) => format!("The model sees all {all} visual tokens, of several views of the image."),
             (Some(kept), None) => {

@@ -16,7 +16,7 @@ pub struct Implementation {
     pub build: fn(&[Value]) -> Option<Built>,
 }
 
-/// What a method is made into: what it does, as its [`MethodKind`] says.
+/// What a method is made into: what it does, as its [`MethodKind`](steady_methods::MethodKind) says.
 pub enum Built {
     /// Changes the weights.
     Quantizer(Arc<dyn Quantizer>),

@@ -110,7 +110,7 @@ pub struct FamilySummary {
     pub pdr: Rate,
 }
 
-/// The rows asked under one condition, see [`Report::condition`].
+/// The rows asked under one condition, see [`Report::condition`](crate::Report::condition).
 fn rows(measurements: &Measurements, condition: usize) -> Range<usize> {
     let questions = measurements.plan.questions;
     condition * questions..(condition + 1) * questions

@@ -5,13 +5,9 @@ use std::sync::Arc;
 use steady_methods::{Method, MethodKind, Spec, SpecError, Value};
 use steady_vlm::TokenReducer;
 
-use crate::quantize::{int8, rtn};
-use crate::reduce::{divprune, fastv, random};
+use crate::quantize::QUANTIZERS;
+use crate::reduce::REDUCERS;
 use crate::{Acceleration, Quantizer};
-
-/// For every row of [`steady_methods::METHODS`], in that order, what carries it out.
-const BUILT_IN: [Implementation; 5] =
-    [rtn::IMPLEMENTATION, int8::IMPLEMENTATION, divprune::IMPLEMENTATION, fastv::IMPLEMENTATION, random::IMPLEMENTATION];
 
 /// A method and what carries it out.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +35,7 @@ pub struct Registry {
 impl Registry {
     /// The methods of [`steady_methods::METHODS`].
     pub fn built_in() -> Self {
-        Self { rows: BUILT_IN.to_vec() }
+        Self { rows: [QUANTIZERS, REDUCERS].concat() }
     }
 
     /// One method more. It takes the place of one of the same name.

@@ -115,8 +115,8 @@ impl Architecture for Halves {
 
     fn encoder(&self, loader: &mut Loader<'_>) -> Result<Box<dyn VisualEncoder>, VlmError> {
         let shape = [self.text.hidden_size, 3, self.patch, self.patch];
-        let patches = loader.linear_of_shape("picture.patches", &shape, true)?;
-        Ok(Box::new(Patches { patches, config: self.clone(), device: loader.device().clone(), dtype: loader.dtype() }))
+        let linear = loader.linear_of_shape("picture.patches", &shape, true)?;
+        Ok(Box::new(Patches { linear, config: self.clone(), device: loader.device().clone(), dtype: loader.dtype() }))
     }
 }
 
@@ -152,7 +152,7 @@ impl Expander for InTwo {
 /// A linear layer from the pixels of a patch to a visual token.
 #[derive(Clone, Debug)]
 struct Patches {
-    patches: Linear,
+    linear: Linear,
     config: Halves,
     device: Device,
     dtype: DType,
@@ -186,7 +186,7 @@ impl VisualEncoder for Patches {
     }
 
     fn project(&self, features: Tensor<2>) -> Tensor<2> {
-        self.patches.forward(features)
+        self.linear.forward(features)
     }
 
     fn copy(&self) -> Box<dyn VisualEncoder> {
@@ -196,7 +196,7 @@ impl VisualEncoder for Patches {
 
 impl Visit for Patches {
     fn visit(&mut self, visitor: &mut Visitor<'_>) {
-        visitor(Part::Linear(&mut self.patches));
+        visitor(Part::Linear(&mut self.linear));
     }
 }
 

@@ -6,6 +6,31 @@
 //! A [`Quantizer`] is fitted to a model's layers, and what comes of it, a [`Fitted`], turns a float matrix into a packed one;
 //! [`Acceleration::quantize`] applies it to the linear layers it is meant for. A token reducer implements
 //! [`steady_vlm::TokenReducer`] and is handed to the model with each prompt.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use burn::tensor::Device;
+//! use pollster::FutureExt;
+//! use steady_accel::Acceleration;
+//! use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
+//!
+//! let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-llava");
+//! let model = Vlm::load(&Checkpoint::open(&folder.join("checkpoint"))?, &Device::flex(), Precision::F32)?;
+//! let image = steady_vlm::image::load(&folder.join("images/tiny.png"))?;
+//! let prepared = model.prepare(&image, &model.prompt("read the word")?)?;
+//!
+//! let acceleration = Acceleration::parse("divprune:keep=8+int8")?;
+//! assert_eq!(acceleration.to_string(), "int8:threshold=6+divprune:keep=8");
+//! let packed = acceleration.quantize(&model).block_on()?.expect("int8 changes the weights");
+//! assert!(packed.weight_bytes() < model.weight_bytes());
+//!
+//! let answer = packed.ask(&prepared, acceleration.reducer(), &Decoding::default()).block_on()?;
+//! assert_eq!(answer.kept().map(<[usize]>::len), Some(8));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Tests add a method of one's own, in one file: `tests/recipe_reducer.rs` and `tests/recipe_quantizer.rs`.
 
 mod acceleration;
 mod apply;

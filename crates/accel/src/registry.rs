@@ -4,12 +4,8 @@ use steady_methods::{Method, MethodKind, Spec, SpecError};
 
 use crate::Acceleration;
 use crate::implementation::{Built, Implementation};
-use crate::quantize::{int8, rtn};
-use crate::reduce::{divprune, fastv, random};
-
-/// For every row of [`steady_methods::METHODS`], in that order, what carries it out.
-const BUILT_IN: [Implementation; 5] =
-    [rtn::IMPLEMENTATION, int8::IMPLEMENTATION, divprune::IMPLEMENTATION, fastv::IMPLEMENTATION, random::IMPLEMENTATION];
+use crate::quantize::QUANTIZERS;
+use crate::reduce::REDUCERS;
 
 /// Methods with what carries them out: those that there are, and one's own.
 #[derive(Clone, Debug)]
@@ -20,7 +16,7 @@ pub struct Registry {
 impl Registry {
     /// The methods of [`steady_methods::METHODS`].
     pub fn built_in() -> Self {
-        Self { rows: BUILT_IN.to_vec() }
+        Self { rows: [QUANTIZERS, REDUCERS].concat() }
     }
 
     /// One method more. It takes the place of one of the same name.

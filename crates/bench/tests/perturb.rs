@@ -105,7 +105,7 @@ proptest! {
 
     /// What a study does to an image by a spec, the page does to it by sliders.
     #[test]
-    fn a_spec_is_its_amounts_on_the_sliders(shares in prop::collection::vec(prop::option::of(0.0..=1.0), 7)) {
+    fn a_spec_is_its_amounts_on_the_sliders(shares in prop::collection::vec(prop::option::of(0.0..=1.0), PERTURBATIONS.len())) {
         let amounts: Vec<f64> = PERTURBATIONS
             .iter()
             .zip(&shares)
@@ -129,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn images_of_any_size_keep_it(width in 1_u32..40, height in 1_u32..40, shares in prop::collection::vec(0.0..=1.0, 7)) {
+    fn images_of_any_size_keep_it(width in 1_u32..40, height in 1_u32..40, shares in prop::collection::vec(0.0..=1.0, PERTURBATIONS.len())) {
         let image = RgbImage::from_fn(width, height, |x, y| image::Rgb([(9 * x) as u8, (11 * y) as u8, 77]));
         let amounts: Vec<f64> = PERTURBATIONS.iter().zip(&shares).map(|(p, share)| p.low + share * (p.high - p.low)).collect();
         prop_assert_eq!(perturb(&image, &amounts, "q").dimensions(), (width, height));

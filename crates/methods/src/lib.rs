@@ -3,6 +3,19 @@
 //! A [`Spec`] is at most one method of each kind, written the way users type it and reports carry it:
 //! `w4:rtn,g=64+divprune:keep=0.33`. Parsing fills every default in, so the text of a parsed spec says all there is to say.
 //! [`METHODS`] is the list of what exists, [`PRESETS`] the named sets. What a method does to a model is steady-accel's.
+//!
+//! ```
+//! use steady_methods::{MethodKind, Spec};
+//!
+//! let spec: Spec = "fastv + w4:rtn,g=64".parse()?;
+//! assert_eq!(spec.to_string(), "w4:rtn,g=64+fastv:k=2,keep=0.5");
+//! let kinds: Vec<MethodKind> = spec.parts().iter().map(|part| part.method().kind).collect();
+//! assert_eq!(kinds, [MethodKind::Quantizer, MethodKind::TokenReducer]);
+//!
+//! let error = Spec::parse("w4:rtn,g=60").unwrap_err();
+//! assert_eq!(error.to_string(), "`w4:rtn`: g=60: expected `auto` or a multiple of 8");
+//! # Ok::<(), steady_methods::SpecError>(())
+//! ```
 
 mod method;
 mod preset;
@@ -13,5 +26,5 @@ mod value;
 pub use method::{Method, MethodKind, Parameter};
 pub use preset::{FIRST3, FIRST5, PRESETS, Preset};
 pub use spec::{Part, Spec, SpecError};
-pub use table::{DIVPRUNE, FASTV, INT8, METHODS, RANDOM, W4_RTN};
+pub use table::*;
 pub use value::{Group, Keep, ParameterKind, Value};

@@ -1,4 +1,4 @@
-//! The methods that there are. steady-accel has one file for each, and a table in the same order that pairs rows with files.
+//! The methods that there are, quantizers first. steady-accel has one file for each, and tables in the same order that pair rows with files.
 
 use crate::{Method, MethodKind, Parameter, ParameterKind};
 

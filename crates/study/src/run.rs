@@ -26,6 +26,37 @@ pub struct Progress<'a> {
 /// A part file holds the same groups however often the run was interrupted, so its bytes do not depend on that.
 /// Returns the number of answers that were asked for in this call.
 ///
+/// ```
+/// use std::path::Path;
+/// use std::sync::atomic::AtomicBool;
+///
+/// use burn::tensor::Device;
+/// use pollster::FutureExt;
+/// use steady_accel::Acceleration;
+/// use steady_bench::world::EMBEDDED;
+/// use steady_study::{Folder, Variants, run};
+/// use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
+///
+/// let checkpoint = Checkpoint::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/steady-llava"))?;
+/// let model = Vlm::load(&checkpoint, &Device::flex(), Precision::F32)?;
+/// let variants = Variants::build(model, &[Acceleration::parse("divprune:keep=0.33")?], Decoding::default()).block_on()?;
+///
+/// let (suite, questions) = EMBEDDED.draw(2, &[])?;
+/// let (sha256, clean) = (checkpoint.sha256()?, steady_records::plan::perturbations(&[])?);
+/// let plan = variants.plan(&[], &sha256, "cpu", &*suite, &questions, clean)?;
+///
+/// let place = tempfile::tempdir()?;
+/// let folder = Folder::create(&place.path().join("study"), &plan, &questions)?;
+/// let cancel = AtomicBool::new(false);
+/// let answered = run(&folder, &*suite, &variants, &cancel, &mut |_| ()).block_on()?;
+/// assert_eq!(answered, 2 * 3); // of the baseline, of the acceleration, and of the baseline again: the noise floor
+/// assert_eq!(run(&folder, &*suite, &variants, &cancel, &mut |_| ()).block_on()?, 0); // nothing is asked twice
+///
+/// let report = folder.report()?;
+/// assert_eq!(report.questions().len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`StudyError::Cancelled`] once `cancel` is raised, [`StudyError::Broken`] naming a damaged part, or what the subject, the benchmark
 /// or the disk say. Parts already written stay.

@@ -8,6 +8,32 @@
 //! [`TokenReducer`] drops or merges visual tokens, step by step, each at its [`Site`].
 //!
 //! What differs from one kind of model to the next is in [`families`], a folder and a row each.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use burn::tensor::Device;
+//! use pollster::FutureExt;
+//! use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
+//!
+//! let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-llava");
+//! let checkpoint = Checkpoint::open(&folder.join("checkpoint"))?;
+//! let footprint = checkpoint.footprint()?; // before anything is allocated
+//! let model = Vlm::load(&checkpoint, &Device::flex(), Precision::F32)?;
+//! assert_eq!(model.weight_bytes() as u64, footprint.weight_bytes(Precision::F32));
+//!
+//! let image = steady_vlm::image::load(&folder.join("images/tiny.png"))?;
+//! let prepared = model.prepare(&image, &model.prompt("read the word")?)?;
+//! let answer = model.ask(&prepared, None, &Decoding::default()).block_on()?;
+//! assert_eq!(answer.visual_tokens, 26); // a class token, and 5 rows of 5 patches
+//!
+//! // The same in steps, of which only the last is paid for every question.
+//! let encoded = model.encode(&prepared.pixels).block_on()?;
+//! let prefix = model.prefix(&prepared.input_ids, &prepared.layout, &encoded, None).block_on()?;
+//! let question = &prepared.input_ids[prepared.layout.end()..];
+//! assert_eq!(model.answer(&prefix, question, &Decoding::default()).block_on()?.text, answer.text);
+//! # Ok::<(), steady_vlm::VlmError>(())
+//! ```
 
 mod checkpoint;
 mod cost;

@@ -1,7 +1,7 @@
 //! Quantizers: a float matrix in, a packed one out.
 
-pub(crate) mod int8;
-pub(crate) mod rtn;
+mod int8;
+mod rtn;
 
 use serde::{Deserialize, Serialize};
 use steady_kernels::{PackError, PackedLinear};
@@ -10,6 +10,11 @@ use thiserror::Error;
 
 pub use int8::Int8;
 pub use rtn::{FittedRtn, Rtn};
+
+use crate::Implementation;
+
+/// For every quantizer of [`steady_methods::METHODS`], in that order, what carries it out.
+pub(crate) const QUANTIZERS: &[Implementation] = &[rtn::IMPLEMENTATION, int8::IMPLEMENTATION];
 
 /// A way to pack the weights of a model's linear layers, as asked for.
 pub trait Quantizer: Send + Sync {

@@ -41,7 +41,8 @@ pub struct Perturbation {
     pub step: f64,
     /// An amount to begin with: it shows, and people still see what is on the image.
     pub typical: f64,
-    apply: fn(&RgbImage, f64, ChaCha8Rng) -> RgbImage,
+    /// Changes an image by an amount within the range, with what chance there is drawn from the generator.
+    pub apply: fn(&RgbImage, f64, ChaCha8Rng) -> RgbImage,
 }
 
 /// All perturbations, in the order in which they are applied when there are several.
@@ -145,8 +146,12 @@ impl Perturbation {
 
 /// The image called `id` under one amount for each of [`PERTURBATIONS`], in their order; amounts that are missing are neutral.
 pub fn perturb(image: &RgbImage, amounts: &[f64], id: &str) -> RgbImage {
-    let all = PERTURBATIONS.iter().zip(amounts);
-    all.fold(image.clone(), |image, (perturbation, &amount)| perturbation.apply(&image, amount, id))
+    in_turn(&PERTURBATIONS, image, amounts, id)
+}
+
+/// The image called `id` under one amount for each of `table`, in its order.
+fn in_turn(table: &[Perturbation], image: &RgbImage, amounts: &[f64], id: &str) -> RgbImage {
+    table.iter().zip(amounts).fold(image.clone(), |image, (perturbation, &amount)| perturbation.apply(&image, amount, id))
 }
 
 /// A channel's value back in a byte.

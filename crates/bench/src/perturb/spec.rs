@@ -5,27 +5,34 @@ use std::str::FromStr;
 
 use image::RgbImage;
 
-use super::{PERTURBATIONS, Perturbation, perturb};
+use super::{PERTURBATIONS, Perturbation, in_turn};
 
 /// The text of the spec that does nothing.
 pub const CLEAN: &str = "none";
 
-/// What is done to an image: some of [`PERTURBATIONS`], each with its amount, or nothing.
+/// What is done to an image: some of a table of perturbations, each with its amount, or nothing. The table is [`PERTURBATIONS`] unless
+/// somebody brings another.
 ///
 /// Its text is canonical: the parts in the order in which they are applied, joined by `+`, amounts as short as they can be written. A part that would
-/// leave the image as it is has no place in it, so that no other text than [`CLEAN`] stands for the clean image.
-#[derive(Clone, Debug, PartialEq)]
+/// leave the image as it is has no place in it, so that no other text than [`CLEAN`] stands for the clean image. Two specs are equal when their texts are.
+#[derive(Clone)]
 pub struct PerturbationSpec {
-    /// In the order of [`PERTURBATIONS`]; neutral where nothing is done.
-    amounts: [f64; PERTURBATIONS.len()],
+    table: &'static [Perturbation],
+    /// In the order of the table; neutral where nothing is done.
+    amounts: Vec<f64>,
 }
 
 /// Why a text is not a [`PerturbationSpec`].
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// A part that does not begin with the name of a perturbation.
-    #[error("there is no perturbation `{0}`; there are {names}", names = names())]
-    Unknown(String),
+    #[error("there is no perturbation `{name}`; there are {known}")]
+    Unknown {
+        /// What stands in the name's place.
+        name: String,
+        /// The names of all perturbations.
+        known: String,
+    },
     /// A part whose amount is missing, no number, or out of its range.
     #[error(
         "{} takes an amount from {} to {} ({}), like {}; found `{found}`",
@@ -48,22 +55,55 @@ pub enum SpecError {
 impl PerturbationSpec {
     /// The spec that does nothing.
     pub fn clean() -> Self {
-        Self { amounts: PERTURBATIONS.map(|perturbation| perturbation.neutral) }
+        Self::clean_of(&PERTURBATIONS)
     }
 
-    /// An amount for each of [`PERTURBATIONS`], in their order.
+    fn clean_of(table: &'static [Perturbation]) -> Self {
+        Self { table, amounts: table.iter().map(|perturbation| perturbation.neutral).collect() }
+    }
+
+    /// Reads a spec of these perturbations, which have different names and are applied in this order.
+    ///
+    /// # Errors
+    /// [`SpecError`], which says what would be valid.
+    pub fn parse_of(table: &'static [Perturbation], text: &str) -> Result<Self, SpecError> {
+        let mut spec = Self::clean_of(table);
+        if text == CLEAN {
+            return Ok(spec);
+        }
+        for part in text.split('+') {
+            let (name, found) = part.split_once('=').unwrap_or((part, ""));
+            let known = table.iter().enumerate().find(|(_, perturbation)| perturbation.name == name);
+            let (place, of) = known.ok_or_else(|| SpecError::Unknown { name: name.to_owned(), known: names(table) })?;
+            let amount: f64 = found
+                .parse()
+                .ok()
+                .filter(|amount| (of.low..=of.high).contains(amount))
+                .ok_or_else(|| SpecError::Amount { of, found: found.to_owned() })?;
+            if !of.changes(amount) {
+                return Err(SpecError::Neutral(part.to_owned()));
+            }
+            if of.changes(spec.amounts[place]) {
+                return Err(SpecError::Twice(of.name));
+            }
+            spec.amounts[place] = amount;
+        }
+        Ok(spec)
+    }
+
+    /// An amount for each of the table's perturbations, in their order.
     pub fn amounts(&self) -> &[f64] {
         &self.amounts
     }
 
     /// The image called `id`, perturbed.
     pub fn apply(&self, image: &RgbImage, id: &str) -> RgbImage {
-        perturb(image, &self.amounts, id)
+        in_turn(self.table, image, &self.amounts, id)
     }
 
     /// What is done, with how much of it.
     fn parts(&self) -> impl Iterator<Item = (&'static Perturbation, f64)> {
-        PERTURBATIONS.iter().zip(self.amounts).filter(|(perturbation, amount)| perturbation.changes(*amount))
+        self.table.iter().zip(self.amounts.iter().copied()).filter(|(perturbation, amount)| perturbation.changes(*amount))
     }
 }
 
@@ -84,28 +124,7 @@ impl FromStr for PerturbationSpec {
     type Err = SpecError;
 
     fn from_str(text: &str) -> Result<Self, SpecError> {
-        let mut spec = Self::clean();
-        if text == CLEAN {
-            return Ok(spec);
-        }
-        for part in text.split('+') {
-            let (name, found) = part.split_once('=').unwrap_or((part, ""));
-            let known = PERTURBATIONS.iter().enumerate().find(|(_, perturbation)| perturbation.name == name);
-            let (place, of) = known.ok_or_else(|| SpecError::Unknown(name.to_owned()))?;
-            let amount: f64 = found
-                .parse()
-                .ok()
-                .filter(|amount| (of.low..=of.high).contains(amount))
-                .ok_or_else(|| SpecError::Amount { of, found: found.to_owned() })?;
-            if !of.changes(amount) {
-                return Err(SpecError::Neutral(part.to_owned()));
-            }
-            if of.changes(spec.amounts[place]) {
-                return Err(SpecError::Twice(of.name));
-            }
-            spec.amounts[place] = amount;
-        }
-        Ok(spec)
+        Self::parse_of(&PERTURBATIONS, text)
     }
 }
 
@@ -116,7 +135,19 @@ impl fmt::Display for PerturbationSpec {
     }
 }
 
+impl fmt::Debug for PerturbationSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PerturbationSpec({self})")
+    }
+}
+
+impl PartialEq for PerturbationSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
 /// The names that a part may begin with.
-fn names() -> String {
-    PERTURBATIONS.map(|perturbation| perturbation.name).join(", ")
+fn names(table: &[Perturbation]) -> String {
+    table.iter().map(|perturbation| perturbation.name).collect::<Vec<_>>().join(", ")
 }

@@ -58,11 +58,13 @@ impl ClipProjector {
         }
         let class_token = self.config.feature_select == FeatureSelect::Full;
         let selection = Selection { hidden_states: &self.config.feature_layers, class_token };
+        // A layer above, computed because a reducer looks at it, is no cost of those who do not.
+        let depth = self.config.feature_layers.iter().copied().max().unwrap_or(0);
         let mut states = Vec::new();
         let (mut observed, mut flops) = (Observed::default(), 0);
         for view in pixels.views() {
             let seen = self.tower.forward(view, &selection, task)?;
-            flops += vision_flops(&self.config, &seen.lengths);
+            flops += vision_flops(&self.config, &seen.lengths[..depth]);
             states.push(seen.states);
             observed = seen.observed;
         }

@@ -34,5 +34,5 @@ fn licences() -> anyhow::Result<Ended> {
 
 /// Writes documentation, of private items too, for whoever works on them follows links as well; a link that leads nowhere is an error.
 pub(crate) fn documentation(doc: &mut Command) -> anyhow::Result<()> {
-    shell::run(doc.args(["--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings"))
+    shell::run(doc.args(["--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D rustdoc::broken_intra_doc_links"))
 }

@@ -79,6 +79,11 @@ impl EncodedImage {
         self.merged.as_ref()
     }
 
+    /// The name of the reducer that merged tokens inside the tower.
+    pub(crate) fn merged_by(&self) -> Option<&str> {
+        self.merged.as_ref().map(|merged| merged.by.as_str())
+    }
+
     /// Whether a visual token's position says where in the image it is.
     pub(crate) fn places_tokens(&self) -> bool {
         self.encoder.places_tokens()

@@ -105,15 +105,19 @@ impl Vlm {
     /// object, so that images encoded or prefixes made by the original remain valid.
     fn changed(&self, change: &mut dyn FnMut(Part<'_>) -> bool) -> Self {
         let mut copy = self.clone();
-        let mut encoder = self.encoder.copy();
-        if touched(encoder.as_mut(), change) {
+        let (mut encoder, mut decoder) = (self.encoder.copy(), (*self.decoder).clone());
+        let in_encoder = touched(encoder.as_mut(), change);
+        let in_decoder = touched(&mut decoder, change);
+        if in_encoder {
             copy.encoder = Arc::from(encoder);
         }
-        let mut decoder = (*self.decoder).clone();
-        if touched(&mut decoder, change) {
+        if in_decoder {
             copy.decoder = Arc::new(decoder);
         }
-        copy.weight_bytes = copy.count_bytes();
+        // Whoever only looked changed no bytes.
+        if in_encoder || in_decoder {
+            copy.weight_bytes = copy.count_bytes();
+        }
         copy
     }
 

@@ -166,8 +166,7 @@ impl Vlm {
     /// Whether `image` is one that [`Self::prefix`] takes with `reducer`: encoded by the same vision tower and projector, with the same done
     /// inside the tower.
     pub fn takes(&self, image: &EncodedImage, reducer: Option<&dyn TokenReducer>) -> bool {
-        let merger = reducer.and_then(Merger::of).map(|merger| merger.name());
-        Arc::ptr_eq(&self.encoder, image.encoder()) && image.merged().map(|merged| &merged.by) == merger.as_ref()
+        Arc::ptr_eq(&self.encoder, image.encoder()) && image.merged_by() == merger_name(reducer).as_deref()
     }
 
     /// Prefills the prompt up to the end of the image; once per image and acceleration. `ids` may be the whole prompt: what
@@ -271,9 +270,9 @@ impl Vlm {
         reducer: Option<&'r dyn TokenReducer>,
         question_follows: bool,
     ) -> Result<Prefilled<'r>, VlmError> {
-        let merger = reducer.and_then(Merger::of).map(|merger| merger.name());
-        if image.merged().map(|merged| &merged.by) != merger.as_ref() {
-            let names = [merger.as_deref(), image.merged().map(|merged| merged.by.as_str())].map(|name| name.unwrap_or("nobody"));
+        let merger = merger_name(reducer);
+        if image.merged_by() != merger.as_deref() {
+            let names = [merger.as_deref(), image.merged_by()].map(|name| name.unwrap_or("nobody"));
             return Err(invalid("image", &format!("tokens merged inside the tower by {} are expected, found by {}", names[0], names[1])));
         }
         let rows = self.rows(ids, &[(layout, image)])?;
@@ -445,6 +444,11 @@ impl Vlm {
 
 /// Tokens of an answer for which a branch has room at once; longer ones make it grow.
 const ROOM: usize = 64;
+
+/// The name of `reducer`, if it merges tokens inside the tower.
+fn merger_name(reducer: Option<&dyn TokenReducer>) -> Option<String> {
+    reducer.and_then(Merger::of).map(|merger| merger.name())
+}
 
 fn invalid(what: &str, problem: &str) -> VlmError {
     VlmError::Invalid { what: what.to_owned(), problem: problem.to_owned() }

@@ -302,7 +302,7 @@ impl<'r> Waiting<'r> {
         let (hidden, last_row) = sequence.extend_watched(decoder, hidden);
         let entering = self.rows.followed_by(hidden);
         let mut course = self.course.clone();
-        let rows = course.step(&entering, last_row).await?;
+        let rows = Box::pin(course.step(&entering, last_row)).await?;
         climb(decoder, sequence, rows, course, false).await
     }
 }
@@ -324,7 +324,7 @@ async fn climb<'r>(
             let left = course.left.clone();
             return Ok(Prefilled { sequence, hidden: None, left, waiting: Some(Waiting { course, rows: entering }) });
         }
-        rows = course.step(&entering, last_row).await?;
+        rows = Box::pin(course.step(&entering, last_row)).await?;
     }
     let (hidden, _) = sequence.climb(decoder, &rows, decoder.depth());
     Ok(Prefilled { sequence, hidden: Some(hidden), left: course.left, waiting: None })

@@ -6,7 +6,7 @@ use image::RgbImage;
 use leptos::html;
 use leptos::prelude::*;
 use steady_bench::perturb::{CLEAN, PerturbationSpec};
-use steady_bench::{BENCHMARKS, Benchmark, Question};
+use steady_bench::{BENCHMARKS, Benchmark, PostPrompts, Question};
 use steady_report::{Filter, QuestionRow};
 
 use crate::ask::{Asker, Inquiry, Judge};
@@ -77,7 +77,16 @@ pub(crate) fn QuestionView(looked: Looked, asker: Asker, settings: RwSignal<Sett
     });
     let setting =
         Memo::new(move |_| settings.with(|settings| settings.setting(of_report.clone().unwrap_or_else(|| settings.accelerations()))));
-    let (text, seed) = (question.text.clone(), question.image.clone());
+    let seed = question.image.clone();
+    let asked = question.clone();
+    // as a study of this model asks it
+    let text =
+        Signal::derive(move || setting.with(|setting| PostPrompts::for_model(setting.model.knows_the_suite()).behind(&asked).into_owned()));
+    let own_text = question.text.clone();
+    let behind = move || {
+        let behind = text.with(|text| text.strip_prefix(&own_text).unwrap_or_default().trim().to_owned());
+        (!behind.is_empty()).then(|| view! { <p class="facts">"asked with: " {behind}</p> })
+    };
     let judge = Judge(Some(question.clone()));
     let heading: NodeRef<html::H1> = NodeRef::new();
     Effect::new(move |_| {
@@ -92,11 +101,12 @@ pub(crate) fn QuestionView(looked: Looked, asker: Asker, settings: RwSignal<Sett
             <p class="kicker">{format!("question {} of family {}", question.id, question.family)}</p>
             <h1 class="question" tabindex="-1" node_ref=heading>{question.text.clone()}</h1>
             <p class="facts">"gold: " {question.gold.join(", ")} " · image " {question.image.clone()}</p>
+            {behind}
         </header>
         <Inquiry
             asker
             image=Signal::stored(Some(image))
-            question=Signal::stored(text)
+            question=text
             judge=Signal::stored(judge)
             setting
             seed

@@ -1,6 +1,6 @@
 //! An acceleration meets a model.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 
 use rayon::prelude::*;
@@ -119,15 +119,11 @@ impl Description {
 }
 
 impl fmt::Display for Description {
-    /// One line, e.g. `w4:rtn,g=64: 28 linear layers (down_proj, gate_proj, ..)`.
+    /// One line, e.g. `w4:rtn,g=64: 28 linear layers: the decoder's projections (not ..)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.spec)?;
         match &self.quantized {
-            Some(QuantizedModules { linears, .. }) => {
-                let kinds: BTreeSet<&str> = linears.iter().filter_map(|linear| linear.name.rsplit('.').next()).collect();
-                let kinds: Vec<&str> = kinds.into_iter().collect();
-                write!(f, ": {} linear layers ({})", linears.len(), kinds.join(", "))
-            }
+            Some(QuantizedModules { linears, scope, .. }) => write!(f, ": {} linear layers: {scope}", linears.len()),
             None => Ok(()),
         }
     }

@@ -156,9 +156,25 @@ pub fn shortage(footprint: &Footprint, run: Run<'_>, available: u64, halves: boo
     Ok(Some(Shortage { precision: run.precision, need, available, instead, least }))
 }
 
+/// Bytes of the weights as somebody would publish them: what the acceleration packs as packed, all else as the checkpoint has it. The
+/// precision that a study computes in has no part in it.
+///
+/// # Errors
+/// [`AccelError`] when a quantizer does not fit the model.
+pub fn stored_bytes(footprint: &Footprint, acceleration: &Acceleration) -> Result<u64, AccelError> {
+    let Some(quantizer) = acceleration.quantizer() else { return Ok(footprint.stored_bytes()) };
+    let (fitted, taken) = settle_on(quantizer, footprint.linears().iter().map(shape).collect())?;
+    let packed: u64 = taken.iter().map(|linear| fitted.packed_bytes(linear)).sum();
+    let replaced: u64 = footprint.linears().iter().filter(|linear| quantizer.takes(&linear.name)).map(|linear| linear.stored).sum();
+    Ok(footprint.stored_bytes() - replaced + packed)
+}
+
+fn shape(linear: &LinearSize) -> LinearShape {
+    LinearShape { name: linear.name.clone(), out: linear.out, input: linear.input }
+}
+
 /// Bytes of these accelerations' packed weights for a model with these linear layers. Each quantizer packs once.
 fn packed_bytes(accelerations: &[Acceleration], linears: &[LinearSize]) -> Result<u64, AccelError> {
-    let shape = |linear: &LinearSize| LinearShape { name: linear.name.clone(), out: linear.out, input: linear.input };
     let mut by_method = BTreeMap::new();
     for quantizer in accelerations.iter().filter_map(Acceleration::quantizer) {
         let (fitted, taken) = settle_on(quantizer, linears.iter().map(shape).collect())?;

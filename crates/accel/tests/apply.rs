@@ -86,7 +86,9 @@ fn descriptions_settle_what_the_spec_leaves_open() {
     let group = [128, 64, 32, 16].into_iter().find(|group| widths.iter().all(|width| width % group == 0)).unwrap();
     assert_eq!(description.spec, format!("w4:rtn,g={group}+fastv:k=2,keep=0.5"));
     assert!(description.to_string().starts_with(&format!("{}: ", description.spec)));
-    assert!(description.to_string().contains("28 linear layers (down_proj, gate_proj"));
+    assert!(
+        description.to_string().contains("28 linear layers: the decoder's q, k, v, o, gate, up and down projections (not embeddings, head")
+    );
 
     let none = describe("none");
     assert_eq!((none.spec.as_str(), none.to_string().as_str()), ("none", "none"));

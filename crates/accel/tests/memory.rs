@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use pollster::FutureExt;
 use proptest::prelude::*;
 use steady_accel::Acceleration;
-use steady_accel::memory::{Budget, Need, Run, misfit, shortage};
+use steady_accel::memory::{Budget, Need, Run, misfit, shortage, stored_bytes};
 use steady_vlm::{Checkpoint, Precision, Vlm};
 
 /// Every family, both layouts, one file and several.
@@ -72,6 +72,41 @@ fn formulas_say_what_packing_takes() {
         }
     }
     assert!(compared >= 18, "{compared}");
+}
+
+/// Weight files without their headers.
+fn tensor_bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let weights = files.filter(|file| file.extension().is_some_and(|extension| extension == "safetensors"));
+    let bytes = weights.map(|file| {
+        let content = std::fs::read(file).unwrap();
+        let header = u64::from_le_bytes(content[..8].try_into().unwrap());
+        content.len() as u64 - 8 - header
+    });
+    bytes.sum()
+}
+
+#[test]
+fn what_is_saved_is_judged_against_what_is_published() {
+    // in that layout the tower is a folder of its own
+    for folder in checkpoints().iter().filter(|folder| !folder.ends_with("tiny-llava-med/checkpoint")) {
+        let footprint = Checkpoint::open(folder).unwrap().footprint().unwrap();
+        assert_eq!(stored_bytes(&footprint, &Acceleration::none()).unwrap(), tensor_bytes(folder), "{}", folder.display());
+    }
+
+    let (checkpoint, elements) = (embedded(), |bytes: usize| bytes as u64 / 4);
+    let footprint = checkpoint.footprint().unwrap();
+    let model = Vlm::load(&checkpoint, &Device::flex(), Precision::F32).unwrap();
+    for acceleration in parse(&["w4:rtn", "w4:rtn,g=16", "int8", "w4:rtn+divprune"]) {
+        let linears = acceleration.describe(&model).unwrap().quantized.unwrap().linears;
+        let dense: usize = linears.iter().map(|linear| 4 * linear.out * linear.input).sum();
+        let packed = acceleration.quantize(&model).block_on().unwrap().unwrap().weight_bytes() - (model.weight_bytes() - dense);
+        // it is published in f16: a weight that is packed took two bytes
+        let expected = tensor_bytes(&checkpoints().pop().unwrap()) - 2 * elements(dense) + packed as u64;
+        assert_eq!(stored_bytes(&footprint, &acceleration).unwrap(), expected, "{acceleration}");
+    }
+    let pruned = stored_bytes(&footprint, &parse(&["divprune"])[0]).unwrap();
+    assert_eq!(pruned, footprint.stored_bytes());
 }
 
 #[test]

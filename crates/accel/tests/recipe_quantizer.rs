@@ -145,7 +145,7 @@ fn a_model_is_packed_and_asked() {
     let weights = 2 * 3 * 56 * 40;
     assert_eq!(model.weight_bytes() - packed.weight_bytes(), weights * 4 - (weights / 2 + weights / 8 * 4));
     let description = acceleration.describe(&model).unwrap();
-    assert_eq!(description.to_string(), "ternary:g=8: 6 linear layers (down_proj, gate_proj, up_proj)");
+    assert_eq!(description.to_string(), "ternary:g=8: 6 linear layers: the decoder's gate, up and down projections");
     assert!(packed.shares_encoder(&model));
 
     let image = steady_vlm::image::load(&folder.join("images/square.png")).unwrap();

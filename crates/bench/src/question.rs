@@ -28,6 +28,20 @@ pub enum AnswerKind {
     },
 }
 
+impl AnswerKind {
+    /// What it is called in plans: the name it has in files of questions.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::YesNo => "yes_no",
+            Self::Choice { .. } => "choice",
+            Self::Short => "short",
+            Self::ShortOrUnanswerable => "short_or_unanswerable",
+            Self::Number => "number",
+            Self::NumberWithin { .. } => "number_within",
+        }
+    }
+}
+
 /// One question about one image, with its accepted answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
@@ -40,7 +54,8 @@ pub struct Question {
     pub family: String,
     /// Image id; questions with the same one form a cluster for the statistics.
     pub image: String,
-    /// Exactly what goes into the user turn, options and suffix included.
+    /// What goes into the user turn, options included. What a model that does not know the form of the answers is told about it stands
+    /// behind that ([`crate::PostPrompts`]).
     pub text: String,
     /// Accepted answers; the first is the one a model is trained to give. For [`AnswerKind::Choice`]: the letter.
     pub gold: Vec<String>,

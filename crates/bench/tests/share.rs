@@ -61,6 +61,7 @@ fn report(questions: &[SuiteQuestion], fingerprint: &str, perturbations: &[&str]
     };
     let cost = || CostRow {
         weight_bytes: 5_526_528,
+        stored_bytes: None,
         kv_bytes: 661_613.226_7,
         visual_tokens: 144.0,
         prompt_tokens: 161.526_7,

@@ -87,6 +87,9 @@ pub(crate) struct StudyArgs {
     /// perturbed one [default: the clean images alone]
     #[arg(long = "perturb", value_name = "SPEC")]
     pub(crate) perturbations: Vec<PerturbationSpec>,
+    /// What stands behind a question, to say which form of answer is asked for
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = PostPromptArg::Auto)]
+    pub(crate) post_prompt: PostPromptArg,
     /// Number of questions, spread evenly over the families
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) questions: u32,
@@ -230,6 +233,16 @@ pub(crate) enum DtypeArg {
     F32,
     /// 16-bit, where the device has it
     F16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PostPromptArg {
+    /// Nothing for the embedded models, which were trained on the questions; `standard` for any other
+    Auto,
+    /// What the field puts behind its questions, by the form of the answer: "Answer the question using a single word or phrase." and its like
+    Standard,
+    /// Nothing
+    None,
 }
 
 /// What `--bench` takes.

@@ -59,6 +59,16 @@ pub(crate) fn open(name: &str) -> Result<Checkpoint> {
     Checkpoint::from_files(name, files).with_context(|| format!("embedded model {name}"))
 }
 
+/// Whether an embedded checkpoint answers as the one with this hash does ([`Checkpoint::sha256`]), wherever that one lies.
+pub(crate) fn holds(sha256: &str) -> Result<bool> {
+    for name in names() {
+        if open(name)?.sha256()? == sha256 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// One file of an embedded checkpoint.
 pub(crate) fn file(checkpoint: &str, name: &str) -> Option<&'static [u8]> {
     let (_, files) = files::all().iter().find(|(known, _)| *known == checkpoint)?;

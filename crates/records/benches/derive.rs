@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use steady_bench::{AnswerKind, Question};
+use steady_bench::{AnswerKind, PostPrompts, Question};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{Answers, BASELINE, CLEAN, Growing, Plan, Record, Work, pause, report};
 
@@ -67,7 +67,7 @@ fn study(count: usize) -> (Work, Vec<Answers>) {
         kind: AnswerKind::Short,
     };
     let questions: Vec<Question> = (0..count).map(question).collect();
-    let acceleration = |spec: String| AccelerationPlan { describe: format!("{spec} in words"), spec };
+    let acceleration = |spec: String| AccelerationPlan { describe: format!("{spec} in words"), spec, stored_bytes: None };
     let specs = std::iter::once(BASELINE.to_owned()).chain((0..ACCELERATIONS).map(|n| format!("acceleration-{n}")));
     let plan = Plan {
         format: FORMAT,
@@ -85,6 +85,7 @@ fn study(count: usize) -> (Work, Vec<Answers>) {
         },
         perturbations: vec![CLEAN.into()],
         prompt: "{question}".into(),
+        post_prompts: PostPrompts::default(),
         processor: BTreeMap::new(),
         decoding: BTreeMap::new(),
         calibration: None,

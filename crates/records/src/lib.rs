@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use steady_bench::world::EmbeddedSuite;
-//! use steady_bench::Benchmark;
+//! use steady_bench::{Benchmark, PostPrompts};
 //! use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, ModelPlan, Versions, questions_sha256};
 //! use steady_records::{BASELINE, CLEAN, Plan, Work};
 //!
@@ -18,7 +18,7 @@
 //!     versions: Versions { steady: "0".into(), burn: "0".into() },
 //!     model: ModelPlan { name: "mine".into(), architecture: "llava-1.5".into(), sha256: "1".repeat(64) },
 //!     accelerations: [(BASELINE, "the model as it is"), ("int8:threshold=6", "eight bits")]
-//!         .map(|(spec, describe)| AccelerationPlan { spec: spec.into(), describe: describe.into() })
+//!         .map(|(spec, describe)| AccelerationPlan { spec: spec.into(), describe: describe.into(), stored_bytes: None })
 //!         .into(),
 //!     noise_floor: true,
 //!     benchmark: BenchmarkPlan {
@@ -30,6 +30,7 @@
 //!     },
 //!     perturbations: vec![CLEAN.into(), "noise=20".into()],
 //!     prompt: "USER: <image>\n{question} ASSISTANT:".into(),
+//!     post_prompts: PostPrompts::default(),
 //!     processor: [("crop".into(), "144x144".into())].into(),
 //!     decoding: [("strategy".into(), "greedy".into())].into(),
 //!     calibration: None,

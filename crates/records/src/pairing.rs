@@ -70,7 +70,7 @@ pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterato
             what_it_is: acceleration.describe.clone(),
             answers,
             first_token: None,
-            cost: cost(&after[..questions.len()]),
+            cost: cost(&after[..questions.len()], acceleration.stored_bytes),
         });
     }
     let noise_floor = if plan.noise_floor {
@@ -80,7 +80,7 @@ pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterato
     };
     Report::new(Measurements {
         plan: summary(plan),
-        baseline_cost: cost(&baseline[..questions.len()]),
+        baseline_cost: cost(&baseline[..questions.len()], plan.accelerations.first().and_then(|baseline| baseline.stored_bytes)),
         questions: rows,
         accelerations,
         noise_floor,
@@ -124,10 +124,11 @@ fn answer(record: &Record) -> AnswerRow {
     }
 }
 
-fn cost(records: &[&Record]) -> CostRow {
+fn cost(records: &[&Record], stored_bytes: Option<u64>) -> CostRow {
     let mean = |of: &dyn Fn(&Record) -> f64| records.iter().map(|record| of(record)).sum::<f64>() / records.len() as f64;
     CostRow {
         weight_bytes: records.first().map_or(0, |record| record.weight_bytes),
+        stored_bytes,
         kv_bytes: mean(&|record| record.kv_bytes as f64),
         visual_tokens: mean(&|record| f64::from(record.decoder_visual_tokens)),
         prompt_tokens: mean(&|record| f64::from(record.prompt_tokens)),

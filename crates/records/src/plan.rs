@@ -6,8 +6,8 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use steady_bench::Question;
 use steady_bench::perturb::PerturbationSpec;
+use steady_bench::{PostPrompts, Question};
 
 /// The perturbation that leaves the image as it is.
 pub use steady_bench::perturb::CLEAN;
@@ -50,6 +50,9 @@ pub struct Plan {
     pub perturbations: Vec<String>,
     /// The prompt around a question, with `{question}` in its place.
     pub prompt: String,
+    /// What stands behind a question in the prompt, by the form of its answer.
+    #[serde(default, skip_serializing_if = "PostPrompts::is_empty")]
+    pub post_prompts: PostPrompts,
     /// The image processor's settings, as read from the checkpoint.
     pub processor: BTreeMap<String, String>,
     /// Decoding settings, as read from the checkpoint's generation config.
@@ -92,6 +95,9 @@ pub struct AccelerationPlan {
     pub spec: String,
     /// The spec in words, with the parameters that were left to their defaults.
     pub describe: String,
+    /// Bytes of the weights as somebody would publish them: what is packed as packed, all else as the checkpoint has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
 }
 
 /// Identity of the questions.

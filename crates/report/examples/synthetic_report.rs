@@ -180,6 +180,7 @@ fn accelerated(question: &QuestionRow, change: f64, tokens: f64, chance: &mut Ch
 fn cost(weights: f64, tokens: f64, flops: f64, time: f64) -> CostRow {
     CostRow {
         weight_bytes: (9_450_000.0 * weights) as u64,
+        stored_bytes: None,
         kv_bytes: 688_000.0 * (0.12 + 0.88 * tokens),
         visual_tokens: 144.0 * tokens,
         prompt_tokens: 21.4 + 144.0 * tokens,

@@ -212,8 +212,11 @@ pub struct FirstToken {
 /// What a run cost. All but the seconds follow from shapes and formats, so they are the same on every machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CostRow {
-    /// Bytes of weights held.
+    /// Bytes of weights held, in the precision that the study computed in.
     pub weight_bytes: u64,
+    /// Bytes of the weights as somebody would publish them: what is packed as packed, all else as the checkpoint has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
     /// Bytes of KV cache per question, mean.
     pub kv_bytes: f64,
     /// Visual tokens that the decoder saw per question, averaged over its layers, mean.

@@ -52,13 +52,31 @@ impl Report {
         (!self.perturbed().is_empty()).then_some(table)
     }
 
+    /// Files have a column where their bytes are known.
     fn cost_table(&self) -> Table {
-        let mut table = empty_table(&["acceleration", "weights MB", "KV kB", "visual tokens", "prompt tokens", "FLOPs", "time s"], 1);
-        table.add_row(cost_row("none", &self.measurements().baseline_cost));
+        let mut header = vec!["acceleration", "weights MB", "KV kB", "visual tokens", "prompt tokens", "FLOPs", "time s"];
+        let files = self.tells_files();
+        if files {
+            header.insert(1, "files MB");
+        }
+        let mut table = empty_table(&header, 1);
+        let mut add = |name: &str, cost: &CostRow| {
+            let mut row = cost_row(name, cost);
+            if files {
+                row.insert(1, cost.stored_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.2}", bytes as f64 / 1e6)));
+            }
+            table.add_row(row);
+        };
+        add("none", &self.measurements().baseline_cost);
         for acceleration in self.accelerations() {
-            table.add_row(cost_row(&one_line(&acceleration.spec), &acceleration.cost));
+            add(&one_line(&acceleration.spec), &acceleration.cost);
         }
         table
+    }
+
+    /// Whether it is known what the weights take as files.
+    pub(crate) fn tells_files(&self) -> bool {
+        self.measurements().baseline_cost.stored_bytes.is_some()
     }
 }
 

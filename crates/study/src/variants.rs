@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use image::RgbImage;
+use steady_accel::memory::stored_bytes;
 use steady_accel::{Acceleration, Description};
-use steady_bench::{Benchmark, Question};
+use steady_bench::{Benchmark, PostPrompts, Question};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{BASELINE, Plan};
-use steady_vlm::{Answer, Decoding, EncodedImage, Merger, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm};
+use steady_vlm::{Answer, Decoding, EncodedImage, Footprint, Merger, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm};
 use web_time::Instant;
 
 use crate::{Reply, StudyError, Subject};
@@ -23,6 +24,7 @@ pub struct Variants {
     /// What the reducers ask to see of the vision tower.
     needs: Needs,
     decoding: Decoding,
+    post_prompts: PostPrompts,
 }
 
 /// The answers to questions about one image.
@@ -49,12 +51,13 @@ impl Variants {
     pub async fn build(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
         let outside = |reducer: &&dyn TokenReducer| Merger::of(*reducer).is_none();
         let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer).filter(outside));
-        let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned() };
+        let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned(), stored_bytes: None };
         let mut variants = vec![Variant { acceleration: Acceleration::none(), model, weights: None, plan: baseline }];
         for acceleration in accelerations.iter().filter(|acceleration| !acceleration.is_none()) {
             let base = &variants[0].model;
             let description = acceleration.describe(base)?;
-            let plan = AccelerationPlan { spec: acceleration.to_string(), describe: in_words(acceleration, &description) };
+            let plan =
+                AccelerationPlan { spec: acceleration.to_string(), describe: in_words(acceleration, &description), stored_bytes: None };
             if variants.iter().any(|other| other.plan.spec == plan.spec) {
                 return Err(StudyError::Plan(format!("accelerations: `{}` is asked for twice", plan.spec)));
             }
@@ -65,7 +68,25 @@ impl Variants {
             };
             variants.push(Variant { acceleration: acceleration.clone(), model, weights, plan });
         }
-        Ok(Self { all: variants, needs, decoding })
+        Ok(Self { all: variants, needs, decoding, post_prompts: PostPrompts::default() })
+    }
+
+    /// These variants, whose questions are asked with `post_prompts` behind them: for a model that was not trained on the benchmark.
+    #[must_use]
+    pub fn with_post_prompts(self, post_prompts: PostPrompts) -> Self {
+        Self { post_prompts, ..self }
+    }
+
+    /// These variants, with what their weights would take as files: what an acceleration saves is judged against what is published, not
+    /// against the precision that a study computes in. `footprint` is that of the model's checkpoint.
+    ///
+    /// # Errors
+    /// [`StudyError::Accel`] when it is another model's.
+    pub fn stored_as(mut self, footprint: &Footprint) -> Result<Self, StudyError> {
+        for variant in &mut self.all {
+            variant.plan.stored_bytes = Some(stored_bytes(footprint, &variant.acceleration)?);
+        }
+        Ok(self)
     }
 
     /// The plan of asking `questions` of `benchmark` on the device called `device`, under `perturbations` as
@@ -115,6 +136,7 @@ impl Variants {
             },
             perturbations,
             prompt: model.prompt("{question}")?,
+            post_prompts: self.post_prompts.clone(),
             processor: named(model.processor().image_processor().settings()),
             decoding: named(decoding),
             calibration: None,
@@ -142,14 +164,14 @@ impl Variants {
         self.shared(&self.prompts(image, [question])?).await
     }
 
-    fn prompts<'q>(&self, image: &RgbImage, questions: impl IntoIterator<Item = &'q str>) -> Result<Vec<Prepared>, StudyError> {
+    fn prompts(&self, image: &RgbImage, questions: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Vec<Prepared>, StudyError> {
         let model = self.baseline();
         let pixels = model.processor().pixels(image)?;
-        let prepare = |question| {
+        let prepare = |question: &str| {
             let (input_ids, layout) = model.processor().encode(&model.prompt(question)?, &pixels)?;
             Ok(Prepared { input_ids, layout, pixels: pixels.clone() })
         };
-        questions.into_iter().map(prepare).collect()
+        questions.into_iter().map(|question| prepare(question.as_ref())).collect()
     }
 
     /// Every variant's answers, given the prompts of one image's questions.
@@ -233,7 +255,7 @@ impl Subject for Variants {
     }
 
     async fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
-        let prompts = self.prompts(image, questions.iter().map(|question| question.text.as_str()))?;
+        let prompts = self.prompts(image, questions.iter().map(|question| self.post_prompts.behind(question)))?;
         let mut replies = self.shared(&prompts).await?.replies;
         replies.push(self.noise_floor(&prompts).await?);
         Ok(replies)

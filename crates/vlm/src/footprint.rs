@@ -30,6 +30,11 @@ impl Footprint {
         linears + self.survey.elements * element_bytes(precision) + self.survey.norms * size_of::<f32>() as u64
     }
 
+    /// Bytes of the weights as they are published, whatever precision they are computed in.
+    pub fn stored_bytes(&self) -> u64 {
+        self.survey.stored
+    }
+
     /// Bytes of the keys and values of `tokens` tokens.
     pub fn cache_bytes(&self, precision: Precision, tokens: usize) -> u64 {
         cost::kv_bytes(&self.text, &vec![tokens; self.text.num_layers], element_bytes(precision) as usize) as u64

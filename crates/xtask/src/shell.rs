@@ -9,7 +9,9 @@ use anyhow::{Context, bail};
 
 /// Moves to the workspace root, wherever the task was called from.
 pub(crate) fn enter_workspace() -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // cargo's word at run time comes first: with one target folder for all clones this program may have been built in another one
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&package).join("../..");
     env::set_current_dir(&root).with_context(|| format!("cannot enter the workspace at {}", root.display()))
 }
 

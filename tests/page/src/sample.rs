@@ -50,8 +50,15 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
         };
         asked.iter().enumerate().map(of).collect()
     };
-    let cost =
-        |weight_bytes| CostRow { weight_bytes, kv_bytes: 5e5, visual_tokens: 144.0, prompt_tokens: 160.0, flops: 6e8, seconds: None };
+    let cost = |weight_bytes| CostRow {
+        weight_bytes,
+        stored_bytes: None,
+        kv_bytes: 5e5,
+        visual_tokens: 144.0,
+        prompt_tokens: 160.0,
+        flops: 6e8,
+        seconds: None,
+    };
     let acceleration = |spec: &str, answers, weight_bytes| AccelerationReport {
         spec: spec.to_owned(),
         what_it_is: format!("{spec}, in words"),

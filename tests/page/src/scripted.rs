@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use serde_json::json;
-use steady_bench::{Benchmark, Question};
+use steady_bench::{Benchmark, PostPrompts, Question};
 use steady_protocol::{Answered, AskReply, AskedAnswer, Cell, Engine, Frame, Loading, Response, View, encode};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{Answers, BASELINE, CLEAN, Plan, Record, Timing, Work};
@@ -34,11 +34,12 @@ impl Scripted {
         let in_group =
             |(i, question): (usize, &Question)| Question { image: suite.questions()[of_group(i)].image.clone(), ..question.clone() };
         let questions: Vec<Question> = suite.questions().iter().enumerate().map(in_group).collect();
-        let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned() };
-        let accelerated = measurements
-            .accelerations
-            .iter()
-            .map(|acceleration| AccelerationPlan { spec: acceleration.spec.clone(), describe: acceleration.what_it_is.clone() });
+        let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned(), stored_bytes: None };
+        let accelerated = measurements.accelerations.iter().map(|acceleration| AccelerationPlan {
+            spec: acceleration.spec.clone(),
+            describe: acceleration.what_it_is.clone(),
+            stored_bytes: None,
+        });
         let told = measurements.plan.clone();
         let plan = Plan {
             format: FORMAT,
@@ -56,6 +57,7 @@ impl Scripted {
             },
             perturbations: vec![CLEAN.to_owned()],
             prompt: told.prompt_template,
+            post_prompts: PostPrompts::default(),
             processor: told.processor,
             decoding: told.decoding,
             calibration: None,

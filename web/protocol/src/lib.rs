@@ -42,6 +42,13 @@ pub enum Model {
     Folder(Folder),
 }
 
+impl Model {
+    /// Whether it was trained on the embedded suite, as those that come with the page were.
+    pub fn knows_the_suite(&self) -> bool {
+        matches!(self, Self::Address(_))
+    }
+}
+
 /// Which folder on the visitor's disk is meant, as far as that can be said without reading it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Folder {

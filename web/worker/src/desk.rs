@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use image::RgbImage;
 use steady_accel::Acceleration;
 use steady_accel::memory::{Budget, Run, misfit};
+use steady_bench::PostPrompts;
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
 use steady_protocol::{Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, Model, Response, Setting, StudyRequest, View};
@@ -58,7 +59,8 @@ impl Desk {
         let perturbation = |spec: &String| spec.parse().map_err(|error| anyhow!("perturbation {spec}: {error}"));
         let perturbations = plan::perturbations(&perturbations.iter().map(perturbation).collect::<Result<Vec<PerturbationSpec>>>()?)?;
         let first = questions.first().context("a study without questions")?;
-        let sample = Sample { image: &suite.image(&first.image)?, question: &first.text };
+        let first_asked = PostPrompts::for_model(setting.model.knows_the_suite()).behind(first);
+        let sample = Sample { image: &suite.image(&first.image)?, question: &first_asked };
         let (model, variants, _) = self.ready(&setting, files, &accelerations, &sample).await?;
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
         let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &*suite, &questions, perturbations)?;
@@ -135,7 +137,11 @@ impl Desk {
         if !fresh {
             check(&model.checkpoint, &model.opened, model.decoding, accelerations, sample)?;
         }
-        let variants = Rc::new(Variants::build(model.vlm.clone(), accelerations, model.decoding).await?);
+        let variants = Variants::build(model.vlm.clone(), accelerations, model.decoding)
+            .await?
+            .with_post_prompts(PostPrompts::for_model(setting.model.knows_the_suite()))
+            .stored_as(&model.checkpoint.footprint()?)?;
+        let variants = Rc::new(variants);
         self.variants = Some((setting.accelerations.clone(), Rc::clone(&variants)));
         Ok((model, variants, fresh))
     }

@@ -99,7 +99,15 @@ mod tests {
     }
 
     fn cost(weight_bytes: u64, visual_tokens: f64) -> CostRow {
-        CostRow { weight_bytes, kv_bytes: 50_000.0, visual_tokens, prompt_tokens: 160.0, flops: 3e9, seconds: Some(1.25) }
+        CostRow {
+            weight_bytes,
+            stored_bytes: None,
+            kv_bytes: 50_000.0,
+            visual_tokens,
+            prompt_tokens: 160.0,
+            flops: 3e9,
+            seconds: Some(1.25),
+        }
     }
 
     /// Ten questions, 8 right before; one acceleration breaks two and repairs one, the other changes nothing.

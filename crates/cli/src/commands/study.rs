@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use pollster::FutureExt;
 use steady_accel::memory::Run;
 use steady_bench::world::EMBEDDED;
-use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow};
+use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow, PostPrompts};
 use steady_methods::FIRST5;
 use steady_records::{Plan, plan};
 use steady_study::{Folder, Variants};
 
-use crate::args::{RunArgs, StudyArgs};
+use crate::args::{PostPromptArg, RunArgs, StudyArgs};
 use crate::commands::{RUNS, report};
 use crate::model::{self, Chosen};
 use crate::{console, embedded, memory};
@@ -35,20 +36,30 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     let accelerations =
         if args.accelerations.is_empty() { model::accelerations(FIRST5.specs)? } else { model::accelerations(&args.accelerations)? };
     let perturbations = plan::perturbations(&args.perturbations)?;
-    let Chosen { checkpoint, arguments } = choose()?;
+    let Chosen { checkpoint, mut arguments } = choose()?;
     let device = model::device(args.device)?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
     let decoding = model::decoding(&checkpoint, None);
+    let sha256 = checkpoint.sha256()?;
+    let post_prompts = match args.post_prompt {
+        PostPromptArg::Auto => PostPrompts::for_model(embedded::holds(&sha256)?),
+        PostPromptArg::Standard => PostPrompts::standard(),
+        PostPromptArg::None => PostPrompts::default(),
+    };
+    if let Some(chosen) = args.post_prompt.to_possible_value().filter(|_| args.post_prompt != PostPromptArg::Auto) {
+        arguments.extend(["--post-prompt".to_owned(), chosen.get_name().to_owned()]);
+    }
     if let Some(first) = questions.first() {
-        let prompt = checkpoint.chat_template()?.prompt(&first.text)?;
+        let prompt = checkpoint.chat_template()?.prompt(&post_prompts.behind(first))?;
         let prepared = checkpoint.processor()?.prepare(&benchmark.image(&first.image)?, &prompt)?;
         // What questions share of a prompt is remembered beside what each adds to it.
         let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
         memory::check(&checkpoint, &device, [Run { precision: model::precision(args.dtype), accelerations: &accelerations, tokens }])?;
     }
     let vlm = model::load(&checkpoint, &device, args.dtype)?;
-    let variants = Variants::build(vlm, &accelerations, decoding).block_on()?;
-    let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &*benchmark, &questions, perturbations)?;
+    let variants =
+        Variants::build(vlm, &accelerations, decoding).block_on()?.with_post_prompts(post_prompts).stored_as(&checkpoint.footprint()?)?;
+    let plan = variants.plan(&arguments, &sha256, &device.identity, &*benchmark, &questions, perturbations)?;
     let path = match out {
         Some(path) => path,
         None => default_folder(&plan)?,

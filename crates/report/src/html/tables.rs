@@ -103,15 +103,23 @@ fn optional(number: Option<f64>) -> String {
 
 pub(super) fn costs(report: &Report) -> Markup {
     let baseline = &report.measurements().baseline_cost;
+    let files = report.tells_files();
     html! {
         section id="costs" {
             h2 { "What it bought" }
-            p.hint { "Mean per question, weights and time in total; below each number its ratio to the baseline. All but the time follow from shapes and formats." }
+            p.hint {
+                "Mean per question, weights and time in total; below each number its ratio to the baseline. All but the time follow from shapes and formats."
+                @if files {
+                    " Files are the weights as somebody would publish them: what is packed as packed, all else as the checkpoint has it. Weights are what this study held in memory, in "
+                    (text(&report.plan().precision)) "."
+                }
+            }
             div.scroll tabindex="0" role="region" aria-label="Costs" {
                 table.numbers {
                     thead {
                         tr {
                             th scope="col" { "acceleration" }
+                            @if files { th scope="col" { "files, MB" } }
                             th scope="col" { "weights, MB" }
                             th scope="col" { "KV cache, kB" }
                             th scope="col" { "visual tokens" }
@@ -121,9 +129,9 @@ pub(super) fn costs(report: &Report) -> Markup {
                         }
                     }
                     tbody {
-                        (cost_row(&html! { "baseline" }, baseline, None))
+                        (cost_row(&html! { "baseline" }, baseline, None, files))
                         @for acceleration in report.accelerations() {
-                            (cost_row(&spec(&acceleration.spec), &acceleration.cost, Some(baseline)))
+                            (cost_row(&spec(&acceleration.spec), &acceleration.cost, Some(baseline), files))
                         }
                     }
                 }
@@ -132,7 +140,7 @@ pub(super) fn costs(report: &Report) -> Markup {
     }
 }
 
-fn cost_row(name: &Markup, cost: &CostRow, baseline: Option<&CostRow>) -> Markup {
+fn cost_row(name: &Markup, cost: &CostRow, baseline: Option<&CostRow>, files: bool) -> Markup {
     let cell = |shown: String, of: &dyn Fn(&CostRow) -> Option<f64>| {
         let ratio = baseline.and_then(of).filter(|base| *base > 0.0).zip(of(cost)).map(|(base, ours)| ours / base);
         html! { td { (shown) @if let Some(ratio) = ratio { small { "× " (format!("{ratio:.2}")) } } } }
@@ -140,6 +148,7 @@ fn cost_row(name: &Markup, cost: &CostRow, baseline: Option<&CostRow>) -> Markup
     html! {
         tr {
             th scope="row" { (name) }
+            @if files { (cell(megabytes(cost.stored_bytes), &|cost| cost.stored_bytes.map(|bytes| bytes as f64))) }
             (cell(format!("{:.2}", cost.weight_bytes as f64 / 1e6), &|cost| Some(cost.weight_bytes as f64)))
             (cell(format!("{:.1}", cost.kv_bytes / 1e3), &|cost| Some(cost.kv_bytes)))
             (cell(format!("{:.1}", cost.visual_tokens), &|cost| Some(cost.visual_tokens)))
@@ -148,6 +157,10 @@ fn cost_row(name: &Markup, cost: &CostRow, baseline: Option<&CostRow>) -> Markup
             (cell(cost.seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1}")), &|cost| cost.seconds))
         }
     }
+}
+
+fn megabytes(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "–".to_owned(), |bytes| format!("{:.2}", bytes as f64 / 1e6))
 }
 
 pub(super) fn plan(report: &Report) -> Markup {

@@ -138,7 +138,7 @@ fn answer(said: &str, correct: bool, margin: f32, outcome: Outcome, kl: f64) -> 
 }
 
 fn cost(weight_bytes: u64, seconds: Option<f64>) -> CostRow {
-    CostRow { weight_bytes, kv_bytes: 512_000.0, visual_tokens: 144.0, prompt_tokens: 165.5, flops: 1.25e9, seconds }
+    CostRow { weight_bytes, stored_bytes: None, kv_bytes: 512_000.0, visual_tokens: 144.0, prompt_tokens: 165.5, flops: 1.25e9, seconds }
 }
 
 fn named(name: &str, value: &str) -> BTreeMap<String, String> {

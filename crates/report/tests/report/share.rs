@@ -377,7 +377,15 @@ fn reports() -> impl Strategy<Value = Report> {
                     })
                     .collect()
             };
-            let cost = || CostRow { weight_bytes: 7, kv_bytes: 0.1, visual_tokens: 1.0, prompt_tokens: 2.5, flops: 1e300, seconds: None };
+            let cost = || CostRow {
+                weight_bytes: 7,
+                stored_bytes: None,
+                kv_bytes: 0.1,
+                visual_tokens: 1.0,
+                prompt_tokens: 2.5,
+                flops: 1e300,
+                seconds: None,
+            };
             let accelerations = columns
                 .into_iter()
                 .enumerate()

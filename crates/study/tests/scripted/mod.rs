@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use image::RgbImage;
-use steady_bench::{AnswerKind, BenchError, Benchmark, Question};
+use steady_bench::{AnswerKind, BenchError, Benchmark, PostPrompts, Question};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, ModelPlan, Versions, questions_sha256};
 use steady_records::{BASELINE, CLEAN, Plan};
 use steady_study::{Reply, StudyError, Subject};
@@ -122,7 +122,7 @@ impl Subject for Scripted {
 }
 
 pub fn plan(questions: &[Question], accelerations: &[&str]) -> Plan {
-    let acceleration = |spec: &&str| AccelerationPlan { spec: (*spec).into(), describe: format!("{spec} in words") };
+    let acceleration = |spec: &&str| AccelerationPlan { spec: (*spec).into(), describe: format!("{spec} in words"), stored_bytes: None };
     Plan {
         format: FORMAT,
         command: "steady".into(),
@@ -139,6 +139,7 @@ pub fn plan(questions: &[Question], accelerations: &[&str]) -> Plan {
         },
         perturbations: vec![CLEAN.into()],
         prompt: "USER: <image>\n{question} ASSISTANT:".into(),
+        post_prompts: PostPrompts::default(),
         processor: BTreeMap::from([("image_size".into(), "4".into())]),
         decoding: BTreeMap::from([("max_new_tokens".into(), "4".into())]),
         calibration: None,

@@ -67,6 +67,12 @@ struct Entry {
     taken: bool,
 }
 
+impl Entry {
+    fn stored_bytes(&self) -> u64 {
+        self.bytes.end - self.bytes.start
+    }
+}
+
 impl WeightFile {
     fn stretch(&self, range: Range<u64>) -> Result<Stretch<'_>, VlmError> {
         self.bytes.stretch(range).map_err(|source| VlmError::Io { path: self.label.clone().into(), source })
@@ -154,6 +160,16 @@ impl Weights {
     /// The shape in the file, for sizes that no configuration states.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// Bytes of all tensors in the files, the unused ones included: what somebody downloads.
+    pub fn stored_bytes(&self) -> u64 {
+        self.tensors.values().map(Entry::stored_bytes).sum()
+    }
+
+    /// Bytes of one tensor in its file; `None` where there is none of this canonical name.
+    pub fn stored_bytes_of(&self, name: &str) -> Option<u64> {
+        self.tensors.get(name).map(Entry::stored_bytes)
     }
 
     /// Reads one tensor as f32 and marks it as used.

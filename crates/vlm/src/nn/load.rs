@@ -35,6 +35,8 @@ pub(crate) struct Survey {
     pub(crate) norms: u64,
     /// Elements of the largest tensor.
     pub(crate) largest: u64,
+    /// Bytes of all tensors in the files.
+    pub(crate) stored: u64,
 }
 
 /// A linear layer.
@@ -48,6 +50,8 @@ pub struct LinearSize {
     pub input: usize,
     /// Bytes on the device, if the checkpoint holds it packed.
     pub packed: Option<u64>,
+    /// Bytes of its weight in the checkpoint's files.
+    pub stored: u64,
 }
 
 impl LinearSize {
@@ -63,7 +67,10 @@ impl<'a> Loader<'a> {
 
     /// One that reads headers alone. `device` is where its empty tensors are.
     pub(crate) fn survey(weights: Weights, format: Arc<dyn WeightFormat>, device: &'a Device) -> Self {
-        Self { survey: Some(Survey::default()), ..Self::new(weights, format, device, DType::F32, usize::MAX) }
+        Self {
+            survey: Some(Survey { stored: weights.stored_bytes(), ..Survey::default() }),
+            ..Self::new(weights, format, device, DType::F32, usize::MAX)
+        }
     }
 
     /// Checks that every tensor of the files was taken or skipped.
@@ -149,7 +156,8 @@ impl<'a> Loader<'a> {
         let format = Arc::clone(&self.format);
         if let Some(survey) = &mut self.survey {
             let packed = format.survey(&mut self.weights, name, shape)?;
-            let linear = LinearSize { name: name.to_owned(), out: output, input, packed };
+            let stored = packed.or_else(|| self.weights.stored_bytes_of(&format!("{name}.weight"))).unwrap_or_default();
+            let linear = LinearSize { name: name.to_owned(), out: output, input, packed, stored };
             survey.largest = survey.largest.max(linear.elements());
             survey.linears.push(linear);
             let linear = Linear::dense(name, self.nothing());

@@ -251,13 +251,13 @@ impl Plan {
 
 impl Cost {
     fn of(cost: &CostRow) -> Self {
-        let CostRow { weight_bytes, kv_bytes, visual_tokens, prompt_tokens, flops, seconds } = *cost;
+        let CostRow { weight_bytes, stored_bytes: _, kv_bytes, visual_tokens, prompt_tokens, flops, seconds } = *cost;
         Self { weight_bytes, kv_bytes, visual_tokens, prompt_tokens, flops, seconds }
     }
 
     fn open(&self) -> CostRow {
         let Self { weight_bytes, kv_bytes, visual_tokens, prompt_tokens, flops, seconds } = *self;
-        CostRow { weight_bytes, kv_bytes, visual_tokens, prompt_tokens, flops, seconds }
+        CostRow { weight_bytes, stored_bytes: None, kv_bytes, visual_tokens, prompt_tokens, flops, seconds }
     }
 }
 

@@ -49,6 +49,7 @@
 
 mod error;
 mod growing;
+mod limit;
 mod pairing;
 pub mod plan;
 pub mod record;
@@ -56,6 +57,7 @@ mod work;
 
 pub use error::RecordsError;
 pub use growing::{Growing, pause};
+pub use limit::Limit;
 pub use pairing::report;
 pub use plan::{BASELINE, CLEAN, NOISE_FLOOR, Plan};
 pub use record::{Record, Timing};

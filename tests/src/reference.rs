@@ -277,3 +277,11 @@ pub fn sha256(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
     HEXLOWER.encode(&Sha256::digest(bytes))
 }
+
+/// The hash by which git names a file of these bytes, in hexadecimal, as `git hash-object` prints it.
+pub fn git_sha1(bytes: &[u8]) -> String {
+    use data_encoding::HEXLOWER;
+    use sha1::{Digest, Sha1};
+    let blob = [format!("blob {}\0", bytes.len()).as_bytes(), bytes].concat();
+    HEXLOWER.encode(&Sha1::digest(blob))
+}

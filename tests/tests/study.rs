@@ -151,6 +151,73 @@ fn killed_midway_it_continues_and_asks_nothing_twice() {
     assert!(again.contains("480 of 480 answers are recorded already"), "{again}");
 }
 
+/// Everything in the run folder that two runs of one plan have in common, by its path.
+fn lasting(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn walk(folder: &Path, inside: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let name = format!("{inside}{}", entry.file_name().to_string_lossy());
+            if entry.file_type().unwrap().is_dir() {
+                walk(&entry.path(), &format!("{name}/"), files);
+            } else if !name.starts_with("timings/") {
+                files.insert(name, fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    let mut files = BTreeMap::new();
+    walk(run, "", &mut files);
+    files
+}
+
+/// Questions about nine images or more, which are groups of two parts.
+const GROUPS_ASKED: &str = "40";
+
+#[test]
+fn killed_after_each_group_in_turn_it_leaves_what_it_would_have_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    succeed(&arguments(GROUPS_ASKED, &whole));
+    let questions: serde_json::Value = serde_json::from_slice(&fs::read(whole.join("questions.json")).unwrap()).unwrap();
+    let images: std::collections::BTreeSet<&str> =
+        questions.as_array().unwrap().iter().map(|question| question["image"].as_str().unwrap()).collect();
+    let groups = images.len();
+    assert!(groups > 8, "{groups} groups are to be more than a part");
+    for group in 0..groups - 1 {
+        let mut running = Running::start(&mut steady(&arguments(GROUPS_ASKED, &killed)));
+        let (kept, part) =
+            (killed.join(format!("journal/group-{group:05}")), killed.join(format!("records/part-{:05}.parquet", group / 8)));
+        wait_until(&format!("group {group} was kept"), || {
+            assert!(running.0.try_wait().unwrap().is_none(), "it ended before it could be killed");
+            kept.exists() || part.exists()
+        });
+        running.0.kill().unwrap(); // SIGKILL
+        running.0.wait().unwrap();
+    }
+    let output = run(&arguments(GROUPS_ASKED, &killed));
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("answers are recorded already"), "{}", stderr(&output));
+    let (left, expected) = (lasting(&killed), lasting(&whole));
+    assert_eq!(left.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (name, bytes) in &expected {
+        assert_eq!(&left[name], bytes, "{name}");
+    }
+}
+
+#[test]
+fn a_model_that_does_not_stop_by_itself_is_said_to() {
+    let dir = tempfile::tempdir().unwrap();
+    // Its weights are random.
+    let model = cases_of("tiny-llava").join("checkpoint");
+    let output =
+        run(&["run", "--model", text(&model), "--device", "cpu", "--questions", "10", "--accel", "int8", "--out", text(dir.path())]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("answers so far were cut at the limit of") && said.contains("of 30 answers were cut at the limit of"), "{said}");
+    // and one that does is not
+    succeed(&arguments("10", &dir.path().join("stops")));
+    let said = stderr(&run(&arguments("10", &dir.path().join("stops again"))));
+    assert!(!said.contains("so far were cut"), "{said}");
+}
+
 const PERTURBATIONS: [&str; 4] = ["--perturb", "noise=20", "--perturb", "jpeg=30+blur=1.0"];
 
 /// The records that are about perturbed images or not, as text.

@@ -81,10 +81,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
 }
 
-/// A bar on stderr with the time left; silent where stderr is not a terminal.
+/// A bar on stderr; silent where stderr is not a terminal. What its message says of the time left is its user's.
 pub(crate) fn progress_bar(total: usize) -> Result<ProgressBar> {
     let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr_with_hz(5));
-    bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} answers  {per_sec:.0}  {eta} left  {msg}")?);
+    bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} answers  {elapsed}  {msg}")?);
     bar.enable_steady_tick(Duration::from_millis(500));
     Ok(bar)
 }

@@ -11,6 +11,7 @@ mod hub;
 mod hub_id;
 mod memory;
 mod model;
+mod progress;
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The run folder: plan, questions, record parts, timings.
+//! The run folder: plan, questions, record parts, timings, and the groups of the part in the making.
 //!
 //! ```text
 //! plan.json                            the plan; a folder belongs to one plan for good
@@ -6,9 +6,12 @@
 //! records/part-00000.parquet           append-only, each written whole or not at all
 //! records/part-00000.parquet.sha256    its checksum; `sha256sum -c` reads it
 //! timings/part-00000.jsonl             wall times, which no two runs share
+//! journal/group-00000                  an answered group whose part is not whole yet
 //! ```
 
-use std::collections::HashMap;
+mod journal;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,10 +19,11 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use steady_bench::Question;
 use steady_records::plan::questions_sha256;
-use steady_records::{CLEAN, Plan, Record, Timing, Work};
+use steady_records::{Answers, CLEAN, Plan, Record, Timing, Work};
 use steady_report::Report;
 
 use crate::{StudyError, part};
+pub(crate) use journal::Journal;
 
 /// A folder that holds one study. While it is open for writing no other process can open it so.
 #[derive(Debug)]
@@ -47,7 +51,7 @@ impl Folder {
             if !fields.is_empty() {
                 return Err(StudyError::OtherPlan { path: plan_file, fields });
             }
-        } else if records_in(&path.join("records"))?.is_some() {
+        } else if records_in(&path.join("records"))?.is_some() || path.join("journal").exists() {
             return Err(StudyError::broken(&plan_file, "is missing, but there are records that belong to it"));
         }
         for sub in ["records", "timings"] {
@@ -93,16 +97,12 @@ impl Folder {
         &self.work
     }
 
-    /// All records so far, in order.
+    /// All records so far, in order, those of the part in the making included.
     ///
     /// # Errors
-    /// [`StudyError::Broken`] naming a damaged part.
+    /// [`StudyError::Broken`] naming a damaged part or group.
     pub fn records(&self) -> Result<Vec<Record>, StudyError> {
-        let mut records = Vec::new();
-        for index in self.part_indices()? {
-            records.extend(self.read_part(index)?);
-        }
-        Ok(records)
+        self.so_far(|part| self.read_part(part), |group| group.records)
     }
 
     /// All wall times so far; they are extra, so parts without any are passed over.
@@ -110,15 +110,26 @@ impl Folder {
     /// # Errors
     /// [`StudyError::Broken`] naming a damaged file.
     pub fn timings(&self) -> Result<Vec<Timing>, StudyError> {
-        let mut timings = Vec::new();
-        for index in self.part_indices()? {
-            let path = self.timing_path(index);
-            let Ok(text) = fs::read_to_string(&path) else { continue };
-            for line in text.lines() {
-                timings.push(serde_json::from_str(line).map_err(|e| StudyError::broken(&path, e))?);
-            }
+        self.so_far(|part| self.read_timings(part), |group| group.timings)
+    }
+
+    /// What there is of something in the order of the groups: out of the parts, and out of the groups that are in none.
+    fn so_far<T>(
+        &self,
+        of_part: impl Fn(usize) -> Result<Vec<T>, StudyError>,
+        of_group: impl Fn(Answers) -> Vec<T>,
+    ) -> Result<Vec<T>, StudyError> {
+        // The journal first: whoever writes meanwhile may turn it into a part.
+        let (groups, parts) = (self.journal().groups()?, self.part_indices()?);
+        let per_part = self.plan().groups_per_part;
+        let mut chunks = BTreeMap::new();
+        for part in &parts {
+            chunks.insert(part * per_part, of_part(*part)?);
         }
-        Ok(timings)
+        for group in groups.into_iter().filter(|group| !parts.contains(&(group / per_part))) {
+            chunks.insert(group, of_group(self.journal().read(group)?));
+        }
+        Ok(chunks.into_values().flatten().collect())
     }
 
     /// The report of a finished run. Wall times stay out of it, so that the same plan gives the same report.
@@ -170,6 +181,17 @@ impl Folder {
 
     pub(crate) fn read_part(&self, index: usize) -> Result<Vec<Record>, StudyError> {
         part::decode(&self.part_path(index), &self.checksum_path(index), self.work.sha256())
+    }
+
+    fn read_timings(&self, index: usize) -> Result<Vec<Timing>, StudyError> {
+        let path = self.timing_path(index);
+        let Ok(text) = fs::read_to_string(&path) else { return Ok(Vec::new()) };
+        text.lines().map(|line| serde_json::from_str(line).map_err(|e| StudyError::broken(&path, e))).collect()
+    }
+
+    /// The groups of the part in the making.
+    pub(crate) fn journal(&self) -> Journal<'_> {
+        Journal { path: self.path.join("journal"), work: &self.work }
     }
 
     /// Commits a part. What goes with it is written first, so that a part that exists is complete.

@@ -3,8 +3,8 @@
 //!
 //! Work is a tree: image x perturbation -> vision tower once -> per acceleration a prefix once -> per question its own tokens. The unit that
 //! is recorded is the [`Group`](steady_records::Group): all questions of one image under all accelerations, so that both sides of every pair come
-//! from the same pass. Groups fill part files in a fixed order; a killed run loses the part in flight and nothing else, and the files it leaves after
-//! finishing are the ones it would have left without interruption.
+//! from the same pass. Groups fill part files in a fixed order, and each is kept until its part is whole; a killed run loses the group in flight and
+//! nothing else, and the files it leaves after finishing are the ones it would have left without interruption.
 
 mod error;
 #[cfg(feature = "files")]

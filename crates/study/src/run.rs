@@ -1,9 +1,10 @@
 //! Running a plan into a folder: groups in order, parts as they fill, nothing asked twice.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use steady_bench::Benchmark;
-use steady_records::{Group, Record};
+use steady_records::{Group, Limit, Record};
 
 use crate::work::{answer, check};
 use crate::{Folder, StudyError, Subject};
@@ -17,13 +18,16 @@ pub struct Progress<'a> {
     pub total: usize,
     /// Answers taken over from earlier runs.
     pub resumed: usize,
+    /// How many of the answers done were cut at the limit of tokens ([`Limit`]).
+    pub cut: usize,
     /// The records of the group just answered; empty for the first call, which comes before any work.
     pub fresh: &'a [Record],
 }
 
 /// Answers everything in the folder's plan that is not recorded in it yet.
 ///
-/// A part file holds the same groups however often the run was interrupted, so its bytes do not depend on that.
+/// A part file holds the same groups however often the run was interrupted, so its bytes do not depend on that. A group is kept as soon as
+/// it is answered, so an interruption costs the group in flight.
 /// Returns the number of answers that were asked for in this call.
 ///
 /// ```
@@ -59,7 +63,7 @@ pub struct Progress<'a> {
 ///
 /// # Errors
 /// [`StudyError::Cancelled`] once `cancel` is raised, [`StudyError::Broken`] naming a damaged part, or what the subject, the benchmark
-/// or the disk say. Parts already written stay.
+/// or the disk say. Groups already answered stay.
 pub async fn run(
     folder: &Folder,
     benchmark: &dyn Benchmark,
@@ -70,33 +74,61 @@ pub async fn run(
     let work = folder.work();
     check(work, subject)?;
     let total = work.total();
-    let recorded = folder.part_indices()?;
-    let parts: Vec<&[Group]> = work.groups().chunks(work.plan().groups_per_part).collect();
-    let mut done = 0;
+    let (journal, recorded) = (folder.journal(), folder.part_indices()?);
+    let per_part = work.plan().groups_per_part;
+    let parts: Vec<&[Group]> = work.groups().chunks(per_part).collect();
+    let groups_of = |index: usize| index * per_part..index * per_part + parts[index].len();
+    let limit = Limit::of(work.plan());
+    let cut_among = |records: &[Record]| {
+        let cut = |record: &&Record| limit.as_ref().is_some_and(|limit| limit.cuts(&record.output_ids));
+        records.iter().filter(cut).count()
+    };
+    let (mut done, mut cut) = (0, 0);
     for &index in &recorded {
         let broken = |reason: String| StudyError::broken(&folder.part_path(index), reason);
         let part = parts.get(index).ok_or_else(|| broken(format!("the plan has only {} parts", parts.len())))?;
-        if !work.holds(part, &folder.read_part(index)?) {
+        let records = folder.read_part(index)?;
+        if !work.holds(part, &records) {
             return Err(broken("does not hold the questions and accelerations that the plan puts there".to_owned()));
         }
-        done += work.count(part);
+        done += records.len();
+        cut += cut_among(&records);
+        // A run that was killed between writing a part and this left them.
+        journal.forget(groups_of(index))?;
+    }
+    let mut kept = BTreeMap::new();
+    for group in journal.groups()? {
+        let answers = journal.read(group)?;
+        done += answers.records.len();
+        cut += cut_among(&answers.records);
+        kept.insert(group, answers);
     }
     let resumed = done;
-    listener(&Progress { done, total, resumed, fresh: &[] });
+    listener(&Progress { done, total, resumed, cut, fresh: &[] });
     for (index, part) in parts.iter().enumerate().filter(|(index, _)| recorded.binary_search(index).is_err()) {
         let (mut records, mut timings) = (Vec::new(), Vec::new());
-        let committed = done;
-        for group in *part {
-            if cancel.load(Ordering::Relaxed) {
-                return Err(StudyError::Cancelled { done: committed, total });
-            }
-            let answers = answer(work, group, benchmark, subject).await?;
-            done += answers.records.len();
-            listener(&Progress { done, total, resumed, fresh: &answers.records });
+        for (number, group) in groups_of(index).zip(*part) {
+            let answers = if let Some(answers) = kept.remove(&number) {
+                answers
+            } else {
+                if cancel.load(Ordering::Relaxed) {
+                    return Err(StudyError::Cancelled { done, total });
+                }
+                let answers = answer(work, group, benchmark, subject).await?;
+                // The last one is kept by the part, which follows at once.
+                if number + 1 < groups_of(index).end {
+                    journal.write(number, &answers)?;
+                }
+                done += answers.records.len();
+                cut += cut_among(&answers.records);
+                listener(&Progress { done, total, resumed, cut, fresh: &answers.records });
+                answers
+            };
             records.extend(answers.records);
             timings.extend(answers.timings);
         }
         folder.write_part(index, &records, &timings)?;
+        journal.forget(groups_of(index))?;
     }
     Ok(total - resumed)
 }

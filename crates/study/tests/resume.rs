@@ -40,6 +40,14 @@ fn parts(path: &Path) -> BTreeMap<String, Vec<u8>> {
     parts.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()
 }
 
+/// Names of the groups that are in no part yet.
+fn journal(path: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(path.join("journal")) else { return Vec::new() };
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn a_run_records_every_question_under_every_variant_in_order() {
     let quiz = Quiz::new(5);
@@ -90,9 +98,8 @@ fn wherever_it_stops_a_rerun_gives_the_same_bytes_and_asks_only_what_is_missing(
     for groups_before in 0..8 {
         let (dir, second) = stopped_and_rerun(&plan, &quiz, groups_before);
         assert_eq!(parts(dir.path()), parts(whole.path()), "stopped after {groups_before} groups");
-        let committed = groups_before / 3 * 3;
         let asked_again: Vec<String> = second.asked.borrow().keys().cloned().collect();
-        let missing: Vec<String> = (committed..8).flat_map(|image| [format!("q{image}-0"), format!("q{image}-1")]).collect();
+        let missing: Vec<String> = (groups_before..8).flat_map(|image| [format!("q{image}-0"), format!("q{image}-1")]).collect();
         assert_eq!(asked_again, missing, "stopped after {groups_before} groups");
         assert!(second.asked.borrow().values().all(|&times| times == 1));
         let third = Scripted::new(&plan);
@@ -121,7 +128,7 @@ fn perturbed_images_are_groups_of_their_own() {
     for groups_before in 0..9 {
         let (dir, second) = stopped_and_rerun(&plan, &quiz, groups_before);
         assert_eq!(parts(dir.path()), parts(whole.path()), "stopped after {groups_before} groups");
-        assert_eq!(second.seen.borrow().len(), 9 - groups_before / 4 * 4, "stopped after {groups_before} groups");
+        assert_eq!(second.seen.borrow().len(), 9 - groups_before, "stopped after {groups_before} groups");
     }
 }
 
@@ -203,8 +210,147 @@ fn cancelling_keeps_what_is_committed() {
     let error = run(&folder, &quiz, &Scripted::new(&plan), &cancel, &mut |progress| cancel.store(progress.done >= 16, Ordering::Relaxed))
         .block_on()
         .unwrap_err();
-    assert!(matches!(error, StudyError::Cancelled { done: 12, total: 32 }), "{error}");
-    assert_eq!(folder.records().unwrap().len(), 12);
+    assert!(matches!(error, StudyError::Cancelled { done: 16, total: 32 }), "{error}");
+    // three groups are a part, the fourth is kept for itself
+    assert_eq!((parts(dir.path()).len(), journal(dir.path())), (1, vec!["group-00003".to_owned()]));
+    let (records, timings) = (folder.records().unwrap(), folder.timings().unwrap());
+    assert_eq!((records.len(), timings.len()), (16, 16));
+    assert_eq!(records[12].question, "q3-0");
+    assert!(folder.report().unwrap_err().to_string().contains("q4-0"), "a report is of all");
+}
+
+/// A folder in which five of eight groups are answered: a part of three, and two groups of the next.
+fn five_groups() -> (tempfile::TempDir, Quiz, Plan) {
+    let quiz = Quiz::new(8);
+    let plan = plan(quiz.questions(), &["half"]);
+    let dir = tempfile::tempdir().unwrap();
+    let subject = Scripted::new(&plan);
+    subject.fails_after.set(Some(5));
+    assert!(start(dir.path(), &plan, &quiz, &subject).is_err());
+    assert_eq!(journal(dir.path()), ["group-00003", "group-00004"]);
+    (dir, quiz, plan)
+}
+
+#[test]
+fn groups_whose_part_is_whole_are_let_go_of() {
+    let (dir, quiz, plan) = five_groups();
+    let group = dir.path().join("journal/group-00003");
+    let bytes = fs::read(&group).unwrap();
+    start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    assert!(!dir.path().join("journal").exists());
+    let whole = parts(dir.path());
+    // As left by a run that was killed after it wrote the part.
+    fs::create_dir(dir.path().join("journal")).unwrap();
+    fs::write(&group, bytes).unwrap();
+    assert_eq!(Folder::open(dir.path()).unwrap().records().unwrap().len(), 8 * 2 * 3, "nothing is read twice");
+    assert_eq!(start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap(), 0);
+    assert!(!dir.path().join("journal").exists());
+    assert_eq!(parts(dir.path()), whole);
+}
+
+#[test]
+fn groups_find_their_part_wherever_it_is() {
+    let (dir, quiz, plan) = five_groups();
+    let first = fs::read(dir.path().join("records/part-00000.parquet")).unwrap();
+    // In place of the first part its first two groups, as a run that was stopped after them keeps them.
+    let shorter = tempfile::tempdir().unwrap();
+    let subject = Scripted::new(&plan);
+    subject.fails_after.set(Some(2));
+    assert!(start(shorter.path(), &plan, &quiz, &subject).is_err());
+    for group in journal(shorter.path()) {
+        fs::copy(shorter.path().join("journal").join(&group), dir.path().join("journal").join(&group)).unwrap();
+    }
+    for file in ["records/part-00000.parquet", "records/part-00000.parquet.sha256", "timings/part-00000.jsonl"] {
+        fs::remove_file(dir.path().join(file)).unwrap();
+    }
+    let subject = Scripted::new(&plan);
+    start(dir.path(), &plan, &quiz, &subject).unwrap();
+    let asked: Vec<String> = subject.asked.borrow().keys().cloned().collect();
+    assert_eq!(asked, ["q2-0", "q2-1", "q5-0", "q5-1", "q6-0", "q6-1", "q7-0", "q7-1"]);
+    assert_eq!(fs::read(dir.path().join("records/part-00000.parquet")).unwrap(), first);
+}
+
+#[test]
+fn no_flipped_byte_of_a_group_passes() {
+    let (dir, quiz, plan) = five_groups();
+    let group = dir.path().join("journal/group-00004");
+    let bytes = fs::read(&group).unwrap();
+    let refused = |damaged: &[u8]| {
+        fs::write(&group, damaged).unwrap();
+        let read = Folder::open(dir.path()).unwrap().records().unwrap_err().to_string();
+        assert_eq!(start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap_err().to_string(), read);
+        assert!(read.contains("group-00004") && read.contains("damaged") && read.contains("delete it"), "{read}");
+        read
+    };
+    for position in (0..bytes.len()).step_by(7) {
+        let mut damaged = bytes.clone();
+        damaged[position] ^= 1 << (position % 8);
+        refused(&damaged);
+    }
+    for length in [0, 31, 32, bytes.len() - 1] {
+        refused(&bytes[..length]);
+    }
+    let other = fs::read(dir.path().join("journal/group-00003")).unwrap();
+    assert!(refused(&other).contains("it holds group 3"));
+    // as it advises
+    fs::remove_file(&group).unwrap();
+    let subject = Scripted::new(&plan);
+    start(dir.path(), &plan, &quiz, &subject).unwrap();
+    assert_eq!(subject.asked.borrow().len(), 4 * 2);
+}
+
+#[test]
+fn a_group_of_another_plan_is_refused() {
+    let (dir, quiz, plan) = five_groups();
+    let (there, _, _) = five_groups();
+    let other = Plan { precision: "f16".into(), ..plan.clone() };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let subject = Scripted::new(&other);
+    subject.fails_after.set(Some(5));
+    assert!(start(elsewhere.path(), &other, &quiz, &subject).is_err());
+    fs::copy(elsewhere.path().join("journal/group-00004"), dir.path().join("journal/group-00004")).unwrap();
+    let error = start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap_err().to_string();
+    assert!(error.contains("group-00004") && error.contains("other settings"), "{error}");
+    // and so are groups whose plan is gone
+    fs::remove_file(there.path().join("plan.json")).unwrap();
+    fs::remove_dir_all(there.path().join("records")).unwrap();
+    let error = start(there.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap_err().to_string();
+    assert!(error.contains("plan.json") && error.contains("is missing"), "{error}");
+}
+
+#[test]
+fn a_group_that_was_being_written_is_asked_again() {
+    let (dir, quiz, plan) = five_groups();
+    let group = dir.path().join("journal/group-00004");
+    fs::rename(&group, dir.path().join("journal/group-00004.unfinished")).unwrap();
+    let subject = Scripted::new(&plan);
+    start(dir.path(), &plan, &quiz, &subject).unwrap();
+    assert_eq!(subject.asked.borrow().len(), 4 * 2);
+    assert_eq!(parts(dir.path()).len(), 3);
+}
+
+#[test]
+fn answers_as_long_as_they_may_be_are_counted_unless_they_ended() {
+    let quiz = Quiz::new(4);
+    // Every answer of the script is one token: 0 for "red", 1 for "blue".
+    let with = |limit: &str, ends: &str| {
+        let mut plan = plan(quiz.questions(), &[]);
+        plan.decoding =
+            [("max_new_tokens", limit), ("eos_token_ids", ends)].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let subject = || Scripted::new(&plan).says("none", "q1-0", "blue").says("noise-floor", "q1-0", "blue");
+        let dir = tempfile::tempdir().unwrap();
+        let first = subject();
+        first.fails_after.set(Some(3));
+        assert!(start(dir.path(), &plan, &quiz, &first).is_err());
+        let mut seen = Vec::new();
+        let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
+        run(&folder, &quiz, &subject(), &GO, &mut |progress| seen.push((progress.done, progress.cut))).block_on().unwrap();
+        seen
+    };
+    assert_eq!(with("4", "[2]"), [(12, 0), (16, 0)]);
+    assert_eq!(with("1", "[2]"), [(12, 12), (16, 16)]);
+    assert_eq!(with("1", "[0]"), [(12, 2), (16, 2)], "\"red\" ends an answer");
+    assert_eq!(with("1", "[0, 1]"), [(12, 0), (16, 0)]);
 }
 
 #[test]

@@ -11,10 +11,21 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use serde_json::json;
-use steady_tests::reference::sha256;
+use steady_tests::reference::{git_sha1, sha256};
 
 /// The commit of every repository.
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// How a hub answers whatever it is asked, files in its store excepted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outage {
+    /// With this status.
+    Status(u16),
+    /// It sends whoever asks to the same address again.
+    Loop,
+    /// With a page, as networks do before one has logged in.
+    Page,
+}
 
 pub(crate) struct Hub {
     address: SocketAddr,
@@ -28,6 +39,7 @@ pub(crate) struct State {
     pub(crate) repositories: BTreeMap<String, Repository>,
     /// What was asked for, in order.
     pub(crate) log: Vec<Request>,
+    pub(crate) outage: Option<Outage>,
 }
 
 #[derive(Default)]
@@ -36,6 +48,10 @@ pub(crate) struct Repository {
     pub(crate) faults: BTreeMap<String, Fault>,
     /// Who may read the files; nobody else may.
     pub(crate) gated_for: Option<String>,
+    /// Its commit, where it is another one.
+    pub(crate) commit: Option<String>,
+    /// Files that the listing names and says nothing else of.
+    pub(crate) bare: Vec<String>,
 }
 
 /// What is wrong with a file.
@@ -147,6 +163,17 @@ fn answer(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
 }
 
 fn reply(state: &mut State, request: &Request) -> Vec<u8> {
+    if let Some(outage) = state.outage.filter(|_| !request.target.starts_with("/store/")) {
+        return match outage {
+            Outage::Status(status) => refusal(status, ""),
+            Outage::Loop => head(302, &[("location", &request.target), ("content-length", "0")]),
+            Outage::Page => {
+                let mut reply = head(200, &[("content-type", "text/html"), ("content-length", "13")]);
+                reply.extend(b"<p>Log in</p>");
+                reply
+            }
+        };
+    }
     let path = request.target.split('?').next().unwrap_or_default();
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let (owner, name) = match parts.as_slice() {
@@ -156,13 +183,10 @@ fn reply(state: &mut State, request: &Request) -> Vec<u8> {
     let Some(repository) = state.repositories.get_mut(&format!("{owner}/{name}")) else { return refusal(401, "RepoNotFound") };
     match parts.as_slice() {
         ["api", "models", _, _, "revision", revision] => {
-            if ["main", "v1", COMMIT].contains(revision) {
-                listing(repository)
-            } else {
-                refusal(404, "RevisionNotFound")
-            }
+            let commit = repository.commit.as_deref().unwrap_or(COMMIT);
+            if ["main", "v1", commit].contains(revision) { listing(repository) } else { refusal(404, "RevisionNotFound") }
         }
-        [_, _, "resolve", COMMIT, file] => {
+        [_, _, "resolve", commit, file] if *commit == repository.commit.as_deref().unwrap_or(COMMIT) => {
             let known = request.authorization.as_deref().and_then(|value| value.strip_prefix("Bearer "));
             match &repository.gated_for {
                 Some(_) if known.is_none() => refusal(401, "GatedRepo"),
@@ -191,14 +215,16 @@ fn listing(repository: &Repository) -> Vec<u8> {
             Some(Fault::Listed(size)) => *size,
             _ => bytes.len(),
         };
-        let hash = sha256(bytes);
-        let mut sibling = json!({ "rfilename": name, "size": size, "blobId": &hash[..40] });
+        if repository.bare.contains(name) {
+            return json!({ "rfilename": name });
+        }
+        let mut sibling = json!({ "rfilename": name, "size": size, "blobId": git_sha1(bytes) });
         if is_large(name) {
-            sibling["lfs"] = json!({ "sha256": hash, "size": size, "pointerSize": 134 });
+            sibling["lfs"] = json!({ "sha256": sha256(bytes), "size": size, "pointerSize": 134 });
         }
         sibling
     });
-    let body = json!({ "id": "x/y", "sha": COMMIT, "siblings": siblings.collect::<Vec<_>>(), "private": false }).to_string();
+    let body = json!({ "id": "x/y", "sha": repository.commit.as_deref().unwrap_or(COMMIT), "siblings": siblings.collect::<Vec<_>>(), "private": false }).to_string();
     let mut reply = head(200, &[("content-type", "application/json"), ("content-length", &body.len().to_string())]);
     reply.extend(body.into_bytes());
     reply

@@ -10,12 +10,13 @@ use steady_accel::memory::Run;
 use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow, PostPrompts};
 use steady_methods::FIRST5;
-use steady_records::{Plan, plan};
+use steady_records::{Limit, Plan, plan};
 use steady_study::{Folder, Variants};
 
 use crate::args::{PostPromptArg, RunArgs, StudyArgs};
 use crate::commands::{RUNS, report};
 use crate::model::{self, Chosen};
+use crate::progress::Status;
 use crate::{console, embedded, memory};
 
 pub(crate) fn embedded(models: &[String], args: &StudyArgs) -> Result<()> {
@@ -86,29 +87,18 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
         plan.benchmark.name,
         plan.accelerations.len() - 1
     ));
-    let bar = console::progress_bar(0)?;
+    let mut status = Status::start(Limit::of(plan).map_or(0, |limit| limit.tokens))?;
+    let (mut cut, mut total) = (0, 0);
     steady_study::run(folder, benchmark, variants, &AtomicBool::new(false), &mut |progress| {
-        bar.set_length(progress.total as u64);
+        (cut, total) = (progress.cut, progress.total);
         if progress.fresh.is_empty() && progress.resumed > 0 {
-            bar.suspend(|| {
-                console::note(&format!(
-                    "{} of {} answers are recorded already in {}",
-                    progress.resumed,
-                    progress.total,
-                    folder.path().display()
-                ));
-            });
-            // The time left is judged by what this run does, not by what it found done.
-            bar.set_position(progress.done as u64);
-            bar.reset_eta();
+            let folder = folder.path().display();
+            status.note(&format!("{} of {} answers are recorded already in {folder}", progress.resumed, progress.total));
         }
-        bar.set_position(progress.done as u64);
-        if let Some(record) = progress.fresh.last() {
-            bar.set_message(record.question.clone());
-        }
+        status.tell(progress);
     })
     .block_on()?;
-    bar.finish_and_clear();
+    status.finish(cut, total);
     Ok(())
 }
 

@@ -1,14 +1,14 @@
 //! The hub's cache, in the layout that its own programs share.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use hf_hub::{Cache, CacheRepo};
 use steady_vlm::published::{self, SETTINGS, SINGLE};
 
-use super::listing::{self, Sibling};
-use super::repo;
+use super::listing::{self, Entry};
+use super::{lock, repo};
 use crate::console;
 use crate::hub_id::HubId;
 
@@ -35,9 +35,14 @@ impl Snapshot {
     }
 
     /// Whether this file is there, and all of it.
-    pub(super) fn holds(&self, file: &Sibling) -> bool {
-        fs::metadata(self.folder.join(&file.rfilename)).is_ok_and(|held| held.len() == file.size())
+    pub(super) fn holds(&self, file: &Entry) -> bool {
+        is_whole(&self.folder.join(&file.name), file)
     }
+}
+
+/// Whether all of a file is at `path`.
+fn is_whole(path: &Path, file: &Entry) -> bool {
+    fs::metadata(path).is_ok_and(|held| held.len() == file.size)
 }
 
 /// Whether a repository's weights are wanted.
@@ -48,17 +53,19 @@ pub(super) enum Weights {
 }
 
 /// One repository in the cache: `refs/` names commits, `snapshots/` holds a folder per commit, of links into `blobs/`; `.no_exist/` remembers
-/// what a commit does not have.
+/// what a commit does not have. Beside the repositories, `.locks/` says what is being fetched.
 pub(super) struct Cached {
     id: HubId,
     layout: CacheRepo,
     root: PathBuf,
+    locks: PathBuf,
 }
 
 impl Cached {
     pub(super) fn new(cache: &Cache, id: &HubId) -> Self {
         let repo = repo(id);
-        Self { id: id.clone(), root: cache.path().join(repo.folder_name()), layout: cache.repo(repo) }
+        let (root, locks) = (cache.path(), cache.path().join(".locks"));
+        Self { id: id.clone(), root: root.join(repo.folder_name()), locks: locks.join(repo.folder_name()), layout: cache.repo(repo) }
     }
 
     /// The files of one commit, wherever they are.
@@ -70,7 +77,7 @@ impl Cached {
     pub(super) fn snapshot(&self) -> Option<Snapshot> {
         let revision = self.id.revision.as_str();
         let named = fs::read_to_string(self.root.join("refs").join(revision)).ok().map(|commit| commit.trim().to_owned());
-        let commit = named.or_else(|| listing::is_hash(revision).then(|| revision.to_owned()))?;
+        let commit = named.or_else(|| listing::is_commit(revision).then(|| revision.to_owned()))?;
         Some(self.at(&commit)).filter(|snapshot| snapshot.folder.is_dir())
     }
 
@@ -84,22 +91,31 @@ impl Cached {
         })
     }
 
-    /// What the cache holds, where the hub cannot be asked and `why`.
-    pub(super) fn as_it_is(&self, weights: Weights, why: &str) -> Result<Snapshot> {
-        let id = &self.id;
+    /// What the cache holds, where the hub does not give more and `why`. A model that is whole here is used whatever the hub says.
+    pub(super) fn as_it_is(&self, weights: Weights, why: &Error) -> Result<Snapshot> {
         let Some(snapshot) = self.snapshot() else {
-            bail!("{id}: {why}, and the cache does not hold it ({}). A checkpoint folder can be given instead", self.root.display());
+            bail!("{why:#}; the cache does not hold it either ({}); a checkpoint folder can be given instead", self.root.display());
         };
         if let Some(file) = snapshot.lacks_weights(weights)? {
-            bail!("{id}: {why}, and the cache lacks {file} of it ({})", snapshot.folder.display());
+            bail!("{why:#}; the cache lacks {file} of it ({})", snapshot.folder.display());
         }
-        console::note(&format!("{id}: {why}; used as it is in the cache, commit {}", snapshot.commit));
+        console::note(&format!("{why:#}; {} is used as it is in the cache, commit {}", self.id, snapshot.commit));
         Ok(snapshot)
     }
 
     /// Where the content of a file is kept.
-    pub(super) fn blob(&self, file: &Sibling) -> PathBuf {
-        self.layout.blob_path(file.etag())
+    pub(super) fn blob(&self, file: &Entry) -> PathBuf {
+        self.layout.blob_path(file.hash.digits())
+    }
+
+    /// Whether the content of a file is kept: another revision may have the same.
+    pub(super) fn keeps(&self, file: &Entry) -> bool {
+        is_whole(&self.blob(file), file)
+    }
+
+    /// Keeps other processes from fetching a file until what is returned is dropped; while another one fetches it, says so and waits.
+    pub(super) fn lock(&self, file: &Entry, waiting: impl FnOnce()) -> Result<File> {
+        lock::lock(&self.locks.join(format!("{}.lock", file.hash.digits())), waiting)
     }
 
     /// Makes a blob the file `name` of the snapshot in `folder`.
@@ -123,22 +139,17 @@ impl Cached {
         }
     }
 
-    /// Remembers that this commit has no such `files`.
-    pub(super) fn note_absent<'a>(&self, snapshot: &Snapshot, files: impl Iterator<Item = &'a str>) -> Result<()> {
+    /// Remembers that the id's revision is this commit, and that it has no `absent` files.
+    pub(super) fn remember<'a>(&self, snapshot: &Snapshot, absent: impl Iterator<Item = &'a str>) -> Result<()> {
         let folder = self.root.join(".no_exist").join(&snapshot.commit);
-        let cannot = || format!("cannot write into {}", folder.display());
+        let cannot = || format!("{}: cannot write into {}", self.id, self.root.display());
         fs::create_dir_all(&folder).with_context(cannot)?;
-        for file in files {
+        for file in absent {
             fs::write(folder.join(file), []).with_context(cannot)?;
         }
-        Ok(())
-    }
-
-    /// Remembers that the id's revision is this commit.
-    pub(super) fn remember(&self, snapshot: &Snapshot) -> Result<()> {
-        if self.id.revision == snapshot.commit {
-            return Ok(());
+        if self.id.revision != snapshot.commit {
+            self.layout.create_ref(&snapshot.commit).with_context(cannot)?;
         }
-        self.layout.create_ref(&snapshot.commit).with_context(|| format!("{}: cannot write into {}", self.id, self.root.display()))
+        Ok(())
     }
 }

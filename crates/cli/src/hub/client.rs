@@ -21,7 +21,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// As the hub's own programs read the environment: `HF_ENDPOINT`, `HF_TOKEN` or the file that logging in leaves. `SSL_CERT_FILE` or
+    /// As the hub's own programs read the environment: `HF_ENDPOINT`, and `HF_TOKEN` or the file that logging in leaves. `SSL_CERT_FILE` or
     /// `REQUESTS_CA_BUNDLE` name other certificates to trust than those that browsers do.
     pub(super) fn from_environment() -> Result<Self> {
         // The token is for the hub; the stores that it redirects to have signed addresses.
@@ -36,7 +36,7 @@ impl Client {
             config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
         }
         let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
-        Ok(Self { agent: config.build().into(), token: token(), endpoint: endpoint.trim_end_matches('/').to_owned() })
+        Ok(Self { agent: config.build().into(), token: token()?, endpoint: endpoint.trim_end_matches('/').to_owned() })
     }
 
     /// A request for what `repo` holds, sizes and hashes of all files included.
@@ -63,11 +63,33 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn token() -> Option<String> {
-    variable("HF_TOKEN").or_else(|| {
+/// The variable that keeps programs from asking the hub; `None` where they may. Read as the hub's own programs do: the second where the
+/// first is not set, and any value but these says no.
+pub(super) fn offline() -> Option<&'static str> {
+    let set = |name| Some((name, variable(name)?));
+    let (name, value) = set("HF_HUB_OFFLINE").or_else(|| set("TRANSFORMERS_OFFLINE"))?;
+    ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str()).then_some(name)
+}
+
+/// Who asks: the first of these places that holds more than white space.
+fn token() -> Result<Option<String>> {
+    let of_variable = |name: &str| Some((name.to_owned(), trimmed(&variable(name)?)?));
+    let of_file = || {
         let file = variable("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(published::hub_home()?.join("token")))?;
-        Some(fs::read_to_string(file).ok()?.trim().to_owned()).filter(|token| !token.is_empty())
-    })
+        Some((file.display().to_string(), trimmed(&fs::read_to_string(&file).ok()?)?))
+    };
+    let Some((place, token)) = of_variable("HF_TOKEN").or_else(|| of_variable("HUGGING_FACE_HUB_TOKEN")).or_else(of_file) else {
+        return Ok(None);
+    };
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        bail!("{place}: a token has letters, digits and signs, and this one holds something else");
+    }
+    Ok(Some(token))
+}
+
+/// A token without what copying it brought along.
+fn trimmed(text: &str) -> Option<String> {
+    Some(text.trim().to_owned()).filter(|token| !token.is_empty())
 }
 
 /// The certificates that the environment names; `None` where it names none, and those that browsers trust are meant.

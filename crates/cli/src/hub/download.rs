@@ -1,21 +1,20 @@
 //! One file: resumed where it was cut, and taken for whole only when it is.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
-use data_encoding::HEXLOWER;
 use hf_hub::Repo;
 use indicatif::ProgressBar;
-use sha2::{Digest, Sha256};
 use ureq::Body;
 use ureq::http::StatusCode;
 
 use super::client::Client;
+use super::listing::Entry;
 use super::refusal::refusal;
 use crate::hub_id::HubId;
 
@@ -29,14 +28,12 @@ pub(super) struct Remote<'a> {
     pub(super) id: &'a HubId,
     /// The repository in one state.
     pub(super) repo: &'a Repo,
-    pub(super) name: &'a str,
-    pub(super) size: u64,
-    pub(super) sha256: Option<&'a str>,
+    pub(super) entry: &'a Entry,
 }
 
 impl fmt::Display for Remote<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.id, self.name)
+        write!(f, "{}: {}", self.id, self.entry.name)
     }
 }
 
@@ -48,22 +45,17 @@ enum Cut {
 }
 
 /// Fetches a file to `blob`, which exists afterwards if it is whole and not otherwise. What came of it so far stays beside it and is
-/// continued by the next call.
+/// continued by the next call. Nobody else may fetch it meanwhile.
 pub(super) fn download(client: &Client, remote: &Remote<'_>, blob: &Path, bar: &ProgressBar) -> Result<()> {
     let part = blob.with_extension("part");
     let cannot = || format!("{remote}: cannot write {}", part.display());
     fs::create_dir_all(blob.parent().unwrap_or(blob)).with_context(cannot)?;
     let mut file = OpenOptions::new().read(true).append(true).create(true).open(&part).with_context(cannot)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => bail!("{remote}: another process is fetching it; wait for it to finish"),
-        Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
-    }
     let begun = bar.position();
     for resumes in 0.. {
         let held = file.metadata().with_context(cannot)?.len();
         bar.set_position(begun + held);
-        if held >= remote.size {
+        if held >= remote.entry.size {
             break;
         }
         match fill(client, remote, &mut file, held, bar) {
@@ -82,13 +74,13 @@ pub(super) fn download(client: &Client, remote: &Remote<'_>, blob: &Path, bar: &
     }
     file.sync_all().with_context(cannot)?;
     fs::rename(&part, blob).with_context(cannot)?;
-    bar.set_position(begun + remote.size);
+    bar.set_position(begun + remote.entry.size);
     Ok(())
 }
 
 /// Asks for what is behind the first `held` bytes and appends it.
 fn fill(client: &Client, remote: &Remote<'_>, file: &mut File, held: u64, bar: &ProgressBar) -> Result<(), Cut> {
-    let request = client.file(remote.repo, remote.name).header("Range", format!("bytes={held}-"));
+    let request = client.file(remote.repo, &remote.entry.name).header("Range", format!("bytes={held}-"));
     let response = request.call().map_err(|error| Cut::Resumable(incomplete(remote, held, &error)))?;
     match response.status() {
         StatusCode::PARTIAL_CONTENT => {}
@@ -101,11 +93,11 @@ fn fill(client: &Client, remote: &Remote<'_>, file: &mut File, held: u64, bar: &
             return Err(Cut::Final(anyhow!(
                 "{}: {held} bytes came and the server has no more, but the hub says that it has {}",
                 remote,
-                remote.size
+                remote.entry.size
             )));
         }
         status => {
-            let error = refusal(&response, remote.id, Some(remote.name));
+            let error = refusal(&response, remote.id, Some(&remote.entry.name));
             return Err(if status.is_server_error() { Cut::Resumable(error) } else { Cut::Final(error) });
         }
     }
@@ -130,33 +122,28 @@ fn copy(remote: &Remote<'_>, body: Body, file: &mut File, bar: &ProgressBar) -> 
     }
     let held = file.metadata().map_err(|error| Cut::Final(error.into()))?.len();
     // Without a length of its own an answer that was cut looks like one that ended.
-    if held < remote.size { Err(Cut::Resumable(incomplete(remote, held, &"the server sent no more"))) } else { Ok(()) }
+    if held < remote.entry.size { Err(Cut::Resumable(incomplete(remote, held, &"the server sent no more"))) } else { Ok(()) }
 }
 
 fn incomplete(remote: &Remote<'_>, held: u64, error: &dyn std::fmt::Display) -> Error {
-    anyhow!("{remote}: the download broke off after {held} of {} bytes ({error}); run the same command again to continue it", remote.size)
+    anyhow!(
+        "{remote}: the download broke off after {held} of {} bytes ({error}); run the same command again to continue it",
+        remote.entry.size
+    )
 }
 
-/// Length and, where the hub states one, hash.
+/// Length and hash.
 fn check(remote: &Remote<'_>, part: &Path) -> Result<()> {
     let cannot = || format!("{remote}: cannot read {}", part.display());
-    let mut file = File::open(part).with_context(cannot)?;
-    let found = file.metadata().with_context(cannot)?.len();
-    if found != remote.size {
-        bail!("{}: {found} bytes came, the hub says that it has {}; it was not taken for whole, try again later", remote, remote.size);
+    let Entry { size, hash, .. } = remote.entry;
+    let file = File::open(part).with_context(cannot)?;
+    let held = file.metadata().with_context(cannot)?.len();
+    if held != *size {
+        bail!("{remote}: {held} bytes came, the hub says that it has {size}; it was not taken for whole, try again later");
     }
-    let Some(expected) = remote.sha256 else { return Ok(()) };
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).with_context(cannot)? {
-            0 => break,
-            read => hash.update(&buffer[..read]),
-        }
-    }
-    let found = HEXLOWER.encode(&hash.finalize());
-    if !found.eq_ignore_ascii_case(expected) {
-        bail!("{remote}: its SHA-256 is {found}, the hub says {expected}; it was thrown away, try again");
+    let found = hash.of(file, held).with_context(cannot)?;
+    if !found.digits().eq_ignore_ascii_case(hash.digits()) {
+        bail!("{remote}: {found} came, the hub says {}; it was thrown away, try again", hash.digits());
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! What the hub says a repository holds.
 
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 
 use super::client::Client;
+use super::hash::{Hash, is_hexadecimal};
 use super::refusal::refusal;
 use super::repo;
 use crate::hub_id::HubId;
@@ -16,11 +17,11 @@ pub(super) struct Listing {
     siblings: Vec<Sibling>,
 }
 
-/// One file.
+/// One file as it is listed. What nobody needs may lack all but its name.
 #[derive(Debug, Deserialize)]
-pub(super) struct Sibling {
+struct Sibling {
     /// Its path in the repository.
-    pub(super) rfilename: String,
+    rfilename: String,
     size: Option<u64>,
     #[serde(rename = "blobId")]
     blob_id: Option<String>,
@@ -32,67 +33,62 @@ struct LargeFile {
     sha256: String,
 }
 
-/// Why there is no listing.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// Nothing came back, and why.
-    NoAnswer(String),
-    /// The hub said no.
-    Refused(Error),
+/// A file of which it can be told whether all of it is there.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Its path in the repository.
+    pub(super) name: String,
+    pub(super) size: u64,
+    pub(super) hash: Hash,
 }
 
 impl Listing {
     /// Asks the hub, sizes and hashes of all files included.
-    pub(super) fn ask(client: &Client, id: &HubId) -> Result<Self, Failure> {
+    pub(super) fn ask(client: &Client, id: &HubId) -> Result<Self> {
         let endpoint = &client.endpoint;
-        let mut response =
-            client.listing(&repo(id)).call().map_err(|error| Failure::NoAnswer(format!("{endpoint} cannot be reached ({error})")))?;
+        let mut response = client.listing(&repo(id)).call().map_err(|error| anyhow!("{id}: {endpoint} cannot be reached ({error})"))?;
         if !response.status().is_success() {
-            return Err(Failure::Refused(refusal(&response, id, None)));
+            return Err(refusal(&response, id, None));
         }
-        let text = response.body_mut().read_to_string().map_err(Error::from);
-        let read = text.and_then(|text| Ok(serde_json::from_str::<Self>(&text)?)).and_then(Self::checked);
-        read.with_context(|| format!("{id}: the answer of {endpoint} is no listing of a repository")).map_err(Failure::Refused)
+        let no_listing = || format!("{id}: the answer of {endpoint} is no listing of a repository");
+        let text = response.body_mut().read_to_string().with_context(no_listing)?;
+        let listing: Self = serde_json::from_str(&text).with_context(no_listing)?;
+        // It becomes the name of a folder here.
+        if !is_commit(&listing.sha) {
+            return Err(anyhow!("its commit is {:?}", listing.sha)).with_context(no_listing);
+        }
+        Ok(listing)
     }
 
-    /// Commit and hashes become names of files here, so they must be hashes; a size must be known, or no one could tell half a file.
-    fn checked(self) -> Result<Self> {
-        let usable = |file: &Sibling| file.size.is_some() && is_hash(file.etag());
-        if !is_hash(&self.sha) {
-            return Err(anyhow!("its commit is {:?}", self.sha));
-        }
-        match self.siblings.iter().find(|file| !usable(file)) {
-            Some(file) => Err(anyhow!("it states no size and hash of {}", file.rfilename)),
-            None => Ok(self),
-        }
-    }
-
-    pub(super) fn find(&self, file: &str) -> Option<&Sibling> {
+    fn find(&self, file: &str) -> Option<&Sibling> {
         self.siblings.iter().find(|sibling| sibling.rfilename == file)
     }
 
-    pub(super) fn must_find(&self, id: &HubId, file: &str) -> Result<&Sibling> {
-        self.find(file).ok_or_else(|| anyhow!("{id}: its index of shards names {file}, which the repository does not hold"))
+    /// Whether the repository holds this file.
+    pub(super) fn holds(&self, file: &str) -> bool {
+        self.find(file).is_some()
+    }
+
+    /// A file that is to be fetched; `None` where the repository does not hold it.
+    pub(super) fn entry(&self, id: &HubId, file: &str) -> Result<Option<Entry>> {
+        let Some(sibling) = self.find(file) else { return Ok(None) };
+        let large = sibling.lfs.as_ref().map(|large| Hash::Large(large.sha256.clone()));
+        let hash = large.or_else(|| sibling.blob_id.clone().map(Hash::Git)).filter(Hash::is_one);
+        match (sibling.size, hash) {
+            (Some(size), Some(hash)) => Ok(Some(Entry { name: file.to_owned(), size, hash })),
+            // Without them nobody could tell half a file from a whole one.
+            _ => bail!("{id}: the hub states no size and hash of {file}"),
+        }
+    }
+
+    /// A shard that the index names.
+    pub(super) fn shard(&self, id: &HubId, file: &str) -> Result<Entry> {
+        let lacking = || anyhow!("{id}: its index of shards names {file}, which the repository does not hold");
+        self.entry(id, file)?.ok_or_else(lacking)
     }
 }
 
-impl Sibling {
-    pub(super) fn size(&self) -> u64 {
-        self.size.unwrap_or_default()
-    }
-
-    /// The hash that names the file in the cache.
-    pub(super) fn etag(&self) -> &str {
-        self.sha256().or(self.blob_id.as_deref()).unwrap_or_default()
-    }
-
-    /// Of its content, where it is a large file.
-    pub(super) fn sha256(&self) -> Option<&str> {
-        self.lfs.as_ref().map(|lfs| lfs.sha256.as_str())
-    }
-}
-
-/// Of git (40 digits) or of a large file (64).
-pub(super) fn is_hash(text: &str) -> bool {
-    [40, 64].contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// Whether a text is a commit's hash: of git's older kind, or of the newer.
+pub(super) fn is_commit(text: &str) -> bool {
+    is_hexadecimal(text, 40) || is_hexadecimal(text, 64)
 }

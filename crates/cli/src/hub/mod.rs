@@ -7,21 +7,21 @@
 mod cache;
 mod client;
 mod download;
+mod hash;
 mod listing;
+mod lock;
 mod refusal;
 
-use std::fs;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use hf_hub::{Cache, Repo, RepoType};
 use steady_vlm::published::{self, INDEX, SETTINGS, SINGLE};
 
 use crate::console;
 use crate::hub_id::HubId;
 use cache::{Cached, Snapshot, Weights};
-use client::{Client, variable};
+use client::{Client, offline};
 use download::{Remote, download};
-use listing::{Listing, Sibling};
+use listing::{Entry, Listing};
 
 /// The checkpoint `id` with everything that it needs, fetched as far as the cache lacks it. One that is whole in the cache is used without
 /// asking the hub: a study that goes on tomorrow must find the same model. `own_tower`: the user names a second folder.
@@ -45,15 +45,15 @@ fn repo(id: &HubId) -> Repo {
 struct Hub {
     cache: Cache,
     client: Client,
-    offline: bool,
+    /// The variable that says not to ask.
+    offline: Option<&'static str>,
 }
 
 impl Hub {
-    /// As the hub's own programs read the environment: [`Client::from_environment`], `HF_HUB_OFFLINE`, and the variables of the cache.
+    /// As the hub's own programs read the environment: [`Client::from_environment`], [`offline`], and the variables of the cache.
     fn from_environment() -> Result<Self> {
         let folder = published::hub_cache().context("there is no place for the hub's cache: set HF_HOME")?;
-        let offline = variable("HF_HUB_OFFLINE").is_some_and(|value| ["1", "true", "yes", "on"].contains(&value.to_lowercase().as_str()));
-        Ok(Self { cache: Cache::new(folder), client: Client::from_environment()?, offline })
+        Ok(Self { cache: Cache::new(folder), client: Client::from_environment()?, offline: offline() })
     }
 
     fn repository(&self, id: &HubId, weights: Weights) -> Result<Snapshot> {
@@ -63,61 +63,70 @@ impl Hub {
         {
             return Ok(snapshot);
         }
-        if self.offline {
-            return cached.as_it_is(weights, "HF_HUB_OFFLINE is set");
+        if let Some(variable) = self.offline {
+            return cached.as_it_is(weights, &anyhow!("{id}: {variable} is set"));
         }
+        // A cache that another program filled does not say which files the repository lacks; without the hub it must do.
         let listing = match Listing::ask(&self.client, id) {
             Ok(listing) => listing,
-            // A cache that another program filled does not say which files the repository lacks; without the hub it must do.
-            Err(listing::Failure::NoAnswer(reason)) => return cached.as_it_is(weights, &reason),
-            Err(listing::Failure::Refused(error)) => return Err(error),
+            Err(why) => return cached.as_it_is(weights, &why),
         };
-        self.complete(id, &cached, &listing, weights)
+        match self.complete(id, &cached, &listing, weights) {
+            // Of this state it is known now what is missing; an older one may be whole.
+            Err(why) if cached.snapshot().is_some_and(|known| known.commit != listing.sha) => cached.as_it_is(weights, &why),
+            completed => completed,
+        }
     }
 
     /// Fetches what the cache lacks of the state that `listing` describes.
     fn complete(&self, id: &HubId, cached: &Cached, listing: &Listing, weights: Weights) -> Result<Snapshot> {
         let snapshot = cached.at(&listing.sha);
-        if weights == Weights::Needed && ![SINGLE, INDEX].iter().any(|file| listing.find(file).is_some()) {
+        if weights == Weights::Needed && ![SINGLE, INDEX].iter().any(|file| listing.holds(file)) {
             bail!(
                 "{id} has neither {SINGLE} nor {INDEX}: only weights in safetensors files are read; convert the checkpoint and give its folder"
             );
         }
-        let settings: Vec<&Sibling> = SETTINGS.iter().filter_map(|file| listing.find(file)).collect();
+        let settings: Vec<Entry> = SETTINGS.iter().filter_map(|file| listing.entry(id, file).transpose()).collect::<Result<_>>()?;
         self.fetch(id, cached, &snapshot, &settings)?;
         if weights == Weights::Needed {
-            let files = match listing.find(SINGLE) {
+            let files = match listing.entry(id, SINGLE)? {
                 Some(single) => vec![single],
                 None => published::shards(&snapshot.folder)?
                     .unwrap_or_default()
                     .iter()
-                    .map(|shard| listing.must_find(id, shard))
+                    .map(|shard| listing.shard(id, shard))
                     .collect::<Result<_>>()?,
             };
             self.fetch(id, cached, &snapshot, &files)?;
         }
-        cached.note_absent(&snapshot, SETTINGS.iter().copied().filter(|file| listing.find(file).is_none()))?;
-        cached.remember(&snapshot)?;
+        // Nothing but another question to the hub depends on it, and a cache may be closed to this user.
+        if let Err(error) = cached.remember(&snapshot, SETTINGS.iter().copied().filter(|file| !listing.holds(file))) {
+            tracing::info!("{error:#}; the hub will be asked again");
+        }
         Ok(snapshot)
     }
 
-    fn fetch(&self, id: &HubId, cached: &Cached, snapshot: &Snapshot, files: &[&Sibling]) -> Result<()> {
-        let missing: Vec<&Sibling> = files.iter().copied().filter(|file| !snapshot.holds(file)).collect();
-        let total = missing.iter().map(|file| file.size()).sum();
+    fn fetch(&self, id: &HubId, cached: &Cached, snapshot: &Snapshot, files: &[Entry]) -> Result<()> {
+        let missing: Vec<&Entry> = files.iter().filter(|file| !snapshot.holds(file)).collect();
+        let total = missing.iter().map(|file| file.size).sum();
         let bar = console::byte_bar(total)?;
         if total > 0 {
             console::note(&format!("{id}: {} of {} files to fetch, {} MB", missing.len(), files.len(), total.div_ceil(1_000_000)));
         }
         let repo = repo(&id.at(&snapshot.commit));
         for file in missing {
-            bar.set_message(file.rfilename.clone());
-            let (blob, name) = (cached.blob(file), file.rfilename.as_str());
-            let remote = Remote { id, repo: &repo, name, size: file.size(), sha256: file.sha256() };
-            // Another revision may hold the same file.
-            if !fs::metadata(&blob).is_ok_and(|held| held.len() == remote.size) {
-                download(&self.client, &remote, &blob, &bar)?;
+            bar.set_message(file.name.clone());
+            let waiting = || bar.suspend(|| console::note(&format!("{id}: another process is fetching {}; waiting for it", file.name)));
+            let _lock = cached.lock(file, waiting)?;
+            // Whoever held the lock before may have fetched it.
+            if snapshot.holds(file) || cached.keeps(file) {
+                bar.inc(file.size);
+            } else {
+                download(&self.client, &Remote { id, repo: &repo, entry: file }, &cached.blob(file), &bar)?;
             }
-            Cached::link(&blob, &snapshot.folder, name)?;
+            if !snapshot.holds(file) {
+                Cached::link(&cached.blob(file), &snapshot.folder, &file.name)?;
+            }
         }
         bar.finish_and_clear();
         Ok(())

@@ -1,7 +1,7 @@
 """Makes the reference cases: what transformers and Pillow compute, for the Rust code to be compared with.
 
     python tests/reference/make_cases.py                 everything
-    python tests/reference/make_cases.py steady-llava    one part: pillow | templates | steady-* | tiny-*
+    python tests/reference/make_cases.py steady-llava    one part: pillow | templates | variants | steady-* | tiny-*
 
 Needs torch, transformers and Pillow (versions of the last run: VERSIONS.json). Seeded: the same versions give the same
 files. The `steady-*` parts read the checkpoint of that name in models/, ask it the first 120 questions of the pinned
@@ -31,6 +31,7 @@ import tiny_llava_med
 import tiny_llava_next
 import tiny_llava_published
 import tiny_qwen
+import variant_cases
 from cases import write_json
 
 HERE = Path(__file__).resolve().parent
@@ -44,6 +45,7 @@ PARTS = {
     "tiny-llava-published": tiny_llava_published.make,
     "tiny-qwen2-vl": tiny_qwen.make_qwen2_vl,
     "tiny-qwen2_5-vl": tiny_qwen.make_qwen2_5_vl,
+    "variants": variant_cases.make,
     **dict.fromkeys(embedded.CHECKPOINTS, embedded.make),
 }
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from transformers.utils.chat_template_utils import render_jinja_template
 
+import expression_cases
 from cases import write_json
 
 VARIABLES = {"bos_token": "<s>", "eos_token": "</s>"}
@@ -129,3 +130,4 @@ def make(folder: Path) -> None:
             }
         )
     write_json(folder / "templates.json", {"variables": VARIABLES, "cases": rows}, rows="cases")
+    expression_cases.make(folder)

@@ -93,6 +93,33 @@ fn a_verbatim_prompt_equals_the_templated_question() {
     assert_eq!(most, Some(144), "one placeholder per visual token");
 }
 
+/// The answers of this checkpoint are noise that does not come to an end by itself: so each is cut at the limit, and says so.
+#[test]
+fn a_whole_prompt_needs_no_template_and_a_cut_answer_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = world_png(dir.path());
+    let checkpoint = dir.path().join("tiny");
+    fs::create_dir(&checkpoint).unwrap();
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/reference/tiny-llava/checkpoint")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), checkpoint.join(entry.file_name())).unwrap();
+    }
+    fs::remove_file(checkpoint.join("chat_template.jinja")).unwrap();
+    let prompt =
+        ["ask", "--model", text(&checkpoint), "--image", text(&image), "--prompt", "USER: <image>\nhm? ASSISTANT:", "--device", "cpu"];
+    let asked = json(&[&prompt[..], &["--max-new-tokens", "3", "--json"]].concat());
+    assert_eq!((&asked["max_new_tokens"], &asked["answers"][0]["cut"]), (&serde_json::json!(3), &serde_json::json!(true)));
+    assert_eq!(asked["answers"][0]["output_ids"].as_array().unwrap().len(), 3);
+    let message = refuse(&["ask", "--model", text(&checkpoint), "--image", text(&image), "--question", "hm?", "--device", "cpu"]);
+    assert!(message.contains("chat_template.jinja") && message.contains("questions are put into it"), "{message}");
+    // An end token that comes third: the answer is whole.
+    let end = &asked["answers"][0]["output_ids"][2];
+    fs::write(checkpoint.join("generation_config.json"), serde_json::json!({"eos_token_id": end, "repetition_penalty": 1.15}).to_string())
+        .unwrap();
+    let whole = json(&[&prompt[..], &["--json"]].concat());
+    assert_eq!((&whole["max_new_tokens"], &whole["answers"][0]["cut"]), (&serde_json::json!(64), &serde_json::json!(false)));
+}
+
 #[test]
 fn images_of_any_size_and_kind_are_asked_about() {
     let dir = tempfile::tempdir().unwrap();

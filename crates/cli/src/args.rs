@@ -116,7 +116,10 @@ Examples:
   steady run --model Qwen/Qwen2-VL-2B-Instruct --dtype f16
   steady run --accel w4:rtn --perturb noise=20 --perturb blur=1.5+jpeg=30
   steady run --bench embedded --questions 100 --out runs/first
-  steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice")]
+  steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice
+
+An answer has at most as many tokens as `max_new_tokens` in the checkpoint's generation_config.json says, else 64. How many answers were cut there
+stands under the table, and `cut` in the records says which.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
@@ -145,7 +148,7 @@ pub(crate) struct AskArgs {
     /// The question; goes through the checkpoint's chat template
     #[arg(long, value_name = "TEXT")]
     pub(crate) question: Option<String>,
-    /// The whole prompt, taken verbatim, with one image placeholder in it
+    /// The whole prompt, taken verbatim, with one image placeholder in it; needs no chat template
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
     /// Acceleration to ask under besides the baseline; repeatable
@@ -157,7 +160,8 @@ pub(crate) struct AskArgs {
     /// Floating-point type of weights and activations
     #[arg(long, value_enum, default_value_t = DtypeArg::F32)]
     pub(crate) dtype: DtypeArg,
-    /// Most tokens an answer may have [default: the checkpoint's own limit]
+    /// Most tokens an answer may have; one that has not ended by then is marked as cut [default: `max_new_tokens` of the checkpoint's
+    /// generation_config.json, else 64]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) max_new_tokens: Option<u32>,
     /// Print one JSON object on stdout

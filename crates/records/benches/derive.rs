@@ -120,6 +120,7 @@ fn record(question: &Question, acceleration: &str, answer: &str) -> Record {
         acceleration: acceleration.into(),
         answer: answer.into(),
         output_ids: vec![1, 2],
+        cut: Some(false),
         parsed: Some(answer.into()),
         correct,
         score: f32::from(u8::from(correct)),

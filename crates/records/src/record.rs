@@ -25,6 +25,8 @@ pub struct Record {
     pub answer: String,
     /// Its token ids.
     pub output_ids: Vec<u32>,
+    /// Whether the limit of the plan's decoding cut it; nothing in records of versions that did not say.
+    pub cut: Option<bool>,
     /// What the scorer read in it; nothing if it could not read it.
     pub parsed: Option<String>,
     /// Whether it is right.

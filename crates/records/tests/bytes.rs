@@ -58,6 +58,7 @@ fn answers(work: &Work, group: usize) -> Answers {
                 acceleration: acceleration.into(),
                 answer: question.gold[0].clone(),
                 output_ids: vec![1],
+                cut: Some(false),
                 parsed: Some(question.gold[0].clone()),
                 correct: true,
                 score: 1.0,

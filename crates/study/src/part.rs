@@ -88,6 +88,7 @@ fn to_batch(records: &[Record]) -> Result<RecordBatch, arrow::error::ArrowError>
         ("acceleration", false, text(|r| &r.acceleration)),
         ("answer", false, text(|r| &r.answer)),
         ("output_ids", false, lists::<UInt32Type>(records.iter().map(|r| Some(r.output_ids.as_slice())))),
+        ("cut", true, Arc::new(records.iter().map(|r| r.cut).collect::<BooleanArray>())),
         ("parsed", true, Arc::new(records.iter().map(|r| r.parsed.as_deref()).collect::<StringArray>())),
         ("correct", false, Arc::new(BooleanArray::from(records.iter().map(|r| r.correct).collect::<Vec<_>>()))),
         ("score", false, float(|r| r.score)),
@@ -161,6 +162,8 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
         .column_by_name("kept_by_step")
         .map(|column| column.as_list_opt::<i32>().ok_or("column `kept_by_step` is no list"))
         .transpose()?;
+    // Those that were written before cut answers were told apart lack this one.
+    let cut = batch.column_by_name("cut").map(|column| column.as_boolean_opt().ok_or("column `cut` is not boolean")).transpose()?;
     let correct = columns.get("correct")?.as_boolean_opt().ok_or("column `correct` is not boolean")?;
     let (score, margin) = (columns.numbers::<Float32Type>("score")?, columns.numbers::<Float32Type>("margin")?);
     let kl = columns.numbers::<Float64Type>("kl")?;
@@ -180,6 +183,7 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
             acceleration: acceleration.value(row).to_owned(),
             answer: answer.value(row).to_owned(),
             output_ids: list::<UInt32Type>(output_ids, row),
+            cut: cut.filter(|cut| cut.is_valid(row)).map(|cut| cut.value(row)),
             parsed: parsed.is_valid(row).then(|| parsed.value(row).to_owned()),
             correct: correct.value(row),
             score: score.value(row),
@@ -237,4 +241,54 @@ impl<'a> Columns<'a> {
 
 fn list<T: ArrowPrimitiveType>(column: &ListArray, row: usize) -> Vec<T::Native> {
     column.value(row).as_primitive::<T>().values().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(cut: Option<bool>) -> Record {
+        Record {
+            question: "q".into(),
+            family: "f".into(),
+            image: "i".into(),
+            perturbation: "clean".into(),
+            acceleration: "none".into(),
+            answer: "red".into(),
+            output_ids: vec![1],
+            cut,
+            parsed: None,
+            correct: true,
+            score: 1.0,
+            top_ids: vec![1],
+            top_tokens: vec!["red".into()],
+            top_logits: vec![1.0],
+            margin: 0.0,
+            kl: None,
+            visual_tokens: 1,
+            kept: None,
+            kept_by_step: Some(vec![vec![0]]),
+            prompt_tokens: 1,
+            decoder_visual_tokens: 1.0,
+            kv_bytes: 1,
+            weight_bytes: 1,
+            flops: 1,
+        }
+    }
+
+    #[test]
+    fn parts_of_versions_that_lack_a_column_are_read() {
+        let records = [record(Some(true)), record(Some(false)), record(None)];
+        let batch = to_batch(&records).unwrap();
+        assert_eq!(from_batch(&batch).unwrap(), records);
+        for (lacking, without) in
+            [("cut", Record { cut: None, ..record(None) }), ("kept_by_step", Record { kept_by_step: None, ..record(Some(true)) })]
+        {
+            let columns: Vec<usize> =
+                batch.schema().fields().iter().enumerate().filter(|(_, field)| field.name() != lacking).map(|(at, _)| at).collect();
+            assert_eq!(from_batch(&batch.project(&columns).unwrap()).unwrap()[0], without, "{lacking}");
+        }
+        let columns: Vec<usize> = (1..batch.num_columns()).collect();
+        assert_eq!(from_batch(&batch.project(&columns).unwrap()).unwrap_err(), "column `question` is missing");
+    }
 }

@@ -39,6 +39,7 @@ impl Circumstances<'_> {
             acceleration: self.acceleration.to_owned(),
             answer: reply.text.clone(),
             output_ids: reply.output_ids.clone(),
+            cut: Some(reply.cut),
             parsed: verdict.parsed,
             correct: verdict.correct,
             score: verdict.score,

@@ -14,6 +14,8 @@ pub struct Reply {
     pub output_ids: Vec<u32>,
     /// The decoded answer.
     pub text: String,
+    /// Whether it was cut: as many tokens as it may have, and no end of sequence.
+    pub cut: bool,
     /// Logits of the first new token over the whole vocabulary.
     pub first_logits: Vec<f32>,
     /// Visual tokens before any reduction.

@@ -285,6 +285,7 @@ fn reply(answer: Answer, wall: Duration) -> Reply {
     Reply {
         output_ids: answer.output_ids,
         text: answer.text,
+        cut: answer.cut,
         first_logits: answer.first_logits,
         visual_tokens: answer.visual_tokens,
         left: answer.left.into_iter().map(|left| left.kept).collect(),

@@ -148,6 +148,7 @@ fn said(question: &Question, perturbation: &str, acceleration: &str, answer: &st
         acceleration: acceleration.into(),
         answer: answer.into(),
         output_ids: vec![1],
+        cut: Some(false),
         parsed: Some(answer.into()),
         correct: answer == "red",
         score: f32::from(u8::from(answer == "red")),

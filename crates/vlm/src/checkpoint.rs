@@ -27,8 +27,8 @@ pub struct Checkpoint {
     processor: OnceLock<Arc<Processor>>,
 }
 
-/// Family, architecture and format of weights.
-type Configured = (Family, Arc<dyn Architecture>, Arc<dyn WeightFormat>);
+/// Family, architecture, format of weights, and how to decode.
+type Configured = (Family, Arc<dyn Architecture>, Arc<dyn WeightFormat>, GenerationConfig);
 
 /// The families and packed formats that a checkpoint may be of.
 #[derive(Clone, Copy, Debug)]
@@ -101,20 +101,21 @@ impl Checkpoint {
     }
 
     fn from_source(source: Source, tower: Option<&Path>, known: &Known<'_>) -> Result<Self, VlmError> {
-        let (family, architecture, format) = Self::read(&source, tower, known)?;
-        let text = architecture.decoder();
-        let generation = GenerationConfig::read(&source, &text.eos_token_ids, text.bos_token_id)?;
+        let (family, architecture, format, generation) = Self::read(&source, tower, known)?;
         Ok(Self { source, family, architecture, format, generation, processor: OnceLock::new() })
     }
 
     /// What `config.json` says.
     fn read(source: &Source, tower: Option<&Path>, known: &Known<'_>) -> Result<Configured, VlmError> {
+        files::refuse_adapter(source)?;
         let label = source.label_of(CONFIG);
         let json = source.json(CONFIG)?.ok_or_else(|| source.missing(CONFIG, "it names the architecture and its sizes"))?;
         let opening = Opening::new(Fields::root(&label, &json)?, source, tower, known.families);
         let format = files::format_of(&opening.root, known.formats)?;
         let family = *opening.family()?;
-        Ok((family, (family.open)(&opening)?, format))
+        let architecture = (family.open)(&opening)?;
+        let generation = GenerationConfig::read(source, &opening.root, architecture.decoder().bos_token_id)?;
+        Ok((family, architecture, format, generation))
     }
 
     /// The same checkpoint under another name: a folder in the hub's cache is called after a commit.
@@ -177,7 +178,8 @@ impl Checkpoint {
         &self.generation
     }
 
-    /// The weight files, indexed by canonical name; nothing is converted yet.
+    /// The weight files, indexed by canonical name; nothing is converted yet. Of a configuration that ties head and embedding, files that hold
+    /// both are read so far as to see whether they are one.
     ///
     /// # Errors
     /// When there is no weight file, a header is broken, or the shard index and the shards disagree.
@@ -196,10 +198,12 @@ impl Checkpoint {
     /// As [`Checkpoint::weights`], or when a tensor is missing or of the wrong shape.
     pub fn footprint(&self) -> Result<Footprint, VlmError> {
         let device = Device::flex();
-        let mut loader = Loader::survey(self.weights()?, self.format(), &device);
+        let weights = self.weights()?;
+        let tied = weights.tied();
+        let mut loader = Loader::survey(weights, self.format(), &device);
         let text = self.architecture.decoder();
         self.architecture.encoder(&mut loader)?;
-        Llama::load(&mut loader, text, self.architecture.tied())?;
+        Llama::load(&mut loader, text, tied)?;
         Ok(Footprint::of(loader.surveyed(), text))
     }
 

@@ -26,6 +26,17 @@ pub enum VlmError {
         /// What it is needed for.
         purpose: String,
     },
+    /// A file that stands for something else: a link, a pointer, a part of another model.
+    #[error("{file} {problem}")]
+    NotItself {
+        /// The file.
+        file: String,
+        /// What it is, and what to do.
+        problem: String,
+    },
+    /// What was found when the checkpoint was opened, and matters only now.
+    #[error(transparent)]
+    Earlier(std::sync::Arc<VlmError>),
     /// A JSON file that does not parse.
     #[error("{file} is not valid JSON: {source}")]
     Json {

@@ -14,6 +14,8 @@ mod folder;
 mod fuzz;
 #[path = "files/pictures.rs"]
 mod pictures;
+#[path = "files/published.rs"]
+mod published;
 #[path = "files/readers.rs"]
 mod readers;
 #[path = "files/templates.rs"]

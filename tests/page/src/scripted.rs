@@ -103,6 +103,7 @@ fn record(question: &Question, acceleration: &str, answer: &AnswerRow) -> Record
         acceleration: acceleration.to_owned(),
         answer: answer.text.clone(),
         output_ids: Vec::new(),
+        cut: Some(false),
         parsed: answer.parsed.clone(),
         correct: answer.correct,
         score: answer.score,

@@ -19,6 +19,8 @@ struct AskJson {
     model: String,
     device: String,
     prompt: String,
+    /// Most tokens that an answer may have.
+    max_new_tokens: usize,
     answers: Vec<AnswerJson>,
 }
 
@@ -30,6 +32,8 @@ struct AnswerJson {
     /// New ones only.
     output_ids: Vec<u32>,
     text: String,
+    /// Whether the limit cut it.
+    cut: bool,
     first_token: FirstToken,
     visual_tokens: usize,
     kept: Option<Vec<usize>>,
@@ -116,7 +120,8 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         let timing = Timing { prepare_ms, quantize_ms, answer_ms: milliseconds(start) };
         answers.push(answer_json(acceleration, vlm, &prepared, answer, timing));
     }
-    let asked = AskJson { model: checkpoint.name().to_owned(), device: device.identity, prompt, answers };
+    let max_new_tokens = decoding.max_new_tokens;
+    let asked = AskJson { model: checkpoint.name().to_owned(), device: device.identity, prompt, max_new_tokens, answers };
     if args.json { console::json(&asked) } else { console::result(&human(&asked)) }
 }
 
@@ -129,6 +134,7 @@ fn answer_json(acceleration: &Acceleration, vlm: &Vlm, prepared: &Prepared, answ
         kept: answer.kept().map(<[usize]>::to_vec),
         output_ids: answer.output_ids,
         text: answer.text.trim().to_owned(),
+        cut: answer.cut,
         first_token: FirstToken { top: top(&answer.first_logits).into_iter().map(candidate).collect() },
         visual_tokens: answer.visual_tokens,
         pixels: pixels(&prepared.pixels),
@@ -168,7 +174,7 @@ fn human(asked: &AskJson) -> String {
         let megabytes = format!("{:.1}", answer.weight_bytes as f64 / 1e6);
         table.add_row([
             answer.accel.clone(),
-            one_line(&answer.text),
+            one_line(&answer.text) + &cut(answer.cut, asked.max_new_tokens),
             one_line(&best),
             margin,
             kept,
@@ -177,6 +183,11 @@ fn human(asked: &AskJson) -> String {
         ]);
     }
     format!("{} on {}\n{table}", asked.model, asked.device)
+}
+
+/// Behind an answer that did not come to an end.
+fn cut(cut: bool, limit: usize) -> String {
+    if cut { format!(" [cut at {limit} {}]", if limit == 1 { "token" } else { "tokens" }) } else { String::new() }
 }
 
 /// A model may say anything, control characters included, which a terminal shall not obey; and it may not come to an end.

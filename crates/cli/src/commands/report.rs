@@ -56,8 +56,18 @@ pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: 
     // Wall times are in the table alone: the report is the same for every run of a plan, and they are not.
     let seconds = folder.seconds()?;
     let timed = report.clone().timed(|acceleration| seconds.get(acceleration).copied())?;
-    console::result(&format!("{}\n{}\n\nReport: {}", timed.table(), findings(&timed), file.display()))?;
+    let cut = cut(&folder.cut()?, folder.plan().decoding.get("max_new_tokens").map_or("?", String::as_str));
+    console::result(&format!("{}{cut}\n{}\n\nReport: {}", timed.table(), findings(&timed), file.display()))?;
     Ok(Published { report, file })
+}
+
+/// A line about the answers that did not come to an end, if there are any: what an answer would have gone on to say is not compared.
+fn cut(counts: &[(String, usize, usize)], limit: &str) -> String {
+    if counts.iter().all(|(_, cut, _)| *cut == 0) {
+        return String::new();
+    }
+    let counted: Vec<String> = counts.iter().map(|(variant, cut, all)| format!("{variant} {cut} of {all}")).collect();
+    format!("\nCut at the limit of {limit} tokens: {}\n", counted.join(", "))
 }
 
 /// One line per acceleration, the one that hides most first.
@@ -141,6 +151,13 @@ mod tests {
             noise_floor: Some(NoiseFloor { varied: "order".into(), answers: rows(&before), first_token: None }),
         })
         .unwrap()
+    }
+
+    #[test]
+    fn cut_answers_are_told_where_there_are_any() {
+        let counts = |cut| [("none".to_owned(), 0, 10), ("shaky".to_owned(), cut, 10)];
+        assert_eq!(cut(&counts(0), "64"), "");
+        assert_eq!(cut(&counts(3), "64"), "\nCut at the limit of 64 tokens: none 0 of 10, shaky 3 of 10\n");
     }
 
     #[test]

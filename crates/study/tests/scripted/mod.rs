@@ -106,6 +106,7 @@ impl Subject for Scripted {
             Reply {
                 output_ids: vec![id],
                 text: text.to_owned(),
+                cut: variant == "half",
                 first_logits,
                 visual_tokens: 16,
                 // In two steps, the second of which is the one that counts.

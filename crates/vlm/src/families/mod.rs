@@ -78,10 +78,12 @@ impl<'a> Opening<'a> {
         family.ok_or_else(|| self.root.unknown(NAME, name, &known()))
     }
 
-    /// Checks that `architectures`, where it is given, names a class that is known.
+    /// Checks that `architectures`, where it names a class, names one that is known.
     fn check_class(&self) -> Result<(), VlmError> {
         const NAME: &str = "architectures";
-        let Some(classes) = self.root.get(NAME) else { return Ok(()) };
+        let Some(classes) = self.root.get(NAME).filter(|classes| classes.as_array().is_none_or(|classes| !classes.is_empty())) else {
+            return Ok(());
+        };
         let class = classes.get(0).and_then(|name| name.as_str()).unwrap_or("");
         let known: Vec<&str> = self.families.iter().flat_map(|family| family.architectures).copied().collect();
         if known.contains(&class) { Ok(()) } else { Err(self.root.unknown(NAME, class, &known)) }

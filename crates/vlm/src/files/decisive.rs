@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-/// The files beside the weights that are read, where they are there; a model card or a training log is none of them.
-pub const DECISIVE: [&str; 10] = [
+/// The files beside the weights that are read, where they are there, if only to refuse the model; a model card or a training log is none of
+/// them.
+pub const DECISIVE: [&str; 12] = [
+    "adapter_config.json",
+    "added_tokens.json",
     "chat_template.jinja",
     "chat_template.json",
     "config.json",

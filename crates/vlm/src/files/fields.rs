@@ -142,13 +142,26 @@ impl<'a> Fields<'a> {
         self.typed(name, "a token id", token_id)
     }
 
+    /// A token id, where a negative number stands for none.
+    pub(crate) fn id_or_none(&self, name: &str) -> Result<Option<u32>, VlmError> {
+        Ok(self.typed(name, "a token id", signed_id)?.and_then(|id| u32::try_from(id).ok()))
+    }
+
     /// A token id or a list of them; empty when absent.
     pub fn ids(&self, name: &str) -> Result<Vec<u32>, VlmError> {
-        let ids = self.typed(name, "a token id or a list of token ids", |value| match value {
-            Value::Array(list) => list.iter().map(token_id).collect(),
-            one => token_id(one).map(|id| vec![id]),
-        })?;
-        Ok(ids.unwrap_or_default())
+        Ok(self.list(name, token_id)?.unwrap_or_default())
+    }
+
+    /// A token id or a list of them, where negative numbers stand for none; `None` when absent.
+    pub(crate) fn ids_or_none(&self, name: &str) -> Result<Option<Vec<u32>>, VlmError> {
+        Ok(self.list(name, signed_id)?.map(|ids| ids.into_iter().filter_map(|id| u32::try_from(id).ok()).collect()))
+    }
+
+    fn list<T>(&self, name: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<Vec<T>>, VlmError> {
+        self.typed(name, "a token id or a list of token ids", |value| match value {
+            Value::Array(list) => list.iter().map(read).collect(),
+            one => read(one).map(|id| vec![id]),
+        })
     }
 }
 
@@ -158,6 +171,11 @@ fn size(value: &Value) -> Option<usize> {
 
 fn token_id(value: &Value) -> Option<u32> {
     value.as_u64().and_then(|id| u32::try_from(id).ok())
+}
+
+/// A token id, or a negative number.
+fn signed_id(value: &Value) -> Option<i64> {
+    value.as_i64().filter(|id| *id <= i64::from(u32::MAX))
 }
 
 /// "expected KIND, found VALUE", the value cut short.

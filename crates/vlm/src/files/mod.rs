@@ -1,5 +1,6 @@
 //! The files of a checkpoint, in the layout that Hugging Face publishes, on disk, compiled in or fetched: bytes, JSON fields, tensors.
 
+mod adapter;
 mod bytes;
 mod decisive;
 mod fields;
@@ -8,9 +9,11 @@ mod generation_config;
 mod header;
 mod hub_cache;
 mod names;
+mod pointer;
 mod source;
 mod weights;
 
+pub(crate) use adapter::refuse as refuse_adapter;
 pub use bytes::ReadAt;
 pub(crate) use bytes::{Bytes, pieces};
 pub use decisive::DECISIVE;

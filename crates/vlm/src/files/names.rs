@@ -14,7 +14,8 @@ pub fn canonical_name(rules: &[(&str, &str)], name: &str) -> String {
 
 /// Buffers that older versions of transformers saved although they are recomputed from the configuration.
 pub(crate) fn is_harmless_leftover(canonical: &str) -> bool {
-    canonical.ends_with(".rotary_emb.inv_freq") || canonical == "vision_tower.embeddings.position_ids"
+    [".rotary_emb.inv_freq", ".rotary_pos_emb.inv_freq"].iter().any(|buffer| canonical.ends_with(buffer))
+        || canonical == "vision_tower.embeddings.position_ids"
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::SINGLE;
 use super::bytes::Bytes;
 use super::decisive::{decides, is_weights};
+use super::pointer;
 use crate::VlmError;
 
 /// A named set of files: what a checkpoint is made of, wherever it is.
@@ -78,9 +79,21 @@ impl Source {
 
     /// The bytes of `file`, or `None` when the checkpoint has no such file.
     pub(crate) fn get(&self, file: &str) -> Result<Option<Bytes>, VlmError> {
+        let bytes = match &self.place {
+            Place::Folder(path) => open(&path.join(file))?,
+            Place::Files(files) => files.iter().find(|(name, _)| name == file).map(|(_, bytes)| bytes.clone()),
+        };
+        if let Some(bytes) = &bytes {
+            pointer::refuse(&self.label_of(file), bytes)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Whether the checkpoint has such a file, whatever is in it.
+    pub(crate) fn holds(&self, file: &str) -> bool {
         match &self.place {
-            Place::Folder(path) => open(&path.join(file)),
-            Place::Files(files) => Ok(files.iter().find(|(name, _)| name == file).map(|(_, bytes)| bytes.clone())),
+            Place::Folder(path) => path.join(file).symlink_metadata().is_ok(),
+            Place::Files(files) => files.iter().any(|(name, _)| name == file),
         }
     }
 
@@ -103,12 +116,25 @@ impl Source {
         bytes.whole().map(Some).map_err(|source| VlmError::Io { path: self.label_of(file).into(), source })
     }
 
+    /// The content of a small JSON file, or `None` when there is no such file. A byte order mark in front of it is left away.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn json_text(&self, file: &str) -> Result<Option<Vec<u8>>, VlmError> {
+        let Some(mut bytes) = self.content(file)? else { return Ok(None) };
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            tracing::warn!("{}: begins with a byte order mark, with which transformers does not read it", self.label_of(file));
+            bytes.drain(..BYTE_ORDER_MARK.len());
+        }
+        Ok(Some(bytes))
+    }
+
     /// A JSON file's content, or `None` when there is no such file.
     ///
     /// # Errors
     /// When it cannot be read, or is no JSON.
     pub fn json(&self, file: &str) -> Result<Option<Value>, VlmError> {
-        let Some(bytes) = self.content(file)? else { return Ok(None) };
+        let Some(bytes) = self.json_text(file)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|source| VlmError::Json { file: self.label_of(file), source })
     }
 
@@ -132,11 +158,19 @@ impl Source {
     }
 }
 
-/// A file on disk; `None` when there is none.
+/// What some editors put in front of UTF-8.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A file on disk; `None` when there is none. A link to nothing is no absent file: whoever made it meant one to be there.
 fn open(path: &Path) -> Result<Option<Bytes>, VlmError> {
     let io = |source| VlmError::Io { path: path.to_owned(), source };
     match File::open(path) {
         Ok(file) => Bytes::of_file(file).map(Some).map_err(io),
+        Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
+            let target = std::fs::read_link(path).map_err(io)?;
+            let problem = format!("is a link to {}, which is not there: fetch the file anew, or remove the link", target.display());
+            Err(VlmError::NotItself { file: path.display().to_string(), problem })
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io(error)),
     }

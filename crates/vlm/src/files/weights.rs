@@ -15,6 +15,7 @@ use crate::VlmError;
 
 const TOWER: &str = "vision_tower.";
 const HEAD: &str = "lm_head.weight";
+const EMBEDDING: &str = "language_model.embed_tokens.weight";
 
 /// A tensor in host memory, row-major f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +84,9 @@ impl Weights {
     pub(crate) fn open(source: &Source, names: Names, tied: bool) -> Result<Self, VlmError> {
         let mut weights = Self { checkpoint: source.label(), files: Vec::new(), tensors: BTreeMap::new(), names, tied };
         weights.add_folder(source)?;
+        if tied {
+            weights.tie()?;
+        }
         Ok(weights)
     }
 
@@ -102,6 +106,54 @@ impl Weights {
         self.tensors.keys().any(|name| name.starts_with(TOWER))
     }
 
+    /// Whether the head is the token embedding. A configuration that says so is believed as far as the files allow it.
+    pub(crate) fn tied(&self) -> bool {
+        self.tied
+    }
+
+    /// Makes one of head and embedding, as transformers 5 does (`PreTrainedModel.tie_weights`): where only the head was saved it is the
+    /// embedding too, and where both were saved and differ they stay two.
+    fn tie(&mut self) -> Result<(), VlmError> {
+        let Some(head) = self.tensors.remove(HEAD) else { return Ok(()) };
+        let Some(embedding) = self.tensors.get(EMBEDDING) else {
+            self.tensors.insert(EMBEDDING.to_owned(), head);
+            return Ok(());
+        };
+        if self.equal(embedding, &head)? {
+            return Ok(());
+        }
+        tracing::warn!(
+            "{}: `{}` differs from the token embedding, though the configuration ties the two (`tie_word_embeddings`): as in transformers \
+             they are not tied",
+            self.files[head.file].label,
+            head.name
+        );
+        self.tied = false;
+        self.tensors.insert(HEAD.to_owned(), head);
+        Ok(())
+    }
+
+    /// Whether two tensors hold the same numbers, each in its own element type.
+    fn equal(&self, a: &Entry, b: &Entry) -> Result<bool, VlmError> {
+        if a.shape != b.shape {
+            return Ok(false);
+        }
+        let (wide, narrow) = (a.dtype.bitsize() as u64 / 8, b.dtype.bitsize() as u64 / 8);
+        let elements = (a.bytes.end - a.bytes.start) / wide.max(1);
+        for piece in pieces(0..elements) {
+            let stretch = |entry: &Entry, size: u64| {
+                let start = entry.bytes.start;
+                self.files[entry.file].stretch(start + piece.start * size..start + piece.end * size)
+            };
+            let (left, right) = (stretch(a, wide)?, stretch(b, narrow)?);
+            let same = if a.dtype == b.dtype { *left == *right } else { to_f32(&left, a.dtype) == to_f32(&right, b.dtype) };
+            if !same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn add_folder(&mut self, source: &Source) -> Result<(), VlmError> {
         if let Some(bytes) = source.get(SINGLE)? {
             self.add_file(source.label_of(SINGLE), bytes)
@@ -109,7 +161,17 @@ impl Weights {
             self.add_shards(source, &index)
         } else {
             let either = format!("{SINGLE} or {INDEX}");
-            Err(source.missing(&either, "the weights are read from safetensors files"))
+            let pickled = ["pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth"];
+            Err(match pickled.into_iter().find(|file| source.holds(file)) {
+                Some(file) => source.missing(
+                    &either,
+                    &format!(
+                        "the weights are read from safetensors files; {file} is the older kind, which transformers turns into them: \
+                              AutoModelForImageTextToText.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+                    ),
+                ),
+                None => source.missing(&either, "the weights are read from safetensors files"),
+            })
         }
     }
 
@@ -126,7 +188,8 @@ impl Weights {
                 let problem = format!("is listed in {INDEX} for this file, which does not hold it");
                 return Err(VlmError::tensor(&self.files[file].label, absent, problem));
             }
-            if let Some(unlisted) = present.iter().find(|name| !listed.contains(name)) {
+            let unlisted = |name: &&&str| !listed.contains(*name) && !is_harmless_leftover(&canonical_name(self.names, name));
+            if let Some(unlisted) = present.iter().find(unlisted) {
                 let problem = format!("is in this file, but {INDEX} does not list it there");
                 return Err(VlmError::tensor(&self.files[file].label, unlisted, problem));
             }
@@ -176,13 +239,15 @@ impl Weights {
     ///
     /// # Errors
     /// When it is missing, has another shape, is not f32, f16 or bf16, or holds a value that is not finite.
-    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<HostTensor, VlmError> {
-        let entry = self.claim(name, shape)?;
+    pub fn take(&mut self, canonical: &str, shape: &[usize]) -> Result<HostTensor, VlmError> {
+        let entry = self.claim(canonical, shape)?;
         let (name, file, dtype, bytes) = (entry.name.clone(), entry.file, entry.dtype, entry.bytes.clone());
         let file = &self.files[file];
         let stretch = file.stretch(bytes)?;
-        let data = to_f32(&stretch, dtype)
-            .ok_or_else(|| VlmError::tensor(&file.label, &name, format!("element type {dtype:?} is not read; known: F32, F16, BF16")))?;
+        let data = to_f32(&stretch, dtype).ok_or_else(|| {
+            let packed = self.packed(canonical).map(|(_, by)| format!(" (packed by {by}; use the float checkpoint)")).unwrap_or_default();
+            VlmError::tensor(&file.label, &name, format!("element type {dtype:?} is not read{packed}; known: F32, F16, BF16"))
+        })?;
         if let Some(at) = data.iter().position(|value| !value.is_finite()) {
             let problem = format!("element {at} is {}; weights must be finite", data[at]);
             return Err(VlmError::tensor(&file.label, &name, problem));
@@ -195,8 +260,8 @@ impl Weights {
     /// # Errors
     /// When it is missing, or cannot be read.
     pub fn take_raw(&mut self, name: &str) -> Result<RawTensor, VlmError> {
+        self.mark(name);
         let entry = self.find(name)?;
-        entry.taken = true;
         let (file, dtype, shape, range) = (entry.file, entry.dtype, entry.shape.clone(), entry.bytes.clone());
         let bytes = self.files[file].stretch(range)?.to_vec();
         Ok(RawTensor { dtype, shape, bytes })
@@ -210,61 +275,70 @@ impl Weights {
         self.claim(name, shape).map(|_| ())
     }
 
-    fn find(&mut self, name: &str) -> Result<&mut Entry, VlmError> {
-        match self.tensors.get_mut(name) {
-            Some(entry) => Ok(entry),
-            None => Err(VlmError::MissingTensor {
-                checkpoint: self.checkpoint.clone(),
-                tensor: name.to_owned(),
-                files: self.files.iter().map(|file| base(&file.label)).collect::<Vec<_>>().join(", "),
-            }),
+    fn find(&self, name: &str) -> Result<&Entry, VlmError> {
+        self.tensors.get(name).ok_or_else(|| self.missing(name))
+    }
+
+    fn mark(&mut self, name: &str) {
+        if let Some(entry) = self.tensors.get_mut(name) {
+            entry.taken = true;
         }
+    }
+
+    fn missing(&self, name: &str) -> VlmError {
+        if let Some((entry, by)) = self.packed(name) {
+            let problem = format!(
+                "stands in the place of `{name}`: the weights are packed by {by}, and config.json has no `quantization_config` that says how; \
+                 use the float checkpoint"
+            );
+            return VlmError::tensor(&self.files[entry.file].label, &entry.name, problem);
+        }
+        VlmError::MissingTensor {
+            checkpoint: self.checkpoint.clone(),
+            tensor: name.to_owned(),
+            files: self.files.iter().map(|file| base(&file.label)).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// What a quantizer left in the place of a weight, or beside it, and which it was.
+    fn packed(&self, name: &str) -> Option<(&Entry, &'static str)> {
+        const TRACES: [(&str, &str); 8] = [
+            ("g_idx", "GPTQ"),
+            ("qweight", "AWQ or GPTQ"),
+            ("qzeros", "AWQ or GPTQ"),
+            ("weight_packed", "compressed-tensors"),
+            ("weight_scale_inv", "FP8"),
+            ("weight_scale", "compressed-tensors or FP8"),
+            ("weight.absmax", "bitsandbytes"),
+            ("SCB", "bitsandbytes"),
+        ];
+        let layer = name.strip_suffix("weight")?;
+        TRACES.iter().find_map(|(trace, by)| Some((self.tensors.get(&format!("{layer}{trace}"))?, *by)))
     }
 
     fn claim(&mut self, name: &str, shape: &[usize]) -> Result<&Entry, VlmError> {
         let entry = self.find(name)?;
-        if entry.shape == shape {
-            entry.taken = true;
-            return Ok(self.find(name)?);
+        if entry.shape != shape {
+            let problem = format!("expected shape {shape:?} by the configuration, found {:?}", entry.shape);
+            return Err(VlmError::tensor(&self.files[entry.file].label, &entry.name, problem));
         }
-        let problem = format!("expected shape {shape:?} by the configuration, found {:?}", entry.shape);
-        let (file, name) = (entry.file, entry.name.clone());
-        Err(VlmError::tensor(&self.files[file].label, &name, problem))
+        self.mark(name);
+        self.find(name)
     }
 
     /// Checks that nothing is left over, apart from buffers that older versions saved without need.
     ///
     /// # Errors
-    /// When a tensor was never taken or skipped, or a head that should be tied to the embedding differs from it.
+    /// When a tensor was never taken or skipped.
     pub fn finish(self) -> Result<(), VlmError> {
         let mut unused = Vec::new();
         for (canonical, entry) in &self.tensors {
             if entry.taken || is_harmless_leftover(canonical) {
                 continue;
             }
-            if self.tied && canonical == HEAD {
-                self.check_tied(entry)?;
-                continue;
-            }
             unused.push(format!("`{}` ({})", entry.name, base(&self.files[entry.file].label)));
         }
         if unused.is_empty() { Ok(()) } else { Err(VlmError::UnusedTensors { checkpoint: self.checkpoint, tensors: unused }) }
-    }
-
-    /// A file may repeat the embedding as the head; then it must really be the same.
-    fn check_tied<'a>(&'a self, head: &'a Entry) -> Result<(), VlmError> {
-        let stretches = |entry: &'a Entry| pieces(entry.bytes.clone()).map(|piece| self.files[entry.file].stretch(piece));
-        if let Some(embedding) = self.tensors.get("language_model.embed_tokens.weight") {
-            let mut same = embedding.bytes.end - embedding.bytes.start == head.bytes.end - head.bytes.start;
-            for (a, b) in stretches(embedding).zip(stretches(head)) {
-                same = same && *a? == *b?;
-            }
-            if same {
-                return Ok(());
-            }
-        }
-        let problem = "differs from the token embedding, but the configuration ties the two (`tie_word_embeddings`)";
-        Err(VlmError::tensor(&self.files[head.file].label, &head.name, problem))
     }
 }
 

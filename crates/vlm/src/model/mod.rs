@@ -35,7 +35,8 @@ pub struct Vlm {
     text: Arc<LlamaConfig>,
     generation: Arc<GenerationConfig>,
     processor: Arc<Processor>,
-    template: Arc<ChatTemplate>,
+    /// Needed for questions alone, so that a checkpoint without one can still be asked whole prompts.
+    template: Result<Arc<ChatTemplate>, Arc<VlmError>>,
     encoder: Arc<dyn VisualEncoder>,
     decoder: Arc<Llama>,
     info: Arc<ModelInfo>,
@@ -50,6 +51,8 @@ pub struct Answer {
     pub output_ids: Vec<u32>,
     /// Their text without special tokens.
     pub text: String,
+    /// Whether the limit cut it: as many tokens as it may have, and no end token.
+    pub cut: bool,
     /// Logits of the answer's first token over the vocabulary, before any penalty.
     pub first_logits: Vec<f32>,
     /// Visual tokens of the image before any reduction.
@@ -78,16 +81,18 @@ impl Vlm {
     pub fn load(checkpoint: &Checkpoint, device: &Device, precision: Precision) -> Result<Self, VlmError> {
         precision.check(device)?;
         let architecture = checkpoint.architecture();
-        let mut loader = Loader::new(checkpoint.weights()?, checkpoint.format(), device, precision.dtype(), max_binding_bytes(device));
+        let weights = checkpoint.weights()?;
+        let tied = weights.tied();
+        let mut loader = Loader::new(weights, checkpoint.format(), device, precision.dtype(), max_binding_bytes(device));
         let encoder = architecture.encoder(&mut loader)?;
-        let decoder = Llama::load(&mut loader, architecture.decoder(), architecture.tied())?;
+        let decoder = Llama::load(&mut loader, architecture.decoder(), tied)?;
         loader.finish()?;
         let processor = checkpoint.processor()?;
         let info = ModelInfo::of(checkpoint, &processor, precision);
         let mut model = Self {
             generation: Arc::new(checkpoint.generation_config().clone()),
             processor,
-            template: Arc::new(checkpoint.chat_template()?),
+            template: checkpoint.chat_template().map(Arc::new).map_err(Arc::new),
             text: Arc::new(architecture.decoder().clone()),
             encoder: Arc::from(encoder),
             decoder: Arc::new(decoder),
@@ -117,9 +122,12 @@ impl Vlm {
     /// The chat template's prompt for one image and `question`.
     ///
     /// # Errors
-    /// When the template fails.
+    /// When the checkpoint has no template, or the template fails.
     pub fn prompt(&self, question: &str) -> Result<String, VlmError> {
-        self.template.prompt(question)
+        match &self.template {
+            Ok(template) => template.prompt(question),
+            Err(error) => Err(VlmError::Earlier(Arc::clone(error))),
+        }
     }
 
     /// Pixels and token ids, the image placeholder expanded.
@@ -383,6 +391,7 @@ impl Vlm {
         let output_ids = greedy.decode(ids, &first_logits, step).await?;
         Ok(Answer {
             text: self.processor.tokenizer().decode(&output_ids)?,
+            cut: !output_ids.last().is_some_and(|last| greedy.eos.contains(last)),
             output_ids,
             first_logits,
             visual_tokens,

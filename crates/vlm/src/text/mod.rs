@@ -1,6 +1,8 @@
 //! Text in and out: tokenizer, chat template, and the expansion of image placeholders.
 
+mod added_tokens;
 mod chat_template;
+mod jinja;
 mod processor;
 mod prompt;
 mod settings;

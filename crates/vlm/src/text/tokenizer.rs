@@ -2,11 +2,12 @@
 
 use tokenizers::ModelWrapper;
 
+use super::added_tokens::{self, Incomplete};
 use crate::VlmError;
 use crate::files::{Fields, Source};
 
 const FILE: &str = "tokenizer.json";
-const CONFIG: &str = "tokenizer_config.json";
+pub(super) const CONFIG: &str = "tokenizer_config.json";
 const SENTENCEPIECE: &str = "tokenizer.model";
 
 /// Text to token ids and back, as transformers' fast tokenizers do it.
@@ -34,7 +35,7 @@ impl Tokenizer {
     /// When it is missing or broken.
     pub fn read(source: &Source) -> Result<Self, VlmError> {
         let file = source.label_of(FILE);
-        let bytes = match source.content(FILE)? {
+        let bytes = match source.json_text(FILE)? {
             Some(bytes) => bytes,
             None if source.get(SENTENCEPIECE)?.is_some() => {
                 let how = "text is encoded by it; the tokenizer.model beside it is the slow format, which transformers turns into it: \
@@ -54,6 +55,10 @@ impl Tokenizer {
             Some(config) => cleans_up(&Fields::root(&label, config)?, &inner)?,
             None => false,
         };
+        added_tokens::complete(&mut inner, source, config.as_ref()).map_err(|error| match error {
+            Incomplete::File(error) => error,
+            Incomplete::Library(problem) => broken(problem),
+        })?;
         let special = SpecialTokens::read(source)?;
         Ok(Self { inner, file, clean_up_spaces, special })
     }

@@ -61,6 +61,11 @@ fn what_a_template_raises_is_what_the_user_reads() {
         ("USER: {{ 'nothing of what was said' }}", "nothing of what was said"),
         ("{{ messages | no_such_filter }}", "no_such_filter"),
         ("{{ strftime_now('%Q') }}", "%Q"),
+        // Where both forms of content fail, the reasons of both are told: the true one is among them.
+        ("{% for part in messages[0].content %}{{ part.text.lacks() }}{% endfor %}", "has no method named lacks"),
+        ("{{ messages[0].content + undefined_one.x }}", "undefined"),
+        ("{{ '%d' % messages[0].role }}<image>{{ messages[0].content }}", "a number is required, not 'user'"),
+        ("{{ messages | tojson(separators=[1]) }}", "separators"),
     ] {
         folder.write("chat_template.jinja", template);
         let error = folder.open().chat_template().unwrap_err().to_string();
@@ -69,4 +74,31 @@ fn what_a_template_raises_is_what_the_user_reads() {
     folder.remove("chat_template.jinja");
     let error = folder.open().chat_template().unwrap_err().to_string();
     assert!(error.contains("chat_template.jinja") && error.contains("tokenizer_config.json"), "{error}");
+}
+
+/// A template is tried with one message when it is opened.
+const PROBED: &str = "<image>{{ messages[0].content[1].text }}|{% if messages | length > 1 %}";
+
+/// Expressions of a fixed context, and Python's clock at the moment at which ours stands still.
+#[test]
+fn expressions_are_pythons() {
+    let file: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(super::folder::reference().join("templates/expressions.json")).unwrap()).unwrap();
+    let cases = file["cases"].as_array().unwrap();
+    assert!(cases.len() >= 250, "{} cases", cases.len());
+    let folder = Folder::tiny();
+    let mut wrong = Vec::new();
+    for case in cases {
+        let template = case["template"].as_str().unwrap();
+        folder.write("chat_template.jinja", format!("{PROBED}{template}{{% endif %}}"));
+        let rendered = folder.open().chat_template().and_then(|compiled| compiled.render(&file["messages"], false));
+        let found = match &rendered {
+            Ok(text) => Some(text.strip_prefix("<image>hm?|").unwrap()),
+            Err(_) => None,
+        };
+        if found != case["rendered"].as_str() {
+            wrong.push(format!("{template}: {rendered:?}, in Python {}", case["rendered"]));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }

@@ -17,7 +17,9 @@ pub(crate) fn find(id: &str, checkpoint: &Source, given: Option<&Path>, config: 
         None => places(id, name, checkpoint.path()),
     };
     for candidate in &candidates {
-        if candidate.join(FILE).is_file() {
+        let config = candidate.join(FILE);
+        // A link to nothing is named when it is read.
+        if config.is_file() || config.is_symlink() {
             return Source::folder(candidate);
         }
     }

@@ -14,6 +14,8 @@ use crate::layout::Frame;
 
 /// Names under which it was published.
 const TYPES: [&str; 3] = ["Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast", "Qwen2VLImageProcessorPil"];
+const FIRST_NAME: &str = "Qwen2_5_VLImageProcessor";
+const TYPE_FIELDS: [&str; 2] = ["image_processor_type", "feature_extractor_type"];
 /// Longest proportion of an image.
 const MAX_RATIO: f64 = 200.0;
 /// Most pixels that settings may ask for.
@@ -32,13 +34,29 @@ pub struct QwenImageProcessor {
     intensity: Intensity,
 }
 
+/// A file that names no class means the model's own.
+fn check_type(fields: &Fields<'_>) -> Result<(), VlmError> {
+    for name in TYPE_FIELDS {
+        let Some(kind) = fields.text(name)? else { continue };
+        if TYPES.contains(&kind) {
+            return Ok(());
+        }
+        let problem = if kind == FIRST_NAME {
+            format!(
+                "`{FIRST_NAME}` is what the first published Qwen2.5-VL files call `{0}`; transformers does not know it any more: write `{0}`",
+                TYPES[0]
+            )
+        } else {
+            format!("expected `{}`, found `{kind}`: this model takes the patches of images of any size", TYPES[0])
+        };
+        return Err(fields.error(name, problem));
+    }
+    Ok(())
+}
+
 impl QwenImageProcessor {
     pub(super) fn parse(file: String, fields: &Fields<'_>) -> Result<Self, VlmError> {
-        const TYPE: &str = "image_processor_type";
-        if !fields.text(TYPE)?.is_some_and(|kind| TYPES.contains(&kind)) {
-            let problem = "expected `Qwen2VLImageProcessor`: this model takes the patches of images of any size";
-            return Err(fields.error(TYPE, problem));
-        }
+        check_type(fields)?;
         fields.only(&SETTINGS, &WITHOUT_EFFECT)?;
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
         if !enabled("do_convert_rgb")? {
@@ -189,8 +207,9 @@ fn smart_resize((height, width): (u32, u32), factor: usize, min_pixels: usize, m
 }
 
 /// Settings beside those read above that change nothing here; those of videos are among them.
-const WITHOUT_EFFECT: [&str; 12] = [
+const WITHOUT_EFFECT: [&str; 13] = [
     "image_processor_type",
+    "feature_extractor_type",
     "processor_class",
     "_valid_processor_keys",
     "data_format",

@@ -14,20 +14,20 @@ const PAUSE: Duration = Duration::from_mins(1);
 const TELLING: usize = 20;
 
 /// Tells how far a study is.
-pub(crate) struct Status {
+pub(crate) struct Status<'a> {
     bar: ProgressBar,
     start: Instant,
     /// Most tokens of an answer.
-    limit: usize,
+    limit: &'a str,
     /// When a line was written last.
     said: Duration,
     /// Whether it was said that the model does not stop by itself.
     warned: bool,
 }
 
-impl Status {
+impl<'a> Status<'a> {
     /// Of a study whose answers have at most `limit` tokens, from now on.
-    pub(crate) fn start(limit: usize) -> Result<Self> {
+    pub(crate) fn start(limit: &'a str) -> Result<Self> {
         Ok(Self { bar: console::progress_bar(0)?, start: Instant::now(), limit, said: Duration::ZERO, warned: false })
     }
 
@@ -57,17 +57,14 @@ impl Status {
         }
     }
 
-    /// Takes the bar away, and says how many answers were cut if any were.
-    pub(crate) fn finish(self, cut: usize, total: usize) {
+    /// Takes the bar away.
+    pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
-        if cut > 0 {
-            console::note(&format!("{cut} of {total} answers were cut at the limit of {} tokens", self.limit));
-        }
     }
 }
 
 /// The line where there is no bar.
-fn line(progress: &Progress<'_>, limit: usize, elapsed: Duration) -> String {
+fn line(progress: &Progress<'_>, limit: &str, elapsed: Duration) -> String {
     let answered = format!("{} of {} answers", progress.done, progress.total);
     [answered, left(progress, elapsed), cut(progress, limit)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
@@ -83,7 +80,7 @@ fn left(progress: &Progress<'_>, elapsed: Duration) -> String {
 }
 
 /// The share of answers that were cut; nothing where none was.
-fn cut(progress: &Progress<'_>, limit: usize) -> String {
+fn cut(progress: &Progress<'_>, limit: &str) -> String {
     if progress.cut == 0 {
         return String::new();
     }
@@ -101,17 +98,17 @@ mod tests {
     #[test]
     fn the_time_left_is_judged_by_what_this_run_did() {
         let minutes = |minutes: u64| Duration::from_mins(minutes);
-        assert_eq!(line(&at(0, 0, 0), 64, minutes(0)), "0 of 480 answers");
+        assert_eq!(line(&at(0, 0, 0), "64", minutes(0)), "0 of 480 answers");
         // 60 answers in 9 minutes: 420 more take 63
-        assert_eq!(line(&at(60, 0, 0), 64, minutes(9)), "60 of 480 answers, 63 minutes left");
+        assert_eq!(line(&at(60, 0, 0), "64", minutes(9)), "60 of 480 answers, 63 minutes left");
         // 300 were there already, and 60 took 9 minutes: 120 more take 18
-        assert_eq!(line(&at(360, 300, 0), 64, minutes(9)), "360 of 480 answers, 18 minutes left");
-        assert_eq!(line(&at(300, 300, 0), 64, minutes(0)), "300 of 480 answers");
-        assert_eq!(line(&at(480, 300, 0), 64, minutes(20)), "480 of 480 answers");
+        assert_eq!(line(&at(360, 300, 0), "64", minutes(9)), "360 of 480 answers, 18 minutes left");
+        assert_eq!(line(&at(300, 300, 0), "64", minutes(0)), "300 of 480 answers");
+        assert_eq!(line(&at(480, 300, 0), "64", minutes(20)), "480 of 480 answers");
     }
 
     #[test]
     fn the_share_that_was_cut_is_of_all_that_are_done() {
-        assert_eq!(line(&at(60, 0, 45), 64, Duration::from_mins(9)), "60 of 480 answers, 63 minutes left, 75 % cut at 64 tokens");
+        assert_eq!(line(&at(60, 0, 45), "64", Duration::from_mins(9)), "60 of 480 answers, 63 minutes left, 75 % cut at 64 tokens");
     }
 }

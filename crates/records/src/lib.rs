@@ -50,7 +50,6 @@
 
 mod error;
 mod growing;
-mod limit;
 mod pairing;
 pub mod plan;
 pub mod record;
@@ -58,7 +57,6 @@ mod work;
 
 pub use error::RecordsError;
 pub use growing::{Growing, pause};
-pub use limit::Limit;
 pub use pairing::report;
 pub use plan::{BASELINE, CLEAN, NOISE_FLOOR, Plan};
 pub use record::{Record, Timing};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use steady_bench::Benchmark;
-use steady_records::{Group, Limit, Record};
+use steady_records::{Group, Record};
 
 use crate::work::{answer, check};
 use crate::{Folder, StudyError, Subject};
@@ -18,7 +18,7 @@ pub struct Progress<'a> {
     pub total: usize,
     /// Answers taken over from earlier runs.
     pub resumed: usize,
-    /// How many of the answers done were cut at the limit of tokens ([`Limit`]).
+    /// How many of the answers done were cut at the limit of tokens ([`Record::cut`]).
     pub cut: usize,
     /// The records of the group just answered; empty for the first call, which comes before any work.
     pub fresh: &'a [Record],
@@ -78,11 +78,7 @@ pub async fn run(
     let per_part = work.plan().groups_per_part;
     let parts: Vec<&[Group]> = work.groups().chunks(per_part).collect();
     let groups_of = |index: usize| index * per_part..index * per_part + parts[index].len();
-    let limit = Limit::of(work.plan());
-    let cut_among = |records: &[Record]| {
-        let cut = |record: &&Record| limit.as_ref().is_some_and(|limit| limit.cuts(&record.output_ids));
-        records.iter().filter(cut).count()
-    };
+    let cut_among = |records: &[Record]| records.iter().filter(|record| record.cut == Some(true)).count();
     let (mut done, mut cut) = (0, 0);
     for &index in &recorded {
         let broken = |reason: String| StudyError::broken(&folder.part_path(index), reason);

@@ -332,27 +332,21 @@ fn a_group_that_was_being_written_is_asked_again() {
 }
 
 #[test]
-fn answers_as_long_as_they_may_be_are_counted_unless_they_ended() {
+fn answers_that_were_cut_are_counted_whether_they_are_new_or_taken_over() {
     let quiz = Quiz::new(4);
-    // Every answer of the script is one token: 0 for "red", 1 for "blue".
-    let with = |limit: &str, ends: &str| {
-        let mut plan = plan(quiz.questions(), &[]);
-        plan.decoding =
-            [("max_new_tokens", limit), ("eos_token_ids", ends)].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let subject = || Scripted::new(&plan).says("none", "q1-0", "blue").says("noise-floor", "q1-0", "blue");
-        let dir = tempfile::tempdir().unwrap();
-        let first = subject();
-        first.fails_after.set(Some(3));
-        assert!(start(dir.path(), &plan, &quiz, &first).is_err());
-        let mut seen = Vec::new();
-        let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
-        run(&folder, &quiz, &subject(), &GO, &mut |progress| seen.push((progress.done, progress.cut))).block_on().unwrap();
-        seen
-    };
-    assert_eq!(with("4", "[2]"), [(12, 0), (16, 0)]);
-    assert_eq!(with("1", "[2]"), [(12, 12), (16, 16)]);
-    assert_eq!(with("1", "[0]"), [(12, 2), (16, 2)], "\"red\" ends an answer");
-    assert_eq!(with("1", "[0, 1]"), [(12, 0), (16, 0)]);
+    // of the script's answers those under "half" are cut
+    let plan = plan(quiz.questions(), &["half"]);
+    let dir = tempfile::tempdir().unwrap();
+    let first = Scripted::new(&plan);
+    first.fails_after.set(Some(3));
+    assert!(start(dir.path(), &plan, &quiz, &first).is_err());
+    let mut seen = Vec::new();
+    let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
+    run(&folder, &quiz, &Scripted::new(&plan), &GO, &mut |progress| seen.push((progress.done, progress.cut))).block_on().unwrap();
+    assert!(seen.len() > 1 && seen[0].0 > 0, "{seen:?}");
+    for (done, cut) in seen {
+        assert_eq!(3 * cut, done);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use steady_accel::memory::Run;
 use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow, PostPrompts};
 use steady_methods::FIRST5;
-use steady_records::{Limit, Plan, plan};
+use steady_records::{Plan, plan};
 use steady_study::{Folder, Variants};
 
 use crate::args::{PostPromptArg, RunArgs, StudyArgs};
@@ -87,10 +87,8 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
         plan.benchmark.name,
         plan.accelerations.len() - 1
     ));
-    let mut status = Status::start(Limit::of(plan).map_or(0, |limit| limit.tokens))?;
-    let (mut cut, mut total) = (0, 0);
+    let mut status = Status::start(plan.decoding.get("max_new_tokens").map_or("?", String::as_str))?;
     steady_study::run(folder, benchmark, variants, &AtomicBool::new(false), &mut |progress| {
-        (cut, total) = (progress.cut, progress.total);
         if progress.fresh.is_empty() && progress.resumed > 0 {
             let folder = folder.path().display();
             status.note(&format!("{} of {} answers are recorded already in {folder}", progress.resumed, progress.total));
@@ -98,7 +96,7 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
         status.tell(progress);
     })
     .block_on()?;
-    status.finish(cut, total);
+    status.finish();
     Ok(())
 }
 

@@ -120,6 +120,7 @@ fn record(question: &Question, acceleration: &str, answer: &str) -> Record {
         answer: answer.into(),
         output_ids: vec![1, 2],
         parsed: Some(answer.into()),
+        not_finite: None,
         correct,
         score: f32::from(u8::from(correct)),
         top_ids: (0..20).collect(),

@@ -59,6 +59,7 @@ fn answers(work: &Work, group: usize) -> Answers {
                 answer: question.gold[0].clone(),
                 output_ids: vec![1],
                 parsed: Some(question.gold[0].clone()),
+                not_finite: None,
                 correct: true,
                 score: 1.0,
                 top_ids: vec![1],

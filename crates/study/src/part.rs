@@ -89,6 +89,7 @@ fn to_batch(records: &[Record]) -> Result<RecordBatch, arrow::error::ArrowError>
         ("answer", false, text(|r| &r.answer)),
         ("output_ids", false, lists::<UInt32Type>(records.iter().map(|r| Some(r.output_ids.as_slice())))),
         ("parsed", true, Arc::new(records.iter().map(|r| r.parsed.as_deref()).collect::<StringArray>())),
+        ("not_finite", true, Arc::new(records.iter().map(|r| r.not_finite.as_deref()).collect::<StringArray>())),
         ("correct", false, Arc::new(BooleanArray::from(records.iter().map(|r| r.correct).collect::<Vec<_>>()))),
         ("score", false, float(|r| r.score)),
         ("top_ids", false, lists::<UInt32Type>(records.iter().map(|r| Some(r.top_ids.as_slice())))),
@@ -161,6 +162,8 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
         .column_by_name("kept_by_step")
         .map(|column| column.as_list_opt::<i32>().ok_or("column `kept_by_step` is no list"))
         .transpose()?;
+    // Parts that were written before it was noted lack it.
+    let not_finite = batch.column_by_name("not_finite").map(|_| columns.text("not_finite")).transpose()?;
     let correct = columns.get("correct")?.as_boolean_opt().ok_or("column `correct` is not boolean")?;
     let (score, margin) = (columns.numbers::<Float32Type>("score")?, columns.numbers::<Float32Type>("margin")?);
     let kl = columns.numbers::<Float64Type>("kl")?;
@@ -181,6 +184,7 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
             answer: answer.value(row).to_owned(),
             output_ids: list::<UInt32Type>(output_ids, row),
             parsed: parsed.is_valid(row).then(|| parsed.value(row).to_owned()),
+            not_finite: not_finite.filter(|reasons| reasons.is_valid(row)).map(|reasons| reasons.value(row).to_owned()),
             correct: correct.value(row),
             score: score.value(row),
             top_ids: list::<UInt32Type>(top_ids, row),

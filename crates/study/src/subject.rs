@@ -14,6 +14,8 @@ pub struct Reply {
     pub output_ids: Vec<u32>,
     /// The decoded answer.
     pub text: String,
+    /// Why there is none, if a logit was not finite.
+    pub not_finite: Option<String>,
     /// Logits of the first new token over the whole vocabulary.
     pub first_logits: Vec<f32>,
     /// Visual tokens before any reduction.

@@ -102,6 +102,7 @@ fn record(question: &Question, acceleration: &str, answer: &AnswerRow) -> Record
         answer: answer.text.clone(),
         output_ids: Vec::new(),
         parsed: answer.parsed.clone(),
+        not_finite: None,
         correct: answer.correct,
         score: answer.score,
         top_ids: Vec::new(),

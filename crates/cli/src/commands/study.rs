@@ -38,15 +38,16 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     let Chosen { checkpoint, arguments } = choose()?;
     let device = model::device(args.device)?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
+    let precision = model::precision(args.dtype, &checkpoint, &device)?;
     let decoding = model::decoding(&checkpoint, None);
     if let Some(first) = questions.first() {
         let prompt = checkpoint.chat_template()?.prompt(&first.text)?;
         let prepared = checkpoint.processor()?.prepare(&benchmark.image(&first.image)?, &prompt)?;
         // What questions share of a prompt is remembered beside what each adds to it.
         let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
-        memory::check(&checkpoint, &device, [Run { precision: model::precision(args.dtype), accelerations: &accelerations, tokens }])?;
+        memory::check(&checkpoint, &device, [Run { precision, accelerations: &accelerations, tokens }])?;
     }
-    let vlm = model::load(&checkpoint, &device, args.dtype)?;
+    let vlm = model::load(&checkpoint, &device, precision)?;
     let variants = Variants::build(vlm, &accelerations, decoding).block_on()?;
     let plan = variants.plan(&arguments, &checkpoint.sha256()?, &device.identity, &*benchmark, &questions, perturbations)?;
     let path = match out {
@@ -76,6 +77,7 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
         plan.accelerations.len() - 1
     ));
     let bar = console::progress_bar(0)?;
+    let (mut lost, mut first_lost) = (0, None);
     steady_study::run(folder, benchmark, variants, &AtomicBool::new(false), &mut |progress| {
         bar.set_length(progress.total as u64);
         if progress.fresh.is_empty() && progress.resumed > 0 {
@@ -92,12 +94,24 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
             bar.reset_eta();
         }
         bar.set_position(progress.done as u64);
+        for record in &progress.fresh {
+            if let Some(reason) = &record.not_finite {
+                lost += 1;
+                first_lost.get_or_insert_with(|| format!("question {} under {}: {reason}", record.question, record.acceleration));
+            }
+        }
         if let Some(record) = progress.fresh.last() {
             bar.set_message(record.question.clone());
         }
     })
     .block_on()?;
     bar.finish_and_clear();
+    if let Some(first) = first_lost {
+        console::note(&format!(
+            "{lost} of the answers given now are none and count as unparsed and wrong, because the model ran out of numbers in {}; {first}",
+            plan.precision
+        ));
+    }
     Ok(())
 }
 

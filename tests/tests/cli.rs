@@ -194,6 +194,96 @@ fn a_model_that_is_not_there_is_named() {
     assert!(message.contains("config.json"), "{message}");
 }
 
+/// The embedded checkpoint with every value of its last norm replaced by the f16 number with these bits.
+fn with_last_norm(bits: u16) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(checkpoint()).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    let bytes = fs::read(checkpoint().join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let is_last = |name: &str| name.ends_with("model.norm.weight");
+    let mut named: Vec<_> = tensors.tensors();
+    let (name, norm) = named.iter().find(|(name, _)| is_last(name)).unwrap().clone();
+    assert_eq!(norm.dtype(), safetensors::Dtype::F16);
+    let loud = bits.to_le_bytes().repeat(norm.data().len() / 2);
+    named.retain(|(name, _)| !is_last(name));
+    named.push((name, safetensors::tensor::TensorView::new(norm.dtype(), norm.shape().to_vec(), &loud).unwrap()));
+    fs::write(dir.path().join("model.safetensors"), safetensors::serialize(named, None).unwrap()).unwrap();
+    dir
+}
+
+/// 65,000 in f16, which an activation above 1.008 takes beyond it.
+const LOUD: u16 = 0x7BEF;
+
+#[test]
+fn an_answer_that_is_none_is_said_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (image, model) = (world_png(dir.path()), with_last_norm(LOUD));
+    let ask = |dtype: &str| {
+        run(&[
+            "ask",
+            "--model",
+            text(model.path()),
+            "--image",
+            text(&image),
+            "--question",
+            "a?",
+            "--device",
+            "cpu",
+            "--dtype",
+            dtype,
+            "--json",
+        ])
+    };
+    let lost = ask("f16");
+    let message = String::from_utf8_lossy(&lost.stderr);
+    assert_eq!(lost.status.code(), Some(2), "{message}");
+    assert!(message.contains("the logits of the first token are not finite") && message.contains("--dtype bf16"), "{message}");
+    let printed: Value = serde_json::from_slice(&lost.stdout).unwrap();
+    let answer = &printed["answers"][0];
+    assert!(answer["not_finite"].as_str().unwrap().contains("the norm behind it or the head"), "{answer}");
+    assert_eq!(
+        (&answer["text"], &answer["output_ids"], &answer["first_token"]["top"]),
+        (&"".into(), &Value::Array(vec![]), &Value::Array(vec![]))
+    );
+    // With room for its numbers it answers.
+    let answered = ask("bf16");
+    let printed: Value = serde_json::from_slice(&answered.stdout).unwrap();
+    assert_eq!((answered.status.code(), &printed["answers"][0]["not_finite"]), (Some(0), &Value::Null));
+}
+
+#[test]
+fn a_study_goes_on_where_an_answer_is_none() {
+    let (model, out) = (with_last_norm(LOUD), tempfile::tempdir().unwrap());
+    let arguments = ["--questions", "10", "--accel", "divprune:keep=0.5", "--device", "cpu", "--dtype", "f16", "--json"];
+    let ended = run(&[&["run", "--model", text(model.path()), "--out", text(out.path())], &arguments[..]].concat());
+    let message = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(0), "{message}");
+    assert!(message.contains("30 of the answers given now are none and count as unparsed and wrong"), "{message}");
+    let records = succeed(&["report", text(out.path()), "--records"]);
+    let records: Vec<Value> = records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records.len(), 30);
+    for record in records {
+        assert!(record["not_finite"].is_string() && record["parsed"].is_null() && record["correct"] == false, "{record}");
+    }
+}
+
+#[test]
+fn weights_are_kept_as_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = world_png(dir.path());
+    let asked = |dtype: &str| json(&["ask", "--image", text(&image), "--question", "a?", "--device", "cpu", "--dtype", dtype, "--json"]);
+    let bytes = |asked: &Value| asked["answers"][0]["weight_bytes"].as_u64().unwrap();
+    let (wide, kept, auto) = (asked("f32"), asked("bf16"), asked("auto"));
+    // The embedded checkpoints are published in f16, which the processor computes in.
+    assert_eq!((&wide["dtype"], &kept["dtype"], &auto["dtype"]), (&"f32".into(), &"bf16".into(), &"f16".into()));
+    assert!(bytes(&kept) * 100 < bytes(&wide) * 51, "{} of {}", bytes(&kept), bytes(&wide));
+    let unread = with_last_norm(0x7C00);
+    let message = refuse(&["ask", "--model", text(unread.path()), "--image", text(&image), "--question", "a?", "--device", "cpu"]);
+    assert!(message.contains("model.norm.weight`: element 0 is inf; weights must be finite"), "{message}");
+}
+
 #[test]
 fn a_vision_tower_may_be_in_any_folder() {
     let reference = cases_of("tiny-llava-med");

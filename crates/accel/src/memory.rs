@@ -24,7 +24,7 @@ pub struct Need {
 /// A way of running a model.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// Element type of weights and activations.
+    /// What weights are kept as, and what is computed in.
     pub precision: Precision,
     /// What is held in memory at once, beside the baseline.
     pub accelerations: &'a [Acceleration],
@@ -56,9 +56,9 @@ pub enum Misfit {
         bytes: u64,
         /// Most bytes that are bound at once.
         most: u64,
-        /// The element type asked for.
+        /// The precision asked for.
         precision: Precision,
-        /// Whether `f16` would do on this device.
+        /// Whether the half, in bf16, would do.
         half: bool,
     },
     /// The largest tensor does not fit through the program's own memory.
@@ -96,7 +96,7 @@ impl Need {
             weights: footprint.weight_bytes(run.precision),
             packed: packed_bytes(run.accelerations, footprint.linears())?,
             cache: footprint.cache_bytes(run.precision, run.tokens),
-            passing: footprint.passing_bytes(),
+            passing: footprint.passing_bytes(run.precision),
         })
     }
 
@@ -114,18 +114,19 @@ pub fn misfit(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<Opt
     if let (Some(most), Some((layer, bytes))) = (budget.binding, footprint.largest_linear(run.precision))
         && bytes > most
     {
-        let half = budget.halves && footprint.largest_linear(Precision::F16).is_some_and(|(_, bytes)| bytes <= most);
+        let half = footprint.largest_linear(Precision::Bf16).is_some_and(|(_, bytes)| bytes <= most);
         return Ok(Some(Misfit::Binding { layer: layer.to_owned(), bytes, most, precision: run.precision, half }));
     }
     if let Some(free) = budget.free {
         return Ok(shortage(footprint, run, free, budget.halves)?.map(Misfit::Shortage));
     }
-    let bytes = footprint.passing_bytes();
+    let bytes = footprint.passing_bytes(run.precision);
     Ok(budget.host.filter(|available| bytes > *available).map(|available| Misfit::Passing { bytes, available }))
 }
 
 /// What `run` lacks, if it takes more than `available` bytes, and the first of these that would fit: without the accelerations that
-/// keep packed weights beside the baseline's; in `f16`, if the device computes in that (`halves`); both.
+/// keep packed weights beside the baseline's; in half the precision of `f32`, which is bf16, or `f16` if the device computes in that
+/// (`halves`); both.
 ///
 /// # Errors
 /// [`AccelError`] when a quantizer does not fit the model.
@@ -145,11 +146,16 @@ pub fn shortage(footprint: &Footprint, run: Run<'_>, available: u64, halves: boo
     if !packing.is_empty() {
         consider(format!("without {left_out}"), run.precision, &light)?;
     }
-    if halves && run.precision == Precision::F32 {
-        consider("in f16".to_owned(), Precision::F16, run.accelerations)?;
-        if !packing.is_empty() {
-            consider(format!("in f16 without {left_out}"), Precision::F16, &light)?;
-        }
+    let smaller_precisions: &[Precision] = match (run.precision, halves) {
+        (Precision::F32, true) => &[Precision::Bf16, Precision::F16],
+        (Precision::F32, false) => &[Precision::Bf16],
+        (Precision::F16 | Precision::Bf16, _) => &[],
+    };
+    for &precision in smaller_precisions {
+        consider(format!("in {precision}"), precision, run.accelerations)?;
+    }
+    for &precision in smaller_precisions.iter().filter(|_| !packing.is_empty()) {
+        consider(format!("in {precision} without {left_out}"), precision, &light)?;
     }
     let instead = smaller.iter().find(|(_, total)| *total <= available).cloned();
     let least = smaller.into_iter().min_by_key(|(_, total)| *total);
@@ -211,7 +217,7 @@ impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Binding { layer, bytes, most, precision, half } => {
-                let instead = if *half { "in f16 it would fit, or on the CPU" } else { "on the CPU it has no such limit" };
+                let instead = if *half { "in bf16 it would fit, or on the CPU" } else { "on the CPU it has no such limit" };
                 write!(
                     f,
                     "`{layer}` takes {} in {precision}, and this device binds at most {} at once; {instead}",

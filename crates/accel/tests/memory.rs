@@ -39,11 +39,27 @@ fn headers_say_what_loading_takes() {
     for folder in checkpoints() {
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let footprint = checkpoint.footprint().unwrap();
-        for precision in [Precision::F32, Precision::F16] {
+        for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
             let model = Vlm::load(&checkpoint, &Device::flex(), precision).unwrap();
             assert_eq!(footprint.weight_bytes(precision), model.weight_bytes() as u64, "{} {precision}", folder.display());
         }
     }
+}
+
+/// What is kept as published is half of what it is in f32: all but norms, biases and position embeddings, and a half word a row where
+/// widths are odd.
+#[test]
+fn bf16_is_half_of_f32() {
+    for folder in checkpoints() {
+        let footprint = Checkpoint::open(&folder).unwrap().footprint().unwrap();
+        let (kept, wide) = (footprint.weight_bytes(Precision::Bf16), footprint.weight_bytes(Precision::F32));
+        assert!(2 * kept >= wide, "{}", folder.display());
+        assert!(kept <= wide * 6 / 10, "{}: {kept} of {wide}", folder.display());
+        assert_eq!(2 * footprint.passing_bytes(Precision::Bf16), footprint.passing_bytes(Precision::F32));
+    }
+    let embedded = embedded().footprint().unwrap();
+    assert!(embedded.weight_bytes(Precision::Bf16) * 100 <= embedded.weight_bytes(Precision::F32) * 51);
+    assert_eq!(embedded.cache_bytes(Precision::Bf16, 100), embedded.cache_bytes(Precision::F32, 100));
 }
 
 #[test]
@@ -161,10 +177,11 @@ fn a_layer_must_be_bound_whole() {
     assert_eq!(refused(budget(36_864, true), Precision::F32), None);
     assert_eq!(refused(budget(20_000, true), Precision::F16), None);
     let message = refused(budget(20_000, true), Precision::F32).unwrap();
-    for part in ["visual.merger.mlp.0", "36.9 kB in f32", "at most 20.0 kB", "in f16 it would fit"] {
+    for part in ["visual.merger.mlp.0", "36.9 kB in f32", "at most 20.0 kB", "in bf16 it would fit"] {
         assert!(message.contains(part), "{message}");
     }
-    assert!(refused(budget(20_000, false), Precision::F32).unwrap().ends_with("on the CPU it has no such limit"));
+    assert_eq!(refused(budget(20_000, false), Precision::Bf16), None);
+    assert!(refused(budget(10_000, true), Precision::F32).unwrap().ends_with("on the CPU it has no such limit"));
     assert!(refused(budget(10_000, true), Precision::F16).unwrap().ends_with("on the CPU it has no such limit"));
 }
 
@@ -205,11 +222,19 @@ proptest! {
             Some(shortage) => {
                 prop_assert_eq!(available + shortage.short_by(), total(run));
                 let light: Vec<_> = accelerations.iter().filter(|acceleration| acceleration.quantizer().is_none()).cloned().collect();
-                let smallest = Run { precision: if halves { Precision::F16 } else { precision }, accelerations: &light, tokens };
-                prop_assert_eq!(shortage.instead.is_some(), total(smallest) <= available);
+                let precisions = match (half, halves) {
+                    (true, _) => vec![Precision::F16],
+                    (false, true) => vec![Precision::F32, Precision::F16, Precision::Bf16],
+                    (false, false) => vec![Precision::F32, Precision::Bf16],
+                };
+                let smallest = precisions.into_iter().map(|precision| total(Run { precision, accelerations: &light, tokens })).min();
+                prop_assert_eq!(shortage.instead.is_some(), smallest.unwrap() <= available);
                 if let Some((way, bytes)) = shortage.instead {
                     prop_assert!(bytes <= available);
-                    let precision = if way.contains("f16") { Precision::F16 } else { precision };
+                    let precision = match way.strip_prefix("in ").and_then(|way| way.split(' ').next()) {
+                        Some(precision) => precision.parse().unwrap(),
+                        None => precision,
+                    };
                     let accelerations = if way.contains("without") { &light } else { &accelerations };
                     prop_assert_eq!(bytes, total(Run { precision, accelerations, tokens }));
                 }

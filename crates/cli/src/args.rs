@@ -101,7 +101,7 @@ pub(crate) struct StudyArgs {
     /// Where the model runs
     #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
     pub(crate) device: DeviceArg,
-    /// Floating-point type of weights and activations
+    /// What weights are kept as and computed in
     #[arg(long, value_enum, default_value_t = DtypeArg::F32)]
     pub(crate) dtype: DtypeArg,
     /// Print the report of each model as JSON on stdout instead of the table
@@ -113,7 +113,7 @@ pub(crate) struct StudyArgs {
 #[command(after_help = "\
 Examples:
   steady run --model ~/models/llava-1.5-7b-hf --accel w4:rtn,g=128 --accel fastv:k=2,keep=0.5
-  steady run --model Qwen/Qwen2-VL-2B-Instruct --dtype f16
+  steady run --model Qwen/Qwen2-VL-2B-Instruct --dtype auto
   steady run --accel w4:rtn --perturb noise=20 --perturb blur=1.5+jpeg=30
   steady run --bench embedded --questions 100 --out runs/first
   steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice
@@ -157,7 +157,7 @@ pub(crate) struct AskArgs {
     /// Where the model runs
     #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
     pub(crate) device: DeviceArg,
-    /// Floating-point type of weights and activations
+    /// What weights are kept as and computed in
     #[arg(long, value_enum, default_value_t = DtypeArg::F32)]
     pub(crate) dtype: DtypeArg,
     /// Most tokens an answer may have; one that has not ended by then is marked as cut [default: `max_new_tokens` of the checkpoint's
@@ -233,10 +233,14 @@ pub(crate) enum DeviceArg {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DtypeArg {
+    /// What most of the checkpoint is published in; f32 for f16 where the device lacks it
+    Auto,
     /// 32-bit
     F32,
-    /// 16-bit, where the device has it
+    /// 16-bit, where the device has it; attention scores are 32-bit all the same
     F16,
+    /// Weights rounded to bf16 and kept so, in half the memory; everything is computed in 32-bit
+    Bf16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

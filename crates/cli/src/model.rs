@@ -74,15 +74,18 @@ fn arguments(model: &str, tower: Option<&Path>) -> Vec<String> {
 }
 
 /// The model on its device.
-pub(crate) fn load(checkpoint: &Checkpoint, device: &OpenDevice, dtype: DtypeArg) -> Result<Vlm> {
-    Vlm::load(checkpoint, &device.device, precision(dtype)).with_context(|| format!("model {}", checkpoint.name()))
+pub(crate) fn load(checkpoint: &Checkpoint, device: &OpenDevice, precision: Precision) -> Result<Vlm> {
+    Vlm::load(checkpoint, &device.device, precision).with_context(|| format!("model {}", checkpoint.name()))
 }
 
-pub(crate) fn precision(dtype: DtypeArg) -> Precision {
-    match dtype {
+/// What `dtype` comes to for this checkpoint on this device.
+pub(crate) fn precision(dtype: DtypeArg, checkpoint: &Checkpoint, device: &OpenDevice) -> Result<Precision> {
+    Ok(match dtype {
+        DtypeArg::Auto => checkpoint.published()?.or_wider(&device.device),
         DtypeArg::F32 => Precision::F32,
         DtypeArg::F16 => Precision::F16,
-    }
+        DtypeArg::Bf16 => Precision::Bf16,
+    })
 }
 
 pub(crate) fn device(choice: DeviceArg) -> Result<OpenDevice> {

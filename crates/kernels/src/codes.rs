@@ -105,7 +105,7 @@ pub struct Int8Codes {
     pub codes: Vec<i8>,
     /// `out` absolute maxima, one per row (`SCB` in bitsandbytes' files).
     pub absmax: Vec<f32>,
-    /// Activations of at least this magnitude send their column through the float path (6.0 in the paper).
+    /// Activations of at least this magnitude take the float way (6.0 in the paper).
     pub outlier_threshold: f32,
 }
 
@@ -126,6 +126,7 @@ impl Int8Codes {
     }
 }
 
-fn check_length(field: &'static str, out: usize, input: usize, expected: usize, found: usize) -> Result<(), PackError> {
+/// Refuses a vector that is not as long as its matrix asks for.
+pub(crate) fn check_length(field: &'static str, out: usize, input: usize, expected: usize, found: usize) -> Result<(), PackError> {
     if expected == found { Ok(()) } else { Err(PackError::Length { field, out, input, expected, found }) }
 }

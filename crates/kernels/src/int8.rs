@@ -9,16 +9,19 @@ use crate::ops::PackedOps;
 /// A matrix `W [out, in]` of signed 8-bit codes with the mixed product of LLM.int8() (Dettmers et al., NeurIPS 2022).
 ///
 /// `words [out, ⌈in/4⌉]` holds four codes per `u32`, the lowest byte first, rows padded with zeros; `absmax [out]` in
-/// f32. A call splits the columns of `x [rows, in]`:
+/// f32. A call splits each row of `x [rows, in]`, which is a token, by itself:
 ///
-/// * a column with any `|x| ≥ threshold` is an *outlier column* and takes the float way: `x·code·absmax/127`;
-/// * the other columns are rounded per row, `round_half_even(x·127/s)` with `s` the row's largest magnitude among
-///   entries under the threshold, multiplied in integers, and scaled back: `acc·s·absmax/127²`.
+/// * an entry with `|x| ≥ threshold` is an *outlier* and takes the float way: `x·code·absmax/127`;
+/// * the other entries are rounded, `round_half_even(x·127/s)` with `s` the largest magnitude among them, multiplied in
+///   integers, and scaled back: `acc·s·absmax/127²`.
 ///
-/// The set of outlier columns is the union over **all rows of one call**, so the result for a token depends on which
-/// tokens share its call. It is repeatable when calls are cut the same way: `steady` runs one prompt per call, never a
-/// batch, and cuts every prompt at the same place on both sides of a pair. (bitsandbytes also casts activations to
-/// f16 first; here they stay in the model's precision.)
+/// So what comes out for a token depends on that token alone, to the bit: not on which tokens share its call, and hence not on where
+/// a prompt is cut.
+///
+/// bitsandbytes, the authors' own code, decides by column instead: a column with an outlier in *any* row of the call takes the float
+/// way in *all* of its rows. For a call of one row, which is every token after the prompt, both are the same. In a prompt the rows
+/// without an outlier in such a column are rounded here and are not there, so a column's other entries carry a rounding error of up
+/// to `s/254` more. (bitsandbytes also casts activations to f16 first; here they stay in the model's precision.)
 #[derive(Clone, Debug)]
 pub struct Int8Weight {
     words: Tensor<2, Int>,
@@ -68,7 +71,7 @@ impl Int8Weight {
         [self.words.dims()[0], self.input]
     }
 
-    /// Activations of at least this magnitude send their column through the float path.
+    /// Activations of at least this magnitude take the float way.
     pub fn outlier_threshold(&self) -> f32 {
         self.threshold
     }

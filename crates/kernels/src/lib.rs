@@ -2,14 +2,16 @@
 //!
 //! A quantizer decides the integers ([`W4Codes`], [`Int8Codes`]: plain vectors on the host); this crate packs them
 //! into device memory ([`W4Weight`], [`Int8Weight`]) and computes `y = x Wᵀ` from the packed form. No full float copy
-//! of the matrix is kept anywhere: that is what makes the memory figures of a study real.
+//! of the matrix is kept anywhere: that is what makes the memory figures of a study real. [`Bf16Weight`] does the same for
+//! weights that were published as bf16 and stay what they are.
 //!
 //! | layout | weights | per group or row | product |
 //! |---|---|---|---|
 //! | [`W4Weight`] | 4 bits | f16 scale and f16 zero point per group of inputs | float: `ŵ = (q − z)·s` |
-//! | [`Int8Weight`] | 8 bits | f32 absolute maximum per output | int8 × int8 → int32, float for outlier columns |
+//! | [`Int8Weight`] | 8 bits | f32 absolute maximum per output | int8 × int8 → int32, float for outliers |
+//! | [`Bf16Weight`] | 16 bits | | float: `ŵ` is the number itself |
 //!
-//! Both layouts are arrays of `u32` words (and one f32 vector), which every device can hold: WGSL has neither 8-bit
+//! All layouts are arrays of `u32` words (and one f32 vector), which every device can hold: WGSL has neither 8-bit
 //! nor, everywhere, 16-bit storage.
 //!
 //! ```
@@ -32,6 +34,7 @@
 //! # Ok::<(), steady_kernels::PackError>(())
 //! ```
 
+mod bf16;
 mod codes;
 #[cfg(feature = "gpu")]
 mod cube;
@@ -41,6 +44,7 @@ mod linear;
 mod ops;
 mod w4;
 
+pub use bf16::Bf16Weight;
 pub use codes::{Int8Codes, PackError, W4Codes};
 pub use int8::Int8Weight;
 pub use linear::PackedLinear;

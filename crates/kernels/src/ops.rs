@@ -1,4 +1,4 @@
-//! The two products as burn extension operations: the device of the activations picks the implementation.
+//! The products as burn extension operations: the device of the activations picks the implementation.
 
 use burn::backend::backend_extension;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -11,4 +11,10 @@ pub(crate) trait PackedOps: burn::backend::Backend {
 
     /// `x [rows, K]` times the transpose of an 8-bit matrix: `words [N, ⌈K/4⌉]`, `absmax [N]`; gives `[rows, N]`.
     fn int8_linear(x: FloatTensor<Self>, words: IntTensor<Self>, absmax: FloatTensor<Self>, threshold: f32) -> FloatTensor<Self>;
+
+    /// `x [rows, K]` times the transpose of a bf16 matrix: `words [N, ⌈K/2⌉]`; gives `[rows, N]`.
+    fn bf16_linear(x: FloatTensor<Self>, words: IntTensor<Self>) -> FloatTensor<Self>;
+
+    /// A bf16 matrix, `words [N, ⌈K/2⌉]`, as f32 `[N, K]`.
+    fn bf16_widen(words: IntTensor<Self>, input: usize) -> FloatTensor<Self>;
 }

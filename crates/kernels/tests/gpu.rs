@@ -5,7 +5,8 @@
 use std::io::Write;
 
 use burn::tensor::{DType, Device, DeviceKind, Tensor, TensorData};
-use steady_kernels::{Int8Codes, Int8Weight, PackedLinear, W4Codes, W4Weight};
+use half::bf16;
+use steady_kernels::{Bf16Weight, Int8Codes, Int8Weight, PackedLinear, W4Codes, W4Weight};
 
 fn values(tensor: Tensor<2>) -> Vec<f32> {
     tensor.cast(DType::F32).into_data().iter::<f32>().collect()
@@ -38,13 +39,27 @@ fn int8([out, input]: [usize; 2], outlier_threshold: f32) -> PackedLinear {
     Int8Weight::new(&Int8Codes { out, input, codes, absmax, outlier_threshold }, &Device::flex()).unwrap().into()
 }
 
+fn kept([out, input]: [usize; 2]) -> Bf16Weight {
+    let values: Vec<bf16> = wave(out * input, 0.7).into_iter().map(bf16::from_f32).collect();
+    Bf16Weight::new(&values, [out, input], &Device::flex()).unwrap()
+}
+
 /// Both devices' results lie within `tolerance` of each other, relative to the largest result of the row.
 fn assert_same(weight: &PackedLinear, x: &Tensor<2>, gpu: &Device, tolerance: f32, what: &str) {
-    let on_cpu = values(weight.forward(x.clone()));
-    let y = weight.to_device(gpu).forward(x.clone().to_device(gpu));
-    assert_eq!((y.dims(), y.dtype()), ([x.dims()[0], weight.shape()[0]], x.dtype()), "{what}");
-    let on_gpu = values(y);
-    let width = weight.shape()[0];
+    let on_gpu = weight.to_device(gpu).forward(x.clone().to_device(gpu));
+    assert_equal(weight.forward(x.clone()), on_gpu, x, tolerance, what);
+}
+
+fn assert_same_bf16(weight: &Bf16Weight, x: &Tensor<2>, gpu: &Device, tolerance: f32, what: &str) {
+    let on_gpu = weight.to_device(gpu);
+    assert_equal(weight.forward(x.clone()), on_gpu.forward(x.clone().to_device(gpu)), x, tolerance, what);
+    assert_eq!(values(on_gpu.widen()), values(weight.widen()), "{what}");
+}
+
+fn assert_equal(on_cpu: Tensor<2>, on_gpu: Tensor<2>, x: &Tensor<2>, tolerance: f32, what: &str) {
+    let [rows, width] = on_cpu.dims();
+    assert_eq!((on_gpu.dims(), on_gpu.dtype()), ([rows, width], x.dtype()), "{what}");
+    let (on_cpu, on_gpu) = (values(on_cpu), values(on_gpu));
     for (row, (cpu, gpu)) in on_cpu.chunks(width).zip(on_gpu.chunks(width)).enumerate() {
         let largest = cpu.iter().fold(0.0_f32, |largest, v| largest.max(v.abs()));
         for (feature, (cpu, gpu)) in cpu.iter().zip(gpu).enumerate() {
@@ -65,11 +80,13 @@ fn gpu_equals_cpu() {
         assert_same(&w4([out, input], group, &[0.003, 0.25, 1.0]), &x, &gpu, 1e-4, &format!("w4 {shape}"));
         // The smallest scale that round-to-nearest gives is a subnormal number in f16.
         assert_same(&w4([out, input], group, &[1.001_358e-5]), &x, &gpu, 1e-4, &format!("w4 of tiny weights {shape}"));
-        // Without and with outlier columns; a width that is not a multiple of the four codes in a word.
+        assert_same_bf16(&kept([out, input]), &x, &gpu, 1e-4, &format!("bf16 {shape}"));
+        // Without and with outliers; a width that is not a multiple of the four codes in a word.
         assert_same(&int8([out, input], 6.0), &x, &gpu, 1e-4, &format!("int8 {shape}"));
         assert_same(&int8([out, input], 0.999), &x, &gpu, 1e-4, &format!("int8 with outliers {shape}"));
         let ragged = x.clone().slice([0..rows, 0..input - 3]);
         assert_same(&int8([out, input - 3], 0.999), &ragged, &gpu, 1e-4, &format!("int8 ragged {shape}"));
+        assert_same_bf16(&kept([out, input - 3]), &ragged, &gpu, 1e-4, &format!("bf16 ragged {shape}"));
         if gpu.supports_dtype(DType::F16) {
             let half = x.cast(DType::F16);
             assert_same(&w4([out, input], group, &[0.003, 0.25, 1.0]), &half, &gpu, 2e-3, &format!("w4 in f16 {shape}"));

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "codes made here are valid")]
 #![allow(clippy::float_cmp, reason = "exact results are the point")]
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use half::bf16;
 use proptest::prelude::*;
-use steady_kernels::{Int8Codes, Int8Weight, PackError, PackedLinear, W4Codes, W4Weight};
+use steady_kernels::{Bf16Weight, Int8Codes, Int8Weight, PackError, PackedLinear, W4Codes, W4Weight};
 
 fn tensor(values: &[f32], shape: [usize; 2]) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex())
@@ -80,11 +81,20 @@ fn int8_codes([out, input]: [usize; 2], threshold: f32, seed: u64) -> Int8Codes 
     }
 }
 
-/// LLM.int8() by its definition. Activations are rounded in f32, as the definition has it; the rest is i64 and f64.
+/// Numbers of every size that bf16 has, subnormal ones and a zero among them.
+fn bf16_values(count: usize, seed: u64) -> Vec<bf16> {
+    let sizes = noise(seed + 1, count);
+    let value = |(v, size): (f32, f32)| bf16::from_f32(if size.abs() < 0.02 { v * 1e-39 } else { v * (size * 8.0).exp2() });
+    noise(seed, count).into_iter().zip(sizes).map(value).collect()
+}
+
+fn bf16_weight(values: &[bf16], shape: [usize; 2]) -> Bf16Weight {
+    Bf16Weight::new(values, shape, &Device::flex()).unwrap()
+}
+
+/// LLM.int8() by its definition, row by row. Activations are rounded in f32, as the definition has it; the rest is i64 and f64.
 fn int8_product(x: &[f32], codes: &Int8Codes) -> Vec<(f64, f64)> {
     let (input, threshold) = (codes.input, codes.outlier_threshold);
-    let rows = x.len() / input;
-    let outlier: Vec<bool> = (0..input).map(|k| (0..rows).any(|row| x[row * input + k].abs() >= threshold)).collect();
     let mut y = Vec::new();
     for x in x.chunks(input) {
         let scale = x.iter().map(|v| v.abs()).filter(|&v| v < threshold).fold(0.0, f32::max);
@@ -92,7 +102,7 @@ fn int8_product(x: &[f32], codes: &Int8Codes) -> Vec<(f64, f64)> {
             let (mut integer, mut float, mut magnitude) = (0_i64, 0.0, 0.0);
             for k in 0..input {
                 let code = codes.codes[feature * input + k];
-                if outlier[k] {
+                if x[k].abs() >= threshold {
                     let term = f64::from(x[k]) * f64::from(code) * f64::from(codes.absmax[feature]) / 127.0;
                     float += term;
                     magnitude += term.abs();
@@ -134,12 +144,12 @@ fn int8_by_hand() {
     let codes = Int8Codes { out: 2, input: 3, codes: vec![127, -64, 2, 0, 10, -127], absmax: vec![12.7, 127.0], outlier_threshold: 6.0 };
     let weight = Int8Weight::new(&codes, &Device::flex()).unwrap();
     assert_close(&values(weight.dequantize()), &[12.7, -6.4, 0.2, 0.0, 10.0, -127.0].map(|v: f64| (v, v.abs())));
-    // Column 1 is an outlier column because of the second row; the first row's 3.0 there still counts for its scale.
+    // The second row's 8 is an outlier; the first row's 3 in the same column is none.
     let x = tensor(&[1.5, 3.0, -0.6, 2.0, 8.0, 1.0], [2, 3]);
-    // Row 0: s = 3, codes 63.5 -> 64 (half to even), -, -25.4 -> -25. Row 1: s = 2, codes 127, -, 63.5 -> 64.
+    // Row 0: s = 3, codes 63.5 -> 64 (half to even), 127, -25.4 -> -25. Row 1: s = 2, codes 127, -, 63.5 -> 64.
     let expected = [
-        (64.0 * 127.0 - 25.0 * 2.0) * 3.0 * 12.7 / 16129.0 + 3.0 * -6.4,
-        (25.0 * 127.0) * 3.0 * 127.0 / 16129.0 + 3.0 * 10.0,
+        (64.0 * 127.0 + 127.0 * -64.0 - 25.0 * 2.0) * 3.0 * 12.7 / 16129.0,
+        (127.0 * 10.0 + 25.0 * 127.0) * 3.0 * 127.0 / 16129.0,
         (127.0 * 127.0 + 64.0 * 2.0) * 2.0 * 12.7 / 16129.0 + 8.0 * -6.4,
         (64.0 * -127.0) * 2.0 * 127.0 / 16129.0 + 8.0 * 10.0,
     ];
@@ -161,6 +171,35 @@ proptest! {
         assert_close(&y, &product(&x, &w4_matrix(&codes), [rows, input, out]));
         let matrix: Vec<f64> = values(weight.dequantize()).into_iter().map(f64::from).collect();
         prop_assert_eq!(matrix, w4_matrix(&codes));
+    }
+
+    #[test]
+    fn bf16_equals_loops(rows in 1..41_usize, input in 1..140_usize, out in 1..150_usize, seed in 0..1000_u64) {
+        let kept = bf16_values(out * input, seed);
+        let weight = bf16_weight(&kept, [out, input]);
+        let exact: Vec<f64> = kept.iter().map(|value| value.to_f64()).collect();
+        let x = noise(seed + 9, rows * input);
+        let y = values(weight.forward(tensor(&x, [rows, input])));
+        assert_close(&y, &product(&x, &exact, [rows, input, out]));
+        prop_assert_eq!(values(weight.widen()).into_iter().map(f64::from).collect::<Vec<_>>(), exact);
+        prop_assert_eq!(weight.bytes(), out * input.div_ceil(2) * 4);
+    }
+
+    /// What comes out for a row is a matter of that row: of the others neither the number, the order nor the content.
+    #[test]
+    fn int8_rows_do_not_know_each_other(
+        rows in prop_oneof![2..9_usize, 46..60_usize], input in 1..140_usize, out in 1..80_usize, threshold in 0.5..1.2_f32,
+        cut in any::<prop::sample::Index>(), turn in any::<prop::sample::Index>(), seed in 0..1000_u64,
+    ) {
+        let weight = Int8Weight::new(&int8_codes([out, input], threshold, seed), &Device::flex()).unwrap();
+        let x = noise(seed + 9, rows * input);
+        let product = |x: &[f32]| values(weight.forward(tensor(x, [x.len() / input, input])));
+        let (whole, cut) = (product(&x), cut.index(rows - 1) + 1);
+        let (head, tail) = x.split_at(cut * input);
+        prop_assert_eq!([product(head), product(tail)].concat(), whole.clone());
+        let turn = turn.index(rows);
+        let turned = [&x[turn * input..], &x[..turn * input]].concat();
+        prop_assert_eq!(product(&turned), [&whole[turn * out..], &whole[..turn * out]].concat());
     }
 
     #[test]
@@ -199,10 +238,50 @@ fn large_products_equal_loops() {
         let w4 = w4_codes([out, input, 64], 5);
         let y = W4Weight::new(&w4, &Device::flex()).unwrap().forward(tensor(&x, [rows, input]));
         assert_close(&values(y), &product(&x, &w4_matrix(&w4), [rows, input, out]));
+        let kept = bf16_values(out * input, 7);
+        let exact: Vec<f64> = kept.iter().map(|value| value.to_f64()).collect();
+        let y = bf16_weight(&kept, [out, input]).forward(tensor(&x, [rows, input]));
+        assert_close(&values(y), &product(&x, &exact, [rows, input, out]));
         let int8 = int8_codes([out, input], 0.999, 6);
         let y = Int8Weight::new(&int8, &Device::flex()).unwrap().forward(tensor(&x, [rows, input]));
         assert_close(&values(y), &int8_product(&x, &int8));
     }
+}
+
+/// The other layouts compute in floats, whose sums round otherwise where a product runs over other row counts, and no further.
+#[test]
+fn rows_of_float_products_know_each_other_by_rounding_alone() {
+    let (rows, out, input) = (40, 70, 96);
+    let x = noise(3, rows * input);
+    let kept = bf16_values(out * input, 4);
+    let bf16 = bf16_weight(&kept, [out, input]);
+    let w4 = W4Weight::new(&w4_codes([out, input, 32], 5), &Device::flex()).unwrap();
+    let w4_exact = w4_matrix(&w4_codes([out, input, 32], 5));
+    let bf16_exact: Vec<f64> = kept.iter().map(|value| value.to_f64()).collect();
+    let products: [&dyn Fn(Tensor<2>) -> Tensor<2>; 2] = [&|x| w4.forward(x), &|x| bf16.forward(x)];
+    for (forward, exact) in products.into_iter().zip([w4_exact, bf16_exact]) {
+        let expected = product(&x, &exact, [rows, input, out]);
+        for cut in [1, 3, 15, 16, 17, 39] {
+            let (head, tail) = x.split_at(cut * input);
+            let parts = [head, tail].map(|x| values(forward(tensor(x, [x.len() / input, input])))).concat();
+            assert_close(&parts, &expected);
+        }
+        let turned = values(forward(tensor(&[&x[7 * input..], &x[..7 * input]].concat(), [rows, input])));
+        assert_close(&turned, &[&expected[7 * out..], &expected[..7 * out]].concat());
+    }
+}
+
+#[test]
+fn bf16_by_hand() {
+    // Three numbers in two words, the last half empty.
+    let kept = [1.5, -2.0, 0.25, 3.0, 0.0, -0.5].map(bf16::from_f32);
+    let weight = bf16_weight(&kept, [2, 3]);
+    assert_eq!((weight.shape(), weight.bytes(), Bf16Weight::row_bytes(3)), ([2, 3], 16, 8));
+    assert_eq!(values(weight.forward(tensor(&[2.0, 1.0, 4.0], [1, 3]))), [2.0, 4.0]);
+    let picked = Tensor::<1, Int>::from_data(TensorData::from([1_i32, 1, 0]), (&Device::flex(), DType::I32));
+    assert_eq!(values(weight.rows(picked)), [3.0, 0.0, -0.5, 3.0, 0.0, -0.5, 1.5, -2.0, 0.25]);
+    let refused = Bf16Weight::new(&kept, [2, 4], &Device::flex()).unwrap_err().to_string();
+    assert_eq!(refused, "values: expected 8 values for a [2, 4] matrix, found 6");
 }
 
 /// Both layouts of one shape, for what they have in common.

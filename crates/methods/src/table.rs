@@ -31,11 +31,11 @@ pub static INT8: Method = Method {
         name: "threshold",
         kind: ParameterKind::Positive,
         default: "6",
-        meaning: "activations of at least this magnitude send their column through the float path",
+        meaning: "activations of at least this magnitude take the float way",
     }],
-    summary: "8-bit weights and activations, outlier columns in float, in every linear layer but the head",
+    summary: "8-bit weights and activations, the outliers of each token in float, in every linear layer but the head",
     plain: "Weights and activations of linear layers in 8 bits, outlying features apart.",
-    source: "LLM.int8(), Dettmers et al., NeurIPS 2022 (arXiv 2208.07339); bitsandbytes",
+    source: "LLM.int8(), Dettmers et al., NeurIPS 2022 (arXiv 2208.07339); outliers by token, where bitsandbytes takes whole columns of a call",
 };
 
 /// DivPrune: the most diverse visual tokens.

@@ -94,7 +94,11 @@ fn asked<'a>(plan: &'a Plan, questions: &'a [Question]) -> impl Iterator<Item = 
 }
 
 fn paired(question: &Question, before: &Record, after: &Record) -> Result<AnswerRow, RecordsError> {
-    let same = same_answer(question, &before.answer, &after.answer);
+    // Where there is no answer there is nothing to compare: none equals none, and nothing else.
+    let same = match (&before.not_finite, &after.not_finite) {
+        (None, None) => same_answer(question, &before.answer, &after.answer),
+        (before, after) => before.is_some() == after.is_some(),
+    };
     let outcome = Outcome::of(same, before.correct, after.correct).map_err(|e| {
         RecordsError::Report(format!(
             "question {}, acceleration {}, perturbation {}: {e} ({:?} -> {:?})",
@@ -110,7 +114,7 @@ fn answer(record: &Record) -> AnswerRow {
         parsed: record.parsed.clone(),
         correct: record.correct,
         score: record.score,
-        margin: Some(record.margin),
+        margin: record.not_finite.is_none().then_some(record.margin),
         kl: record.kl,
         outcome: None,
         visual_tokens: record.decoder_visual_tokens,

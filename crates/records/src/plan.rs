@@ -60,7 +60,7 @@ pub struct Plan {
     /// Fingerprint of the calibration set, where an acceleration was fitted to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<String>,
-    /// Floating-point type of weights and activations: `f32` or `f16`.
+    /// What weights are kept as and computed in: `f32`, `f16` or `bf16`.
     pub precision: String,
     /// What computed: adapter, interface and driver, or instruction sets. Different devices round differently.
     pub device: String,

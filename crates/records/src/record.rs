@@ -29,6 +29,9 @@ pub struct Record {
     pub cut: Option<bool>,
     /// What the scorer read in it; nothing if it could not read it.
     pub parsed: Option<String>,
+    /// Why there is no answer, if a logit was not finite: in which token, and where in the model it shows first. What was decoded
+    /// before it counts as unparsed and wrong, and has neither candidates nor margin.
+    pub not_finite: Option<String>,
     /// Whether it is right.
     pub correct: bool,
     /// Graded score in 0..=1.
@@ -39,9 +42,10 @@ pub struct Record {
     pub top_tokens: Vec<String>,
     /// Their logits.
     pub top_logits: Vec<f32>,
-    /// Logit of the first token minus that of the second.
+    /// Logit of the first token minus that of the second; 0 where there is no answer.
     pub margin: f32,
-    /// KL(baseline || this) over the whole first-token distribution, in nats; nothing for the baseline itself.
+    /// KL(baseline || this) over the whole first-token distribution, in nats; nothing for the baseline itself, and where one of both is
+    /// no answer.
     pub kl: Option<f64>,
     /// Visual tokens before reduction.
     pub visual_tokens: u32,

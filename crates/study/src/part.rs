@@ -90,6 +90,7 @@ fn to_batch(records: &[Record]) -> Result<RecordBatch, arrow::error::ArrowError>
         ("output_ids", false, lists::<UInt32Type>(records.iter().map(|r| Some(r.output_ids.as_slice())))),
         ("cut", true, Arc::new(records.iter().map(|r| r.cut).collect::<BooleanArray>())),
         ("parsed", true, Arc::new(records.iter().map(|r| r.parsed.as_deref()).collect::<StringArray>())),
+        ("not_finite", true, Arc::new(records.iter().map(|r| r.not_finite.as_deref()).collect::<StringArray>())),
         ("correct", false, Arc::new(BooleanArray::from(records.iter().map(|r| r.correct).collect::<Vec<_>>()))),
         ("score", false, float(|r| r.score)),
         ("top_ids", false, lists::<UInt32Type>(records.iter().map(|r| Some(r.top_ids.as_slice())))),
@@ -164,6 +165,8 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
         .transpose()?;
     // Those that were written before cut answers were told apart lack this one.
     let cut = batch.column_by_name("cut").map(|column| column.as_boolean_opt().ok_or("column `cut` is not boolean")).transpose()?;
+    // Parts that were written before it was noted lack it.
+    let not_finite = batch.column_by_name("not_finite").map(|_| columns.text("not_finite")).transpose()?;
     let correct = columns.get("correct")?.as_boolean_opt().ok_or("column `correct` is not boolean")?;
     let (score, margin) = (columns.numbers::<Float32Type>("score")?, columns.numbers::<Float32Type>("margin")?);
     let kl = columns.numbers::<Float64Type>("kl")?;
@@ -185,6 +188,7 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
             output_ids: list::<UInt32Type>(output_ids, row),
             cut: cut.filter(|cut| cut.is_valid(row)).map(|cut| cut.value(row)),
             parsed: parsed.is_valid(row).then(|| parsed.value(row).to_owned()),
+            not_finite: not_finite.filter(|reasons| reasons.is_valid(row)).map(|reasons| reasons.value(row).to_owned()),
             correct: correct.value(row),
             score: score.value(row),
             top_ids: list::<UInt32Type>(top_ids, row),

@@ -1,6 +1,6 @@
 //! A reply as a record: scored, its logits condensed.
 
-use steady_bench::{Question, score};
+use steady_bench::{Question, Verdict, score};
 use steady_records::record::{Record, TOP};
 use steady_report::{kl_divergence, margin};
 
@@ -14,8 +14,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) weight_bytes: usize,
     /// The text of a token.
     pub(crate) token: &'a dyn Fn(u32) -> String,
-    /// First-token logits of the baseline, unless this is the baseline.
-    pub(crate) baseline: Option<&'a [f32]>,
+    /// The baseline's reply, unless this is the baseline.
+    pub(crate) baseline: Option<&'a Reply>,
 }
 
 impl Circumstances<'_> {
@@ -27,10 +27,15 @@ impl Circumstances<'_> {
             acceleration: self.acceleration.to_owned(),
             reason: format!("first answer token: {reason}"),
         };
-        let margin = margin(&reply.first_logits).map_err(|e| fail(&e))?;
-        let kl = self.baseline.map(|baseline| kl_divergence(baseline, &reply.first_logits)).transpose().map_err(|e| fail(&e))?;
-        let verdict = score(question, &reply.text);
-        let top = top(&reply.first_logits);
+        // What a model that ran out of numbers said is no answer, whatever can be read in it.
+        let answered = reply.not_finite.is_none();
+        let baseline = self.baseline.filter(|baseline| answered && baseline.not_finite.is_none());
+        let kl = baseline.map(|baseline| kl_divergence(&baseline.first_logits, &reply.first_logits)).transpose().map_err(|e| fail(&e))?;
+        let (margin, verdict, top) = if answered {
+            (margin(&reply.first_logits).map_err(|e| fail(&e))?, score(question, &reply.text), top(&reply.first_logits))
+        } else {
+            (0.0, Verdict { parsed: None, correct: false, score: 0.0 }, Vec::new())
+        };
         Ok(Record {
             question: question.id.clone(),
             family: question.family.clone(),
@@ -41,6 +46,7 @@ impl Circumstances<'_> {
             output_ids: reply.output_ids.clone(),
             cut: Some(reply.cut),
             parsed: verdict.parsed,
+            not_finite: reply.not_finite.clone(),
             correct: verdict.correct,
             score: verdict.score,
             margin,

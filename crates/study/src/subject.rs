@@ -16,6 +16,8 @@ pub struct Reply {
     pub text: String,
     /// Whether it was cut: as many tokens as it may have, and no end of sequence.
     pub cut: bool,
+    /// Why there is none, if a logit was not finite.
+    pub not_finite: Option<String>,
     /// Logits of the first new token over the whole vocabulary.
     pub first_logits: Vec<f32>,
     /// Visual tokens before any reduction.

@@ -286,6 +286,7 @@ fn reply(answer: Answer, wall: Duration) -> Reply {
         output_ids: answer.output_ids,
         text: answer.text,
         cut: answer.cut,
+        not_finite: answer.not_finite.map(|not_finite| not_finite.to_string()),
         first_logits: answer.first_logits,
         visual_tokens: answer.visual_tokens,
         left: answer.left.into_iter().map(|left| left.kept).collect(),

@@ -38,7 +38,7 @@ pub(crate) async fn answer(work: &Work, group: &Group, benchmark: &dyn Benchmark
                 acceleration,
                 weight_bytes: weight_bytes[variant],
                 token: &token,
-                baseline: (variant > 0).then(|| replies[0][index].first_logits.as_slice()),
+                baseline: (variant > 0).then(|| &replies[0][index]),
             };
             answers.records.push(circumstances.record(reply)?);
             answers.timings.push(Timing {

@@ -14,6 +14,7 @@ use scripted::{Quiz, Scripted, plan, under};
 use steady_bench::Benchmark;
 use steady_bench::perturb::{PERTURBATIONS, perturb};
 use steady_records::Plan;
+use steady_report::Outcome;
 use steady_study::{Folder, StudyError, run};
 
 static GO: AtomicBool = AtomicBool::new(false);
@@ -471,13 +472,30 @@ fn changed_questions_are_noticed() {
     assert!(error.contains("questions.json"), "{error}");
 }
 
+/// Whoever runs out of numbers has said nothing, whatever it had said by then; the others go on.
 #[test]
-fn logits_that_are_not_numbers_stop_the_run() {
-    let quiz = Quiz::new(1);
-    let plan = plan(quiz.questions(), &[]);
+fn logits_that_are_not_finite_are_recorded_as_unparsed() {
+    let quiz = Quiz::new(2);
+    let plan = plan(quiz.questions(), &["half"]);
     let dir = tempfile::tempdir().unwrap();
-    let subject = Scripted::new(&plan);
-    subject.not_a_number.set(true);
-    let error = start(dir.path(), &plan, &quiz, &subject).unwrap_err().to_string();
-    assert!(error.contains("question q0-0, acceleration none") && error.contains("logit 1"), "{error}");
+    let subject = Scripted { not_finite: vec!["half"], ..Scripted::new(&plan) };
+    assert_eq!(start(dir.path(), &plan, &quiz, &subject).unwrap(), 4 * 3);
+    let folder = Folder::open(dir.path()).unwrap();
+    let records = folder.records().unwrap();
+    for record in &records {
+        let lost = record.acceleration == "half";
+        assert_eq!(record.not_finite.as_deref(), lost.then_some("the logits of the first token are not finite"));
+        assert_eq!((record.parsed.is_none(), record.correct, record.answer.as_str()), (lost, !lost, "red"));
+        assert_eq!((record.margin, record.top_logits.is_empty()), (if lost { 0.0 } else { 2.0 }, lost));
+        assert_eq!(record.kl, (record.acceleration == "noise-floor").then_some(0.0));
+    }
+    // Against a baseline that says the same words every answer is broken; against its like it is the same.
+    let report = folder.report().unwrap();
+    assert!(report.accelerations()[0].answers.iter().all(|answer| answer.outcome == Some(Outcome::Broken) && answer.margin.is_none()));
+    assert_eq!(report.noise_floor().unwrap().tally.dr().count, 0);
+    let all = Scripted { not_finite: vec!["none", "half", "noise-floor"], ..Scripted::new(&plan) };
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), &plan, &quiz, &all).unwrap();
+    let report = Folder::open(dir.path()).unwrap().report().unwrap();
+    assert!(report.accelerations()[0].answers.iter().all(|answer| answer.outcome == Some(Outcome::Same)));
 }

@@ -13,7 +13,7 @@ use crate::files::{self, Bytes, CONFIG, FORMATS, Fields, FormatRow, GenerationCo
 use crate::image::ImageProcessor;
 use crate::nn::Loader;
 use crate::text::{ChatTemplate, Processor, Tokenizer};
-use crate::{Footprint, VlmError};
+use crate::{Footprint, Precision, VlmError};
 
 /// An opened checkpoint. Opening reads and checks the configuration; weights, tokenizer and processors are read when asked for.
 #[derive(Debug)]
@@ -189,6 +189,14 @@ impl Checkpoint {
             weights.add_tower(tower)?;
         }
         Ok(weights)
+    }
+
+    /// The precision that most of its weights are published in.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::weights`].
+    pub fn published(&self) -> Result<Precision, VlmError> {
+        Ok(self.weights()?.published())
     }
 
     /// How much memory the model takes; of the weight files only the headers are read. It is loaded without being read, so that nothing

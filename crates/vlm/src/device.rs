@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use burn::tensor::{DType, Device};
+use steady_kernels::Bf16Weight;
 
 use crate::VlmError;
 
@@ -32,7 +33,7 @@ pub struct OpenDevice {
     pub max_binding: Option<u64>,
 }
 
-/// Element type of weights and activations. Softmax and norms run in `f32` either way.
+/// What a model's weights are kept as, and what is computed in. Attention scores, softmax and norms run in `f32` whichever it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit floats.
@@ -40,6 +41,9 @@ pub enum Precision {
     F32,
     /// 16-bit floats, where the device computes in them.
     F16,
+    /// Weights are kept as bf16, in half the memory of `f32`, and widened as they are used; activations and arithmetic are `f32`. So
+    /// it runs on every device, and a checkpoint that was published in bf16 loses nothing.
+    Bf16,
 }
 
 impl DeviceChoice {
@@ -86,11 +90,26 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl Precision {
+    /// The element type of activations.
     pub(crate) fn dtype(self) -> DType {
         match self {
-            Self::F32 => DType::F32,
+            Self::F32 | Self::Bf16 => DType::F32,
             Self::F16 => DType::F16,
         }
+    }
+
+    /// Bytes on the device of a matrix's row of `width` numbers.
+    pub(crate) fn row_bytes(self, width: usize) -> u64 {
+        match self {
+            Self::F32 | Self::F16 => (width * self.dtype().size()) as u64,
+            Self::Bf16 => Bf16Weight::row_bytes(width) as u64,
+        }
+    }
+
+    /// This one where `device` computes in it, else the nearest that loses nothing.
+    #[must_use]
+    pub fn or_wider(self, device: &Device) -> Self {
+        if self.check(device).is_ok() { self } else { Self::F32 }
     }
 
     /// Whether `device` computes in this precision.
@@ -112,7 +131,10 @@ impl FromStr for Precision {
         match text {
             "f32" => Ok(Self::F32),
             "f16" => Ok(Self::F16),
-            other => Err(VlmError::Invalid { what: "precision".to_owned(), problem: format!("expected f32 or f16, found `{other}`") }),
+            "bf16" => Ok(Self::Bf16),
+            other => {
+                Err(VlmError::Invalid { what: "precision".to_owned(), problem: format!("expected f32, f16 or bf16, found `{other}`") })
+            }
         }
     }
 }
@@ -122,6 +144,7 @@ impl fmt::Display for Precision {
         f.write_str(match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
+            Self::Bf16 => "bf16",
         })
     }
 }
@@ -276,7 +299,7 @@ mod tests {
         for choice in [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu] {
             assert_eq!(choice.to_string().parse::<DeviceChoice>().unwrap(), choice);
         }
-        for precision in [Precision::F32, Precision::F16] {
+        for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
             assert_eq!(precision.to_string().parse::<Precision>().unwrap(), precision);
         }
     }
@@ -285,8 +308,8 @@ mod tests {
     fn unknown_names_list_the_known_ones() {
         let error = "cuda".parse::<DeviceChoice>().unwrap_err().to_string();
         assert!(error.contains("auto, cpu or gpu") && error.contains("cuda"), "{error}");
-        let error = "bf16".parse::<Precision>().unwrap_err().to_string();
-        assert!(error.contains("f32 or f16") && error.contains("bf16"), "{error}");
+        let error = "f64".parse::<Precision>().unwrap_err().to_string();
+        assert!(error.contains("f32, f16 or bf16") && error.contains("f64"), "{error}");
     }
 
     #[test]

@@ -27,7 +27,8 @@ impl Footprint {
     /// [`Vlm::weight_bytes`](crate::Vlm::weight_bytes) will be.
     pub fn weight_bytes(&self, precision: Precision) -> u64 {
         let linears: u64 = self.linears().iter().map(|linear| bytes(linear, precision)).sum();
-        linears + self.survey.elements * element_bytes(precision) + self.survey.norms * size_of::<f32>() as u64
+        let tables: u64 = self.survey.tables.iter().map(|&[rows, width]| rows as u64 * precision.row_bytes(width)).sum();
+        linears + tables + self.survey.elements * element_bytes(precision) + self.survey.norms * size_of::<f32>() as u64
     }
 
     /// Bytes of the weights as they are published, whatever precision they are computed in.
@@ -40,9 +41,13 @@ impl Footprint {
         cost::kv_bytes(&self.text, &vec![tokens; self.text.num_layers], element_bytes(precision) as usize) as u64
     }
 
-    /// Bytes of the largest tensor on its way to the device, as `f32` on the host.
-    pub fn passing_bytes(&self) -> u64 {
-        self.survey.largest * size_of::<f32>() as u64
+    /// Bytes of the largest tensor on its way to the device: on the host it is `f32`, or what it stays if that is bf16.
+    pub fn passing_bytes(&self, precision: Precision) -> u64 {
+        let element = match precision {
+            Precision::F32 | Precision::F16 => size_of::<f32>(),
+            Precision::Bf16 => size_of::<half::bf16>(),
+        };
+        self.survey.largest * element as u64
     }
 
     /// The largest single weight that a device must bind at once, and its bytes; tables are split by rows.
@@ -53,9 +58,10 @@ impl Footprint {
 }
 
 fn bytes(linear: &LinearSize, precision: Precision) -> u64 {
-    linear.packed.unwrap_or_else(|| linear.elements() * element_bytes(precision))
+    linear.packed.unwrap_or_else(|| linear.out as u64 * precision.row_bytes(linear.input))
 }
 
+/// Of an activation.
 fn element_bytes(precision: Precision) -> u64 {
     precision.dtype().size() as u64
 }

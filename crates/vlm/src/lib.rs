@@ -68,7 +68,7 @@ pub use generate::Decoding;
 pub use image::PixelValues;
 pub use layout::{Cell, Cells, Frame, View, VisualLayout, row_by_row};
 pub use matrix::HostMatrix;
-pub use model::{Answer, Edits, ModelInfo, NormFeed, Vlm};
+pub use model::{Answer, Edits, ModelInfo, NormFeed, NotFinite, Vlm};
 pub use nn::{Dense, LinearMap, LinearSize, Observer};
 pub use prefill::{Left, Prefix};
 pub use reduction::{

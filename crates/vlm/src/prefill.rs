@@ -126,6 +126,11 @@ impl Sequence {
         self.cache.lengths()
     }
 
+    /// The first layer whose keys or values are not all finite.
+    pub(crate) async fn first_not_finite(&self) -> Result<Option<usize>, VlmError> {
+        self.cache.first_not_finite().await
+    }
+
     /// A copy in buffers of its own with room for `room` more tokens.
     pub(crate) fn branch(&self, room: usize) -> Self {
         Self { cache: self.cache.branch(room), segments: self.segments.clone() }

@@ -66,7 +66,7 @@ impl Bytes {
 impl WeightFormat for Bytes {
     fn take(&self, weights: &mut Weights, name: &str, shape: &[usize], device: &Device) -> Result<Stored, VlmError> {
         if !decoder_layer(name) {
-            return weights.take(&format!("{name}.weight"), shape).map(Stored::Dense);
+            return weights.values(&format!("{name}.weight"), shape).map(Stored::Dense);
         }
         let codes = weights.take_raw(&format!("{name}.codes"))?;
         assert_eq!((codes.dtype, codes.shape.as_slice()), (Dtype::U8, shape));

@@ -105,6 +105,7 @@ fn record(question: &Question, acceleration: &str, answer: &AnswerRow) -> Record
         output_ids: Vec::new(),
         cut: Some(false),
         parsed: answer.parsed.clone(),
+        not_finite: None,
         correct: answer.correct,
         score: answer.score,
         top_ids: Vec::new(),

@@ -95,6 +95,10 @@ impl Desk {
             send(&Response::Ready(model.opened.engine()));
         }
         let seen = variants.ask(&image, &question).await?;
+        let lost = variants.specs().zip(&seen.replies).find_map(|(spec, replies)| Some((spec, replies.last()?.not_finite.as_ref()?)));
+        if let Some((spec, reason)) = lost {
+            return Err(anyhow!("{spec} gives no answer: {reason}"));
+        }
         let replies = seen.replies.into_iter().filter_map(|mut replies| replies.pop());
         let answer = |(acceleration, reply): (&str, steady_study::Reply)| AskedAnswer {
             acceleration: acceleration.to_owned(),

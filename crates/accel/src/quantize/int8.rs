@@ -1,7 +1,8 @@
-//! LLM.int8(): 8-bit weights and activations, outlier columns in float.
+//! LLM.int8(): 8-bit weights and activations, the outliers of each token in float.
 //!
 //! Each output row is scaled by its largest magnitude: `q = round_half_even(w·127/absmax)`. What happens to the
-//! activations is [`steady_kernels::Int8Weight`]'s part.
+//! activations is [`steady_kernels::Int8Weight`]'s part, and so is where that departs from bitsandbytes: outliers are decided token by
+//! token, so that a token's result does not depend on which others share its call.
 
 use std::sync::Arc;
 

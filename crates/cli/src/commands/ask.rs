@@ -8,7 +8,7 @@ use serde::Serialize;
 use steady_accel::Acceleration;
 use steady_accel::memory::Run;
 use steady_study::record::top;
-use steady_vlm::{Answer, PixelValues, Prepared, Vlm, image};
+use steady_vlm::{Answer, NotFinite, PixelValues, Precision, Prepared, Vlm, image};
 
 use crate::args::AskArgs;
 use crate::{console, memory, model};
@@ -18,6 +18,8 @@ use crate::{console, memory, model};
 struct AskJson {
     model: String,
     device: String,
+    /// What weights are kept as and computed in.
+    dtype: String,
     prompt: String,
     /// Most tokens that an answer may have.
     max_new_tokens: usize,
@@ -34,6 +36,9 @@ struct AnswerJson {
     text: String,
     /// Whether the limit cut it.
     cut: bool,
+    /// Why there is no answer, if a logit was not finite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_finite: Option<String>,
     first_token: FirstToken,
     visual_tokens: usize,
     kept: Option<Vec<usize>>,
@@ -93,10 +98,10 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let prepared = processor.prepare(&picture, &prompt)?;
     let prepare_ms = milliseconds(start);
     let tokens = prepared.input_ids.len() + decoding.max_new_tokens;
-    let precision = model::precision(args.dtype);
+    let precision = model::precision(args.dtype, &checkpoint, &device)?;
     // One is packed after the other, and makes room for the next.
     memory::check(&checkpoint, &device, accelerations.chunks(1).map(|accelerations| Run { precision, accelerations, tokens }))?;
-    let base = model::load(&checkpoint, &device, args.dtype)?;
+    let base = model::load(&checkpoint, &device, precision)?;
     let mut answers = Vec::new();
     // The quantizer that packed last, as settled, and its model: what has the same one is asked of the same weights.
     let mut packed: Option<(String, Vlm)> = None;
@@ -121,13 +126,36 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         answers.push(answer_json(acceleration, vlm, &prepared, answer, timing));
     }
     let max_new_tokens = decoding.max_new_tokens;
-    let asked = AskJson { model: checkpoint.name().to_owned(), device: device.identity, prompt, max_new_tokens, answers };
-    if args.json { console::json(&asked) } else { console::result(&human(&asked)) }
+    let asked = AskJson {
+        model: checkpoint.name().to_owned(),
+        device: device.identity,
+        dtype: precision.to_string(),
+        prompt,
+        max_new_tokens,
+        answers,
+    };
+    if args.json {
+        console::json(&asked)?;
+    } else {
+        console::result(&human(&asked))?;
+    }
+    match asked.answers.iter().find_map(|answer| Some((&answer.accel, answer.not_finite.as_ref()?))) {
+        Some((accel, reason)) => {
+            let instead = if precision == Precision::F16 { "; --dtype bf16 and --dtype f32 have larger numbers than f16" } else { "" };
+            Err(anyhow!("acceleration {accel} gives no answer: {reason}{instead}"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn answer_json(acceleration: &Acceleration, vlm: &Vlm, prepared: &Prepared, answer: Answer, timing: Timing) -> AnswerJson {
     let tokenizer = vlm.processor().tokenizer();
     let candidate = |(id, logit)| Candidate { id, token: tokenizer.token(id).unwrap_or_default(), logit };
+    // Of logits that are not finite none is likelier than another.
+    let candidates = match answer.not_finite {
+        Some(NotFinite { after: 0, .. }) => Vec::new(),
+        _ => top(&answer.first_logits),
+    };
     AnswerJson {
         accel: acceleration.to_string(),
         input_ids: prepared.input_ids.clone(),
@@ -135,7 +163,8 @@ fn answer_json(acceleration: &Acceleration, vlm: &Vlm, prepared: &Prepared, answ
         output_ids: answer.output_ids,
         text: answer.text.trim().to_owned(),
         cut: answer.cut,
-        first_token: FirstToken { top: top(&answer.first_logits).into_iter().map(candidate).collect() },
+        not_finite: answer.not_finite.map(|not_finite| not_finite.to_string()),
+        first_token: FirstToken { top: candidates.into_iter().map(candidate).collect() },
         visual_tokens: answer.visual_tokens,
         pixels: pixels(&prepared.pixels),
         weight_bytes: vlm.weight_bytes(),
@@ -182,7 +211,7 @@ fn human(asked: &AskJson) -> String {
             format!("{:.0}", answer.timing.answer_ms),
         ]);
     }
-    format!("{} on {}\n{table}", asked.model, asked.device)
+    format!("{} on {}, {}\n{table}", asked.model, asked.device, asked.dtype)
 }
 
 /// Behind an answer that did not come to an end.

@@ -10,7 +10,7 @@ use steady_methods::{METHODS, MethodKind, PRESETS, Parameter};
 use steady_vlm::device::list_devices;
 use steady_vlm::{DeviceChoice, Precision};
 
-use crate::args::{DeviceArg, DtypeArg, ListArgs};
+use crate::args::{DeviceArg, ListArgs};
 use crate::{console, embedded, model};
 
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ pub(crate) fn models(args: &ListArgs) -> Result<()> {
     let mut rows = Vec::new();
     for name in embedded::names() {
         let checkpoint = embedded::open(name)?;
-        let vlm = model::load(&checkpoint, &device, DtypeArg::F32)?;
+        let vlm = model::load(&checkpoint, &device, Precision::F32)?;
         rows.push(ModelRow {
             name: name.to_owned(),
             architecture: vlm.info().architecture.clone(),

@@ -40,6 +40,7 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     let Chosen { checkpoint, mut arguments } = choose()?;
     let device = model::device(args.device)?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
+    let precision = model::precision(args.dtype, &checkpoint, &device)?;
     let decoding = model::decoding(&checkpoint, None);
     let sha256 = checkpoint.sha256()?;
     let post_prompts = match args.post_prompt {
@@ -55,9 +56,9 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
         let prepared = checkpoint.processor()?.prepare(&benchmark.image(&first.image)?, &prompt)?;
         // What questions share of a prompt is remembered beside what each adds to it.
         let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
-        memory::check(&checkpoint, &device, [Run { precision: model::precision(args.dtype), accelerations: &accelerations, tokens }])?;
+        memory::check(&checkpoint, &device, [Run { precision, accelerations: &accelerations, tokens }])?;
     }
-    let vlm = model::load(&checkpoint, &device, args.dtype)?;
+    let vlm = model::load(&checkpoint, &device, precision)?;
     let variants =
         Variants::build(vlm, &accelerations, decoding).block_on()?.with_post_prompts(post_prompts).stored_as(&checkpoint.footprint()?)?;
     let plan = variants.plan(&arguments, &sha256, &device.identity, &*benchmark, &questions, perturbations)?;
@@ -88,15 +89,28 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
         plan.accelerations.len() - 1
     ));
     let mut status = Status::start(plan.decoding.get("max_new_tokens").map_or("?", String::as_str))?;
+    let (mut lost, mut first_lost) = (0, None);
     steady_study::run(folder, benchmark, variants, &AtomicBool::new(false), &mut |progress| {
         if progress.fresh.is_empty() && progress.resumed > 0 {
             let folder = folder.path().display();
             status.note(&format!("{} of {} answers are recorded already in {folder}", progress.resumed, progress.total));
         }
+        for record in progress.fresh {
+            if let Some(reason) = &record.not_finite {
+                lost += 1;
+                first_lost.get_or_insert_with(|| format!("question {} under {}: {reason}", record.question, record.acceleration));
+            }
+        }
         status.tell(progress);
     })
     .block_on()?;
     status.finish();
+    if let Some(first) = first_lost {
+        console::note(&format!(
+            "{lost} of the answers given now are none and count as unparsed and wrong, because the model ran out of numbers in {}; {first}",
+            plan.precision
+        ));
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! LLM.int8() on CubeCL devices: find the outlier columns, round the rows, multiply in integers.
+//! LLM.int8() on CubeCL devices: split and round the rows, multiply in integers.
 
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -6,7 +6,7 @@ use cubecl::prelude::*;
 
 use super::{FEATURES, LANES, block, elem, empty, workgroup, workgroups};
 
-/// Units per workgroup of the first two kernels.
+/// Units per workgroup of the first kernel.
 const UNITS: usize = 256;
 
 /// `x [rows, K]` times the transpose of `words [N, ⌈K/4⌉]`, `absmax [N]`; all contiguous.
@@ -17,18 +17,9 @@ pub(super) fn launch(x: CubeTensor, words: CubeTensor, absmax: CubeTensor, thres
         return y;
     }
     let (client, elem) = (x.client.clone(), elem(&x));
-    let outliers = empty(&x, [1, words_per_row], DType::U32);
+    let outliers = empty(&x, [rows, words_per_row], DType::U32);
     let codes = empty(&x, [rows, words_per_row], DType::U32);
     let scales = empty(&x, [1, rows], DType::F32);
-    find_outliers::launch(
-        &client,
-        CubeCount::Static(words_per_row.div_ceil(UNITS) as u32, 1, 1),
-        CubeDim::new_1d(UNITS as u32),
-        x.clone().into_tensor_arg(),
-        outliers.clone().into_tensor_arg(),
-        threshold,
-        elem,
-    );
     round_rows::launch(
         &client,
         // The limit is 65535 workgroups per axis.
@@ -58,35 +49,12 @@ pub(super) fn launch(x: CubeTensor, words: CubeTensor, absmax: CubeTensor, thres
     y
 }
 
-/// One bit per column, four columns a word, set where any row reaches the threshold.
-#[cube(launch)]
-fn find_outliers<F: Float>(x: &Tensor<F>, outliers: &mut Tensor<u32>, threshold: f32, #[define(F)] _elem: ElemType) {
-    let word = ABSOLUTE_POS_X as usize;
-    let (rows, input) = (x.shape(0), x.shape(1));
-    if word >= outliers.shape(1) {
-        terminate!();
-    }
-    let mut bits = 0u32;
-    for row in 0..rows {
-        #[unroll]
-        for byte in 0..4usize {
-            let column = word * 4 + byte;
-            // A column beyond the last repeats it; its code is zero in the weight.
-            let value = f32::cast_from(x[row * input + min(column, input - 1)]);
-            let is_inlier = value.abs() < threshold;
-            if !is_inlier {
-                bits |= comptime!(1u32 << byte as u32);
-            }
-        }
-    }
-    outliers[word] = bits;
-}
-
-/// One row per workgroup: its largest magnitude under the threshold, and its codes, four a word.
+/// One row per workgroup: its largest magnitude under the threshold; its codes, four a word; and for each of them a bit that is set
+/// where the entry reaches the threshold, four a word too.
 #[cube(launch)]
 fn round_rows<F: Float>(
     x: &Tensor<F>,
-    outliers: &Tensor<u32>,
+    outliers: &mut Tensor<u32>,
     codes: &mut Tensor<u32>,
     scales: &mut Tensor<f32>,
     threshold: f32,
@@ -129,23 +97,31 @@ fn round_rows<F: Float>(
         let per_unit = select(scale > 1e-36, 127.0 / max(scale, 1e-36), 0.0);
         let mut word = unit;
         while word < words_per_row {
-            let bits = outliers[word];
+            let mut bits = 0u32;
             let mut packed = 0u32;
             #[unroll]
             for byte in 0..4usize {
                 let column = word * 4 + byte;
-                if column < input && (bits >> byte as u32) & 1 == 0 {
-                    let code = i32::cast_from((f32::cast_from(x[row * input + column]) * per_unit).round());
-                    packed |= (u32::cast_from(code) & 255) << (8 * byte as u32);
+                if column < input {
+                    let value = f32::cast_from(x[row * input + column]);
+                    // A NaN is no inlier: it takes the float way and stays visible.
+                    let is_inlier = value.abs() < threshold;
+                    if is_inlier {
+                        let code = i32::cast_from((value * per_unit).round());
+                        packed |= (u32::cast_from(code) & 255) << (8 * byte as u32);
+                    } else {
+                        bits |= comptime!(1u32 << byte as u32);
+                    }
                 }
             }
+            outliers[row * words_per_row + word] = bits;
             codes[row * words_per_row + word] = packed;
             word += UNITS;
         }
     }
 }
 
-/// The integer product of the codes, scaled back, plus the outlier columns in float.
+/// The integer product of the codes, scaled back, plus the outliers in float.
 #[cube(launch)]
 fn int8_linear<F: Float>(
     x: &Tensor<F>,
@@ -175,12 +151,12 @@ fn int8_linear<F: Float>(
         let mut at = lane;
         while at < words_per_row {
             let word = words[out * words_per_row + at];
-            let bits = outliers[at];
             #[unroll]
             for row in 0..block {
                 // Rows beyond the last repeat it; their sums are never written.
                 let row_of_x = min(first_row + row, rows - 1);
                 let x_word = codes[row_of_x * words_per_row + at];
+                let bits = outliers[row_of_x * words_per_row + at];
                 #[unroll]
                 for byte in 0..4usize {
                     products[row] += signed_byte(word, byte) * signed_byte(x_word, byte);
@@ -189,8 +165,7 @@ fn int8_linear<F: Float>(
                     #[unroll]
                     for byte in 0..4usize {
                         if (bits >> byte as u32) & 1 == 1 {
-                            let column = min(at * 4 + byte, input - 1);
-                            let value = f32::cast_from(x[row_of_x * input + column]);
+                            let value = f32::cast_from(x[row_of_x * input + at * 4 + byte]);
                             floats[row] += value * f32::cast_from(signed_byte(word, byte));
                         }
                     }

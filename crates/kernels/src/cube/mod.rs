@@ -5,6 +5,7 @@
 //! input, [`LANES`] units side by side read consecutive words and add up their parts in workgroup memory.
 #![expect(clippy::used_underscore_binding, reason = "the cube macro reads the arguments that only name an element type")]
 
+mod bf16;
 mod int8;
 mod w4;
 
@@ -33,6 +34,14 @@ impl PackedOps for CubeBackend {
 
     fn int8_linear(x: FloatTensor<Self>, words: IntTensor<Self>, absmax: FloatTensor<Self>, threshold: f32) -> FloatTensor<Self> {
         int8::launch(into_contiguous(x), into_contiguous(words), into_contiguous(absmax), threshold)
+    }
+
+    fn bf16_linear(x: FloatTensor<Self>, words: IntTensor<Self>) -> FloatTensor<Self> {
+        bf16::launch(into_contiguous(x), into_contiguous(words))
+    }
+
+    fn bf16_widen(words: IntTensor<Self>, input: usize) -> FloatTensor<Self> {
+        bf16::widen(into_contiguous(words), input)
     }
 }
 

@@ -1,4 +1,4 @@
-//! 8-bit weights on the CPU: exact integer products, outlier columns in float.
+//! 8-bit weights on the CPU: exact integer products, outliers in float.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use burn::backend::ops::FloatTensorOps;
 use burn_flex::{Flex, FlexTensor};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::lanes::{dot_f32, dot_i8};
+use super::lanes::dot_i8;
 use super::{by_output_tiles, matrix};
 
 /// From this many rows on, the backend's dense matrix product is faster than one row at a time.
@@ -33,45 +33,56 @@ pub(super) fn linear(x: &FlexTensor, words: &[u32], absmax: &[f32], threshold: f
             weight.dense_products(&dense, rows, range.clone())
         };
         let mut y = activations.scale(&products, &absmax[range.clone()]);
-        if !activations.outliers.is_empty() {
-            Arch::new().dispatch(AddOutliers { activations: &activations, weight: &weight, range, y: &mut y });
-        }
+        activations.add_outliers(&weight, range, &mut y);
         y
     })
 }
 
-/// The activations of one call, split.
+/// The activations of one call, split row by row.
 struct Activations {
     rows: usize,
     input: usize,
-    /// `[rows, K]`, −127..=127, zero in outlier columns.
+    /// `[rows, K]`, −127..=127, zero for outliers.
     codes: Vec<i16>,
     /// `[rows]`: magnitude that code 127 stands for.
     scales: Vec<f32>,
-    /// Outlier columns, ascending.
-    outliers: Vec<usize>,
-    /// `[rows, outliers]`.
-    outlier_values: Vec<f32>,
+    /// Columns and values of all outliers, row after row, columns ascending.
+    outliers: Vec<(usize, f32)>,
+    /// Where in `outliers` each row ends.
+    ends: Vec<usize>,
 }
 
 impl Activations {
     fn new(x: &[f32], [rows, input]: [usize; 2], threshold: f32) -> Self {
         // A NaN takes the float way too, and so stays visible.
         let is_outlier = |value: f32| value.is_nan() || value.abs() >= threshold;
-        let mut is_outlier_column = vec![false; input];
+        let (mut outliers, mut ends) = (Vec::new(), Vec::with_capacity(rows));
         for row in x.chunks_exact(input) {
-            for (column, &value) in is_outlier_column.iter_mut().zip(row) {
-                *column |= is_outlier(value);
+            outliers.extend(row.iter().copied().enumerate().filter(|(_, value)| is_outlier(*value)));
+            ends.push(outliers.len());
+        }
+        let (mut codes, mut scales) = (vec![0; x.len()], vec![0.0; rows]);
+        Arch::new().dispatch(Round { x, input, threshold, codes: &mut codes, scales: &mut scales });
+        Self { rows, input, codes, scales, outliers, ends }
+    }
+
+    /// Adds the outliers' part to `y [rows, range]`. Of a row in one order whatever else is in the call, so that it rounds alike.
+    fn add_outliers(&self, weight: &Packed<'_>, range: Range<usize>, y: &mut [f32]) {
+        if self.outliers.is_empty() {
+            return;
+        }
+        let width = range.len();
+        for (at, out) in range.enumerate() {
+            let (codes, unit) = (weight.row(out), weight.absmax[out] / 127.0);
+            let mut first = 0;
+            for (row, &end) in self.ends.iter().enumerate() {
+                let sum: f32 = self.outliers[first..end].iter().map(|&(column, value)| value * (f32::from(codes[column]) * unit)).sum();
+                if end > first {
+                    y[row * width + at] += sum;
+                }
+                first = end;
             }
         }
-        let outliers: Vec<usize> = (0..input).filter(|&column| is_outlier_column[column]).collect();
-        let of_row = |row: &[f32]| outliers.iter().map(|&column| row[column]).collect::<Vec<_>>();
-        let outlier_values = x.chunks_exact(input).flat_map(of_row).collect();
-        // 1 for columns to be rounded, 0 for outlier columns.
-        let rounded: Vec<f32> = is_outlier_column.iter().map(|&outlier| if outlier { 0.0 } else { 1.0 }).collect();
-        let (mut codes, mut scales) = (vec![0; x.len()], vec![0.0; rows]);
-        Arch::new().dispatch(Round { x, threshold, rounded: &rounded, codes: &mut codes, scales: &mut scales });
-        Self { rows, input, codes, scales, outliers, outlier_values }
     }
 
     /// The codes as float matrices `[rows, up to EXACT]`.
@@ -105,8 +116,8 @@ impl Activations {
 /// Rounds activations row by row.
 struct Round<'a> {
     x: &'a [f32],
+    input: usize,
     threshold: f32,
-    rounded: &'a [f32],
     codes: &'a mut [i16],
     scales: &'a mut [f32],
 }
@@ -116,18 +127,17 @@ impl WithSimd for Round<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let input = self.rounded.len();
-        let rows = self.x.chunks_exact(input).zip(self.codes.chunks_exact_mut(input)).zip(self.scales);
+        // Magnitudes compare like their bits, and integers have a vector maximum that ignores nothing. A NaN is above every threshold.
+        let threshold = self.threshold.to_bits();
+        let inlier = |value: &f32| if value.abs().to_bits() < threshold { *value } else { 0.0 };
+        let rows = self.x.chunks_exact(self.input).zip(self.codes.chunks_exact_mut(self.input)).zip(self.scales);
         for ((row, codes), scale) in rows {
-            // Magnitudes compare like their bits, and integers have a vector maximum that ignores nothing.
-            let magnitude = |value: &f32| value.abs().to_bits();
-            let inlier = |bits: u32| if bits < self.threshold.to_bits() { bits } else { 0 };
-            *scale = f32::from_bits(row.iter().map(magnitude).map(inlier).max().unwrap_or(0));
+            *scale = f32::from_bits(row.iter().map(|value| inlier(value).abs().to_bits()).max().unwrap_or(0));
             let per_unit = 127.0 / *scale;
             // A row of zeros (or one too small to invert) has nothing to multiply.
             let per_unit = if per_unit.is_finite() { per_unit } else { 0.0 };
-            for ((code, value), rounded) in codes.iter_mut().zip(row).zip(self.rounded) {
-                *code = (value * per_unit * rounded).round_ties_even() as i16;
+            for (code, value) in codes.iter_mut().zip(row) {
+                *code = (inlier(value) * per_unit).round_ties_even() as i16;
             }
         }
     }
@@ -187,34 +197,6 @@ impl WithSimd for Dots<'_> {
             }
             for (row, codes) in self.activations.codes.chunks_exact(input).enumerate() {
                 self.products[row * width + at] = dot_i8(codes, &weight);
-            }
-        }
-    }
-}
-
-/// Adds the outlier columns' part to `y [rows, range]`.
-struct AddOutliers<'a> {
-    activations: &'a Activations,
-    weight: &'a Packed<'a>,
-    range: Range<usize>,
-    y: &'a mut [f32],
-}
-
-impl WithSimd for AddOutliers<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Activations { outliers, outlier_values, .. } = self.activations;
-        let width = self.range.len();
-        let mut weight = vec![0.0; outliers.len()];
-        for (at, out) in self.range.enumerate() {
-            let (codes, unit) = (self.weight.row(out), self.weight.absmax[out] / 127.0);
-            for (value, &column) in weight.iter_mut().zip(outliers) {
-                *value = f32::from(codes[column]) * unit;
-            }
-            for (row, values) in outlier_values.chunks_exact(outliers.len()).enumerate() {
-                self.y[row * width + at] += dot_f32(simd, values, &weight);
             }
         }
     }

@@ -4,8 +4,10 @@
 //! repeats bit for bit on one machine whatever else it is doing.
 #![expect(clippy::inline_always, reason = "what runs under pulp's dispatch gets its instruction set only by being inlined into it")]
 
+mod bf16;
 mod int8;
 mod lanes;
+mod unpack;
 mod w4;
 
 use std::ops::Range;
@@ -16,11 +18,31 @@ use burn::tensor::{DType, FloatDType};
 use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 
+use self::bf16::Bf16;
+use self::unpack::Unpack;
+use self::w4::W4;
 use crate::ops::PackedOps;
 
 impl PackedOps for Flex {
     fn w4_linear(x: FloatTensor<Self>, words: IntTensor<Self>, groups: IntTensor<Self>) -> FloatTensor<Self> {
-        in_f32(x, |x| w4::linear(x, words.storage(), groups.storage(), words.layout().shape()[0]))
+        let [out, columns] = words.layout().shape().dims();
+        in_f32(x, |x| unpack::linear(x, &W4::new(words.storage(), groups.storage(), [out, columns * 8])))
+    }
+
+    fn bf16_linear(x: FloatTensor<Self>, words: IntTensor<Self>) -> FloatTensor<Self> {
+        let ([out, _], [_, input]) = (words.layout().shape().dims(), x.layout().shape().dims());
+        in_f32(x, |x| unpack::linear(x, &Bf16::new(words.storage(), [out, input])))
+    }
+
+    fn bf16_widen(words: IntTensor<Self>, input: usize) -> FloatTensor<Self> {
+        let words = words.to_contiguous();
+        let [rows, _] = words.layout().shape().dims();
+        let packed = Bf16::new(words.storage(), [rows, input]);
+        let mut values = vec![0.0; rows * input];
+        for (row, into) in values.chunks_exact_mut(input).enumerate() {
+            packed.unpack(row, &mut (), into);
+        }
+        matrix(values, [rows, input])
     }
 
     fn int8_linear(x: FloatTensor<Self>, words: IntTensor<Self>, absmax: FloatTensor<Self>, threshold: f32) -> FloatTensor<Self> {

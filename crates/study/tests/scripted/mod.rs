@@ -58,7 +58,8 @@ pub struct Scripted {
     pub asked: RefCell<BTreeMap<String, usize>>,
     /// Groups to answer before failing; `None` never fails.
     pub fails_after: Cell<Option<usize>>,
-    pub not_a_number: Cell<bool>,
+    /// Variants that run out of numbers.
+    pub not_finite: Vec<&'static str>,
     /// Every image it was shown.
     pub seen: RefCell<Vec<RgbImage>>,
 }
@@ -100,13 +101,15 @@ impl Subject for Scripted {
             let text = self.script.get(&(variant.clone(), question.id.clone())).copied().unwrap_or("red");
             let id = WORDS.iter().position(|word| *word == text).unwrap_or(0) as u32;
             let mut first_logits: Vec<f32> = (0..3).map(|word| if word == id { 2.0 } else { 0.0 }).collect();
-            if self.not_a_number.get() {
+            let not_finite = self.not_finite.contains(&variant.as_str());
+            if not_finite {
                 first_logits[1] = f32::NAN;
             }
             Reply {
                 output_ids: vec![id],
                 text: text.to_owned(),
                 cut: variant == "half",
+                not_finite: not_finite.then(|| "the logits of the first token are not finite".to_owned()),
                 first_logits,
                 visual_tokens: 16,
                 // In two steps, the second of which is the one that counts.

@@ -2,6 +2,8 @@
 
 use burn::tensor::{DType, Device, Tensor};
 
+use crate::{VlmError, matrix::read_f32};
+
 /// One layer's keys and values in preallocated buffers.
 ///
 /// Writing is in place while a buffer has one owner. A branch made with [`KvCache::branch`] has buffers of its own, so it never
@@ -32,6 +34,19 @@ impl KvCache {
     /// Tokens held per layer.
     pub(crate) fn lengths(&self) -> Vec<usize> {
         self.layers.iter().map(|layer| layer.len).collect()
+    }
+
+    /// The first layer whose keys or values are not all finite. Reads them back until it finds it: for saying what went wrong.
+    pub(crate) async fn first_not_finite(&self) -> Result<Option<usize>, VlmError> {
+        for (index, layer) in self.layers.iter().enumerate() {
+            let Some((keys, values)) = &layer.buffers else { continue };
+            for held in [keys, values] {
+                if read_f32(layer.held(held)).await?.iter().any(|value| !value.is_finite()) {
+                    return Ok(Some(index));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// A copy in buffers of its own, with room for `room` more tokens in every layer.

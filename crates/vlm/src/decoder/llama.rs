@@ -274,18 +274,18 @@ impl Visit for Layer {
 mod tests {
     use std::path::Path;
 
-    use burn::tensor::{DType, Device};
+    use burn::tensor::Device;
     use pollster::FutureExt;
 
     use super::*;
-    use crate::{checkpoint::Checkpoint, matrix::read_now, nn::in_line};
+    use crate::{Precision, checkpoint::Checkpoint, matrix::read_now, nn::in_line};
 
     /// The decoder of a reference checkpoint with the head left aside.
     fn decoder(scores: usize) -> Llama {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-qwen2-vl/resaved");
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let device = Device::flex();
-        let mut loader = Loader::new(checkpoint.weights().unwrap(), checkpoint.format(), &device, DType::F32, usize::MAX);
+        let mut loader = Loader::new(checkpoint.weights().unwrap(), checkpoint.format(), &device, Precision::F32, usize::MAX);
         let text = checkpoint.architecture().decoder();
         Llama { scores, ..Llama::load(&mut loader, text, false).unwrap() }
     }

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use steady_kernels::PackedLinear;
 
 use super::fields::Fields;
-use super::weights::{HostTensor, Weights};
+use super::weights::{Values, Weights};
 use crate::VlmError;
 
 /// A way of storing linear layers.
@@ -33,8 +33,8 @@ pub trait WeightFormat: Debug + Send + Sync {
 /// A layer's weight as it was stored.
 #[derive(Debug)]
 pub enum Stored {
-    /// Floats, `[out, ..]`.
-    Dense(HostTensor),
+    /// Floats, `[out, ..]`, as [`Weights::values`] reads them.
+    Dense(Values),
     /// Packed, on the device.
     Packed(Box<PackedLinear>),
 }
@@ -68,7 +68,7 @@ pub(crate) struct Floats;
 
 impl WeightFormat for Floats {
     fn take(&self, weights: &mut Weights, name: &str, shape: &[usize], _: &Device) -> Result<Stored, VlmError> {
-        weights.take(&format!("{name}.weight"), shape).map(Stored::Dense)
+        weights.values(&format!("{name}.weight"), shape).map(Stored::Dense)
     }
 
     fn survey(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Option<u64>, VlmError> {

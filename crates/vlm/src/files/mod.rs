@@ -27,7 +27,7 @@ pub use names::canonical_name;
 pub use safetensors::Dtype;
 pub use source::Source;
 pub(crate) use weights::shards;
-pub use weights::{HostTensor, RawTensor, Weights};
+pub use weights::{HostTensor, RawTensor, Values, Weights};
 
 /// The file that names a checkpoint's family and its sizes.
 pub(crate) const CONFIG: &str = "config.json";

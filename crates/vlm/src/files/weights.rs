@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use half::{bf16, f16};
 use safetensors::Dtype;
 
 use super::bytes::{Bytes, Stretch, pieces};
@@ -11,11 +12,13 @@ use super::header::Header;
 use super::names::{canonical_name, is_harmless_leftover};
 use super::source::Source;
 use super::{INDEX, SINGLE};
-use crate::VlmError;
+use crate::{Precision, VlmError};
 
 const TOWER: &str = "vision_tower.";
 const HEAD: &str = "lm_head.weight";
 const EMBEDDING: &str = "language_model.embed_tokens.weight";
+/// The least number that f16 rounds to infinity: halfway from its largest, 65,504, to what would come next.
+const F16_END: f32 = 65_520.0;
 
 /// A tensor in host memory, row-major f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +27,25 @@ pub struct HostTensor {
     pub shape: Vec<usize>,
     /// The values.
     pub data: Vec<f32>,
+}
+
+/// A float tensor's values on the host, row-major, as a model keeps them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// As f32; each of them is finite in what the model computes in.
+    F32(Vec<f32>),
+    /// As bf16: they stay so on the device.
+    Bf16(Vec<bf16>),
+}
+
+impl Values {
+    /// As f32, which loses nothing.
+    pub fn into_f32(self) -> Vec<f32> {
+        match self {
+            Self::F32(values) => values,
+            Self::Bf16(values) => values.into_iter().map(bf16::to_f32).collect(),
+        }
+    }
 }
 
 /// A tensor's bytes as its file holds them, for formats that are no floats.
@@ -46,6 +68,8 @@ pub struct Weights {
     /// How names in files become canonical ones.
     names: Names,
     tied: bool,
+    /// What a model keeps them as.
+    precision: Precision,
 }
 
 /// Prefixes and what they become.
@@ -82,7 +106,8 @@ impl WeightFile {
 
 impl Weights {
     pub(crate) fn open(source: &Source, names: Names, tied: bool) -> Result<Self, VlmError> {
-        let mut weights = Self { checkpoint: source.label(), files: Vec::new(), tensors: BTreeMap::new(), names, tied };
+        let mut weights =
+            Self { checkpoint: source.label(), files: Vec::new(), tensors: BTreeMap::new(), names, tied, precision: Precision::F32 };
         weights.add_folder(source)?;
         if tied {
             weights.tie()?;
@@ -146,7 +171,8 @@ impl Weights {
                 self.files[entry.file].stretch(start + piece.start * size..start + piece.end * size)
             };
             let (left, right) = (stretch(a, wide)?, stretch(b, narrow)?);
-            let same = if a.dtype == b.dtype { *left == *right } else { to_f32(&left, a.dtype) == to_f32(&right, b.dtype) };
+            let values = |bytes: &[u8], dtype| converted(bytes, dtype, |value| value);
+            let same = if a.dtype == b.dtype { *left == *right } else { values(&left, a.dtype) == values(&right, b.dtype) };
             if !same {
                 return Ok(false);
             }
@@ -235,24 +261,71 @@ impl Weights {
         self.tensors.get(name).map(Entry::stored_bytes)
     }
 
+    /// What [`Weights::values`] are to be read as.
+    pub(crate) fn keep_as(&mut self, precision: Precision) {
+        self.precision = precision;
+    }
+
+    /// The precision that most of the weights are published in, counted in elements; the wider one of two that share the place.
+    pub fn published(&self) -> Precision {
+        let elements = |dtype: Dtype| -> u64 {
+            let of_type = self.tensors.values().filter(|entry| entry.dtype == dtype);
+            of_type.map(|entry| entry.shape.iter().map(|&size| size as u64).product::<u64>()).sum()
+        };
+        let counted = [(Dtype::F16, Precision::F16), (Dtype::BF16, Precision::Bf16), (Dtype::F32, Precision::F32)];
+        counted.into_iter().max_by_key(|(dtype, _)| elements(*dtype)).map_or(Precision::F32, |(_, precision)| precision)
+    }
+
     /// Reads one tensor as f32 and marks it as used.
     ///
     /// # Errors
     /// When it is missing, has another shape, is not f32, f16 or bf16, or holds a value that is not finite.
-    pub fn take(&mut self, canonical: &str, shape: &[usize]) -> Result<HostTensor, VlmError> {
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<HostTensor, VlmError> {
+        let data = self.read(name, shape, |value| value, |value| value.is_finite())?;
+        Ok(HostTensor { shape: shape.to_vec(), data })
+    }
+
+    /// Reads one tensor of weights as the model keeps them and marks it as used.
+    ///
+    /// # Errors
+    /// As [`Weights::take`], or when it holds a value that is finite, but not in the model's precision.
+    pub fn values(&mut self, name: &str, shape: &[usize]) -> Result<Values, VlmError> {
+        Ok(match self.precision {
+            Precision::F32 => Values::F32(self.read(name, shape, |value| value, |value| value.is_finite())?),
+            // The device rounds; here it is enough to know what would not survive it.
+            Precision::F16 => Values::F32(self.read(name, shape, |value| value, |value| value.abs() < F16_END)?),
+            Precision::Bf16 => Values::Bf16(self.read(name, shape, bf16::from_f32, |value| value.is_finite())?),
+        })
+    }
+
+    /// Reads one tensor, each number as `keep` makes it of the one in the file, and marks it as used.
+    fn read<T>(
+        &mut self,
+        canonical: &str,
+        shape: &[usize],
+        keep: impl Fn(f32) -> T,
+        is_finite: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>, VlmError> {
+        let precision = self.precision;
         let entry = self.claim(canonical, shape)?;
         let (name, file, dtype, bytes) = (entry.name.clone(), entry.file, entry.dtype, entry.bytes.clone());
         let file = &self.files[file];
         let stretch = file.stretch(bytes)?;
-        let data = to_f32(&stretch, dtype).ok_or_else(|| {
+        let kept = converted(&stretch, dtype, keep).ok_or_else(|| {
             let packed = self.packed(canonical).map(|(_, by)| format!(" (packed by {by}; use the float checkpoint)")).unwrap_or_default();
             VlmError::tensor(&file.label, &name, format!("element type {dtype:?} is not read{packed}; known: F32, F16, BF16"))
         })?;
-        if let Some(at) = data.iter().position(|value| !value.is_finite()) {
-            let problem = format!("element {at} is {}; weights must be finite", data[at]);
-            return Err(VlmError::tensor(&file.label, &name, problem));
-        }
-        Ok(HostTensor { shape: shape.to_vec(), data })
+        let Some(at) = kept.iter().position(|value| !is_finite(value)) else { return Ok(kept) };
+        let size = stretch.len() / kept.len();
+        let published = converted(&stretch[at * size..(at + 1) * size], dtype, |value| value);
+        let problem = match published.as_deref() {
+            Some([value]) if value.is_finite() => {
+                format!("element {at} is {value}, which is finite in f32 and not in {precision}")
+            }
+            Some([value]) => format!("element {at} is {value}; weights must be finite"),
+            _ => format!("element {at} is not finite"),
+        };
+        Err(VlmError::tensor(&file.label, &name, problem))
     }
 
     /// Reads one tensor as it is and marks it as used; what its type and shape should be is the caller's to check.
@@ -356,13 +429,13 @@ pub(crate) fn shards<'a>(index: &Fields<'a>) -> Result<BTreeMap<&'a str, Vec<&'a
     Ok(shards)
 }
 
-/// Little-endian file bytes as f32; `None` for element types that are not read.
-fn to_f32(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
+/// Little-endian file bytes as f32, each through `keep`; `None` for element types that are not read.
+fn converted<T>(bytes: &[u8], dtype: Dtype, keep: impl Fn(f32) -> T) -> Option<Vec<T>> {
     let halves = || bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
     match dtype {
-        Dtype::F32 => Some(bytes.chunks_exact(4).map(|quad| f32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]])).collect()),
-        Dtype::F16 => Some(halves().map(|pair| half::f16::from_le_bytes(pair).to_f32()).collect()),
-        Dtype::BF16 => Some(halves().map(|pair| half::bf16::from_le_bytes(pair).to_f32()).collect()),
+        Dtype::F32 => Some(bytes.chunks_exact(4).map(|quad| keep(f32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]]))).collect()),
+        Dtype::F16 => Some(halves().map(|pair| keep(f16::from_le_bytes(pair).to_f32())).collect()),
+        Dtype::BF16 => Some(halves().map(|pair| keep(bf16::from_le_bytes(pair).to_f32())).collect()),
         _ => None,
     }
 }

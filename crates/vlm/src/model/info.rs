@@ -9,7 +9,7 @@ pub struct ModelInfo {
     pub name: String,
     /// The family's name: `llava-1.5`, `llava-next`, `qwen2-vl`, `qwen2.5-vl`.
     pub architecture: String,
-    /// Element type of weights and activations.
+    /// What weights are kept as, and what is computed in.
     pub precision: Precision,
     /// Visual tokens per image before any reduction; where images differ, the most that one becomes.
     pub visual_tokens: usize,

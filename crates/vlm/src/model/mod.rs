@@ -2,6 +2,7 @@
 
 mod edit;
 mod info;
+mod not_finite;
 
 use std::{ops::Range, sync::Arc};
 
@@ -17,7 +18,7 @@ use crate::{
     encoded::EncodedImage,
     families::VisualEncoder,
     files::GenerationConfig,
-    generate::Greedy,
+    generate::{Decoded, Greedy},
     image::PixelValues,
     layout::VisualLayout,
     nn::Loader,
@@ -28,6 +29,7 @@ use crate::{
 
 pub use edit::{Edits, NormFeed};
 pub use info::ModelInfo;
+pub use not_finite::NotFinite;
 
 /// A vision-language model on a device. Cheap to clone: copies share weights.
 #[derive(Clone)]
@@ -53,6 +55,8 @@ pub struct Answer {
     pub text: String,
     /// Whether the limit cut it: as many tokens as it may have, and no end token.
     pub cut: bool,
+    /// Why the answer ends where it does, if it does so because a logit was not finite; then it is no answer.
+    pub not_finite: Option<NotFinite>,
     /// Logits of the answer's first token over the vocabulary, before any penalty.
     pub first_logits: Vec<f32>,
     /// Visual tokens of the image before any reduction.
@@ -76,14 +80,14 @@ impl Vlm {
     /// Reads a checkpoint onto a device, tensor by tensor, as `precision`.
     ///
     /// # Errors
-    /// When a file is missing or broken, a tensor is missing, left over or of the wrong shape, or the device does not compute
-    /// in this precision.
+    /// When a file is missing or broken, a tensor is missing, left over, of the wrong shape or holds what is not finite in this
+    /// precision, or the device does not compute in it.
     pub fn load(checkpoint: &Checkpoint, device: &Device, precision: Precision) -> Result<Self, VlmError> {
         precision.check(device)?;
         let architecture = checkpoint.architecture();
         let weights = checkpoint.weights()?;
         let tied = weights.tied();
-        let mut loader = Loader::new(weights, checkpoint.format(), device, precision.dtype(), max_binding_bytes(device));
+        let mut loader = Loader::new(weights, checkpoint.format(), device, precision, max_binding_bytes(device));
         let encoder = architecture.encoder(&mut loader)?;
         let decoder = Llama::load(&mut loader, architecture.decoder(), tied)?;
         loader.finish()?;
@@ -388,11 +392,14 @@ impl Vlm {
             eos: if options.ignore_eos { &[] } else { &self.generation.eos_token_ids },
         };
         let step = async |token| self.step(&mut sequence, token).await;
-        let output_ids = greedy.decode(ids, &first_logits, step).await?;
+        let Decoded { output_ids, not_finite } = greedy.decode(ids, &first_logits, step).await?;
+        let not_finite =
+            if not_finite { Some(NotFinite { after: output_ids.len(), layer: sequence.first_not_finite().await? }) } else { None };
         Ok(Answer {
             text: self.processor.tokenizer().decode(&output_ids)?,
             cut: !output_ids.last().is_some_and(|last| greedy.eos.contains(last)),
             output_ids,
+            not_finite,
             first_logits,
             visual_tokens,
             left,

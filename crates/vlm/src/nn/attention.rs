@@ -6,16 +6,20 @@
 use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
 
 /// Softmax of the scaled scores, `[heads, tokens, past + tokens]`, computed in `f32` and rounded to the element type of `q`.
+///
+/// Scores never exist in `f16`, whatever the model's element type. Its largest number is 65,504, and published models have scores
+/// beyond it (Qwen2-VL is known for that): they would be infinite, and their softmax no number. Long before, they would be coarse:
+/// at 6,000 neighbouring numbers are 4 apart, a factor of 50 between two probabilities. So queries and keys are widened first, and
+/// scaling, product, mask and softmax are in `f32`.
 pub(crate) fn probabilities(q: Tensor<3>, k: Tensor<3>, mask: Option<&Tensor<3>>) -> Tensor<3> {
     let dtype = q.dtype();
     let [heads, tokens, head_dim] = q.dims();
     let [kv_heads, keys, _] = k.dims();
-    let q = q * (head_dim as f32).powf(-0.5);
+    let q = q.cast(DType::F32) * (head_dim as f32).powf(-0.5);
     let scores = q
         .reshape([kv_heads, heads / kv_heads * tokens, head_dim])
-        .matmul(k.swap_dims(1, 2))
-        .reshape([heads, tokens, keys])
-        .cast(DType::F32);
+        .matmul(k.cast(DType::F32).swap_dims(1, 2))
+        .reshape([heads, tokens, keys]);
     let scores = match mask {
         Some(mask) => scores + mask.clone(),
         None => scores,
@@ -177,6 +181,22 @@ mod tests {
             prop_assert_eq!(found.len(), expected.len());
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert!((found - expected).abs() < 1e-5);
+            }
+        }
+
+        /// Scores of several hundred thousand: what `f16` holds exactly gives in `f16` what it gives in `f32`, but for the rounding of
+        /// the probabilities.
+        #[test]
+        fn scores_beyond_f16_are_those_of_f32(tokens in 1usize..5, past in 0usize..5, seed: u64) {
+            let dim = 8;
+            let halves = |tokens: usize, seed: u64| (random([2, tokens, dim], seed) * 2000.0).cast(DType::F16);
+            let (q, k) = (halves(tokens, seed), halves(past + tokens, seed ^ 1));
+            let mask = causal_mask(tokens, past, None, &Device::flex());
+            let narrow = probabilities(q.clone(), k.clone(), mask.as_ref());
+            prop_assert_eq!(narrow.dtype(), DType::F16);
+            let wide = probabilities(q.cast(DType::F32), k.cast(DType::F32), mask.as_ref());
+            for (narrow, wide) in read_now(narrow).into_iter().zip(read_now(wide)) {
+                prop_assert!((narrow - wide).abs() <= wide / 2048.0 + 6e-8, "{} {}", narrow, wide);
             }
         }
 

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use steady_kernels::PackedLinear;
+use steady_kernels::{Bf16Weight, PackedLinear};
 
 use crate::{HostMatrix, VlmError};
 
@@ -26,9 +26,15 @@ enum Weight {
 
 /// A float weight matrix.
 #[derive(Clone, Debug)]
-pub struct Dense {
-    /// `[in, out]`: the contraction runs down the columns, which is what gemm packs fastest.
-    weight: Tensor<2>,
+pub struct Dense(Form);
+
+/// How it is held.
+#[derive(Clone, Debug)]
+enum Form {
+    /// In the element type of activations, `[in, out]`: the contraction runs down the columns, which is what gemm packs fastest.
+    Tensor(Tensor<2>),
+    /// As bf16, `[out, in]`.
+    Bf16(Bf16Weight),
 }
 
 /// Watches what goes into linear layers: how methods that calibrate get to know a model's activations.
@@ -44,12 +50,18 @@ pub type LinearMap<'a, E> = dyn FnMut(&str, &Dense) -> Result<Option<PackedLinea
 impl Dense {
     /// Number of input features.
     pub fn input(&self) -> usize {
-        self.weight.dims()[0]
+        match &self.0 {
+            Form::Tensor(weight) => weight.dims()[0],
+            Form::Bf16(weight) => weight.shape()[1],
+        }
     }
 
     /// Number of output features.
     pub fn output(&self) -> usize {
-        self.weight.dims()[1]
+        match &self.0 {
+            Form::Tensor(weight) => weight.dims()[1],
+            Form::Bf16(weight) => weight.shape()[0],
+        }
     }
 
     /// The weight on the host as checkpoints store it, `[out, in]`.
@@ -57,24 +69,55 @@ impl Dense {
     /// # Errors
     /// When the device fails.
     pub async fn to_host(&self) -> Result<HostMatrix, VlmError> {
-        HostMatrix::from_tensor(&self.weight.clone().transpose()).await
+        HostMatrix::from_tensor(&match &self.0 {
+            Form::Tensor(weight) => weight.clone().transpose(),
+            Form::Bf16(weight) => weight.widen(),
+        })
+        .await
     }
 
     /// The device the weight lives on.
     pub fn device(&self) -> burn::tensor::Device {
-        self.weight.device()
+        match &self.0 {
+            Form::Tensor(weight) => weight.device(),
+            Form::Bf16(weight) => weight.device(),
+        }
+    }
+
+    /// `[tokens, in]` to `[tokens, out]`.
+    fn product(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.0 {
+            Form::Tensor(weight) => x.matmul(weight.clone()),
+            Form::Bf16(weight) => weight.forward(x),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.0 {
+            Form::Tensor(weight) => tensor_bytes(weight),
+            Form::Bf16(weight) => weight.bytes(),
+        }
     }
 }
 
 impl Linear {
     /// A layer without bias whose weight is `[in, out]`.
     pub(crate) fn dense(name: &str, weight: Tensor<2>) -> Self {
-        Self { name: name.into(), weight: Weight::Dense(Arc::new(Dense { weight })), bias: None, observer: None }
+        Self::unbiased(name, Weight::Dense(Arc::new(Dense(Form::Tensor(weight)))))
+    }
+
+    /// A layer without bias whose weight is kept as bf16.
+    pub(crate) fn bf16(name: &str, weight: Bf16Weight) -> Self {
+        Self::unbiased(name, Weight::Dense(Arc::new(Dense(Form::Bf16(weight)))))
     }
 
     /// A layer without bias whose weight is packed.
     pub(crate) fn packed(name: &str, weight: PackedLinear) -> Self {
-        Self { name: name.into(), weight: Weight::Packed(Arc::new(weight)), bias: None, observer: None }
+        Self::unbiased(name, Weight::Packed(Arc::new(weight)))
+    }
+
+    fn unbiased(name: &str, weight: Weight) -> Self {
+        Self { name: name.into(), weight, bias: None, observer: None }
     }
 
     /// The same layer with a bias, `[out]`.
@@ -93,7 +136,7 @@ impl Linear {
             observer.inputs(&self.name, &x);
         }
         let y = match &self.weight {
-            Weight::Dense(dense) => x.matmul(dense.weight.clone()),
+            Weight::Dense(dense) => dense.product(x),
             Weight::Packed(packed) => packed.forward(x),
         };
         match &self.bias {
@@ -123,7 +166,7 @@ impl Linear {
     /// Bytes that weight and bias occupy.
     pub(crate) fn bytes(&self) -> usize {
         let weight = match &self.weight {
-            Weight::Dense(dense) => tensor_bytes(&dense.weight),
+            Weight::Dense(dense) => dense.bytes(),
             Weight::Packed(packed) => packed.bytes(),
         };
         weight + self.bias.as_ref().map_or(0, tensor_bytes)

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use steady_kernels::Bf16Weight;
 
 use super::{Linear, Norm, ShardedRows};
-use crate::VlmError;
-use crate::files::{HostTensor, Stored, WeightFormat, Weights};
+use crate::files::{Stored, Values, WeightFormat, Weights};
+use crate::{Precision, VlmError};
 
-/// Takes tensors out of a checkpoint by canonical name and puts them on a device in one element type. At most one tensor is
+/// Takes tensors out of a checkpoint by canonical name and puts them on a device in one precision. At most one tensor is
 /// on the host at a time.
 ///
 /// A survey takes the same tensors in the same way without reading them: what it makes has the right names and nothing in it. So the
@@ -18,7 +19,7 @@ pub struct Loader<'a> {
     weights: Weights,
     format: Arc<dyn WeightFormat>,
     device: &'a Device,
-    dtype: DType,
+    precision: Precision,
     /// Largest buffer that may be bound at once, in bytes.
     max_binding: usize,
     survey: Option<Survey>,
@@ -29,7 +30,9 @@ pub struct Loader<'a> {
 pub(crate) struct Survey {
     /// The linear layers.
     pub(crate) linears: Vec<LinearSize>,
-    /// Elements beside the linear layers' weights that are held in the model's element type.
+    /// Rows and widths of the tables.
+    pub(crate) tables: Vec<[usize; 2]>,
+    /// Elements beside linear layers' weights and tables that are held in the element type of activations.
     pub(crate) elements: u64,
     /// Elements of layer norms, which are held in `f32`.
     pub(crate) norms: u64,
@@ -61,15 +64,22 @@ impl LinearSize {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(weights: Weights, format: Arc<dyn WeightFormat>, device: &'a Device, dtype: DType, max_binding: usize) -> Self {
-        Self { weights, format, device, dtype, max_binding, survey: None }
+    pub(crate) fn new(
+        mut weights: Weights,
+        format: Arc<dyn WeightFormat>,
+        device: &'a Device,
+        precision: Precision,
+        max_binding: usize,
+    ) -> Self {
+        weights.keep_as(precision);
+        Self { weights, format, device, precision, max_binding, survey: None }
     }
 
     /// One that reads headers alone. `device` is where its empty tensors are.
     pub(crate) fn survey(weights: Weights, format: Arc<dyn WeightFormat>, device: &'a Device) -> Self {
         Self {
             survey: Some(Survey { stored: weights.stored_bytes(), ..Survey::default() }),
-            ..Self::new(weights, format, device, DType::F32, usize::MAX)
+            ..Self::new(weights, format, device, Precision::F32, usize::MAX)
         }
     }
 
@@ -88,13 +98,13 @@ impl<'a> Loader<'a> {
         self.device
     }
 
-    /// The element type of weights and activations.
+    /// The element type of activations.
     pub fn dtype(&self) -> DType {
-        self.dtype
+        self.precision.dtype()
     }
 
     fn upload<const D: usize>(&self, data: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
-        Tensor::from_data(TensorData::new(data, shape), (self.device, self.dtype))
+        Tensor::from_data(TensorData::new(data, shape), (self.device, self.dtype()))
     }
 
     /// Stands for a tensor in a survey.
@@ -103,8 +113,8 @@ impl<'a> Loader<'a> {
     }
 
     /// The values of a tensor; `None` in a survey, which counts them with `count`.
-    fn take(&mut self, name: &str, shape: &[usize], count: impl FnOnce(&mut Survey, u64)) -> Result<Option<HostTensor>, VlmError> {
-        let Some(survey) = &mut self.survey else { return self.weights.take(name, shape).map(Some) };
+    fn take(&mut self, name: &str, shape: &[usize], count: impl FnOnce(&mut Survey, u64)) -> Result<Option<Values>, VlmError> {
+        let Some(survey) = &mut self.survey else { return self.weights.values(name, shape).map(Some) };
         self.weights.skip(name, shape)?;
         let elements = shape.iter().map(|&size| size as u64).product();
         survey.largest = survey.largest.max(elements);
@@ -119,7 +129,7 @@ impl<'a> Loader<'a> {
         count: impl FnOnce(&mut Survey, u64),
     ) -> Result<Tensor<D>, VlmError> {
         let taken = self.take(name, &shape, count)?;
-        Ok(taken.map_or_else(|| self.nothing(), |tensor| self.upload(tensor.data, shape)))
+        Ok(taken.map_or_else(|| self.nothing(), |values| self.upload(values.into_f32(), shape)))
     }
 
     /// A tensor as stored.
@@ -164,7 +174,11 @@ impl<'a> Loader<'a> {
             return self.biased(linear, output, bias);
         }
         let linear = match format.take(&mut self.weights, name, shape, self.device)? {
-            Stored::Dense(stored) => Linear::dense(name, self.upload(transposed(&stored.data, output, input), [input, output])),
+            Stored::Dense(Values::F32(values)) => Linear::dense(name, self.upload(transposed(&values, output, input), [input, output])),
+            Stored::Dense(Values::Bf16(values)) => {
+                let weight = Bf16Weight::new(&values, [output, input], self.device);
+                Linear::bf16(name, weight.map_err(|error| VlmError::Invalid { what: name.to_owned(), problem: error.to_string() })?)
+            }
             Stored::Packed(packed) => Linear::packed(name, *packed),
         };
         self.biased(linear, output, bias)
@@ -200,9 +214,9 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// As [`Self::tensor`].
     pub fn rows(&mut self, name: &str, shape: [usize; 2]) -> Result<ShardedRows, VlmError> {
-        let table = self.take(name, &shape, |survey, elements| survey.elements += elements)?;
-        let (data, shape) = table.map_or((vec![0.0], [1, 1]), |table| (table.data, shape));
-        Ok(ShardedRows::new(data, shape, self.max_binding, self.device, self.dtype))
+        let table = self.take(name, &shape, |survey, _| survey.tables.push(shape))?;
+        let (values, shape) = table.map_or((Values::F32(vec![0.0]), [1, 1]), |values| (values, shape));
+        ShardedRows::new(values, shape, self.max_binding, self.device, self.precision)
     }
 }
 

@@ -1,8 +1,11 @@
 //! A table that may be too large for one buffer: token embeddings and the head that shares their shape.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use steady_kernels::Bf16Weight;
 
 use super::linear::tensor_bytes;
+use crate::files::Values;
+use crate::{Precision, VlmError};
 
 /// A `[rows, width]` table in one or more parts of consecutive rows, each below a device's binding limit.
 ///
@@ -10,26 +13,99 @@ use super::linear::tensor_bytes;
 #[derive(Clone, Debug)]
 pub struct ShardedRows {
     /// All but the last have `rows_per_shard` rows.
-    shards: Vec<Tensor<2>>,
+    shards: Vec<Shard>,
     rows_per_shard: usize,
     rows: usize,
 }
 
+/// Consecutive rows.
+#[derive(Clone, Debug)]
+enum Shard {
+    /// In the element type of activations.
+    Tensor(Tensor<2>),
+    /// As bf16.
+    Bf16(Bf16Weight),
+}
+
+impl Shard {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Tensor(table) => table.dims()[0],
+            Self::Bf16(table) => table.shape()[0],
+        }
+    }
+
+    fn device(&self) -> Device {
+        match self {
+            Self::Tensor(table) => table.device(),
+            Self::Bf16(table) => table.device(),
+        }
+    }
+
+    /// The rows `indices` in that order, `[indices, width]`.
+    fn select(&self, indices: Vec<i32>) -> Tensor<2> {
+        let indices = indices_on(&self.device(), indices);
+        match self {
+            Self::Tensor(table) => table.clone().select(0, indices),
+            Self::Bf16(table) => table.rows(indices),
+        }
+    }
+
+    /// `[tokens, width]` to `[tokens, rows]`.
+    fn project(&self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Tensor(table) => x.matmul(table.clone().transpose()),
+            Self::Bf16(table) => table.forward(x),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Tensor(table) => tensor_bytes(table),
+            Self::Bf16(table) => table.bytes(),
+        }
+    }
+}
+
+fn indices_on(device: &Device, indices: Vec<i32>) -> Tensor<1, Int> {
+    let count = indices.len();
+    Tensor::from_data(TensorData::new(indices, [count]), (device, DType::I32))
+}
+
 impl ShardedRows {
-    pub(crate) fn new(data: Vec<f32>, [rows, width]: [usize; 2], max_bytes: usize, device: &Device, dtype: DType) -> Self {
+    /// A table of `values`, which [`Precision::Bf16`] has as bf16 and every other precision as f32.
+    ///
+    /// # Errors
+    /// When there are not as many values as the shape says.
+    pub(crate) fn new(
+        values: Values,
+        [rows, width]: [usize; 2],
+        max_bytes: usize,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Self, VlmError> {
         // At least one row: a device that cannot bind a single row cannot run the model anyway.
-        let rows_per_shard = (max_bytes / (width * dtype.size())).clamp(1, rows);
-        let shard = |part: Vec<f32>| {
-            let held = part.len() / width;
-            Tensor::from_data(TensorData::new(part, [held, width]), (device, dtype))
+        let rows_per_shard = usize::try_from(max_bytes as u64 / precision.row_bytes(width)).unwrap_or(rows).clamp(1, rows);
+        let shards = match values {
+            Values::Bf16(values) => {
+                let shard = |part: &[half::bf16]| Bf16Weight::new(part, [part.len() / width, width], device).map(Shard::Bf16);
+                let shards: Result<_, _> = values.chunks(rows_per_shard * width).map(shard).collect();
+                shards.map_err(|error| VlmError::Invalid { what: "table".to_owned(), problem: error.to_string() })?
+            }
+            Values::F32(values) => {
+                let shard = |part: Vec<f32>| {
+                    let held = part.len() / width;
+                    Shard::Tensor(Tensor::from_data(TensorData::new(part, [held, width]), (device, precision.dtype())))
+                };
+                // One that needs no splitting is not copied: it may be the largest of all tensors.
+                if rows_per_shard == rows {
+                    vec![shard(values)]
+                } else {
+                    values.chunks(rows_per_shard * width).map(|part| shard(part.to_vec())).collect()
+                }
+            }
         };
-        // One that needs no splitting is not copied: it may be the largest of all tensors.
-        let shards = if rows_per_shard == rows {
-            vec![shard(data)]
-        } else {
-            data.chunks(rows_per_shard * width).map(|part| shard(part.to_vec())).collect()
-        };
-        Self { shards, rows_per_shard, rows }
+        Ok(Self { shards, rows_per_shard, rows })
     }
 
     /// Number of rows of the whole table.
@@ -39,14 +115,8 @@ impl ShardedRows {
 
     /// The rows `ids` (each below [`Self::rows`]) in that order: `[ids, width]`.
     pub(crate) fn gather(&self, ids: &[u32]) -> Tensor<2> {
-        let device = self.shards[0].device();
-        let select = |table: &Tensor<2>, rows: Vec<i32>| {
-            let count = rows.len();
-            let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), (&device, DType::I32));
-            table.clone().select(0, rows)
-        };
         if let [table] = self.shards.as_slice() {
-            return select(table, ids.iter().map(|&id| id as i32).collect());
+            return table.select(ids.iter().map(|&id| id as i32).collect());
         }
         // Gather from each shard what it holds, then put the rows back into the order asked for.
         let mut parts = Vec::new();
@@ -54,7 +124,7 @@ impl ShardedRows {
         let mut gathered = 0;
         for (index, shard) in self.shards.iter().enumerate() {
             let first = index * self.rows_per_shard;
-            let held = first..first + shard.dims()[0];
+            let held = first..first + shard.rows();
             let mut rows = Vec::new();
             for (place, &id) in ids.iter().enumerate() {
                 if held.contains(&(id as usize)) {
@@ -64,20 +134,20 @@ impl ShardedRows {
                 }
             }
             if !rows.is_empty() {
-                parts.push(select(shard, rows));
+                parts.push(shard.select(rows));
             }
         }
-        select(&Tensor::cat(parts, 0), order)
+        Tensor::cat(parts, 0).select(0, indices_on(&self.shards[0].device(), order))
     }
 
     /// The product with every row of the table, as a head without bias: `[tokens, width]` to `[tokens, rows]`.
     pub(crate) fn project(&self, x: &Tensor<2>) -> Tensor<2> {
-        let parts: Vec<_> = self.shards.iter().map(|shard| x.clone().matmul(shard.clone().transpose())).collect();
+        let parts: Vec<_> = self.shards.iter().map(|shard| shard.project(x.clone())).collect();
         Tensor::cat(parts, 1)
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.shards.iter().map(tensor_bytes).sum()
+        self.shards.iter().map(Shard::bytes).sum()
     }
 }
 
@@ -91,15 +161,22 @@ mod tests {
         #[test]
         fn a_split_table_is_the_table(
             rows in 1usize..20, width in 1usize..5, limit in 1usize..400,
-            picks in prop::collection::vec(any::<prop::sample::Index>(), 1..12),
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 1..12), kept_as_bf16: bool,
         ) {
+            // At most 76, which bf16 holds.
             let data: Vec<f32> = (0..rows * width).map(|i| i as f32).collect();
             let device = Device::flex();
-            let table = ShardedRows::new(data.clone(), [rows, width], limit, &device, DType::F32);
+            let (values, precision, row_bytes) = if kept_as_bf16 {
+                let values = data.iter().map(|&value| half::bf16::from_f32(value)).collect();
+                (Values::Bf16(values), Precision::Bf16, width.div_ceil(2) * 4)
+            } else {
+                (Values::F32(data.clone()), Precision::F32, width * 4)
+            };
+            let table = ShardedRows::new(values, [rows, width], limit, &device, precision).unwrap();
             for shard in &table.shards {
-                prop_assert!(shard.dims()[0] == 1 || tensor_bytes(shard) <= limit);
+                prop_assert!(shard.rows() == 1 || shard.bytes() <= limit);
             }
-            prop_assert_eq!(table.bytes(), rows * width * 4);
+            prop_assert_eq!(table.bytes(), rows * row_bytes);
 
             let ids: Vec<u32> = picks.iter().map(|pick| pick.index(rows) as u32).collect();
             let expected: Vec<f32> = ids

@@ -208,7 +208,10 @@ fn a_header_beyond_four_gigabytes_is_read_by_itself() {
     let files = vec![("config.json".to_owned(), config), ("model.safetensors".to_owned(), weights)];
     let footprint = Checkpoint::from_readers("huge", files).unwrap().footprint().unwrap();
     // 4 bytes each in f32; the embedding alone is 2.5 thousand million
-    assert_eq!((footprint.weight_bytes(steady_vlm::Precision::F32), footprint.passing_bytes()), (4 * elements, 2 * HUGE));
+    assert_eq!(
+        (footprint.weight_bytes(steady_vlm::Precision::F32), footprint.passing_bytes(steady_vlm::Precision::F32)),
+        (4 * elements, 2 * HUGE)
+    );
 }
 
 /// By the definition: of every file that decides, in the order of their names, name and content, each after its length.

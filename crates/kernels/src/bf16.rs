@@ -1,0 +1,78 @@
+//! A bf16 matrix in device memory.
+
+use burn::backend::Dispatch;
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use half::bf16;
+
+use crate::codes::{PackError, check_length};
+use crate::ops::PackedOps;
+
+/// A matrix `W [out, in]` kept as bf16, the precision that most checkpoints are published in, on devices that need not have that type
+/// (WGSL does not). Nothing is lost by widening: a bf16 number is the upper half of an f32 number, and all arithmetic is f32.
+///
+/// `words [out, ⌈in/2⌉]` holds two numbers per `u32`, the first in the low half, rows padded with zeros.
+#[derive(Clone, Debug)]
+pub struct Bf16Weight {
+    words: Tensor<2, Int>,
+    input: usize,
+}
+
+impl Bf16Weight {
+    /// Packs `values`, `out × in` in row-major order, onto `device`.
+    ///
+    /// # Errors
+    /// [`PackError::Length`] when there are not `out × in` of them.
+    pub fn new(values: &[bf16], [out, input]: [usize; 2], device: &Device) -> Result<Self, PackError> {
+        check_length("values", out, input, out * input, values.len())?;
+        let word = |two: &[bf16]| two.iter().rev().fold(0, |word, value| (word << 16) | u32::from(value.to_bits()));
+        let words: Vec<u32> = values.chunks_exact(input.max(1)).flat_map(|row| row.chunks(2).map(word)).collect();
+        let words = TensorData::new(words, [out, input.div_ceil(2)]);
+        Ok(Self { words: Tensor::from_data(words, (device, DType::U32)), input })
+    }
+
+    /// `x [rows, in]` to `x Wᵀ [rows, out]`, in the precision of `x`.
+    ///
+    /// # Panics
+    /// As burn's own `matmul`: when `x` is not `in` wide.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        assert_eq!(x.dims()[1], self.input, "bf16_linear: the activations' width differs from the weight's");
+        Tensor::from_dispatch(<Dispatch as PackedOps>::bf16_linear(x.into_dispatch(), self.words.clone().into_dispatch()))
+    }
+
+    /// The rows `indices`, each below `out`, as f32: `[indices, in]`.
+    pub fn rows(&self, indices: Tensor<1, Int>) -> Tensor<2> {
+        Self { words: self.words.clone().select(0, indices), input: self.input }.widen()
+    }
+
+    /// The whole matrix as f32, `[out, in]`.
+    pub fn widen(&self) -> Tensor<2> {
+        Tensor::from_dispatch(<Dispatch as PackedOps>::bf16_widen(self.words.clone().into_dispatch(), self.input))
+    }
+
+    /// `[out, in]`.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.words.dims()[0], self.input]
+    }
+
+    /// Device memory in bytes.
+    pub fn bytes(&self) -> usize {
+        let [out, input] = self.shape();
+        out * Self::row_bytes(input)
+    }
+
+    /// Device memory of a row of `input` numbers, in bytes.
+    pub fn row_bytes(input: usize) -> usize {
+        4 * input.div_ceil(2)
+    }
+
+    /// Where it is.
+    pub fn device(&self) -> Device {
+        self.words.device()
+    }
+
+    /// The same matrix in another device's memory.
+    #[must_use]
+    pub fn to_device(&self, device: &Device) -> Self {
+        Self { words: self.words.clone().to_device(device), input: self.input }
+    }
+}

@@ -118,8 +118,8 @@ Examples:
   steady run --bench embedded --questions 100 --out runs/first
   steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice
 
-An answer has at most as many tokens as `max_new_tokens` in the checkpoint's generation_config.json says, else 64. How many answers were cut there
-stands under the table, and `cut` in the records says which.")]
+An answer has at most as many tokens as `max_new_tokens` in the checkpoint's generation_config.json says, else 64. How many answers were cut \
+there stands under the table, and `cut` in the records says which.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
@@ -277,6 +277,17 @@ mod tests {
         insta::assert_snapshot!("help", command.render_long_help());
         for subcommand in command.get_subcommands_mut().filter(|subcommand| subcommand.get_name() != "help") {
             insta::assert_snapshot!(format!("help-{}", subcommand.get_name()), subcommand.render_long_help());
+        }
+    }
+
+    #[test]
+    fn the_limit_that_the_help_tells_is_the_one_that_counts() {
+        let mut command = Cli::command();
+        command.build();
+        for name in ["ask", "run"] {
+            let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
+            let told = format!("else {}", steady_vlm::Decoding::default().max_new_tokens);
+            assert!(help.split_whitespace().collect::<Vec<_>>().join(" ").contains(&told), "{name}: {help}");
         }
     }
 

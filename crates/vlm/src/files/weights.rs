@@ -158,14 +158,14 @@ impl Weights {
         Ok(())
     }
 
-    /// Whether two tensors hold the same numbers, each in its own element type.
+    /// Whether two tensors hold the same numbers, each in its own element type. What is no float is equal to nothing.
     fn equal(&self, a: &Entry, b: &Entry) -> Result<bool, VlmError> {
-        if a.shape != b.shape {
+        let size = |entry: &Entry| if to_f32(&[], entry.dtype).is_some() { entry.dtype.bitsize() as u64 / 8 } else { 0 };
+        let (wide, narrow) = (size(a), size(b));
+        if a.shape != b.shape || wide == 0 || narrow == 0 {
             return Ok(false);
         }
-        let (wide, narrow) = (a.dtype.bitsize() as u64 / 8, b.dtype.bitsize() as u64 / 8);
-        let elements = (a.bytes.end - a.bytes.start) / wide.max(1);
-        for piece in pieces(0..elements) {
+        for piece in pieces(0..(a.bytes.end - a.bytes.start) / wide) {
             let stretch = |entry: &Entry, size: u64| {
                 let start = entry.bytes.start;
                 self.files[entry.file].stretch(start + piece.start * size..start + piece.end * size)

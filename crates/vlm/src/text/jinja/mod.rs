@@ -2,6 +2,7 @@
 //! controls, `raise_exception`, `strftime_now`, a `tojson` that does not escape HTML, and `{% generation %}` marks, which only matter to
 //! training and are dropped. Values are Python's: their methods, their operators, and how they are printed.
 
+mod arithmetic;
 mod clock;
 mod json;
 mod methods;
@@ -34,7 +35,9 @@ impl Template {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
         environment.add_function("strftime_now", clock::strftime_now);
-        environment.add_function(operators::REMAINDER, remainder);
+        environment.add_function(operators::REMAINDER, arithmetic::remainder);
+        environment.add_function(operators::DIVISION, arithmetic::quotient);
+        environment.add_function(operators::FLOOR_DIVISION, arithmetic::whole_quotient);
         environment.add_function(operators::CONCATENATION, |parts: Rest<Value>| parts.iter().map(print::text).collect::<String>());
         environment.add_function(operators::TUPLE, |items: Rest<Value>| print::tuple(items.0));
         environment.add_filter("tojson", json::to_json);
@@ -95,37 +98,5 @@ fn as_python_prints(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) 
     match value.kind() {
         ValueKind::String | ValueKind::Undefined | ValueKind::Invalid => escape_formatter(out, state, value),
         _ => out.write_str(&print::text(value)).map_err(Error::from),
-    }
-}
-
-/// `left % right`: a formatted string, or what is left of a division, which has the divisor's sign.
-fn remainder(left: &Value, right: &Value) -> Result<Value, Error> {
-    if let Some(format) = left.as_str() {
-        return printf::percent(format, right).map(Value::from);
-    }
-    let failed = || {
-        let problem = format!("unsupported operands of %: {} and {}", print::repr(left), print::repr(right));
-        Error::new(ErrorKind::InvalidOperation, problem)
-    };
-    let whole = |value: &Value| match value.kind() {
-        ValueKind::Bool => Some(i128::from(value.is_true())),
-        ValueKind::Number if value.is_integer() => i128::try_from(value.clone()).ok(),
-        _ => None,
-    };
-    if let (Some(left), Some(right)) = (whole(left), whole(right)) {
-        let rest = left.checked_rem(right).ok_or_else(failed)?;
-        let rest = if rest != 0 && (rest < 0) != (right < 0) { rest + right } else { rest };
-        return i64::try_from(rest).map(Value::from).map_err(|_| failed());
-    }
-    let float = |value: &Value| match value.kind() {
-        ValueKind::Number => f64::try_from(value.clone()).ok(),
-        _ => whole(value).map(|whole| whole as f64),
-    };
-    match (float(left), float(right)) {
-        (Some(left), Some(right)) if right != 0.0 => {
-            let rest = left % right;
-            Ok(Value::from(if rest != 0.0 && (rest < 0.0) != (right < 0.0) { rest + right } else { rest }))
-        }
-        _ => Err(failed()),
     }
 }

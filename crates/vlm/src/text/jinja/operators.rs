@@ -1,5 +1,5 @@
-//! Operators that Python's values understand and the template engine's do not: `a % b` and `a ~ b` become calls, and so does the tuple
-//! `(a, b)`.
+//! Operators that Python's values understand and the template engine's do not, or otherwise: `a % b`, `a / b`, `a // b` and `a ~ b` become
+//! calls, and so does the tuple `(a, b)`.
 //!
 //! The engine has no hook for an operator, so the template's text is changed before it is compiled. Nothing moves to another line: the lines
 //! that errors name stay those of the file.
@@ -9,6 +9,10 @@ use std::ops::Range;
 
 /// What `a % b` calls.
 pub(super) const REMAINDER: &str = "python_mod";
+/// What `a / b` calls.
+pub(super) const DIVISION: &str = "python_truediv";
+/// What `a // b` calls.
+pub(super) const FLOOR_DIVISION: &str = "python_floordiv";
 /// What `a ~ b` calls.
 pub(super) const CONCATENATION: &str = "python_concat";
 /// What `(a, b)` calls.
@@ -28,7 +32,7 @@ pub(super) fn as_calls(template: &str) -> Cow<'_, str> {
     for (statement, tag) in tags(template) {
         let text = &template[tag.clone()];
         // Where brackets do not match, it is the engine's to complain.
-        if let Some(trees) = trees(text).filter(|_| text.contains(['%', '~', ',', '('])) {
+        if let Some(trees) = trees(text).filter(|_| text.contains(['%', '~', '/', '('])) {
             out.push_str(&template[end..tag.start]);
             out.push_str(&if statement { of_statement(&trees) } else { level(&trees) });
             out.push_str(&text[text.trim_end().len()..]);
@@ -249,8 +253,15 @@ fn product(trees: &[Tree<'_>]) -> String {
     for (operator, right) in operators.zip(operands) {
         let right = operand(right);
         out = match operator {
-            Tree::Token { space, text: "%", .. } => called(REMAINDER, &format!("{out}{space},{right}")),
-            other => out + &verbatim_text(other) + &right,
+            Tree::Token { space, text, .. } if *text != "*" => {
+                let name = match *text {
+                    "%" => REMAINDER,
+                    "/" => DIVISION,
+                    _ => FLOOR_DIVISION,
+                };
+                called(name, &format!("{out}{space},{right}"))
+            }
+            times => out + &verbatim_text(times) + &right,
         };
     }
     out
@@ -307,6 +318,7 @@ mod tests {
             ("{{ f(a, b % c)[d ~ e] }}", "{{ f(a, python_mod(b , c))[python_concat(d , e)] }}"),
             ("{{ 'a % b' % (c, d) }}", "{{ python_mod('a % b' , python_tuple(c, d)) }}"),
             ("{{ {'a': b % c, 'd': (e) } }}", "{{ {'a': python_mod(b , c), 'd': (e) } }}"),
+            ("{{ a / b * c // d }}", "{{ python_floordiv(python_truediv(a , b) * c , d) }}"),
             ("{{ () + f() }}", "{{ python_tuple() + f() }}"),
             (
                 "{# a % b #}{% raw %}{{ a % b }}{% endraw %}{{ a.in ~ b }}",

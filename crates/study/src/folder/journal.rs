@@ -23,30 +23,36 @@ pub(crate) struct Journal<'a> {
 }
 
 impl Journal<'_> {
-    /// Indices of the groups there are, ascending. Half-written files of a killed process are noted and passed over.
+    /// Indices of the groups there are, ascending. What is being written is passed over.
     pub(crate) fn groups(&self) -> Result<BTreeSet<usize>, StudyError> {
-        let cannot = StudyError::io(&self.path, "cannot list the groups of the part in the making");
-        let entries = match fs::read_dir(&self.path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
-            Err(error) => return Err(cannot(error)),
-        };
         let mut groups = BTreeSet::new();
-        for entry in entries {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.ends_with(UNFINISHED) {
-                tracing::warn!("{}: left half-written by an interrupted run; its questions are asked again", entry.path().display());
-                continue;
+        for (name, path) in self.files()? {
+            // The others are what desktops and file servers leave behind.
+            if !name.ends_with(UNFINISHED) && !name.starts_with('.') {
+                let group = name.strip_prefix("group-").and_then(|digits| digits.parse().ok());
+                groups.insert(group.ok_or_else(|| StudyError::broken(&path, "is no group; expected names like group-00000"))?);
             }
-            // What desktops and file servers leave behind.
-            if name.starts_with('.') {
-                continue;
-            }
-            let group = name.strip_prefix("group-").and_then(|digits| digits.parse().ok());
-            groups.insert(group.ok_or_else(|| StudyError::broken(&entry.path(), "is no group; expected names like group-00000"))?);
         }
         Ok(groups)
+    }
+
+    /// Removes what a killed process left half-written, and says so. For whoever writes here: nobody else may be writing.
+    pub(crate) fn tidy(&self) -> Result<(), StudyError> {
+        for (_, path) in self.files()?.into_iter().filter(|(name, _)| name.ends_with(UNFINISHED)) {
+            tracing::warn!("{}: left half-written by an interrupted run; its questions are asked again", path.display());
+            fs::remove_file(&path).map_err(StudyError::io(&path, "cannot remove a half-written group"))?;
+        }
+        Ok(())
+    }
+
+    /// Names and paths of all files there are.
+    fn files(&self) -> Result<Vec<(String, PathBuf)>, StudyError> {
+        let entries = fs::read_dir(&self.path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        match entries {
+            Ok(entries) => Ok(entries.iter().map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(StudyError::io(&self.path, "cannot list the groups of the part in the making")(error)),
+        }
     }
 
     /// Reads a group back and checks that it belongs to the plan and that every byte is the one written.

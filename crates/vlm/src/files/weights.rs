@@ -160,7 +160,7 @@ impl Weights {
 
     /// Whether two tensors hold the same numbers, each in its own element type. What is no float is equal to nothing.
     fn equal(&self, a: &Entry, b: &Entry) -> Result<bool, VlmError> {
-        let size = |entry: &Entry| if to_f32(&[], entry.dtype).is_some() { entry.dtype.bitsize() as u64 / 8 } else { 0 };
+        let size = |entry: &Entry| if converted(&[], entry.dtype, |value| value).is_some() { entry.dtype.bitsize() as u64 / 8 } else { 0 };
         let (wide, narrow) = (size(a), size(b));
         if a.shape != b.shape || wide == 0 || narrow == 0 {
             return Ok(false);

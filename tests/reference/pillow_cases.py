@@ -81,7 +81,7 @@ def decode_cases(folder: Path) -> list[dict]:
     for path in sorted(folder.iterdir()):
         image = load_image(str(path))
         rows.append({"image": path.name, "width": image.width, "height": image.height, "sha256": rgb_sha256(image)})
-    # JPEG decoders differ by rounding, so the pixels themselves are kept, to be met within a few levels.
+    # Here the pixels themselves are kept; jpeg_cases.py makes files of every kind.
     smooth = scene(48, 32, 6).resize((48, 32), box=(0, 0, 48, 24))
     for name, mode in [("colour", "RGB"), ("grey", "L")]:
         smooth.convert(mode).save(folder / f"{name}.jpg", quality=95, subsampling=0, exif=exif)

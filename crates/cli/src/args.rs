@@ -142,7 +142,7 @@ Examples:
 pub(crate) struct AskArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// PNG, JPEG or WebP file of any size
+    /// PNG, JPEG or WebP file; at most 178,956,970 pixels, as Pillow has it
     #[arg(long, value_name = "FILE")]
     pub(crate) image: PathBuf,
     /// The question; goes through the checkpoint's chat template

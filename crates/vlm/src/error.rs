@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use steady_pixels::PictureError;
+
 /// Every failure of this crate.
 ///
 /// `file` is always given as the reader would find it: the path for a folder, `name:file` for a checkpoint held in memory.
@@ -138,6 +140,13 @@ impl VlmError {
 
     pub(crate) fn tensor(file: &str, tensor: &str, problem: impl Into<String>) -> Self {
         Self::Tensor { file: file.to_owned(), tensor: tensor.to_owned(), problem: problem.into() }
+    }
+
+    pub(crate) fn picture(error: PictureError) -> Self {
+        match error {
+            PictureError::Io { path, source } => Self::Io { path, source },
+            PictureError::Refused { name: image, problem } => Self::Image { image, problem },
+        }
     }
 
     pub(crate) fn image(image: &str, problem: impl Into<String>) -> Self {

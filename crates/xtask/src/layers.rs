@@ -8,8 +8,16 @@ use serde_json::Value;
 use crate::shell::{cargo, output};
 
 /// Crates without tensors. What they link is what a page that shows a report links.
-const TENSOR_FREE: &[&str] =
-    &["steady-report", "steady-bench", "steady-records", "steady-methods", "steady-protocol", "steady-web", "steady-page-tests"];
+const TENSOR_FREE: &[&str] = &[
+    "steady-report",
+    "steady-bench",
+    "steady-records",
+    "steady-methods",
+    "steady-pixels",
+    "steady-protocol",
+    "steady-web",
+    "steady-page-tests",
+];
 
 /// What they must not reach; a name stands for its family too, `burn` for `burn-flex`.
 const TENSORS: &[&str] = &["burn", "cubecl", "wgpu", "steady-kernels", "steady-vlm", "steady-accel"];

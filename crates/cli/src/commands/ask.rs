@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use pollster::FutureExt;
 use serde::Serialize;
 use steady_accel::Acceleration;
@@ -95,7 +95,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     };
     let processor = checkpoint.processor()?;
     let start = Instant::now();
-    let prepared = processor.prepare(&picture, &prompt)?;
+    let prepared = processor.prepare(&picture, &prompt).with_context(|| format!("--image {}", args.image.display()))?;
     let prepare_ms = milliseconds(start);
     let tokens = prepared.input_ids.len() + decoding.max_new_tokens;
     let precision = model::precision(args.dtype, &checkpoint, &device)?;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use image::{RgbImage, imageops};
 
-use super::resize::{Filter, resize};
+use super::{Filter, resize};
 use crate::VlmError;
 use crate::files::{Fields, expected};
 

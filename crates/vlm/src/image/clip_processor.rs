@@ -11,8 +11,7 @@ use image::{RgbImage, imageops};
 
 use super::anyres::Pinpoints;
 use super::intensity::{Intensity, mean};
-use super::resize::{Filter, resize};
-use super::{ImageProcessor, PixelValues};
+use super::{Filter, ImageProcessor, PixelValues, resize};
 use crate::VlmError;
 use crate::files::Fields;
 use crate::layout::Frame;

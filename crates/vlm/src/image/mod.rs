@@ -1,25 +1,44 @@
-//! Images in: decoding, Pillow's resampling, and the image processors of CLIP-type towers.
+//! Images in: the image processors of CLIP-type towers. Files and sizes are steady-pixels'.
 
 mod anyres;
 mod clip_processor;
-mod decode;
 mod intensity;
-mod resize;
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use image::RgbImage;
 use serde_json::Value;
 
 pub use anyres::{Pinpoints, TileLayout};
 pub use clip_processor::{ClipProcessor, filter};
-pub use decode::{decode, load};
 pub use intensity::Intensity;
-pub use resize::{Filter, resize};
+pub use steady_pixels::Filter;
 
 use crate::VlmError;
 use crate::files::{Fields, Source};
 use crate::layout::Frame;
+
+/// Reads an image file as Pillow does: see [`steady_pixels::load`].
+///
+/// # Errors
+/// When the file cannot be read, or is no picture that is taken.
+pub fn load(path: &Path) -> Result<RgbImage, VlmError> {
+    steady_pixels::load(path).map_err(VlmError::picture)
+}
+
+/// Decodes the bytes of an image file; `name` is what error messages call it: see [`steady_pixels::decode`].
+///
+/// # Errors
+/// When they are no picture that is taken.
+pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, VlmError> {
+    steady_pixels::decode(bytes, name).map_err(VlmError::picture)
+}
+
+/// Resizes as the Pillow backend of transformers does: see [`steady_pixels::resize()`].
+pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
+    steady_pixels::resize(image, width, height, filter, steady_pixels::PixelBackend::Pil)
+}
 
 const OWN_FILE: &str = "preprocessor_config.json";
 const SHARED_FILE: &str = "processor_config.json";

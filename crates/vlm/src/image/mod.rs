@@ -27,7 +27,7 @@ pub fn load(path: &Path) -> Result<RgbImage, VlmError> {
     steady_pixels::load(path).map_err(VlmError::picture)
 }
 
-/// Decodes the bytes of an image file; `name` is what error messages call it: see [`steady_pixels::decode`].
+/// Decodes the bytes of an image file; `name` is what error messages call it: see [`steady_pixels::decode()`].
 ///
 /// # Errors
 /// When they are no picture that is taken.

@@ -100,14 +100,13 @@ fn int8_product(x: &[f32], codes: &Int8Codes) -> Vec<(f64, f64)> {
         let scale = x.iter().map(|v| v.abs()).filter(|&v| v < threshold).fold(0.0, f32::max);
         for feature in 0..codes.out {
             let (mut integer, mut float, mut magnitude) = (0_i64, 0.0, 0.0);
-            for k in 0..input {
-                let code = codes.codes[feature * input + k];
-                if x[k].abs() >= threshold {
-                    let term = f64::from(x[k]) * f64::from(code) * f64::from(codes.absmax[feature]) / 127.0;
+            for (&x, &code) in x.iter().zip(&codes.codes[feature * input..]) {
+                if x.abs() >= threshold {
+                    let term = f64::from(x) * f64::from(code) * f64::from(codes.absmax[feature]) / 127.0;
                     float += term;
                     magnitude += term.abs();
                 } else if scale > 0.0 {
-                    integer += (x[k] * (127.0 / scale)).round_ties_even() as i64 * i64::from(code);
+                    integer += (x * (127.0 / scale)).round_ties_even() as i64 * i64::from(code);
                 }
             }
             let scaled = integer as f64 * f64::from(scale) * f64::from(codes.absmax[feature]) / (127.0 * 127.0);

@@ -123,9 +123,9 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     }
     let asked = AskJson { model: checkpoint.name().to_owned(), device: device.identity, dtype: precision.to_string(), prompt, answers };
     if args.json {
-        console::json(&asked)?
+        console::json(&asked)?;
     } else {
-        console::result(&human(&asked))?
+        console::result(&human(&asked))?;
     }
     match asked.answers.iter().find_map(|answer| Some((&answer.accel, answer.not_finite.as_ref()?))) {
         Some((accel, reason)) => {

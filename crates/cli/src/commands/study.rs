@@ -94,7 +94,7 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
             bar.reset_eta();
         }
         bar.set_position(progress.done as u64);
-        for record in &progress.fresh {
+        for record in progress.fresh {
             if let Some(reason) = &record.not_finite {
                 lost += 1;
                 first_lost.get_or_insert_with(|| format!("question {} under {}: {reason}", record.question, record.acceleration));

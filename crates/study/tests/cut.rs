@@ -20,7 +20,7 @@ fn apart(vlm: &Vlm) -> (f32, usize) {
     let suite = EmbeddedSuite::test(1);
     let options = Decoding { max_new_tokens: 8, ..Decoding::default() };
     let (mut furthest, mut other) = (0.0_f32, 0);
-    for question in suite.questions().iter().step_by(40).take(25) {
+    for question in suite.questions().iter().step_by(3).take(3) {
         let image = suite.image(&question.image).unwrap();
         let prepared = vlm.prepare(&image, &vlm.prompt(&question.text).unwrap()).unwrap();
         let whole = vlm.ask(&prepared, None, &options).block_on().unwrap();
@@ -38,15 +38,18 @@ fn apart(vlm: &Vlm) -> (f32, usize) {
 #[test]
 fn one_call_and_a_shared_prefix_answer_alike() {
     for name in ["steady-llava", "steady-qwen2.5-vl"] {
-        for precision in [Precision::F32, Precision::Bf16] {
+        for (precision, specs) in [(Precision::F32, &["none", "w4:rtn", "int8", "int8:threshold=2"][..]), (Precision::Bf16, &["none"][..])]
+        {
             let model = model(name, precision);
-            for spec in ["none", "w4:rtn", "int8", "int8:threshold=2"] {
+            for &spec in specs {
                 let packed = match spec {
                     "none" => None,
                     spec => Acceleration::parse(spec).unwrap().quantize(&model).block_on().unwrap(),
                 };
                 let (furthest, other) = apart(packed.as_ref().unwrap_or(&model));
-                println!("APART {name} {precision} {spec}: {furthest} {other}");
+                // Sums of floats round otherwise over other row counts: by 1e-5 where this was written, and with int8 not at all.
+                assert!(furthest < 1e-3, "{name} {precision} {spec}: logits {furthest} apart");
+                assert_eq!(other, 0, "{name} {precision} {spec}: answers");
             }
         }
     }

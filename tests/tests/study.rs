@@ -69,7 +69,7 @@ fn a_run_is_shared_as_a_link() {
         share::open(payload, |suite| Some(asked(&*BENCHMARKS.reopen(&suite.name, &suite.fingerprint, suite.size).unwrap()))).unwrap();
     assert!(opened.rebuilt && opened.left_out == 0);
     let report = Report::from_json(&fs::read_to_string(json).unwrap()).unwrap();
-    let counts = |report: &Report| report.summaries().iter().map(|s| (s.spec.clone(), s.tally, s.dr_by_image)).collect::<Vec<_>>();
+    let counts = |report: &Report| report.summaries().iter().map(|s| (s.spec.clone(), s.tally, s.dr)).collect::<Vec<_>>();
     assert_eq!(counts(&opened.report), counts(&report));
     assert!(stderr(&run(&["share", text(dir.path())])).contains(&format!("{} characters", payload.len())));
 }
@@ -108,7 +108,7 @@ fn nothing_is_shared_that_changes_an_answer() {
     let dir = tempfile::tempdir().unwrap();
     let report = json(&[&arguments("50", dir.path())[..], &["--json"]].concat());
     assert_eq!(report["summary"]["noise_floor"]["dr"]["count"], 0);
-    assert_eq!(report["noise_floor"]["answers"].as_array().unwrap().len(), 50);
+    assert_eq!(report["controls"][0]["answers"].as_array().unwrap().len(), 50);
 }
 
 /// Starts a run into the folder `out` and kills it when something is recorded.
@@ -247,7 +247,7 @@ fn perturbed_images_are_asked_about_beside_the_clean_ones() {
     let (perturbed, alone) = (report(&whole), report(&clean));
     assert_eq!(perturbed.summaries(), alone.summaries());
     // nothing is shared across perturbations that changes an answer
-    assert!(perturbed.perturbed().iter().all(|under| under.condition.noise_floor.as_ref().unwrap().dr.count == 0));
+    assert!(perturbed.perturbed().iter().all(|under| under.condition.noise_floor().unwrap().dr.count == 0));
     assert!(perturbed.perturbed().iter().any(|under| under.baseline.dr.count > 0), "the perturbations do nothing");
 
     kill_after_the_first_part(&mut steady(&both(&killed)), &killed);
@@ -265,7 +265,7 @@ fn perturbed_images_are_asked_about_beside_the_clean_ones() {
         share::open(payload, |suite| Some(asked(&*BENCHMARKS.reopen(&suite.name, &suite.fingerprint, suite.size).unwrap()))).unwrap();
     assert!(opened.rebuilt);
     let counts = |report: &Report| {
-        let of = |under: &Perturbed| (under.perturbation.clone(), under.baseline.tally, under.condition.accelerations[1].dr_by_image);
+        let of = |under: &Perturbed| (under.perturbation.clone(), under.baseline.tally, under.condition.accelerations[1].dr);
         report.perturbed().iter().map(of).collect::<Vec<_>>()
     };
     assert_eq!(counts(&opened.report), counts(&perturbed));

@@ -4,6 +4,8 @@
 //! guesses: harnesses that fall back to a random letter make answers flip that did not. Rules after the public scorers of
 //! POPE (VLMEvalKit's reading: exactly one of yes/no), MMBench (one option letter, else one option text), the VQA
 //! normaliser (articles, punctuation, number words) and ChartQA (numbers within a tolerance).
+//!
+//! Whatever is said of a reply is said of its [`Reading`]: whether it is right, and whether another reply is the same answer.
 
 use crate::{AnswerKind, Question};
 
@@ -18,21 +20,50 @@ pub struct Verdict {
     pub parsed: Option<String>,
 }
 
+/// A reply as it is read. Verdict and equality both follow from it alone, so the same answer always has the same verdict, and being the same answer is an
+/// equivalence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reading {
+    /// What the scorer found in it.
+    As(String),
+    /// The scorer found nothing: all that it says, normalised.
+    Unread(String),
+}
+
+impl Reading {
+    fn of(question: &Question, reply: &str) -> Self {
+        let reply = plain(reply);
+        let read = match &question.kind {
+            AnswerKind::YesNo => yes_no(&reply),
+            AnswerKind::Choice { options } => choice(&reply, options),
+            AnswerKind::Short => short(&reply),
+            AnswerKind::ShortOrUnanswerable => short(&reply).map(unanswerable),
+            AnswerKind::Number | AnswerKind::NumberWithin { .. } => number(&reply),
+        };
+        read.map_or_else(|| Self::Unread(normalize(&reply)), Self::As)
+    }
+
+    fn parsed(self) -> Option<String> {
+        match self {
+            Self::As(answer) => Some(answer),
+            Self::Unread(_) => None,
+        }
+    }
+}
+
 /// Scores a reply to a question.
 pub fn score(question: &Question, reply: &str) -> Verdict {
-    let parsed = parse(question, reply);
-    let correct = parsed
-        .as_ref()
-        .is_some_and(|answer| question.gold.iter().any(|gold| parse(question, gold).is_some_and(|gold| agrees(question, answer, &gold))));
+    let parsed = Reading::of(question, reply).parsed();
+    let gold = || question.gold.iter().filter_map(|gold| Reading::of(question, gold).parsed());
+    let correct = parsed.as_ref().is_some_and(|answer| gold().any(|gold| agrees(question, answer, &gold)));
     Verdict { correct, score: f32::from(u8::from(correct)), parsed }
 }
 
-/// Whether two replies give the same answer: equal as read where both can be read, else equal as normalised text.
+/// Whether two replies give the same answer: both are read, and as the same, or neither can be read and both say the same in normalised words.
+///
+/// The same answer has the same [`Verdict`]. The converse does not hold: two numbers within the tolerance of [`AnswerKind::NumberWithin`] are both right.
 pub fn same_answer(question: &Question, a: &str, b: &str) -> bool {
-    match (parse(question, a), parse(question, b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => normalize(a) == normalize(b),
-    }
+    Reading::of(question, a) == Reading::of(question, b)
 }
 
 fn agrees(question: &Question, answer: &str, gold: &str) -> bool {
@@ -46,13 +77,31 @@ fn agrees(question: &Question, answer: &str, gold: &str) -> bool {
     }
 }
 
-fn parse(question: &Question, reply: &str) -> Option<String> {
-    match &question.kind {
-        AnswerKind::YesNo => yes_no(reply),
-        AnswerKind::Choice { options } => choice(reply, options),
-        AnswerKind::Short => short(reply),
-        AnswerKind::ShortOrUnanswerable => short(reply).map(unanswerable),
-        AnswerKind::Number | AnswerKind::NumberWithin { .. } => number(reply),
+/// The text with signs that differ in width and typography alone in their ASCII form: full-width letters, digits and punctuation, dashes and the minus.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+            '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+            _ => c,
+        })
+        .collect()
+}
+
+/// Signs that may stand around an answer and say nothing. Not every sign is one: a root, a degree or a per mille makes another number of a number.
+fn is_punctuation(c: char) -> bool {
+    match c {
+        // inverted marks, middle dot, guillemets
+        '\u{a1}' | '\u{b7}' | '\u{bf}' | '\u{ab}' | '\u{bb}' | '\u{2039}' | '\u{203a}'
+        // quotation marks, bullet, ellipsis
+        | '\u{2018}'..='\u{201f}' | '\u{2022}' | '\u{2026}'
+        // what is there and not seen
+        | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fe0f}'
+        // stops and brackets of Chinese and Japanese, also in half width
+        | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}' | '\u{3014}'..='\u{301f}' | '\u{ff61}'..='\u{ff65}'
+        // danda, Arabic stop, comma, semicolon and question mark
+        | '\u{964}' | '\u{60c}' | '\u{61b}' | '\u{61f}' | '\u{6d4}' => true,
+        _ => c.is_ascii_punctuation(),
     }
 }
 
@@ -85,7 +134,7 @@ fn option_letters(reply: &str, options: usize) -> Vec<usize> {
     let tokens: Vec<&str> = reply.split_whitespace().collect();
     let mut found = Vec::new();
     for (i, token) in tokens.iter().enumerate() {
-        let bare = token.trim_matches(|c: char| c.is_ascii_punctuation());
+        let bare = token.trim_matches(is_punctuation);
         let mut characters = bare.chars();
         let (Some(letter), None) = (characters.next(), characters.next()) else { continue };
         let place = (letter.to_ascii_lowercase() as usize).wrapping_sub('a' as usize);
@@ -149,7 +198,7 @@ fn number(reply: &str) -> Option<String> {
     let mut found: Vec<f64> = Vec::new();
     let mut tens: Option<usize> = None;
     for token in reply.split_whitespace() {
-        let token = token.trim_matches(|c: char| c.is_ascii_punctuation() && c != '%' && c != '-');
+        let token = token.trim_matches(|c: char| is_punctuation(c) && c != '%' && c != '-');
         let negative = token.starts_with('-');
         for part in token.split('-').filter(|part| !part.is_empty()) {
             if LARGE_NUMBERS.contains(&part) {
@@ -167,7 +216,8 @@ fn number(reply: &str) -> Option<String> {
                     tens.map(|ten| (10 * ten) as f64).or_else(|| decimal(part))
                 }
             };
-            found.extend(value.map(|v| if negative { -v } else { v }));
+            // zero has no sign
+            found.extend(value.map(|v| if negative { 0.0 - v } else { v }));
         }
     }
     let first = *found.first()?;
@@ -181,7 +231,7 @@ fn decimal(text: &str) -> Option<f64> {
     let plain = digits.replace(',', "");
     let valid = plain.starts_with(|c: char| c.is_ascii_digit()) && plain.chars().all(|c| c.is_ascii_digit() || c == '.');
     let value: f64 = valid.then(|| plain.parse().ok()).flatten()?;
-    Some(value / unit)
+    value.is_finite().then_some(value / unit)
 }
 
 const NUMBERS: [&str; 20] = [

@@ -62,7 +62,7 @@ impl Growing {
     /// that of the same plan run into a folder.
     ///
     /// # Errors
-    /// [`RecordsError::Report`] if scorer and equality test of a question contradict each other.
+    /// [`RecordsError::Report`] if the answers make no report, which those that [`Growing::take`] took always do.
     pub fn report(&self) -> Result<Option<Report>, RecordsError> {
         let mut plan: Plan = self.work.plan().clone();
         let mut asked = self.answered_under(plan.perturbations.len());

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use steady_bench::{Question, same_answer};
+use steady_bench::{Question, Verdict, same_answer, score};
 use steady_report::share::SuiteQuestion;
 use steady_report::{
-    AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionRow, Report, TokenLogit,
+    AccelerationReport, AnswerRow, ControlReport, CostRow, Flag, Flagged, Measurements, Outcome, PlanSummary, QuestionRow, Report,
+    TokenLogit,
 };
 
 use crate::RecordsError;
@@ -18,14 +19,17 @@ const SHOWN: usize = 5;
 /// The report of `records`, which are those of `plan`: all questions about the clean images, then all again under each perturbation. Their order does
 /// not matter. Wall times stay out of it, so that the same plan gives the same report.
 ///
+/// Records are answers: what they are worth is scored here, by the scorer that also says which are the same, so that the two cannot contradict each
+/// other. An answer that was scored otherwise when it was given, by another release, is flagged, and so is one whose logits are no numbers.
+///
 /// # Errors
-/// [`RecordsError::Report`] if answers are missing, or if the scorer and the equality test of a question contradict each other.
+/// [`RecordsError::Report`] if answers are missing.
 pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterator<Item = &'a Record>) -> Result<Report, RecordsError> {
     let answers: HashMap<(&str, &str, &str), &Record> = records
         .into_iter()
         .map(|record| ((record.acceleration.as_str(), record.perturbation.as_str(), record.question.as_str()), record))
         .collect();
-    let of = |acceleration: &str| -> Result<Vec<&Record>, RecordsError> {
+    let of = |acceleration: &str| -> Result<Vec<Judged<'_>>, RecordsError> {
         let missing = |question: &Question, perturbation: &str| {
             RecordsError::Report(format!(
                 "question {}, acceleration {acceleration}, perturbation {perturbation}: no record; the run is not finished, run it again to continue",
@@ -35,57 +39,56 @@ pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterato
         asked(plan, questions)
             .map(|(perturbation, question)| {
                 let found = answers.get(&(acceleration, perturbation, question.id.as_str()));
-                found.copied().ok_or_else(|| missing(question, perturbation))
+                let record = found.copied().ok_or_else(|| missing(question, perturbation))?;
+                // what stands there before the logits ran out is no answer
+                let unread = Verdict { correct: false, score: 0.0, parsed: None };
+                let verdict = if record.not_finite.is_some() { unread } else { score(question, &record.answer) };
+                Ok(Judged { record, verdict })
             })
             .collect()
     };
+    let mut flagged = Vec::new();
     let baseline = of(BASELINE)?;
-    let pair = |acceleration: &str| -> Result<(Vec<&Record>, Vec<AnswerRow>), RecordsError> {
-        let after = of(acceleration)?;
-        let rows = asked(plan, questions)
-            .zip(&baseline)
-            .zip(&after)
-            .map(|(((_, question), before), after)| paired(question, before, after))
-            .collect::<Result<_, _>>()?;
-        Ok((after, rows))
-    };
+    flagged.extend(flags(BASELINE, &baseline));
     let rows = asked(plan, questions)
         .zip(&baseline)
         .enumerate()
-        .map(|(i, ((perturbation, question), record))| {
+        .map(|(i, ((perturbation, question), answered))| {
             let row = SuiteQuestion::from(question);
             if perturbation == CLEAN {
-                return Ok(row.answered(answer(record)));
+                return Ok(row.answered(answered.row()));
             }
             // beside what the same model says about the clean image
-            let answer = paired(question, baseline[i % questions.len()], record)?;
+            let answer = answered.beside(question, &baseline[i % questions.len()])?;
             Ok(QuestionRow { perturbation: Some(perturbation.to_owned()), ..row.answered(answer) })
         })
         .collect::<Result<_, RecordsError>>()?;
+    let pair = |after: &[Judged<'_>]| -> Result<Vec<AnswerRow>, RecordsError> {
+        let pairs = asked(plan, questions).zip(&baseline).zip(after);
+        pairs.map(|(((_, question), before), after)| after.beside(question, before)).collect()
+    };
     let mut accelerations = Vec::new();
     for acceleration in plan.accelerations.iter().filter(|acceleration| acceleration.spec != BASELINE) {
-        let (after, answers) = pair(&acceleration.spec)?;
+        let after = of(&acceleration.spec)?;
+        flagged.extend(flags(&acceleration.spec, &after));
         accelerations.push(AccelerationReport {
             spec: acceleration.spec.clone(),
             what_it_is: acceleration.describe.clone(),
-            answers,
+            answers: pair(&after)?,
             first_token: None,
             cost: cost(&after[..questions.len()], acceleration.stored_bytes),
         });
     }
-    let noise_floor = if plan.noise_floor {
-        Some(NoiseFloor { varied: "reversed order, nothing shared".to_owned(), answers: pair(NOISE_FLOOR)?.1, first_token: None })
-    } else {
-        None
-    };
-    Report::new(Measurements {
-        plan: summary(plan),
-        baseline_cost: cost(&baseline[..questions.len()], plan.accelerations.first().and_then(|baseline| baseline.stored_bytes)),
-        questions: rows,
-        accelerations,
-        noise_floor,
-    })
-    .map_err(|e| RecordsError::Report(e.to_string()))
+    let mut controls = Vec::new();
+    if plan.noise_floor {
+        let after = of(NOISE_FLOOR)?;
+        flagged.extend(flags(NOISE_FLOOR, &after));
+        let what_it_is = "reversed order, nothing shared".to_owned();
+        controls.push(ControlReport { spec: BASELINE.to_owned(), what_it_is, answers: pair(&after)?, first_token: None });
+    }
+    let baseline_cost = cost(&baseline[..questions.len()], plan.accelerations.first().and_then(|baseline| baseline.stored_bytes));
+    Report::new(Measurements { plan: summary(plan), baseline_cost, questions: rows, accelerations, controls, flagged })
+        .map_err(|e| RecordsError::Report(e.to_string()))
 }
 
 /// What a plan asks, in the order of a report's rows: perturbation by perturbation.
@@ -93,45 +96,74 @@ fn asked<'a>(plan: &'a Plan, questions: &'a [Question]) -> impl Iterator<Item = 
     plan.perturbations.iter().flat_map(move |perturbation| questions.iter().map(move |question| (perturbation.as_str(), question)))
 }
 
-fn paired(question: &Question, before: &Record, after: &Record) -> Result<AnswerRow, RecordsError> {
-    // Where there is no answer there is nothing to compare: none equals none, and nothing else.
-    let same = match (&before.not_finite, &after.not_finite) {
-        (None, None) => same_answer(question, &before.answer, &after.answer),
-        (before, after) => before.is_some() == after.is_some(),
-    };
-    let outcome = Outcome::of(same, before.correct, after.correct).map_err(|e| {
-        RecordsError::Report(format!(
-            "question {}, acceleration {}, perturbation {}: {e} ({:?} -> {:?})",
-            question.id, after.acceleration, after.perturbation, before.answer, after.answer
-        ))
-    })?;
-    Ok(AnswerRow { outcome: Some(outcome), ..answer(after) })
+/// An answer and what it is worth.
+struct Judged<'a> {
+    record: &'a Record,
+    verdict: Verdict,
 }
 
-fn answer(record: &Record) -> AnswerRow {
-    AnswerRow {
-        text: record.answer.clone(),
-        parsed: record.parsed.clone(),
-        correct: record.correct,
-        score: record.score,
-        margin: record.not_finite.is_none().then_some(record.margin),
-        kl: record.kl,
-        outcome: None,
-        visual_tokens: record.decoder_visual_tokens,
-        top: record
-            .top_tokens
-            .iter()
-            .zip(&record.top_logits)
-            .take(SHOWN)
-            .map(|(token, &logit)| TokenLogit { token: token.clone(), logit })
-            .collect(),
+impl Judged<'_> {
+    /// The answer with what became of the question since `before`.
+    fn beside(&self, question: &Question, before: &Self) -> Result<AnswerRow, RecordsError> {
+        let Record { acceleration, perturbation, answer, .. } = self.record;
+        // Where there is no answer there is nothing to compare: none equals none, and nothing else.
+        let same = match (&before.record.not_finite, &self.record.not_finite) {
+            (None, None) => same_answer(question, &before.record.answer, answer),
+            (before, after) => before.is_some() == after.is_some(),
+        };
+        let outcome = Outcome::of(same, before.verdict.correct, self.verdict.correct).map_err(|e| {
+            let pair = format!("question {}, acceleration {acceleration}, perturbation {perturbation}", question.id);
+            RecordsError::Report(format!("{pair}: {e} ({:?} -> {answer:?})", before.record.answer))
+        })?;
+        Ok(AnswerRow { outcome: Some(outcome), ..self.row() })
+    }
+
+    fn row(&self) -> AnswerRow {
+        let Self { record, verdict } = self;
+        AnswerRow {
+            text: record.answer.clone(),
+            parsed: verdict.parsed.clone(),
+            correct: verdict.correct,
+            score: verdict.score,
+            margin: Some(record.margin).filter(|margin| record.not_finite.is_none() && margin.is_finite()),
+            kl: record.kl.filter(|kl| kl.is_finite()),
+            outcome: None,
+            visual_tokens: record.decoder_visual_tokens,
+            top: record
+                .top_tokens
+                .iter()
+                .zip(&record.top_logits)
+                .filter(|(_, logit)| logit.is_finite())
+                .take(SHOWN)
+                .map(|(token, &logit)| TokenLogit { token: token.clone(), logit })
+                .collect(),
+        }
+    }
+
+    fn flag(&self) -> Option<Flag> {
+        let Self { record, verdict } = self;
+        let finite = record.not_finite.is_none()
+            && record.margin.is_finite()
+            && record.kl.is_none_or(f64::is_finite)
+            && record.top_logits.iter().all(|logit| logit.is_finite());
+        match (finite, record.correct == verdict.correct) {
+            (false, _) => Some(Flag::NotFinite),
+            (true, false) => Some(Flag::Rescored),
+            (true, true) => None,
+        }
     }
 }
 
-fn cost(records: &[&Record], stored_bytes: Option<u64>) -> CostRow {
-    let mean = |of: &dyn Fn(&Record) -> f64| records.iter().map(|record| of(record)).sum::<f64>() / records.len() as f64;
+/// What is odd about a variant's answers, by its name in the records.
+fn flags<'a>(variant: &'a str, answers: &'a [Judged<'a>]) -> impl Iterator<Item = Flagged> + 'a {
+    let odd = answers.iter().enumerate().filter_map(|(row, answer)| Some((row, answer.flag()?)));
+    odd.map(move |(row, flag)| Flagged { row, spec: variant.to_owned(), flag })
+}
+
+fn cost(answers: &[Judged<'_>], stored_bytes: Option<u64>) -> CostRow {
+    let mean = |of: &dyn Fn(&Record) -> f64| answers.iter().map(|answer| of(answer.record)).sum::<f64>() / answers.len() as f64;
     CostRow {
-        weight_bytes: records.first().map_or(0, |record| record.weight_bytes),
+        weight_bytes: answers.first().map_or(0, |answer| answer.record.weight_bytes),
         stored_bytes,
         kv_bytes: mean(&|record| record.kv_bytes as f64),
         visual_tokens: mean(&|record| f64::from(record.decoder_visual_tokens)),

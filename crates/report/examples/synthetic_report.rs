@@ -9,7 +9,8 @@ use image::{Rgb, RgbImage};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use steady_report::{
-    AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionKind, QuestionRow, Report, TokenLogit,
+    AccelerationReport, AnswerRow, ControlReport, CostRow, Measurements, Outcome, PlanSummary, QuestionKind, QuestionRow, Report,
+    TokenLogit,
 };
 
 /// Task families with a question, its possible answers and how often the baseline is right.
@@ -135,7 +136,13 @@ fn measurements(chance: &mut Chance) -> Result<Measurements, Box<dyn Error>> {
         baseline_cost: cost(1.0, 1.0, 1.0, 1.0),
         questions,
         accelerations,
-        noise_floor: Some(NoiseFloor { varied: "batch order".to_owned(), answers: repeated, first_token: None }),
+        controls: vec![ControlReport {
+            spec: "none".to_owned(),
+            what_it_is: "batch order".to_owned(),
+            answers: repeated,
+            first_token: None,
+        }],
+        flagged: Vec::new(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Arguments;
 
 use crate::error::ReportError;
 use crate::measurements::{AnswerRow, CostRow, FirstToken, Measurements, PlanSummary};
+use crate::outcome::Outcome;
 
 impl Measurements {
     /// Names the first field that contradicts another, or is out of its range.
@@ -20,13 +21,20 @@ impl Measurements {
             self.check_answers(format_args!("{field}.answers"), &acceleration.answers)?;
             self.check_first_token(field, &acceleration.answers, acceleration.first_token.as_ref())?;
         }
-        match &self.noise_floor {
-            Some(noise_floor) => {
-                self.check_answers(format_args!("noise_floor.answers"), &noise_floor.answers)?;
-                self.check_first_token(format_args!("noise_floor"), &noise_floor.answers, noise_floor.first_token.as_ref())
+        let mut specs = BTreeSet::new();
+        for (i, control) in self.controls.iter().enumerate() {
+            let field = format_args!("controls[{i}]");
+            if !specs.insert(&control.spec) {
+                return Err(ReportError::Duplicate { field: format!("{field}.spec"), value: control.spec.clone() });
             }
-            None => Ok(()),
+            self.check_answers(format_args!("{field}.answers"), &control.answers)?;
+            self.check_first_token(field, &control.answers, control.first_token.as_ref())?;
         }
+        if let Some((i, flagged)) = self.flagged.iter().enumerate().find(|(_, flagged)| flagged.row >= self.questions.len()) {
+            let expected = format!("a row below {}", self.questions.len());
+            return Err(ReportError::Place { field: format!("flagged[{i}].row"), found: flagged.row.to_string(), expected });
+        }
+        Ok(())
     }
 
     pub(crate) fn check_costs(&self) -> Result<(), ReportError> {
@@ -92,9 +100,17 @@ impl Measurements {
                 expected: "none: it follows from the answers",
             });
         }
-        let FirstToken { kl_mean, kl_median, margin_same, margin_diverged } = *first_token;
-        [("kl_mean", kl_mean), ("kl_median", kl_median), ("margin_same", margin_same), ("margin_diverged", margin_diverged)]
+        let FirstToken { kl_mean, kl_median, margin_same, margin_diverged, ties } = *first_token;
+        let changed = answers.iter().take(self.plan.questions).filter(|answer| answer.outcome.is_some_and(Outcome::diverged)).count();
+        if let Some(ties) = ties.filter(|ties| ties.count > changed as u64) {
+            let (field, found) = (format!("{field}.ties.count"), ties.count.to_string());
+            return Err(ReportError::Place { field, found, expected: format!("at most {changed}, the answers that changed") });
+        }
+        let ties = ties.map(|ties| ties.margin);
+        let named = [("kl_mean", kl_mean), ("kl_median", kl_median), ("margin_same", margin_same), ("margin_diverged", margin_diverged)];
+        named
             .into_iter()
+            .chain([("ties.margin", ties)])
             .filter_map(|(name, value)| Some((name, value?)))
             .try_for_each(|(name, value)| check_number(field, format_args!("{name}"), value, not_negative, "a finite number >= 0"))
     }

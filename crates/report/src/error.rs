@@ -1,6 +1,6 @@
 //! Why something is not a report.
 
-use crate::measurements::FORMAT;
+use crate::measurements::{FORMAT, FORMAT_1};
 use crate::outcome::Contradiction;
 
 /// Why something is not a report. Every variant that concerns a field names it the way jq would.
@@ -10,7 +10,7 @@ pub enum ReportError {
     #[error("not JSON: {0}")]
     Json(serde_json::Error),
     /// A file of another kind or another version.
-    #[error("`format` is {found}, expected \"{FORMAT}\"")]
+    #[error("`format` is {found}, expected \"{FORMAT}\" or \"{FORMAT_1}\"")]
     Format {
         /// What the field holds.
         found: String,

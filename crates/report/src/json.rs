@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::ReportError;
-use crate::measurements::{FORMAT, Measurements};
+use crate::measurements::{FORMAT, FORMAT_1, Measurements};
 use crate::report::{Perturbed, Report};
-use crate::summary::Summary;
+use crate::summary::{Condition, Summary};
 
 impl Report {
     /// The content of a `report.json`: the measurements, and beside them the summaries for people who read it with jq.
@@ -23,7 +23,7 @@ impl Report {
     pub fn from_json(text: &str) -> Result<Self, ReportError> {
         let document: Value = serde_json::from_str(text).map_err(ReportError::Json)?;
         match document.get("format") {
-            Some(Value::String(format)) if format == FORMAT => {}
+            Some(Value::String(format)) if [FORMAT, FORMAT_1].contains(&format.as_str()) => {}
             Some(found) => return Err(ReportError::Format { found: brief(found) }),
             None => return Err(ReportError::Format { found: "missing".to_owned() }),
         }
@@ -39,12 +39,9 @@ impl Report {
 
     fn derived(&self) -> Derived<'_> {
         let perturbations = self.perturbed().iter().map(|Perturbed { perturbation, baseline, condition }| {
-            (
-                perturbation.as_str(),
-                DerivedUnder { baseline, condition: DerivedCondition::of(&condition.accelerations, condition.noise_floor.as_ref()) },
-            )
+            (perturbation.as_str(), DerivedUnder { baseline, condition: DerivedCondition::of(condition) })
         });
-        Derived { condition: DerivedCondition::of(self.summaries(), self.noise_floor()), perturbations: perturbations.collect() }
+        Derived { condition: DerivedCondition::of(self.condition_of_clean()), perturbations: perturbations.collect() }
     }
 }
 
@@ -76,12 +73,15 @@ struct DerivedUnder<'a> {
 #[derive(Serialize)]
 struct DerivedCondition<'a> {
     accelerations: BTreeMap<&'a str, &'a Summary>,
+    controls: BTreeMap<&'a str, &'a Summary>,
     noise_floor: Option<&'a Summary>,
 }
 
 impl<'a> DerivedCondition<'a> {
-    fn of(accelerations: &'a [Summary], noise_floor: Option<&'a Summary>) -> Self {
-        Self { accelerations: accelerations.iter().map(|summary| (summary.spec.as_str(), summary)).collect(), noise_floor }
+    fn of(condition: &'a Condition) -> Self {
+        let named = |summaries: &'a [Summary]| summaries.iter().map(|summary| (summary.spec.as_str(), summary)).collect();
+        let Condition { accelerations, controls } = condition;
+        Self { accelerations: named(accelerations), controls: named(controls), noise_floor: condition.noise_floor() }
     }
 }
 

@@ -64,11 +64,11 @@ pub use error::ReportError;
 pub use filter::Filter;
 pub use html::{Section, image_address};
 pub use measurements::{
-    AccelerationReport, AnswerRow, CostRow, FORMAT, FirstToken, Measurements, NoiseFloor, Picture, PlanSummary, QuestionKind, QuestionRow,
-    TokenLogit,
+    AccelerationReport, AnswerRow, ControlReport, CostRow, FORMAT, FirstToken, Flag, Flagged, Measurements, Picture, PlanSummary,
+    QuestionKind, QuestionRow, Ties, TokenLogit,
 };
 pub use outcome::{Contradiction, Outcome};
 pub use rates::{Proportion, Rate, Tally};
 pub use report::{Perturbed, Report};
-pub use statistics::Interval;
+pub use statistics::{Interval, PairedTest};
 pub use summary::{Change, Condition, FamilySummary, Summary};

@@ -2,12 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::outcome::Outcome;
 
 /// What a `report.json` says it is.
-pub const FORMAT: &str = "steady-report/1";
+pub const FORMAT: &str = "steady-report/2";
+
+/// What it said before: it has one control, which it calls the noise floor, and summaries by older rules.
+pub(crate) const FORMAT_1: &str = "steady-report/1";
 
 /// Everything a report holds that does not follow from something else in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,8 +28,68 @@ pub struct Measurements {
     pub questions: Vec<QuestionRow>,
     /// The accelerations, in the order in which they are shown.
     pub accelerations: Vec<AccelerationReport>,
-    /// The baseline against itself, where that was measured.
-    pub noise_floor: Option<NoiseFloor>,
+    /// Changes that should not matter, in the order in which they are shown. The one under which most answers change is the noise floor.
+    #[serde(default, alias = "noise_floor", deserialize_with = "controls")]
+    pub controls: Vec<ControlReport>,
+    /// Answers that are odd and in the report all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flagged: Vec<Flagged>,
+}
+
+/// A list of controls, or what stood in its place when there was one or none.
+fn controls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ControlReport>, D::Error> {
+    struct OneOrMany;
+    impl<'de> Visitor<'de> for OneOrMany {
+        type Value = Vec<ControlReport>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of controls, or one")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            Ok(vec![ControlReport::deserialize(MapAccessDeserializer::new(map))?])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(seq))
+        }
+    }
+    deserializer.deserialize_any(OneOrMany)
+}
+
+/// An answer that a reader should know something about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flagged {
+    /// Index of the question's row.
+    pub row: usize,
+    /// Whose answer: an acceleration's spec, `none` for the baseline's, `noise-floor` for that of the baseline again.
+    pub spec: String,
+    /// What is odd about it.
+    pub flag: Flag,
+}
+
+/// What is odd about an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// When it was given it was scored otherwise. The verdict in the report is that of the scorer that also says which answers are the same.
+    Rescored,
+    /// The logits of its first token are no finite numbers; margin and divergence are left out.
+    NotFinite,
+}
+
+impl Flag {
+    /// For people, after a number of answers.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Rescored => "scored otherwise when given",
+            Self::NotFinite => "without finite first-token logits",
+        }
+    }
 }
 
 /// What was run: everything that must be the same to get the same report again.
@@ -118,6 +185,29 @@ pub struct Picture {
     pub perturbation: Option<String>,
 }
 
+impl AnswerRow {
+    /// By how many logits this answer moved the lead of the baseline's first token over its second: if another token leads now, by both leads together.
+    /// `None` where a lead is not known. Which token leads is known where candidates are; else the leads alone are compared.
+    pub(crate) fn lead_moved(&self, baseline: &Self) -> Option<f64> {
+        let (was, is) = (f64::from(baseline.margin?), f64::from(self.margin?));
+        let other_leads = baseline.top.first().zip(self.top.first()).is_some_and(|(was, is)| was.token != is.token);
+        Some(if other_leads { was + is } else { (is - was).abs() })
+    }
+
+    /// Whether the baseline's answer, this one, is so close a call that a control might have changed it.
+    pub(crate) fn is_tie(&self, margin: f64) -> bool {
+        self.margin.is_some_and(|lead| f64::from(lead) <= margin)
+    }
+}
+
+impl Measurements {
+    /// The most by which any control moved the lead of a baseline's first token, in logits, over all its rows; `None` where no control tells.
+    pub(crate) fn tie_margin(&self) -> Option<f64> {
+        let rows = self.controls.iter().flat_map(|control| control.answers.iter().zip(&self.questions));
+        rows.filter_map(|(answer, question)| answer.lead_moved(&question.baseline)).max_by(f64::total_cmp)
+    }
+}
+
 impl QuestionRow {
     /// Whether both ask the same about the same image, whatever was done to it.
     pub(crate) fn asks_what(&self, other: &Self) -> bool {
@@ -182,17 +272,29 @@ pub struct AccelerationReport {
     pub cost: CostRow,
 }
 
-/// The baseline against itself: how many answers change although nothing that should matter did.
+/// A change that nobody would call an acceleration, such as another order of the questions or another number format: how many answers change although
+/// nothing that should matter did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NoiseFloor {
-    /// What was varied, e.g. `batch order`.
-    pub varied: String,
+pub struct ControlReport {
+    /// Its spec, unique among the controls; `none` for the baseline again.
+    #[serde(default = "again")]
+    pub spec: String,
+    /// What is varied, e.g. `batch order`.
+    #[serde(alias = "varied")]
+    pub what_it_is: String,
     /// The answers, aligned with the questions.
     pub answers: Vec<AnswerRow>,
     /// What the answers leave out about the first token, where they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token: Option<FirstToken>,
 }
+
+fn again() -> String {
+    BASELINE.to_owned()
+}
+
+/// The spec of the baseline.
+pub(crate) const BASELINE: &str = "none";
 
 /// What margins and divergences come to, in a report whose answers do not carry them one by one, as when it came as a link.
 ///
@@ -207,6 +309,18 @@ pub struct FirstToken {
     pub margin_same: Option<f64>,
     /// Median baseline margin of the questions whose answer changed.
     pub margin_diverged: Option<f64>,
+    /// Changed answers that were ties to begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ties: Option<Ties>,
+}
+
+/// Tie flips: changed answers for which the baseline led by no more than what the controls move leads by.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ties {
+    /// The largest lead, in logits, that counts as a tie: by so much a control moved the lead of some baseline's first token, and none by more.
+    pub margin: f64,
+    /// How many of the changed answers are ties.
+    pub count: u64,
 }
 
 /// What a run cost. All but the seconds follow from shapes and formats, so they are the same on every machine.

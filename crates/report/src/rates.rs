@@ -152,26 +152,26 @@ impl Proportion {
         (self.of > 0).then(|| self.count as f64 / self.of as f64)
     }
 
-    /// The share with its 95 % Wilson interval, `None` out of nothing.
+    /// The share with its 95 % Wilson interval, as of questions of which no two are about one image; `None` out of nothing.
     pub fn rate(self) -> Option<Rate> {
-        let Interval { low, high } = wilson(self.count, self.of)?;
-        Some(Rate { value: self.value()?, low, high, count: self.count, of: self.of })
+        let wilson = wilson(self.count, self.of)?;
+        Some(Rate { value: self.value()?, count: self.count, of: self.of, interval: Some(wilson), wilson })
     }
 }
 
-/// A share with its 95 % Wilson interval, all as fractions of 1.
+/// A share with its 95 % intervals, all as fractions of 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Rate {
     /// `count / of`.
     pub value: f64,
-    /// Lower end of the interval.
-    pub low: f64,
-    /// Upper end of the interval.
-    pub high: f64,
     /// How many.
     pub count: u64,
     /// Out of how many.
     pub of: u64,
+    /// The interval to go by: from a bootstrap by image where several questions are about one image, else Wilson's. `None` where the bootstrap has none.
+    pub interval: Option<Interval>,
+    /// Wilson's, which takes questions for independent.
+    pub wilson: Interval,
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The report: what was measured, and what follows from it.
 
+use std::collections::BTreeMap;
+
 use crate::error::ReportError;
-use crate::measurements::{AccelerationReport, Measurements, PlanSummary, QuestionRow};
-use crate::summary::{BASELINE, Condition, Summary};
+use crate::measurements::{AccelerationReport, BASELINE, ControlReport, Flag, Measurements, PlanSummary, QuestionRow};
+use crate::statistics::PairedTest;
+use crate::summary::{Condition, Summary};
 
 /// A stability report: what was measured, checked, with the summaries that follow from it.
 ///
@@ -12,6 +15,7 @@ pub struct Report {
     measurements: Measurements,
     clean: Condition,
     perturbed: Vec<Perturbed>,
+    tie_margin: Option<f64>,
 }
 
 /// What became of the answers when something was done to the images.
@@ -29,18 +33,34 @@ impl Report {
     /// Checks the measurements against each other and derives the summaries.
     pub fn new(measurements: Measurements) -> Result<Self, ReportError> {
         measurements.check()?;
-        let clean = Condition::of(&measurements, 0)?;
+        let tie_margin = measurements.tie_margin();
+        let clean = Condition::of(&measurements, 0, tie_margin)?;
         let perturbations = measurements.plan.perturbations.iter().enumerate();
         let perturbed = perturbations
             .map(|(i, perturbation)| {
                 Ok(Perturbed {
                     perturbation: perturbation.clone(),
                     baseline: Summary::of_perturbation(&measurements, 1 + i)?,
-                    condition: Condition::of(&measurements, 1 + i)?,
+                    condition: Condition::of(&measurements, 1 + i, tie_margin)?,
                 })
             })
             .collect::<Result<_, ReportError>>()?;
-        Ok(Self { measurements, clean, perturbed })
+        let mut report = Self { measurements, clean, perturbed, tie_margin };
+        report.adjust();
+        Ok(report)
+    }
+
+    /// Adjusts the p-values of all accelerations under all conditions for one another, as one family of tests; those of the excess over the noise floor
+    /// are another.
+    fn adjust(&mut self) {
+        let conditions = std::iter::once(&mut self.clean).chain(self.perturbed.iter_mut().map(|perturbed| &mut perturbed.condition));
+        let (mut accuracy, mut excess): (Vec<&mut PairedTest>, Vec<&mut PairedTest>) = (Vec::new(), Vec::new());
+        for summary in conditions.flat_map(|condition| &mut condition.accelerations) {
+            accuracy.push(&mut summary.mcnemar);
+            excess.extend(&mut summary.excess);
+        }
+        PairedTest::adjust(accuracy);
+        PairedTest::adjust(excess);
     }
 
     /// What was measured.
@@ -84,9 +104,58 @@ impl Report {
         self.summaries().iter().find(|summary| summary.spec == spec)
     }
 
-    /// The summary of the baseline against itself, on clean images.
+    /// The controls, in the order of their summaries.
+    pub fn controls(&self) -> &[ControlReport] {
+        &self.measurements.controls
+    }
+
+    /// The controls' summaries on clean images.
+    pub fn control_summaries(&self) -> &[Summary] {
+        &self.clean.controls
+    }
+
+    /// The summary of the control under which most answers changed, on clean images.
     pub fn noise_floor(&self) -> Option<&Summary> {
-        self.clean.noise_floor.as_ref()
+        self.clean.noise_floor()
+    }
+
+    pub(crate) fn condition_of_clean(&self) -> &Condition {
+        &self.clean
+    }
+
+    /// Whether the baseline led so little in its answer to this question that its change is a tie flip; `None` where nobody knows.
+    pub fn is_tie(&self, question: usize) -> Option<bool> {
+        let margin = self.tie_margin?;
+        let baseline = &self.measurements.questions[question].baseline;
+        baseline.margin.is_some().then(|| baseline.is_tie(margin))
+    }
+
+    /// What is odd about an answer, by the row of its question and the spec of whoever gave it.
+    pub fn flag(&self, question: usize, spec: &str) -> Option<Flag> {
+        let of = |flagged: &&crate::measurements::Flagged| flagged.row == question && flagged.spec == spec;
+        self.measurements.flagged.iter().find(of).map(|flagged| flagged.flag)
+    }
+
+    /// What is odd about answers of this report, a line for each kind.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut kinds: BTreeMap<Flag, usize> = BTreeMap::new();
+        for flagged in &self.measurements.flagged {
+            *kinds.entry(flagged.flag).or_default() += 1;
+        }
+        let line = |(flag, count): (Flag, usize)| {
+            format!("{count} answer{} {}: flagged in report.json", if count == 1 { "" } else { "s" }, flag.label())
+        };
+        kinds.into_iter().map(line).collect()
+    }
+
+    /// The findings in words, a line for each acceleration, the headline first: it is the largest of all and says so.
+    pub fn findings(&self) -> Vec<String> {
+        let headline = self.headline().map(|summary| summary.spec.as_str());
+        let mut summaries: Vec<&Summary> = self.summaries().iter().collect();
+        summaries.sort_by_key(|summary| headline != Some(summary.spec.as_str()));
+        let largest =
+            |i: usize| if i == 0 && summaries.len() > 1 { format!(", the largest of {}", summaries.len()) } else { String::new() };
+        summaries.iter().enumerate().map(|(i, summary)| format!("{}{}: {}", summary.spec, largest(i), summary.finding())).collect()
     }
 
     /// What became of the answers under each perturbation of the plan.

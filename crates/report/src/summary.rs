@@ -1,16 +1,17 @@
 //! What follows from the answers: rates with their intervals, tests, and the finding in words.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Serialize;
 
 use crate::error::ReportError;
-use crate::measurements::{AnswerRow, FirstToken, Measurements, QuestionRow};
+use crate::measurements::{AnswerRow, BASELINE, FirstToken, Measurements, QuestionRow, Ties};
 use crate::number::{p_relation, percent, points};
 use crate::outcome::Outcome;
-use crate::rates::{Rate, Tally};
-use crate::statistics::{Interval, cluster_bootstrap, holm, mcnemar, mean, median};
+use crate::rates::{Proportion, Rate, Tally};
+use crate::statistics::{Interval, PairedTest, cluster_bootstrap, mean, median};
 
 /// Seed of the bootstrap. Fixed, so that a report gives the same intervals wherever it is read.
 const BOOTSTRAP_SEED: u64 = 0x7374_6561_6479;
@@ -23,8 +24,8 @@ const HIDDEN_RATIO: f64 = 3.0;
 pub struct Condition {
     /// One summary for each acceleration, in their order.
     pub accelerations: Vec<Summary>,
-    /// That of the baseline against itself, where it was measured.
-    pub noise_floor: Option<Summary>,
+    /// One for each control, in theirs.
+    pub controls: Vec<Summary>,
 }
 
 /// What one acceleration did to the answers. Shares are fractions of 1; all intervals are 95 % ones.
@@ -34,6 +35,8 @@ pub struct Summary {
     pub spec: String,
     /// How often each outcome occurred.
     pub tally: Tally,
+    /// Images that the questions are about. Where they are fewer than the questions, intervals are by image.
+    pub images: usize,
     /// Share of right answers of the baseline.
     pub accuracy_before: Rate,
     /// Share of right answers under the acceleration.
@@ -56,20 +59,14 @@ pub struct Summary {
     pub ndr_given_correct: Option<Rate>,
     /// Of the answers that changed, how many went from right to wrong.
     pub ndr_given_change: Option<Rate>,
-    /// Interval of the DR from a bootstrap by image: honest also where several questions are about one image.
-    pub dr_by_image: Interval,
-    /// The same for the NDR.
-    pub ndr_by_image: Interval,
-    /// The same for the PDR.
-    pub pdr_by_image: Interval,
-    /// Exact McNemar test: is accuracy itself different?
-    pub mcnemar_p: f64,
-    /// The same, adjusted by Holm for the number of accelerations in the report.
-    pub mcnemar_p_holm: f64,
-    /// DR of the baseline against itself, where it was measured.
+    /// McNemar's test: is accuracy itself different? Upwards are the repaired, downwards the broken.
+    pub mcnemar: PairedTest,
+    /// DR of the control under which most answers changed, where there is one.
     pub noise_floor: Option<Rate>,
-    /// Whether the interval of the DR lies wholly above the noise floor.
-    pub above_noise_floor: Option<bool>,
+    /// Does it change more answers than that control? Upwards are answers that it alone changed, downwards those that the control alone changed.
+    pub excess: Option<PairedTest>,
+    /// Changed answers that were ties to begin with, where controls and margins tell.
+    pub ties: Option<Ties>,
     /// Mean KL(baseline || accelerated) on the first answer token, nats.
     pub kl_mean: Option<f64>,
     /// Median of the same.
@@ -87,10 +84,8 @@ pub struct Summary {
 pub struct Change {
     /// The difference.
     pub value: f64,
-    /// Lower end of its interval.
-    pub low: f64,
-    /// Upper end of its interval.
-    pub high: f64,
+    /// Its interval from a bootstrap by image, where that has one.
+    pub interval: Option<Interval>,
 }
 
 /// What one acceleration did to the answers of one task family.
@@ -98,6 +93,8 @@ pub struct Change {
 pub struct FamilySummary {
     /// How often each outcome occurred.
     pub tally: Tally,
+    /// Images that the questions are about.
+    pub images: usize,
     /// Share of right answers of the baseline.
     pub accuracy_before: Rate,
     /// Share of right answers under the acceleration.
@@ -117,35 +114,136 @@ fn rows(measurements: &Measurements, condition: usize) -> Range<usize> {
 }
 
 impl Condition {
-    pub(crate) fn of(measurements: &Measurements, condition: usize) -> Result<Self, ReportError> {
+    /// `tie_margin` is the largest lead of a tie, where it is known.
+    pub(crate) fn of(measurements: &Measurements, condition: usize, tie_margin: Option<f64>) -> Result<Self, ReportError> {
         let rows = rows(measurements, condition);
         let questions = &measurements.questions[rows.clone()];
         let summarise = |spec: &str, field: &str, answers: &[AnswerRow], first_token: Option<&FirstToken>| {
             let at = |i: usize| format!("{field}.answers[{}].outcome", rows.start + i);
             // where the answers do not say it, it is said of those about clean images
-            summarise(spec, &at, questions, answers[rows.clone()].iter(), first_token.filter(|_| condition == 0))
+            let mut summary = summarise(spec, &at, questions, answers[rows.clone()].iter(), first_token.filter(|_| condition == 0))?;
+            if let Some(margin) = tie_margin {
+                summary.ties = Some(ties(margin, questions, &answers[rows.clone()]));
+            }
+            Ok(summary)
         };
-        let noise_floor = measurements.noise_floor.as_ref();
-        let noise_floor =
-            noise_floor.map(|floor| summarise(BASELINE, "noise_floor", &floor.answers, floor.first_token.as_ref())).transpose()?;
+        let controls = measurements
+            .controls
+            .iter()
+            .enumerate()
+            .map(|(i, control)| summarise(&control.spec, &format!("controls[{i}]"), &control.answers, control.first_token.as_ref()));
+        let controls = controls.collect::<Result<Vec<_>, ReportError>>()?;
+        let floor = largest(&controls).map(|i| (controls[i].dr, &measurements.controls[i].answers[rows.clone()]));
         let mut accelerations = Vec::with_capacity(measurements.accelerations.len());
         for (i, acceleration) in measurements.accelerations.iter().enumerate() {
             let field = format!("accelerations[{i}]");
             let mut summary = summarise(&acceleration.spec, &field, &acceleration.answers, acceleration.first_token.as_ref())?;
-            summary.noise_floor = noise_floor.as_ref().map(|noise_floor| noise_floor.dr);
-            summary.above_noise_floor = noise_floor.as_ref().map(|noise_floor| summary.dr.low > noise_floor.dr.value);
+            summary.noise_floor = floor.map(|(dr, _)| dr);
+            summary.excess = floor.map(|(_, control)| excess(questions, &acceleration.answers[rows.clone()], control));
             accelerations.push(summary);
         }
-        let p_values: Vec<f64> = accelerations.iter().map(|summary| summary.mcnemar_p).collect();
-        for (summary, adjusted) in accelerations.iter_mut().zip(holm(&p_values)) {
-            summary.mcnemar_p_holm = adjusted;
-        }
-        Ok(Self { accelerations, noise_floor })
+        Ok(Self { accelerations, controls })
+    }
+
+    /// The summary of the control under which most answers changed; of equals the first.
+    pub fn noise_floor(&self) -> Option<&Summary> {
+        largest(&self.controls).map(|i| &self.controls[i])
     }
 }
 
-/// The spec of the baseline.
-pub(crate) const BASELINE: &str = "none";
+/// The place of the control under which most answers changed; of equals the first.
+fn largest(controls: &[Summary]) -> Option<usize> {
+    (0..controls.len()).max_by_key(|&i| (controls[i].dr.count, Reverse(i)))
+}
+
+/// Which answers an acceleration changed that a control did not, and the other way round.
+fn excess(questions: &[QuestionRow], answers: &[AnswerRow], control: &[AnswerRow]) -> PairedTest {
+    let mut by_image: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for ((question, answer), control) in questions.iter().zip(answers).zip(control) {
+        let (up, down) = by_image.entry(&question.image).or_default();
+        match (diverged(answer), diverged(control)) {
+            (true, false) => *up += 1,
+            (false, true) => *down += 1,
+            _ => {}
+        }
+    }
+    PairedTest::of(by_image.into_values())
+}
+
+fn ties(margin: f64, questions: &[QuestionRow], answers: &[AnswerRow]) -> Ties {
+    let pairs = questions.iter().zip(answers);
+    let count = pairs.filter(|(question, answer)| diverged(answer) && question.baseline.is_tie(margin)).count() as u64;
+    Ties { margin, count }
+}
+
+fn diverged(answer: &AnswerRow) -> bool {
+    answer.outcome.is_some_and(Outcome::diverged)
+}
+
+/// The rates of some questions, given the tally of each image.
+struct Rates {
+    tally: Tally,
+    accuracy_before: Rate,
+    accuracy_after: Rate,
+    accuracy_change: Change,
+    dr: Rate,
+    ndr: Rate,
+    pdr: Rate,
+    neutral: Rate,
+    flips: Rate,
+    ndr_given_correct: Option<Rate>,
+    ndr_given_change: Option<Rate>,
+}
+
+/// Each rate of a tally has its place.
+const SHARES: [fn(&Tally) -> Proportion; 9] = [
+    Tally::accuracy_before,
+    Tally::accuracy_after,
+    Tally::dr,
+    Tally::ndr,
+    Tally::pdr,
+    Tally::neutral,
+    Tally::flips,
+    Tally::ndr_given_correct,
+    Tally::ndr_given_change,
+];
+
+impl Rates {
+    /// `None` without questions.
+    fn of(images: &[Tally]) -> Option<Self> {
+        let tally: Tally = images.iter().copied().sum();
+        let drawn = cluster_bootstrap(
+            images,
+            |tally| {
+                let mut values = [None; SHARES.len() + 1];
+                for (value, share) in values.iter_mut().zip(SHARES) {
+                    *value = share(tally).value();
+                }
+                values[SHARES.len()] = tally.accuracy_change();
+                values
+            },
+            BOOTSTRAP_SEED,
+        );
+        let by_image = (images.len() as u64) < tally.questions();
+        let rate = |i: usize| {
+            let rate = SHARES[i](&tally).rate()?;
+            Some(if by_image { Rate { interval: drawn[i], ..rate } } else { rate })
+        };
+        Some(Self {
+            tally,
+            accuracy_before: rate(0)?,
+            accuracy_after: rate(1)?,
+            accuracy_change: Change { value: tally.accuracy_change()?, interval: drawn[SHARES.len()] },
+            dr: rate(2)?,
+            ndr: rate(3)?,
+            pdr: rate(4)?,
+            neutral: rate(5)?,
+            flips: rate(6)?,
+            ndr_given_correct: rate(7),
+            ndr_given_change: rate(8),
+        })
+    }
+}
 
 /// `after` are the answers that are compared with those beside the questions; `at` names the field of the i-th outcome.
 fn summarise<'a>(
@@ -156,11 +254,12 @@ fn summarise<'a>(
     first_token: Option<&FirstToken>,
 ) -> Result<Summary, ReportError> {
     let mut by_image: BTreeMap<&str, Tally> = BTreeMap::new();
-    let mut by_family: BTreeMap<&str, Tally> = BTreeMap::new();
+    let mut by_family: BTreeMap<&str, BTreeMap<&str, Tally>> = BTreeMap::new();
     let (mut score_changes, mut kl, mut margins_same, mut margins_diverged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (i, (question, answer)) in questions.iter().zip(after).enumerate() {
         let outcome = answer.outcome.unwrap_or(Outcome::Same);
-        for tally in [by_image.entry(&question.image).or_default(), by_family.entry(&question.family).or_default()] {
+        let of_family = by_family.entry(&question.family).or_default();
+        for tally in [by_image.entry(&question.image).or_default(), of_family.entry(&question.image).or_default()] {
             tally
                 .record(outcome, question.baseline.correct, answer.correct)
                 .map_err(|reason| ReportError::Contradiction { field: at(i), reason })?;
@@ -170,65 +269,50 @@ fn summarise<'a>(
         if outcome.diverged() { &mut margins_diverged } else { &mut margins_same }.extend(question.baseline.margin.map(f64::from));
     }
     let images: Vec<Tally> = by_image.into_values().collect();
-    let tally: Tally = images.iter().copied().sum();
-    let per_family = by_family.into_iter().filter_map(|(family, tally)| Some((family.to_owned(), FamilySummary::of(tally)?))).collect();
-    let share = |proportion: crate::rates::Proportion| proportion.value().unwrap_or_default();
-    let bootstrap = cluster_bootstrap(
-        &images,
-        |tally| [share(tally.dr()), share(tally.ndr()), share(tally.pdr()), tally.accuracy_change().unwrap_or_default()],
-        BOOTSTRAP_SEED,
-    );
+    let per_family = by_family.into_iter().filter_map(|(family, images)| {
+        let images: Vec<Tally> = images.into_values().collect();
+        Some((family.to_owned(), FamilySummary::of(&images)?))
+    });
     let first_token = first_token.copied().unwrap_or_else(|| FirstToken {
         kl_mean: mean(&kl),
         kl_median: median(&kl),
         margin_same: median(&margins_same),
         margin_diverged: median(&margins_diverged),
+        ties: None,
     });
     // every rate exists as soon as there is one question
-    let filled = || {
-        let [dr_by_image, ndr_by_image, pdr_by_image, change] = bootstrap?;
-        let mcnemar_p = mcnemar(tally.ndr().count, tally.pdr().count);
-        Some(Summary {
-            spec: spec.to_owned(),
-            tally,
-            accuracy_before: tally.accuracy_before().rate()?,
-            accuracy_after: tally.accuracy_after().rate()?,
-            accuracy_change: Change { value: tally.accuracy_change()?, low: change.low, high: change.high },
-            score_change: mean(&score_changes)?,
-            dr: tally.dr().rate()?,
-            ndr: tally.ndr().rate()?,
-            pdr: tally.pdr().rate()?,
-            neutral: tally.neutral().rate()?,
-            flips: tally.flips().rate()?,
-            ndr_given_correct: tally.ndr_given_correct().rate(),
-            ndr_given_change: tally.ndr_given_change().rate(),
-            dr_by_image,
-            ndr_by_image,
-            pdr_by_image,
-            mcnemar_p,
-            mcnemar_p_holm: mcnemar_p,
-            noise_floor: None,
-            above_noise_floor: None,
-            kl_mean: first_token.kl_mean,
-            kl_median: first_token.kl_median,
-            margin_same: first_token.margin_same,
-            margin_diverged: first_token.margin_diverged,
-            per_family,
-        })
-    };
-    filled().ok_or(ReportError::NoQuestions)
+    let (rates, score_change) = Rates::of(&images).zip(mean(&score_changes)).ok_or(ReportError::NoQuestions)?;
+    Ok(Summary {
+        spec: spec.to_owned(),
+        tally: rates.tally,
+        images: images.len(),
+        accuracy_before: rates.accuracy_before,
+        accuracy_after: rates.accuracy_after,
+        accuracy_change: rates.accuracy_change,
+        score_change,
+        dr: rates.dr,
+        ndr: rates.ndr,
+        pdr: rates.pdr,
+        neutral: rates.neutral,
+        flips: rates.flips,
+        ndr_given_correct: rates.ndr_given_correct,
+        ndr_given_change: rates.ndr_given_change,
+        mcnemar: PairedTest::of(images.iter().map(|tally| (tally.pdr().count, tally.ndr().count))),
+        noise_floor: None,
+        excess: None,
+        ties: first_token.ties,
+        kl_mean: first_token.kl_mean,
+        kl_median: first_token.kl_median,
+        margin_same: first_token.margin_same,
+        margin_diverged: first_token.margin_diverged,
+        per_family: per_family.collect(),
+    })
 }
 
 impl FamilySummary {
-    fn of(tally: Tally) -> Option<Self> {
-        Some(Self {
-            tally,
-            accuracy_before: tally.accuracy_before().rate()?,
-            accuracy_after: tally.accuracy_after().rate()?,
-            dr: tally.dr().rate()?,
-            ndr: tally.ndr().rate()?,
-            pdr: tally.pdr().rate()?,
-        })
+    fn of(images: &[Tally]) -> Option<Self> {
+        let Rates { tally, accuracy_before, accuracy_after, dr, ndr, pdr, .. } = Rates::of(images)?;
+        Some(Self { tally, images: images.len(), accuracy_before, accuracy_after, dr, ndr, pdr })
     }
 }
 
@@ -246,13 +330,23 @@ impl Summary {
         self.accuracy_after.value - there.accuracy_after.value
     }
 
-    /// Whether accuracy hides what happened: at least three times as many answers changed as accuracy shows, and more than noise explains.
-    pub fn hidden(&self) -> bool {
-        self.dr.count > 0 && self.above_noise_floor != Some(false) && self.dr.value >= HIDDEN_RATIO * self.accuracy_change.value.abs()
+    /// Whether intervals are by image: several questions are about one.
+    pub fn by_image(&self) -> bool {
+        (self.images as u64) < self.tally.questions()
     }
 
-    /// The finding in one line, e.g. `accuracy 88.0 -> 87.3 (-0.7 points), but 12.3 % of answers changed (95 % interval 9.1-16.5; noise floor 0.0 %),
-    /// 5.0 % broke, 4.3 % were repaired; McNemar p=0.85`.
+    /// Whether more answers changed than under the noisiest control, by the paired test at 5 %, adjusted; `None` without controls.
+    pub fn above_noise_floor(&self) -> Option<bool> {
+        self.excess.map(|excess| excess.up > excess.down && excess.p_adjusted < 0.05)
+    }
+
+    /// Whether accuracy hides what happened: at least three times as many answers changed as accuracy shows, and more than noise explains.
+    pub fn hidden(&self) -> bool {
+        self.dr.count > 0 && self.above_noise_floor() != Some(false) && self.dr.value >= HIDDEN_RATIO * self.accuracy_change.value.abs()
+    }
+
+    /// The finding in one line, e.g. `accuracy 88.0 -> 87.3 (-0.7 points), but 12.3 % of answers changed (95 % interval by image 9.1-16.5; noise floor
+    /// 0.0 %), 5.0 % broke, 4.3 % were repaired, 1.0 % were ties; McNemar p=0.85, adjusted for 5 tests`.
     pub fn finding(&self) -> String {
         let accuracy = format!(
             "accuracy {} -> {} ({} points)",
@@ -261,18 +355,37 @@ impl Summary {
             points(self.accuracy_change.value)
         );
         let noise = self.noise_floor.map(|noise| format!("; noise floor {} %", percent(noise.value))).unwrap_or_default();
-        let sure = format!("95 % interval {}-{}{noise}", percent(self.dr.low), percent(self.dr.high));
+        let by = if self.by_image() { " by image" } else { "" };
+        let sure = format!("95 % interval{by} {}{noise}", ends(self.dr.interval));
         if self.dr.count == 0 {
             return format!("{accuracy}, and no answer changed ({sure})");
         }
         let link = if self.hidden() { "but" } else { "and" };
-        let attribution = if self.above_noise_floor == Some(false) { "; not above the noise floor" } else { "" };
+        let attribution = if self.above_noise_floor() == Some(false) { "; not above the noise floor" } else { "" };
+        let ties = self.ties.filter(|ties| ties.count > 0).map(|ties| format!(", {} % were ties", percent(self.share(ties.count))));
         format!(
-            "{accuracy}, {link} {} % of answers changed ({sure}), {} % broke, {} % were repaired; McNemar p{}{attribution}",
+            "{accuracy}, {link} {} % of answers changed ({sure}), {} % broke, {} % were repaired{}; McNemar p{}{}{attribution}",
             percent(self.dr.value),
             percent(self.ndr.value),
             percent(self.pdr.value),
-            p_relation(self.mcnemar_p)
+            ties.unwrap_or_default(),
+            p_relation(self.mcnemar.p_adjusted),
+            self.adjusted(),
         )
     }
+
+    /// What a p-value was adjusted for, to stand behind it.
+    pub(crate) fn adjusted(&self) -> String {
+        if self.mcnemar.tests > 1 { format!(", adjusted for {} tests", self.mcnemar.tests) } else { String::new() }
+    }
+
+    /// A count as a share of all questions.
+    pub(crate) fn share(&self, count: u64) -> f64 {
+        count as f64 / self.tally.questions() as f64
+    }
+}
+
+/// The ends of an interval in percent, e.g. `9.1-16.5`.
+pub(crate) fn ends(interval: Option<Interval>) -> String {
+    interval.map_or_else(|| "not available".to_owned(), |Interval { low, high }| format!("{}-{}", percent(low), percent(high)))
 }

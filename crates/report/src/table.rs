@@ -3,10 +3,11 @@
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table, TableComponent};
 
-use crate::measurements::CostRow;
+use crate::measurements::{BASELINE, CostRow};
 use crate::number::{p_value, percent, points, scaled};
 use crate::printable::one_line;
 use crate::report::{Perturbed, Report};
+use crate::statistics::Interval;
 use crate::summary::Summary;
 
 impl Report {
@@ -14,30 +15,69 @@ impl Report {
     /// colour codes; shares in percent.
     pub fn table(&self) -> String {
         let tables = [Some(self.stability_table()), self.perturbed_table(), Some(self.cost_table())];
-        tables.into_iter().flatten().map(|table| format!("{table}\n")).collect::<Vec<_>>().join("\n")
+        let tables = tables.into_iter().flatten().map(|table| format!("{table}\n"));
+        let remarks = Some(self.remarks().join("\n")).filter(|remarks| !remarks.is_empty()).map(|remarks| format!("{remarks}\n"));
+        tables.chain(remarks).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether intervals are by image, and how the columns of the DR are called then: its interval, and Wilson's beside it.
+    fn interval_heads(&self) -> (bool, Vec<&'static str>) {
+        let by_image = self.summaries().first().is_some_and(Summary::by_image);
+        (by_image, if by_image { vec!["DR (95 % by image)", "Wilson"] } else { vec!["DR (95 % Wilson)"] })
     }
 
     fn stability_table(&self) -> Table {
-        let mut table = empty_table(&["acceleration", "accuracy", "change", "DR (95 % interval)", "NDR", "PDR", "McNemar p"], 1);
+        let (by_image, dr) = self.interval_heads();
+        let controlled = !self.controls().is_empty();
+        let mut header = vec!["acceleration", "accuracy", "change"];
+        header.extend(dr);
+        header.extend(["NDR", "PDR"]);
+        header.extend(controlled.then_some("ties"));
+        header.push("McNemar p");
+        header.extend(controlled.then_some("above floor p"));
+        let mut table = empty_table(&header, 1);
+        // the tests of a control are of no family, and it is compared with none
+        let mut add = |name: String, summary: &Summary, tested: bool| {
+            let mut row = vec![name];
+            row.extend(rates(summary, by_image));
+            row.extend(controlled.then(|| summary.ties.map_or_else(|| "-".to_owned(), |ties| percent(summary.share(ties.count)))));
+            row.push(if tested { p_value(summary.mcnemar.p_adjusted) } else { "-".to_owned() });
+            row.extend(controlled.then(|| summary.excess.map_or_else(|| "-".to_owned(), |excess| p_value(excess.p_adjusted))));
+            table.add_row(row);
+        };
         for summary in self.summaries() {
-            table.add_row(stability_row(&one_line(&summary.spec), summary));
+            add(one_line(&summary.spec), summary, true);
         }
-        if let (Some(summary), Some(noise_floor)) = (self.noise_floor(), &self.measurements().noise_floor) {
-            table.add_row(stability_row(&format!("noise floor: {}", one_line(&noise_floor.varied)), summary));
+        for (summary, control) in self.control_summaries().iter().zip(self.controls()) {
+            add(format!("{}: {}", self.control_name(summary), one_line(&control.what_it_is)), summary, false);
         }
         table
     }
 
+    /// What a control is called: the noise floor if it is that.
+    fn control_name(&self, summary: &Summary) -> String {
+        let floor = self.noise_floor().is_some_and(|floor| std::ptr::eq(floor, summary));
+        let spec = one_line(&summary.spec);
+        match (floor, summary.spec.as_str()) {
+            (true, BASELINE) => "noise floor".to_owned(),
+            (true, _) => format!("noise floor, {spec}"),
+            (false, _) => format!("control {spec}"),
+        }
+    }
+
     /// `None` where nothing was asked about perturbed images.
     fn perturbed_table(&self) -> Option<Table> {
-        let header = ["perturbation", "acceleration", "accuracy", "change", "DR (95 % interval)", "NDR", "PDR", "DR clean", "own change"];
+        let (by_image, dr) = self.interval_heads();
+        let mut header = vec!["perturbation", "acceleration", "accuracy", "change"];
+        header.extend(dr);
+        header.extend(["NDR", "PDR", "DR clean", "own change"]);
         let mut table = empty_table(&header, 2);
         for Perturbed { perturbation, baseline, condition } in self.perturbed() {
             let mut add = |name: &str, summary: &Summary, clean: Option<&Summary>| {
                 let own = clean.map_or(baseline.accuracy_change.value, |clean| summary.own_change(clean));
                 let clean = clean.map_or_else(|| "-".to_owned(), |clean| percent(clean.dr.value));
                 let mut row = vec![one_line(perturbation), name.to_owned()];
-                row.extend(rates(summary));
+                row.extend(rates(summary, by_image));
                 row.extend([clean, points(own)]);
                 table.add_row(row);
             };
@@ -45,8 +85,9 @@ impl Report {
             for (summary, clean) in condition.accelerations.iter().zip(self.summaries()) {
                 add(&one_line(&summary.spec), summary, Some(clean));
             }
-            if let Some(noise_floor) = &condition.noise_floor {
-                add("noise floor", noise_floor, self.noise_floor());
+            for (summary, clean) in condition.controls.iter().zip(self.control_summaries()) {
+                let name = if clean.spec == BASELINE { "none again".to_owned() } else { format!("control {}", one_line(&clean.spec)) };
+                add(&name, summary, Some(clean));
             }
         }
         (!self.perturbed().is_empty()).then_some(table)
@@ -98,22 +139,20 @@ fn empty_table(header: &[&str], names: usize) -> Table {
     table
 }
 
-fn stability_row(name: &str, summary: &Summary) -> Vec<String> {
-    let mut row = vec![name.to_owned()];
-    row.extend(rates(summary));
-    row.push(p_value(summary.mcnemar_p));
-    row
-}
-
-/// Accuracy, its change, DR, NDR, PDR.
-fn rates(summary: &Summary) -> [String; 5] {
-    [
+/// Accuracy, its change, DR with its interval, and where that is by image also Wilson's, NDR, PDR.
+fn rates(summary: &Summary, by_image: bool) -> Vec<String> {
+    let shown = |interval: Option<Interval>| match interval {
+        Some(Interval { low, high }) => format!("({:>4}-{:>4})", percent(low), percent(high)),
+        None => "(not avail.)".to_owned(),
+    };
+    let mut row = vec![
         format!("{} -> {}", percent(summary.accuracy_before.value), percent(summary.accuracy_after.value)),
         points(summary.accuracy_change.value),
-        format!("{:>5} ({:>4}-{:>4})", percent(summary.dr.value), percent(summary.dr.low), percent(summary.dr.high)),
-        percent(summary.ndr.value),
-        percent(summary.pdr.value),
-    ]
+        format!("{:>5} {}", percent(summary.dr.value), shown(summary.dr.interval)),
+    ];
+    row.extend(by_image.then(|| shown(Some(summary.dr.wilson))));
+    row.extend([percent(summary.ndr.value), percent(summary.pdr.value)]);
+    row
 }
 
 fn cost_row(name: &str, cost: &CostRow) -> Vec<String> {

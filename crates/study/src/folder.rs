@@ -12,6 +12,7 @@
 mod journal;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -277,23 +278,32 @@ fn lock(path: &Path) -> Result<File, StudyError> {
     }
 }
 
-/// Ending of a file that is still being written.
+/// Ending of a file that is still being written, or whose writer was killed.
 const UNFINISHED: &str = ".unfinished";
 
-/// Writes beside the target, waits for the disk, then renames: readers see the whole file or none of it.
+/// Writes beside the target, waits for the disk, then renames: readers see the whole file or none of it. Each writer has a file of its own, so that of
+/// two that write at once the later one wins, whole.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(UNFINISHED);
-    let unfinished = PathBuf::from(unfinished);
-    let mut file = File::create(&unfinished).map_err(StudyError::io(&unfinished, "cannot create the file"))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StudyError::io(&unfinished, "cannot write the file"))?;
-    drop(file);
-    fs::rename(&unfinished, path).map_err(StudyError::io(path, "cannot put the finished file in place"))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    let mut file = unfinished(&name).tempfile_in(folder).map_err(StudyError::io(path, "cannot create the file"))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(StudyError::io(file.path(), "cannot write the file"))?;
+    file.persist(path).map_err(|refused| StudyError::io(path, "cannot put the finished file in place")(refused.error))?;
     // The rename itself is on disk only once the folder is; not every system can open one, and then there is nothing to wait for.
-    if let Some(folder) = path.parent().and_then(|parent| File::open(parent).ok()) {
+    if let Ok(folder) = File::open(folder) {
         folder.sync_all().map_err(StudyError::io(path, "cannot put the finished file in place"))?;
     }
     Ok(())
+}
+
+/// A file of any name between this one and [`UNFINISHED`], readable by whoever may read new files.
+fn unfinished(name: &OsStr) -> tempfile::Builder<'_, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(name).suffix(UNFINISHED);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
 }
 
 fn json(path: &Path, value: &impl serde::Serialize) -> Result<Vec<u8>, StudyError> {

@@ -118,7 +118,7 @@ fn answers_are_paired_under_one_and_the_same_perturbation() {
         for (summary, spec) in perturbed.condition.accelerations.iter().zip(["half", "third"]) {
             assert_eq!((summary.spec.as_str(), Counted::of(summary)), (spec, count((name, "none"), (name, spec))));
         }
-        let noise_floor = perturbed.condition.noise_floor.as_ref().unwrap();
+        let noise_floor = perturbed.condition.noise_floor().unwrap();
         assert_eq!(Counted::of(noise_floor), count((name, "none"), (name, "noise-floor")));
     }
     assert_eq!(report.summaries().len(), 2);

@@ -7,7 +7,7 @@ mod scripted;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pollster::FutureExt;
 use scripted::{Quiz, Scripted, plan, under};
@@ -460,6 +460,38 @@ fn two_processes_cannot_share_a_folder() {
     assert!(matches!(Folder::create(dir.path(), &plan, quiz.questions()), Err(StudyError::Busy { .. })));
     drop(first);
     assert!(Folder::create(dir.path(), &plan, quiz.questions()).is_ok());
+}
+
+/// As when two `steady report` run at once: whoever reads meanwhile finds one report or the other, whole.
+#[test]
+fn two_writers_never_tear_a_file() {
+    let quiz = Quiz::new(1);
+    let plan = plan(quiz.questions(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    let file = Folder::open(dir.path()).unwrap().write("report.json", &"a".repeat(400_000).into_bytes()).unwrap();
+    let writing = AtomicUsize::new(2);
+    std::thread::scope(|scope| {
+        for (letter, length) in [(b'a', 400_000), (b'b', 300_000)] {
+            let (folder, writing) = (Folder::open(dir.path()).unwrap(), &writing);
+            scope.spawn(move || {
+                let written: Vec<_> = (0..25).map(|_| folder.write("report.json", &vec![letter; length])).collect();
+                writing.fetch_sub(1, Ordering::Release);
+                assert!(written.into_iter().all(|written| written.is_ok()));
+            });
+        }
+        while writing.load(Ordering::Acquire) > 0 {
+            let bytes = fs::read(&file).unwrap();
+            assert!(
+                [(b'a', 400_000), (b'b', 300_000)].iter().any(|&(byte, count)| bytes.len() == count && bytes.iter().all(|&b| b == byte)),
+                "{} bytes",
+                bytes.len()
+            );
+        }
+    });
+    let left: Vec<String> =
+        fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    assert!(left.iter().all(|name| !name.contains("unfinished")), "{left:?}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn report() -> Report {
     }
     let hurt = &mut measurements.accelerations[0].answers[sample::QUESTIONS + last - 1];
     *hurt = broken(hurt);
-    measurements.noise_floor.as_mut().unwrap().answers.extend(rows.iter().map(unchanged));
+    measurements.controls[0].answers.extend(rows.iter().map(unchanged));
     measurements.plan.perturbations = vec!["noise=40".into()];
     measurements.questions.extend(rows);
     Report::new(measurements).unwrap()
@@ -45,7 +45,7 @@ async fn a_link_shows_what_changed_under_perturbation() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&address).await.unwrap();
         // what names no perturbation speaks of the clean images
-        assert_eq!(text(&client, "h1").await, "Accuracy moved by 2.5 points. 30.0 % of the answers changed.");
+        assert_eq!(text(&client, "h1").await, "30.0 % of the answers changed. Accuracy moved by 2.5 points.");
         let under = text(&client, "#perturbed").await;
         for part in ["under noise=40", "80.0 → 77.5", "77.5 → 75.0", "77.5 → 77.5"] {
             assert!(under.contains(part), "{part} is not in {under:?}");

@@ -57,7 +57,7 @@ pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: 
     let seconds = folder.seconds()?;
     let timed = report.clone().timed(|acceleration| seconds.get(acceleration).copied())?;
     let cut = cut(&folder.cut()?, folder.plan().decoding.get("max_new_tokens").map_or("?", String::as_str));
-    console::result(&format!("{}{cut}\n{}\n\nReport: {}", timed.table(), findings(&timed), file.display()))?;
+    console::result(&format!("{}{cut}\n{}\n\nReport: {}", timed.table(), timed.findings().join("\n"), file.display()))?;
     Ok(Published { report, file })
 }
 
@@ -70,15 +70,6 @@ fn cut(counts: &[(String, usize, usize)], limit: &str) -> String {
     format!("\nCut at the limit of {limit} tokens: {}\n", counted.join(", "))
 }
 
-/// One line per acceleration, the one that hides most first.
-fn findings(report: &Report) -> String {
-    let headline = report.headline().map(|summary| summary.spec.as_str());
-    let mut summaries: Vec<_> = report.summaries().iter().collect();
-    summaries.sort_by_key(|summary| headline != Some(summary.spec.as_str()));
-    let lines: Vec<String> = summaries.into_iter().map(|summary| format!("{}: {}", summary.spec, summary.finding())).collect();
-    lines.join("\n")
-}
-
 /// A path that a browser takes.
 fn shown(page: &Path) -> PathBuf {
     page.canonicalize().unwrap_or_else(|_| page.to_path_buf())
@@ -87,7 +78,7 @@ fn shown(page: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use steady_report::{
-        AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionKind, QuestionRow,
+        AccelerationReport, AnswerRow, ControlReport, CostRow, Measurements, Outcome, PlanSummary, QuestionKind, QuestionRow,
     };
 
     use super::*;
@@ -148,7 +139,8 @@ mod tests {
                 acceleration("calm", rows(&before), cost(8_000_000, 72.0)),
                 acceleration("shaky", rows(&shaky), cost(1_200_000, 144.0)),
             ],
-            noise_floor: Some(NoiseFloor { varied: "order".into(), answers: rows(&before), first_token: None }),
+            controls: vec![ControlReport { spec: "none".into(), what_it_is: "order".into(), answers: rows(&before), first_token: None }],
+            flagged: Vec::new(),
         })
         .unwrap()
     }
@@ -163,6 +155,6 @@ mod tests {
     #[test]
     fn table_and_findings() {
         let report = report();
-        insta::assert_snapshot!(format!("{}\n{}", report.table(), findings(&report)));
+        insta::assert_snapshot!(format!("{}\n{}", report.table(), report.findings().join("\n")));
     }
 }

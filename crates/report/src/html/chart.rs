@@ -6,6 +6,7 @@ use super::{points, sign};
 use crate::number::percent;
 use crate::outcome::Outcome;
 use crate::printable::one_line;
+use crate::rates::Rate;
 use crate::report::Report;
 use crate::summary::Summary;
 
@@ -13,6 +14,7 @@ use crate::summary::Summary;
 const LINE: f64 = 17.0;
 
 pub(super) fn section(report: &Report) -> Markup {
+    let by_image = report.summaries().first().is_some_and(Summary::by_image);
     html! {
         section id="chart" {
             h2 { "Accuracy, and what it does not show" }
@@ -22,8 +24,8 @@ pub(super) fn section(report: &Report) -> Markup {
                 li.broken { i {} "broken: right before, wrong after" }
                 li.repaired { i {} "repaired: wrong before, right after" }
                 li.changed { i {} "changed: another answer, as right or wrong as before" }
-                li.whisker { i {} "95 % interval" }
-                @if report.noise_floor().is_some() { li.noise { i {} "noise floor: the baseline against itself" } }
+                li.whisker { i {} "95 % interval" @if by_image { " by image" } }
+                @if report.noise_floor().is_some() { li.noise { i {} "noise floor: the control that changes most" } }
             }
             @if !report.summaries().is_empty() {
                 div.wide { (chart(report, &Layout::WIDE)) }
@@ -73,7 +75,7 @@ impl Scale {
         let accuracies = || report.summaries().iter().flat_map(|summary| [summary.accuracy_before.value, summary.accuracy_after.value]);
         let (lowest, highest) = accuracies().fold((1.0, 0.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)));
         let noise = report.noise_floor().map_or(0.0, |noise_floor| noise_floor.dr.value);
-        let longest = report.summaries().iter().map(|summary| summary.dr.high).fold(noise, f64::max);
+        let longest = report.summaries().iter().map(|summary| farthest(summary.dr)).fold(noise, f64::max);
         let needed = 100.0 * longest.max(1.1 * (highest - lowest));
         let steps = [(2.0, 0.5), (5.0, 1.0), (10.0, 2.0), (15.0, 5.0), (20.0, 5.0), (30.0, 10.0), (40.0, 10.0), (60.0, 20.0), (80.0, 20.0)];
         let (span, step) = steps.into_iter().find(|(span, _)| *span >= needed).unwrap_or((100.0, 25.0));
@@ -182,7 +184,7 @@ impl Row<'_> {
 
     fn bar(&self, layout: &Layout, x: &dyn Fn(f64) -> f64, y: f64) -> Markup {
         let summary = self.summary;
-        let (low, high) = (x(summary.dr.low), x(summary.dr.high));
+        let high = x(farthest(summary.dr));
         let (broken, flips) = (summary.ndr.value, summary.flips.value);
         let segments =
             [(Outcome::Broken, 0.0, summary.ndr), (Outcome::Repaired, broken, summary.pdr), (Outcome::Changed, flips, summary.neutral)];
@@ -198,7 +200,9 @@ impl Row<'_> {
                 @let x = x(noise_floor.value);
                 line.noise x1=(px(x)) x2=(px(x)) y1=(px(y - 14.0)) y2=(px(y + 13.0)) {}
             }
-            path.whisker d={ "M" (px(low)) " " (px(y - 5.0)) "v10m0 -5H" (px(high)) "m0 -5v10" } {}
+            @if let Some(interval) = summary.dr.interval {
+                path.whisker d={ "M" (px(x(interval.low))) " " (px(y - 5.0)) "v10m0 -5H" (px(x(interval.high))) "m0 -5v10" } {}
+            }
             text.value.total x=(px(high + 7.0)) y=(px(y + 5.0)) { (percent(summary.dr.value)) " %" }
             text.parts x=(px(layout.bars_left)) y=(px(y + 25.0)) {
                 @for (outcome, _, share) in segments {
@@ -208,6 +212,11 @@ impl Row<'_> {
             }
         }
     }
+}
+
+/// How far to the right a rate reaches, its interval included.
+fn farthest(rate: Rate) -> f64 {
+    rate.interval.map_or(rate.value, |interval| interval.high.max(rate.value))
 }
 
 /// A spec broken after its separators into lines of at most `width` characters; a part that is longer is cut.

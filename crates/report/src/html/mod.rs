@@ -19,6 +19,8 @@ use crate::measurements::Picture;
 use crate::outcome::Outcome;
 use crate::printable::printable;
 use crate::report::Report;
+use crate::statistics::Interval;
+use crate::summary::Change;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("filter.js");
@@ -148,6 +150,12 @@ fn sign(outcome: Outcome) -> &'static str {
 /// `1 answer`, `2 answers`.
 fn counted(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// The ends of the interval of a difference, in points.
+fn change_ends(change: Change) -> String {
+    let ends = change.interval.map(|Interval { low, high }| format!("{} to {}", points(low), points(high)));
+    ends.unwrap_or_else(|| "interval not available".to_owned())
 }
 
 /// Points with a typographic minus.

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::{counted, points, spec, text};
+use super::{change_ends, counted, points, spec, text};
 use crate::number::{p_relation, percent};
 use crate::report::Report;
-use crate::summary::Summary;
+use crate::summary::{Summary, ends};
 
 pub(super) fn opening(report: &Report) -> Markup {
     let plan = report.plan();
@@ -15,7 +15,7 @@ pub(super) fn opening(report: &Report) -> Markup {
             @match report.headline() {
                 Some(summary) => {
                     h1 { (title(summary)) }
-                    p.lead { (lead(summary)) }
+                    p.lead { (lead(report, summary)) }
                     (tiles(summary))
                 }
                 None => h1 { "No acceleration was measured." }
@@ -53,19 +53,24 @@ fn title(summary: &Summary) -> String {
     if summary.hidden() { format!("{moved}. {changed}.") } else { format!("{changed}. {moved}.") }
 }
 
-fn lead(summary: &Summary) -> Markup {
+fn lead(report: &Report, summary: &Summary) -> Markup {
+    let of = report.summaries().len();
     let (broken, repaired, neutral) = (summary.ndr.count, summary.pdr.count, summary.neutral.count);
     html! {
         "Under " (spec(&summary.spec)) ", "
+        @if of > 1 { "the largest of " (of) " accelerations, " }
         @if summary.dr.count == 0 {
-            "which changed most, all " (counted(summary.dr.of, "answer")) " stayed what they were."
+            "all " (counted(summary.dr.of, "answer")) " stayed what they were."
         } @else {
             (broken) " of " (counted(summary.dr.of, "answer")) " went from right to wrong and " (repaired) " from wrong to right"
             @if summary.hidden() { "; accuracy shows only the difference of the two" }
             ". "
             @if neutral > 0 { (neutral) " more changed and stayed as right or wrong as they were. " }
-            @if summary.above_noise_floor == Some(false) {
-                "This does not stand out from the noise floor: the baseline differs from itself almost as often."
+            @if let Some(ties) = summary.ties { @if ties.count > 0 {
+                (ties.count) " of all that changed were ties: the baseline led by no more than what a control moves it by. "
+            } }
+            @if summary.above_noise_floor() == Some(false) {
+                "This does not stand out from the noise floor, the control that changes most."
             }
         }
     }
@@ -79,7 +84,9 @@ fn tiles(summary: &Summary) -> Markup {
                 dt { "accuracy" }
                 dd {
                     b { (percent(summary.accuracy_before.value)) " → " (percent(summary.accuracy_after.value)) }
-                    span { (points(change.value)) " points (" (points(change.low)) " to " (points(change.high)) "); McNemar p" (p_relation(summary.mcnemar_p)) }
+                    span {
+                        (points(change.value)) " points (" (change_ends(change)) "); McNemar p" (p_relation(summary.mcnemar.p_adjusted)) (summary.adjusted())
+                    }
                 }
             }
             div {
@@ -87,7 +94,7 @@ fn tiles(summary: &Summary) -> Markup {
                 dd {
                     b { (percent(summary.dr.value)) " %" }
                     span {
-                        "95 % interval " (percent(summary.dr.low)) "–" (percent(summary.dr.high))
+                        "95 % interval" @if summary.by_image() { " by image" } " " (ends(summary.dr.interval).replace('-', "–"))
                         @if let Some(noise_floor) = summary.noise_floor { "; noise floor " (percent(noise_floor.value)) " %" }
                     }
                 }

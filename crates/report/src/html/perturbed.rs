@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::tables::{change_cells, change_heads, rate, step};
+use super::tables::{change_cells, change_heads, control_name, rate, step};
 use super::{points, spec};
 use crate::report::{Perturbed, Report};
 use crate::summary::Summary;
@@ -42,7 +42,9 @@ fn group(report: &Report, Perturbed { perturbation, baseline, condition }: &Pert
             @for (summary, clean) in condition.accelerations.iter().zip(report.summaries()) {
                 (row(&spec(&summary.spec), summary, Some(clean)))
             }
-            @if let Some(noise_floor) = &condition.noise_floor { (row(&html! { "noise floor" }, noise_floor, report.noise_floor())) }
+            @for (summary, clean) in condition.controls.iter().zip(report.control_summaries()) {
+                (row(&control_name(report, clean), summary, Some(clean)))
+            }
         }
     }
 }
@@ -55,7 +57,7 @@ fn row(name: &Markup, summary: &Summary, clean: Option<&Summary>) -> Markup {
             (change_cells(summary))
             @match clean {
                 Some(clean) => {
-                    td { (rate(clean.dr)) }
+                    td { (rate(clean, clean.dr)) }
                     td { (step(clean.accuracy_after, summary.accuracy_after)) small { (points(summary.own_change(clean))) } }
                 }
                 None => {

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{counted, image_address, sign, spec, text};
 use crate::filter::Filter;
-use crate::measurements::{AnswerRow, Picture, QuestionRow, TokenLogit};
+use crate::measurements::{AnswerRow, BASELINE, Picture, QuestionRow, TokenLogit};
 use crate::number::small;
 use crate::outcome::Outcome;
 use crate::printable::{one_line, printable};
@@ -121,7 +121,9 @@ pub(super) fn content(report: &Report, i: usize, filter: &Filter) -> Markup {
                     @let answer = &acceleration.answers[i];
                     @let outcome = answer.outcome.unwrap_or(Outcome::Same);
                     @if filter.fits(a, answer) {
-                        tr.(outcome.name()) data-acceleration=(a) data-outcome=(outcome.name()) { (cells(&spec(&acceleration.spec), &became(outcome), answer)) }
+                        tr.(outcome.name()) data-acceleration=(a) data-outcome=(outcome.name()) {
+                            (cells(&spec(&acceleration.spec), &html! { (became(outcome)) (remarks(report, i, &acceleration.spec, outcome)) }, answer))
+                        }
                     }
                 }
             }
@@ -145,7 +147,7 @@ fn thumbnail(question: &QuestionRow, image: Option<usize>) -> Markup {
 fn baseline(report: &Report, i: usize) -> Markup {
     let (answer, clean) = (&report.questions()[i].baseline, &report.questions()[report.clean(i)].baseline);
     html! {
-        tr { (cells(&html! { "baseline" }, &verdict(answer), answer)) }
+        tr { (cells(&html! { "baseline" }, &html! { (verdict(answer)) (remarks(report, i, BASELINE, Outcome::Same)) }, answer)) }
         @if answer.outcome.is_some_and(Outcome::diverged) {
             tr.clean { (cells(&html! { small { "about the clean image" } }, &verdict(clean), clean)) }
         }
@@ -158,6 +160,14 @@ fn verdict(answer: &AnswerRow) -> Markup {
 
 fn became(outcome: Outcome) -> Markup {
     html! { span.chip.(outcome.name()) { (sign(outcome)) " " (outcome.name()) } }
+}
+
+/// What a reader should know about an answer: that it was a tie, or is odd.
+fn remarks(report: &Report, i: usize, spec: &str, outcome: Outcome) -> Markup {
+    html! {
+        @if outcome.diverged() && report.is_tie(i) == Some(true) { " " small.quiet { "tie" } }
+        @if let Some(flag) = report.flag(i, spec) { " " small.quiet { (flag.label()) } }
+    }
 }
 
 /// `judged` says what the answer is worth.

@@ -2,19 +2,24 @@
 
 use maud::{Markup, html};
 
-use super::{points, spec, text};
-use crate::measurements::CostRow;
+use super::{change_ends, points, spec, text};
+use crate::measurements::{BASELINE, CostRow};
 use crate::number::{p_value, percent, scaled, small};
 use crate::rates::Rate;
 use crate::report::Report;
-use crate::statistics::Interval;
-use crate::summary::Summary;
+use crate::summary::{Summary, ends};
 
 pub(super) fn rates(report: &Report) -> Markup {
     html! {
         section id="rates" {
             h2 { "All rates" }
-            p.hint { "In percent of all questions unless a column says otherwise. Below a rate its 95 % interval (Wilson), and below that the one from a bootstrap by image." }
+            p.hint {
+                "In percent of all questions unless a column says otherwise. "
+                @if report.summaries().first().is_some_and(Summary::by_image) {
+                    "Below a rate its 95 % interval by image, since several questions are about one, and below that Wilson's, which takes questions for independent."
+                } @else { "Below a rate its 95 % interval (Wilson)." }
+            }
+            @for remark in report.remarks() { p.hint { (remark) "." } }
             div.scroll tabindex="0" role="region" aria-label="All rates" {
                 table.numbers {
                     thead {
@@ -23,22 +28,35 @@ pub(super) fn rates(report: &Report) -> Markup {
                             (change_heads())
                             th scope="col" { "broken, % of right" }
                             th scope="col" { "broken, % of changed" }
-                            th scope="col" { "McNemar\u{a0}p" small { "Holm" } }
+                            th scope="col" { "McNemar\u{a0}p" small { "adjusted, by image" } }
+                            @if !report.controls().is_empty() {
+                                th scope="col" { "above floor, p" small { "answers more, fewer" } }
+                                th scope="col" { "ties" small { "margin up to" } }
+                            }
                             th scope="col" { "KL, nats" small { "mean, median" } }
                             th scope="col" { "baseline margin" small { "same, differs" } }
                         }
                     }
                     tbody {
                         @for (summary, acceleration) in report.summaries().iter().zip(report.accelerations()) {
-                            (rates_row(&html! { (spec(&summary.spec)) small { (text(&acceleration.what_it_is)) } }, summary))
+                            (rates_row(report, &html! { (spec(&summary.spec)) small { (text(&acceleration.what_it_is)) } }, summary))
                         }
-                        @if let (Some(summary), Some(noise_floor)) = (report.noise_floor(), &report.measurements().noise_floor) {
-                            (rates_row(&html! { "noise floor" small { "the baseline again; varied: " (text(&noise_floor.varied)) } }, summary))
+                        @for (summary, control) in report.control_summaries().iter().zip(report.controls()) {
+                            (rates_row(report, &html! { (control_name(report, summary)) small { (text(&control.what_it_is)) } }, summary))
                         }
                     }
                 }
             }
         }
+    }
+}
+
+/// What a control is called: the noise floor if it is that.
+pub(super) fn control_name(report: &Report, summary: &Summary) -> Markup {
+    let floor = report.noise_floor().is_some_and(|floor| floor.spec == summary.spec);
+    html! {
+        @if floor { "noise floor: " } @else { "control: " }
+        @if summary.spec == BASELINE { "the baseline again" } @else { code { (text(&summary.spec)) } }
     }
 }
 
@@ -58,11 +76,11 @@ pub(super) fn change_cells(summary: &Summary) -> Markup {
     html! {
         td {
             (step(summary.accuracy_before, summary.accuracy_after))
-            small { (points(change.value)) } small { (points(change.low)) " to " (points(change.high)) }
+            small { (points(change.value)) } small { (change_ends(change)) }
         }
-        td { (rate(summary.dr)) (interval(summary.dr_by_image)) }
-        td { (rate(summary.ndr)) (interval(summary.ndr_by_image)) }
-        td { (rate(summary.pdr)) (interval(summary.pdr_by_image)) }
+        td { (rate(summary, summary.dr)) }
+        td { (rate(summary, summary.ndr)) }
+        td { (rate(summary, summary.pdr)) }
     }
 }
 
@@ -71,30 +89,38 @@ pub(super) fn step(from: Rate, to: Rate) -> Markup {
     html! { (percent(from.value)) " → " (percent(to.value)) }
 }
 
-fn rates_row(name: &Markup, summary: &Summary) -> Markup {
+fn rates_row(report: &Report, name: &Markup, summary: &Summary) -> Markup {
     html! {
         tr {
             th scope="row" { (name) }
             (change_cells(summary))
-            td { (optional_rate(summary.ndr_given_correct)) }
-            td { (optional_rate(summary.ndr_given_change)) }
-            td { (p_value(summary.mcnemar_p)) small { (p_value(summary.mcnemar_p_holm)) } }
+            td { (optional_rate(summary, summary.ndr_given_correct)) }
+            td { (optional_rate(summary, summary.ndr_given_change)) }
+            td { (p_value(summary.mcnemar.p_by_question)) small { (p_value(summary.mcnemar.p_adjusted)) ", " (p_value(summary.mcnemar.p_by_image)) } }
+            @if !report.controls().is_empty() {
+                td { @match summary.excess { Some(excess) => { (p_value(excess.p_adjusted)) small { (excess.up) ", " (excess.down) } } None => "–" } }
+                td { @match summary.ties { Some(ties) => { (percent(summary.share(ties.count))) small { (small(ties.margin)) } } None => "–" } }
+            }
             td { (optional(summary.kl_mean)) small { (optional(summary.kl_median)) } }
             td { (optional(summary.margin_same)) small { (optional(summary.margin_diverged)) } }
         }
     }
 }
 
-pub(super) fn rate(rate: Rate) -> Markup {
-    html! { b { (percent(rate.value)) } (interval(Interval { low: rate.low, high: rate.high })) }
+/// A rate with its interval, and below it Wilson's where that is another one.
+pub(super) fn rate(summary: &Summary, rate: Rate) -> Markup {
+    html! { b { (percent(rate.value)) } (intervals(summary, rate)) }
 }
 
-pub(super) fn interval(interval: Interval) -> Markup {
-    html! { small { (percent(interval.low)) "–" (percent(interval.high)) } }
+fn intervals(summary: &Summary, rate: Rate) -> Markup {
+    html! {
+        small { (ends(rate.interval).replace('-', "–")) }
+        @if summary.by_image() { small.quiet { (ends(Some(rate.wilson)).replace('-', "–")) } }
+    }
 }
 
-fn optional_rate(of: Option<Rate>) -> Markup {
-    html! { @match of { Some(of) => { (percent(of.value)) (interval(Interval { low: of.low, high: of.high })) } None => "–" } }
+fn optional_rate(summary: &Summary, of: Option<Rate>) -> Markup {
+    html! { @match of { Some(of) => { (percent(of.value)) (intervals(summary, of)) } None => "–" } }
 }
 
 fn optional(number: Option<f64>) -> String {
@@ -210,9 +236,10 @@ pub(super) fn notes(report: &Report) -> Markup {
                     dt { "NDR, PDR" } dd { "Negative and positive divergence ratio: the shares of all questions that broke and that were repaired. Accuracy before minus accuracy after is NDR − PDR, exactly: large NDR and PDR can leave accuracy where it was." }
                     dt { "broken, % of right" } dd { "Of the questions that the baseline answered correctly, how many broke: what someone who relies on the baseline stands to lose." }
                     dt { "broken, % of changed" } dd { "Of the answers that changed, how many went from right to wrong." }
-                    dt { "noise floor" } dd { "How often the baseline differs from itself when only something that should not matter is varied. Only what exceeds it is due to the acceleration." }
-                    dt { "interval" } dd { "Of a share: the 95 % Wilson interval, and the 95 % percentile interval from 2,000 bootstrap samples of whole images, since questions about one image are not independent." }
-                    dt { "McNemar p" } dd { "Exact two-sided McNemar test: could broken and repaired answers be equally likely? A p near 1 beside a high DR is the hidden case. Holm: adjusted for the number of accelerations." }
+                    dt { "control, noise floor" } dd { "A control is a change that should not matter, such as another order of the questions or another number format. The one under which most answers change is the noise floor. Whether an acceleration changes more answers than that is a paired test on the same questions: answers that it alone changed against those that the control alone changed, by image, adjusted for the number of tests." }
+                    dt { "tie" } dd { "A changed answer for which the baseline's first token led by no more than the most by which any control moved the lead of any baseline's first token. Where another token leads under the control, both leads count together. Ties at later tokens are not seen." }
+                    dt { "interval" } dd { "Of a share, where several questions are about one image: the 95 % percentile interval from 2,000 bootstrap samples of whole images, since questions about one image are not independent. Not available where all samples come out alike, as where nothing changed. Else, and beside it: the 95 % Wilson interval." }
+                    dt { "McNemar p" } dd { "Exact two-sided McNemar test: could broken and repaired answers be equally likely? A p near 1 beside a high DR is the hidden case. By image: the difference of each image is as likely to point the other way. Adjusted: that one, by Holm, for all accelerations under all conditions." }
                     dt { "margin" } dd { "Highest minus second-highest logit of the first answer token: how firmly the model chose." }
                     dt { "KL" } dd { "Kullback-Leibler divergence of the accelerated from the baseline's distribution over the first answer token, in nats." }
                     dt { "visual tokens" } dd { "Image tokens that the language model saw, averaged over its layers." }

@@ -6,14 +6,16 @@
 //! version byte | deflate(postcard(wire form)) | CRC-32 of everything before it, little endian
 //! ```
 //!
-//! and the wire form of version 2 is that of version 1 with what was done to the images behind it. Where nothing was, the link is of version 1.
+//! and the wire form of version 2 is that of version 1 with what was done to the images behind it, that of version 3 the same with controls, ties and
+//! flagged answers behind it. Links are written in version 3; all three are read.
 //!
 //! The link carries outcomes, from which rates, intervals and tests are derived anew, the words of the answers as far as the budget allows, plan and
 //! costs. Questions that belong to a suite which every reader can draw from its seed are carried as positions in it. What a link never carries:
 //! margins, divergences and candidates of single answers ([`FirstToken`](crate::FirstToken) says what they come to).
 //!
 //! Reading takes bytes from anywhere: their number is capped before and while they are inflated, the checksum is compared before anything is inflated,
-//! and every index, length and number is checked. postcard: <https://postcard.jamesmunns.com/wire-format>, deflate: RFC 1951.
+//! and every index, length and number is checked. A link says once what a report says many times, so every text has a longest length, and what the
+//! report takes in memory is added up before any of it is made ([`MOST_EXPANDED`]). Writing keeps to the same limits. postcard: <https://postcard.jamesmunns.com/wire-format>, deflate: RFC 1951.
 
 mod wire;
 
@@ -38,17 +40,23 @@ pub const BUDGET: usize = 8_000;
 /// Most characters of a payload: what browsers still take in an address. Outcomes alone that need more are for a `report.json`.
 pub const LONGEST: usize = 64_000;
 
-/// Version of a link about clean images alone.
+/// Version of a link about clean images alone, with one control at most.
 const CLEAN: u8 = 1;
 
-/// Version of a link about perturbed images too. Another layout is another number.
+/// Version of a link about perturbed images too.
 const PERTURBED: u8 = 2;
+
+/// Version of a link with any number of controls, the one that is written. Another layout is another number.
+const CONTROLLED: u8 = 3;
 
 /// Bytes of the checksum.
 const CHECKSUM: usize = 4;
 
 /// Most bytes that a payload inflates to: about twenty times what the longest one does in earnest.
 const MOST_INFLATED: u64 = 1 << 20;
+
+/// Most bytes that a link's report may take in memory, rows and summaries together. The most answers that a link holds take a third of it.
+pub const MOST_EXPANDED: u64 = 64 << 20;
 
 /// A question as asked, without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +138,7 @@ pub enum ShareError {
         found: usize,
     },
     /// A layout of another release.
-    #[error("the link has version {found}, this program reads versions {CLEAN} and {PERTURBED}")]
+    #[error("the link has version {found}, this program reads versions {CLEAN} to {CONTROLLED}")]
     Version {
         /// The version byte.
         found: u8,
@@ -144,6 +152,12 @@ pub enum ShareError {
     /// A small payload that inflates to something huge.
     #[error("the link's report inflates to more than {MOST_INFLATED} bytes")]
     Inflated,
+    /// A small link of a report that would take much.
+    #[error("the link's report would take {found} bytes, more than the {MOST_EXPANDED} that one may")]
+    Expanded {
+        /// Bytes that it would take.
+        found: u64,
+    },
     /// Not the wire form.
     #[error("the link's report cannot be read: {0}")]
     Wire(postcard::Error),
@@ -195,11 +209,15 @@ impl Report {
             for &i in &order[..words] {
                 carried[i] = true;
             }
-            seal(&wire::Wire::of(self, positions.as_ref(), &carried)?, &wire::Perturbed::of(self))
+            seal(&wire::Wire::of(self, positions.as_ref(), &carried)?, suite.map(|(_, asked)| asked))
         };
         let link = |payload, words: usize| Link { payload, left_out: changed.saturating_sub(words) };
-        let whole = payload(order.len())?;
-        if whole.len() <= BUDGET {
+        let fitting = |words: usize| match payload(words) {
+            Ok(payload) => Ok(Some(payload).filter(|payload| payload.len() <= BUDGET)),
+            Err(ShareError::Expanded { .. }) => Ok(None),
+            Err(error) => Err(error),
+        };
+        if let Some(whole) = fitting(order.len())? {
             return Ok(link(whole, order.len()));
         }
         // most words that fit
@@ -207,11 +225,9 @@ impl Report {
         let mut too_many = order.len();
         while too_many - fits > 1 {
             let words = usize::midpoint(fits, too_many);
-            let tried = payload(words)?;
-            if tried.len() <= BUDGET {
-                (fits, best) = (words, tried);
-            } else {
-                too_many = words;
+            match fitting(words)? {
+                Some(tried) => (fits, best) = (words, tried),
+                None => too_many = words,
             }
         }
         if best.len() > LONGEST { Err(ShareError::TooLarge { needed: best.len() }) } else { Ok(link(best, fits)) }
@@ -226,24 +242,21 @@ impl Report {
 /// # Errors
 /// [`ShareError`] says what is wrong with the link.
 pub fn open(payload: &str, rebuild: impl FnOnce(&Suite) -> Option<Vec<SuiteQuestion>>) -> Result<SharedReport, ShareError> {
-    let (wire, perturbed) = unseal(payload)?;
-    wire.open(perturbed, rebuild)
+    unseal(payload)?.open(rebuild)
 }
 
-fn seal(wire: &wire::Wire, perturbed: &wire::Perturbed) -> Result<String, ShareError> {
-    let mut plain = postcard::to_stdvec(wire).map_err(ShareError::Wire)?;
-    let version = if perturbed.is_empty() { CLEAN } else { PERTURBED };
-    if version == PERTURBED {
-        plain = postcard::to_extend(perturbed, plain).map_err(ShareError::Wire)?;
-    }
-    let mut deflate = DeflateEncoder::new(vec![version], Compression::best());
+/// `drawn` are the questions of the suite that a reader draws again.
+fn seal(wire: &wire::Wire, drawn: Option<&[SuiteQuestion]>) -> Result<String, ShareError> {
+    wire.check(drawn)?;
+    let plain = postcard::to_stdvec(wire).map_err(ShareError::Wire)?;
+    let mut deflate = DeflateEncoder::new(vec![CONTROLLED], Compression::best());
     let mut sealed = deflate.write_all(&plain).and_then(|()| deflate.finish()).map_err(ShareError::Inflate)?;
     let checksum = crc32fast::hash(&sealed);
     sealed.extend(checksum.to_le_bytes());
     Ok(BASE64_URL_SAFE_NO_PAD.encode(sealed))
 }
 
-fn unseal(payload: &str) -> Result<(wire::Wire, wire::Perturbed), ShareError> {
+fn unseal(payload: &str) -> Result<wire::Wire, ShareError> {
     // what mail programs and people leave around an address
     let payload = payload.trim().trim_end_matches('=');
     if payload.is_empty() {
@@ -256,7 +269,7 @@ fn unseal(payload: &str) -> Result<(wire::Wire, wire::Perturbed), ShareError> {
     let (content, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(ShareError::Short { found: bytes.len() })?;
     let (&version, deflated) = content.split_first().ok_or(ShareError::Short { found: bytes.len() })?;
     // first, so that a later layout is called that, whatever its checksum is
-    if ![CLEAN, PERTURBED].contains(&version) {
+    if !(CLEAN..=CONTROLLED).contains(&version) {
         return Err(ShareError::Version { found: version });
     }
     if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
@@ -267,8 +280,13 @@ fn unseal(payload: &str) -> Result<(wire::Wire, wire::Perturbed), ShareError> {
     if plain.len() as u64 > MOST_INFLATED {
         return Err(ShareError::Inflated);
     }
-    let (wire, rest) = postcard::take_from_bytes(&plain).map_err(ShareError::Wire)?;
-    let (perturbed, rest) =
-        if version == PERTURBED { postcard::take_from_bytes(rest).map_err(ShareError::Wire)? } else { (wire::Perturbed::default(), rest) };
-    if rest.is_empty() { Ok((wire, perturbed)) } else { Err(ShareError::Trailing(rest.len())) }
+    let (answered, rest) = postcard::take_from_bytes(&plain).map_err(ShareError::Wire)?;
+    let (perturbed, rest) = behind(version >= PERTURBED, rest)?;
+    let (controlled, rest) = behind(version >= CONTROLLED, rest)?;
+    if rest.is_empty() { Ok(wire::Wire { answered, perturbed, controlled }) } else { Err(ShareError::Trailing(rest.len())) }
+}
+
+/// What a later version has behind an earlier one, and the bytes behind that.
+fn behind<T: Default + for<'de> serde::Deserialize<'de>>(there: bool, bytes: &[u8]) -> Result<(T, &[u8]), ShareError> {
+    if there { postcard::take_from_bytes(bytes).map_err(ShareError::Wire) } else { Ok((T::default(), bytes)) }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use steady_report::{
-    AccelerationReport, AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, PlanSummary, QuestionKind, QuestionRow, Report, TokenLogit,
+    AccelerationReport, AnswerRow, ControlReport, CostRow, Measurements, Outcome, PlanSummary, QuestionKind, QuestionRow, Report,
+    TokenLogit,
 };
 
 /// Six questions about three images in two families. The baseline answers four of them correctly. Under `w4:rtn,g=64` one breaks, one is repaired and
@@ -65,9 +66,14 @@ pub(crate) fn measurements() -> Measurements {
                 cost: cost(2_250_000, None),
             },
         ],
-        noise_floor: Some(NoiseFloor { varied: "batch order".to_owned(), answers: repeated, first_token: None }),
+        controls: vec![control("none", "batch order", repeated)],
+        flagged: Vec::new(),
         questions,
     }
+}
+
+pub(crate) fn control(spec: &str, what_it_is: &str, answers: Vec<AnswerRow>) -> ControlReport {
+    ControlReport { spec: spec.to_owned(), what_it_is: what_it_is.to_owned(), answers, first_token: None }
 }
 
 pub(crate) fn report() -> Report {
@@ -90,7 +96,7 @@ pub(crate) fn perturbed_measurements() -> Measurements {
             rows[0].baseline = AnswerRow { kl: None, ..answer("no", false, 0.5, broken, 0.0) };
         }
         let unchanged = |row: &QuestionRow| AnswerRow { outcome: Some(same), kl: Some(0.0), ..row.baseline.clone() };
-        for answers in all.accelerations.iter_mut().map(|a| &mut a.answers).chain(all.noise_floor.iter_mut().map(|n| &mut n.answers)) {
+        for answers in all.accelerations.iter_mut().map(|a| &mut a.answers).chain(all.controls.iter_mut().map(|c| &mut c.answers)) {
             answers.extend(rows.iter().map(unchanged));
         }
         if perturbation == "noise=20" {

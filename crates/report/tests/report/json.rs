@@ -18,7 +18,7 @@ fn reads_back_what_it_wrote() {
 #[test]
 fn fields_of_the_summary() {
     let document: Value = serde_json::from_str(&fixture::report().to_json().unwrap()).unwrap();
-    assert_eq!(document["format"], "steady-report/1");
+    assert_eq!(document["format"], "steady-report/2");
     let summary = &document["summary"]["accelerations"]["w4:rtn,g=64"];
     assert_eq!(summary["dr"]["count"], 3);
     assert_eq!(summary["dr"]["value"], 0.5);
@@ -44,7 +44,7 @@ fn refusal(pointer: &str, value: Value) -> String {
 
 fn without(pointer: &str, field: &str) -> Result<Report, String> {
     let mut document: Value = serde_json::to_value(fixture::measurements()).unwrap();
-    document["format"] = json!("steady-report/1");
+    document["format"] = json!("steady-report/2");
     document.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(field).unwrap();
     Report::from_json(&document.to_string()).map_err(|error| error.to_string())
 }
@@ -79,11 +79,35 @@ fn refusals_name_the_field() {
     assert_snapshot!(refusals.join("\n"));
 }
 
+/// As the release before wrote it: one control, which it called the noise floor, and summaries by other rules.
+#[test]
+fn files_of_the_format_before_are_read() {
+    let expected = fixture::report();
+    let mut document: Value = serde_json::from_str(&expected.to_json().unwrap()).unwrap();
+    document["format"] = json!("steady-report/1");
+    let mut controls = document.as_object_mut().unwrap().remove("controls").unwrap();
+    let mut floor = controls[0].take();
+    let floor_fields = floor.as_object_mut().unwrap();
+    assert_eq!(floor_fields.remove("spec").unwrap(), "none");
+    let what_it_is = floor_fields.remove("what_it_is").unwrap();
+    floor_fields.insert("varied".to_owned(), what_it_is);
+    document["noise_floor"] = floor;
+    for summary in document["summary"]["accelerations"].as_object_mut().unwrap().values_mut() {
+        summary["above_noise_floor"] = json!(true);
+        summary["dr"]["low"] = json!(0.0);
+    }
+    assert_eq!(Report::from_json(&document.to_string()).unwrap(), expected);
+    document["noise_floor"] = Value::Null;
+    assert!(Report::from_json(&document.to_string()).unwrap_err().to_string().starts_with("`summary.accelerations"));
+    document.as_object_mut().unwrap().remove("summary");
+    assert!(Report::from_json(&document.to_string()).unwrap().controls().is_empty());
+}
+
 /// Other tools may leave out what follows from the rest.
 #[test]
 fn derived_and_optional_fields_may_be_absent() {
     assert_eq!(without("/accelerations/0/answers/0", "top").unwrap().summaries(), fixture::report().summaries());
-    assert!(without("", "noise_floor").unwrap().noise_floor().is_none());
+    assert!(without("", "controls").unwrap().noise_floor().is_none());
     assert!(without("/accelerations/0/answers/0", "margin").is_ok());
 }
 

@@ -79,7 +79,7 @@ fn poison(value: &mut Value, at: &str, shown: &mut Vec<String>) {
                 return;
             }
             *text = format!("{at}{HOSTILE}");
-            if name != Some("parsed") && !at.starts_with(".noise_floor.answers") {
+            if name != Some("parsed") && !at.starts_with(".controls.0.answers") {
                 shown.push(at.to_owned());
             }
         }
@@ -103,7 +103,7 @@ fn hostile_text_is_only_text() {
     measurements.plan.questions = diverged.len();
     let keep = |answers: &mut Vec<steady_report::AnswerRow>| *answers = diverged.iter().map(|&i| answers[i].clone()).collect();
     keep(&mut measurements.accelerations[0].answers);
-    keep(&mut measurements.noise_floor.as_mut().unwrap().answers);
+    keep(&mut measurements.controls[0].answers);
     measurements.questions = diverged.iter().map(|&i| measurements.questions[i].clone()).collect();
     let mut document = serde_json::to_value(&measurements).unwrap();
     let mut shown = Vec::new();

@@ -10,7 +10,9 @@ use flate2::write::DeflateEncoder;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use steady_report::share::{BUDGET, LONGEST, ShareError, SharedReport, Suite, SuiteQuestion, open};
-use steady_report::{AnswerRow, CostRow, Measurements, NoiseFloor, Outcome, Perturbed, QuestionKind, QuestionRow, Report, Summary};
+use steady_report::{
+    AnswerRow, ControlReport, CostRow, Flag, Flagged, Measurements, Outcome, Perturbed, QuestionKind, QuestionRow, Report, Summary, Ties,
+};
 
 use crate::fixture;
 
@@ -25,8 +27,9 @@ fn payload() -> String {
 /// What was measured and is no count is carried so.
 fn in_single_precision(summary: &Summary) -> Summary {
     let single = |number: Option<f64>| number.map(|number| f64::from(number as f32));
-    let Summary { kl_mean, kl_median, margin_same, margin_diverged, .. } = *summary;
+    let Summary { kl_mean, kl_median, margin_same, margin_diverged, ties, .. } = *summary;
     Summary {
+        ties: ties.map(|ties| Ties { margin: f64::from(ties.margin as f32), ..ties }),
         kl_mean: single(kl_mean),
         kl_median: single(kl_median),
         margin_same: single(margin_same),
@@ -39,13 +42,23 @@ fn in_single_precision(summary: &Summary) -> Summary {
 fn assert_same_numbers(opened: &Report, shared: &Report) {
     let expected: Vec<Summary> = shared.summaries().iter().map(in_single_precision).collect();
     assert_eq!(opened.summaries(), expected);
-    assert_eq!(opened.noise_floor().cloned(), shared.noise_floor().map(in_single_precision));
+    let controls: Vec<Summary> = shared.control_summaries().iter().map(in_single_precision).collect();
+    assert_eq!(opened.control_summaries(), controls);
+    assert_eq!(opened.measurements().flagged, shared.measurements().flagged);
+    let named = |report: &Report| report.controls().iter().map(|c| (c.spec.clone(), c.what_it_is.clone())).collect::<Vec<_>>();
+    assert_eq!(named(opened), named(shared));
     // of the first token under perturbation nothing is carried
-    let numbers =
-        |summary: &Summary| Summary { kl_mean: None, kl_median: None, margin_same: None, margin_diverged: None, ..summary.clone() };
+    let numbers = |summary: &Summary| Summary {
+        kl_mean: None,
+        kl_median: None,
+        margin_same: None,
+        margin_diverged: None,
+        ties: None,
+        ..summary.clone()
+    };
     let under = |report: &Report| {
         let of = |Perturbed { perturbation, baseline, condition }: &Perturbed| {
-            let all = [baseline].into_iter().chain(&condition.accelerations).chain(&condition.noise_floor);
+            let all = [baseline].into_iter().chain(&condition.accelerations).chain(&condition.controls);
             (perturbation.clone(), all.map(numbers).collect::<Vec<_>>())
         };
         report.perturbed().iter().map(of).collect::<Vec<_>>()
@@ -91,7 +104,7 @@ fn a_link_carries_perturbed_rows() {
     let shared = fixture::perturbed_report();
     let link = shared.share(None).unwrap();
     let version = |payload: &str| BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()[0];
-    assert_eq!((version(&link.payload), version(&payload())), (2, 1));
+    assert_eq!((version(&link.payload), version(&payload())), (3, 3));
     let opened = reopened(&link.payload).report;
     assert_same_numbers(&opened, &shared);
     let rows = |report: &Report| {
@@ -190,7 +203,7 @@ fn every_cut_is_noticed() {
 
 /// Bytes in the envelope of a link, made here by hand.
 fn enveloped(plain: &[u8]) -> String {
-    enveloped_as(1, plain)
+    enveloped_as(3, plain)
 }
 
 fn enveloped_as(version: u8, plain: &[u8]) -> String {
@@ -216,7 +229,7 @@ fn refusals_say_what_is_wrong() {
     let mut trailing = inflated(&whole);
     trailing.extend([0; 3]);
     let mut later = BASE64_URL_SAFE_NO_PAD.decode(&whole).unwrap();
-    later[0] = 3;
+    later[0] = 4;
     let bomb = enveloped(&vec![0; 10_000_000]);
     assert!(bomb.len() < 14_000);
     let refusals = [
@@ -281,7 +294,7 @@ fn large(count: usize, text: impl Fn(usize) -> String) -> Report {
     };
     let mut measurements = fixture::measurements();
     measurements.plan.questions = count;
-    measurements.noise_floor = None;
+    measurements.controls.clear();
     measurements.accelerations.truncate(1);
     measurements.questions = words
         .iter()
@@ -320,10 +333,10 @@ fn reports() -> impl Strategy<Value = Report> {
                 prop::collection::vec(question(), count),
                 prop::collection::vec((0_u8..4, answer()), count * perturbations),
                 prop::collection::vec(column(rows), 0..4),
-                prop::option::of(column(rows)),
+                prop::collection::vec(column(rows), 0..3),
             )
         })
-        .prop_map(|(questions, perturbed, columns, noise)| {
+        .prop_map(|(questions, perturbed, columns, controls)| {
             let row = |(text, parsed, score, margin, kl): (String, Option<String>, f32, Option<f32>, Option<f64>),
                        correct: bool,
                        graded: bool| AnswerRow {
@@ -397,9 +410,19 @@ fn reports() -> impl Strategy<Value = Report> {
                     cost: cost(),
                 })
                 .collect();
-            let noise_floor = noise.map(|(varied, column)| NoiseFloor { varied, answers: answers(column), first_token: None });
+            let controls = controls
+                .into_iter()
+                .enumerate()
+                .map(|(i, (what_it_is, column))| ControlReport {
+                    spec: format!("{i}"),
+                    what_it_is,
+                    answers: answers(column),
+                    first_token: None,
+                })
+                .collect();
+            let flagged = vec![Flagged { row: count - 1, spec: "none".to_owned(), flag: Flag::NotFinite }];
             let plan = steady_report::PlanSummary { questions: count, perturbations, ..fixture::measurements().plan };
-            Report::new(Measurements { plan, baseline_cost: cost(), questions: rows, accelerations, noise_floor }).unwrap()
+            Report::new(Measurements { plan, baseline_cost: cost(), questions: rows, accelerations, controls, flagged }).unwrap()
         })
 }
 
@@ -435,7 +458,7 @@ proptest! {
     /// The checksum is no secret: a forged one must not lead anywhere either.
     #[test]
     fn forged_content_never_panics(at in any::<prop::sample::Index>(), removed in 0_usize..6, put in prop::collection::vec(any::<u8>(), 0..6)) {
-        for (version, payload) in [(1, payload()), (2, fixture::perturbed_report().share(None).unwrap().payload)] {
+        for (version, payload) in [(3, payload()), (3, fixture::perturbed_report().share(None).unwrap().payload)] {
             let mut plain = inflated(&payload);
             let from = at.index(plain.len());
             plain.splice(from..plain.len().min(from + removed), put.clone());

@@ -2,6 +2,7 @@
 //!
 //! Lists go question by question, one list for each property: neighbours in a list are alike, which is what deflate lives on.
 
+mod limits;
 mod read;
 mod write;
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ShareError;
-use crate::measurements::{AnswerRow, CostRow, PlanSummary, QuestionKind};
+use crate::measurements::{AnswerRow, CostRow, Flag, PlanSummary, QuestionKind};
 use crate::outcome::Outcome;
 
 pub(in crate::share) use write::positions;
@@ -24,8 +25,16 @@ const LONGEST_TEXT: usize = 600;
 /// Stands for words that a link does not carry.
 const NOT_CARRIED: &str = "(not in the link)";
 
-#[derive(Serialize, Deserialize)]
+/// A link's content, version by version.
+#[derive(Serialize)]
 pub(in crate::share) struct Wire {
+    pub(in crate::share) answered: Answered,
+    pub(in crate::share) perturbed: Perturbed,
+    pub(in crate::share) controlled: Controlled,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(in crate::share) struct Answered {
     plan: Plan,
     questions: Questions,
     /// Every text that a model said, once.
@@ -38,7 +47,25 @@ pub(in crate::share) struct Wire {
     scores: Vec<f32>,
     baseline_cost: Cost,
     accelerations: Vec<Acceleration>,
+    /// The one control that the first two versions had, which was the baseline again; later ones have it among the others.
     noise_floor: Option<(String, Answers)>,
+}
+
+/// Controls, and what only they and their margins tell.
+#[derive(Default, Serialize, Deserialize)]
+pub(in crate::share) struct Controlled {
+    controls: Vec<Control>,
+    /// The largest margin of a tie and the number of changed answers that are ties, of the accelerations and then of the controls.
+    ties: Vec<Option<(f64, u64)>>,
+    /// Row, spec, and 0 for scored otherwise, 1 for logits that are no numbers.
+    flagged: Vec<(u32, String, u8)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Control {
+    spec: String,
+    what_it_is: String,
+    answers: Answers,
 }
 
 /// What was done to the images besides nothing. Lists of answers go on behind those about the clean images, perturbation by perturbation.
@@ -262,6 +289,8 @@ impl Cost {
 }
 
 const KINDS: [QuestionKind; 4] = [QuestionKind::YesNo, QuestionKind::Choice, QuestionKind::Short, QuestionKind::Number];
+
+const FLAGS: [Flag; 2] = [Flag::Rescored, Flag::NotFinite];
 
 const OUTCOMES: [Outcome; 4] = [Outcome::Same, Outcome::Broken, Outcome::Repaired, Outcome::Changed];
 

@@ -1,33 +1,50 @@
 //! The layout of a link as a report.
 
 use super::{
-    Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, NOT_CARRIED, OUTCOMES, Perturbed, Questions, Said, Wire, Words, field, positions_of,
+    Acceleration, Answered, Answers, Control, Controlled, Cost, FLAGS, KINDS, NOT_CARRIED, OUTCOMES, Perturbed, Questions, Said, Wire,
+    Words, field, positions_of,
 };
-use crate::measurements::{AccelerationReport, AnswerRow, FirstToken, Measurements, NoiseFloor, QuestionRow};
+use crate::measurements::{AccelerationReport, AnswerRow, BASELINE, ControlReport, FirstToken, Flagged, Measurements, QuestionRow, Ties};
 use crate::outcome::Outcome;
 use crate::report::Report;
 use crate::share::{ShareError, SharedReport, Suite, SuiteQuestion};
 
 impl Wire {
-    pub(in crate::share) fn open(
-        self,
-        perturbed: Perturbed,
-        rebuild: impl FnOnce(&Suite) -> Option<Vec<SuiteQuestion>>,
-    ) -> Result<SharedReport, ShareError> {
-        let count = self.correct.len();
-        let answers = count.saturating_mul(1 + self.accelerations.len());
-        if answers > MOST_ANSWERS {
-            return Err(field("answers", answers, format!("at most {MOST_ANSWERS}")));
+    pub(in crate::share) fn open(mut self, rebuild: impl FnOnce(&Suite) -> Option<Vec<SuiteQuestion>>) -> Result<SharedReport, ShareError> {
+        // the one control of earlier versions is one of several now
+        if let Some((what_it_is, answers)) = self.answered.noise_floor.take() {
+            self.controlled.controls.insert(0, Control { spec: BASELINE.to_owned(), what_it_is, answers });
         }
-        let suite = match &self.questions.words {
+        let suite = self.answered.suite();
+        let drawn = suite.as_ref().and_then(rebuild);
+        self.check(drawn.as_deref())?;
+        let Self { answered, perturbed, controlled } = self;
+        answered.open(perturbed, controlled, suite, drawn)
+    }
+}
+
+impl Answered {
+    /// The suite that the questions are positions in, if they are.
+    fn suite(&self) -> Option<Suite> {
+        match &self.questions.words {
             Words::OfSuite { size, .. } => Some(Suite {
                 name: self.plan.benchmark.clone(),
                 fingerprint: self.plan.benchmark_fingerprint.clone(),
                 size: *size as usize,
             }),
             Words::Listed(_) => None,
-        };
-        let drawn = suite.as_ref().and_then(rebuild);
+        }
+    }
+
+    /// Everything that could be too large was checked before.
+    fn open(
+        self,
+        perturbed: Perturbed,
+        controlled: Controlled,
+        suite: Option<Suite>,
+        drawn: Option<Vec<SuiteQuestion>>,
+    ) -> Result<SharedReport, ShareError> {
+        let count = self.correct.len();
         let rebuilt = drawn.is_some();
         let conditions = 1 + perturbed.perturbations.len();
         if !count.is_multiple_of(conditions) {
@@ -101,27 +118,39 @@ impl Wire {
                 _ => Err(field("said", answers.said.len(), "an entry for every answer that changed")),
             }
         };
+        let Controlled { controls, ties, flagged } = controlled;
+        if !ties.is_empty() {
+            same_length("ties", ties.len(), self.accelerations.len() + controls.len())?;
+        }
+        let ties = |i: usize| ties.get(i).copied().flatten().map(|(margin, count)| Ties { margin, count });
         let mut accelerations = Vec::with_capacity(self.accelerations.len());
-        for Acceleration { spec, what_it_is, answers, cost } in &self.accelerations {
+        for (i, Acceleration { spec, what_it_is, answers, cost }) in self.accelerations.iter().enumerate() {
             accelerations.push(AccelerationReport {
                 spec: spec.clone(),
                 what_it_is: what_it_is.clone(),
                 answers: column(answers, cost)?,
-                first_token: Some(answers.first_token()),
+                first_token: Some(answers.first_token(ties(i))),
                 cost: cost.open(),
             });
         }
-        let noise_floor = match &self.noise_floor {
-            Some((varied, answers)) => Some(NoiseFloor {
-                varied: varied.clone(),
-                answers: column(answers, &self.baseline_cost)?,
-                first_token: Some(answers.first_token()),
-            }),
-            None => None,
+        let mut opened = Vec::with_capacity(controls.len());
+        for (i, Control { spec, what_it_is, answers }) in controls.into_iter().enumerate() {
+            opened.push(ControlReport {
+                spec,
+                what_it_is,
+                answers: column(&answers, &self.baseline_cost)?,
+                first_token: Some(answers.first_token(ties(accelerations.len() + i))),
+            });
+        }
+        let controls = opened;
+        let flag = |(row, spec, code): (u32, String, u8)| {
+            let flag = FLAGS.get(code as usize).copied().ok_or_else(|| field("flagged", code, "0 or 1"))?;
+            Ok(Flagged { row: row as usize, spec, flag })
         };
+        let flagged = flagged.into_iter().map(flag).collect::<Result<_, ShareError>>()?;
         let baseline_cost = self.baseline_cost.open();
         let plan = self.plan.open(questions, perturbed.perturbations);
-        let report = Report::new(Measurements { plan, baseline_cost, questions: rows, accelerations, noise_floor })?;
+        let report = Report::new(Measurements { plan, baseline_cost, questions: rows, accelerations, controls, flagged })?;
         let left_out = report.worst_first().into_iter().filter(|&i| self.baseline[i] == 0).count();
         Ok(SharedReport { report, suite, rebuilt, left_out })
     }
@@ -177,9 +206,9 @@ impl Questions {
 }
 
 impl Answers {
-    fn first_token(&self) -> FirstToken {
+    fn first_token(&self, ties: Option<Ties>) -> FirstToken {
         let Self { kl_mean, kl_median, margin_same, margin_diverged, .. } = *self;
-        FirstToken { kl_mean, kl_median, margin_same, margin_diverged }
+        FirstToken { kl_mean, kl_median, margin_same, margin_diverged, ties }
     }
 }
 

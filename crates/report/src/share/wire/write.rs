@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::limits::most_answers;
 use super::{
-    Acceleration, Answers, Cost, KINDS, MOST_ANSWERS, OUTCOMES, Perturbed, Plan, Questions, Said, Wire, Words, cut, field, skipped,
+    Acceleration, Answered, Answers, Control, Controlled, Cost, FLAGS, KINDS, OUTCOMES, Perturbed, Plan, Questions, Said, Wire, Words, cut,
+    skipped,
 };
-use crate::measurements::{AnswerRow, Measurements, PlanSummary, QuestionRow};
+use crate::measurements::{AnswerRow, Flagged, Measurements, PlanSummary, QuestionRow};
 use crate::outcome::Outcome;
 use crate::report::Report;
 use crate::share::{ShareError, Suite, SuiteQuestion};
@@ -27,14 +29,10 @@ fn asked_questions(report: &Report) -> &[QuestionRow] {
 }
 
 impl Perturbed {
-    pub(in crate::share) fn of(report: &Report) -> Self {
+    fn of(report: &Report) -> Self {
         let PlanSummary { questions, perturbations, .. } = report.plan();
         let rows = &report.questions()[*questions..];
         Self { perturbations: perturbations.clone(), baseline: rows.iter().map(|row| code(&row.baseline)).collect() }
-    }
-
-    pub(in crate::share) fn is_empty(&self) -> bool {
-        self.perturbations.is_empty()
     }
 }
 
@@ -46,18 +44,16 @@ fn is(question: &QuestionRow, asked: &SuiteQuestion) -> bool {
 impl Wire {
     /// `carried` says for each row whether the words of its question and its answers are carried.
     pub(in crate::share) fn of(report: &Report, positions: Option<&(usize, Vec<usize>)>, carried: &[bool]) -> Result<Self, ShareError> {
-        let Measurements { plan, baseline_cost, questions, accelerations, noise_floor } = report.measurements();
-        let answers = questions.len() * (1 + accelerations.len());
-        if answers > MOST_ANSWERS {
-            return Err(field("answers", answers, format!("at most {MOST_ANSWERS}")));
-        }
+        let Measurements { plan, baseline_cost, questions, accelerations, controls, flagged } = report.measurements();
+        let columns = accelerations.len() + controls.len();
+        most_answers(questions.len(), columns)?;
         // a question has its words if they are needed anywhere
         let mut words = vec![false; plan.questions];
         for (i, _) in carried.iter().enumerate().filter(|(_, carried)| **carried) {
             words[report.clean(i)] = true;
         }
         let dictionary =
-            Dictionary::of(questions, accelerations.iter().map(|a| &a.answers).chain(noise_floor.iter().map(|n| &n.answers)), carried);
+            Dictionary::of(questions, accelerations.iter().map(|a| &a.answers).chain(controls.iter().map(|c| &c.answers)), carried);
         let baseline: Vec<&AnswerRow> = questions.iter().map(|question| &question.baseline).collect();
         let column = |answers: &[AnswerRow], summary: &Summary| Answers {
             outcomes: answers.iter().map(code).collect(),
@@ -83,11 +79,21 @@ impl Wire {
                 cost: Cost::of(&acceleration.cost),
             })
             .collect();
-        let noise_floor = noise_floor
-            .as_ref()
-            .zip(report.noise_floor())
-            .map(|(noise_floor, summary)| (cut(&noise_floor.varied), column(&noise_floor.answers, summary)));
-        Ok(Self {
+        let controls = controls.iter().zip(report.control_summaries()).map(|(control, summary)| Control {
+            spec: control.spec.clone(),
+            what_it_is: cut(&control.what_it_is),
+            answers: column(&control.answers, summary),
+        });
+        let ties = report.summaries().iter().chain(report.control_summaries()).map(|summary| summary.ties);
+        let flag = |Flagged { row, spec, flag }: &Flagged| {
+            (*row as u32, spec.clone(), FLAGS.iter().position(|known| known == flag).unwrap_or_default() as u8)
+        };
+        let controlled = Controlled {
+            controls: controls.collect(),
+            ties: ties.map(|ties| ties.map(|ties| (short(ties.margin), ties.count))).collect(),
+            flagged: flagged.iter().map(flag).collect(),
+        };
+        let answered = Answered {
             plan: Plan::of(plan),
             questions: Questions::of(asked_questions(report), positions, &words),
             correct: baseline.iter().map(|answer| u8::from(answer.correct)).collect(),
@@ -96,8 +102,9 @@ impl Wire {
             said: dictionary.said,
             baseline_cost: Cost::of(baseline_cost),
             accelerations,
-            noise_floor,
-        })
+            noise_floor: None,
+        };
+        Ok(Self { answered, perturbed: Perturbed::of(report), controlled })
     }
 }
 

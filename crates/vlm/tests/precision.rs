@@ -1,6 +1,5 @@
 //! Numbers that survive real weights: scores beyond f16, weights kept as bf16, and what is said where numbers end.
 
-#![expect(clippy::expect_used, reason = "the helpers beside the tests fail the test by panicking, as the tests do")]
 #![allow(
     missing_docs,
     unreachable_pub,

@@ -56,7 +56,7 @@ pub(super) fn control_name(report: &Report, summary: &Summary) -> Markup {
     let floor = report.noise_floor().is_some_and(|floor| floor.spec == summary.spec);
     html! {
         @if floor { "noise floor: " } @else { "control: " }
-        @if summary.spec == BASELINE { "the baseline again" } @else { (spec(&summary.spec)) }
+        @if summary.spec == BASELINE { "the baseline again" } @else { code { (text(&summary.spec)) } }
     }
 }
 

@@ -245,7 +245,12 @@ fn perturbed_images_are_asked_about_beside_the_clean_ones() {
     assert_eq!((lines(&whole, false).len(), lines(&whole, true).len()), (20 * 4, 2 * 20 * 4));
     let report = |run: &Path| Report::from_json(&fs::read_to_string(run.join("report.json")).unwrap()).unwrap();
     let (perturbed, alone) = (report(&whole), report(&clean));
-    assert_eq!(perturbed.summaries(), alone.summaries());
+    // all but what tests are adjusted by, which are more where there are more conditions
+    let measured = |report: &Report| {
+        let of = |summary: &Summary| (summary.spec.clone(), summary.tally.clone(), summary.dr.clone(), summary.mcnemar.p_by_image);
+        report.summaries().iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(measured(&perturbed), measured(&alone));
     // nothing is shared across perturbations that changes an answer
     assert!(perturbed.perturbed().iter().all(|under| under.condition.noise_floor().unwrap().dr.count == 0));
     assert!(perturbed.perturbed().iter().any(|under| under.baseline.dr.count > 0), "the perturbations do nothing");

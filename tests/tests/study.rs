@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use steady_bench::{BENCHMARKS, asked};
-use steady_report::{Perturbed, Report, share};
+use steady_report::{Perturbed, Report, Summary, share};
 use steady_tests::reference::cases_of;
 
 use process::{Running, finish, json, refuse, run, stderr, steady, succeed, text, wait_until};

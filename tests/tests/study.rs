@@ -247,7 +247,7 @@ fn perturbed_images_are_asked_about_beside_the_clean_ones() {
     let (perturbed, alone) = (report(&whole), report(&clean));
     // all but what tests are adjusted by, which are more where there are more conditions
     let measured = |report: &Report| {
-        let of = |summary: &Summary| (summary.spec.clone(), summary.tally.clone(), summary.dr.clone(), summary.mcnemar.p_by_image);
+        let of = |summary: &Summary| (summary.spec.clone(), summary.tally, summary.dr, summary.mcnemar.p_by_image);
         report.summaries().iter().map(of).collect::<Vec<_>>()
     };
     assert_eq!(measured(&perturbed), measured(&alone));

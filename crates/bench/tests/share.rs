@@ -93,6 +93,7 @@ fn report(questions: &[SuiteQuestion], fingerprint: &str, perturbations: &[&str]
         perturbations: perturbations.iter().map(|&perturbation| perturbation.to_owned()).collect(),
         specs: ACCELERATIONS.iter().map(|(spec, _)| (*spec).to_owned()).collect(),
         prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
+        post_prompts: BTreeMap::new(),
         processor: named(&[
             ("crop", "144x144"),
             ("normalize", "mean [0.48145467, 0.4578275, 0.40821072], std [0.26862955, 0.2613026, 0.2757771]"),

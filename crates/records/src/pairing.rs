@@ -184,6 +184,7 @@ fn summary(plan: &Plan) -> PlanSummary {
         perturbations: plan.perturbations.iter().filter(|perturbation| *perturbation != CLEAN).cloned().collect(),
         specs: plan.accelerations.iter().map(|acceleration| acceleration.spec.clone()).filter(|spec| spec != BASELINE).collect(),
         prompt_template: plan.prompt.clone(),
+        post_prompts: plan.post_prompts.iter().map(|(form, text)| (form.to_owned(), text.to_owned())).collect(),
         processor: plan.processor.clone(),
         decoding: plan.decoding.clone(),
         precision: plan.precision.clone(),

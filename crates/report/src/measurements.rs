@@ -112,6 +112,9 @@ pub struct PlanSummary {
     pub specs: Vec<String>,
     /// The prompt around a question.
     pub prompt_template: String,
+    /// What stood behind a question in it, by the form of its answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub post_prompts: BTreeMap<String, String>,
     /// Settings of the image processor.
     pub processor: BTreeMap<String, String>,
     /// Decoding settings, e.g. `max_new_tokens`.

@@ -55,6 +55,8 @@ struct Layout {
     controls: Vec<(String, String, Answers)>,
     ties: Vec<Option<(f64, u64)>>,
     flagged: Vec<(u32, String, u8)>,
+    stored: Vec<Option<u64>>,
+    post_prompts: Texts,
 }
 
 #[derive(Clone, Serialize)]
@@ -122,6 +124,8 @@ fn layout(size: Size) -> Layout {
         controls: (0..size.controls).map(|i| (text(i), text(i), answers())).collect(),
         ties: Vec::new(),
         flagged: Vec::new(),
+        stored: vec![Some(1); 1 + size.accelerations],
+        post_prompts: texts(),
     }
 }
 

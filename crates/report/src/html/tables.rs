@@ -210,6 +210,7 @@ pub(super) fn plan(report: &Report) -> Markup {
                     (one("accelerations", &plan.specs.join("   ")))
                     @if !plan.perturbations.is_empty() { (one("perturbations", &plan.perturbations.join("   "))) }
                     (one("prompt", &plan.prompt_template))
+                    (named("behind a question:", &mut plan.post_prompts.iter().map(|(form, text)| (form, text.clone()))))
                     (named("processor", &mut plan.processor.iter().map(|(name, value)| (name, value.clone()))))
                     (named("decoding", &mut plan.decoding.iter().map(|(name, value)| (name, value.clone()))))
                     (one("precision", &plan.precision))

@@ -41,6 +41,7 @@ pub(crate) fn measurements() -> Measurements {
             perturbations: Vec::new(),
             specs: vec!["w4:rtn,g=64".to_owned(), "int8".to_owned()],
             prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
+            post_prompts: BTreeMap::new(),
             processor: named("resample", "bicubic"),
             decoding: named("max_new_tokens", "16"),
             precision: "f32".to_owned(),

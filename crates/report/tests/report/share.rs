@@ -92,6 +92,20 @@ fn a_link_carries_numbers_and_words() {
 
 /// A report out of a link is a report like any other.
 #[test]
+fn a_link_carries_bytes_of_files_and_what_stood_behind_questions() {
+    let mut all = fixture::measurements();
+    all.baseline_cost.stored_bytes = Some(4_000_000);
+    all.accelerations[0].cost.stored_bytes = Some(1_250_000);
+    all.plan.post_prompts = [("short".to_owned(), "Answer the question using a single word or phrase.".to_owned())].into();
+    let shared = Report::new(all).unwrap();
+    let opened = reopened(&shared.share(None).unwrap().payload).report;
+    assert_same_numbers(&opened, &shared);
+    let table = opened.table();
+    assert!(["files MB", "4.00", "1.25"].iter().all(|cell| table.contains(cell)), "{table}");
+    assert!(opened.html(&std::collections::BTreeMap::new()).contains("Answer the question using a single word or phrase."));
+}
+
+#[test]
 fn what_came_by_link_can_be_written_and_shared_again() {
     let report = reopened(&payload()).report;
     assert_eq!(Report::from_json(&report.to_json().unwrap()).unwrap(), report);

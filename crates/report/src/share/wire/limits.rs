@@ -64,7 +64,11 @@ impl Wire {
             command_line,
         } = &self.answered.plan;
         let settings = [model, checkpoint_sha256, benchmark, benchmark_fingerprint, prompt_template, precision, device, command_line];
-        let named = [processor, decoding, versions].into_iter().flatten().flat_map(|(name, value)| [name, value]).chain(seeds.keys());
+        let named = [processor, decoding, versions, &self.controlled.post_prompts]
+            .into_iter()
+            .flatten()
+            .flat_map(|(name, value)| [name, value])
+            .chain(seeds.keys());
         settings.into_iter().chain(named).try_for_each(|text| shorter("plan", text, LONGEST_SETTING))?;
         specs.iter().try_for_each(|spec| shorter("plan.specs", spec, LONGEST_BYTES))?;
         let questions = &self.answered.questions;

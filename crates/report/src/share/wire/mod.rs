@@ -51,7 +51,7 @@ pub(in crate::share) struct Answered {
     noise_floor: Option<(String, Answers)>,
 }
 
-/// Controls, and what only they and their margins tell.
+/// Controls, what only they and their margins tell, and what else came with them.
 #[derive(Default, Serialize, Deserialize)]
 pub(in crate::share) struct Controlled {
     controls: Vec<Control>,
@@ -59,6 +59,10 @@ pub(in crate::share) struct Controlled {
     ties: Vec<Option<(f64, u64)>>,
     /// Row, spec, and 0 for scored otherwise, 1 for logits that are no numbers.
     flagged: Vec<(u32, String, u8)>,
+    /// Bytes of the weights as files, of the baseline and then of the accelerations; empty where they are not known.
+    stored: Vec<Option<u64>>,
+    /// What stood behind a question, by the form of its answer.
+    post_prompts: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -215,6 +219,7 @@ impl Plan {
             perturbations: _,
             specs,
             prompt_template,
+            post_prompts: _,
             processor,
             decoding,
             precision,
@@ -240,7 +245,7 @@ impl Plan {
         }
     }
 
-    fn open(self, questions: usize, perturbations: Vec<String>) -> PlanSummary {
+    fn open(self, questions: usize, perturbations: Vec<String>, post_prompts: BTreeMap<String, String>) -> PlanSummary {
         let Self {
             model,
             checkpoint_sha256,
@@ -265,6 +270,7 @@ impl Plan {
             perturbations,
             specs,
             prompt_template,
+            post_prompts,
             processor,
             decoding,
             precision,
@@ -282,9 +288,9 @@ impl Cost {
         Self { weight_bytes, kv_bytes, visual_tokens, prompt_tokens, flops, seconds }
     }
 
-    fn open(&self) -> CostRow {
+    fn open(&self, stored_bytes: Option<u64>) -> CostRow {
         let Self { weight_bytes, kv_bytes, visual_tokens, prompt_tokens, flops, seconds } = *self;
-        CostRow { weight_bytes, stored_bytes: None, kv_bytes, visual_tokens, prompt_tokens, flops, seconds }
+        CostRow { weight_bytes, stored_bytes, kv_bytes, visual_tokens, prompt_tokens, flops, seconds }
     }
 }
 

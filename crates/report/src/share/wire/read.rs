@@ -118,7 +118,11 @@ impl Answered {
                 _ => Err(field("said", answers.said.len(), "an entry for every answer that changed")),
             }
         };
-        let Controlled { controls, ties, flagged } = controlled;
+        let Controlled { controls, ties, flagged, stored, post_prompts } = controlled;
+        if !stored.is_empty() {
+            same_length("stored", stored.len(), 1 + self.accelerations.len())?;
+        }
+        let stored = |i: usize| stored.get(i).copied().flatten();
         if !ties.is_empty() {
             same_length("ties", ties.len(), self.accelerations.len() + controls.len())?;
         }
@@ -130,7 +134,7 @@ impl Answered {
                 what_it_is: what_it_is.clone(),
                 answers: column(answers, cost)?,
                 first_token: Some(answers.first_token(ties(i))),
-                cost: cost.open(),
+                cost: cost.open(stored(1 + i)),
             });
         }
         let mut opened = Vec::with_capacity(controls.len());
@@ -148,8 +152,8 @@ impl Answered {
             Ok(Flagged { row: row as usize, spec, flag })
         };
         let flagged = flagged.into_iter().map(flag).collect::<Result<_, ShareError>>()?;
-        let baseline_cost = self.baseline_cost.open();
-        let plan = self.plan.open(questions, perturbed.perturbations);
+        let baseline_cost = self.baseline_cost.open(stored(0));
+        let plan = self.plan.open(questions, perturbed.perturbations, post_prompts);
         let report = Report::new(Measurements { plan, baseline_cost, questions: rows, accelerations, controls, flagged })?;
         let left_out = report.worst_first().into_iter().filter(|&i| self.baseline[i] == 0).count();
         Ok(SharedReport { report, suite, rebuilt, left_out })

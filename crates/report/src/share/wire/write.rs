@@ -69,6 +69,8 @@ impl Wire {
             margin_same: summary.margin_same.map(short),
             margin_diverged: summary.margin_diverged.map(short),
         };
+        let stored = std::iter::once(baseline_cost).chain(accelerations.iter().map(|acceleration| &acceleration.cost));
+        let stored = stored.map(|cost| cost.stored_bytes).collect();
         let accelerations = accelerations
             .iter()
             .zip(report.summaries())
@@ -92,6 +94,8 @@ impl Wire {
             controls: controls.collect(),
             ties: ties.map(|ties| ties.map(|ties| (short(ties.margin), ties.count))).collect(),
             flagged: flagged.iter().map(flag).collect(),
+            stored: if report.tells_files() { stored } else { Vec::new() },
+            post_prompts: plan.post_prompts.clone(),
         };
         let answered = Answered {
             plan: Plan::of(plan),

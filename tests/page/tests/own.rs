@@ -127,15 +127,15 @@ async fn every_model_of_the_page_answers_as_on_the_command_line() {
 async fn a_study_finds_what_the_command_line_does_and_names_it_by_its_folder() {
     let (_place, folder) = tiny();
     // The weights are random: what int8 moves logits by decides an answer no more firmly than the rounding in which two platforms differ.
-    const FAR: &str = "divprune:keep=0.25";
-    let native = native::study(Some(&folder), 4, &[FAR]);
+    let far = "divprune:keep=0.25";
+    let native = native::study(Some(&folder), 4, &[far]);
     let server = Server::start([]);
     let page = server.page.clone();
     let link = in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         click(&client, ".choose summary").await;
         evaluate(&client, "document.querySelectorAll('.choices > .choice .tick input:checked').forEach(box => box.click())").await;
-        fill(&client, ".choices > .choice .others input", FAR).await;
+        fill(&client, ".choices > .choice .others input", far).await;
         evaluate(&client, "document.querySelectorAll('input[name=engine]')[2].click()").await;
         fill(&client, "#questions", "4").await;
         pick(&client, &folder).await;

@@ -4,7 +4,7 @@ use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-use super::{FEATURES, LANES, block, elem, empty, workgroup, workgroups};
+use super::{FEATURES, LANES, block, elem, empty, sum_lanes, workgroup, workgroups};
 
 /// Units per workgroup of the widening kernel.
 const UNITS: usize = 256;
@@ -80,25 +80,13 @@ fn bf16_linear<F: Float>(x: &Tensor<F>, words: &Tensor<u32>, y: &mut Tensor<F>, 
         }
     }
 
-    // Tree over the lanes of each feature.
     let mut shared = Shared::<[f32]>::new_slice(LANES * FEATURES * block);
     let mine = (UNIT_POS_Y as usize * LANES + lane) * block;
     #[unroll]
     for row in 0..block {
         shared[mine + row] = sums[row];
     }
-    sync_cube();
-    #[unroll]
-    for step in 0..5usize {
-        let half = comptime!(LANES >> (step + 1));
-        if lane < half {
-            #[unroll]
-            for row in 0..block {
-                shared[mine + row] += shared[mine + half * block + row];
-            }
-        }
-        sync_cube();
-    }
+    sum_lanes::<f32>(&mut shared, mine, lane, block);
     if lane == 0 && out < outs {
         #[unroll]
         for row in 0..block {

@@ -175,7 +175,7 @@ fn int8_linear<F: Float>(
         }
     }
 
-    // Trees over the lanes of each feature: integers stay integers to the end.
+    // As `sum_lanes`, for two sums that share its barriers: integers stay integers to the end.
     let mut shared_products = Shared::<[i32]>::new_slice(LANES * FEATURES * block);
     let mut shared_floats = Shared::<[f32]>::new_slice(LANES * FEATURES * block);
     let mine = (UNIT_POS_Y as usize * LANES + lane) * block;

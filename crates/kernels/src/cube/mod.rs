@@ -68,6 +68,25 @@ fn workgroup() -> CubeDim {
     CubeDim::new_2d(LANES as u32, FEATURES as u32)
 }
 
+/// Adds up, in a tree over the lanes of each feature, the `block` sums that each unit has put into `shared` from its place `mine` on. Lane 0
+/// finds the totals in its own place.
+#[cube]
+fn sum_lanes<N: Numeric>(shared: &mut Shared<[N]>, mine: usize, lane: usize, #[comptime] block: usize) {
+    sync_cube();
+    #[unroll]
+    for step in 0..5usize {
+        let half = comptime!(LANES >> (step + 1));
+        if lane < half {
+            #[unroll]
+            for row in 0..block {
+                let other = shared[mine + half * block + row];
+                shared[mine + row] += other;
+            }
+        }
+        sync_cube();
+    }
+}
+
 /// The number that 16 bits of IEEE half precision stand for, without needing 16-bit types.
 #[cube]
 fn half_bits_to_f32(bits: u32) -> f32 {

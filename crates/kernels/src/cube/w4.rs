@@ -3,7 +3,7 @@
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-use super::{FEATURES, LANES, block, elem, empty, half_bits_to_f32, workgroup, workgroups};
+use super::{FEATURES, LANES, block, elem, empty, half_bits_to_f32, sum_lanes, workgroup, workgroups};
 
 /// `x [rows, K]` times the transpose of `words [N, K/8]`, `groups [N, K/G]`; all contiguous.
 pub(super) fn launch(x: CubeTensor, words: CubeTensor, groups: CubeTensor) -> CubeTensor {
@@ -68,25 +68,13 @@ fn w4_linear<F: Float>(
         }
     }
 
-    // Tree over the lanes of each feature.
     let mut shared = Shared::<[f32]>::new_slice(LANES * FEATURES * block);
     let mine = (UNIT_POS_Y as usize * LANES + lane) * block;
     #[unroll]
     for row in 0..block {
         shared[mine + row] = sums[row];
     }
-    sync_cube();
-    #[unroll]
-    for step in 0..5usize {
-        let half = comptime!(LANES >> (step + 1));
-        if lane < half {
-            #[unroll]
-            for row in 0..block {
-                shared[mine + row] += shared[mine + half * block + row];
-            }
-        }
-        sync_cube();
-    }
+    sum_lanes::<f32>(&mut shared, mine, lane, block);
     if lane == 0 && out < outs {
         #[unroll]
         for row in 0..block {

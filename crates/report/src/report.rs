@@ -16,6 +16,8 @@ pub struct Report {
     clean: Condition,
     perturbed: Vec<Perturbed>,
     tie_margin: Option<f64>,
+    /// Places of the flags, by row.
+    flagged: BTreeMap<usize, Vec<usize>>,
 }
 
 /// What became of the answers when something was done to the images.
@@ -45,7 +47,11 @@ impl Report {
                 })
             })
             .collect::<Result<_, ReportError>>()?;
-        let mut report = Self { measurements, clean, perturbed, tie_margin };
+        let mut flagged: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (place, flag) in measurements.flagged.iter().enumerate() {
+            flagged.entry(flag.row).or_default().push(place);
+        }
+        let mut report = Self { measurements, clean, perturbed, tie_margin, flagged };
         report.adjust();
         Ok(report)
     }
@@ -132,8 +138,8 @@ impl Report {
 
     /// What is odd about an answer, by the row of its question and the spec of whoever gave it.
     pub fn flag(&self, question: usize, spec: &str) -> Option<Flag> {
-        let of = |flagged: &&crate::measurements::Flagged| flagged.row == question && flagged.spec == spec;
-        self.measurements.flagged.iter().find(of).map(|flagged| flagged.flag)
+        let of_row = self.flagged.get(&question)?.iter().map(|&place| &self.measurements.flagged[place]);
+        of_row.filter(|flagged| flagged.spec == spec).map(|flagged| flagged.flag).next()
     }
 
     /// What is odd about answers of this report, a line for each kind.

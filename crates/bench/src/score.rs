@@ -20,6 +20,13 @@ pub struct Verdict {
     pub parsed: Option<String>,
 }
 
+impl Verdict {
+    /// On a reply that is no answer, whatever can be read in it.
+    pub fn on_no_answer() -> Self {
+        Self { correct: false, score: 0.0, parsed: None }
+    }
+}
+
 /// A reply as it is read. Verdict and equality both follow from it alone, so the same answer always has the same verdict, and being the same answer is an
 /// equivalence.
 #[derive(Clone, Debug, PartialEq, Eq)]

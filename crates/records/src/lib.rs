@@ -57,7 +57,7 @@ mod work;
 
 pub use error::RecordsError;
 pub use growing::{Growing, pause};
-pub use pairing::report;
+pub use pairing::{cut, report};
 pub use plan::{BASELINE, CLEAN, NOISE_FLOOR, Plan};
 pub use record::{Record, Timing};
 pub use work::{Answers, Group, Work};

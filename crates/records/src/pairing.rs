@@ -41,8 +41,8 @@ pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterato
                 let found = answers.get(&(acceleration, perturbation, question.id.as_str()));
                 let record = found.copied().ok_or_else(|| missing(question, perturbation))?;
                 // what stands there before the logits ran out is no answer
-                let unread = Verdict { correct: false, score: 0.0, parsed: None };
-                let verdict = if record.not_finite.is_some() { unread } else { score(question, &record.answer) };
+                let lost = record.not_finite.is_some();
+                let verdict = if lost { Verdict::on_no_answer() } else { score(question, &record.answer) };
                 Ok(Judged { record, verdict })
             })
             .collect()
@@ -89,6 +89,20 @@ pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterato
     let baseline_cost = cost(&baseline[..questions.len()], plan.accelerations.first().and_then(|baseline| baseline.stored_bytes));
     Report::new(Measurements { plan: summary(plan), baseline_cost, questions: rows, accelerations, controls, flagged })
         .map_err(|e| RecordsError::Report(e.to_string()))
+}
+
+/// How many answers of each variant the limit cut, and how many there are, in the plan's order. Answers of versions that did not say are left out.
+pub fn cut<'a>(plan: &Plan, records: impl IntoIterator<Item = &'a Record>) -> Vec<(String, usize, usize)> {
+    let mut counts: HashMap<&str, (usize, usize)> = HashMap::new();
+    for record in records {
+        if let Some(cut) = record.cut {
+            let (cut_ones, all) = counts.entry(&record.acceleration).or_default();
+            *cut_ones += usize::from(cut);
+            *all += 1;
+        }
+    }
+    let counted = |variant: &str| counts.get(variant).map(|&(cut, all)| (variant.to_owned(), cut, all));
+    plan.variants().into_iter().filter_map(counted).collect()
 }
 
 /// What a plan asks, in the order of a report's rows: perturbation by perturbation.

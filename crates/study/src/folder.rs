@@ -153,24 +153,6 @@ impl Folder {
         Ok(seconds)
     }
 
-    /// How many answers of each variant the limit cut, and how many there are, in the plan's order. Answers of versions that did not say are left
-    /// out.
-    ///
-    /// # Errors
-    /// [`StudyError::Broken`] naming a damaged part.
-    pub fn cut(&self) -> Result<Vec<(String, usize, usize)>, StudyError> {
-        let mut counts: HashMap<String, (usize, usize)> = HashMap::new();
-        for record in self.records()? {
-            if let Some(cut) = record.cut {
-                let (cut_ones, all) = counts.entry(record.acceleration).or_default();
-                *cut_ones += usize::from(cut);
-                *all += 1;
-            }
-        }
-        let counted = |variant: &str| counts.remove(variant).map(|(cut, all)| (variant.to_owned(), cut, all));
-        Ok(self.plan().variants().into_iter().filter_map(counted).collect())
-    }
-
     /// Writes all records as JSON lines.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ impl Circumstances<'_> {
         let (margin, verdict, top) = if answered {
             (margin(&reply.first_logits).map_err(|e| fail(&e))?, score(question, &reply.text), top(&reply.first_logits))
         } else {
-            (0.0, Verdict { parsed: None, correct: false, score: 0.0 }, Vec::new())
+            (0.0, Verdict::on_no_answer(), Vec::new())
         };
         Ok(Record {
             question: question.id.clone(),

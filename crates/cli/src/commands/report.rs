@@ -44,7 +44,8 @@ pub(crate) struct Published {
 
 /// Writes `report.json` and `report.html` into the folder and prints one or the other's content: JSON, or table and findings.
 pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: bool) -> Result<Published> {
-    let report = folder.report()?;
+    let records = folder.records()?;
+    let report = steady_records::report(folder.plan(), folder.questions(), &records)?;
     let text = report.to_json()?;
     folder.write("report.json", text.as_bytes())?;
     let images = benchmark.map(|benchmark| thumbnails(&report, benchmark)).transpose()?.unwrap_or_default();
@@ -56,7 +57,7 @@ pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: 
     // Wall times are in the table alone: the report is the same for every run of a plan, and they are not.
     let seconds = folder.seconds()?;
     let timed = report.clone().timed(|acceleration| seconds.get(acceleration).copied())?;
-    let cut = cut(&folder.cut()?, folder.plan().decoding.get("max_new_tokens").map_or("?", String::as_str));
+    let cut = cut(&steady_records::cut(folder.plan(), &records), folder.plan().decoding.get("max_new_tokens").map_or("?", String::as_str));
     console::result(&format!("{}{cut}\n{}\n\nReport: {}", timed.table(), timed.findings().join("\n"), file.display()))?;
     Ok(Published { report, file })
 }

@@ -78,15 +78,15 @@ pub(crate) fn QuestionView(looked: Looked, asker: Asker, settings: RwSignal<Sett
     let setting =
         Memo::new(move |_| settings.with(|settings| settings.setting(of_report.clone().unwrap_or_else(|| settings.accelerations()))));
     let seed = question.image.clone();
-    let asked = question.clone();
     // as a study of this model asks it
-    let text =
-        Signal::derive(move || setting.with(|setting| PostPrompts::for_model(setting.model.knows_the_suite()).behind(&asked).into_owned()));
-    let own_text = question.text.clone();
+    let post_prompts = Memo::new(move |_| setting.with(|setting| PostPrompts::for_model(setting.model.knows_the_suite())));
+    let asked = question.clone();
     let behind = move || {
-        let behind = text.with(|text| text.strip_prefix(&own_text).unwrap_or_default().trim().to_owned());
-        (!behind.is_empty()).then(|| view! { <p class="facts">"asked with: " {behind}</p> })
+        post_prompts
+            .with(|post_prompts| post_prompts.of(&asked).map(|behind| view! { <p class="facts">"asked with: " {behind.to_owned()}</p> }))
     };
+    let asked = question.clone();
+    let text = Signal::derive(move || post_prompts.with(|post_prompts| post_prompts.behind(&asked).into_owned()));
     let judge = Judge(Some(question.clone()));
     let heading: NodeRef<html::H1> = NodeRef::new();
     Effect::new(move |_| {

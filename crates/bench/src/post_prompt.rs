@@ -62,9 +62,14 @@ impl PostPrompts {
         self.0.iter().map(|(kind, text)| (kind.as_str(), text.as_str()))
     }
 
+    /// What is put behind a question.
+    pub fn of(&self, question: &Question) -> Option<&str> {
+        self.0.get(question.kind.name()).map(String::as_str)
+    }
+
     /// The question as it is asked: its text and, on a line of its own, what is put behind it.
     pub fn behind<'q>(&self, question: &'q Question) -> Cow<'q, str> {
-        match self.0.get(question.kind.name()) {
+        match self.of(question) {
             Some(text) => Cow::Owned(format!("{}\n{text}", question.text)),
             None => Cow::Borrowed(&question.text),
         }

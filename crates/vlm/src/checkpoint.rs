@@ -25,6 +25,7 @@ pub struct Checkpoint {
     generation: GenerationConfig,
     /// Once it was asked for: whoever judges a model's memory by a prompt loads it next, and a tokenizer takes a while to read.
     processor: OnceLock<Arc<Processor>>,
+    footprint: OnceLock<Arc<Footprint>>,
 }
 
 /// Family, architecture, format of weights, and how to decode.
@@ -102,7 +103,7 @@ impl Checkpoint {
 
     fn from_source(source: Source, tower: Option<&Path>, known: &Known<'_>) -> Result<Self, VlmError> {
         let (family, architecture, format, generation) = Self::read(&source, tower, known)?;
-        Ok(Self { source, family, architecture, format, generation, processor: OnceLock::new() })
+        Ok(Self { source, family, architecture, format, generation, processor: OnceLock::new(), footprint: OnceLock::new() })
     }
 
     /// What `config.json` says.
@@ -194,17 +195,20 @@ impl Checkpoint {
     /// The precision that most of its weights are published in.
     ///
     /// # Errors
-    /// As [`Checkpoint::weights`].
+    /// As [`Checkpoint::footprint`].
     pub fn published(&self) -> Result<Precision, VlmError> {
-        Ok(self.weights()?.published())
+        Ok(self.footprint()?.published())
     }
 
     /// How much memory the model takes; of the weight files only the headers are read. It is loaded without being read, so that nothing
-    /// is counted that loading would not take.
+    /// is counted that loading would not take. Found once.
     ///
     /// # Errors
     /// As [`Checkpoint::weights`], or when a tensor is missing or of the wrong shape.
-    pub fn footprint(&self) -> Result<Footprint, VlmError> {
+    pub fn footprint(&self) -> Result<Arc<Footprint>, VlmError> {
+        if let Some(footprint) = self.footprint.get() {
+            return Ok(Arc::clone(footprint));
+        }
         let device = Device::flex();
         let weights = self.weights()?;
         let tied = weights.tied();
@@ -212,7 +216,8 @@ impl Checkpoint {
         let text = self.architecture.decoder();
         self.architecture.encoder(&mut loader)?;
         Llama::load(&mut loader, text, tied)?;
-        Ok(Footprint::of(loader.surveyed(), text))
+        let footprint = Arc::new(Footprint::of(loader.surveyed(), text));
+        Ok(Arc::clone(self.footprint.get_or_init(|| footprint)))
     }
 
     /// The tokenizer of `tokenizer.json`.

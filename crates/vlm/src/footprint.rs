@@ -31,6 +31,11 @@ impl Footprint {
         linears + tables + self.survey.elements * element_bytes(precision) + self.survey.norms * size_of::<f32>() as u64
     }
 
+    /// The precision that most of the weights are published in.
+    pub fn published(&self) -> Precision {
+        self.survey.published
+    }
+
     /// Bytes of the weights as they are published, whatever precision they are computed in.
     pub fn stored_bytes(&self) -> u64 {
         self.survey.stored

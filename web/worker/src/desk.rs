@@ -59,7 +59,7 @@ impl Desk {
         let perturbation = |spec: &String| spec.parse().map_err(|error| anyhow!("perturbation {spec}: {error}"));
         let perturbations = plan::perturbations(&perturbations.iter().map(perturbation).collect::<Result<Vec<PerturbationSpec>>>()?)?;
         let first = questions.first().context("a study without questions")?;
-        let first_asked = PostPrompts::for_model(setting.model.knows_the_suite()).behind(first);
+        let first_asked = post_prompts(&setting).behind(first);
         let sample = Sample { image: &suite.image(&first.image)?, question: &first_asked };
         let (model, variants, _) = self.ready(&setting, files, &accelerations, &sample).await?;
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
@@ -143,8 +143,8 @@ impl Desk {
         }
         let variants = Variants::build(model.vlm.clone(), accelerations, model.decoding)
             .await?
-            .with_post_prompts(PostPrompts::for_model(setting.model.knows_the_suite()))
-            .stored_as(&model.checkpoint.footprint()?)?;
+            .with_post_prompts(post_prompts(setting))
+            .stored_as(&*model.checkpoint.footprint()?)?;
         let variants = Rc::new(variants);
         self.variants = Some((setting.accelerations.clone(), Rc::clone(&variants)));
         Ok((model, variants, fresh))
@@ -182,6 +182,11 @@ impl Loaded {
     }
 }
 
+/// What stands behind the questions of a study of this model.
+fn post_prompts(setting: &Setting) -> PostPrompts {
+    PostPrompts::for_model(setting.model.knows_the_suite())
+}
+
 fn frame(frame: steady_vlm::Frame) -> Frame {
     Frame { left: frame.left, top: frame.top, width: frame.width, height: frame.height }
 }
@@ -205,7 +210,7 @@ fn check(
         binding: device.max_binding,
         halves: Precision::F16.check(&device.device).is_ok(),
     };
-    match misfit(&checkpoint.footprint()?, Run { precision: opened.precision, accelerations, tokens }, budget)? {
+    match misfit(&*checkpoint.footprint()?, Run { precision: opened.precision, accelerations, tokens }, budget)? {
         Some(misfit) => bail!("model {} does not fit: {misfit}", checkpoint.name()),
         None => Ok(()),
     }

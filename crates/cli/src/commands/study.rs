@@ -60,7 +60,7 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     }
     let vlm = model::load(&checkpoint, &device, precision)?;
     let variants =
-        Variants::build(vlm, &accelerations, decoding).block_on()?.with_post_prompts(post_prompts).stored_as(&checkpoint.footprint()?)?;
+        Variants::build(vlm, &accelerations, decoding).block_on()?.with_post_prompts(post_prompts).stored_as(&*checkpoint.footprint()?)?;
     let plan = variants.plan(&arguments, &sha256, &device.identity, &*benchmark, &questions, perturbations)?;
     let path = match out {
         Some(path) => path,

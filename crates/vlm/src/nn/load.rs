@@ -40,6 +40,8 @@ pub(crate) struct Survey {
     pub(crate) largest: u64,
     /// Bytes of all tensors in the files.
     pub(crate) stored: u64,
+    /// The precision that most of them are in.
+    pub(crate) published: Precision,
 }
 
 /// A linear layer.
@@ -78,7 +80,7 @@ impl<'a> Loader<'a> {
     /// One that reads headers alone. `device` is where its empty tensors are.
     pub(crate) fn survey(weights: Weights, format: Arc<dyn WeightFormat>, device: &'a Device) -> Self {
         Self {
-            survey: Some(Survey { stored: weights.stored_bytes(), ..Survey::default() }),
+            survey: Some(Survey { stored: weights.stored_bytes(), published: weights.published(), ..Survey::default() }),
             ..Self::new(weights, format, device, Precision::F32, usize::MAX)
         }
     }

@@ -74,23 +74,23 @@ fn reason(error: &Error) -> String {
 
 /// Turns `{% generation %} .. {% endgeneration %}` into a block that is always taken, whitespace control kept.
 fn without_generation_tags(template: &str) -> Cow<'_, str> {
-    if !template.contains("generation") {
+    let mut out = String::new();
+    let mut end = 0;
+    for (_, tag) in operators::tags(template).into_iter().filter(|(statement, _)| *statement) {
+        let text = &template[tag.clone()];
+        let (name, block) = match text.trim() {
+            name @ "generation" => (name, "if true"),
+            name @ "endgeneration" => (name, "endif"),
+            _ => continue,
+        };
+        out.push_str(&template[end..tag.start]);
+        out.push_str(&text.replace(name, block));
+        end = tag.end;
+    }
+    if end == 0 {
         return Cow::Borrowed(template);
     }
-    let mut out = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else { break };
-        let (before, tag) = (&rest[..start], &rest[start..start + length]);
-        out.push_str(before);
-        match tag[2..].trim_matches(|c: char| c.is_whitespace() || c == '-' || c == '+') {
-            "generation" => out.push_str(&tag.replace("generation", "if true")),
-            "endgeneration" => out.push_str(&tag.replace("endgeneration", "endif")),
-            _ => out.push_str(tag),
-        }
-        rest = &rest[start + length..];
-    }
-    out.push_str(rest);
+    out.push_str(&template[end..]);
     Cow::Owned(out)
 }
 

@@ -48,7 +48,7 @@ pub(super) fn as_calls(template: &str) -> Cow<'_, str> {
 
 /// What is inside of `{{ .. }}` and `{% .. %}`, marks of whitespace control left out, and whether it is the latter. Comments and raw blocks
 /// have no insides.
-fn tags(template: &str) -> Vec<(bool, Range<usize>)> {
+pub(super) fn tags(template: &str) -> Vec<(bool, Range<usize>)> {
     let (mut found, mut at) = (Vec::new(), 0);
     while let Some(next) = template[at..].find('{').map(|next| at + next) {
         let rest = &template[next..];

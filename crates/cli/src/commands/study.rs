@@ -1,5 +1,6 @@
 //! `steady` and `steady run`: the study itself.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -8,10 +9,11 @@ use clap::ValueEnum;
 use pollster::FutureExt;
 use steady_accel::memory::Run;
 use steady_bench::world::EMBEDDED;
-use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow, PostPrompts};
+use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow, PostPrompts, Question};
 use steady_methods::FIRST5;
 use steady_records::{Plan, plan};
 use steady_study::{Folder, Variants};
+use steady_vlm::{Checkpoint, Extent, Precision};
 
 use crate::args::{PostPromptArg, RunArgs, StudyArgs};
 use crate::commands::{RUNS, report};
@@ -51,12 +53,10 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     if let Some(chosen) = args.post_prompt.to_possible_value().filter(|_| args.post_prompt != PostPromptArg::Auto) {
         arguments.extend(["--post-prompt".to_owned(), chosen.get_name().to_owned()]);
     }
-    if let Some(first) = questions.first() {
-        let prompt = checkpoint.chat_template()?.prompt(&post_prompts.behind(first))?;
-        let prepared = checkpoint.processor()?.prepare(&benchmark.image(&first.image)?, &prompt)?;
+    if let Some((image, prompt)) = largest(&checkpoint, precision, &*benchmark, &questions, &post_prompts)? {
         // What questions share of a prompt is remembered beside what each adds to it.
-        let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
-        memory::check(&checkpoint, &device, [Run { precision, accelerations: &accelerations, tokens }])?;
+        let tokens = 2 * prompt + decoding.max_new_tokens;
+        memory::check(&checkpoint, &device, [Run { precision, accelerations: &accelerations, image, prompt, tokens }])?;
     }
     let vlm = model::load(&checkpoint, &device, precision)?;
     let variants =
@@ -70,6 +70,34 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     answer(&folder, &*benchmark, &variants)?;
     report::publish(&folder, Some(&*benchmark), args.json)?;
     Ok(())
+}
+
+/// Of the images asked about the one that takes most memory, and the tokens of the longest question about it; `None` without questions. A
+/// question is as long as its text, and one of the longest is taken to be about each image.
+fn largest(
+    checkpoint: &Checkpoint,
+    precision: Precision,
+    benchmark: &dyn Benchmark,
+    questions: &[Question],
+    post_prompts: &PostPrompts,
+) -> Result<Option<(Extent, usize)>> {
+    let Some(longest) = questions.iter().map(|question| post_prompts.behind(question)).max_by_key(|text| text.len()) else {
+        return Ok(None);
+    };
+    let prompt = checkpoint.chat_template()?.prompt(&longest)?;
+    let (processor, footprint) = (checkpoint.processor()?, checkpoint.footprint()?);
+    let images: BTreeSet<&str> = questions.iter().map(|question| question.image.as_str()).collect();
+    let sizes = images.into_iter().map(|image| benchmark.size(image)).collect::<Result<BTreeSet<_>, _>>()?;
+    let mut largest: Option<(u64, Extent, usize)> = None;
+    for (width, height) in sizes {
+        let image = processor.extent(width, height)?;
+        let tokens = processor.prompt_tokens(&prompt, &image)?;
+        let bytes = footprint.activation_bytes(precision, &image, tokens, 1) + footprint.cache_bytes(precision, tokens);
+        if largest.is_none_or(|(most, ..)| bytes > most) {
+            largest = Some((bytes, image, tokens));
+        }
+    }
+    Ok(largest.map(|(_, image, tokens)| (image, tokens)))
 }
 
 fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Result<()> {

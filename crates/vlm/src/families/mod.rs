@@ -18,6 +18,7 @@ use ::image::RgbImage;
 use burn::tensor::Tensor;
 
 use crate::VlmError;
+use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::LlamaConfig;
 use crate::files::{Fields, Source};
 use crate::image::{ImageProcessor, PixelValues};
@@ -144,6 +145,9 @@ pub trait Architecture: Debug + Send + Sync {
     /// # Errors
     /// When a tensor is missing or of the wrong shape.
     fn encoder(&self, loader: &mut Loader<'_>) -> Result<Box<dyn VisualEncoder>, VlmError>;
+
+    /// What such an image takes in memory on its way to visual tokens: an upper bound that is not far from the truth.
+    fn image_bytes(&self, image: &Extent, sizes: Sizes) -> ImageBytes;
 }
 
 /// What becomes of an image placeholder: transformers' image processor, and the part of its processor that is about images.
@@ -164,6 +168,12 @@ pub trait Expander: Debug + Send + Sync {
     /// # Errors
     /// When the pixels are another family's.
     fn expand(&self, pixels: &PixelValues) -> Result<Expansion, VlmError>;
+
+    /// What the vision tower takes of an image of this size, known without its pixels.
+    ///
+    /// # Errors
+    /// When no image of this size can be processed.
+    fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError>;
 
     /// The most that an image becomes.
     fn largest(&self) -> Largest;

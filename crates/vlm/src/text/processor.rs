@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
-use super::prompt::PromptEncoder;
+use super::prompt::{Piece, PromptEncoder};
 use super::tokenizer::Tokenizer;
 use crate::VlmError;
+use crate::activations::Extent;
 use crate::families::{Expander, Expansion, Largest};
 use crate::image::{ImageProcessor, PixelValues};
 use crate::layout::VisualLayout;
@@ -57,6 +58,24 @@ impl Processor {
     /// The most that an image becomes.
     pub fn largest(&self) -> Largest {
         self.images.largest()
+    }
+
+    /// What the vision tower takes of an image of this size, known without its pixels.
+    ///
+    /// # Errors
+    /// When no image of this size can be processed.
+    pub fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError> {
+        self.images.extent(width, height)
+    }
+
+    /// Tokens of a prompt with one image placeholder, which stands for such an image. What its family puts between an image's visual tokens
+    /// is not counted.
+    ///
+    /// # Errors
+    /// When the prompt does not hold exactly one placeholder.
+    pub fn prompt_tokens(&self, prompt: &str, image: &Extent) -> Result<usize, VlmError> {
+        let (ids, _) = self.prompts.encode(prompt, &[&[Piece::Visual(image.tokens)]])?;
+        Ok(ids.len())
     }
 
     /// Preprocesses the image and encodes the prompt, its one placeholder expanded.

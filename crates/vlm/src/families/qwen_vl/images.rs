@@ -102,6 +102,41 @@ impl QwenImageProcessor {
         self.patch_size * self.merge_size
     }
 
+    /// Values of the patches that become one visual token.
+    pub(super) fn values(&self) -> usize {
+        3 * self.temporal_patch_size * self.factor() * self.factor()
+    }
+
+    /// Rows and columns of the visual tokens that an image of this size becomes.
+    pub(super) fn tokens(&self, width: u32, height: u32) -> Result<(usize, usize), VlmError> {
+        let (height, width) = self.sides(width, height)?;
+        Ok((height / self.factor(), width / self.factor()))
+    }
+
+    /// Height and width that an image of this size is resized to.
+    fn sides(&self, width: u32, height: u32) -> Result<(usize, usize), VlmError> {
+        let wrong = |problem: String| VlmError::image("(in memory)", format!("{width}x{height} pixels: {problem}"));
+        if width == 0 || height == 0 {
+            return Err(VlmError::image("(in memory)", format!("has no pixels ({width}x{height})")));
+        }
+        if f64::from(width.max(height)) / f64::from(width.min(height)) > MAX_RATIO {
+            return Err(wrong(format!("one side is more than {MAX_RATIO} times the other")));
+        }
+        let factor = self.factor();
+        let sides = if self.resize.is_some() {
+            smart_resize((height, width), factor, self.min_pixels, self.max_pixels)
+        } else {
+            (height as usize, width as usize)
+        };
+        if sides.0.saturating_mul(sides.1) > MAX_PIXELS && self.resize.is_some() {
+            return Err(wrong(format!("would be resized to {}x{}", sides.1, sides.0)));
+        }
+        if !sides.0.is_multiple_of(factor) || !sides.1.is_multiple_of(factor) {
+            return Err(wrong(format!("the settings do not resize, and its sides are no multiples of {factor}")));
+        }
+        Ok(sides)
+    }
+
     /// Most visual tokens that an image becomes.
     pub(crate) fn most_tokens(&self) -> usize {
         self.max_pixels / (self.factor() * self.factor())

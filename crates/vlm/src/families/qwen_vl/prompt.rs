@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::config::QwenVlConfig;
 use super::images::QwenImageProcessor;
 use crate::VlmError;
+use crate::activations::Extent;
 use crate::families::{Expander, Expansion, Largest};
 use crate::files::Source;
 use crate::image::{ImageProcessor, PixelValues, read_settings};
@@ -53,6 +54,12 @@ impl Expander for QwenExpander {
         let (height, width) = pixels.original;
         let frame = self.images.frame(width as u32, height as u32);
         Ok(Expansion::of(Cells::of(View { rows: rows / self.merge_size, columns: columns / self.merge_size, frame })))
+    }
+
+    fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError> {
+        let (rows, columns) = self.images.tokens(width, height)?;
+        let tokens = rows * columns;
+        Ok(Extent { views: 1, values: tokens * self.images.values(), tokens })
     }
 
     fn largest(&self) -> Largest {

@@ -1,15 +1,15 @@
 """Makes the reference cases: what transformers and Pillow compute, for the Rust code to be compared with.
 
     python tests/reference/make_cases.py                 everything
-    python tests/reference/make_cases.py steady-llava    one part: pillow | templates | variants | steady-* | tiny-*
+    python tests/reference/make_cases.py steady-llava    one part: pillow | torchvision | templates | variants | steady-* | tiny-*
 
-Needs torch, transformers and Pillow (versions of the last run: VERSIONS.json). Seeded: the same versions give the same
+Needs torch, torchvision, transformers and Pillow (versions of the last run: VERSIONS.json). Seeded: the same versions give the same
 files. The `steady-*` parts read the checkpoint of that name in models/, ask it the first 120 questions of the pinned
 suite too, and draw their pictures with the world's own generator (cargo, or the built one that `STEADY_WORLD` names), so
 run them again whenever that checkpoint changes; the `tiny-*` parts make their checkpoints themselves.
 
-Settings: CPU, f32, eager attention, Pillow image processor (not the torchvision one), greedy decoding with the
-checkpoint's generation_config.
+Settings: CPU, f32, eager attention, greedy decoding with the checkpoint's generation_config; Pillow's image processors, but for the
+part `torchvision`.
 """
 
 import argparse
@@ -31,6 +31,7 @@ import tiny_llava_med
 import tiny_llava_next
 import tiny_llava_published
 import tiny_qwen
+import torchvision_cases
 import variant_cases
 from cases import write_json
 
@@ -47,6 +48,8 @@ PARTS = {
     "tiny-qwen2_5-vl": tiny_qwen.make_qwen2_5_vl,
     "variants": variant_cases.make,
     **dict.fromkeys(embedded.CHECKPOINTS, embedded.make),
+    # last: it asks the questions of the others' cases
+    "torchvision": torchvision_cases.make,
 }
 
 

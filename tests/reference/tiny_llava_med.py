@@ -137,19 +137,11 @@ def on_square(picture: Image.Image, colour: tuple[int, ...]) -> Image.Image:
     return canvas
 
 
-def make(folder: Path) -> None:
-    checkpoint, clip = folder / "checkpoint", folder / TOWER.split("/")[-1]
-    for old in (checkpoint, clip):
-        shutil.rmtree(old, ignore_errors=True)
-        old.mkdir(parents=True)
+def asking(folder: Path, images):
+    """What answers a case, with pictures made into pixels by `images`."""
     tokenizer = make_tokenizer(image_token=False)
     vocab = len(tokenizer)
     model = make_model(vocab)
-    save_checkpoint(model, vocab, checkpoint)
-    save_tower(model, clip)
-    tokenizer.save_pretrained(checkpoint)
-    make_images(folder / "images")
-    images = CLIPImageProcessorPil.from_pretrained(clip)
     colour = tuple(int(mean * 255) for mean in images.image_mean)
 
     def ask(case: Case):
@@ -165,6 +157,22 @@ def make(folder: Path) -> None:
         row["top"] = [top for top in row["top"] if top["id"] < vocab]
         return row, logits[:vocab], pixels
 
+    return ask
+
+
+def make(folder: Path) -> None:
+    checkpoint, clip = folder / "checkpoint", folder / TOWER.split("/")[-1]
+    for old in (checkpoint, clip):
+        shutil.rmtree(old, ignore_errors=True)
+        old.mkdir(parents=True)
+    tokenizer = make_tokenizer(image_token=False)
+    vocab = len(tokenizer)
+    model = make_model(vocab)
+    save_checkpoint(model, vocab, checkpoint)
+    save_tower(model, clip)
+    tokenizer.save_pretrained(checkpoint)
+    make_images(folder / "images")
+    ask = asking(folder, CLIPImageProcessorPil.from_pretrained(clip))
     cases = [
         case
         for name, question in QUESTIONS.items()

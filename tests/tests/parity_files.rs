@@ -1,15 +1,16 @@
-//! Prompts, ids and pixels are those of transformers, bit for bit, for every reference case.
+//! Prompts, ids and pixels are those of transformers with Pillow's image processors, bit for bit, for every reference case.
 
 #![expect(clippy::unwrap_used, clippy::float_cmp, reason = "a case that cannot be read fails the test; bit for bit means bit for bit")]
 
 use steady_tests::reference::{ReferenceCase, cases_of, checkpoint_of, embedded, sha256};
 use steady_vlm::Checkpoint;
+use steady_vlm::image::{ImageOptions, PixelBackend};
 
 fn compare(name: &str, at_least: usize) {
     let folder = cases_of(name);
     let cases = ReferenceCase::load_all(&folder).unwrap();
     assert!(cases.len() >= at_least, "{name} has {} cases", cases.len());
-    let checkpoint = Checkpoint::open(&checkpoint_of(&folder)).unwrap();
+    let checkpoint = Checkpoint::open(&checkpoint_of(&folder)).unwrap().with_images(ImageOptions { backend: PixelBackend::Pil });
     let processor = checkpoint.processor().unwrap();
     let template = checkpoint.chat_template().unwrap();
     for case in cases {

@@ -1,4 +1,5 @@
-//! First-token logits and greedy answers are those of transformers, for every reference case; the same code on every device.
+//! First-token logits and greedy answers are those of transformers with Pillow's image processors, for every reference case; the same code on
+//! every device.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -7,6 +8,7 @@ use pollster::FutureExt;
 use steady_bench::Benchmark;
 use steady_bench::world::EmbeddedSuite;
 use steady_tests::reference::{ReferenceCase, SuiteAnswer, cases_of, checkpoint_of, embedded};
+use steady_vlm::image::{ImageOptions, PixelBackend};
 use steady_vlm::{Answer, Checkpoint, Decoding, DeviceChoice, Precision, Vlm};
 
 /// Largest difference of a first-token logit, f32 against transformers' f32.
@@ -28,7 +30,7 @@ fn same(id: &str, answer: &Answer, first_logits: &[f32], output_ids: &[u32], tex
 /// Compares the first `limit` cases of a checkpoint and returns how many that were.
 fn compare(name: &str, device: &Device, limit: usize) -> usize {
     let folder = cases_of(name);
-    let checkpoint = Checkpoint::open(&checkpoint_of(&folder)).unwrap();
+    let checkpoint = Checkpoint::open(&checkpoint_of(&folder)).unwrap().with_images(ImageOptions { backend: PixelBackend::Pil });
     let vlm = Vlm::load(&checkpoint, device, Precision::F32).unwrap();
     let cases = ReferenceCase::load_all(&folder).unwrap();
     let mut compared = 0;
@@ -47,7 +49,7 @@ fn compare(name: &str, device: &Device, limit: usize) -> usize {
 fn compare_qwen(name: &str, device: &Device, ids: &[&str]) {
     const CHECKPOINT: &str = "resaved";
     let folder = cases_of(name);
-    let checkpoint = Checkpoint::open(&folder.join(CHECKPOINT)).unwrap();
+    let checkpoint = Checkpoint::open(&folder.join(CHECKPOINT)).unwrap().with_images(ImageOptions { backend: PixelBackend::Pil });
     let vlm = Vlm::load(&checkpoint, device, Precision::F32).unwrap();
     let cases = steady_tests::reference::QwenCase::load_all(&folder, CHECKPOINT).unwrap();
     for id in ids {

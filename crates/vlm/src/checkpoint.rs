@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::decoder::Llama;
 use crate::families::{Architecture, FAMILIES, Family, Opening};
 use crate::files::{self, Bytes, CONFIG, FORMATS, Fields, FormatRow, GenerationConfig, ReadAt, Source, WeightFormat, Weights};
-use crate::image::ImageProcessor;
+use crate::image::{ImageOptions, ImageProcessor};
 use crate::nn::Loader;
 use crate::text::{ChatTemplate, Processor, Tokenizer};
 use crate::{Footprint, Precision, VlmError};
@@ -23,6 +23,7 @@ pub struct Checkpoint {
     architecture: Arc<dyn Architecture>,
     format: Arc<dyn WeightFormat>,
     generation: GenerationConfig,
+    images: ImageOptions,
     /// Once it was asked for: whoever judges a model's memory by a prompt loads it next, and a tokenizer takes a while to read.
     processor: OnceLock<Arc<Processor>>,
     footprint: OnceLock<Arc<Footprint>>,
@@ -103,7 +104,8 @@ impl Checkpoint {
 
     fn from_source(source: Source, tower: Option<&Path>, known: &Known<'_>) -> Result<Self, VlmError> {
         let (family, architecture, format, generation) = Self::read(&source, tower, known)?;
-        Ok(Self { source, family, architecture, format, generation, processor: OnceLock::new(), footprint: OnceLock::new() })
+        let images = ImageOptions::default();
+        Ok(Self { source, family, architecture, format, generation, images, processor: OnceLock::new(), footprint: OnceLock::new() })
     }
 
     /// What `config.json` says.
@@ -123,6 +125,13 @@ impl Checkpoint {
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.source.rename(name);
+        self
+    }
+
+    /// The same checkpoint, whose images are processed in another way.
+    #[must_use]
+    pub fn with_images(mut self, images: ImageOptions) -> Self {
+        (self.images, self.processor) = (images, OnceLock::new());
         self
     }
 
@@ -233,7 +242,7 @@ impl Checkpoint {
     /// # Errors
     /// When both are missing, or a setting is not known.
     pub fn image_processor(&self) -> Result<Arc<dyn ImageProcessor>, VlmError> {
-        self.architecture.image_processor(&self.source)
+        self.architecture.image_processor(&self.source, self.images)
     }
 
     /// The chat template, from whichever of the published places holds it; the repository's own in its layout.
@@ -252,7 +261,20 @@ impl Checkpoint {
         if let Some(processor) = self.processor.get() {
             return Ok(Arc::clone(processor));
         }
-        let processor = Arc::new(self.architecture.processor(&self.source)?);
+        let processor = Arc::new(self.processor_with(self.images)?);
         Ok(Arc::clone(self.processor.get_or_init(|| processor)))
+    }
+
+    /// As [`Checkpoint::processor`], with images processed in another way.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::processor`].
+    pub fn processor_with(&self, images: ImageOptions) -> Result<Processor, VlmError> {
+        self.architecture.processor(&self.source, images)
+    }
+
+    /// How its images are processed, as far as its files do not say.
+    pub fn images(&self) -> ImageOptions {
+        self.images
     }
 }

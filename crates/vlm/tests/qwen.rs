@@ -1,4 +1,4 @@
-//! Qwen2-VL and Qwen2.5-VL against transformers, which made the tiny checkpoints and cases in `tests/reference` (`tiny_qwen.py`):
+//! Qwen2-VL and Qwen2.5-VL against transformers with Pillow's image processor, which made the tiny checkpoints and cases in `tests/reference` (`tiny_qwen.py`):
 //! prompts, ids, pixels, positions, logits, answers; and what is said when a checkpoint is broken.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers beside the tests fail the test by panicking, as the tests do")]
@@ -23,6 +23,7 @@ use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use steady_vlm::families::qwen_vl::config::QwenVlConfig;
+use steady_vlm::image::{ImageOptions, PixelBackend};
 use steady_vlm::nn::Activation;
 use steady_vlm::{
     Answer, Checkpoint, Decoding, DeviceChoice, HostMatrix, Needs, PixelValues, PositionPolicy, Precision, Prepared, Site, Vlm, VlmError,
@@ -52,7 +53,7 @@ impl Reference {
     }
 
     fn checkpoint(&self) -> Checkpoint {
-        Checkpoint::open(&self.folder.join(self.name)).unwrap()
+        Checkpoint::open(&self.folder.join(self.name)).unwrap().with_images(ImageOptions { backend: PixelBackend::Pil })
     }
 
     fn images(&self, case: &Value) -> Vec<RgbImage> {

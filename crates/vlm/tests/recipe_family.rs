@@ -27,7 +27,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use steady_vlm::decoder::{self, LlamaConfig};
 use steady_vlm::families::{Architecture, Encoded, Expander, Expansion, Family, Largest, Opening, VisualEncoder};
 use steady_vlm::files::Source;
-use steady_vlm::image::{ClipProcessor, ImageProcessor, read_settings};
+use steady_vlm::image::{ClipProcessor, ImageOptions, ImageProcessor, read_settings};
 use steady_vlm::nn::{Linear, Loader, Part, Visit, Visitor};
 use steady_vlm::text::{Piece, Processor, ProcessorSettings, PromptEncoder, Tokenizer};
 use steady_vlm::{
@@ -76,8 +76,8 @@ impl Halves {
         self.side / self.patch
     }
 
-    fn images(source: &Source) -> Result<ClipProcessor, VlmError> {
-        read_settings(source, |file, fields| ClipProcessor::parse(file, fields, false))
+    fn images(source: &Source, options: ImageOptions) -> Result<ClipProcessor, VlmError> {
+        read_settings(source, |file, fields| ClipProcessor::parse(file, fields, false, options))
     }
 }
 
@@ -102,15 +102,15 @@ impl Architecture for Halves {
         "<image>"
     }
 
-    fn image_processor(&self, source: &Source) -> Result<Arc<dyn ImageProcessor>, VlmError> {
-        Ok(Arc::new(Self::images(source)?))
+    fn image_processor(&self, source: &Source, options: ImageOptions) -> Result<Arc<dyn ImageProcessor>, VlmError> {
+        Ok(Arc::new(Self::images(source, options)?))
     }
 
-    fn processor(&self, source: &Source) -> Result<Processor, VlmError> {
+    fn processor(&self, source: &Source, options: ImageOptions) -> Result<Processor, VlmError> {
         let mark = ProcessorSettings::read(source, self.image_token())?.image_token;
         let id = ("image_token_id", self.image_token_id);
         let prompts = PromptEncoder::with_token(source, Tokenizer::read(source)?, mark, id, &self.text)?;
-        Ok(Processor::new(prompts, Arc::new(InTwo { images: Self::images(source)?, config: self.clone() })))
+        Ok(Processor::new(prompts, Arc::new(InTwo { images: Self::images(source, options)?, config: self.clone() })))
     }
 
     fn encoder(&self, loader: &mut Loader<'_>) -> Result<Box<dyn VisualEncoder>, VlmError> {

@@ -21,7 +21,7 @@ use crate::VlmError;
 use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::LlamaConfig;
 use crate::files::{Fields, Source};
-use crate::image::{ImageProcessor, PixelValues};
+use crate::image::{ImageOptions, ImageProcessor, PixelValues};
 use crate::layout::{Cells, VisualLayout};
 use crate::nn::{Loader, Position, Visit, in_line};
 use crate::reduction::{Observed, TowerTask};
@@ -132,13 +132,13 @@ pub trait Architecture: Debug + Send + Sync {
     ///
     /// # Errors
     /// When they are missing, or one is not known.
-    fn image_processor(&self, source: &Source) -> Result<Arc<dyn ImageProcessor>, VlmError>;
+    fn image_processor(&self, source: &Source, options: ImageOptions) -> Result<Arc<dyn ImageProcessor>, VlmError>;
 
     /// Reads tokenizer and image processor.
     ///
     /// # Errors
     /// When one of them cannot be read, or does not fit the model.
-    fn processor(&self, source: &Source) -> Result<Processor, VlmError>;
+    fn processor(&self, source: &Source, options: ImageOptions) -> Result<Processor, VlmError>;
 
     /// Loads vision tower and projector.
     ///

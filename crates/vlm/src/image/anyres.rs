@@ -4,8 +4,9 @@
 use std::ops::Range;
 
 use image::{RgbImage, imageops};
+use steady_pixels::resize;
 
-use super::{Filter, resize};
+use super::{Filter, PixelBackend};
 use crate::VlmError;
 use crate::files::{Fields, expected};
 
@@ -67,11 +68,11 @@ impl Pinpoints {
     }
 
     /// The image at its best resolution, proportions kept, black around it, cut into tiles of `side`: row by row.
-    pub(crate) fn tiles(&self, image: &RgbImage, side: usize, filter: Filter) -> Vec<RgbImage> {
+    pub(crate) fn tiles(&self, image: &RgbImage, side: usize, filter: Filter, backend: PixelBackend) -> Vec<RgbImage> {
         let original = (image.height() as usize, image.width() as usize);
         let (height, width) = self.best_for(original);
         let (shown_height, shown_width) = fitted(original, (height, width));
-        let shown = resize(image, shown_width as u32, shown_height as u32, filter);
+        let shown = resize(image, shown_width as u32, shown_height as u32, filter, backend);
         let mut canvas = RgbImage::new(width as u32, height as u32);
         imageops::replace(&mut canvas, &shown, ((width - shown_width) / 2) as i64, ((height - shown_height) / 2) as i64);
         let corners = (0..height).step_by(side).flat_map(|top| (0..width).step_by(side).map(move |left| (top, left)));

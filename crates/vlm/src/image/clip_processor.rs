@@ -1,17 +1,18 @@
 //! CLIP's image processor, and what the LLaVA family puts in front of it: padding to a square with the mean colour (LLaVA-1.5 as
 //! trained, LLaVA-Med), or any-resolution tiles (LLaVA-NeXT).
 //!
-//! The reference is transformers' Pillow backend (`CLIPImageProcessorPil`, `LlavaImageProcessorPil` and
-//! `LlavaNextImageProcessorPil` of 5.23, the classes with `use_fast=False` of earlier versions), not the torchvision one: resize
-//! with Pillow's kernels, centre crop with zeros where the image is too small, then [`super::intensity`].
+//! The reference is transformers' (5.24), both kinds of it: `CLIPImageProcessor`, `LlavaImageProcessor` and `LlavaNextImageProcessor` over
+//! torchvision, the same with `Pil` behind their names over Pillow. Resize with the backend's kernels, centre crop with zeros where the
+//! image is too small, then [`super::intensity`].
 
 use std::borrow::Cow;
 
 use image::{RgbImage, imageops};
+use steady_pixels::resize;
 
 use super::anyres::Pinpoints;
 use super::intensity::{Intensity, mean};
-use super::{Filter, ImageProcessor, PixelValues, resize};
+use super::{Filter, ImageOptions, ImageProcessor, PixelBackend, PixelValues};
 use crate::VlmError;
 use crate::files::Fields;
 use crate::layout::Frame;
@@ -30,6 +31,7 @@ pub struct ClipProcessor {
     /// Height and width.
     crop: Option<(usize, usize)>,
     intensity: Intensity,
+    backend: PixelBackend,
 }
 
 /// What happens to an image before it is resized.
@@ -57,7 +59,7 @@ impl ClipProcessor {
     ///
     /// # Errors
     /// When a setting is not known, or is of the wrong type.
-    pub fn parse(file: String, fields: &Fields<'_>, pad: bool) -> Result<Self, VlmError> {
+    pub fn parse(file: String, fields: &Fields<'_>, pad: bool, options: ImageOptions) -> Result<Self, VlmError> {
         fields.only(&SETTINGS, &[&TYPE_FIELDS[..], &WITHOUT_EFFECT].concat())?;
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
         if !enabled("do_convert_rgb")? {
@@ -76,7 +78,8 @@ impl ClipProcessor {
             Class::Clip | Class::Llava if pad => Framing::Square { colour: mean_colour(fields)? },
             Class::Clip | Class::Llava => Framing::Whole,
         };
-        Ok(Self { file, framing, resize, crop, intensity: Intensity::parse(fields)? })
+        let ImageOptions { backend } = options;
+        Ok(Self { file, framing, resize, crop, intensity: Intensity::parse(fields, backend)?, backend })
     }
 
     /// The resolutions at which tiles are cut, with their side, if this processor cuts any.
@@ -95,10 +98,10 @@ impl ClipProcessor {
                 let problem = format!("{}x{} would be resized to {width}x{height}", image.width(), image.height());
                 return Err(VlmError::image("(in memory)", problem));
             }
-            image = Cow::Owned(resize(&image, width as u32, height as u32, filter));
+            image = Cow::Owned(resize(&image, width as u32, height as u32, filter, self.backend));
         }
         if let Some((height, width)) = self.crop {
-            image = Cow::Owned(centre_crop(&image, width, height));
+            image = Cow::Owned(centre_crop(&image, width, height, self.backend));
         }
         Ok(image)
     }
@@ -116,7 +119,7 @@ impl ImageProcessor for ClipProcessor {
         let crop = self.crop.map_or(resized, |(height, width)| (width as u64, height as u64));
         // start and length on one axis
         let part = |image: u32, framed: u32, resized: u64, crop: u64| {
-            let before = Overlap::of(resized as usize, crop as usize);
+            let before = Overlap::of(resized as usize, crop as usize, self.backend);
             let pixel = f64::from(framed) / resized as f64;
             let start = (before.source as f64 - before.target as f64) * pixel - f64::from((framed - image) / 2);
             (start, crop as f64 * pixel)
@@ -132,7 +135,7 @@ impl ImageProcessor for ClipProcessor {
     }
 
     /// The settings by name, in words.
-    fn settings(&self) -> [(&'static str, String); 4] {
+    fn settings(&self) -> [(&'static str, String); 5] {
         let framing = match &self.framing {
             Framing::Whole => String::new(),
             Framing::Square { colour } => format!("padded to a square with {colour:?}, "),
@@ -140,8 +143,9 @@ impl ImageProcessor for ClipProcessor {
         };
         let resize = self.resize.map(|(size, filter)| format!("{framing}{size:?}, {filter:?}"));
         let crop = self.crop.map(|(height, width)| format!("{height}x{width}"));
-        let [rescale, normalize] = self.intensity.settings();
-        [("resize", resize), ("crop", crop), rescale, normalize].map(|(name, value)| (name, value.unwrap_or_else(|| "none".to_owned())))
+        let [rescale, normalize, backend] = self.intensity.settings();
+        [("resize", resize), ("crop", crop), rescale, normalize, backend]
+            .map(|(name, value)| (name, value.unwrap_or_else(|| "none".to_owned())))
     }
 
     /// Frames, resizes, crops, rescales and normalises one image.
@@ -157,8 +161,8 @@ impl ImageProcessor for ClipProcessor {
             Framing::Whole => vec![Cow::Borrowed(image)],
             Framing::Square { colour } => vec![square(image, *colour)?],
             Framing::Tiles { pinpoints, base, side } => {
-                let whole = resize(image, base.1 as u32, base.0 as u32, filter);
-                std::iter::once(whole).chain(pinpoints.tiles(image, *side, filter)).map(Cow::Owned).collect()
+                let whole = resize(image, base.1 as u32, base.0 as u32, filter, self.backend);
+                std::iter::once(whole).chain(pinpoints.tiles(image, *side, filter, self.backend)).map(Cow::Owned).collect()
             }
         };
         let count = views.len();
@@ -208,11 +212,11 @@ fn square(image: &RgbImage, colour: [u8; 3]) -> Result<Cow<'_, RgbImage>, VlmErr
     Ok(Cow::Owned(out))
 }
 
-/// The middle `width` x `height` pixels; where the image is smaller, zeros around it, the odd one before.
-fn centre_crop(image: &RgbImage, width: usize, height: usize) -> RgbImage {
+/// The middle `width` x `height` pixels; where the image is smaller, zeros around it.
+fn centre_crop(image: &RgbImage, width: usize, height: usize, backend: PixelBackend) -> RgbImage {
     let mut out = RgbImage::new(width as u32, height as u32);
-    let columns = Overlap::of(image.width() as usize, width);
-    let rows = Overlap::of(image.height() as usize, height);
+    let columns = Overlap::of(image.width() as usize, width, backend);
+    let rows = Overlap::of(image.height() as usize, height, backend);
     let (from, to) = (image.width() as usize * 3, width * 3);
     let raw: &mut [u8] = &mut out;
     for row in 0..rows.length {
@@ -231,14 +235,16 @@ struct Overlap {
 }
 
 impl Overlap {
-    /// transformers pads both axes before it crops as soon as one is too small, `ceil(padding / 2)` in front; the crop
-    /// then starts at `floor((size - crop) / 2)`, which is negative for the small axis, plus that padding.
-    fn of(size: usize, crop: usize) -> Self {
-        if size >= crop {
-            Self { source: (size - crop) / 2, target: 0, length: crop }
-        } else {
-            Self { source: 0, target: (crop - size).div_ceil(2), length: size }
-        }
+    /// Over Pillow, transformers pads both axes before it crops as soon as one is too small, `ceil(padding / 2)` in front; the crop
+    /// then starts at `floor((size - crop) / 2)`, which is negative for the small axis, plus that padding. Over torchvision only the small
+    /// axis is padded, `floor(padding / 2)` in front.
+    fn of(size: usize, crop: usize, backend: PixelBackend) -> Self {
+        let padding = crop.saturating_sub(size);
+        let target = match backend {
+            PixelBackend::Torchvision => padding / 2,
+            PixelBackend::Pil => padding.div_ceil(2),
+        };
+        Self { source: size.saturating_sub(crop) / 2, target, length: size.min(crop) }
     }
 }
 

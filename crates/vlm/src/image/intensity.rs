@@ -1,8 +1,11 @@
-//! From the 256 levels of a pixel to what a vision tower takes: `x * rescale_factor` in f64 rounded to f32, then
-//! `(x - mean) / std` in f32, as transformers' Pillow processors do it.
+//! From the 256 levels of a pixel to what a vision tower takes, as transformers' two kinds of image processors do it.
+//!
+//! The Pillow one computes `x * rescale_factor` in f64, rounds to f32, and takes `(x - mean) / std` in f32. The torchvision one divides mean
+//! and deviation by the factor first (`_fuse_mean_std_and_rescale_factor`), all in f32.
 
 use crate::VlmError;
 use crate::files::{Fields, expected};
+use crate::image::PixelBackend;
 
 /// Rescaling and normalisation.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,6 +13,7 @@ pub struct Intensity {
     rescale: Option<f64>,
     /// Mean and standard deviation per channel.
     normalize: Option<([f32; 3], [f32; 3])>,
+    backend: PixelBackend,
 }
 
 impl Intensity {
@@ -17,7 +21,7 @@ impl Intensity {
     ///
     /// # Errors
     /// When one is of the wrong type or out of range.
-    pub fn parse(fields: &Fields<'_>) -> Result<Self, VlmError> {
+    pub fn parse(fields: &Fields<'_>, backend: PixelBackend) -> Result<Self, VlmError> {
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
         let rescale = if enabled("do_rescale")? { Some(fields.f64("rescale_factor")?.unwrap_or(1.0 / 255.0)) } else { None };
         let normalize = if enabled("do_normalize")? {
@@ -31,21 +35,30 @@ impl Intensity {
         } else {
             None
         };
-        Ok(Self { rescale, normalize })
+        Ok(Self { rescale, normalize, backend })
     }
 
     /// The value of each of the 256 levels of a channel.
     pub fn levels(&self, channel: usize) -> [f32; 256] {
-        std::array::from_fn(|level| {
-            let value = self.rescale.map_or(level as f32, |factor| (level as f64 * factor) as f32);
-            self.normalize.map_or(value, |(mean, std)| (value - mean[channel]) / std[channel])
+        let normalize = self.normalize.map(|(mean, std)| (mean[channel], std[channel]));
+        std::array::from_fn(|level| match (self.backend, self.rescale, normalize) {
+            (_, None, None) => level as f32,
+            (_, None, Some((mean, std))) => (level as f32 - mean) / std,
+            (PixelBackend::Torchvision, Some(factor), None) => level as f32 * factor as f32,
+            (PixelBackend::Torchvision, Some(factor), Some((mean, std))) => {
+                let levels = (1.0 / factor) as f32;
+                (level as f32 - mean * levels) / (std * levels)
+            }
+            (PixelBackend::Pil, Some(factor), None) => (level as f64 * factor) as f32,
+            (PixelBackend::Pil, Some(factor), Some((mean, std))) => ((level as f64 * factor) as f32 - mean) / std,
         })
     }
 
-    /// The settings by name, in words.
-    pub fn settings(&self) -> [(&'static str, Option<String>); 2] {
+    /// The settings by name, in words, the backend among them.
+    pub fn settings(&self) -> [(&'static str, Option<String>); 3] {
         let normalize = self.normalize.map(|(mean, std)| format!("mean {mean:?}, std {std:?}"));
-        [("rescale", self.rescale.map(|factor| factor.to_string())), ("normalize", normalize)]
+        let rescale = self.rescale.map(|factor| factor.to_string());
+        [("rescale", rescale), ("normalize", normalize), ("pixels", Some(self.backend.name().to_owned()))]
     }
 }
 

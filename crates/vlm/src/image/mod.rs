@@ -13,7 +13,7 @@ use serde_json::Value;
 pub use anyres::{Pinpoints, TileLayout};
 pub use clip_processor::{ClipProcessor, filter};
 pub use intensity::Intensity;
-pub use steady_pixels::Filter;
+pub use steady_pixels::{Filter, PixelBackend};
 
 use crate::VlmError;
 use crate::files::{Fields, Source};
@@ -35,9 +35,12 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, VlmError> {
     steady_pixels::decode(bytes, name).map_err(VlmError::picture)
 }
 
-/// Resizes as the Pillow backend of transformers does: see [`steady_pixels::resize()`].
-pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
-    steady_pixels::resize(image, width, height, filter, steady_pixels::PixelBackend::Pil)
+/// What becomes of images beside what a checkpoint's files say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImageOptions {
+    /// Which of transformers' two image processors is computed. transformers 5 takes the torchvision one where torchvision is installed,
+    /// whatever class a file names; only the `backend` of the call changes that (`AutoImageProcessor`, 5.24).
+    pub backend: PixelBackend,
 }
 
 const OWN_FILE: &str = "preprocessor_config.json";
@@ -71,7 +74,7 @@ pub trait ImageProcessor: Debug + Send + Sync {
     fn file(&self) -> &str;
 
     /// The settings by name, in words; equal for processors that do the same, wherever they were read from.
-    fn settings(&self) -> [(&'static str, String); 4];
+    fn settings(&self) -> [(&'static str, String); 5];
 
     /// What part of an image of this size the model sees, if it looks at one rectangle of it; tiles are several.
     fn frame(&self, width: u32, height: u32) -> Option<Frame>;

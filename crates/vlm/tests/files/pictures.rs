@@ -5,7 +5,8 @@ use image::RgbImage;
 use proptest::prelude::*;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use steady_vlm::image::{Filter, PixelValues, decode, load, resize};
+use steady_pixels::resize;
+use steady_vlm::image::{Filter, ImageOptions, PixelBackend, PixelValues, decode, load};
 
 use super::folder::{Folder, reference, rows};
 
@@ -34,7 +35,7 @@ fn resizing_gives_pillows_bytes() {
             other => panic!("{other}"),
         };
         let image = load(&reference().join("pillow/resize").join(row["image"].as_str().unwrap())).unwrap();
-        let resized = resize(&image, side(&row, "width"), side(&row, "height"), filter);
+        let resized = resize(&image, side(&row, "width"), side(&row, "height"), filter, PixelBackend::Pil);
         if sha256(resized.as_raw()) != row["sha256"].as_str().unwrap() {
             wrong.push(row.to_string());
         }
@@ -76,7 +77,7 @@ fn pixels_are_those_of_transformers_pillow_processor() {
     let mut wrong = Vec::new();
     for row in rows {
         folder.write("preprocessor_config.json", row["config"].to_string());
-        let processor = folder.open().image_processor().unwrap();
+        let processor = folder.open().with_images(ImageOptions { backend: PixelBackend::Pil }).image_processor().unwrap();
         let image = load(&reference().join("pillow/processor").join(row["image"].as_str().unwrap())).unwrap();
         let pixels = processor.process(&image).unwrap();
         if serde_json::json!(pixels.shape) != row["shape"] || sha256_of_pixels(&pixels) != row["sha256"].as_str().unwrap() {
@@ -169,6 +170,10 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
+fn backends() -> impl Strategy<Value = PixelBackend> {
+    prop::sample::select(PixelBackend::ALL.to_vec())
+}
+
 fn filters() -> impl Strategy<Value = Filter> {
     prop::sample::select(vec![Filter::Bilinear, Filter::Bicubic, Filter::Lanczos])
 }
@@ -176,22 +181,22 @@ fn filters() -> impl Strategy<Value = Filter> {
 proptest! {
     #[test]
     fn one_colour_stays_that_colour(
-        from in (1_u32..90, 1_u32..90), to in (1_u32..90, 1_u32..90), colour in any::<[u8; 3]>(), filter in filters(),
+        from in (1_u32..90, 1_u32..90), to in (1_u32..90, 1_u32..90), colour in any::<[u8; 3]>(), filter in filters(), backend in backends(),
     ) {
         let image = RgbImage::from_pixel(from.0, from.1, image::Rgb(colour));
-        let resized = resize(&image, to.0, to.1, filter);
+        let resized = resize(&image, to.0, to.1, filter, backend);
         prop_assert_eq!(resized.dimensions(), to);
         prop_assert!(resized.pixels().all(|pixel| pixel.0 == colour));
     }
 
     #[test]
     fn bilinear_stays_between_the_extremes(
-        from in (1_u32..40, 1_u32..40), to in (1_u32..60, 1_u32..60), seed in any::<u32>(),
+        from in (1_u32..40, 1_u32..40), to in (1_u32..60, 1_u32..60), seed in any::<u32>(), backend in backends(),
     ) {
         let level = |x: u32, y: u32| 40 + (x.wrapping_mul(2_654_435_761).wrapping_add(y.wrapping_mul(40_503)) ^ seed) % 150;
         let image = RgbImage::from_fn(from.0, from.1, |x, y| image::Rgb([level(x, y) as u8; 3]));
         let (low, high) = (*image.iter().min().unwrap(), *image.iter().max().unwrap());
-        let resized = resize(&image, to.0, to.1, Filter::Bilinear);
+        let resized = resize(&image, to.0, to.1, Filter::Bilinear, backend);
         prop_assert!(resized.iter().all(|value| (low..=high).contains(value)));
     }
 

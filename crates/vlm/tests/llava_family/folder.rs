@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use steady_vlm::image::{ImageOptions, PixelBackend};
 use steady_vlm::{Checkpoint, DeviceChoice, Precision, Vlm, VlmError};
 use tempfile::TempDir;
 
@@ -11,10 +12,10 @@ pub(crate) fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference").join(name)
 }
 
-/// A model on the CPU.
+/// A model on the CPU, with the pixels that the reference cases were made with.
 pub(crate) fn load(checkpoint: &Path) -> Result<Vlm, VlmError> {
     let device = DeviceChoice::Cpu.open()?.device;
-    Vlm::load(&Checkpoint::open(checkpoint)?, &device, Precision::F32)
+    Vlm::load(&Checkpoint::open(checkpoint)?.with_images(ImageOptions { backend: PixelBackend::Pil }), &device, Precision::F32)
 }
 
 pub(crate) struct Folder(TempDir);

@@ -24,7 +24,7 @@ use crate::VlmError;
 use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::{self, LlamaConfig};
 use crate::files::{CONFIG, Fields, Source};
-use crate::image::{ClipProcessor, ImageProcessor, read_settings};
+use crate::image::{ClipProcessor, ImageOptions, ImageProcessor, read_settings};
 use crate::nn::Loader;
 use crate::text::{Conversation, Processor};
 
@@ -85,14 +85,14 @@ fn open(opening: &Opening<'_>) -> Result<Arc<dyn Architecture>, VlmError> {
 
 /// The settings of a checkpoint's CLIP-type image processor. `pad` stands for the LLaVA repository's `image_aspect_ratio: pad`, which its
 /// checkpoints keep in another file: images are padded to a square whatever the processor's class.
-pub(super) fn images(source: &Source, pad: bool) -> Result<ClipProcessor, VlmError> {
-    read_settings(source, |file, fields| ClipProcessor::parse(file, fields, pad))
+pub(super) fn images(source: &Source, pad: bool, options: ImageOptions) -> Result<ClipProcessor, VlmError> {
+    read_settings(source, |file, fields| ClipProcessor::parse(file, fields, pad, options))
 }
 
 impl Llava {
-    fn images(&self, source: &Source) -> Result<ClipProcessor, VlmError> {
+    fn images(&self, source: &Source, options: ImageOptions) -> Result<ClipProcessor, VlmError> {
         let pad = self.config.original.as_ref().is_some_and(|original| original.pad);
-        images(self.tower.as_ref().unwrap_or(source), pad)
+        images(self.tower.as_ref().unwrap_or(source), pad, options)
     }
 }
 
@@ -125,12 +125,12 @@ impl Architecture for Llava {
         self.tower.as_ref()
     }
 
-    fn image_processor(&self, source: &Source) -> Result<Arc<dyn ImageProcessor>, VlmError> {
-        Ok(Arc::new(self.images(source)?))
+    fn image_processor(&self, source: &Source, options: ImageOptions) -> Result<Arc<dyn ImageProcessor>, VlmError> {
+        Ok(Arc::new(self.images(source, options)?))
     }
 
-    fn processor(&self, source: &Source) -> Result<Processor, VlmError> {
-        let images: Arc<dyn Expander> = Arc::new(LlavaExpander::new(self.images(source)?, &self.config)?);
+    fn processor(&self, source: &Source, options: ImageOptions) -> Result<Processor, VlmError> {
+        let images: Arc<dyn Expander> = Arc::new(LlavaExpander::new(self.images(source, options)?, &self.config)?);
         Ok(Processor::new(prompts(source, &self.config)?, images))
     }
 

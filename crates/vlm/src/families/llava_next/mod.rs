@@ -12,7 +12,7 @@ use crate::VlmError;
 use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::LlamaConfig;
 use crate::files::{Fields, Source};
-use crate::image::{ImageProcessor, Pinpoints, TileLayout};
+use crate::image::{ImageOptions, ImageProcessor, Pinpoints, TileLayout};
 use crate::nn::Loader;
 use crate::text::Processor;
 use join::LlavaNextEncoder;
@@ -84,12 +84,12 @@ impl Architecture for LlavaNext {
         llava::IMAGE_TOKEN
     }
 
-    fn image_processor(&self, source: &Source) -> Result<Arc<dyn ImageProcessor>, VlmError> {
-        Ok(Arc::new(llava::images(source, false)?))
+    fn image_processor(&self, source: &Source, options: ImageOptions) -> Result<Arc<dyn ImageProcessor>, VlmError> {
+        Ok(Arc::new(llava::images(source, false, options)?))
     }
 
-    fn processor(&self, source: &Source) -> Result<Processor, VlmError> {
-        let images = TileExpander::new(llava::images(source, false)?, &self.0)?;
+    fn processor(&self, source: &Source, options: ImageOptions) -> Result<Processor, VlmError> {
+        let images = TileExpander::new(llava::images(source, false, options)?, &self.0)?;
         Ok(Processor::new(llava::prompts(source, &self.0.llava)?, Arc::new(images)))
     }
 

@@ -1,15 +1,15 @@
 //! The image processor of Qwen2-VL and Qwen2.5-VL: an image keeps its proportions, and its patches come one by one.
 //!
-//! The reference is transformers' Pillow backend (`Qwen2VLImageProcessorPil` of 5.23, `Qwen2VLImageProcessor` with
-//! `use_fast=False` of earlier versions), not the torchvision one.
+//! The reference is transformers' (5.24), both kinds of it: `Qwen2VLImageProcessor` over torchvision, `Qwen2VLImageProcessorPil` over Pillow.
 
 use std::borrow::Cow;
 
 use image::RgbImage;
+use steady_pixels::resize;
 
 use crate::VlmError;
-use crate::files::Fields;
-use crate::image::{Filter, ImageProcessor, Intensity, PixelValues, filter, resize};
+use crate::files::{Fields, Source};
+use crate::image::{Filter, ImageOptions, ImageProcessor, Intensity, PixelBackend, PixelValues, filter, read_settings};
 use crate::layout::Frame;
 
 /// Names under which it was published.
@@ -32,6 +32,7 @@ pub struct QwenImageProcessor {
     temporal_patch_size: usize,
     merge_size: usize,
     intensity: Intensity,
+    backend: PixelBackend,
 }
 
 /// A file that names no class means the model's own.
@@ -55,7 +56,12 @@ fn check_type(fields: &Fields<'_>) -> Result<(), VlmError> {
 }
 
 impl QwenImageProcessor {
-    pub(super) fn parse(file: String, fields: &Fields<'_>) -> Result<Self, VlmError> {
+    /// Reads the settings of a checkpoint.
+    pub(super) fn read(source: &Source, options: ImageOptions) -> Result<Self, VlmError> {
+        read_settings(source, |file, fields| Self::parse(file, fields, options))
+    }
+
+    fn parse(file: String, fields: &Fields<'_>, ImageOptions { backend }: ImageOptions) -> Result<Self, VlmError> {
         check_type(fields)?;
         fields.only(&SETTINGS, &WITHOUT_EFFECT)?;
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
@@ -87,7 +93,8 @@ impl QwenImageProcessor {
             patch_size: side("patch_size", 14)?,
             temporal_patch_size: side("temporal_patch_size", 2)?,
             merge_size: side("merge_size", 2)?,
-            intensity: Intensity::parse(fields)?,
+            intensity: Intensity::parse(fields, backend)?,
+            backend,
             file,
         })
     }
@@ -155,12 +162,12 @@ impl ImageProcessor for QwenImageProcessor {
     }
 
     /// The settings by name, in words.
-    fn settings(&self) -> [(&'static str, String); 4] {
+    fn settings(&self) -> [(&'static str, String); 5] {
         let Self { min_pixels, max_pixels, patch_size, temporal_patch_size, merge_size, .. } = self;
         let resize = self.resize.map(|filter| format!("to {min_pixels} to {max_pixels} pixels, {filter:?}"));
         let patches = format!("{patch_size}x{patch_size}, {temporal_patch_size} frames, {merge_size}x{merge_size} merged");
-        let [rescale, normalize] = self.intensity.settings();
-        [("resize", resize), ("patches", Some(patches)), rescale, normalize]
+        let [rescale, normalize, backend] = self.intensity.settings();
+        [("resize", resize), ("patches", Some(patches)), rescale, normalize, backend]
             .map(|(name, value)| (name, value.unwrap_or_else(|| "none".to_owned())))
     }
 
@@ -186,7 +193,7 @@ impl ImageProcessor for QwenImageProcessor {
                 if width.saturating_mul(height) > MAX_PIXELS {
                     return Err(wrong(format!("would be resized to {width}x{height}")));
                 }
-                Cow::Owned(resize(image, width as u32, height as u32, filter))
+                Cow::Owned(resize(image, width as u32, height as u32, filter, self.backend))
             }
             None => Cow::Borrowed(image),
         };

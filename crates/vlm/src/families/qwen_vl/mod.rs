@@ -18,7 +18,7 @@ use crate::VlmError;
 use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::{self, LlamaConfig};
 use crate::files::Source;
-use crate::image::{ImageProcessor, read_settings};
+use crate::image::{ImageOptions, ImageProcessor};
 use crate::nn::Loader;
 use crate::text::Processor;
 use config::{QwenVisionConfig, QwenVlConfig};
@@ -74,12 +74,12 @@ impl Architecture for QwenVl {
         "<|image_pad|>"
     }
 
-    fn image_processor(&self, source: &Source) -> Result<Arc<dyn ImageProcessor>, VlmError> {
-        Ok(Arc::new(read_settings(source, QwenImageProcessor::parse)?))
+    fn image_processor(&self, source: &Source, options: ImageOptions) -> Result<Arc<dyn ImageProcessor>, VlmError> {
+        Ok(Arc::new(QwenImageProcessor::read(source, options)?))
     }
 
-    fn processor(&self, source: &Source) -> Result<Processor, VlmError> {
-        QwenExpander::read(source, &self.config, self.image_token())
+    fn processor(&self, source: &Source, options: ImageOptions) -> Result<Processor, VlmError> {
+        QwenExpander::read(source, options, &self.config, self.image_token())
     }
 
     fn encoder(&self, loader: &mut Loader<'_>) -> Result<Box<dyn VisualEncoder>, VlmError> {

@@ -9,7 +9,7 @@ use crate::VlmError;
 use crate::activations::Extent;
 use crate::families::{Expander, Expansion, Largest};
 use crate::files::Source;
-use crate::image::{ImageProcessor, PixelValues, read_settings};
+use crate::image::{ImageOptions, ImageProcessor, PixelValues};
 use crate::layout::{Cells, View};
 use crate::text::{Processor, ProcessorSettings, PromptEncoder, Tokenizer};
 
@@ -21,8 +21,8 @@ pub(super) struct QwenExpander {
 }
 
 impl QwenExpander {
-    pub(super) fn read(source: &Source, config: &QwenVlConfig, image_token: &str) -> Result<Processor, VlmError> {
-        let images = read_settings(source, QwenImageProcessor::parse)?;
+    pub(super) fn read(source: &Source, options: ImageOptions, config: &QwenVlConfig, image_token: &str) -> Result<Processor, VlmError> {
+        let images = QwenImageProcessor::read(source, options)?;
         let mark = ProcessorSettings::read(source, image_token)?.image_token;
         let id = ("image_token_id", config.image_token_id);
         let prompts = PromptEncoder::with_token(source, Tokenizer::read(source)?, mark, id, &config.text)?;

@@ -69,7 +69,7 @@ fn compare(folder: &Path, precision: Precision, (width, height): (u32, u32)) -> 
     let answer = model.ask(&prepared, None, &decoding).block_on().unwrap();
     let taken = MEMORY.peak_usage() - before;
 
-    let tokens = model.processor().prompt_tokens(&prompt, &extent).unwrap();
+    let tokens = model.processor().text_tokens(&prompt).unwrap() + extent.tokens;
     assert_eq!((extent.tokens, extent.values), (answer.visual_tokens, prepared.pixels.data.len()), "{}", folder.display());
     assert_eq!(tokens, prepared.input_ids.len());
     let predicted = footprint.activation_bytes(precision, &extent, tokens, 1) + footprint.cache_bytes(precision, tokens + 4);

@@ -96,11 +96,17 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let processor = checkpoint.processor()?;
     let precision = model::precision(args.dtype, &checkpoint, &device)?;
     let of_image = || format!("--image {}", args.image.display());
-    let image = processor.extent(picture.width(), picture.height()).with_context(of_image)?;
-    let tokens = processor.prompt_tokens(&prompt, &image)?;
-    let run = Run { precision, accelerations: &[], image, prompt: tokens, tokens: tokens + decoding.max_new_tokens };
-    // One is packed after the other, and makes room for the next.
-    memory::check(&checkpoint, &device, accelerations.chunks(1).map(|accelerations| Run { accelerations, ..run }))?;
+    let text = processor.text_tokens(&prompt)?;
+    let runs = |max_pixels: Option<usize>| -> Result<Vec<Run<'_>>> {
+        let (width, height) = picture.dimensions();
+        let image = max_pixels.map_or_else(|| processor.extent(width, height), |most| processor.extent_within(width, height, most));
+        let image = image.with_context(of_image)?;
+        let tokens = text + image.tokens;
+        let run = Run { precision, accelerations: &[], image, prompt: tokens, tokens: tokens + decoding.max_new_tokens };
+        // One is packed after the other, and makes room for the next.
+        Ok(accelerations.chunks(1).map(|accelerations| Run { accelerations, ..run }).collect())
+    };
+    memory::check(&checkpoint, &device, &runs)?;
     let start = Instant::now();
     let prepared = processor.prepare(&picture, &prompt).with_context(of_image)?;
     let prepare_ms = milliseconds(start);

@@ -175,6 +175,20 @@ pub trait Expander: Debug + Send + Sync {
     /// When no image of this size can be processed.
     fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError>;
 
+    /// Between which numbers of pixels images are scaled; `None` where all become one size, or keep theirs.
+    fn pixel_range(&self) -> Option<PixelRange> {
+        None
+    }
+
+    /// As [`Self::extent`] of images that are scaled to at most so many pixels; the same where there is no [`Self::pixel_range`].
+    ///
+    /// # Errors
+    /// As [`Self::extent`].
+    fn extent_within(&self, width: u32, height: u32, max_pixels: usize) -> Result<Extent, VlmError> {
+        let _ = max_pixels;
+        self.extent(width, height)
+    }
+
     /// The most that an image becomes.
     fn largest(&self) -> Largest;
 
@@ -182,6 +196,17 @@ pub trait Expander: Debug + Send + Sync {
     fn most_images(&self) -> Option<usize> {
         None
     }
+}
+
+/// Between which numbers of pixels images are scaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PixelRange {
+    /// Fewest pixels.
+    pub least: usize,
+    /// Most pixels.
+    pub most: usize,
+    /// Pixels of a visual token.
+    pub step: usize,
 }
 
 /// What an image placeholder becomes.

@@ -8,7 +8,7 @@ use super::prompt::{Piece, PromptEncoder};
 use super::tokenizer::Tokenizer;
 use crate::VlmError;
 use crate::activations::Extent;
-use crate::families::{Expander, Expansion, Largest};
+use crate::families::{Expander, Expansion, Largest, PixelRange};
 use crate::image::{ImageProcessor, PixelValues};
 use crate::layout::VisualLayout;
 
@@ -68,14 +68,26 @@ impl Processor {
         self.images.extent(width, height)
     }
 
-    /// Tokens of a prompt with one image placeholder, which stands for such an image. What its family puts between an image's visual tokens
-    /// is not counted.
+    /// Between which numbers of pixels images are scaled; `None` where all become one size, or keep theirs.
+    pub fn pixel_range(&self) -> Option<PixelRange> {
+        self.images.pixel_range()
+    }
+
+    /// As [`Self::extent`] of images that are scaled to at most so many pixels; the same where there is no [`Self::pixel_range`].
+    ///
+    /// # Errors
+    /// As [`Self::extent`].
+    pub fn extent_within(&self, width: u32, height: u32, max_pixels: usize) -> Result<Extent, VlmError> {
+        self.images.extent_within(width, height, max_pixels)
+    }
+
+    /// Tokens of a prompt with one image placeholder beside the image's visual tokens. What its family puts between these is not counted.
     ///
     /// # Errors
     /// When the prompt does not hold exactly one placeholder.
-    pub fn prompt_tokens(&self, prompt: &str, image: &Extent) -> Result<usize, VlmError> {
-        let (ids, _) = self.prompts.encode(prompt, &[&[Piece::Visual(image.tokens)]])?;
-        Ok(ids.len())
+    pub fn text_tokens(&self, prompt: &str) -> Result<usize, VlmError> {
+        let (ids, _) = self.prompts.encode(prompt, &[&[Piece::Visual(1)]])?;
+        Ok(ids.len() - 1)
     }
 
     /// Preprocesses the image and encodes the prompt, its one placeholder expanded.

@@ -7,7 +7,7 @@ use super::config::QwenVlConfig;
 use super::images::QwenImageProcessor;
 use crate::VlmError;
 use crate::activations::Extent;
-use crate::families::{Expander, Expansion, Largest};
+use crate::families::{Expander, Expansion, Largest, PixelRange};
 use crate::files::Source;
 use crate::image::{ImageOptions, ImageProcessor, PixelValues};
 use crate::layout::{Cells, View};
@@ -57,8 +57,15 @@ impl Expander for QwenExpander {
     }
 
     fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError> {
-        let (rows, columns) = self.images.tokens(width, height)?;
-        let tokens = rows * columns;
+        self.extent_within(width, height, self.images.max_pixels())
+    }
+
+    fn pixel_range(&self) -> Option<PixelRange> {
+        self.images.range()
+    }
+
+    fn extent_within(&self, width: u32, height: u32, max_pixels: usize) -> Result<Extent, VlmError> {
+        let tokens = self.images.tokens(width, height, max_pixels)?;
         Ok(Extent { views: 1, values: tokens * self.images.values(), tokens })
     }
 

@@ -60,8 +60,7 @@ fn compare(folder: &Path, precision: Precision, (width, height): (u32, u32)) -> 
     let prompt = model.prompt("What is in the picture?").unwrap();
     let extent = model.processor().extent(width, height).unwrap();
     // Threads keep the buffers that they pack matrices into.
-    let small = RgbImage::new(64, 64);
-    model.ask(&model.prepare(&small, &prompt).unwrap(), None, &decoding).block_on().unwrap();
+    model.ask(&model.prepare(&image, &prompt).unwrap(), None, &decoding).block_on().unwrap();
 
     let before = MEMORY.current_usage();
     let prepared = model.prepare(&image, &prompt).unwrap();
@@ -91,7 +90,7 @@ fn what_is_predicted_is_a_bound_and_not_far_from_the_truth() {
         cases.push((reference(name), &[(90, 70)], &ALL));
     }
     for name in ["tiny-llava-next-vicuna/checkpoint", "tiny-llava-next-mistral/checkpoint"] {
-        cases.push((reference(name), &[(90, 70), (300, 60), (400, 400)], &ALL));
+        cases.push((reference(name), &[(90, 70), (300, 60), (400, 400)], &[Precision::F32]));
     }
     let mut folders = Vec::new();
     for folder in [
@@ -101,7 +100,7 @@ fn what_is_predicted_is_a_bound_and_not_far_from_the_truth() {
         embedded("steady-qwen2.5-vl"),
     ] {
         let roomy = roomy(&folder, 1_000_000);
-        cases.push((roomy.path().to_owned(), &[(100, 80), (300, 200)], &ALL));
+        cases.push((roomy.path().to_owned(), &[(100, 80), (300, 200)], &[Precision::F32, Precision::F16]));
         // So many patches that queries take turns.
         cases.push((roomy.path().to_owned(), &[(500, 700)], &[Precision::F32]));
         folders.push(roomy);

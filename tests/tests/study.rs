@@ -116,7 +116,7 @@ fn a_study_has_controls_and_says_which() {
     let dir = tempfile::tempdir().unwrap();
     let study = |name: &str, more: &[&str]| {
         let out = dir.path().join(name);
-        let words = ["run", "--device", "cpu", "--questions", "20", "--accel", "divprune", "--out", text(&out)];
+        let words = ["run", "--device", "cpu", "--questions", "20", "--accel", "divprune:keep=0.33", "--out", text(&out)];
         let report = json(&[&words[..], more, &["--json"]].concat());
         let plan: serde_json::Value = serde_json::from_slice(&fs::read(out.join("plan.json")).unwrap()).unwrap();
         let named = |list: &serde_json::Value| list.as_array().unwrap().iter().map(|row| row["spec"].clone()).collect::<Vec<_>>();

@@ -106,7 +106,7 @@ fn a_study_that_comes_as_bytes_is_the_study() {
     for group in (0..work.groups().len()).rev() {
         growing.take(&work.seal(group, &answers(&work, group)).unwrap()).unwrap();
     }
-    assert_eq!((growing.done(), work.total()), (20, 20));
+    assert_eq!((growing.done(), work.total()), (30, 30));
     let report = growing.report().unwrap().unwrap();
     assert_eq!((report.questions().len(), report.summaries()[0].dr.count, report.summaries()[0].accuracy_after.count), (10, 0, 10));
     // other questions than the plan's are noticed

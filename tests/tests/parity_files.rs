@@ -10,7 +10,9 @@ fn compare(name: &str, at_least: usize) {
     let folder = cases_of(name);
     let cases = ReferenceCase::load_all(&folder).unwrap();
     assert!(cases.len() >= at_least, "{name} has {} cases", cases.len());
-    let checkpoint = Checkpoint::open(&checkpoint_of(&folder)).unwrap().with_images(ImageOptions { backend: PixelBackend::Pil });
+    let checkpoint = Checkpoint::open(&checkpoint_of(&folder))
+        .unwrap()
+        .with_images(ImageOptions { backend: PixelBackend::Pil, ..ImageOptions::default() });
     let processor = checkpoint.processor().unwrap();
     let template = checkpoint.chat_template().unwrap();
     for case in cases {

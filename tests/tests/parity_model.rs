@@ -30,7 +30,9 @@ fn same(id: &str, answer: &Answer, first_logits: &[f32], output_ids: &[u32], tex
 /// Compares the first `limit` cases of a checkpoint and returns how many that were.
 fn compare(name: &str, device: &Device, limit: usize) -> usize {
     let folder = cases_of(name);
-    let checkpoint = Checkpoint::open(&checkpoint_of(&folder)).unwrap().with_images(ImageOptions { backend: PixelBackend::Pil });
+    let checkpoint = Checkpoint::open(&checkpoint_of(&folder))
+        .unwrap()
+        .with_images(ImageOptions { backend: PixelBackend::Pil, ..ImageOptions::default() });
     let vlm = Vlm::load(&checkpoint, device, Precision::F32).unwrap();
     let cases = ReferenceCase::load_all(&folder).unwrap();
     let mut compared = 0;
@@ -49,7 +51,9 @@ fn compare(name: &str, device: &Device, limit: usize) -> usize {
 fn compare_qwen(name: &str, device: &Device, ids: &[&str]) {
     const CHECKPOINT: &str = "resaved";
     let folder = cases_of(name);
-    let checkpoint = Checkpoint::open(&folder.join(CHECKPOINT)).unwrap().with_images(ImageOptions { backend: PixelBackend::Pil });
+    let checkpoint = Checkpoint::open(&folder.join(CHECKPOINT))
+        .unwrap()
+        .with_images(ImageOptions { backend: PixelBackend::Pil, ..ImageOptions::default() });
     let vlm = Vlm::load(&checkpoint, device, Precision::F32).unwrap();
     let cases = steady_tests::reference::QwenCase::load_all(&folder, CHECKPOINT).unwrap();
     for id in ids {

@@ -119,6 +119,6 @@ fn settings_make_the_pixels_that_they_make_in_transformers() {
 
 fn pixels(folder: &Path, config: &serde_json::Value, backend: PixelBackend, image: &RgbImage) -> PixelValues {
     std::fs::write(folder.join("preprocessor_config.json"), config.to_string()).unwrap();
-    let checkpoint = Checkpoint::open(folder).unwrap().with_images(ImageOptions { backend });
+    let checkpoint = Checkpoint::open(folder).unwrap().with_images(ImageOptions { backend, ..ImageOptions::default() });
     checkpoint.image_processor().unwrap().process(image).unwrap()
 }

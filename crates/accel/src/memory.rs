@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use steady_vlm::{Footprint, LinearSize, Precision};
+use steady_vlm::{Extent, Footprint, LinearSize, Merger, Precision};
 
 use crate::apply::settle_on;
 use crate::{AccelError, Acceleration, LinearShape};
@@ -17,7 +17,9 @@ pub struct Need {
     pub packed: u64,
     /// Keys and values.
     pub cache: u64,
-    /// The largest tensor on its way into the device's memory.
+    /// What is computed on the way from pixels to an answer, as far as it is alive at once; an upper bound.
+    pub activations: u64,
+    /// The largest tensor on its way into the device's memory; 0 where that way is through another.
     pub passing: u64,
 }
 
@@ -28,6 +30,10 @@ pub struct Run<'a> {
     pub precision: Precision,
     /// What is held in memory at once, beside the baseline.
     pub accelerations: &'a [Acceleration],
+    /// The image asked about that takes most.
+    pub image: Extent,
+    /// Tokens of the longest prompt with it.
+    pub prompt: usize,
     /// Tokens that are remembered at once: of a prompt and its answer, twice where a prompt is shared.
     pub tokens: usize,
 }
@@ -35,9 +41,10 @@ pub struct Run<'a> {
 /// What a device has to offer.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Free bytes where the model is to be; `None` where nobody says. wgpu does not say it of a GPU's own memory.
+    /// Free bytes where the model is to be; `None` where nobody says.
     pub free: Option<u64>,
-    /// Bytes that the program itself may still take, where it is not known what is free: tensors pass through it one by one.
+    /// Bytes that the program itself may still take, where the model is to be elsewhere: tensors pass through it one by one. `None` where
+    /// both are one, or nobody says.
     pub host: Option<u64>,
     /// Most bytes that are bound at once.
     pub binding: Option<u64>,
@@ -92,17 +99,22 @@ impl Need {
     /// # Errors
     /// [`AccelError`] when a quantizer does not fit the model.
     pub fn of(footprint: &Footprint, run: Run<'_>) -> Result<Self, AccelError> {
+        let packed = packed_bytes(run.accelerations, footprint.linears())?;
+        // An image is held as the weights as they are see it, as each packed ones do, and as each reducer inside the tower leaves it.
+        let merging = run.accelerations.iter().filter_map(Acceleration::reducer).filter(|reducer| Merger::of(*reducer).is_some());
+        let held = 1 + packed.len() + merging.count();
         Ok(Self {
             weights: footprint.weight_bytes(run.precision),
-            packed: packed_bytes(run.accelerations, footprint.linears())?,
+            packed: packed.values().sum(),
             cache: footprint.cache_bytes(run.precision, run.tokens),
+            activations: footprint.activation_bytes(run.precision, &run.image, run.prompt, held),
             passing: footprint.passing_bytes(run.precision),
         })
     }
 
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.weights + self.packed + self.cache + self.passing
+        self.weights + self.packed + self.cache + self.activations + self.passing
     }
 }
 
@@ -117,36 +129,40 @@ pub fn misfit(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<Opt
         let half = footprint.largest_linear(Precision::Bf16).is_some_and(|(_, bytes)| bytes <= most);
         return Ok(Some(Misfit::Binding { layer: layer.to_owned(), bytes, most, precision: run.precision, half }));
     }
-    if let Some(free) = budget.free {
-        return Ok(shortage(footprint, run, free, budget.halves)?.map(Misfit::Shortage));
-    }
     let bytes = footprint.passing_bytes(run.precision);
-    Ok(budget.host.filter(|available| bytes > *available).map(|available| Misfit::Passing { bytes, available }))
+    if let Some(available) = budget.host.filter(|available| bytes > *available) {
+        return Ok(Some(Misfit::Passing { bytes, available }));
+    }
+    Ok(shortage(footprint, run, budget)?.map(Misfit::Shortage))
 }
 
-/// What `run` lacks, if it takes more than `available` bytes, and the first of these that would fit: without the accelerations that
-/// keep packed weights beside the baseline's; in half the precision of `f32`, which is bf16, or `f16` if the device computes in that
-/// (`halves`); both.
+/// What `run` lacks, if it takes more than what is free, and the first of these that would fit: without the accelerations that keep
+/// packed weights beside the baseline's; in half the precision of `f32`, which is bf16, or `f16` if the device computes in that; both.
 ///
 /// # Errors
 /// [`AccelError`] when a quantizer does not fit the model.
-pub fn shortage(footprint: &Footprint, run: Run<'_>, available: u64, halves: bool) -> Result<Option<Shortage>, AccelError> {
-    let need = Need::of(footprint, run)?;
-    if need.total() <= available {
+pub fn shortage(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<Option<Shortage>, AccelError> {
+    let Some(available) = budget.free else { return Ok(None) };
+    let need = |run: Run<'_>| -> Result<Need, AccelError> {
+        let need = Need::of(footprint, run)?;
+        Ok(if budget.host.is_some() { Need { passing: 0, ..need } } else { need })
+    };
+    let asked = need(run)?;
+    if asked.total() <= available {
         return Ok(None);
     }
     let (packing, light): (Vec<_>, Vec<_>) = run.accelerations.iter().cloned().partition(|acceleration| acceleration.quantizer().is_some());
     let left_out = packing.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     let mut smaller = Vec::new();
     let mut consider = |name: String, precision: Precision, accelerations: &[Acceleration]| -> Result<(), AccelError> {
-        let total = Need::of(footprint, Run { precision, accelerations, ..run })?.total();
+        let total = need(Run { precision, accelerations, ..run })?.total();
         smaller.push((name, total));
         Ok(())
     };
     if !packing.is_empty() {
         consider(format!("without {left_out}"), run.precision, &light)?;
     }
-    let smaller_precisions: &[Precision] = match (run.precision, halves) {
+    let smaller_precisions: &[Precision] = match (run.precision, budget.halves) {
         (Precision::F32, true) => &[Precision::Bf16, Precision::F16],
         (Precision::F32, false) => &[Precision::Bf16],
         (Precision::F16 | Precision::Bf16, _) => &[],
@@ -159,7 +175,7 @@ pub fn shortage(footprint: &Footprint, run: Run<'_>, available: u64, halves: boo
     }
     let instead = smaller.iter().find(|(_, total)| *total <= available).cloned();
     let least = smaller.into_iter().min_by_key(|(_, total)| *total);
-    Ok(Some(Shortage { precision: run.precision, need, available, instead, least }))
+    Ok(Some(Shortage { precision: run.precision, need: asked, available, instead, least }))
 }
 
 /// Bytes of the weights as somebody would publish them: what the acceleration packs as packed, all else as the checkpoint has it. The
@@ -179,14 +195,14 @@ fn shape(linear: &LinearSize) -> LinearShape {
     LinearShape { name: linear.name.clone(), out: linear.out, input: linear.input }
 }
 
-/// Bytes of these accelerations' packed weights for a model with these linear layers. Each quantizer packs once.
-fn packed_bytes(accelerations: &[Acceleration], linears: &[LinearSize]) -> Result<u64, AccelError> {
+/// Bytes of these accelerations' packed weights for a model with these linear layers, by quantizer as settled. Each packs once.
+fn packed_bytes(accelerations: &[Acceleration], linears: &[LinearSize]) -> Result<BTreeMap<String, u64>, AccelError> {
     let mut by_method = BTreeMap::new();
     for quantizer in accelerations.iter().filter_map(Acceleration::quantizer) {
         let (fitted, taken) = settle_on(quantizer, linears.iter().map(shape).collect())?;
         by_method.insert(fitted.method(), taken.iter().map(|linear| fitted.packed_bytes(linear)).sum::<u64>());
     }
-    Ok(by_method.values().sum())
+    Ok(by_method)
 }
 
 impl Shortage {
@@ -203,7 +219,11 @@ impl fmt::Display for Shortage {
         if need.packed > 0 {
             write!(f, ", packed copies {}", Bytes(need.packed))?;
         }
-        write!(f, ", keys and values {}, loading {}), ", Bytes(need.cache), Bytes(need.passing))?;
+        write!(f, ", keys and values {}, activations {}", Bytes(need.cache), Bytes(need.activations))?;
+        if need.passing > 0 {
+            write!(f, ", loading {}", Bytes(need.passing))?;
+        }
+        write!(f, "), ")?;
         write!(f, "{} are free: {} too few; ", Bytes(self.available), Bytes(self.short_by()))?;
         match (&self.instead, &self.least) {
             (Some((way, total)), _) => write!(f, "{way} it would fit, with {}", Bytes(*total)),

@@ -7,8 +7,8 @@ use burn::tensor::Device;
 use pollster::FutureExt;
 use proptest::prelude::*;
 use steady_accel::Acceleration;
-use steady_accel::memory::{Budget, Need, Run, misfit, shortage, stored_bytes};
-use steady_vlm::{Checkpoint, Precision, Vlm};
+use steady_accel::memory::{Budget, Need, Run, Shortage, misfit, shortage, stored_bytes};
+use steady_vlm::{Checkpoint, Extent, Footprint, Precision, Vlm};
 
 /// Every family, both layouts, one file and several.
 fn checkpoints() -> Vec<PathBuf> {
@@ -32,6 +32,16 @@ fn embedded() -> Checkpoint {
 
 fn parse(specs: &[&str]) -> Vec<Acceleration> {
     specs.iter().map(|spec| Acceleration::parse(spec).unwrap()).collect()
+}
+
+const NO_IMAGE: Extent = Extent { views: 0, values: 0, tokens: 0 };
+
+/// A run that asks nothing.
+const NOTHING: Run<'static> = Run { precision: Precision::F32, accelerations: &[], image: NO_IMAGE, prompt: 0, tokens: 0 };
+
+/// One that remembers so many tokens.
+fn asking(tokens: usize) -> Run<'static> {
+    Run { image: Extent { views: 1, values: 3 * 72 * 72, tokens: 81 }, prompt: tokens / 2, tokens, ..NOTHING }
 }
 
 #[test]
@@ -70,7 +80,7 @@ fn formulas_say_what_packing_takes() {
         let footprint = checkpoint.footprint().unwrap();
         let model = Vlm::load(&checkpoint, &Device::flex(), Precision::F32).unwrap();
         for acceleration in parse(&["w4:rtn,g=8", "w4:rtn", "int8", "divprune"]) {
-            let run = Run { precision: Precision::F32, accelerations: std::slice::from_ref(&acceleration), tokens: 0 };
+            let run = Run { accelerations: std::slice::from_ref(&acceleration), ..NOTHING };
             // Some of the tiny models have widths that no usual group divides.
             let (Ok(need), Ok(packed)) = (Need::of(&footprint, run), acceleration.quantize(&model).block_on()) else {
                 assert!(Need::of(&footprint, run).is_err() && acceleration.quantize(&model).block_on().is_err());
@@ -130,7 +140,7 @@ fn a_quantizer_packs_once_whatever_stands_beside_it() {
     let footprint = embedded().footprint().unwrap();
     let packed = |specs: &[&str]| {
         let accelerations = parse(specs);
-        Need::of(&footprint, Run { precision: Precision::F32, accelerations: &accelerations, tokens: 0 }).unwrap().packed
+        Need::of(&footprint, Run { accelerations: &accelerations, ..NOTHING }).unwrap().packed
     };
     let (w4, int8) = (packed(&["w4:rtn"]), packed(&["int8"]));
     assert!(w4 > 0 && int8 > 0);
@@ -153,19 +163,24 @@ fn a_cache_by_hand() {
 fn a_shortage_says_what_would_fit() {
     let footprint = embedded().footprint().unwrap();
     let accelerations = parse(&["w4:rtn", "fastv:k=2,keep=0.5", "int8"]);
-    let run = Run { precision: Precision::F32, accelerations: &accelerations, tokens: 400 };
+    let run = Run { accelerations: &accelerations, ..asking(400) };
     let total = Need::of(&footprint, run).unwrap().total();
-    let said = |available: u64, halves: bool| shortage(&footprint, run, available, halves).unwrap().unwrap().to_string();
+    let said = |available: u64, halves: bool| lacking(&footprint, run, available, halves).unwrap().to_string();
     let messages = [said(total - 1, true), said(8_000_000, true), said(5_300_000, true), said(1_000_000, true), said(1_000_000, false)];
     insta::assert_snapshot!(messages.join("\n\n"));
-    let alone = Run { precision: Precision::F16, accelerations: &[], tokens: 400 };
-    insta::assert_snapshot!(shortage(&footprint, alone, 1_000_000, true).unwrap().unwrap());
+    let alone = Run { precision: Precision::F16, ..asking(400) };
+    insta::assert_snapshot!(lacking(&footprint, alone, 1_000_000, true).unwrap());
+}
+
+/// What lacks where so many bytes are free, tensors on their way among them.
+fn lacking(footprint: &Footprint, run: Run<'_>, available: u64, halves: bool) -> Option<Shortage> {
+    shortage(footprint, run, Budget { free: Some(available), halves, ..ENDLESS }).unwrap()
 }
 
 fn refused(budget: Budget, precision: Precision) -> Option<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-qwen2-vl/resaved");
     let footprint = Checkpoint::open(&folder).unwrap().footprint().unwrap();
-    misfit(&footprint, Run { precision, accelerations: &[], tokens: 100 }, budget).unwrap().map(|misfit| misfit.to_string())
+    misfit(&footprint, Run { precision, ..asking(100) }, budget).unwrap().map(|misfit| misfit.to_string())
 }
 
 const ENDLESS: Budget = Budget { free: None, host: None, binding: None, halves: true };
@@ -203,6 +218,19 @@ fn what_is_free_is_compared_where_it_is_known() {
     assert!(message.contains("200 kB are free"), "{message}");
 }
 
+/// Where the model is in another memory than the program, tensors pass through the program's, and the two are judged apart.
+#[test]
+fn a_card_of_its_own_holds_no_tensor_on_its_way() {
+    let footprint = embedded().footprint().unwrap();
+    let run = asking(100);
+    let (total, passing) = (Need::of(&footprint, run).unwrap().total(), footprint.passing_bytes(Precision::F32));
+    let judged = |free, host| misfit(&footprint, run, Budget { free: Some(free), host: Some(host), ..ENDLESS }).unwrap();
+    assert_eq!(judged(total - passing, passing), None);
+    let message = judged(total - passing - 1, passing).unwrap().to_string();
+    assert!(message.contains("keys and values") && !message.contains("loading"), "{message}");
+    assert!(judged(total, passing - 1).unwrap().to_string().contains("on its way to the device"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -215,9 +243,9 @@ proptest! {
         let footprint = embedded().footprint().unwrap();
         let accelerations = parse(&picks);
         let precision = if half { Precision::F16 } else { Precision::F32 };
-        let run = Run { precision, accelerations: &accelerations, tokens };
+        let run = Run { precision, accelerations: &accelerations, ..asking(tokens) };
         let total = |run: Run<'_>| Need::of(&footprint, run).unwrap().total();
-        match shortage(&footprint, run, available, halves).unwrap() {
+        match lacking(&footprint, run, available, halves) {
             None => prop_assert!(total(run) <= available),
             Some(shortage) => {
                 prop_assert_eq!(available + shortage.short_by(), total(run));
@@ -227,7 +255,7 @@ proptest! {
                     (false, true) => vec![Precision::F32, Precision::F16, Precision::Bf16],
                     (false, false) => vec![Precision::F32, Precision::Bf16],
                 };
-                let smallest = precisions.into_iter().map(|precision| total(Run { precision, accelerations: &light, tokens })).min();
+                let smallest = precisions.into_iter().map(|precision| total(Run { precision, accelerations: &light, ..asking(tokens) })).min();
                 prop_assert_eq!(shortage.instead.is_some(), smallest.unwrap() <= available);
                 if let Some((way, bytes)) = shortage.instead {
                     prop_assert!(bytes <= available);
@@ -236,7 +264,7 @@ proptest! {
                         None => precision,
                     };
                     let accelerations = if way.contains("without") { &light } else { &accelerations };
-                    prop_assert_eq!(bytes, total(Run { precision, accelerations, tokens }));
+                    prop_assert_eq!(bytes, total(Run { precision, accelerations, ..asking(tokens) }));
                 }
             }
         }

@@ -18,6 +18,15 @@ pub trait Benchmark: Send + Sync {
     /// [`BenchError::UnknownImage`] if no question refers to such an image.
     fn image(&self, id: &str) -> Result<image::RgbImage, BenchError>;
 
+    /// Width and height of the image with this id, for whoever needs to know no more: it is asked of every image before a study begins. Where
+    /// sizes are known without decoding an image, a benchmark says so here.
+    ///
+    /// # Errors
+    /// As [`Self::image`].
+    fn size(&self, id: &str) -> Result<(u32, u32), BenchError> {
+        Ok(self.image(id)?.dimensions())
+    }
+
     /// Hash (hex) over questions, gold answers and pixels: two runs with equal fingerprints asked the same things.
     fn fingerprint(&self) -> String;
 }

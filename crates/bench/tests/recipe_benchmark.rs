@@ -89,6 +89,8 @@ fn it_is_opened_by_its_name_and_asked() {
     assert_eq!([0, 10, 29].map(|x| *image.get_pixel(x, 5)), FLAGS[0].1);
     let (_, counting) = TABLE.find(NAME).unwrap().draw(9, &["counting".into()]).unwrap();
     assert_eq!(counting.len(), 2);
+    // Who says nothing of sizes has the images looked at.
+    assert_eq!(flags.size(&flags.questions()[0].image).unwrap(), flags.image(&flags.questions()[0].image).unwrap().dimensions());
     let error = flags.image("waving").unwrap_err().to_string();
     assert_eq!(error, "benchmark flags/1: no image \"waving\" (expected upright or lying)");
 }

@@ -81,6 +81,10 @@ pub(crate) struct ModelArgs {
     /// CLIP folder of a checkpoint in the LLaVA repository's layout [default: beside the checkpoint, else from the hub's cache]
     #[arg(long, value_name = "DIR", requires = "model")]
     pub(crate) vision_tower: Option<PathBuf>,
+    /// Most pixels that an image is scaled to before the model sees it, for models that scale to a range of pixels: Qwen2-VL, Qwen2.5-VL
+    /// [default: what the checkpoint says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_pixels: Option<u32>,
 }
 
 /// How images become pixels.

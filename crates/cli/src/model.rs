@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use steady_accel::Acceleration;
+use steady_vlm::image::ImageOptions;
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, OpenDevice, Precision, Vlm};
 
 use crate::args::{DeviceArg, DtypeArg, ModelArgs};
@@ -18,9 +19,18 @@ pub(crate) struct Chosen {
 }
 
 /// A folder, the name of an embedded checkpoint, an id on the hub, or by default the first embedded one.
-pub(crate) fn choose(ModelArgs { model, vision_tower }: &ModelArgs) -> Result<Chosen> {
+pub(crate) fn choose(args: &ModelArgs) -> Result<Chosen> {
+    let Chosen { checkpoint, mut arguments } = named(args.model.as_deref(), args.vision_tower.as_deref())?;
+    let Some(limit) = args.max_pixels else { return Ok(Chosen { checkpoint, arguments }) };
+    arguments.extend(["--max-pixels".to_owned(), limit.to_string()]);
+    let images = ImageOptions { max_pixels: Some(limit as usize), ..checkpoint.images() };
+    let checkpoint = checkpoint.with_images(images);
+    checkpoint.image_processor().with_context(|| format!("--max-pixels {limit}"))?;
+    Ok(Chosen { checkpoint, arguments })
+}
+
+fn named(model: Option<&Path>, tower: Option<&Path>) -> Result<Chosen> {
     let Some(path) = model else { return embedded(embedded::default_name()?) };
-    let tower = vision_tower.as_deref();
     if path.is_dir() {
         return Ok(Chosen { checkpoint: open(path, tower)?, arguments: arguments(&path.to_string_lossy(), tower) });
     }
@@ -106,4 +116,40 @@ pub(crate) fn accelerations(specs: &[impl AsRef<str>]) -> Result<Vec<Acceleratio
 pub(crate) fn decoding(checkpoint: &Checkpoint, max_new_tokens: Option<u32>) -> Decoding {
     let own = Decoding::of(checkpoint.generation_config());
     Decoding { max_new_tokens: max_new_tokens.map_or(own.max_new_tokens, |limit| limit as usize), ..own }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(model: &str, max_pixels: u32) -> Result<Chosen> {
+        choose(&ModelArgs { model: Some(model.into()), max_pixels: Some(max_pixels), ..ModelArgs::default() })
+    }
+
+    fn refused(model: &str, max_pixels: u32) -> String {
+        chosen(model, max_pixels).map(|_| ()).map_err(|error| format!("{error:#}")).unwrap_err()
+    }
+
+    const QWEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/reference/tiny-qwen2-vl/resaved");
+
+    /// The file says 576 to 8640 pixels, of which what is asked for replaces the second.
+    #[test]
+    fn a_limit_of_pixels_is_chosen_with_the_checkpoint() {
+        for limit in [576, 2000, 20_000] {
+            let Chosen { checkpoint, arguments } = chosen(QWEN, limit).unwrap();
+            assert_eq!(arguments, ["--model", QWEN, "--max-pixels", &limit.to_string()]);
+            let [(_, resize), ..] = checkpoint.image_processor().unwrap().settings();
+            assert!(resize.starts_with(&format!("to 576 to {limit} pixels")), "{resize}");
+        }
+        let message = refused(QWEN, 575);
+        assert!(message.starts_with("--max-pixels 575: ") && message.contains("at least the 576 pixels"), "{message}");
+        assert!(refused(QWEN, 100_000_001).contains("at most 100000000, found 100000001"));
+    }
+
+    #[test]
+    fn a_model_whose_images_are_of_one_size_has_no_limit_of_pixels() {
+        let llava = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/steady-llava");
+        let message = refused(llava, 2000);
+        assert!(message.contains("--max-pixels 2000") && message.contains("gives images of one size"), "{message}");
+    }
 }

@@ -225,7 +225,7 @@ impl Checkpoint {
         let text = self.architecture.decoder();
         self.architecture.encoder(&mut loader)?;
         Llama::load(&mut loader, text, tied)?;
-        let footprint = Arc::new(Footprint::of(loader.surveyed(), text));
+        let footprint = Arc::new(Footprint::of(loader.surveyed(), &self.architecture));
         Ok(Arc::clone(self.footprint.get_or_init(|| footprint)))
     }
 

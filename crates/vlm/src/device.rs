@@ -1,9 +1,13 @@
 //! Where to compute, and in which precision.
 
+mod memory;
+
 use std::{fmt, str::FromStr};
 
 use burn::tensor::{DType, Device};
 use steady_kernels::Bf16Weight;
+
+pub use memory::DeviceMemory;
 
 use crate::VlmError;
 
@@ -27,8 +31,8 @@ pub struct OpenDevice {
     /// What computes, in words that tell apart what may round differently: adapter, API and driver, or CPU features. The number
     /// of threads is not among them: it decides who computes a number, not how.
     pub identity: String,
-    /// Whether its memory is the machine's own.
-    pub shares_memory: bool,
+    /// What it computes in.
+    pub memory: DeviceMemory,
     /// Most bytes that it binds at once; `None` where there is no limit.
     pub max_binding: Option<u64>,
 }
@@ -156,7 +160,7 @@ fn device_error(problem: String) -> VlmError {
 fn cpu() -> OpenDevice {
     let features = cpu_features().join("+");
     let identity = format!("flex, {} {features}", std::env::consts::ARCH).trim_end().to_owned();
-    OpenDevice { device: Device::flex(), identity, shares_memory: true, max_binding: None }
+    OpenDevice { device: Device::flex(), identity, memory: DeviceMemory::Shared, max_binding: None }
 }
 
 /// The instruction sets that decide which kernels run, and so how sums are rounded.
@@ -195,7 +199,7 @@ pub async fn open_webgpu(name: &str, max_binding: Option<u64>) -> Result<OpenDev
         .await
         .map_err(|error| device_error(format!("no GPU could be opened through WebGPU: {error}")))?;
     // Browsers say neither how much memory there is nor whose it is.
-    Ok(OpenDevice { device, identity: format!("wgpu, {name}, WebGPU"), shares_memory: false, max_binding })
+    Ok(OpenDevice { device, identity: format!("wgpu, {name}, WebGPU"), memory: DeviceMemory::Unknown, max_binding })
 }
 
 #[cfg(any(not(feature = "gpu"), target_family = "wasm"))]
@@ -232,7 +236,7 @@ mod gpu {
     use burn::tensor::Device;
     use wgpu::{Adapter, AdapterInfo, Backends, DeviceType, Instance, InstanceDescriptor};
 
-    use super::{OpenDevice, VlmError, device_error};
+    use super::{DeviceMemory, OpenDevice, VlmError, device_error};
 
     /// Opened once: a runtime that is set up cannot be set up again.
     static GPU: OnceLock<Result<OpenDevice, String>> = OnceLock::new();
@@ -243,9 +247,12 @@ mod gpu {
             let (device, setup) =
                 Device::wgpu_options().init_with_setup().map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
             let info = setup.adapter.get_info();
-            let shares_memory = matches!(info.device_type, DeviceType::Cpu | DeviceType::IntegratedGpu);
+            let memory = match info.device_type {
+                DeviceType::Cpu | DeviceType::IntegratedGpu => DeviceMemory::Shared,
+                DeviceType::DiscreteGpu | DeviceType::VirtualGpu | DeviceType::Other => DeviceMemory::of_card(&info.device_pci_bus_id),
+            };
             let max_binding = Some(setup.device.limits().max_storage_buffer_binding_size);
-            Ok(OpenDevice { device, identity: describe(&info), shares_memory, max_binding })
+            Ok(OpenDevice { device, identity: describe(&info), memory, max_binding })
         })
         .clone()
         .map_err(device_error)

@@ -1,8 +1,10 @@
 //! How much memory a model takes, from the headers of its weight files: known before anything is allocated.
 
+use std::sync::Arc;
+
 use crate::{
-    Precision, cost,
-    decoder::LlamaConfig,
+    Extent, Precision, Sizes, cost, decoder,
+    families::Architecture,
     nn::{LinearSize, Survey},
 };
 
@@ -10,12 +12,12 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Footprint {
     survey: Survey,
-    text: LlamaConfig,
+    architecture: Arc<dyn Architecture>,
 }
 
 impl Footprint {
-    pub(crate) fn of(survey: Survey, text: &LlamaConfig) -> Self {
-        Self { survey, text: text.clone() }
+    pub(crate) fn of(survey: Survey, architecture: &Arc<dyn Architecture>) -> Self {
+        Self { survey, architecture: Arc::clone(architecture) }
     }
 
     /// The linear layers, in the order in which they are loaded.
@@ -43,7 +45,20 @@ impl Footprint {
 
     /// Bytes of the keys and values of `tokens` tokens.
     pub fn cache_bytes(&self, precision: Precision, tokens: usize) -> u64 {
-        cost::kv_bytes(&self.text, &vec![tokens; self.text.num_layers], element_bytes(precision) as usize) as u64
+        let text = self.architecture.decoder();
+        cost::kv_bytes(text, &vec![tokens; text.num_layers], element_bytes(precision) as usize) as u64
+    }
+
+    /// Most bytes of what is computed on the way and alive at once, weights, keys and values aside: while `image` passes the vision tower, and
+    /// while a prompt of `tokens` tokens with it passes the decoder. `held` is how many such images are kept at once, as different weights
+    /// see them. An upper bound, from shapes.
+    pub fn activation_bytes(&self, precision: Precision, image: &Extent, tokens: usize, held: usize) -> u64 {
+        let sizes = Sizes::new(precision);
+        let seen = self.architecture.image_bytes(image, sizes);
+        let pixels = sizes.wide(1, image.values);
+        let others = seen.kept * held.saturating_sub(1) as u64;
+        let decoding = seen.kept + decoder::prompt_bytes(self.architecture.decoder(), tokens, sizes);
+        pixels + others + seen.peak.max(decoding)
     }
 
     /// Bytes of the largest tensor on its way to the device: on the host it is `f32`, or what it stays if that is bf16.

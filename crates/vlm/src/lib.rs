@@ -35,6 +35,7 @@
 //! # Ok::<(), steady_vlm::VlmError>(())
 //! ```
 
+mod activations;
 mod checkpoint;
 mod cost;
 pub mod decoder;
@@ -56,11 +57,12 @@ mod reduction;
 pub mod text;
 pub mod vision;
 
+pub use activations::{Extent, ImageBytes, Sizes};
 pub use checkpoint::{Checkpoint, Known};
 pub use cost::Cost;
 #[cfg(feature = "gpu")]
 pub use device::open_webgpu;
-pub use device::{DeviceChoice, OpenDevice, Precision};
+pub use device::{DeviceChoice, DeviceMemory, OpenDevice, Precision};
 pub use encoded::EncodedImage;
 pub use error::VlmError;
 pub use footprint::Footprint;

@@ -53,7 +53,9 @@ impl Reference {
     }
 
     fn checkpoint(&self) -> Checkpoint {
-        Checkpoint::open(&self.folder.join(self.name)).unwrap().with_images(ImageOptions { backend: PixelBackend::Pil })
+        Checkpoint::open(&self.folder.join(self.name))
+            .unwrap()
+            .with_images(ImageOptions { backend: PixelBackend::Pil, ..ImageOptions::default() })
     }
 
     fn images(&self, case: &Value) -> Vec<RgbImage> {
@@ -366,6 +368,28 @@ fn broken_checkpoints_are_refused_by_name() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The settings of a file that says so are what transformers was compared with.
+#[test]
+fn a_limit_of_pixels_is_the_one_that_a_file_would_state() {
+    let photo = RgbImage::from_fn(400, 300, |x, y| image::Rgb([x as u8, y as u8, (x + y) as u8]));
+    for limit in [3136, 20_000, 37_632, 90_000] {
+        let folder = Folder::copy_of("tiny-qwen2-vl/published");
+        let asked = folder.open().with_images(ImageOptions { max_pixels: Some(limit), ..ImageOptions::default() });
+        let processor = folder.open().processor().unwrap();
+        let extent = processor.extent_within(400, 300, limit).unwrap();
+        folder.set("preprocessor_config.json", "/max_pixels", json!(limit));
+        let (asked, stated) = (asked.processor().unwrap(), folder.open().processor().unwrap());
+        assert_eq!(asked.image_processor().settings(), stated.image_processor().settings());
+        let pixels = stated.pixels(&photo).unwrap();
+        assert_eq!(asked.pixels(&photo).unwrap(), pixels);
+        // The extent is known without them.
+        let [_, rows, columns] = pixels.grid.unwrap();
+        assert_eq!((extent.tokens, extent.values), (rows * columns / 4, pixels.data.len()));
+        assert_eq!(stated.extent(400, 300).unwrap(), extent);
+        assert!(extent.tokens * 784 <= limit, "{limit}: {extent:?}");
+    }
 }
 
 #[test]

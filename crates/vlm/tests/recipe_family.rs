@@ -31,8 +31,8 @@ use steady_vlm::image::{ClipProcessor, ImageOptions, ImageProcessor, read_settin
 use steady_vlm::nn::{Linear, Loader, Part, Visit, Visitor};
 use steady_vlm::text::{Piece, Processor, ProcessorSettings, PromptEncoder, Tokenizer};
 use steady_vlm::{
-    Answer, Cells, Checkpoint, Decoding, Evidence, HostMatrix, Known, Needs, Observed, PixelValues, PositionPolicy, Precision, Prepared,
-    Reduction, Site, Step, TokenReducer, TowerTask, View, Vlm, VlmError,
+    Answer, Cells, Checkpoint, Decoding, Evidence, Extent, HostMatrix, ImageBytes, Known, Needs, Observed, PixelValues, PositionPolicy,
+    Precision, Prepared, Reduction, Site, Sizes, Step, TokenReducer, TowerTask, View, Vlm, VlmError,
 };
 use tempfile::TempDir;
 
@@ -118,6 +118,11 @@ impl Architecture for Halves {
         let linear = loader.linear_of_shape("picture.patches", &shape, true)?;
         Ok(Box::new(Patches { linear, config: self.clone(), device: loader.device().clone(), dtype: loader.dtype() }))
     }
+
+    fn image_bytes(&self, image: &Extent, sizes: Sizes) -> ImageBytes {
+        let (pixels, width) = (sizes.wide(1, image.values) + sizes.rows(1, image.values), self.text.hidden_size);
+        ImageBytes { peak: pixels + sizes.product(image.tokens, width), kept: pixels + sizes.rows(image.tokens, width) }
+    }
 }
 
 // What would be `prompt.rs` beside it.
@@ -139,6 +144,11 @@ impl Expander for InTwo {
         let view = View { rows: grid, columns: grid, frame: self.images.frame(width as u32, height as u32) };
         let half = Piece::Visual(grid * grid / 2);
         Ok(Expansion { pieces: vec![half.clone(), Piece::Text("\n".to_owned()), half], cells: Cells::of(view) })
+    }
+
+    fn extent(&self, _: u32, _: u32) -> Result<Extent, VlmError> {
+        let (grid, side) = (self.config.grid(), self.config.side);
+        Ok(Extent { views: 1, values: 3 * side * side, tokens: grid * grid })
     }
 
     fn largest(&self) -> Largest {

@@ -16,7 +16,7 @@ use steady_records::plan;
 use steady_study::controls::{self, Controlled, Opening};
 use steady_study::record::likeliest;
 use steady_study::{Session, Subject, Variants};
-use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
+use steady_vlm::{Checkpoint, Decoding, DeviceMemory, Precision, Vlm};
 use web_sys::File;
 
 use crate::engine::{Engines, OpenEngine};
@@ -211,17 +211,21 @@ fn check(
     Sample { image, question }: &Sample<'_>,
 ) -> Result<()> {
     let prompt = checkpoint.chat_template()?.prompt(question)?;
-    let prepared = checkpoint.processor()?.prepare(image, &prompt)?;
+    let processor = checkpoint.processor()?;
+    let image = processor.extent(image.width(), image.height())?;
+    let prompt = processor.text_tokens(&prompt)? + image.tokens;
     // What questions share of a prompt is remembered beside what each adds to it.
-    let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
+    let tokens = 2 * prompt + decoding.max_new_tokens;
     let device = &opened.device;
+    let shared = device.memory == DeviceMemory::Shared;
     let budget = Budget {
-        free: device.shares_memory.then(memory::room),
-        host: Some(memory::room()),
+        free: shared.then(memory::room),
+        host: (!shared).then(memory::room),
         binding: device.max_binding,
         halves: Precision::F16.check(&device.device).is_ok(),
     };
-    match misfit(&*checkpoint.footprint()?, Run { precision: opened.precision, accelerations, tokens }, budget)? {
+    let run = Run { precision: opened.precision, accelerations, image, prompt, tokens };
+    match misfit(&*checkpoint.footprint()?, run, budget)? {
         Some(misfit) => bail!("model {} does not fit: {misfit}", checkpoint.name()),
         None => Ok(()),
     }

@@ -1,7 +1,9 @@
 //! The benchmark that needs no download: questions about pictures of the test split.
 
 use super::{
-    Level, Picture, SceneKind, Split, TaskFamily, image_id, kind_at,
+    Level, Picture, SceneKind, Split, TaskFamily,
+    draw::SIZE,
+    image_id, kind_at,
     phrasing::{Draft, UNANSWERABLE},
     scene::Scene,
     seed::Dice,
@@ -55,6 +57,15 @@ impl EmbeddedSuite {
             }
         }
         suite
+    }
+
+    /// Where in the test split the image with this id is.
+    fn position(&self, id: &str) -> Result<u64, BenchError> {
+        self.images.get(id).copied().ok_or_else(|| BenchError::UnknownImage {
+            benchmark: NAME.into(),
+            image: id.into(),
+            expected: "an image id of one of the suite's questions, like test-00012",
+        })
     }
 
     /// Ids of the images in order of first use, with their positions in the test split.
@@ -186,12 +197,12 @@ impl Benchmark for EmbeddedSuite {
     }
 
     fn image(&self, id: &str) -> Result<RgbImage, BenchError> {
-        let position = self.images.get(id).ok_or_else(|| BenchError::UnknownImage {
-            benchmark: NAME.into(),
-            image: id.into(),
-            expected: "an image id of one of the suite's questions, like test-00012",
-        })?;
-        Ok(Picture::draw(Split::Test, *position, Level::Full, &TaskFamily::ALL).image)
+        Ok(Picture::draw(Split::Test, self.position(id)?, Level::Full, &TaskFamily::ALL).image)
+    }
+
+    /// One size for all.
+    fn size(&self, id: &str) -> Result<(u32, u32), BenchError> {
+        self.position(id).map(|_| (SIZE as u32, SIZE as u32))
     }
 
     fn fingerprint(&self) -> String {

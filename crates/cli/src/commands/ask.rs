@@ -94,13 +94,22 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         (None, None) => return Err(anyhow!("one of --question and --prompt is needed")),
     };
     let processor = checkpoint.processor()?;
-    let start = Instant::now();
-    let prepared = processor.prepare(&picture, &prompt).with_context(|| format!("--image {}", args.image.display()))?;
-    let prepare_ms = milliseconds(start);
-    let tokens = prepared.input_ids.len() + decoding.max_new_tokens;
     let precision = model::precision(args.dtype, &checkpoint, &device)?;
-    // One is packed after the other, and makes room for the next.
-    memory::check(&checkpoint, &device, accelerations.chunks(1).map(|accelerations| Run { precision, accelerations, tokens }))?;
+    let of_image = || format!("--image {}", args.image.display());
+    let text = processor.text_tokens(&prompt)?;
+    let runs = |max_pixels: Option<usize>| -> Result<Vec<Run<'_>>> {
+        let (width, height) = picture.dimensions();
+        let image = max_pixels.map_or_else(|| processor.extent(width, height), |most| processor.extent_within(width, height, most));
+        let image = image.with_context(of_image)?;
+        let tokens = text + image.tokens;
+        let run = Run { precision, accelerations: &[], image, prompt: tokens, tokens: tokens + decoding.max_new_tokens };
+        // One is packed after the other, and makes room for the next.
+        Ok(accelerations.chunks(1).map(|accelerations| Run { accelerations, ..run }).collect())
+    };
+    memory::check(&checkpoint, &device, &runs)?;
+    let start = Instant::now();
+    let prepared = processor.prepare(&picture, &prompt).with_context(of_image)?;
+    let prepare_ms = milliseconds(start);
     let base = model::load(&checkpoint, &device, precision)?;
     let mut answers = Vec::new();
     // The quantizer that packed last, as settled, and its model: what has the same one is asked of the same weights.

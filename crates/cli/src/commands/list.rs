@@ -8,9 +8,10 @@ use steady_bench::BENCHMARKS;
 use steady_bench::perturb::PERTURBATIONS;
 use steady_methods::{CONTROLS, METHODS, MethodKind, PRESETS, Parameter};
 use steady_vlm::device::list_devices;
-use steady_vlm::{DeviceChoice, Precision};
+use steady_vlm::{DeviceChoice, DeviceMemory, Precision};
 
 use crate::args::{DeviceArg, ListArgs};
+use crate::memory::Room;
 use crate::{console, embedded, model};
 
 #[derive(Serialize)]
@@ -252,7 +253,35 @@ struct DeviceRow {
     choice: String,
     identity: Option<String>,
     f16: bool,
+    memory: Option<MemoryRow>,
     problem: Option<String>,
+}
+
+/// What a device computes in.
+#[derive(Serialize)]
+struct MemoryRow {
+    /// `machine` where it is the machine's, `device` where it is the device's own.
+    of: &'static str,
+    /// Bytes that may still be taken; nothing where the driver does not say.
+    free: Option<u64>,
+    /// Bytes that there are; nothing where the driver does not say.
+    total: Option<u64>,
+}
+
+impl MemoryRow {
+    fn new(memory: DeviceMemory) -> Self {
+        let Room { free, total } = Room::of(memory);
+        Self { of: if memory == DeviceMemory::Shared { "machine" } else { "device" }, free, total }
+    }
+
+    fn words(&self) -> String {
+        let gigabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e9);
+        let whose = if self.of == "machine" { ", the machine's" } else { "" };
+        match (self.free, self.total) {
+            (Some(free), Some(total)) => format!("{} of {} GB free{whose}", gigabytes(free), gigabytes(total)),
+            _ => "memory unknown: the driver does not say".to_owned(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -267,19 +296,21 @@ pub(crate) fn devices(args: &ListArgs) -> Result<()> {
         Ok(open) => DeviceRow {
             choice: choice.to_string(),
             f16: Precision::F16.check(&open.device).is_ok(),
+            memory: Some(MemoryRow::new(open.memory)),
             identity: Some(open.identity),
             problem: None,
         },
-        Err(error) => DeviceRow { choice: choice.to_string(), f16: false, identity: None, problem: Some(error.to_string()) },
+        Err(error) => DeviceRow { choice: choice.to_string(), f16: false, memory: None, identity: None, problem: Some(error.to_string()) },
     };
     let devices = Devices { choices: [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu].map(row).into(), present: list_devices() };
     if args.json {
         return console::json(&devices);
     }
-    let mut choices = console::table(&["--device", "f16", "is"]);
+    let mut choices = console::table(&["--device", "f16", "memory", "is"]);
     for row in &devices.choices {
         let is = row.identity.as_ref().or(row.problem.as_ref()).map_or("", String::as_str);
-        choices.add_row([row.choice.as_str(), if row.f16 { "yes" } else { "no" }, is]);
+        let memory = row.memory.as_ref().map_or_else(String::new, MemoryRow::words);
+        choices.add_row([row.choice.as_str(), if row.f16 { "yes" } else { "no" }, &memory, is]);
     }
     console::result(&format!("{choices}\n\nPresent:\n  {}", devices.present.join("\n  ")))
 }
@@ -287,6 +318,14 @@ pub(crate) fn devices(args: &ListArgs) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_driver_does_not_say_is_said() {
+        let words = |memory| MemoryRow::new(memory).words();
+        assert_eq!(words(DeviceMemory::Own { free: 11_250_000_000, total: 24_000_000_000 }), "11.2 of 24.0 GB free");
+        assert_eq!(words(DeviceMemory::Unknown), "memory unknown: the driver does not say");
+        assert!(words(DeviceMemory::Shared).ends_with("GB free, the machine's"), "{}", words(DeviceMemory::Shared));
+    }
 
     #[test]
     fn accuracies_are_read_from_a_card() {

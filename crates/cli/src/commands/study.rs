@@ -1,5 +1,6 @@
 //! `steady` and `steady run`: the study itself.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -8,11 +9,12 @@ use clap::ValueEnum;
 use pollster::FutureExt;
 use steady_accel::memory::Run;
 use steady_bench::world::EMBEDDED;
-use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow, PostPrompts};
+use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow, PostPrompts, Question};
 use steady_methods::FIRST5;
 use steady_records::{Plan, plan};
 use steady_study::controls::{self, Controlled, Opening};
 use steady_study::{Folder, Variants};
+use steady_vlm::{Checkpoint, Extent, Precision};
 
 use crate::args::{PostPromptArg, RunArgs, StudyArgs};
 use crate::commands::{RUNS, report};
@@ -57,13 +59,16 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     if let Some(chosen) = args.post_prompt.to_possible_value().filter(|_| args.post_prompt != PostPromptArg::Auto) {
         arguments.extend(["--post-prompt".to_owned(), chosen.get_name().to_owned()]);
     }
-    if let Some(first) = questions.first() {
-        let prompt = checkpoint.chat_template()?.prompt(&post_prompts.behind(first))?;
-        let prepared = checkpoint.processor()?.prepare(&benchmark.image(&first.image)?, &prompt)?;
+    let asked = Asked::new(&checkpoint, &*benchmark, &questions, &post_prompts)?;
+    memory::check(&checkpoint, &device, &|max_pixels| {
+        let largest = asked.largest(&checkpoint, precision, max_pixels)?;
         // What questions share of a prompt is remembered beside what each adds to it.
-        let tokens = 2 * prepared.input_ids.len() + decoding.max_new_tokens;
-        memory::check(&checkpoint, &device, [Run { precision, accelerations: &accelerations, tokens }])?;
-    }
+        let run = |(image, prompt)| {
+            let tokens = 2 * prompt + decoding.max_new_tokens;
+            Run { precision, accelerations: &accelerations, image, prompt, tokens }
+        };
+        Ok(largest.map(run).into_iter().collect())
+    })?;
     let vlm = model::load(&checkpoint, &device, precision)?;
     let controlled = controls.iter().map(|control| Controlled::open(control, &vlm, opening)).collect::<Result<_, _>>()?;
     let variants = Variants::build(vlm, &accelerations, decoding)
@@ -80,6 +85,41 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     answer(&folder, &*benchmark, &variants)?;
     report::publish(&folder, Some(&*benchmark), args.json)?;
     Ok(())
+}
+
+/// What a study asks, for its size.
+struct Asked {
+    /// Tokens of the longest question's prompt beside an image's: one as long is taken to be about each image.
+    text: usize,
+    /// Widths and heights of the images asked about.
+    sizes: BTreeSet<(u32, u32)>,
+}
+
+impl Asked {
+    fn new(checkpoint: &Checkpoint, benchmark: &dyn Benchmark, questions: &[Question], post_prompts: &PostPrompts) -> Result<Self> {
+        let longest = questions.iter().map(|question| post_prompts.behind(question)).max_by_key(|text| text.len());
+        let images: BTreeSet<&str> = questions.iter().map(|question| question.image.as_str()).collect();
+        Ok(Self {
+            text: checkpoint.processor()?.text_tokens(&checkpoint.chat_template()?.prompt(&longest.unwrap_or_default())?)?,
+            sizes: images.into_iter().map(|image| benchmark.size(image)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Of the images the one that takes most memory when they are scaled to at most so many pixels, or as the checkpoint says, and the tokens
+    /// of the longest prompt with it; `None` without images.
+    fn largest(&self, checkpoint: &Checkpoint, precision: Precision, max_pixels: Option<usize>) -> Result<Option<(Extent, usize)>> {
+        let (processor, footprint) = (checkpoint.processor()?, checkpoint.footprint()?);
+        let mut largest: Option<(u64, Extent, usize)> = None;
+        for &(width, height) in &self.sizes {
+            let image = max_pixels.map_or_else(|| processor.extent(width, height), |most| processor.extent_within(width, height, most))?;
+            let tokens = self.text + image.tokens;
+            let bytes = footprint.activation_bytes(precision, &image, tokens, 1) + footprint.cache_bytes(precision, tokens);
+            if largest.is_none_or(|(most, ..)| bytes > most) {
+                largest = Some((bytes, image, tokens));
+            }
+        }
+        Ok(largest.map(|(_, image, tokens)| (image, tokens)))
+    }
 }
 
 fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Result<()> {

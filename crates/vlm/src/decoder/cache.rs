@@ -95,7 +95,7 @@ impl LayerCache {
     }
 
     /// Room added when a buffer is full, in tokens.
-    const STEP: usize = 64;
+    pub(super) const STEP: usize = 64;
 
     /// The valid part of a buffer.
     fn held(&self, buffer: &Tensor<3>) -> Tensor<3> {

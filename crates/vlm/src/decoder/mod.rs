@@ -1,9 +1,11 @@
 //! Language decoders: hidden states and a KV cache in, next-token logits out.
 
+mod activations;
 mod cache;
 mod config;
 mod llama;
 
+pub(crate) use activations::prompt_bytes;
 pub(crate) use cache::KvCache;
 pub use config::{DecoderKind, LlamaConfig, RopeConfig, RopeScaling};
 pub(crate) use llama::{Chunk, LastRow, Llama};

@@ -18,6 +18,7 @@ use ::image::RgbImage;
 use burn::tensor::Tensor;
 
 use crate::VlmError;
+use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::LlamaConfig;
 use crate::files::{Fields, Source};
 use crate::image::{ImageOptions, ImageProcessor, PixelValues};
@@ -144,6 +145,9 @@ pub trait Architecture: Debug + Send + Sync {
     /// # Errors
     /// When a tensor is missing or of the wrong shape.
     fn encoder(&self, loader: &mut Loader<'_>) -> Result<Box<dyn VisualEncoder>, VlmError>;
+
+    /// What such an image takes in memory on its way to visual tokens: an upper bound that is not far from the truth.
+    fn image_bytes(&self, image: &Extent, sizes: Sizes) -> ImageBytes;
 }
 
 /// What becomes of an image placeholder: transformers' image processor, and the part of its processor that is about images.
@@ -165,6 +169,26 @@ pub trait Expander: Debug + Send + Sync {
     /// When the pixels are another family's.
     fn expand(&self, pixels: &PixelValues) -> Result<Expansion, VlmError>;
 
+    /// What the vision tower takes of an image of this size, known without its pixels.
+    ///
+    /// # Errors
+    /// When no image of this size can be processed.
+    fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError>;
+
+    /// Between which numbers of pixels images are scaled; `None` where all become one size, or keep theirs.
+    fn pixel_range(&self) -> Option<PixelRange> {
+        None
+    }
+
+    /// As [`Self::extent`] of images that are scaled to at most so many pixels; the same where there is no [`Self::pixel_range`].
+    ///
+    /// # Errors
+    /// As [`Self::extent`].
+    fn extent_within(&self, width: u32, height: u32, max_pixels: usize) -> Result<Extent, VlmError> {
+        let _ = max_pixels;
+        self.extent(width, height)
+    }
+
     /// The most that an image becomes.
     fn largest(&self) -> Largest;
 
@@ -172,6 +196,17 @@ pub trait Expander: Debug + Send + Sync {
     fn most_images(&self) -> Option<usize> {
         None
     }
+}
+
+/// Between which numbers of pixels images are scaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PixelRange {
+    /// Fewest pixels.
+    pub least: usize,
+    /// Most pixels.
+    pub most: usize,
+    /// Pixels of a visual token.
+    pub step: usize,
 }
 
 /// What an image placeholder becomes.

@@ -78,7 +78,12 @@ impl ClipProcessor {
             Class::Clip | Class::Llava if pad => Framing::Square { colour: mean_colour(fields)? },
             Class::Clip | Class::Llava => Framing::Whole,
         };
-        let ImageOptions { backend } = options;
+        let ImageOptions { backend, max_pixels } = options;
+        if max_pixels.is_some() {
+            let problem =
+                format!("is the limit of processors that scale images to a range of pixels; that of {file} gives images of one size");
+            return Err(VlmError::Invalid { what: "max_pixels".to_owned(), problem });
+        }
         Ok(Self { file, framing, resize, crop, intensity: Intensity::parse(fields, backend)?, backend })
     }
 

@@ -41,6 +41,9 @@ pub struct ImageOptions {
     /// Which of transformers' two image processors is computed. transformers 5 takes the torchvision one where torchvision is installed,
     /// whatever class a file names; only the `backend` of the call changes that (`AutoImageProcessor`, 5.24).
     pub backend: PixelBackend,
+    /// Most pixels that an image is scaled to, in the place of what the file says, as with `max_pixels` in transformers. Only for processors that
+    /// scale to a range of pixels.
+    pub max_pixels: Option<usize>,
 }
 
 const OWN_FILE: &str = "preprocessor_config.json";

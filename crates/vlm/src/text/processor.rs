@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
-use super::prompt::PromptEncoder;
+use super::prompt::{Piece, PromptEncoder};
 use super::tokenizer::Tokenizer;
 use crate::VlmError;
-use crate::families::{Expander, Expansion, Largest};
+use crate::activations::Extent;
+use crate::families::{Expander, Expansion, Largest, PixelRange};
 use crate::image::{ImageProcessor, PixelValues};
 use crate::layout::VisualLayout;
 
@@ -57,6 +58,36 @@ impl Processor {
     /// The most that an image becomes.
     pub fn largest(&self) -> Largest {
         self.images.largest()
+    }
+
+    /// What the vision tower takes of an image of this size, known without its pixels.
+    ///
+    /// # Errors
+    /// When no image of this size can be processed.
+    pub fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError> {
+        self.images.extent(width, height)
+    }
+
+    /// Between which numbers of pixels images are scaled; `None` where all become one size, or keep theirs.
+    pub fn pixel_range(&self) -> Option<PixelRange> {
+        self.images.pixel_range()
+    }
+
+    /// As [`Self::extent`] of images that are scaled to at most so many pixels; the same where there is no [`Self::pixel_range`].
+    ///
+    /// # Errors
+    /// As [`Self::extent`].
+    pub fn extent_within(&self, width: u32, height: u32, max_pixels: usize) -> Result<Extent, VlmError> {
+        self.images.extent_within(width, height, max_pixels)
+    }
+
+    /// Tokens of a prompt with one image placeholder beside the image's visual tokens. What its family puts between these is not counted.
+    ///
+    /// # Errors
+    /// When the prompt does not hold exactly one placeholder.
+    pub fn text_tokens(&self, prompt: &str) -> Result<usize, VlmError> {
+        let (ids, _) = self.prompts.encode(prompt, &[&[Piece::Visual(1)]])?;
+        Ok(ids.len() - 1)
     }
 
     /// Preprocesses the image and encodes the prompt, its one placeholder expanded.

@@ -100,7 +100,7 @@ fn ids(value: &Value) -> Vec<u32> {
 fn agrees(case: &Value, expected: &Value) -> Result<(), VlmError> {
     let name = case["name"].as_str().unwrap();
     let folder = folder(case);
-    let checkpoint = Checkpoint::open(folder.path())?.with_images(ImageOptions { backend: PixelBackend::Pil });
+    let checkpoint = Checkpoint::open(folder.path())?.with_images(ImageOptions { backend: PixelBackend::Pil, ..ImageOptions::default() });
     let generation = checkpoint.generation_config();
     let end: Vec<i64> = serde_json::from_value::<Option<Vec<i64>>>(expected["eos"].clone()).unwrap().unwrap_or_default();
     let end: Vec<u32> = end.into_iter().filter_map(|id| u32::try_from(id).ok()).collect();

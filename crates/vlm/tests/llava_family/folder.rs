@@ -15,7 +15,11 @@ pub(crate) fn reference(name: &str) -> PathBuf {
 /// A model on the CPU, with the pixels that the reference cases were made with.
 pub(crate) fn load(checkpoint: &Path) -> Result<Vlm, VlmError> {
     let device = DeviceChoice::Cpu.open()?.device;
-    Vlm::load(&Checkpoint::open(checkpoint)?.with_images(ImageOptions { backend: PixelBackend::Pil }), &device, Precision::F32)
+    Vlm::load(
+        &Checkpoint::open(checkpoint)?.with_images(ImageOptions { backend: PixelBackend::Pil, ..ImageOptions::default() }),
+        &device,
+        Precision::F32,
+    )
 }
 
 pub(crate) struct Folder(TempDir);

@@ -4,12 +4,13 @@ use burn::tensor::Tensor;
 
 use super::config::{FeatureSelect, LlavaConfig};
 use crate::{
-    PixelValues, VlmError,
+    Extent, ImageBytes, PixelValues, Sizes, VlmError,
+    activations::most,
     cost::product,
     families::{Encoded, VisualEncoder},
     nn::{Activation, Linear, Loader, Part, Visit, Visitor, activate},
     reduction::{Observed, TowerTask},
-    vision::{Clip, ClipVisionConfig, Selection},
+    vision::{Clip, ClipVisionConfig, Selection, view_bytes},
 };
 
 /// Vision tower and projector, view by view.
@@ -115,6 +116,20 @@ impl VisualEncoder for LlavaEncoder {
 impl Visit for LlavaEncoder {
     fn visit(&mut self, visitor: &mut Visitor<'_>) {
         self.0.visit(visitor);
+    }
+}
+
+/// What the views of an image take in memory on their way to projected features. It follows [`ClipProjector::encode`].
+pub(in crate::families) fn views_bytes(config: &LlavaConfig, image: &Extent, sizes: Sizes) -> ImageBytes {
+    let (vision, text, selected) = (config.vision.hidden_size, config.text.hidden_size, config.feature_layers.len());
+    let tokens = image.views * config.view_tokens();
+    let features = sizes.rows(tokens, vision * selected);
+    let projecting = features + sizes.rows(tokens, text) + sizes.product(tokens, text);
+    // The states of a view are cut out of those of all its tokens, which stay with them.
+    let states = sizes.rows(image.views * (config.vision.patches() + 1), vision * selected);
+    ImageBytes {
+        peak: most([states + view_bytes(&config.vision, selected, sizes), states + features, states + projecting]),
+        kept: states.max(features) + sizes.rows(tokens, text),
     }
 }
 

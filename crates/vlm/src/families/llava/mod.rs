@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub use config::{FeatureSelect, LlavaConfig};
 pub use original::{MISTRAL, OriginalLayout, VICUNA};
 
-pub(super) use encoder::{ClipProjector, Views};
+pub(super) use encoder::{ClipProjector, Views, views_bytes};
 pub(super) use prompt::{check_tiles, encoder as prompts, pixels};
 
 use encoder::LlavaEncoder;
@@ -21,6 +21,7 @@ use prompt::LlavaExpander;
 
 use super::{Architecture, Expander, Family, Opening, VisualEncoder};
 use crate::VlmError;
+use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::{self, LlamaConfig};
 use crate::files::{CONFIG, Fields, Source};
 use crate::image::{ClipProcessor, ImageOptions, ImageProcessor, read_settings};
@@ -135,5 +136,9 @@ impl Architecture for Llava {
 
     fn encoder(&self, loader: &mut Loader<'_>) -> Result<Box<dyn VisualEncoder>, VlmError> {
         Ok(Box::new(LlavaEncoder::load(loader, &self.config)?))
+    }
+
+    fn image_bytes(&self, image: &Extent, sizes: Sizes) -> ImageBytes {
+        views_bytes(&self.config, image, sizes)
     }
 }

@@ -4,6 +4,7 @@ use image::RgbImage;
 
 use super::config::{FeatureSelect, LlavaConfig};
 use crate::VlmError;
+use crate::activations::Extent;
 use crate::families::{Expander, Expansion, Largest};
 use crate::files::Source;
 use crate::image::{ClipProcessor, ImageProcessor, Pinpoints, PixelValues};
@@ -56,6 +57,11 @@ impl Expander for LlavaExpander {
             // The class token comes first, and shows no part of the image.
             FeatureSelect::Full => Cells::new(vec![view], std::iter::once(None).chain(row_by_row(0, side, side).map(Some)).collect()),
         }))
+    }
+
+    fn extent(&self, _: u32, _: u32) -> Result<Extent, VlmError> {
+        let side = self.config.vision.image_size;
+        Ok(Extent { views: 1, values: 3 * side * side, tokens: self.config.view_tokens() })
     }
 
     fn largest(&self) -> Largest {

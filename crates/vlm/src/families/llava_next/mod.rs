@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::llava::{self, FeatureSelect, LlavaConfig};
 use super::{Architecture, Family, Opening, VisualEncoder};
 use crate::VlmError;
+use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::LlamaConfig;
 use crate::files::{Fields, Source};
 use crate::image::{ImageOptions, ImageProcessor, Pinpoints, TileLayout};
@@ -94,5 +95,14 @@ impl Architecture for LlavaNext {
 
     fn encoder(&self, loader: &mut Loader<'_>) -> Result<Box<dyn VisualEncoder>, VlmError> {
         Ok(Box::new(LlavaNextEncoder::load(loader, &self.0)?))
+    }
+
+    /// Views are projected like LLaVA-1.5's, and their features stay beside the visual tokens that they are joined to.
+    fn image_bytes(&self, image: &Extent, sizes: Sizes) -> ImageBytes {
+        let ImageBytes { peak, kept } = llava::views_bytes(&self.0.llava, image, sizes);
+        let width = self.0.llava.text.hidden_size;
+        let (projected, joined) = (sizes.rows(image.views * self.0.llava.view_tokens(), width), sizes.rows(image.tokens, width));
+        let features = kept - projected;
+        ImageBytes { peak: peak.max(features + 2 * projected + joined), kept: features + joined }
     }
 }

@@ -5,6 +5,7 @@ use image::RgbImage;
 
 use super::LlavaNextConfig;
 use crate::VlmError;
+use crate::activations::Extent;
 use crate::families::{Expander, Expansion, Largest, llava};
 use crate::image::{ClipProcessor, ImageProcessor, PixelValues};
 use crate::layout::{Cell, Cells, View, row_by_row};
@@ -45,6 +46,16 @@ impl Expander for TileExpander {
         let shown = row_by_row(0, side, side).map(Some).chain(tiled).collect();
         let views = vec![View { rows: side, columns: side, frame: None }, View { rows, columns, frame: None }];
         Ok(Expansion::of(Cells::new(views, shown)))
+    }
+
+    fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError> {
+        let (side, original) = (self.config.llava.vision.image_size, (height as usize, width as usize));
+        if width == 0 || height == 0 {
+            return Err(VlmError::image("(in memory)", format!("has no pixels ({width}x{height})")));
+        }
+        let (rows, columns) = self.config.tiles.tiles(original);
+        let views = 1 + rows * columns;
+        Ok(Extent { views, values: views * 3 * side * side, tokens: self.config.tiles.tokens(original) })
     }
 
     fn largest(&self) -> Largest {

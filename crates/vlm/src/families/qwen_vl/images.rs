@@ -8,6 +8,7 @@ use image::RgbImage;
 use steady_pixels::resize;
 
 use crate::VlmError;
+use crate::families::PixelRange;
 use crate::files::{Fields, Source};
 use crate::image::{Filter, ImageOptions, ImageProcessor, Intensity, PixelBackend, PixelValues, filter, read_settings};
 use crate::layout::Frame;
@@ -61,7 +62,7 @@ impl QwenImageProcessor {
         read_settings(source, |file, fields| Self::parse(file, fields, options))
     }
 
-    fn parse(file: String, fields: &Fields<'_>, ImageOptions { backend }: ImageOptions) -> Result<Self, VlmError> {
+    fn parse(file: String, fields: &Fields<'_>, ImageOptions { backend, max_pixels: asked }: ImageOptions) -> Result<Self, VlmError> {
         check_type(fields)?;
         fields.only(&SETTINGS, &WITHOUT_EFFECT)?;
         let enabled = |name: &str| fields.bool(name).map(|value| value.unwrap_or(true));
@@ -76,7 +77,8 @@ impl QwenImageProcessor {
         let limit = |name: &str, edge: &str, from_size: Option<usize>| {
             fields.size(name)?.or(from_size).ok_or_else(|| fields.error("size", format!("expected `{edge}` in it, or `{name}` beside it")))
         };
-        let (min_pixels, max_pixels) = (limit("min_pixels", "shortest_edge", least)?, limit("max_pixels", "longest_edge", most)?);
+        let (min_pixels, stated) = (limit("min_pixels", "shortest_edge", least)?, limit("max_pixels", "longest_edge", most)?);
+        let max_pixels = asked.unwrap_or(stated);
         if min_pixels > max_pixels || max_pixels > MAX_PIXELS {
             let problem =
                 format!("expected at least the {min_pixels} pixels of the lower limit and at most {MAX_PIXELS}, found {max_pixels}");
@@ -86,8 +88,12 @@ impl QwenImageProcessor {
             Some(side) if side > 256 => Err(fields.error(name, format!("expected at most 256, found {side}"))),
             side => Ok(side.unwrap_or(default)),
         };
+        let resize = if enabled("do_resize")? { Some(filter(fields)?) } else { None };
+        if resize.is_none() && asked.is_some() {
+            return Err(fields.error("do_resize", "is false, so images are never scaled, to any number of pixels"));
+        }
         Ok(Self {
-            resize: if enabled("do_resize")? { Some(filter(fields)?) } else { None },
+            resize,
             min_pixels,
             max_pixels,
             patch_size: side("patch_size", 14)?,
@@ -107,6 +113,52 @@ impl QwenImageProcessor {
     /// Side in pixels of a visual token.
     pub(crate) fn factor(&self) -> usize {
         self.patch_size * self.merge_size
+    }
+
+    /// Values of the patches that become one visual token.
+    pub(super) fn values(&self) -> usize {
+        3 * self.temporal_patch_size * self.factor() * self.factor()
+    }
+
+    /// Between which numbers of pixels images are scaled, if they are.
+    pub(super) fn range(&self) -> Option<PixelRange> {
+        let step = self.factor() * self.factor();
+        self.resize.map(|_| PixelRange { least: self.min_pixels, most: self.max_pixels, step })
+    }
+
+    /// Visual tokens of an image of this size, scaled to at most so many pixels.
+    pub(super) fn tokens(&self, width: u32, height: u32, max_pixels: usize) -> Result<usize, VlmError> {
+        let (height, width) = self.sides(width, height, max_pixels)?;
+        Ok(height / self.factor() * (width / self.factor()))
+    }
+
+    /// Most pixels that an image is scaled to.
+    pub(super) fn max_pixels(&self) -> usize {
+        self.max_pixels
+    }
+
+    /// Height and width that an image of this size is resized to.
+    fn sides(&self, width: u32, height: u32, max_pixels: usize) -> Result<(usize, usize), VlmError> {
+        let wrong = |problem: String| VlmError::image("(in memory)", format!("{width}x{height} pixels: {problem}"));
+        if width == 0 || height == 0 {
+            return Err(VlmError::image("(in memory)", format!("has no pixels ({width}x{height})")));
+        }
+        if f64::from(width.max(height)) / f64::from(width.min(height)) > MAX_RATIO {
+            return Err(wrong(format!("one side is more than {MAX_RATIO} times the other")));
+        }
+        let factor = self.factor();
+        let sides = if self.resize.is_some() {
+            smart_resize((height, width), factor, self.min_pixels, max_pixels)
+        } else {
+            (height as usize, width as usize)
+        };
+        if sides.0.saturating_mul(sides.1) > MAX_PIXELS && self.resize.is_some() {
+            return Err(wrong(format!("would be resized to {}x{}", sides.1, sides.0)));
+        }
+        if !sides.0.is_multiple_of(factor) || !sides.1.is_multiple_of(factor) {
+            return Err(wrong(format!("the settings do not resize, and its sides are no multiples of {factor}")));
+        }
+        Ok(sides)
     }
 
     /// Most visual tokens that an image becomes.
@@ -144,28 +196,12 @@ impl ImageProcessor for QwenImageProcessor {
     /// its sides are no multiples of a visual token's.
     fn process(&self, image: &RgbImage) -> Result<PixelValues, VlmError> {
         let (width, height) = image.dimensions();
-        let wrong = |problem: String| VlmError::image("(in memory)", format!("{width}x{height} pixels: {problem}"));
-        if image.is_empty() {
-            return Err(VlmError::image("(in memory)", format!("has no pixels ({width}x{height})")));
-        }
-        if f64::from(width.max(height)) / f64::from(width.min(height)) > MAX_RATIO {
-            return Err(wrong(format!("one side is more than {MAX_RATIO} times the other")));
-        }
-        let factor = self.factor();
+        let sides = self.sides(width, height, self.max_pixels)?;
         let resized: Cow<'_, RgbImage> = match self.resize {
-            Some(filter) => {
-                let (height, width) = smart_resize((height, width), factor, self.min_pixels, self.max_pixels);
-                if width.saturating_mul(height) > MAX_PIXELS {
-                    return Err(wrong(format!("would be resized to {width}x{height}")));
-                }
-                Cow::Owned(resize(image, width as u32, height as u32, filter, self.backend))
-            }
+            Some(filter) => Cow::Owned(resize(image, sides.1 as u32, sides.0 as u32, filter, self.backend)),
             None => Cow::Borrowed(image),
         };
-        let (columns, rows) = (resized.width() as usize / factor, resized.height() as usize / factor);
-        if (columns * factor, rows * factor) != (resized.width() as usize, resized.height() as usize) {
-            return Err(wrong(format!("the settings do not resize, and its sides are no multiples of {factor}")));
-        }
+        let (rows, columns) = (sides.0 / self.factor(), sides.1 / self.factor());
         let (merge, patch) = (self.merge_size, self.patch_size);
         let grid = [1, rows * merge, columns * merge];
         let values = 3 * self.temporal_patch_size * patch * patch;

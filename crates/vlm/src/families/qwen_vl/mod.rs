@@ -1,5 +1,6 @@
 //! What Qwen2-VL and Qwen2.5-VL have in common: everything but the vision tower's blocks.
 
+mod activations;
 pub mod config;
 pub(super) mod encoder;
 mod images;
@@ -14,6 +15,7 @@ pub use images::QwenImageProcessor;
 
 use super::{Architecture, Opening, VisualEncoder};
 use crate::VlmError;
+use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::{self, LlamaConfig};
 use crate::files::Source;
 use crate::image::{ImageOptions, ImageProcessor};
@@ -83,5 +85,9 @@ impl Architecture for QwenVl {
     fn encoder(&self, loader: &mut Loader<'_>) -> Result<Box<dyn VisualEncoder>, VlmError> {
         let tower = (self.load_tower)(loader, &self.config.vision)?;
         Ok(Box::new(QwenEncoder::new(tower, &self.config.vision, loader)))
+    }
+
+    fn image_bytes(&self, image: &Extent, sizes: Sizes) -> ImageBytes {
+        activations::image_bytes(&self.config.vision, image, sizes)
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::config::QwenVlConfig;
 use super::images::QwenImageProcessor;
 use crate::VlmError;
-use crate::families::{Expander, Expansion, Largest};
+use crate::activations::Extent;
+use crate::families::{Expander, Expansion, Largest, PixelRange};
 use crate::files::Source;
 use crate::image::{ImageOptions, ImageProcessor, PixelValues};
 use crate::layout::{Cells, View};
@@ -53,6 +54,19 @@ impl Expander for QwenExpander {
         let (height, width) = pixels.original;
         let frame = self.images.frame(width as u32, height as u32);
         Ok(Expansion::of(Cells::of(View { rows: rows / self.merge_size, columns: columns / self.merge_size, frame })))
+    }
+
+    fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError> {
+        self.extent_within(width, height, self.images.max_pixels())
+    }
+
+    fn pixel_range(&self) -> Option<PixelRange> {
+        self.images.range()
+    }
+
+    fn extent_within(&self, width: u32, height: u32, max_pixels: usize) -> Result<Extent, VlmError> {
+        let tokens = self.images.tokens(width, height, max_pixels)?;
+        Ok(Extent { views: 1, values: tokens * self.images.values(), tokens })
     }
 
     fn largest(&self) -> Largest {

@@ -256,7 +256,8 @@ fn an_answer_that_is_none_is_said_so() {
 #[test]
 fn a_study_goes_on_where_an_answer_is_none() {
     let (model, out) = (with_last_norm(LOUD), tempfile::tempdir().unwrap());
-    let arguments = ["--questions", "10", "--accel", "divprune:keep=0.5", "--device", "cpu", "--dtype", "f16", "--json"];
+    let arguments =
+        ["--questions", "10", "--accel", "divprune:keep=0.5", "--control", "order", "--device", "cpu", "--dtype", "f16", "--json"];
     let ended = run(&[&["run", "--model", text(model.path()), "--out", text(out.path())], &arguments[..]].concat());
     let message = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(0), "{message}");

@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARKS, BenchmarkRow};
+use steady_methods::{CONTROLS, Control};
+use steady_vlm::image::{ImageOptions, PixelBackend};
 
 /// Does an accelerated vision-language model still give the same answers to the same questions?
 ///
@@ -35,6 +37,7 @@ Examples:
   steady ask --image photo.jpg --question \"Is there a red circle?\"
   steady accels                                   what can be given to --accel
   steady perturbs                                 what can be given to --perturb
+  steady controls                                 what can be given to --control
 
 Exit codes: 0 ok, 1 a gate failed, 2 wrong usage or input.";
 
@@ -60,6 +63,9 @@ pub(crate) enum Command {
     /// List the perturbations of images and their ranges
     #[command(after_help = "Examples:\n  steady perturbs\n  steady perturbs --json | jq -r '.[].example'")]
     Perturbs(ListArgs),
+    /// List the controls: changes that should not matter, against which an acceleration is measured
+    #[command(after_help = "Examples:\n  steady controls\n  steady controls --json | jq -r '.[].name'")]
+    Controls(ListArgs),
     /// List the devices and say which one `auto` means
     #[command(after_help = "Examples:\n  steady devices\n  steady devices --json | jq '.choices[] | select(.f16)'")]
     Devices(ListArgs),
@@ -81,6 +87,14 @@ pub(crate) struct ModelArgs {
     pub(crate) max_pixels: Option<u32>,
 }
 
+/// How images become pixels.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ImageArgs {
+    /// Whose resizing and normalising is computed, to the bit
+    #[arg(long, value_enum, value_name = "WHOSE", default_value_t = PixelsArg::Torchvision)]
+    pub(crate) pixels: PixelsArg,
+}
+
 /// Options of every study.
 #[derive(Debug, Args)]
 pub(crate) struct StudyArgs {
@@ -91,6 +105,12 @@ pub(crate) struct StudyArgs {
     /// perturbed one [default: the clean images alone]
     #[arg(long = "perturb", value_name = "SPEC")]
     pub(crate) perturbations: Vec<PerturbationSpec>,
+    /// Change that should not matter, under which the baseline answers once more; repeatable, or `none`. The one under which most answers change
+    /// is the noise floor [default: order, split, pixels=.. and, of a model of up to 1 GiB, bf16 or f16: whichever is not what it has]
+    #[arg(long = "control", value_name = "NAME", value_parser = controls())]
+    pub(crate) controls: Vec<String>,
+    #[command(flatten)]
+    pub(crate) images: ImageArgs,
     /// What stands behind a question, to say which form of answer is asked for
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = PostPromptArg::Auto)]
     pub(crate) post_prompt: PostPromptArg,
@@ -158,6 +178,8 @@ pub(crate) struct AskArgs {
     /// Acceleration to ask under besides the baseline; repeatable
     #[arg(long = "accel", value_name = "SPEC")]
     pub(crate) accelerations: Vec<String>,
+    #[command(flatten)]
+    pub(crate) images: ImageArgs,
     /// Where the model runs
     #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
     pub(crate) device: DeviceArg,
@@ -248,6 +270,27 @@ pub(crate) enum DtypeArg {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PixelsArg {
+    /// torchvision's, which transformers 5 takes where torchvision is installed, whatever class a checkpoint's files name
+    Torchvision,
+    /// Pillow's, which transformers takes otherwise, and with `backend="pil"`
+    Pil,
+}
+
+impl ImageArgs {
+    /// What is done to images, and what says so on a command line.
+    pub(crate) fn chosen(self) -> (ImageOptions, Vec<String>) {
+        let backend = match self.pixels {
+            PixelsArg::Torchvision => PixelBackend::Torchvision,
+            PixelsArg::Pil => PixelBackend::Pil,
+        };
+        let options = ImageOptions { backend };
+        let words = ["--pixels".to_owned(), backend.name().to_owned()];
+        (options, if options == ImageOptions::default() { Vec::new() } else { words.into() })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PostPromptArg {
     /// Nothing for the embedded models, which were trained on the questions; `standard` for any other
     Auto,
@@ -255,6 +298,12 @@ pub(crate) enum PostPromptArg {
     Standard,
     /// Nothing
     None,
+}
+
+/// What `--control` takes.
+fn controls() -> PossibleValuesParser {
+    let value = |control: &Control| PossibleValue::new(control.name).help(control.summary);
+    PossibleValuesParser::new(CONTROLS.iter().map(value).chain([PossibleValue::new("none").help("no control: without a noise floor")]))
 }
 
 /// What `--bench` takes.

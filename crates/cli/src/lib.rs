@@ -35,6 +35,7 @@ pub fn main() -> ExitCode {
         Some(Command::Benches(args)) => commands::list::benches(args),
         Some(Command::Accels(args)) => commands::list::accels(args),
         Some(Command::Perturbs(args)) => commands::list::perturbs(args),
+        Some(Command::Controls(args)) => commands::list::controls(args),
         Some(Command::Devices(args)) => commands::list::devices(args),
     })
 }

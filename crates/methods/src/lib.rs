@@ -2,7 +2,8 @@
 //!
 //! A [`Spec`] is at most one method of each kind, written the way users type it and reports carry it:
 //! `w4:rtn,g=64+divprune:keep=0.33`. Parsing fills every default in, so the text of a parsed spec says all there is to say.
-//! [`METHODS`] is the list of what exists, [`PRESETS`] the named sets. What a method does to a model is steady-accel's.
+//! [`METHODS`] is the list of what exists, [`PRESETS`] the named sets, [`CONTROLS`] the changes that should not matter. What a method does to a
+//! model is steady-accel's.
 //!
 //! ```
 //! use steady_methods::{MethodKind, Spec};
@@ -17,12 +18,14 @@
 //! # Ok::<(), steady_methods::SpecError>(())
 //! ```
 
+mod control;
 mod method;
 mod preset;
 mod spec;
 mod table;
 mod value;
 
+pub use control::{Baseline, CONTROLS, Change, Control, UnknownControl};
 pub use method::{Method, MethodKind, Parameter};
 pub use preset::{FIRST3, FIRST5, PRESETS, Preset};
 pub use spec::{Part, Spec, SpecError};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use steady_bench::{AnswerKind, PostPrompts, Question};
-use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
+use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{Answers, BASELINE, CLEAN, Growing, Plan, Record, Work, pause, report};
 
 fn main() {
@@ -75,7 +75,7 @@ fn study(count: usize) -> (Work, Vec<Answers>) {
         versions: Versions { steady: "0".into(), burn: "0".into() },
         model: ModelPlan { name: "scripted".into(), architecture: "none".into(), sha256: "1".repeat(64) },
         accelerations: specs.map(acceleration).collect(),
-        noise_floor: true,
+        controls: vec![ControlPlan { spec: "order".into(), describe: "reversed order".into() }],
         benchmark: BenchmarkPlan {
             name: "scripted".into(),
             fingerprint: "0".repeat(64),

@@ -7,7 +7,7 @@
 //! ```
 //! use steady_bench::world::EmbeddedSuite;
 //! use steady_bench::{Benchmark, PostPrompts};
-//! use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, ModelPlan, Versions, questions_sha256};
+//! use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, ModelPlan, Versions, questions_sha256};
 //! use steady_records::{BASELINE, CLEAN, Plan, Work};
 //!
 //! let suite = EmbeddedSuite::test(1);
@@ -20,7 +20,7 @@
 //!     accelerations: [(BASELINE, "the model as it is"), ("int8:threshold=6", "eight bits")]
 //!         .map(|(spec, describe)| AccelerationPlan { spec: spec.into(), describe: describe.into(), stored_bytes: None })
 //!         .into(),
-//!     noise_floor: true,
+//!     controls: vec![ControlPlan { spec: "order".into(), describe: "reversed order".into() }],
 //!     benchmark: BenchmarkPlan {
 //!         name: suite.name().into(),
 //!         fingerprint: suite.fingerprint(),
@@ -38,7 +38,7 @@
 //!     device: "flex".into(),
 //!     groups_per_part: 8,
 //! };
-//! assert_eq!(plan.variants(), ["none", "int8:threshold=6", "noise-floor"]);
+//! assert_eq!(plan.variants(), ["none", "int8:threshold=6", "order"]);
 //!
 //! // Four questions, of three variants, about clean and about noisy images.
 //! let work = Work::new(plan, questions)?;
@@ -58,6 +58,6 @@ mod work;
 pub use error::RecordsError;
 pub use growing::{Growing, pause};
 pub use pairing::{cut, report};
-pub use plan::{BASELINE, CLEAN, NOISE_FLOOR, Plan};
+pub use plan::{BASELINE, CLEAN, Plan};
 pub use record::{Record, Timing};
 pub use work::{Answers, Group, Work};

@@ -10,7 +10,7 @@ use steady_report::{
 };
 
 use crate::RecordsError;
-use crate::plan::{BASELINE, CLEAN, NOISE_FLOOR, Plan};
+use crate::plan::{BASELINE, CLEAN, ControlPlan, Plan};
 use crate::record::Record;
 
 /// First-token candidates that a report keeps of the [`TOP`](crate::record::TOP) recorded.
@@ -80,11 +80,10 @@ pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterato
         });
     }
     let mut controls = Vec::new();
-    if plan.noise_floor {
-        let after = of(NOISE_FLOOR)?;
-        flagged.extend(flags(NOISE_FLOOR, &after));
-        let what_it_is = "reversed order, nothing shared".to_owned();
-        controls.push(ControlReport { spec: BASELINE.to_owned(), what_it_is, answers: pair(&after)?, first_token: None });
+    for ControlPlan { spec, describe } in &plan.controls {
+        let after = of(spec)?;
+        flagged.extend(flags(spec, &after));
+        controls.push(ControlReport { spec: spec.clone(), what_it_is: describe.clone(), answers: pair(&after)?, first_token: None });
     }
     let baseline_cost = cost(&baseline[..questions.len()], plan.accelerations.first().and_then(|baseline| baseline.stored_bytes));
     Report::new(Measurements { plan: summary(plan), baseline_cost, questions: rows, accelerations, controls, flagged })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::{PostPrompts, Question};
@@ -16,17 +16,10 @@ use crate::RecordsError;
 
 /// The spec of the model as it was before any acceleration.
 pub const BASELINE: &str = "none";
-/// The name under which the baseline's second pass (other order, nothing shared) is recorded.
-pub const NOISE_FLOOR: &str = "noise-floor";
-/// Version of `plan.json` and of the records' columns.
-pub const FORMAT: u32 = 1;
+/// Version of `plan.json` and of the records' columns. The first had one control, the baseline again.
+pub const FORMAT: u32 = 2;
 /// Groups per part file. By count and never by time, so that a rerun cuts its files at the same places.
 pub const GROUPS_PER_PART: usize = 8;
-
-/// A field of `plan.json` that was always empty. It is still written where it stood, so that a plan has the hash that it always had.
-const SEEDS: &str = "seeds";
-/// The field before it.
-const BEFORE_SEEDS: &str = "decoding";
 
 /// Everything needed to run a study again. There are no seeds in it: whatever is drawn derives its seed from what is asked, or from a spec.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,8 +35,8 @@ pub struct Plan {
     pub model: ModelPlan,
     /// What was done to the model; the baseline comes first.
     pub accelerations: Vec<AccelerationPlan>,
-    /// Whether the baseline also answers a second time, in another order and with nothing shared.
-    pub noise_floor: bool,
+    /// Changes that should not matter, under each of which the baseline answers once more.
+    pub controls: Vec<ControlPlan>,
     /// What was asked.
     pub benchmark: BenchmarkPlan,
     /// What was done to the images: specs in their canonical texts. The first is [`CLEAN`].
@@ -100,6 +93,16 @@ pub struct AccelerationPlan {
     pub stored_bytes: Option<u64>,
 }
 
+/// A change that should not matter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlPlan {
+    /// Its name.
+    pub spec: String,
+    /// What it is, in words.
+    pub describe: String,
+}
+
 /// Identity of the questions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BenchmarkPlan {
@@ -116,10 +119,10 @@ pub struct BenchmarkPlan {
 }
 
 impl Plan {
-    /// The names under which answers are recorded, in order: the baseline, the accelerations, the noise floor.
+    /// The names under which answers are recorded, in order: the baseline, the accelerations, the controls.
     pub fn variants(&self) -> Vec<&str> {
-        let floor = self.noise_floor.then_some(NOISE_FLOOR);
-        self.accelerations.iter().map(|a| a.spec.as_str()).chain(floor).collect()
+        let accelerations = self.accelerations.iter().map(|acceleration| acceleration.spec.as_str());
+        accelerations.chain(self.controls.iter().map(|control| control.spec.as_str())).collect()
     }
 
     /// SHA-256 of the plan's JSON but for the command: two ways of naming one model are one experiment. Every part file carries it.
@@ -136,12 +139,7 @@ impl Plan {
     /// # Errors
     /// [`RecordsError::Plan`] when the plan cannot be written as JSON.
     pub fn to_json(&self) -> Result<Value, RecordsError> {
-        let mut json = serde_json::to_value(self).map_err(|e| RecordsError::Plan(e.to_string()))?;
-        if let Some(fields) = json.as_object_mut() {
-            let place = fields.keys().take_while(|name| *name != BEFORE_SEEDS).count() + 1;
-            fields.shift_insert(place, SEEDS.to_owned(), Value::Object(Map::new()));
-        }
-        Ok(json)
+        serde_json::to_value(self).map_err(|e| RecordsError::Plan(e.to_string()))
     }
 
     /// Reads a `plan.json`, which may come from anywhere.
@@ -149,13 +147,12 @@ impl Plan {
     /// # Errors
     /// What is wrong with its fields; whether they make sense together is for [`Plan::check`] to say.
     pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
-        let mut json: Value = serde_json::from_slice(json)?;
-        if let Some(fields) = json.as_object_mut()
-            && fields.get(SEEDS).and_then(Value::as_object).is_some_and(Map::is_empty)
-        {
-            fields.shift_remove(SEEDS);
+        // The format first: of another one the fields are others, and "unknown field" would be no help.
+        let json: Value = serde_json::from_slice(json)?;
+        match json.get("format").and_then(Value::as_u64) {
+            Some(format) if format != u64::from(FORMAT) => Err(serde::de::Error::custom(other_format(format))),
+            _ => serde_json::from_value(json),
         }
-        serde_json::from_value(json)
     }
 
     /// Checks that the plan can be run and its records told apart.
@@ -165,13 +162,13 @@ impl Plan {
     pub fn check(&self) -> Result<(), RecordsError> {
         let fail = |reason: String| Err(RecordsError::Plan(reason));
         if self.format != FORMAT {
-            return fail(format!("format: {} is not {FORMAT}, the one this version reads", self.format));
+            return fail(other_format(self.format.into()));
         }
         if self.accelerations.first().is_none_or(|a| a.spec != BASELINE) {
             return fail(format!("accelerations: the first must be `{BASELINE}`, the baseline"));
         }
         if let Some(twice) = repeated(self.variants()) {
-            return fail(format!("accelerations: `{twice}` is asked for twice"));
+            return fail(format!("accelerations and controls: `{twice}` is asked for twice"));
         }
         if self.perturbations.first().is_none_or(|perturbation| perturbation != CLEAN) {
             return fail(format!("perturbations: the first must be `{CLEAN}`, the clean images"));
@@ -241,6 +238,10 @@ fn perturbation(text: &str) -> Result<PerturbationSpec, RecordsError> {
     text.parse().map_err(|e| RecordsError::Plan(format!("perturbations: `{text}`: {e}")))
 }
 
+fn other_format(format: u64) -> String {
+    format!("format: {format} is not {FORMAT}, the one this version reads; what stands in report.json and report.html stays readable")
+}
+
 fn repeated<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut seen = HashSet::new();
     names.into_iter().find(|name| !seen.insert(*name))
@@ -251,12 +252,12 @@ fn flatten(plan: &Plan) -> BTreeMap<String, Value> {
         let child = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         match value {
             Value::Object(fields) => fields.into_iter().for_each(|(name, value)| walk(&child(&name), value, leaves)),
-            // A list is compared as a whole, except the accelerations: "one is missing" reads better than twelve shifted lines.
-            Value::Array(items) if path == "accelerations" => {
+            // A list is compared as a whole, except of things with specs: "one is missing" reads better than twelve shifted lines.
+            Value::Array(items) if ["accelerations", "controls"].contains(&path) => {
                 let specs = items.iter().map(|item| item["spec"].clone()).collect();
                 leaves.insert(path.to_owned(), Value::Array(specs));
                 for item in items {
-                    let name = format!("accelerations[{}].describe", item["spec"].as_str().unwrap_or_default());
+                    let name = format!("{path}[{}].describe", item["spec"].as_str().unwrap_or_default());
                     leaves.insert(name, item["describe"].clone());
                 }
             }

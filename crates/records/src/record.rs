@@ -19,7 +19,7 @@ pub struct Record {
     pub image: String,
     /// What was done to the image.
     pub perturbation: String,
-    /// Canonical spec, `none` or `noise-floor`.
+    /// Canonical spec of an acceleration, `none`, or the name of a control.
     pub acceleration: String,
     /// The answer as decoded.
     pub answer: String,
@@ -72,7 +72,7 @@ pub struct Timing {
     pub question: String,
     /// What was done to the image.
     pub perturbation: String,
-    /// Canonical spec, `none` or `noise-floor`.
+    /// Canonical spec of an acceleration, `none`, or the name of a control.
     pub acceleration: String,
     /// Wall time in milliseconds, shared work in equal shares.
     pub wall_ms: f64,

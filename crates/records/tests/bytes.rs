@@ -11,35 +11,44 @@ use steady_bench::world::EMBEDDED;
 use steady_records::plan::questions_sha256;
 use steady_records::{Answers, Growing, Plan, Record, Timing, Work, pause};
 
-/// As a release wrote it that still had seeds, on one line.
-const OLD: &str = concat!(
-    r#"{"format":1,"command":"","versions":{"steady":"0.1.0","burn":"0.22.1"},"#,
+/// As `plan.json` has it, on one line.
+const WRITTEN: &str = concat!(
+    r#"{"format":2,"command":"","versions":{"steady":"0.1.0","burn":"0.22.1"},"#,
     r#""model":{"name":"m","architecture":"llava","sha256":"11"},"#,
-    r#""accelerations":[{"spec":"none","describe":"the model as it is"},{"spec":"int8","describe":"eight bits"}],"noise_floor":false,"#,
+    r#""accelerations":[{"spec":"none","describe":"the model as it is"},{"spec":"int8","describe":"eight bits"}],"#,
+    r#""controls":[{"spec":"split","describe":"prompt in two pieces"}],"#,
     r#""benchmark":{"name":"steady-world","fingerprint":"22","size":10,"questions":10,"questions_sha256":"33"},"#,
-    r#""perturbations":["none"],"prompt":"{question}","processor":{"crop":"144x144"},"decoding":{"strategy":"greedy"},"seeds":{},"#,
+    r#""perturbations":["none"],"prompt":"{question}","processor":{"crop":"144x144"},"decoding":{"strategy":"greedy"},"#,
     r#""precision":"f32","device":"flex","groups_per_part":8}"#
 );
 
 #[test]
-fn a_plan_has_the_text_and_the_hash_that_it_always_had() {
-    let plan = Plan::from_json(OLD.as_bytes()).unwrap();
-    assert_eq!(plan.to_json().unwrap().to_string(), OLD);
-    let hash = HEXLOWER.encode(&Sha256::digest(OLD));
+fn a_plan_is_its_text_and_its_hash_the_text_s() {
+    let plan = Plan::from_json(WRITTEN.as_bytes()).unwrap();
+    assert_eq!(plan.to_json().unwrap().to_string(), WRITTEN);
+    assert_eq!(plan.variants(), ["none", "int8", "split"]);
+    let hash = HEXLOWER.encode(&Sha256::digest(WRITTEN));
     assert_eq!(plan.sha256().unwrap(), hash);
     // whoever renames the command has the same experiment
-    assert_eq!(Plan { command: "steady run".into(), ..plan.clone() }.sha256().unwrap(), hash);
-    assert_eq!(Plan::from_json(OLD.replace(r#""seeds":{},"#, "").as_bytes()).unwrap(), plan);
-    for (odd, named) in [(r#""seeds":{"noise":7},"#, "seeds"), (r#""seeds":{},"sprouts":{},"#, "sprouts")] {
-        let error = Plan::from_json(OLD.replace(r#""seeds":{},"#, odd).as_bytes()).unwrap_err().to_string();
-        assert!(error.contains(&format!("unknown field `{named}`")), "{error}");
-    }
+    assert_eq!(Plan { command: "steady run".into(), ..plan }.sha256().unwrap(), hash);
+    let odd = WRITTEN.replace(r#""precision""#, r#""sprouts":{},"precision""#);
+    let error = Plan::from_json(odd.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("unknown field `sprouts`"), "{error}");
+}
+
+/// Its answers were recorded under other names.
+#[test]
+fn a_plan_of_the_first_format_is_refused_by_its_number() {
+    let controls = r#""controls":[{"spec":"split","describe":"prompt in two pieces"}]"#;
+    let old = WRITTEN.replace(r#""format":2"#, r#""format":1"#).replace(controls, r#""noise_floor":true"#);
+    let error = Plan::from_json(old.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("format: 1 is not 2"), "{error}");
 }
 
 /// Ten questions of the embedded suite, asked of the baseline and one acceleration.
 fn work() -> Work {
     let (_, questions) = EMBEDDED.draw(10, &[]).unwrap();
-    let mut plan = Plan::from_json(OLD.as_bytes()).unwrap();
+    let mut plan = Plan::from_json(WRITTEN.as_bytes()).unwrap();
     plan.benchmark.questions_sha256 = questions_sha256(&questions).unwrap();
     Work::new(plan, questions).unwrap()
 }
@@ -97,7 +106,7 @@ fn a_study_that_comes_as_bytes_is_the_study() {
     for group in (0..work.groups().len()).rev() {
         growing.take(&work.seal(group, &answers(&work, group)).unwrap()).unwrap();
     }
-    assert_eq!((growing.done(), work.total()), (20, 20));
+    assert_eq!((growing.done(), work.total()), (30, 30));
     let report = growing.report().unwrap().unwrap();
     assert_eq!((report.questions().len(), report.summaries()[0].dr.count, report.summaries()[0].accuracy_after.count), (10, 0, 10));
     // other questions than the plan's are noticed

@@ -34,7 +34,7 @@ fn plan(questions: &[Question]) -> Plan {
         accelerations: [("none", "as it is"), ("int8", "eight bits")]
             .map(|(spec, describe)| AccelerationPlan { spec: spec.into(), describe: describe.into(), stored_bytes: None })
             .into(),
-        noise_floor: false,
+        controls: Vec::new(),
         benchmark: BenchmarkPlan {
             name: "by hand".into(),
             fingerprint: "2".into(),

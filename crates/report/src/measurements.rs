@@ -66,7 +66,7 @@ fn controls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ControlRep
 pub struct Flagged {
     /// Index of the question's row.
     pub row: usize,
-    /// Whose answer: an acceleration's spec, `none` for the baseline's, `noise-floor` for that of the baseline again.
+    /// Whose answer: an acceleration's spec, `none` for the baseline's, or the name of a control.
     pub spec: String,
     /// What is odd about it.
     pub flag: Flag,

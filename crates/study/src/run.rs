@@ -53,7 +53,7 @@ pub struct Progress<'a> {
 /// let folder = Folder::create(&place.path().join("study"), &plan, &questions)?;
 /// let cancel = AtomicBool::new(false);
 /// let answered = run(&folder, &*suite, &variants, &cancel, &mut |_| ()).block_on()?;
-/// assert_eq!(answered, 2 * 3); // of the baseline, of the acceleration, and of the baseline again: the noise floor
+/// assert_eq!(answered, 2 * 3); // of the baseline, of the acceleration, and of the baseline in another order: the control
 /// assert_eq!(run(&folder, &*suite, &variants, &cancel, &mut |_| ()).block_on()?, 0); // nothing is asked twice
 ///
 /// let report = folder.report()?;

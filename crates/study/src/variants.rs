@@ -7,11 +7,13 @@ use image::RgbImage;
 use steady_accel::memory::stored_bytes;
 use steady_accel::{Acceleration, Description};
 use steady_bench::{Benchmark, PostPrompts, Question};
+use steady_methods::Change;
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{BASELINE, Plan};
 use steady_vlm::{Answer, Decoding, EncodedImage, Footprint, Merger, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm};
 use web_time::Instant;
 
+use crate::controls::{self, Controlled};
 use crate::{Reply, StudyError, Subject};
 
 /// The release of burn that is linked in; a test compares it with the lock file.
@@ -21,6 +23,7 @@ const BURN_VERSION: &str = "0.22.1";
 pub struct Variants {
     /// The baseline first.
     all: Vec<Variant>,
+    controls: Vec<Controlled>,
     /// What the reducers ask to see of the vision tower.
     needs: Needs,
     decoding: Decoding,
@@ -68,7 +71,14 @@ impl Variants {
             };
             variants.push(Variant { acceleration: acceleration.clone(), model, weights, plan });
         }
-        Ok(Self { all: variants, needs, decoding, post_prompts: PostPrompts::default() })
+        let controls = vec![controls::order(&variants[0].model)];
+        Ok(Self { all: variants, controls, needs, decoding, post_prompts: PostPrompts::default() })
+    }
+
+    /// These variants, with these controls; without this call the baseline answers once more in another order.
+    #[must_use]
+    pub fn with_controls(self, controls: Vec<Controlled>) -> Self {
+        Self { controls, ..self }
     }
 
     /// These variants, whose questions are asked with `post_prompts` behind them: for a model that was not trained on the benchmark.
@@ -113,11 +123,16 @@ impl Variants {
             ("eos_token_ids", format!("{:?}", generation.eos_token_ids)),
         ];
         let accelerations: Vec<AccelerationPlan> = self.all.iter().map(|variant| variant.plan.clone()).collect();
+        let controls: Vec<&str> = match self.controls.as_slice() {
+            [] => vec!["none"],
+            controls => controls.iter().map(|controlled| controlled.control.name).collect(),
+        };
         let command = command(&[
             &["steady", "run"],
             &chosen_by.iter().map(String::as_str).collect::<Vec<_>>(),
             &["--bench", benchmark.name(), "--questions", &questions.len().to_string(), "--dtype", &info.precision.to_string()],
             &accelerations[1..].iter().flat_map(|acceleration| ["--accel", &acceleration.spec]).collect::<Vec<_>>(),
+            &controls.iter().flat_map(|control| ["--control", *control]).collect::<Vec<_>>(),
             &perturbations.iter().skip(1).flat_map(|perturbation| ["--perturb", perturbation]).collect::<Vec<_>>(),
         ]);
         Ok(Plan {
@@ -126,7 +141,7 @@ impl Variants {
             versions: Versions { steady: env!("CARGO_PKG_VERSION").to_owned(), burn: BURN_VERSION.to_owned() },
             model: ModelPlan { name: info.name.clone(), architecture: info.architecture.clone(), sha256: checkpoint_sha256.to_owned() },
             accelerations,
-            noise_floor: true,
+            controls: self.controls.iter().map(Controlled::plan).collect(),
             benchmark: BenchmarkPlan {
                 name: benchmark.name().to_owned(),
                 fingerprint: benchmark.fingerprint(),
@@ -151,7 +166,7 @@ impl Variants {
         &self.all[0].model
     }
 
-    /// The specs, in the order of all answers; the baseline first.
+    /// The specs of baseline and accelerations, in the order of all answers.
     pub fn specs(&self) -> impl Iterator<Item = &str> {
         self.all.iter().map(|variant| variant.plan.spec.as_str())
     }
@@ -165,13 +180,7 @@ impl Variants {
     }
 
     fn prompts(&self, image: &RgbImage, questions: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Vec<Prepared>, StudyError> {
-        let model = self.baseline();
-        let pixels = model.processor().pixels(image)?;
-        let prepare = |question: &str| {
-            let (input_ids, layout) = model.processor().encode(&model.prompt(question)?, &pixels)?;
-            Ok(Prepared { input_ids, layout, pixels: pixels.clone() })
-        };
-        questions.into_iter().map(|question| prepare(question.as_ref())).collect()
+        prompts(self.baseline(), image, questions)
     }
 
     /// Every variant's answers, given the prompts of one image's questions.
@@ -193,16 +202,17 @@ impl Variants {
                 encoded.len() - 1
             };
             let (image, looking) = &encoded[seen];
-            replies.push(Box::pin(self.variant(variant, image, *looking, prompts)).await?);
+            replies.push(Box::pin(self.answers(&variant.model, reducer, (image, *looking), prompts)).await?);
         }
         Ok(ImageReplies { layout: prompts[0].layout.clone(), replies })
     }
 
-    async fn variant(
+    /// Answers to `prompts`, which share what they begin with.
+    async fn answers(
         &self,
-        variant: &Variant,
-        image: &EncodedImage,
-        looking: Duration,
+        model: &Vlm,
+        reducer: Option<&dyn TokenReducer>,
+        (image, looking): (&EncodedImage, Duration),
         prompts: &[Prepared],
     ) -> Result<Vec<Reply>, StudyError> {
         let mut before: Option<(&[u32], Prefix<'_>)> = None;
@@ -214,13 +224,13 @@ impl Variants {
                 Some((ids, prefix)) if ids == head => prefix,
                 _ => {
                     let start = Instant::now();
-                    let prefix = variant.model.prefix(head, &prompt.layout, image, variant.acceleration.reducer()).await?;
+                    let prefix = model.prefix(head, &prompt.layout, image, reducer).await?;
                     shared += start.elapsed();
                     prefix
                 }
             };
             let start = Instant::now();
-            let answer = Box::pin(variant.model.answer(&prefix, tail, &self.decoding)).await?;
+            let answer = Box::pin(model.answer(&prefix, tail, &self.decoding)).await?;
             replies.push(reply(answer, start.elapsed()));
             before = Some((head, prefix));
         }
@@ -231,23 +241,51 @@ impl Variants {
         Ok(replies)
     }
 
-    /// The baseline once more, last question first and each from pixels to answer on its own.
-    async fn noise_floor(&self, prompts: &[Prepared]) -> Result<Vec<Reply>, StudyError> {
+    /// The baseline's answers to `questions` under a control. Nothing is changed but what the control says: where it does not speak of
+    /// sharing, as much is shared as for the baseline.
+    async fn controlled(
+        &self,
+        Controlled { control, model, .. }: &Controlled,
+        image: &RgbImage,
+        questions: &[String],
+        prompts: &[Prepared],
+    ) -> Result<Vec<Reply>, StudyError> {
         let mut replies = Vec::with_capacity(prompts.len());
-        for prompt in prompts.iter().rev() {
-            let start = Instant::now();
-            let answer = Box::pin(self.baseline().ask(prompt, None, &self.decoding)).await?;
-            replies.push(reply(answer, start.elapsed()));
+        match control.change {
+            Change::Order => {
+                for prompt in prompts.iter().rev() {
+                    let start = Instant::now();
+                    let answer = Box::pin(model.ask(prompt, None, &self.decoding)).await?;
+                    replies.push(reply(answer, start.elapsed()));
+                }
+                replies.reverse();
+            }
+            Change::Split => {
+                for prompt in prompts {
+                    let start = Instant::now();
+                    let answer = Box::pin(model.ask_in_two(prompt, &self.decoding)).await?;
+                    replies.push(reply(answer, start.elapsed()));
+                }
+            }
+            Change::Precision(_) | Change::Device(_) => replies = self.seen_anew(model, prompts).await?,
+            Change::Pixels(_) => replies = self.seen_anew(model, &self::prompts(model, image, questions)?).await?,
         }
-        replies.reverse();
         Ok(replies)
+    }
+
+    /// Answers of a model that shares no image with the variants.
+    async fn seen_anew(&self, model: &Vlm, prompts: &[Prepared]) -> Result<Vec<Reply>, StudyError> {
+        let start = Instant::now();
+        let Some(first) = prompts.first() else { return Ok(Vec::new()) };
+        let image = model.encode(&first.pixels).await?;
+        Box::pin(self.answers(model, None, (&image, start.elapsed()), prompts)).await
     }
 }
 
 impl Subject for Variants {
     fn weight_bytes(&self) -> Vec<usize> {
-        let noise_floor = std::iter::once(&self.all[0]);
-        self.all.iter().chain(noise_floor).map(|variant| variant.model.weight_bytes()).collect()
+        let models = self.all.iter().map(|variant| &variant.model).chain(self.controls.iter().map(|control| &control.model));
+        models.map(Vlm::weight_bytes).collect()
     }
 
     fn token(&self, id: u32) -> String {
@@ -255,11 +293,24 @@ impl Subject for Variants {
     }
 
     async fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
-        let prompts = self.prompts(image, questions.iter().map(|question| self.post_prompts.behind(question)))?;
+        let questions: Vec<String> = questions.iter().map(|question| self.post_prompts.behind(question).into_owned()).collect();
+        let prompts = self.prompts(image, &questions)?;
         let mut replies = self.shared(&prompts).await?.replies;
-        replies.push(self.noise_floor(&prompts).await?);
+        for control in &self.controls {
+            replies.push(Box::pin(self.controlled(control, image, &questions, &prompts)).await?);
+        }
         Ok(replies)
     }
+}
+
+/// The questions about an image as `model` reads them.
+fn prompts(model: &Vlm, image: &RgbImage, questions: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Vec<Prepared>, StudyError> {
+    let pixels = model.processor().pixels(image)?;
+    let prepare = |question: &str| {
+        let (input_ids, layout) = model.processor().encode(&model.prompt(question)?, &pixels)?;
+        Ok(Prepared { input_ids, layout, pixels: pixels.clone() })
+    };
+    questions.into_iter().map(|question| prepare(question.as_ref())).collect()
 }
 
 /// What each part of the spec is, and what it comes to on the model.

@@ -23,13 +23,13 @@ fn outcomes_are_those_of_the_script() {
         .says("half", "q0-0", "blue") // right -> wrong
         .says("half", "q0-1", "green") // right -> wrong
         .says("none", "q1-0", "blue") // wrong -> right
-        .says("noise-floor", "q1-0", "blue")
+        .says("order", "q1-0", "blue")
         .says("none", "q1-1", "blue") // wrong -> wrong, another answer
         .says("half", "q1-1", "green")
-        .says("noise-floor", "q1-1", "blue")
+        .says("order", "q1-1", "blue")
         .says("none", "q2-0", "blue") // wrong and the same
         .says("half", "q2-0", "blue")
-        .says("noise-floor", "q2-0", "green"); // noise: another wrong answer
+        .says("order", "q2-0", "green"); // noise: another wrong answer
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
     run(&folder, &quiz, &subject, &AtomicBool::new(false), &mut |_| ()).block_on().unwrap();
@@ -119,7 +119,7 @@ fn answers_are_paired_under_one_and_the_same_perturbation() {
             assert_eq!((summary.spec.as_str(), Counted::of(summary)), (spec, count((name, "none"), (name, spec))));
         }
         let noise_floor = perturbed.condition.noise_floor().unwrap();
-        assert_eq!(Counted::of(noise_floor), count((name, "none"), (name, "noise-floor")));
+        assert_eq!(Counted::of(noise_floor), count((name, "none"), (name, "order")));
     }
     assert_eq!(report.summaries().len(), 2);
     for (summary, spec) in report.summaries().iter().zip(["half", "third"]) {

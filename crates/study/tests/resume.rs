@@ -66,15 +66,7 @@ fn a_run_records_every_question_under_every_variant_in_order() {
     let rows: Vec<(&str, &str)> = records.iter().map(|record| (record.question.as_str(), record.acceleration.as_str())).collect();
     assert_eq!(
         rows[..7],
-        [
-            ("q0-0", "none"),
-            ("q0-0", "half"),
-            ("q0-0", "noise-floor"),
-            ("q0-1", "none"),
-            ("q0-1", "half"),
-            ("q0-1", "noise-floor"),
-            ("q1-0", "none")
-        ]
+        [("q0-0", "none"), ("q0-0", "half"), ("q0-0", "order"), ("q0-1", "none"), ("q0-1", "half"), ("q0-1", "order"), ("q1-0", "none")]
     );
     assert_eq!(records[1].kept, Some((0..8).collect()));
     assert_eq!(records[1].kept_by_step, Some(vec![(0..12).collect(), (0..8).collect()]));
@@ -82,7 +74,7 @@ fn a_run_records_every_question_under_every_variant_in_order() {
     assert_eq!((records[0].cut, records[1].cut), (Some(false), Some(true)));
     assert_eq!(
         steady_records::cut(&plan, &records),
-        [("none".to_owned(), 0, 10), ("half".to_owned(), 10, 10), ("noise-floor".to_owned(), 0, 10)]
+        [("none".to_owned(), 0, 10), ("half".to_owned(), 10, 10), ("order".to_owned(), 0, 10)]
     );
     assert_eq!(records[1].weight_bytes, 999);
     assert_eq!(parts(dir.path()).into_keys().collect::<Vec<_>>(), ["part-00000.parquet", "part-00001.parquet"]);
@@ -128,7 +120,7 @@ fn perturbed_images_are_groups_of_their_own() {
         ["none", "noise=20", "blur=1.5+jpeg=30"].into_iter().flat_map(questions)
     };
     let expected: Vec<(String, &str, &str)> =
-        (0..3).flat_map(of_image).flat_map(|(question, p)| ["none", "half", "noise-floor"].map(|a| (question.clone(), p, a))).collect();
+        (0..3).flat_map(of_image).flat_map(|(question, p)| ["none", "half", "order"].map(|a| (question.clone(), p, a))).collect();
     assert_eq!(rows, expected.iter().map(|(question, p, a)| (question.as_str(), *p, *a)).collect::<Vec<_>>());
 
     for groups_before in 0..9 {
@@ -524,13 +516,13 @@ fn logits_that_are_not_finite_are_recorded_as_unparsed() {
         assert_eq!(record.not_finite.as_deref(), lost.then_some("the logits of the first token are not finite"));
         assert_eq!((record.parsed.is_none(), record.correct, record.answer.as_str()), (lost, !lost, "red"));
         assert_eq!((record.margin, record.top_logits.is_empty()), (if lost { 0.0 } else { 2.0 }, lost));
-        assert_eq!(record.kl, (record.acceleration == "noise-floor").then_some(0.0));
+        assert_eq!(record.kl, (record.acceleration == "order").then_some(0.0));
     }
     // Against a baseline that says the same words every answer is broken; against its like it is the same.
     let report = folder.report().unwrap();
     assert!(report.accelerations()[0].answers.iter().all(|answer| answer.outcome == Some(Outcome::Broken) && answer.margin.is_none()));
     assert_eq!(report.noise_floor().unwrap().tally.dr().count, 0);
-    let all = Scripted { not_finite: vec!["none", "half", "noise-floor"], ..Scripted::new(&plan) };
+    let all = Scripted { not_finite: vec!["none", "half", "order"], ..Scripted::new(&plan) };
     let dir = tempfile::tempdir().unwrap();
     start(dir.path(), &plan, &quiz, &all).unwrap();
     let report = Folder::open(dir.path()).unwrap().report().unwrap();

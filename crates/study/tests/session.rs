@@ -30,7 +30,7 @@ fn report(plan: &Plan, quiz: &Quiz, groups: &[Vec<u8>]) -> Option<Report> {
 }
 
 fn script(plan: &Plan) -> Scripted {
-    Scripted::new(plan).says("half", "q0-0", "blue").says("none", "q3-1", "green").says("noise-floor", "q3-1", "green")
+    Scripted::new(plan).says("half", "q0-0", "blue").says("none", "q3-1", "green").says("order", "q3-1", "green")
 }
 
 #[test]

@@ -41,8 +41,18 @@ pub(crate) struct Greedy<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Decoded {
     pub(crate) output_ids: Vec<u32>,
-    /// Whether they end because a logit behind the last of them was not finite: then there is no next token, not even a wrong one.
-    pub(crate) not_finite: bool,
+    pub(crate) end: End,
+}
+
+/// Why there are no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The last one is an end token.
+    Said,
+    /// There are as many as there may be.
+    Limit,
+    /// A logit behind the last of them was not finite: there is no next token, not even a wrong one.
+    NotFinite,
 }
 
 impl Greedy<'_> {
@@ -59,21 +69,23 @@ impl Greedy<'_> {
         let mut logits = first.to_vec();
         loop {
             if logits.iter().any(|logit| !logit.is_finite()) {
-                return Ok(Decoded { output_ids: output, not_finite: true });
+                return Ok(Decoded { output_ids: output, end: End::NotFinite });
             }
             if output.len() == self.max_new_tokens {
-                break;
+                return Ok(Decoded { output_ids: output, end: End::Limit });
             }
             self.penalize(&mut logits, &seen);
             let token = argmax(&logits);
             output.push(token);
             seen.insert(token);
-            if self.eos.contains(&token) || output.len() == self.max_new_tokens {
-                break;
+            if self.eos.contains(&token) {
+                return Ok(Decoded { output_ids: output, end: End::Said });
+            }
+            if output.len() == self.max_new_tokens {
+                return Ok(Decoded { output_ids: output, end: End::Limit });
             }
             logits = step(token).await?;
         }
-        Ok(Decoded { output_ids: output, not_finite: false })
     }
 
     /// The repetition penalty of CTRL (Keskar et al., 2019): each token counts once, however often it occurred.
@@ -112,8 +124,8 @@ mod tests {
 
     use super::*;
 
-    fn whole(output_ids: &[u32]) -> Decoded {
-        Decoded { output_ids: output_ids.to_vec(), not_finite: false }
+    fn decoded(output_ids: &[u32], end: End) -> Decoded {
+        Decoded { output_ids: output_ids.to_vec(), end }
     }
 
     fn greedy(max_new_tokens: usize, repetition_penalty: f32, eos: &[u32]) -> Greedy<'_> {
@@ -130,7 +142,7 @@ mod tests {
                 Ok(script[fed.len() - 1].to_vec())
             })
             .block_on();
-        assert_eq!(output.unwrap(), whole(&[1, 2, 0]));
+        assert_eq!(output.unwrap(), decoded(&[1, 2, 0], End::Said));
         assert_eq!(fed, [1, 2]);
     }
 
@@ -143,10 +155,10 @@ mod tests {
                 Ok(vec![0.0, 1.0])
             })
             .block_on();
-        assert_eq!(output.unwrap(), whole(&[1, 1, 1]));
+        assert_eq!(output.unwrap(), decoded(&[1, 1, 1], End::Limit));
         assert_eq!(steps, 2);
         let none = greedy(0, 1.0, &[0]).decode(&[], &[0.0, 1.0], async |_| unreachable!()).block_on();
-        assert_eq!(none.unwrap(), whole(&[]));
+        assert_eq!(none.unwrap(), decoded(&[], End::Limit));
     }
 
     #[test]
@@ -159,10 +171,10 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for max_new_tokens in [0, 5] {
                 let first = greedy(max_new_tokens, 1.0, &[0]).decode(&[], &[1.0, bad], async |_| unreachable!()).block_on();
-                assert_eq!(first.unwrap(), Decoded { output_ids: Vec::new(), not_finite: true });
+                assert_eq!(first.unwrap(), decoded(&[], End::NotFinite));
             }
             let later = greedy(5, 2.0, &[0]).decode(&[], &[0.0, 1.0], async |_| Ok(vec![bad, 1.0])).block_on();
-            assert_eq!(later.unwrap(), Decoded { output_ids: vec![1], not_finite: true });
+            assert_eq!(later.unwrap(), decoded(&[1], End::NotFinite));
         }
     }
 
@@ -172,7 +184,7 @@ mod tests {
         let rules = greedy(3, 2.0, &[9]);
         // Prompt holds 0 twice (8 -> 4, once) and 3 (-1 -> -2): 1 wins. Then 1 is penalised as well (5 -> 2.5): 0 at 4 wins.
         let output = rules.decode(&[0, 3, 0, 77], &[8.0, 5.0, 1.0, -1.0], async |_| Ok(vec![8.0, 5.0, 3.0, -1.0])).block_on();
-        assert_eq!(output.unwrap(), whole(&[1, 0, 0]));
+        assert_eq!(output.unwrap(), decoded(&[1, 0, 0], End::Limit));
         let mut logits = [8.0, 5.0, 1.0, -1.0];
         rules.penalize(&mut logits, &BTreeSet::from([0, 3, 77]));
         assert_eq!(logits.map(|logit| (logit * 8.0) as i32), [32, 40, 8, -16]);

@@ -153,6 +153,16 @@ impl Sequence {
         (hidden, last_row)
     }
 
+    /// Runs `rows`, which have positions of their own, through all layers that hold what stands before them.
+    fn go_on(&mut self, decoder: &Llama, rows: &Rows) -> Tensor<2> {
+        let mut hidden = rows.hidden.clone();
+        for segment in &mut self.segments {
+            segment.next_position = rows.next_position;
+            (hidden, _) = decoder.run(segment.layers.clone(), Chunk { hidden, positions: &rows.positions }, &mut self.cache);
+        }
+        hidden
+    }
+
     /// Runs `rows` through the layers from where the sequence ends up to `end`, which from then on hold them.
     fn climb(&mut self, decoder: &Llama, rows: &Rows, end: usize) -> (Tensor<2>, Option<LastRow>) {
         let layers = self.segments.last().map_or(0, |segment| segment.layers.end)..end;
@@ -248,6 +258,18 @@ impl Rows {
         Self { hidden: Tensor::cat(vec![self.hidden.clone(), hidden], 0), positions, next_position, visual: self.visual.clone() }
     }
 
+    /// The first `count` rows, and the others, of no reducer's concern any more.
+    fn split_at(self, count: usize) -> (Self, Self) {
+        let [rows, width] = self.hidden.dims();
+        let part = |range: Range<usize>| Self {
+            hidden: self.hidden.clone().slice([range.clone(), 0..width]),
+            positions: self.positions[range].to_vec(),
+            next_position: self.next_position,
+            visual: Vec::new(),
+        };
+        (part(0..count), part(count..rows))
+    }
+
     fn chunk(&self) -> Chunk<'_> {
         Chunk { hidden: self.hidden.clone(), positions: &self.positions }
     }
@@ -287,6 +309,19 @@ pub(crate) struct Prefilled<'r> {
 pub(crate) fn prefill<'r>(decoder: &Llama, rows: &Rows) -> Prefilled<'r> {
     let mut sequence = Sequence::empty(decoder);
     let (hidden, _) = sequence.climb(decoder, rows, decoder.depth());
+    Prefilled { sequence, hidden: Some(hidden), left: Vec::new(), waiting: None }
+}
+
+/// As [`prefill`], in two pieces of about one length.
+pub(crate) fn prefill_in_two<'r>(decoder: &Llama, rows: Rows) -> Prefilled<'r> {
+    let count = rows.positions.len();
+    if count < 2 {
+        return prefill(decoder, &rows);
+    }
+    let (first, second) = rows.split_at(count / 2);
+    let mut sequence = Sequence::empty(decoder);
+    sequence.climb(decoder, &first, decoder.depth());
+    let hidden = sequence.go_on(decoder, &second);
     Prefilled { sequence, hidden: Some(hidden), left: Vec::new(), waiting: None }
 }
 

@@ -69,7 +69,14 @@ struct Driver {
 }
 
 impl Driver {
+    /// A port that chromedriver finds free for IPv4 may be taken for IPv6 a moment later; then it ends, and another finds another.
     fn start() -> Self {
+        const TRIES: usize = 5;
+        (0..TRIES).find_map(|_| Self::try_start()).unwrap_or_else(|| panic!("chromedriver finds no port in {TRIES} tries"))
+    }
+
+    /// `None` when it ends without having named a port.
+    fn try_start() -> Option<Self> {
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -84,9 +91,9 @@ impl Driver {
             let port = lines.find_map(|line| Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned()));
             drop(told.send(port));
         });
-        let port = named.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("chromedriver says nothing for {PATIENCE:?}"));
-        driver.address = format!("http://127.0.0.1:{}", port.expect("chromedriver names its port"));
-        driver
+        let port = named.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("chromedriver says nothing for {PATIENCE:?}"))?;
+        driver.address = format!("http://127.0.0.1:{port}");
+        Some(driver)
     }
 }
 

@@ -14,6 +14,8 @@ pub fn study(model: Option<&Path>, questions: usize, accelerations: &[&str]) -> 
     let out = tempfile::tempdir().unwrap();
     let mut command = tool("run", accelerations);
     command.args(["--bench", "embedded", "--questions", &questions.to_string()]).arg("--out").arg(out.path());
+    // those of a first study of the page
+    command.args(["--control", "order", "--control", "split", "--control", "pixels=pil"]);
     if let Some(model) = model {
         command.arg("--model").arg(model);
     }

@@ -47,7 +47,7 @@ impl Scripted {
             versions: Versions { steady: "0.1.0".to_owned(), burn: "0".to_owned() },
             model: ModelPlan { name: told.model, architecture: "llava".to_owned(), sha256: told.checkpoint_sha256 },
             accelerations: std::iter::once(baseline).chain(accelerated).collect(),
-            noise_floor: false,
+            controls: Vec::new(),
             benchmark: BenchmarkPlan {
                 name: told.benchmark,
                 fingerprint: told.benchmark_fingerprint,

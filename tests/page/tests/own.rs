@@ -141,7 +141,7 @@ async fn a_study_finds_what_the_command_line_does_and_names_it_by_its_folder() {
         pick(&client, &folder).await;
         text_with(&client, ".run .summary", "4 questions, 1 acceleration, engine CPU, model tiny").await;
         click(&client, ".primary").await;
-        text_with(&client, ".progress", "Done. 12 of 12 answers").await;
+        text_with(&client, ".progress", "Done. 20 of 20 answers").await;
         copied_link(&client).await
     })
     .await;

@@ -96,8 +96,8 @@ async fn a_study_asks_about_worse_images_too() {
         let chosen = "2 questions, 1 acceleration, 2 perturbations, engine CPU, model steady-llava";
         assert_eq!(text_with(&client, ".run .summary", chosen).await, chosen);
         click(&client, ".primary").await;
-        // two questions under three conditions, by the baseline twice and one acceleration
-        text_with(&client, ".progress", "Done. 18 of 18 answers").await;
+        // two questions under three conditions, by the baseline, one acceleration and three controls
+        text_with(&client, ".progress", "Done. 30 of 30 answers").await;
         let under = text(&client, "#perturbed").await;
         assert!(under.contains("under noise=20") && under.contains("under blur=2"), "{under}");
         assert_eq!(evaluate(&client, "document.querySelectorAll('#answers tbody tr').length").await, 6);

@@ -10,6 +10,7 @@ use steady_page_tests::browser::{click, copied_link, evaluate, fill, find, in_br
 use steady_page_tests::native;
 use steady_page_tests::sample;
 use steady_page_tests::server::Server;
+use steady_report::Report;
 
 const DESKTOP: u32 = 1200;
 /// Radio button of the CPU among the engines.
@@ -46,8 +47,8 @@ async fn a_study_finds_what_the_command_line_does_and_its_link_shows_it_to_someb
         client.goto(&page).await.unwrap();
         choose(&client, 4).await;
         click(&client, ".primary").await;
-        // the baseline twice, for the noise floor, and two accelerations
-        finish(&client, 16).await;
+        // the baseline, two accelerations and three controls
+        finish(&client, 24).await;
         let engine = text(&client, ".progress .engine").await;
         assert!(engine.contains("flex, wasm32 simd128") && engine.contains("it was chosen"), "{engine}");
         assert_eq!(evaluate(&client, "document.querySelectorAll('#answers tbody tr img').length").await, 4);
@@ -56,6 +57,9 @@ async fn a_study_finds_what_the_command_line_does_and_its_link_shows_it_to_someb
     .await;
     let ours = native::linked(&link);
     assert_eq!(native::outcomes(&ours), native::outcomes(&native));
+    let controls = |report: &Report| report.controls().iter().map(|control| control.spec.clone()).collect::<Vec<_>>();
+    assert_eq!(controls(&ours), ["order", "split", "pixels=pil"]);
+    assert_eq!(controls(&ours), controls(&native));
     assert_eq!(ours.plan().checkpoint_sha256, native.plan().checkpoint_sha256);
     let before = server.requests().len();
     in_browser(DESKTOP, |client| async move {
@@ -76,11 +80,11 @@ async fn a_cancelled_study_stands_still_and_a_reloaded_one_ends_as_if_nothing_ha
         client.goto(&page).await.unwrap();
         choose(&client, 30).await;
         click(&client, ".primary").await;
-        text_with(&client, ".progress", " of 120 answers").await;
+        text_with(&client, ".progress", " of 180 answers").await;
         click(&client, ".run .button").await;
         text_with(&client, ".progress", "Cancelled").await;
         let stopped = text(&client, ".progress .numbers").await;
-        assert_ne!(stopped, "120 of 120 answers");
+        assert_ne!(stopped, "180 of 180 answers");
         // an answer takes a fraction of this
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert_eq!(text(&client, ".progress .numbers").await, stopped);
@@ -89,10 +93,10 @@ async fn a_cancelled_study_stands_still_and_a_reloaded_one_ends_as_if_nothing_ha
         text_with(&client, ".progress", "Begun on an earlier visit").await;
         assert_eq!(text(&client, ".progress .numbers").await, stopped);
         click(&client, ".primary").await;
-        finish(&client, 120).await;
+        finish(&client, 180).await;
         let resumed = read(&client).await;
         click(&client, ".primary").await;
-        finish(&client, 120).await;
+        finish(&client, 180).await;
         assert_eq!(read(&client).await, resumed);
     })
     .await;
@@ -133,8 +137,8 @@ async fn every_acceleration_that_the_page_offers_is_one() {
         evaluate(&client, "document.querySelectorAll('.choices > .choice .tick input:not(:checked)').forEach(box => box.click())").await;
         text_with(&client, ".run .summary", "1 question, 5 accelerations, engine CPU").await;
         click(&client, ".primary").await;
-        // the baseline twice
-        finish(&client, 7).await;
+        // the baseline and three controls beside them
+        finish(&client, 9).await;
         assert_eq!(evaluate(&client, "document.querySelectorAll('#answers tbody td.cell').length").await, 6);
     })
     .await;

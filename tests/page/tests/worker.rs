@@ -25,7 +25,14 @@ const WEIGHTS: &str = "models/steady-llava/model.safetensors";
 fn study(engine: EngineChoice, questions: usize, accelerations: &[&str], recorded: Vec<Vec<u8>>) -> Request {
     let accelerations = accelerations.iter().map(|spec| (*spec).to_owned()).collect();
     let setting = Setting { engine, model: Model::Address("models/steady-llava/".into()), accelerations };
-    Request::Study(StudyRequest { setting, families: Vec::new(), questions, perturbations: Vec::new(), recorded })
+    Request::Study(StudyRequest {
+        setting,
+        families: Vec::new(),
+        questions,
+        perturbations: Vec::new(),
+        controls: vec!["order".to_owned()],
+        recorded,
+    })
 }
 
 /// Opens the page and starts a worker beside it.
@@ -140,7 +147,7 @@ async fn on_the_cpu_it_answers_as_the_command_line_does() {
             (plan.checkpoint_sha256.clone(), plan.benchmark_fingerprint.clone(), plan.prompt_template.clone(), plan.command_line.clone())
         };
         assert_eq!(plan(&whole), plan(&native));
-        // 4 questions under baseline, 2 accelerations and noise floor
+        // 4 questions under baseline, 2 accelerations and a control
         assert_eq!(states.iter().map(|state| state.total).collect::<Vec<_>>(), vec![16; states.len()]);
         assert_eq!(states.last().unwrap().done, 16);
 

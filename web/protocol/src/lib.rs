@@ -96,6 +96,8 @@ pub struct StudyRequest {
     pub questions: usize,
     /// Specs of what is done to the images, without the clean ones, which are always asked about.
     pub perturbations: Vec<String>,
+    /// Names of the changes that should not matter, under which the baseline answers once more.
+    pub controls: Vec<String>,
     /// [`Answered::group`]s of an earlier, interrupted run of the same study.
     pub recorded: Vec<Vec<u8>>,
 }
@@ -277,6 +279,7 @@ mod tests {
             families: vec![],
             questions: 4,
             perturbations: vec!["noise=20".into()],
+            controls: vec!["split".into()],
             recorded: vec![vec![1, 2, 3]],
         });
         let bytes = encode(&request).unwrap();

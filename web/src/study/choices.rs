@@ -3,9 +3,10 @@
 use leptos::prelude::*;
 use steady_bench::perturb::PERTURBATIONS;
 use steady_bench::world::TaskFamily;
+use steady_methods::CONTROLS;
 
 use super::model::ModelChoice;
-use super::settings::{MOST_QUESTIONS, OFFERED, Settings};
+use super::settings::{MOST_QUESTIONS, OFFERED, Settings, offers};
 use crate::engine;
 use crate::folder::Picked;
 use crate::spec::in_plain_words;
@@ -31,13 +32,14 @@ pub(crate) fn Choices(settings: RwSignal<Settings>, picked: Picked, #[prop(into)
                             settings.update(|settings| settings.questions = wanted.unwrap_or(settings.questions).clamp(1, MOST_QUESTIONS));
                         }
                     />
-                    <small>"Spread evenly over the families. Every question is asked once of the baseline and once of each acceleration."</small>
+                    <small>"Spread evenly over the families. Every question is asked of the baseline, of each acceleration and under each control."</small>
                 </div>
                 <fieldset class="choice">
                     <legend>"Families"</legend>
                     <div class="chips">{TaskFamily::ALL.map(|family| view! { <FamilyBox family settings /> })}</div>
                 </fieldset>
                 <Perturbations settings />
+                <Controls settings />
                 <EngineChoice settings />
             </div>
             <Accelerations settings />
@@ -101,6 +103,30 @@ fn Perturbations(settings: RwSignal<Settings>) -> impl IntoView {
                 typed=move || settings.with(|settings| settings.perturbed_typed.clone())
                 on_typed=move |text| settings.update(|settings| settings.perturbed_typed = text)
             />
+        </fieldset>
+    }
+}
+
+/// Checkboxes for the changes that should not matter.
+#[component]
+fn Controls(settings: RwSignal<Settings>) -> impl IntoView {
+    let boxes = CONTROLS.iter().filter(|control| offers(control)).map(|control| {
+        view! {
+            <label class="tick">
+                <input
+                    type="checkbox"
+                    prop:checked=move || settings.with(|settings| settings.controls.iter().any(|name| name == control.name))
+                    on:change=move |event| settings.update(|settings| settings.control(control.name, event_target_checked(&event)))
+                />
+                <span><code>{control.name}</code> <small>{control.plain}</small></span>
+            </label>
+        }
+    });
+    view! {
+        <fieldset class="choice" id="controls">
+            <legend>"Controls"</legend>
+            <small>"Changes that should not matter. The one under which most answers change is the noise floor of the study."</small>
+            {boxes.collect_view()}
         </fieldset>
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use steady_bench::perturb::{CLEAN, PERTURBATIONS, Perturbation, PerturbationSpec};
 use steady_bench::world::TaskFamily;
-use steady_methods::{FIRST3, FIRST5};
+use steady_methods::{CONTROLS, Change, Control, FIRST3, FIRST5};
 use steady_protocol::{Embedded, EngineChoice, Folder, Model, Setting, StudyRequest};
 
 use crate::engine;
@@ -19,6 +19,19 @@ pub(crate) const OFFERED: &[&str] = FIRST5.specs;
 
 /// Those of them that are part of a first study.
 const TICKED: &[&str] = FIRST3.specs;
+
+/// Those of the controls that a first study has: they need nothing that the baseline does not need.
+const CONTROLLED: [&str; 3] = ["order", "split", "pixels=pil"];
+
+/// Whether a control can be ticked: not where it is what the baseline has in a browser, or needs a second engine.
+pub(crate) fn offers(control: &Control) -> bool {
+    match control.change {
+        Change::Order | Change::Split => true,
+        Change::Precision(other) => other == "bf16",
+        Change::Pixels(other) => other != "torchvision",
+        Change::Device(_) => false,
+    }
+}
 
 /// The choices of the Study view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) perturbed: Vec<String>,
     /// More of them, as typed.
     pub(crate) perturbed_typed: String,
+    /// Names of the controls that were ticked.
+    pub(crate) controls: Vec<String>,
     /// Who computes.
     pub(crate) engine: EngineChoice,
     /// Name of the model, one of those that come with the page.
@@ -55,6 +70,7 @@ impl Default for Settings {
             typed,
             perturbed: Vec::new(),
             perturbed_typed,
+            controls: CONTROLLED.map(str::to_owned).into(),
             engine: EngineChoice::Auto,
             embedded: MODEL.to_owned(),
             folder: None,
@@ -70,6 +86,7 @@ impl Settings {
         settings.families.retain(|name| name.parse::<TaskFamily>().is_ok());
         settings.ticked.retain(|spec| OFFERED.contains(&spec.as_str()));
         settings.perturbed.retain(|spec| PERTURBATIONS.iter().any(|perturbation| perturbation.example() == *spec));
+        settings.controls.retain(|name| CONTROLS.iter().any(|control| control.name == name && offers(control)));
         if Embedded::of(&settings.embedded).is_none() {
             MODEL.clone_into(&mut settings.embedded);
         }
@@ -94,6 +111,11 @@ impl Settings {
         let typed = self.perturbed_typed.split_whitespace();
         let typed = typed.map(|spec| spec.parse().map_or_else(|_| spec.to_owned(), |spec: PerturbationSpec| spec.to_string()));
         each_once(offered.chain(typed))
+    }
+
+    /// Names of the controls, in the order of their table.
+    pub(crate) fn controls(&self) -> Vec<String> {
+        CONTROLS.iter().map(|control| control.name.to_owned()).filter(|name| self.controls.contains(name)).collect()
     }
 
     /// Who computes, with these accelerations.
@@ -130,13 +152,14 @@ impl Settings {
             families: self.families.clone(),
             questions: self.questions,
             perturbations: self.perturbations(),
+            controls: self.controls(),
             recorded: Vec::new(),
         }
     }
 
     /// What names the study among those that are kept: everything that its records depend on.
     pub(crate) fn key(&self) -> String {
-        let StudyRequest { setting, families, questions, perturbations, recorded: _ } = self.study();
+        let StudyRequest { setting, families, questions, perturbations, controls, recorded: _ } = self.study();
         let families = if families.is_empty() { "all".to_owned() } else { families.join(",") };
         let model = match setting.model {
             Model::Address(address) => address,
@@ -147,8 +170,7 @@ impl Settings {
             }
         };
         let version = env!("CARGO_PKG_VERSION");
-        // without perturbations the key is what it was before there were any
-        let specs = [setting.accelerations, perturbations].concat().join(" ");
+        let specs = [setting.accelerations, perturbations, controls].map(|specs| specs.join(" ")).join("; ");
         format!("{version} {:?} {model} {questions} {families} {specs}", setting.engine)
     }
 
@@ -175,6 +197,11 @@ impl Settings {
     /// Ticks an offered acceleration, or does not.
     pub(crate) fn tick(&mut self, spec: &str, wanted: bool) {
         tick(&mut self.ticked, spec, wanted);
+    }
+
+    /// Ticks a control, or does not.
+    pub(crate) fn control(&mut self, name: &str, wanted: bool) {
+        tick(&mut self.controls, name, wanted);
     }
 
     /// Ticks something that is done to the images, or does not.
@@ -323,6 +350,8 @@ mod tests {
             Settings { ticked: vec![], ..base.clone() },
             Settings { perturbed: vec!["noise=20".into()], ..base.clone() },
             Settings { perturbed_typed: "noise=21".into(), ..base.clone() },
+            Settings { controls: vec![], ..base.clone() },
+            Settings { controls: vec!["split".into()], ..base.clone() },
             Settings { engine: EngineChoice::Cpu, ..base.clone() },
             Settings { embedded: String::new(), ..base.clone() },
             Settings { folder: Some(folder(&[4, 5])), ..base.clone() },
@@ -330,6 +359,6 @@ mod tests {
             Settings { folder: Some(Folder { name: "other".to_owned(), ..folder(&[4, 5]) }), ..base.clone() },
         ];
         let keys: std::collections::BTreeSet<String> = others.iter().chain([&base]).map(Settings::key).collect();
-        assert_eq!(keys.len(), 11);
+        assert_eq!(keys.len(), 13);
     }
 }

@@ -10,8 +10,10 @@ use steady_accel::memory::{Budget, Run, misfit};
 use steady_bench::PostPrompts;
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
+use steady_methods::Control;
 use steady_protocol::{Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, Model, Response, Setting, StudyRequest, View};
 use steady_records::plan;
+use steady_study::controls::{self, Controlled, Opening};
 use steady_study::record::likeliest;
 use steady_study::{Session, Subject, Variants};
 use steady_vlm::{Checkpoint, Decoding, DeviceMemory, Precision, Vlm};
@@ -30,7 +32,8 @@ const SHOWN: usize = 5;
 pub(crate) struct Desk {
     engines: Engines,
     loaded: Option<Rc<Loaded>>,
-    variants: Option<(Vec<String>, Rc<Variants>)>,
+    /// With the specs and the controls that they were built for.
+    variants: Option<(Vec<String>, Vec<&'static str>, Rc<Variants>)>,
 }
 
 /// A model on its device.
@@ -53,7 +56,7 @@ struct Sample<'a> {
 impl Desk {
     /// Answers a study, group by group.
     pub(crate) async fn study(&mut self, request: StudyRequest, files: Vec<File>) -> Result<()> {
-        let StudyRequest { setting, families, questions, perturbations, recorded } = request;
+        let StudyRequest { setting, families, questions, perturbations, controls, recorded } = request;
         let (suite, questions) = EMBEDDED.draw(questions, &families)?;
         let accelerations = parse(&setting.accelerations)?;
         let perturbation = |spec: &String| spec.parse().map_err(|error| anyhow!("perturbation {spec}: {error}"));
@@ -61,7 +64,8 @@ impl Desk {
         let first = questions.first().context("a study without questions")?;
         let first_asked = post_prompts(&setting).behind(first);
         let sample = Sample { image: &suite.image(&first.image)?, question: &first_asked };
-        let (model, variants, _) = self.ready(&setting, files, &accelerations, &sample).await?;
+        let controls = controls::named(&controls)?;
+        let (model, variants, _) = self.ready(&setting, files, &accelerations, &controls, &sample).await?;
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
         let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &*suite, &questions, perturbations)?;
         let mut session = Session::new(plan, questions)?;
@@ -90,7 +94,7 @@ impl Desk {
             .ok_or_else(|| anyhow!("an image of {width}x{height} pixels does not have {bytes} bytes"))?;
         let accelerations = parse(&setting.accelerations)?;
         let sample = Sample { image: &image, question: &question };
-        let (model, variants, fresh) = self.ready(&setting, files, &accelerations, &sample).await?;
+        let (model, variants, fresh) = self.ready(&setting, files, &accelerations, &[], &sample).await?;
         if fresh {
             send(&Response::Ready(model.opened.engine()));
         }
@@ -124,6 +128,7 @@ impl Desk {
         setting: &Setting,
         files: Vec<File>,
         accelerations: &[Acceleration],
+        controls: &[&'static Control],
         sample: &Sample<'_>,
     ) -> Result<(Rc<Loaded>, Rc<Variants>, bool)> {
         let same = |loaded: &&Rc<Loaded>| (loaded.setting.engine, &loaded.setting.model) == (setting.engine, &setting.model);
@@ -133,7 +138,10 @@ impl Desk {
             Some(model) => model,
             None => self.load(setting, files, accelerations, sample).await?,
         };
-        if let Some((_, variants)) = self.variants.as_ref().filter(|(built, _)| *built == setting.accelerations) {
+        let names: Vec<&str> = controls.iter().map(|control| control.name).collect();
+        if let Some((_, _, variants)) =
+            self.variants.as_ref().filter(|(specs, under, _)| (specs, under) == (&setting.accelerations, &names))
+        {
             return Ok((model, Rc::clone(variants), fresh));
         }
         // What is not needed any more makes room first.
@@ -141,12 +149,15 @@ impl Desk {
         if !fresh {
             check(&model.checkpoint, &model.opened, model.decoding, accelerations, sample)?;
         }
+        let opening = Opening { checkpoint: &model.checkpoint, device: &model.opened.device };
+        let controlled = controls.iter().map(|control| Controlled::open(control, &model.vlm, opening)).collect::<Result<_, _>>()?;
         let variants = Variants::build(model.vlm.clone(), accelerations, model.decoding)
             .await?
+            .with_controls(controlled)
             .with_post_prompts(post_prompts(setting))
             .stored_as(&*model.checkpoint.footprint()?)?;
         let variants = Rc::new(variants);
-        self.variants = Some((setting.accelerations.clone(), Rc::clone(&variants)));
+        self.variants = Some((setting.accelerations.clone(), names, Rc::clone(&variants)));
         Ok((model, variants, fresh))
     }
 

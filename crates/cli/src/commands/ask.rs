@@ -85,7 +85,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     accelerations.extend(model::accelerations(&args.accelerations)?.into_iter().filter(|acceleration| !acceleration.is_none()));
     // The image before the model: it is the cheaper one to be wrong.
     let picture = image::load(&args.image)?;
-    let checkpoint = model::choose(&args.model)?.checkpoint;
+    let checkpoint = model::choose(&args.model)?.checkpoint.with_images(args.images.chosen().0);
     let device = model::device(args.device)?;
     let decoding = model::decoding(&checkpoint, args.max_new_tokens);
     let prompt = match (&args.prompt, &args.question) {

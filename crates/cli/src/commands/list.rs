@@ -1,4 +1,4 @@
-//! `steady models`, `benches`, `accels`, `perturbs`, `devices`: what there is to choose from.
+//! `steady models`, `benches`, `accels`, `perturbs`, `controls`, `devices`: what there is to choose from.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 use steady_bench::BENCHMARKS;
 use steady_bench::perturb::PERTURBATIONS;
-use steady_methods::{METHODS, MethodKind, PRESETS, Parameter};
+use steady_methods::{CONTROLS, METHODS, MethodKind, PRESETS, Parameter};
 use steady_vlm::device::list_devices;
 use steady_vlm::{DeviceChoice, DeviceMemory, Precision};
 
@@ -223,6 +223,28 @@ pub(crate) fn perturbs(args: &ListArgs) -> Result<()> {
     }
     console::result(&format!(
         "Several at once are joined by `+` and applied in this order: blur=1.5+jpeg=30. Seeds derive from the image, so all models see the same.\n{table}"
+    ))
+}
+
+#[derive(Serialize)]
+struct ControlRow {
+    name: &'static str,
+    summary: &'static str,
+    what: &'static str,
+}
+
+pub(crate) fn controls(args: &ListArgs) -> Result<()> {
+    let rows: Vec<ControlRow> =
+        CONTROLS.iter().map(|control| ControlRow { name: control.name, summary: control.summary, what: control.plain }).collect();
+    if args.json {
+        return console::json(&rows);
+    }
+    let mut table = console::table(&["control", "in plans", "what"]);
+    for row in &rows {
+        table.add_row([row.name, row.summary, row.what]);
+    }
+    console::result(&format!(
+        "Changes that should not matter. The one under which most answers change is the noise floor of a study.\n{table}"
     ))
 }
 

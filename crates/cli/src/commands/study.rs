@@ -12,6 +12,7 @@ use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow, PostPrompts, Question};
 use steady_methods::FIRST5;
 use steady_records::{Plan, plan};
+use steady_study::controls::{self, Controlled, Opening};
 use steady_study::{Folder, Variants};
 use steady_vlm::{Checkpoint, Extent, Precision};
 
@@ -40,9 +41,14 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
         if args.accelerations.is_empty() { model::accelerations(FIRST5.specs)? } else { model::accelerations(&args.accelerations)? };
     let perturbations = plan::perturbations(&args.perturbations)?;
     let Chosen { checkpoint, mut arguments } = choose()?;
+    let (images, said) = args.images.chosen();
+    let checkpoint = checkpoint.with_images(images);
+    arguments.extend(said);
     let device = model::device(args.device)?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
     let precision = model::precision(args.dtype, &checkpoint, &device)?;
+    let opening = Opening { checkpoint: &checkpoint, device: &device };
+    let controls = if args.controls.is_empty() { controls::usual(opening, precision)? } else { controls::named(&args.controls)? };
     let decoding = model::decoding(&checkpoint, None);
     let sha256 = checkpoint.sha256()?;
     let post_prompts = match args.post_prompt {
@@ -64,8 +70,12 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
         Ok(largest.map(run).into_iter().collect())
     })?;
     let vlm = model::load(&checkpoint, &device, precision)?;
-    let variants =
-        Variants::build(vlm, &accelerations, decoding).block_on()?.with_post_prompts(post_prompts).stored_as(&*checkpoint.footprint()?)?;
+    let controlled = controls.iter().map(|control| Controlled::open(control, &vlm, opening)).collect::<Result<_, _>>()?;
+    let variants = Variants::build(vlm, &accelerations, decoding)
+        .block_on()?
+        .with_controls(controlled)
+        .with_post_prompts(post_prompts)
+        .stored_as(&*checkpoint.footprint()?)?;
     let plan = variants.plan(&arguments, &sha256, &device.identity, &*benchmark, &questions, perturbations)?;
     let path = match out {
         Some(path) => path,
@@ -120,13 +130,14 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
         several => format!(", on clean images and under {several} perturbations"),
     };
     console::note(&format!(
-        "{} on {}, {}: {} questions of {}, baseline and {} accelerations{perturbations}",
+        "{} on {}, {}: {} questions of {}, baseline, {} accelerations and {} controls{perturbations}",
         plan.model.name,
         plan.device,
         plan.precision,
         plan.benchmark.questions,
         plan.benchmark.name,
-        plan.accelerations.len() - 1
+        plan.accelerations.len() - 1,
+        plan.controls.len()
     ));
     let mut status = Status::start(plan.decoding.get("max_new_tokens").map_or("?", String::as_str))?;
     let (mut lost, mut first_lost) = (0, None);

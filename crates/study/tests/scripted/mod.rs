@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use image::RgbImage;
 use steady_bench::{AnswerKind, BenchError, Benchmark, PostPrompts, Question};
-use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, ModelPlan, Versions, questions_sha256};
+use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, ModelPlan, Versions, questions_sha256};
 use steady_records::{BASELINE, CLEAN, Plan};
 use steady_study::{Reply, StudyError, Subject};
 
@@ -133,7 +133,7 @@ pub fn plan(questions: &[Question], accelerations: &[&str]) -> Plan {
         versions: Versions { steady: "0".into(), burn: "0".into() },
         model: ModelPlan { name: "scripted".into(), architecture: "Script".into(), sha256: "1".repeat(64) },
         accelerations: [BASELINE].iter().chain(accelerations).map(acceleration).collect(),
-        noise_floor: true,
+        controls: vec![ControlPlan { spec: "order".into(), describe: "reversed order".into() }],
         benchmark: BenchmarkPlan {
             name: "quiz".into(),
             fingerprint: "0".repeat(64),

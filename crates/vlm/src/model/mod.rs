@@ -18,11 +18,11 @@ use crate::{
     encoded::EncodedImage,
     families::VisualEncoder,
     files::GenerationConfig,
-    generate::{Decoded, Greedy},
+    generate::{Decoded, End, Greedy},
     image::PixelValues,
     layout::VisualLayout,
     nn::Loader,
-    prefill::{Course, Left, Prefilled, Prefix, Rows, Sequence, VisualRow, prefill, prefill_reducing},
+    prefill::{Course, Left, Prefilled, Prefix, Rows, Sequence, VisualRow, prefill, prefill_in_two, prefill_reducing},
     reduction::{Merger, Needs, TowerTask, reducer_error, steps},
     text::{ChatTemplate, Interleaved, Prepared, Processor},
 };
@@ -53,7 +53,7 @@ pub struct Answer {
     pub output_ids: Vec<u32>,
     /// Their text without special tokens.
     pub text: String,
-    /// Whether the limit cut it: as many tokens as it may have, and no end token.
+    /// Whether the limit cut it: as many tokens as it may have, and neither an end token nor a logit that was not finite.
     pub cut: bool,
     /// Why the answer ends where it does, if it does so because a logit was not finite; then it is no answer.
     pub not_finite: Option<NotFinite>,
@@ -116,6 +116,12 @@ impl Vlm {
     /// Tokenizer and image processor.
     pub fn processor(&self) -> &Processor {
         &self.processor
+    }
+
+    /// This model, with prompts and images made by `processor`. Weights are shared.
+    #[must_use]
+    pub fn with_processor(&self, processor: Arc<Processor>) -> Self {
+        Self { processor, ..self.clone() }
     }
 
     /// Decoding settings of the checkpoint.
@@ -243,6 +249,19 @@ impl Vlm {
         let (ids, layout) = (&prepared.input_ids, &prepared.layout);
         self.check(ids, layout, &image)?;
         let prefilled = Box::pin(self.prefilled(ids, layout, &image, reducer, false)).await?;
+        self.decode(ids, (layout.tokens(), image.flops()), prefilled, options).await
+    }
+
+    /// As [`Self::ask`] without a reducer, but the prompt goes through the decoder in two pieces: what serving calls chunked prefill. The
+    /// answer differs by rounding alone.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub async fn ask_in_two(&self, prepared: &Prepared, options: &Decoding) -> Result<Answer, VlmError> {
+        let image = self.encode(&prepared.pixels).await?;
+        let (ids, layout) = (&prepared.input_ids, &prepared.layout);
+        self.check(ids, layout, &image)?;
+        let prefilled = prefill_in_two(&self.decoder, self.rows(ids, &[(layout, &image)])?);
         self.decode(ids, (layout.tokens(), image.flops()), prefilled, options).await
     }
 
@@ -392,12 +411,15 @@ impl Vlm {
             eos: if options.ignore_eos { &[] } else { &self.generation.eos_token_ids },
         };
         let step = async |token| self.step(&mut sequence, token).await;
-        let Decoded { output_ids, not_finite } = greedy.decode(ids, &first_logits, step).await?;
-        let not_finite =
-            if not_finite { Some(NotFinite { after: output_ids.len(), layer: sequence.first_not_finite().await? }) } else { None };
+        let Decoded { output_ids, end } = greedy.decode(ids, &first_logits, step).await?;
+        let not_finite = if end == End::NotFinite {
+            Some(NotFinite { after: output_ids.len(), layer: sequence.first_not_finite().await? })
+        } else {
+            None
+        };
         Ok(Answer {
             text: self.processor.tokenizer().decode(&output_ids)?,
-            cut: !output_ids.last().is_some_and(|last| greedy.eos.contains(last)),
+            cut: end == End::Limit,
             output_ids,
             not_finite,
             first_logits,

@@ -9,6 +9,7 @@ use std::{
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::Value;
 
+use steady_vlm::image::{ImageOptions, PixelBackend};
 use steady_vlm::{
     Checkpoint, DeviceChoice, Evidence, HostMatrix, Needs, PositionPolicy, Precision, Prepared, Reduction, Site, Step, TokenReducer, Vlm,
     VlmError,
@@ -20,9 +21,10 @@ pub fn reference() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-llava")
 }
 
-/// The tiny random-weight LLaVA on the CPU.
+/// The tiny random-weight LLaVA on the CPU, with the pixels that its reference cases were made with.
 pub fn tiny() -> Vlm {
-    let checkpoint = Checkpoint::open(&reference().join("checkpoint")).unwrap();
+    let images = ImageOptions { backend: PixelBackend::Pil, ..ImageOptions::default() };
+    let checkpoint = Checkpoint::open(&reference().join("checkpoint")).unwrap().with_images(images);
     let device = DeviceChoice::Cpu.open().unwrap().device;
     Vlm::load(&checkpoint, &device, Precision::F32).unwrap()
 }

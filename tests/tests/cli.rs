@@ -400,6 +400,8 @@ fn lists_are_tables_for_people_and_json_for_programs() {
     let devices = json(&["devices", "--json"]);
     let cpu = devices["choices"].as_array().unwrap().iter().find(|row| row["choice"] == "cpu").unwrap();
     assert!(cpu["identity"].as_str().unwrap().starts_with("flex"), "{cpu}");
+    let (free, total) = (cpu["memory"]["free"].as_u64().unwrap(), cpu["memory"]["total"].as_u64().unwrap());
+    assert!(cpu["memory"]["of"] == "machine" && 0 < free && free <= total, "{cpu}");
     assert!(!devices["present"].as_array().unwrap().is_empty());
     let perturbs = json(&["perturbs", "--json"]);
     let noise = perturbs.as_array().unwrap().iter().find(|row| row["name"] == "noise").unwrap();
@@ -407,6 +409,26 @@ fn lists_are_tables_for_people_and_json_for_programs() {
     for command in ["models", "benches", "accels", "perturbs", "devices"] {
         assert!(succeed(&[command]).lines().count() > 3, "{command}");
     }
+}
+
+/// In 2,000 pixels a square picture is three visual tokens wide, of twelve pixels each.
+#[test]
+fn images_are_scaled_to_the_pixels_that_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = world_png(dir.path());
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/reference/tiny-qwen2-vl/resaved");
+    let ask = ["ask", "--image", text(&image), "--question", "what is it?", "--device", "cpu", "--max-pixels", "2000"];
+    let asked = json(&[&ask[..], &["--model", model, "--json"]].concat());
+    assert_eq!(asked["answers"][0]["visual_tokens"], 9);
+    let message = refuse(&ask);
+    assert!(message.contains("--max-pixels 2000") && message.contains("gives images of one size"), "{message}");
+
+    let out = dir.path().join("run");
+    let run = ["run", "--questions", "2", "--accel", "divprune", "--device", "cpu", "--out", text(&out), "--max-pixels", "2000"];
+    succeed(&[&run[..], &["--model", model]].concat());
+    let plan: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("plan.json")).unwrap()).unwrap();
+    assert!(plan["command"].as_str().unwrap().contains("tiny-qwen2-vl/resaved --max-pixels 2000 "), "{plan}");
+    assert!(plan["processor"]["resize"].as_str().unwrap().starts_with("to 576 to 2000 pixels"), "{plan}");
 }
 
 #[test]

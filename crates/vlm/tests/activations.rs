@@ -27,12 +27,9 @@ fn roomy(folder: &Path, pixels: usize) -> TempDir {
             std::fs::copy(&path, to).unwrap();
             continue;
         };
-        let mut json: serde_json::Value = match serde_json::from_str(&text) {
-            Ok(json) => json,
-            Err(_) => {
-                std::fs::write(to, text).unwrap();
-                continue;
-            }
+        let Ok(mut json) = serde_json::from_str::<serde_json::Value>(&text) else {
+            std::fs::write(to, text).unwrap();
+            continue;
         };
         if path.ends_with("config.json") {
             let text = if json["text_config"].is_object() { &mut json["text_config"] } else { &mut json };
@@ -77,12 +74,15 @@ fn compare(folder: &Path, precision: Precision, (width, height): (u32, u32)) -> 
 
 const ALL: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Bf16];
 
+/// A folder, sizes of images, precisions.
+type Case = (PathBuf, &'static [(u32, u32)], &'static [Precision]);
+
 /// One test, so that nothing else allocates meanwhile.
 #[test]
 fn what_is_predicted_is_a_bound_and_not_far_from_the_truth() {
     let reference = |name: &str| root().join("tests/reference").join(name);
     let embedded = |name: &str| root().join("models").join(name);
-    let mut cases: Vec<(PathBuf, &[(u32, u32)], &[Precision])> = Vec::new();
+    let mut cases: Vec<Case> = Vec::new();
     for name in ["steady-llava", "steady-llava-next", "steady-qwen2-vl", "steady-qwen2.5-vl"] {
         cases.push((embedded(name), &[(144, 144)], &ALL));
     }

@@ -15,6 +15,8 @@ pub struct Need {
     pub weights: u64,
     /// Packed weights beside it, of all accelerations together; those with the same quantizer share them.
     pub packed: u64,
+    /// The weights once more, for controls that keep or compute them otherwise.
+    pub copies: u64,
     /// Keys and values.
     pub cache: u64,
     /// What is computed on the way from pixels to an answer, as far as it is alive at once; an upper bound.
@@ -30,6 +32,8 @@ pub struct Run<'a> {
     pub precision: Precision,
     /// What is held in memory at once, beside the baseline.
     pub accelerations: &'a [Acceleration],
+    /// Precisions in which controls hold the weights once more.
+    pub copies: &'a [Precision],
     /// The image asked about that takes most.
     pub image: Extent,
     /// Tokens of the longest prompt with it.
@@ -102,10 +106,11 @@ impl Need {
         let packed = packed_bytes(run.accelerations, footprint.linears())?;
         // An image is held as the weights as they are see it, as each packed ones do, and as each reducer inside the tower leaves it.
         let merging = run.accelerations.iter().filter_map(Acceleration::reducer).filter(|reducer| Merger::of(*reducer).is_some());
-        let held = 1 + packed.len() + merging.count();
+        let held = 1 + packed.len() + merging.count() + run.copies.len();
         Ok(Self {
             weights: footprint.weight_bytes(run.precision),
             packed: packed.values().sum(),
+            copies: run.copies.iter().map(|&precision| footprint.weight_bytes(precision)).sum(),
             cache: footprint.cache_bytes(run.precision, run.tokens),
             activations: footprint.activation_bytes(run.precision, &run.image, run.prompt, held),
             passing: footprint.passing_bytes(run.precision),
@@ -114,7 +119,7 @@ impl Need {
 
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.weights + self.packed + self.cache + self.activations + self.passing
+        self.weights + self.packed + self.copies + self.cache + self.activations + self.passing
     }
 }
 
@@ -136,8 +141,8 @@ pub fn misfit(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<Opt
     Ok(shortage(footprint, run, budget)?.map(Misfit::Shortage))
 }
 
-/// What `run` lacks, if it takes more than what is free, and the first of these that would fit: without the accelerations that keep
-/// packed weights beside the baseline's; in half the precision of `f32`, which is bf16, or `f16` if the device computes in that; both.
+/// What `run` lacks, if it takes more than what is free, and the first of these that would fit: without the controls that hold the weights
+/// once more; and then, without them, without the accelerations that keep packed weights beside the baseline's; in half the precision of `f32`, which is bf16, or `f16` if the device computes in that; both.
 ///
 /// # Errors
 /// [`AccelError`] when a quantizer does not fit the model.
@@ -154,13 +159,18 @@ pub fn shortage(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<O
     let (packing, light): (Vec<_>, Vec<_>) = run.accelerations.iter().cloned().partition(|acceleration| acceleration.quantizer().is_some());
     let left_out = packing.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     let mut smaller = Vec::new();
-    let mut consider = |name: String, precision: Precision, accelerations: &[Acceleration]| -> Result<(), AccelError> {
-        let total = need(Run { precision, accelerations, ..run })?.total();
-        smaller.push((name, total));
+    let without_copies = (!run.copies.is_empty()).then(|| "without controls that copy the weights".to_owned());
+    let mut consider = |way: Option<String>, precision: Precision, accelerations: &[Acceleration]| -> Result<(), AccelError> {
+        let total = need(Run { precision, accelerations, copies: &[], ..run })?.total();
+        let ways: Vec<String> = way.into_iter().chain(without_copies.clone()).collect();
+        smaller.push((ways.join(" and "), total));
         Ok(())
     };
+    if !run.copies.is_empty() {
+        consider(None, run.precision, run.accelerations)?;
+    }
     if !packing.is_empty() {
-        consider(format!("without {left_out}"), run.precision, &light)?;
+        consider(Some(format!("without {left_out}")), run.precision, &light)?;
     }
     let smaller_precisions: &[Precision] = match (run.precision, budget.halves) {
         (Precision::F32, true) => &[Precision::Bf16, Precision::F16],
@@ -168,10 +178,10 @@ pub fn shortage(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<O
         (Precision::F16 | Precision::Bf16, _) => &[],
     };
     for &precision in smaller_precisions {
-        consider(format!("in {precision}"), precision, run.accelerations)?;
+        consider(Some(format!("in {precision}")), precision, run.accelerations)?;
     }
     for &precision in smaller_precisions.iter().filter(|_| !packing.is_empty()) {
-        consider(format!("in {precision} without {left_out}"), precision, &light)?;
+        consider(Some(format!("in {precision} without {left_out}")), precision, &light)?;
     }
     let instead = smaller.iter().find(|(_, total)| *total <= available).cloned();
     let least = smaller.into_iter().min_by_key(|(_, total)| *total);
@@ -218,6 +228,9 @@ impl fmt::Display for Shortage {
         write!(f, "it takes {} in {precision} (weights {}", Bytes(need.total()), Bytes(need.weights))?;
         if need.packed > 0 {
             write!(f, ", packed copies {}", Bytes(need.packed))?;
+        }
+        if need.copies > 0 {
+            write!(f, ", copies for controls {}", Bytes(need.copies))?;
         }
         write!(f, ", keys and values {}, activations {}", Bytes(need.cache), Bytes(need.activations))?;
         if need.passing > 0 {

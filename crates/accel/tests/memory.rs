@@ -37,7 +37,7 @@ fn parse(specs: &[&str]) -> Vec<Acceleration> {
 const NO_IMAGE: Extent = Extent { views: 0, values: 0, tokens: 0 };
 
 /// A run that asks nothing.
-const NOTHING: Run<'static> = Run { precision: Precision::F32, accelerations: &[], image: NO_IMAGE, prompt: 0, tokens: 0 };
+const NOTHING: Run<'static> = Run { precision: Precision::F32, accelerations: &[], copies: &[], image: NO_IMAGE, prompt: 0, tokens: 0 };
 
 /// One that remembers so many tokens.
 fn asking(tokens: usize) -> Run<'static> {
@@ -170,6 +170,23 @@ fn a_shortage_says_what_would_fit() {
     insta::assert_snapshot!(messages.join("\n\n"));
     let alone = Run { precision: Precision::F16, ..asking(400) };
     insta::assert_snapshot!(lacking(&footprint, alone, 1_000_000, true).unwrap());
+}
+
+/// A control that keeps the weights otherwise holds them once more; whoever has no room for that is told to leave it out.
+#[test]
+fn copies_for_controls_are_counted() {
+    let footprint = embedded().footprint().unwrap();
+    let accelerations = parse(&["int8"]);
+    let run = Run { accelerations: &accelerations, ..asking(400) };
+    let controlled = Run { copies: &[Precision::Bf16], ..run };
+    let (need, more) = (Need::of(&footprint, run).unwrap(), Need::of(&footprint, controlled).unwrap());
+    assert_eq!((need.copies, more.copies), (0, footprint.weight_bytes(Precision::Bf16)));
+    // and what its tower makes of an image is held beside the others'
+    assert!(more.activations > need.activations);
+    let said = lacking(&footprint, controlled, more.total() - 1, true).unwrap();
+    assert_eq!(said.instead, Some(("without controls that copy the weights".to_owned(), need.total())));
+    let least = lacking(&footprint, controlled, 1_000_000, true).unwrap().least.unwrap().0;
+    assert!(least.ends_with("without int8:threshold=6 and without controls that copy the weights"), "{least}");
 }
 
 /// What lacks where so many bytes are free, tensors on their way among them.

@@ -8,7 +8,7 @@ use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARKS, BenchmarkRow};
 use steady_methods::{CONTROLS, Control};
-use steady_vlm::image::{ImageOptions, PixelBackend};
+use steady_vlm::image::PixelBackend;
 
 /// Does an accelerated vision-language model still give the same answers to the same questions?
 ///
@@ -278,15 +278,14 @@ pub(crate) enum PixelsArg {
 }
 
 impl ImageArgs {
-    /// What is done to images, and what says so on a command line.
-    pub(crate) fn chosen(self) -> (ImageOptions, Vec<String>) {
+    /// Whose pixels, and what says so on a command line.
+    pub(crate) fn chosen(self) -> (PixelBackend, Vec<String>) {
         let backend = match self.pixels {
             PixelsArg::Torchvision => PixelBackend::Torchvision,
             PixelsArg::Pil => PixelBackend::Pil,
         };
-        let options = ImageOptions { backend };
         let words = ["--pixels".to_owned(), backend.name().to_owned()];
-        (options, if options == ImageOptions::default() { Vec::new() } else { words.into() })
+        (backend, if backend == PixelBackend::default() { Vec::new() } else { words.into() })
     }
 }
 

@@ -160,7 +160,7 @@ mod tests {
                 let most = limit.unwrap_or(processor.pixel_range().unwrap().most);
                 let image = processor.extent_within(PHOTO.0, PHOTO.1, most)?;
                 let prompt = text + image.tokens;
-                Ok(vec![Run { precision: Precision::F32, accelerations: &[], image, prompt, tokens: prompt + 4 }])
+                Ok(vec![Run { precision: Precision::F32, accelerations: &[], copies: &[], image, prompt, tokens: prompt + 4 }])
             };
             refuse(checkpoint, budget, &runs).err().map(|error| error.to_string())
         };

@@ -7,7 +7,7 @@ use steady_accel::Acceleration;
 use steady_vlm::image::ImageOptions;
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, OpenDevice, Precision, Vlm};
 
-use crate::args::{DeviceArg, DtypeArg, ModelArgs};
+use crate::args::{DeviceArg, DtypeArg, ImageArgs, ModelArgs};
 use crate::embedded;
 use crate::hub_id::HubId;
 
@@ -27,6 +27,15 @@ pub(crate) fn choose(args: &ModelArgs) -> Result<Chosen> {
     let checkpoint = checkpoint.with_images(images);
     checkpoint.image_processor().with_context(|| format!("--max-pixels {limit}"))?;
     Ok(Chosen { checkpoint, arguments })
+}
+
+impl Chosen {
+    /// The same, shown these pixels.
+    pub(crate) fn shown(self, images: ImageArgs) -> Self {
+        let (backend, said) = images.chosen();
+        let images = ImageOptions { backend, ..self.checkpoint.images() };
+        Self { checkpoint: self.checkpoint.with_images(images), arguments: [self.arguments, said].concat() }
+    }
 }
 
 fn named(model: Option<&Path>, tower: Option<&Path>) -> Result<Chosen> {

@@ -41,6 +41,15 @@ pub fn named(names: &[impl AsRef<str>]) -> Result<Vec<&'static Control>, StudyEr
     }
 }
 
+/// The precisions in which these controls hold a copy of the weights beside the baseline's, on its device.
+pub fn copies(controls: &[&'static Control]) -> Vec<Precision> {
+    let precision = |control: &&'static Control| match control.change {
+        Change::Precision(name) => name.parse().ok(),
+        Change::Order | Change::Split | Change::Pixels(_) | Change::Device(_) => None,
+    };
+    controls.iter().filter_map(precision).collect()
+}
+
 /// The controls of a study that names none: [`Control::usual`] for this checkpoint in this precision on this device.
 ///
 /// # Errors

@@ -136,7 +136,7 @@ impl Desk {
         let fresh = known.is_none();
         let model = match known {
             Some(model) => model,
-            None => self.load(setting, files, accelerations, sample).await?,
+            None => self.load(setting, files, accelerations, controls, sample).await?,
         };
         let names: Vec<&str> = controls.iter().map(|control| control.name).collect();
         if let Some((_, _, variants)) =
@@ -147,7 +147,7 @@ impl Desk {
         // What is not needed any more makes room first.
         self.variants = None;
         if !fresh {
-            check(&model.checkpoint, &model.opened, model.decoding, accelerations, sample)?;
+            check(&model.checkpoint, &model.opened, model.decoding, accelerations, controls, sample)?;
         }
         let opening = Opening { checkpoint: &model.checkpoint, device: &model.opened.device };
         let controlled = controls.iter().map(|control| Controlled::open(control, &model.vlm, opening)).collect::<Result<_, _>>()?;
@@ -166,6 +166,7 @@ impl Desk {
         setting: &Setting,
         files: Vec<File>,
         accelerations: &[Acceleration],
+        controls: &[&'static Control],
         sample: &Sample<'_>,
     ) -> Result<Rc<Loaded>> {
         (self.loaded, self.variants) = (None, None);
@@ -175,7 +176,7 @@ impl Desk {
         };
         let opened = self.engines.open(setting.engine).await?;
         let decoding = Decoding::of(checkpoint.generation_config());
-        check(&checkpoint, &opened, decoding, accelerations, sample)?;
+        check(&checkpoint, &opened, decoding, accelerations, controls, sample)?;
         let vlm = Vlm::load(&checkpoint, &opened.device.device, opened.precision)?;
         let loaded = Rc::new(Loaded { setting: setting.clone(), opened, checkpoint, sha256: OnceCell::new(), vlm, decoding });
         self.loaded = Some(Rc::clone(&loaded));
@@ -208,6 +209,7 @@ fn check(
     opened: &OpenEngine,
     decoding: Decoding,
     accelerations: &[Acceleration],
+    controls: &[&'static Control],
     Sample { image, question }: &Sample<'_>,
 ) -> Result<()> {
     let prompt = checkpoint.chat_template()?.prompt(question)?;
@@ -224,7 +226,8 @@ fn check(
         binding: device.max_binding,
         halves: Precision::F16.check(&device.device).is_ok(),
     };
-    let run = Run { precision: opened.precision, accelerations, image, prompt, tokens };
+    let copies = controls::copies(controls);
+    let run = Run { precision: opened.precision, accelerations, copies: &copies, image, prompt, tokens };
     match misfit(&*checkpoint.footprint()?, run, budget)? {
         Some(misfit) => bail!("model {} does not fit: {misfit}", checkpoint.name()),
         None => Ok(()),

@@ -85,7 +85,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     accelerations.extend(model::accelerations(&args.accelerations)?.into_iter().filter(|acceleration| !acceleration.is_none()));
     // The image before the model: it is the cheaper one to be wrong.
     let picture = image::load(&args.image)?;
-    let checkpoint = model::choose(&args.model)?.checkpoint.with_images(args.images.chosen().0);
+    let checkpoint = model::choose(&args.model)?.shown(args.images).checkpoint;
     let device = model::device(args.device)?;
     let decoding = model::decoding(&checkpoint, args.max_new_tokens);
     let prompt = match (&args.prompt, &args.question) {
@@ -102,7 +102,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         let image = max_pixels.map_or_else(|| processor.extent(width, height), |most| processor.extent_within(width, height, most));
         let image = image.with_context(of_image)?;
         let tokens = text + image.tokens;
-        let run = Run { precision, accelerations: &[], image, prompt: tokens, tokens: tokens + decoding.max_new_tokens };
+        let run = Run { precision, accelerations: &[], copies: &[], image, prompt: tokens, tokens: tokens + decoding.max_new_tokens };
         // One is packed after the other, and makes room for the next.
         Ok(accelerations.chunks(1).map(|accelerations| Run { accelerations, ..run }).collect())
     };

@@ -40,10 +40,7 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     let accelerations =
         if args.accelerations.is_empty() { model::accelerations(FIRST5.specs)? } else { model::accelerations(&args.accelerations)? };
     let perturbations = plan::perturbations(&args.perturbations)?;
-    let Chosen { checkpoint, mut arguments } = choose()?;
-    let (images, said) = args.images.chosen();
-    let checkpoint = checkpoint.with_images(images);
-    arguments.extend(said);
+    let Chosen { checkpoint, mut arguments } = choose()?.shown(args.images);
     let device = model::device(args.device)?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
     let precision = model::precision(args.dtype, &checkpoint, &device)?;
@@ -59,13 +56,14 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     if let Some(chosen) = args.post_prompt.to_possible_value().filter(|_| args.post_prompt != PostPromptArg::Auto) {
         arguments.extend(["--post-prompt".to_owned(), chosen.get_name().to_owned()]);
     }
+    let copies = controls::copies(&controls);
     let asked = Asked::new(&checkpoint, &*benchmark, &questions, &post_prompts)?;
     memory::check(&checkpoint, &device, &|max_pixels| {
         let largest = asked.largest(&checkpoint, precision, max_pixels)?;
         // What questions share of a prompt is remembered beside what each adds to it.
         let run = |(image, prompt)| {
             let tokens = 2 * prompt + decoding.max_new_tokens;
-            Run { precision, accelerations: &accelerations, image, prompt, tokens }
+            Run { precision, accelerations: &accelerations, copies: &copies, image, prompt, tokens }
         };
         Ok(largest.map(run).into_iter().collect())
     })?;

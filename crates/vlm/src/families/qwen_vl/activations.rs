@@ -16,8 +16,8 @@ pub(super) fn image_bytes(config: &QwenVisionConfig, image: &Extent, sizes: Size
         states(2) + sizes.product(patches, 3 * width),
         // Queries, keys and values of one product stay while its parts are rotated one by one.
         states(5) + sizes.rotated(patches, width),
-        // They are then laid out head by head and see each other in turns, whose results are joined.
-        states(11) + sizes.scores(heads, [queries, patches], [width, width]),
+        // They are then laid out head by head and see each other in turns, whose results are joined; a product packs what it multiplies.
+        states(13) + sizes.scores(heads, [queries, patches], [width, width]),
         states(7) + sizes.product(patches, width),
         // The activation of a plain MLP, or of a gate beside the product that it is multiplied with.
         states(2) + sizes.rows(patches, inner) + sizes.product(patches, inner),

@@ -9,13 +9,15 @@ use steady_bench::{BENCHMARKS, asked};
 use steady_report::share::open;
 use steady_report::{AnswerRow, Outcome, Report};
 
+/// The controls of a first study of the page.
+pub const CONTROLS: [&str; 3] = ["order", "split", "pixels=pil"];
+
 /// The report of the command line for a study of the embedded suite on the CPU, of the embedded model unless another is named.
-pub fn study(model: Option<&Path>, questions: usize, accelerations: &[&str]) -> Report {
+pub fn study(model: Option<&Path>, questions: usize, accelerations: &[&str], controls: &[&str]) -> Report {
     let out = tempfile::tempdir().unwrap();
     let mut command = tool("run", accelerations);
     command.args(["--bench", "embedded", "--questions", &questions.to_string()]).arg("--out").arg(out.path());
-    // those of a first study of the page
-    command.args(["--control", "order", "--control", "split", "--control", "pixels=pil"]);
+    command.args(controls.iter().flat_map(|name| ["--control", name]));
     if let Some(model) = model {
         command.arg("--model").arg(model);
     }

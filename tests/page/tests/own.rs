@@ -128,7 +128,7 @@ async fn a_study_finds_what_the_command_line_does_and_names_it_by_its_folder() {
     let (_place, folder) = tiny();
     // The weights are random: what int8 moves logits by decides an answer no more firmly than the rounding in which two platforms differ.
     let far = "divprune:keep=0.25";
-    let native = native::study(Some(&folder), 4, &[far]);
+    let native = native::study(Some(&folder), 4, &[far], &native::CONTROLS);
     let server = Server::start([]);
     let page = server.page.clone();
     let link = in_browser(DESKTOP, |client| async move {

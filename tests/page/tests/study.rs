@@ -40,7 +40,7 @@ async fn read(client: &Client) -> (String, String, Value) {
 
 #[tokio::test]
 async fn a_study_finds_what_the_command_line_does_and_its_link_shows_it_to_somebody_else() {
-    let native = native::study(None, 4, &["w4:rtn", "divprune:keep=0.33"]);
+    let native = native::study(None, 4, &["w4:rtn", "divprune:keep=0.33"], &native::CONTROLS);
     let server = Server::start([]);
     let page = server.page.clone();
     let (link, seen) = in_browser(DESKTOP, |client| async move {
@@ -58,7 +58,7 @@ async fn a_study_finds_what_the_command_line_does_and_its_link_shows_it_to_someb
     let ours = native::linked(&link);
     assert_eq!(native::outcomes(&ours), native::outcomes(&native));
     let controls = |report: &Report| report.controls().iter().map(|control| control.spec.clone()).collect::<Vec<_>>();
-    assert_eq!(controls(&ours), ["order", "split", "pixels=pil"]);
+    assert_eq!(controls(&ours), native::CONTROLS);
     assert_eq!(controls(&ours), controls(&native));
     assert_eq!(ours.plan().checkpoint_sha256, native.plan().checkpoint_sha256);
     let before = server.requests().len();

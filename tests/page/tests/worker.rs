@@ -124,7 +124,7 @@ fn answers(report: &Report) -> BTreeMap<(String, String), &AnswerRow> {
 #[tokio::test]
 async fn on_the_cpu_it_answers_as_the_command_line_does() {
     const ACCELERATIONS: [&str; 2] = ["w4:rtn", "fastv:k=1,keep=0.25"];
-    let native = native::study(None, 4, &ACCELERATIONS);
+    let native = native::study(None, 4, &ACCELERATIONS, &["order"]);
     let server = Server::start([]);
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
@@ -231,7 +231,7 @@ async fn what_cannot_be_done_is_said() {
 async fn on_webgpu_it_answers_as_the_command_line_does() {
     const FIRM: f32 = 0.05;
     const ACCELERATIONS: [&str; 1] = ["w4:rtn"];
-    let native = native::study(None, 2, &ACCELERATIONS);
+    let native = native::study(None, 2, &ACCELERATIONS, &["order"]);
     let server = Server::start([]);
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {

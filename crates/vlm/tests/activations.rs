@@ -101,8 +101,10 @@ fn what_is_predicted_is_a_bound_and_not_far_from_the_truth() {
     ] {
         let roomy = roomy(&folder, 1_000_000);
         cases.push((roomy.path().to_owned(), &[(100, 80), (300, 200)], &[Precision::F32, Precision::F16]));
-        // So many patches that queries take turns.
-        cases.push((roomy.path().to_owned(), &[(500, 700)], &[Precision::F32]));
+        // So many patches that queries take turns; with the embedded models that takes a minute.
+        if folder.starts_with(reference("")) {
+            cases.push((roomy.path().to_owned(), &[(500, 700)], &[Precision::F32]));
+        }
         folders.push(roomy);
     }
     let mut wrong = Vec::new();

@@ -36,7 +36,7 @@ const TELL: &str = "new Promise(told => {
 })";
 /// Radio button of WebGPU among the engines.
 const WEBGPU: &str = ".column .choice .tick:nth-of-type(2) input[name=engine]";
-const QUESTIONS: usize = 12;
+const QUESTIONS: usize = 4;
 /// The baseline, three accelerations, three controls.
 const COLUMNS: usize = 7;
 

@@ -265,6 +265,7 @@ mod tests {
         let settings = Settings::default();
         assert_eq!(settings.summary(), "20 questions, 3 accelerations, engine automatic, model steady-llava");
         assert_eq!(settings.accelerations(), ["w4:rtn", "divprune:keep=0.33", "fastv:k=2,keep=0.5"]);
+        assert_eq!(settings.controls(), CONTROLLED);
     }
 
     #[test]
@@ -276,6 +277,7 @@ mod tests {
             typed: "w4:rtn,g=8".into(),
             perturbed: vec!["noise=20".into()],
             perturbed_typed: "blur=2".into(),
+            controls: vec!["bf16".into()],
             engine: EngineChoice::Cpu,
             embedded: EMBEDDED[EMBEDDED.len() - 1].name.to_owned(),
             folder: Some(folder(&[4, 5])),
@@ -288,9 +290,9 @@ mod tests {
         let words = Settings::from_text("{\"questions\":20,\"engine\":\"webgpu\"}");
         assert_eq!(words, Settings { engine: EngineChoice::WebGpu, ..Settings::default() });
         let odd = Settings::from_text(
-            "{\"questions\":0,\"families\":[\"chart\",\"<b>\"],\"ticked\":[\"gone\",\"int8\"],\"perturbed\":[\"fog=1\"],\"embedded\":\"gone\"}",
+            "{\"questions\":0,\"families\":[\"chart\",\"<b>\"],\"ticked\":[\"gone\",\"int8\"],\"perturbed\":[\"fog=1\"],\"controls\":[\"device=gpu\",\"split\",\"calm\"],\"embedded\":\"gone\"}",
         );
-        assert_eq!((odd.perturbed.len(), odd.embedded.as_str()), (0, MODEL));
+        assert_eq!((odd.perturbed.len(), odd.controls(), odd.embedded.as_str()), (0, vec!["split".to_owned()], MODEL));
         assert_eq!((odd.questions, odd.families, odd.ticked), (1, vec!["chart".to_owned()], vec!["int8".to_owned()]));
     }
 

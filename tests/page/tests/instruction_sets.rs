@@ -43,8 +43,8 @@ async fn what_another_instruction_set_changes_is_below_what_controls_change() {
         let answers = QUESTIONS * (1 + ACCELERATIONS.len() + CONTROLS.len());
         text_within(&client, ".progress", &format!("Done. {answers} of {answers} answers"), Duration::from_mins(8)).await;
         // what would be saved is kept where it can be read
-        let hook = "const made = URL.createObjectURL.bind(URL);\
-            URL.createObjectURL = blob => { blob.text().then(text => { window.saved = text }); return made(blob) }";
+        let hook = "(made => { URL.createObjectURL = blob => { blob.text().then(text => { window.saved = text }); return made(blob) } })\
+            (URL.createObjectURL.bind(URL))";
         evaluate(&client, hook).await;
         click(&client, ".hand-on button:nth-of-type(2)").await;
         for _ in 0..100 {

@@ -142,7 +142,8 @@ pub fn misfit(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<Opt
 }
 
 /// What `run` lacks, if it takes more than what is free, and the first of these that would fit: without the controls that hold the weights
-/// once more; and then, without them, without the accelerations that keep packed weights beside the baseline's; in half the precision of `f32`, which is bf16, or `f16` if the device computes in that; both.
+/// once more; and then, without them, without the accelerations that keep packed weights beside the baseline's; in half the precision of
+/// `f32`, which is bf16, or `f16` if the device computes in that; both.
 ///
 /// # Errors
 /// [`AccelError`] when a quantizer does not fit the model.

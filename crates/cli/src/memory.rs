@@ -157,8 +157,7 @@ mod tests {
             let processor = checkpoint.processor().unwrap();
             let text = processor.text_tokens(&prompt).unwrap();
             let runs = |limit: Option<usize>| {
-                let most = limit.unwrap_or(processor.pixel_range().unwrap().most);
-                let image = processor.extent_within(PHOTO.0, PHOTO.1, most)?;
+                let image = processor.extent(PHOTO.0, PHOTO.1, limit)?;
                 let prompt = text + image.tokens;
                 Ok(vec![Run { precision: Precision::F32, accelerations: &[], copies: &[], image, prompt, tokens: prompt + 4 }])
             };

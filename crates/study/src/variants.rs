@@ -176,11 +176,7 @@ impl Variants {
     /// # Errors
     /// Whatever the model says.
     pub async fn ask(&self, image: &RgbImage, question: &str) -> Result<ImageReplies, StudyError> {
-        self.shared(&self.prompts(image, [question])?).await
-    }
-
-    fn prompts(&self, image: &RgbImage, questions: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Vec<Prepared>, StudyError> {
-        prompts(self.baseline(), image, questions)
+        self.shared(&prompts(self.baseline(), image, [question])?).await
     }
 
     /// Every variant's answers, given the prompts of one image's questions.
@@ -234,10 +230,7 @@ impl Variants {
             replies.push(reply(answer, start.elapsed()));
             before = Some((head, prefix));
         }
-        let share = shared / replies.len().max(1) as u32;
-        for reply in &mut replies {
-            reply.wall += share;
-        }
+        share(shared, &mut replies);
         Ok(replies)
     }
 
@@ -261,11 +254,15 @@ impl Variants {
                 replies.reverse();
             }
             Change::Split => {
+                let (start, Some(first)) = (Instant::now(), prompts.first()) else { return Ok(replies) };
+                let image = model.encode(&first.pixels).await?;
+                let looking = start.elapsed();
                 for prompt in prompts {
                     let start = Instant::now();
-                    let answer = Box::pin(model.ask_in_two(prompt, &self.decoding)).await?;
+                    let answer = Box::pin(model.ask_in_two(prompt, &image, &self.decoding)).await?;
                     replies.push(reply(answer, start.elapsed()));
                 }
+                share(looking, &mut replies);
             }
             Change::Precision(_) | Change::Device(_) => replies = self.seen_anew(model, prompts).await?,
             Change::Pixels(_) => replies = self.seen_anew(model, &self::prompts(model, image, questions)?).await?,
@@ -294,7 +291,7 @@ impl Subject for Variants {
 
     async fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
         let questions: Vec<String> = questions.iter().map(|question| self.post_prompts.behind(question).into_owned()).collect();
-        let prompts = self.prompts(image, &questions)?;
+        let prompts = prompts(self.baseline(), image, &questions)?;
         let mut replies = self.shared(&prompts).await?.replies;
         for control in &self.controls {
             replies.push(Box::pin(self.controlled(control, image, &questions, &prompts)).await?);
@@ -330,6 +327,14 @@ fn command(words: &[&[&str]]) -> String {
 
 fn named<const N: usize>(settings: [(&str, String); N]) -> BTreeMap<String, String> {
     settings.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// Counts what was done once for all of `replies` in equal shares.
+fn share(once: Duration, replies: &mut [Reply]) {
+    let share = once / replies.len().max(1) as u32;
+    for reply in replies {
+        reply.wall += share;
+    }
 }
 
 fn reply(answer: Answer, wall: Duration) -> Reply {

@@ -55,7 +55,7 @@ fn compare(folder: &Path, precision: Precision, (width, height): (u32, u32)) -> 
     let decoding = Decoding { max_new_tokens: 4, ignore_eos: true, ..Decoding::default() };
     let image = RgbImage::from_fn(width, height, |x, y| ::image::Rgb([(x * 7 + y) as u8, (y * 3) as u8, (x ^ y) as u8]));
     let prompt = model.prompt("What is in the picture?").unwrap();
-    let extent = model.processor().extent(width, height).unwrap();
+    let extent = model.processor().extent(width, height, None).unwrap();
     // Threads keep the buffers that they pack matrices into.
     model.ask(&model.prepare(&image, &prompt).unwrap(), None, &decoding).block_on().unwrap();
 

@@ -378,7 +378,7 @@ fn a_limit_of_pixels_is_the_one_that_a_file_would_state() {
         let folder = Folder::copy_of("tiny-qwen2-vl/published");
         let asked = folder.open().with_images(ImageOptions { max_pixels: Some(limit), ..ImageOptions::default() });
         let processor = folder.open().processor().unwrap();
-        let extent = processor.extent_within(400, 300, limit).unwrap();
+        let extent = processor.extent(400, 300, Some(limit)).unwrap();
         folder.set("preprocessor_config.json", "/max_pixels", json!(limit));
         let (asked, stated) = (asked.processor().unwrap(), folder.open().processor().unwrap());
         assert_eq!(asked.image_processor().settings(), stated.image_processor().settings());
@@ -387,7 +387,7 @@ fn a_limit_of_pixels_is_the_one_that_a_file_would_state() {
         // The extent is known without them.
         let [_, rows, columns] = pixels.grid.unwrap();
         assert_eq!((extent.tokens, extent.values), (rows * columns / 4, pixels.data.len()));
-        assert_eq!(stated.extent(400, 300).unwrap(), extent);
+        assert_eq!(stated.extent(400, 300, None).unwrap(), extent);
         assert!(extent.tokens * 784 <= limit, "{limit}: {extent:?}");
     }
 }

@@ -146,7 +146,7 @@ impl Expander for InTwo {
         Ok(Expansion { pieces: vec![half.clone(), Piece::Text("\n".to_owned()), half], cells: Cells::of(view) })
     }
 
-    fn extent(&self, _: u32, _: u32) -> Result<Extent, VlmError> {
+    fn extent(&self, _: u32, _: u32, _: Option<usize>) -> Result<Extent, VlmError> {
         let (grid, side) = (self.config.grid(), self.config.side);
         Ok(Extent { views: 1, values: 3 * side * side, tokens: grid * grid })
     }

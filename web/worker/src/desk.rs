@@ -214,7 +214,7 @@ fn check(
 ) -> Result<()> {
     let prompt = checkpoint.chat_template()?.prompt(question)?;
     let processor = checkpoint.processor()?;
-    let image = processor.extent(image.width(), image.height())?;
+    let image = processor.extent(image.width(), image.height(), None)?;
     let prompt = processor.text_tokens(&prompt)? + image.tokens;
     // What questions share of a prompt is remembered beside what each adds to it.
     let tokens = 2 * prompt + decoding.max_new_tokens;

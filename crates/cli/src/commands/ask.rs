@@ -99,8 +99,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let text = processor.text_tokens(&prompt)?;
     let runs = |max_pixels: Option<usize>| -> Result<Vec<Run<'_>>> {
         let (width, height) = picture.dimensions();
-        let image = max_pixels.map_or_else(|| processor.extent(width, height), |most| processor.extent_within(width, height, most));
-        let image = image.with_context(of_image)?;
+        let image = processor.extent(width, height, max_pixels).with_context(of_image)?;
         let tokens = text + image.tokens;
         let run = Run { precision, accelerations: &[], copies: &[], image, prompt: tokens, tokens: tokens + decoding.max_new_tokens };
         // One is packed after the other, and makes room for the next.

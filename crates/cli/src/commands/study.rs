@@ -109,7 +109,7 @@ impl Asked {
         let (processor, footprint) = (checkpoint.processor()?, checkpoint.footprint()?);
         let mut largest: Option<(u64, Extent, usize)> = None;
         for &(width, height) in &self.sizes {
-            let image = max_pixels.map_or_else(|| processor.extent(width, height), |most| processor.extent_within(width, height, most))?;
+            let image = processor.extent(width, height, max_pixels)?;
             let tokens = self.text + image.tokens;
             let bytes = footprint.activation_bytes(precision, &image, tokens, 1) + footprint.cache_bytes(precision, tokens);
             if largest.is_none_or(|(most, ..)| bytes > most) {

@@ -169,24 +169,16 @@ pub trait Expander: Debug + Send + Sync {
     /// When the pixels are another family's.
     fn expand(&self, pixels: &PixelValues) -> Result<Expansion, VlmError>;
 
-    /// What the vision tower takes of an image of this size, known without its pixels.
+    /// What the vision tower takes of an image of this size, known without its pixels: as it is processed, or scaled to at most `max_pixels`
+    /// where there is a [`Self::pixel_range`].
     ///
     /// # Errors
     /// When no image of this size can be processed.
-    fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError>;
+    fn extent(&self, width: u32, height: u32, max_pixels: Option<usize>) -> Result<Extent, VlmError>;
 
     /// Between which numbers of pixels images are scaled; `None` where all become one size, or keep theirs.
     fn pixel_range(&self) -> Option<PixelRange> {
         None
-    }
-
-    /// As [`Self::extent`] of images that are scaled to at most so many pixels; the same where there is no [`Self::pixel_range`].
-    ///
-    /// # Errors
-    /// As [`Self::extent`].
-    fn extent_within(&self, width: u32, height: u32, max_pixels: usize) -> Result<Extent, VlmError> {
-        let _ = max_pixels;
-        self.extent(width, height)
     }
 
     /// The most that an image becomes.

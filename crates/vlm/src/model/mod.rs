@@ -252,16 +252,15 @@ impl Vlm {
         self.decode(ids, (layout.tokens(), image.flops()), prefilled, options).await
     }
 
-    /// As [`Self::ask`] without a reducer, but the prompt goes through the decoder in two pieces: what serving calls chunked prefill. The
-    /// answer differs by rounding alone.
+    /// As [`Self::ask`] without a reducer, about an image that is encoded already, and the prompt goes through the decoder in two pieces: what
+    /// serving calls chunked prefill. The answer differs by rounding alone.
     ///
     /// # Errors
-    /// As [`Self::ask`].
-    pub async fn ask_in_two(&self, prepared: &Prepared, options: &Decoding) -> Result<Answer, VlmError> {
-        let image = self.encode(&prepared.pixels).await?;
+    /// As [`Self::prefix`] and [`Self::answer`].
+    pub async fn ask_in_two(&self, prepared: &Prepared, image: &EncodedImage, options: &Decoding) -> Result<Answer, VlmError> {
         let (ids, layout) = (&prepared.input_ids, &prepared.layout);
-        self.check(ids, layout, &image)?;
-        let prefilled = prefill_in_two(&self.decoder, self.rows(ids, &[(layout, &image)])?);
+        self.check(ids, layout, image)?;
+        let prefilled = prefill_in_two(&self.decoder, self.rows(ids, &[(layout, image)])?);
         self.decode(ids, (layout.tokens(), image.flops()), prefilled, options).await
     }
 

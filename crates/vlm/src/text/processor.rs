@@ -60,25 +60,18 @@ impl Processor {
         self.images.largest()
     }
 
-    /// What the vision tower takes of an image of this size, known without its pixels.
+    /// What the vision tower takes of an image of this size, known without its pixels: as it is processed, or scaled to at most `max_pixels`
+    /// where there is a [`Self::pixel_range`].
     ///
     /// # Errors
     /// When no image of this size can be processed.
-    pub fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError> {
-        self.images.extent(width, height)
+    pub fn extent(&self, width: u32, height: u32, max_pixels: Option<usize>) -> Result<Extent, VlmError> {
+        self.images.extent(width, height, max_pixels)
     }
 
     /// Between which numbers of pixels images are scaled; `None` where all become one size, or keep theirs.
     pub fn pixel_range(&self) -> Option<PixelRange> {
         self.images.pixel_range()
-    }
-
-    /// As [`Self::extent`] of images that are scaled to at most so many pixels; the same where there is no [`Self::pixel_range`].
-    ///
-    /// # Errors
-    /// As [`Self::extent`].
-    pub fn extent_within(&self, width: u32, height: u32, max_pixels: usize) -> Result<Extent, VlmError> {
-        self.images.extent_within(width, height, max_pixels)
     }
 
     /// Tokens of a prompt with one image placeholder beside the image's visual tokens. What its family puts between these is not counted.

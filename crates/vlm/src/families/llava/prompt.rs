@@ -59,7 +59,7 @@ impl Expander for LlavaExpander {
         }))
     }
 
-    fn extent(&self, _: u32, _: u32) -> Result<Extent, VlmError> {
+    fn extent(&self, _: u32, _: u32, _: Option<usize>) -> Result<Extent, VlmError> {
         let side = self.config.vision.image_size;
         Ok(Extent { views: 1, values: 3 * side * side, tokens: self.config.view_tokens() })
     }

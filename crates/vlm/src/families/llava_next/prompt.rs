@@ -48,7 +48,7 @@ impl Expander for TileExpander {
         Ok(Expansion::of(Cells::new(views, shown)))
     }
 
-    fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError> {
+    fn extent(&self, width: u32, height: u32, _: Option<usize>) -> Result<Extent, VlmError> {
         let (side, original) = (self.config.llava.vision.image_size, (height as usize, width as usize));
         if width == 0 || height == 0 {
             return Err(VlmError::image("(in memory)", format!("has no pixels ({width}x{height})")));

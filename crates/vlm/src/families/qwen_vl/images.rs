@@ -126,15 +126,10 @@ impl QwenImageProcessor {
         self.resize.map(|_| PixelRange { least: self.min_pixels, most: self.max_pixels, step })
     }
 
-    /// Visual tokens of an image of this size, scaled to at most so many pixels.
-    pub(super) fn tokens(&self, width: u32, height: u32, max_pixels: usize) -> Result<usize, VlmError> {
-        let (height, width) = self.sides(width, height, max_pixels)?;
+    /// Visual tokens of an image of this size, scaled as the settings say, or to at most `max_pixels`.
+    pub(super) fn tokens(&self, width: u32, height: u32, max_pixels: Option<usize>) -> Result<usize, VlmError> {
+        let (height, width) = self.sides(width, height, max_pixels.unwrap_or(self.max_pixels))?;
         Ok(height / self.factor() * (width / self.factor()))
-    }
-
-    /// Most pixels that an image is scaled to.
-    pub(super) fn max_pixels(&self) -> usize {
-        self.max_pixels
     }
 
     /// Height and width that an image of this size is resized to.

@@ -56,17 +56,13 @@ impl Expander for QwenExpander {
         Ok(Expansion::of(Cells::of(View { rows: rows / self.merge_size, columns: columns / self.merge_size, frame })))
     }
 
-    fn extent(&self, width: u32, height: u32) -> Result<Extent, VlmError> {
-        self.extent_within(width, height, self.images.max_pixels())
+    fn extent(&self, width: u32, height: u32, max_pixels: Option<usize>) -> Result<Extent, VlmError> {
+        let tokens = self.images.tokens(width, height, max_pixels)?;
+        Ok(Extent { views: 1, values: tokens * self.images.values(), tokens })
     }
 
     fn pixel_range(&self) -> Option<PixelRange> {
         self.images.range()
-    }
-
-    fn extent_within(&self, width: u32, height: u32, max_pixels: usize) -> Result<Extent, VlmError> {
-        let tokens = self.images.tokens(width, height, max_pixels)?;
-        Ok(Extent { views: 1, values: tokens * self.images.values(), tokens })
     }
 
     fn largest(&self) -> Largest {

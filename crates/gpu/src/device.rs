@@ -1,0 +1,261 @@
+//! An opened GPU.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    kernel::Kernel,
+    memory::{Allocation, Pool, Rows, Words},
+    queue::Recording,
+};
+
+/// An opened GPU. Cheap to clone; equal to its clones.
+#[derive(Clone, Debug)]
+pub struct Gpu(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) recording: Mutex<Recording>,
+    pipelines: Mutex<HashMap<&'static str, Arc<OnceLock<Pipeline>>>>,
+    /// Compiled programs that outlive the process, where the API has such a thing.
+    cache: Option<wgpu::PipelineCache>,
+    pub(crate) counted: Counted,
+    /// The first thing that went wrong on the device, as the driver put it: it shows at the next read.
+    failure: Arc<OnceLock<String>>,
+}
+
+/// A kernel, compiled.
+#[derive(Clone, Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) pipeline: wgpu::ComputePipeline,
+    pub(crate) layout: wgpu::BindGroupLayout,
+}
+
+/// What went wrong on a GPU.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GpuError {
+    /// There is none.
+    #[error("no GPU was found: {0}")]
+    NoAdapter(String),
+    /// The driver does not open it.
+    #[error("the GPU could not be opened: {0}")]
+    Refused(String),
+    /// It stopped working, or refused a launch.
+    #[error("the GPU failed: {0}")]
+    Failed(String),
+}
+
+/// What has been asked of a GPU since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Kernels compiled.
+    pub pipelines: u64,
+    /// Bytes of WGSL in them.
+    pub wgsl_bytes: u64,
+    /// Launches.
+    pub dispatches: u64,
+    /// Command buffers sent off.
+    pub submissions: u64,
+    /// Times that somebody waited for numbers.
+    pub reads: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pipelines: AtomicU64,
+    wgsl_bytes: AtomicU64,
+    pub(crate) dispatches: AtomicU64,
+    pub(crate) submissions: AtomicU64,
+    pub(crate) reads: AtomicU64,
+}
+
+impl PartialEq for Gpu {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Gpu {}
+
+impl Gpu {
+    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo) -> Self {
+        let failure = Arc::new(OnceLock::new());
+        let seen = Arc::clone(&failure);
+        // Whatever comes first is the cause, what follows its consequences.
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| drop(seen.set(error.to_string()))));
+        let lost = Arc::clone(&failure);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed || !message.is_empty() {
+                drop(lost.set(format!("it was lost: {message}")));
+            }
+        });
+        let recording = Mutex::new(Recording::new(&device));
+        Self(Arc::new(Inner {
+            device,
+            queue,
+            info,
+            pool: Arc::default(),
+            recording,
+            pipelines: Mutex::default(),
+            cache: None,
+            counted: Counted::default(),
+            failure,
+        }))
+    }
+
+    /// What the driver says of itself.
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.0.info
+    }
+
+    /// Most bytes of one buffer that a kernel can see.
+    pub fn max_binding(&self) -> u64 {
+        let limits = self.0.device.limits();
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    }
+
+    /// What has been asked of it so far.
+    pub fn counts(&self) -> Counts {
+        let counted = &self.0.counted;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            pipelines: read(&counted.pipelines),
+            wgsl_bytes: read(&counted.wgsl_bytes),
+            dispatches: read(&counted.dispatches),
+            submissions: read(&counted.submissions),
+            reads: read(&counted.reads),
+        }
+    }
+
+    /// Compiles `kernels`, several at a time, so that none is compiled when it is first needed. `progress` hears how many of them are ready.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn prepare(&self, kernels: &[&'static Kernel], progress: &(dyn Fn(usize, usize) + Sync)) {
+        use std::sync::atomic::AtomicUsize;
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(kernels.len());
+        let (next, ready) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while let Some(kernel) = kernels.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        self.pipeline(kernel);
+                        progress(ready.fetch_add(1, Ordering::Relaxed) + 1, kernels.len());
+                    }
+                });
+            }
+        });
+    }
+
+    /// As on other platforms; a browser compiles beside the program that asks.
+    #[cfg(target_family = "wasm")]
+    pub fn prepare(&self, kernels: &[&'static Kernel], progress: &(dyn Fn(usize, usize) + Sync)) {
+        for (ready, kernel) in kernels.iter().enumerate() {
+            self.pipeline(kernel);
+            progress(ready + 1, kernels.len());
+        }
+    }
+
+    /// `kernel`, compiled now if it was not yet.
+    pub(crate) fn pipeline(&self, kernel: &'static Kernel) -> Pipeline {
+        let place = Arc::clone(lock(&self.0.pipelines).entry(kernel.name).or_default());
+        place.get_or_init(|| self.compile(kernel)).clone()
+    }
+
+    fn compile(&self, kernel: &Kernel) -> Pipeline {
+        let device = &self.0.device;
+        let text = kernel.text();
+        self.0.counted.pipelines.fetch_add(1, Ordering::Relaxed);
+        self.0.counted.wgsl_bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
+        let layout = kernel.layout(device);
+        let source = wgpu::ShaderSource::Wgsl(text.into());
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(kernel.name),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(kernel.name),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: self.0.cache.as_ref(),
+        });
+        Pipeline { pipeline, layout }
+    }
+
+    /// A matrix of numbers that are not yet written.
+    pub fn empty(&self, [rows, cols]: [usize; 2]) -> Rows {
+        let memory = self.0.pool.take(&self.0.device, 4 * (rows * cols) as u64, None);
+        Rows { memory, start: 0, rows, cols }
+    }
+
+    /// Numbers of the host, row after row.
+    ///
+    /// # Panics
+    /// When there are not `rows × columns` of them.
+    pub fn rows(&self, values: &[f32], [rows, cols]: [usize; 2]) -> Rows {
+        assert_eq!(values.len(), rows * cols, "as many values as in [{rows}, {cols}]");
+        Rows { memory: self.transient(bytemuck::cast_slice(values)), start: 0, rows, cols }
+    }
+
+    /// As [`Self::rows`], for what stays as long as the program: weights. Its memory is not handed out again.
+    ///
+    /// # Panics
+    /// As [`Self::rows`].
+    pub fn kept_rows(&self, values: &[f32], [rows, cols]: [usize; 2]) -> Rows {
+        assert_eq!(values.len(), rows * cols, "as many values as in [{rows}, {cols}]");
+        Rows { memory: self.kept(bytemuck::cast_slice(values)), start: 0, rows, cols }
+    }
+
+    /// Words of the host that are soon let go of: indices.
+    pub fn words(&self, values: &[u32]) -> Words {
+        Words { memory: self.transient(bytemuck::cast_slice(values)), len: values.len() }
+    }
+
+    /// Words of the host that stay: packed weights.
+    pub fn kept_words(&self, values: &[u32]) -> Words {
+        Words { memory: self.kept(bytemuck::cast_slice(values)), len: values.len() }
+    }
+
+    fn transient(&self, bytes: &[u8]) -> Arc<Allocation> {
+        let submission = lock(&self.0.recording).submission();
+        let memory = self.0.pool.take(&self.0.device, bytes.len() as u64, Some(submission));
+        self.0.queue.write_buffer(&memory.buffer, 0, bytes);
+        memory
+    }
+
+    fn kept(&self, bytes: &[u8]) -> Arc<Allocation> {
+        let memory = self.0.pool.keep(&self.0.device, bytes.len() as u64);
+        self.0.queue.write_buffer(&memory.buffer, 0, bytes);
+        memory
+    }
+
+    /// Gives memory that nobody holds back to the driver.
+    pub fn trim(&self) {
+        lock(&self.0.recording).forget_groups();
+        self.0.pool.clear();
+    }
+
+    /// What went wrong so far, if anything did.
+    ///
+    /// # Errors
+    /// When something did.
+    pub(crate) fn check(&self) -> Result<(), GpuError> {
+        self.0.failure.get().map_or(Ok(()), |failure| Err(GpuError::Failed(failure.clone())))
+    }
+}
+
+/// A panic while the lock was held leaves nothing half done that matters more than the panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

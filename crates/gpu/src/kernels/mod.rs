@@ -1,0 +1,13 @@
+//! One file per kernel: its launcher in Rust, its text in WGSL beside it.
+
+mod norm;
+
+pub use norm::{Norm, norm};
+
+/// Most workgroups along one axis, on every device.
+const MAX_GROUPS: usize = 65535;
+
+/// `count` workgroups over two axes where one does not hold them; a kernel numbers them row by row and lets those beyond the last go.
+fn spread(count: usize) -> [usize; 3] {
+    if count <= MAX_GROUPS { [count, 1, 1] } else { [MAX_GROUPS, count.div_ceil(MAX_GROUPS), 1] }
+}

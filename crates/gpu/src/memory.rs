@@ -1,0 +1,167 @@
+//! Numbers in device memory.
+
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// A buffer, and the pool that it goes back to.
+#[derive(Debug)]
+pub(crate) struct Allocation {
+    pub(crate) buffer: wgpu::Buffer,
+    /// Unique on its device: bind groups are remembered by it.
+    pub(crate) id: u64,
+    /// The submission that used it last.
+    last_use: AtomicU64,
+    pool: Option<Weak<Pool>>,
+}
+
+impl Allocation {
+    pub(crate) fn used_in(&self, submission: u64) {
+        self.last_use.store(submission, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.as_ref().and_then(Weak::upgrade) {
+            let free = Free { buffer: self.buffer.clone(), id: self.id, last_use: *self.last_use.get_mut() };
+            pool.free.lock().unwrap_or_else(PoisonError::into_inner).entry(free.buffer.size()).or_default().push(free);
+        }
+    }
+}
+
+/// Buffers that nobody holds, by size.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    free: Mutex<HashMap<u64, Vec<Free>>>,
+    next_id: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Free {
+    buffer: wgpu::Buffer,
+    id: u64,
+    last_use: u64,
+}
+
+impl Pool {
+    /// At least `bytes`. With `before`, one that no launch of that submission or of a later one uses: what is written from the host is
+    /// there before all of the launches that are yet to be submitted.
+    pub(crate) fn take(self: &Arc<Self>, device: &wgpu::Device, bytes: u64, before: Option<u64>) -> Arc<Allocation> {
+        let size = size_class(bytes);
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = free.get_mut(&size).and_then(|of_size| {
+            let fits = |free: &Free| before.is_none_or(|submission| free.last_use < submission);
+            let at = of_size.iter().rposition(fits)?;
+            Some(of_size.swap_remove(at))
+        });
+        drop(free);
+        let Free { buffer, id, last_use } = found.unwrap_or_else(|| self.fresh(device, size));
+        Arc::new(Allocation { buffer, id, last_use: AtomicU64::new(last_use), pool: Some(Arc::downgrade(self)) })
+    }
+
+    /// Exactly `bytes` that never come back to the pool: weights.
+    pub(crate) fn keep(&self, device: &wgpu::Device, bytes: u64) -> Arc<Allocation> {
+        let Free { buffer, id, last_use } = self.fresh(device, bytes.max(16).next_multiple_of(4));
+        Arc::new(Allocation { buffer, id, last_use: AtomicU64::new(last_use), pool: None })
+    }
+
+    fn fresh(&self, device: &wgpu::Device, size: u64) -> Free {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+        Free { buffer, id: self.next_id.fetch_add(1, Ordering::Relaxed), last_use: 0 }
+    }
+
+    /// Gives all that is free back to the driver.
+    pub(crate) fn clear(&self) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Sizes that the pool has: four between a power of two and the next, so that a prompt that is a token longer finds the buffers of the last.
+fn size_class(bytes: u64) -> u64 {
+    let bytes = bytes.max(256);
+    let step = (bytes.next_power_of_two() / 8).max(64);
+    bytes.next_multiple_of(step)
+}
+
+/// A matrix of `f32` on a GPU, row after row. Cheap to clone: clones and [slices](Rows::slice) share memory. What it holds never changes
+/// once it is written, but for a kernel that says so.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    pub(crate) memory: Arc<Allocation>,
+    /// Numbers in front of the first.
+    pub(crate) start: usize,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+}
+
+impl Rows {
+    /// `[rows, columns]`.
+    pub fn dims(&self) -> [usize; 2] {
+        [self.rows, self.cols]
+    }
+
+    /// Numbers in front of the first one, in its buffer.
+    pub fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Some of the rows, in the same memory.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    #[must_use]
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
+        Self { memory: Arc::clone(&self.memory), start: self.start + rows.start * self.cols, rows: rows.len(), cols: self.cols }
+    }
+
+    /// The same numbers as a matrix of another shape, in the same memory.
+    ///
+    /// # Panics
+    /// When it holds more or fewer numbers.
+    #[must_use]
+    pub fn reshape(&self, [rows, cols]: [usize; 2]) -> Self {
+        assert_eq!(rows * cols, self.rows * self.cols, "as many numbers in [{rows}, {cols}] as in [{}, {}]", self.rows, self.cols);
+        Self { memory: Arc::clone(&self.memory), start: self.start, rows, cols }
+    }
+}
+
+/// Whole 32-bit words on a GPU: packed weights, indices.
+#[derive(Clone, Debug)]
+pub struct Words {
+    pub(crate) memory: Arc<Allocation>,
+    pub(crate) len: usize,
+}
+
+impl Words {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size_class;
+
+    #[test]
+    fn sizes_are_whole_and_waste_little() {
+        for bytes in [1, 256, 257, 1000, 4096, 4100, 1_000_000, 123_456_789] {
+            let size = size_class(bytes);
+            assert!(size >= bytes && size.is_multiple_of(64), "{bytes} {size}");
+            assert!(bytes < 1024 || size <= bytes + bytes / 4 + 64, "{bytes} {size}");
+        }
+    }
+}

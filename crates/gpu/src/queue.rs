@@ -1,0 +1,212 @@
+//! Launches on their way to the GPU, and numbers on their way back.
+
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    sync::{Arc, atomic::Ordering},
+};
+
+use bytemuck::Pod;
+
+use crate::{Gpu, GpuError, Kernel, Rows, Words, device::lock, memory::Allocation};
+
+/// Launches that are yet to be submitted.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    encoder: Option<wgpu::CommandEncoder>,
+    /// Open while one launch follows another; copies stand between passes.
+    pass: Option<wgpu::ComputePass<'static>>,
+    /// The numbers of each launch, [`SLOT`] bytes apart.
+    numbers: Vec<u8>,
+    /// Where they are on the device while the launches run.
+    uniform: wgpu::Buffer,
+    /// Counts from 1.
+    submission: u64,
+    /// Bind groups by kernel and buffers: from token to token they are the same.
+    groups: HashMap<(&'static str, Vec<u64>), wgpu::BindGroup>,
+}
+
+/// Bytes from one launch's numbers to the next one's: the least offset that every device takes.
+const SLOT: usize = 256;
+/// Launches of one submission. More are sent off in between, so that a long prompt's first layers run while the last are recorded.
+const LAUNCHES: usize = 512;
+/// Bind groups that are remembered.
+const GROUPS: usize = 4096;
+
+/// A buffer as a kernel sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound<'a>(&'a Arc<Allocation>);
+
+impl<'a> From<&'a Rows> for Bound<'a> {
+    fn from(rows: &'a Rows) -> Self {
+        Self(&rows.memory)
+    }
+}
+
+impl<'a> From<&'a Words> for Bound<'a> {
+    fn from(words: &'a Words) -> Self {
+        Self(&words.memory)
+    }
+}
+
+impl Recording {
+    pub(crate) fn new(device: &wgpu::Device) -> Self {
+        let uniform = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("numbers of launches"),
+            size: (SLOT * LAUNCHES) as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        Self { encoder: None, pass: None, numbers: Vec::new(), uniform, submission: 1, groups: HashMap::new() }
+    }
+
+    pub(crate) fn submission(&self) -> u64 {
+        self.submission
+    }
+
+    pub(crate) fn forget_groups(&mut self) {
+        self.groups.clear();
+    }
+
+    fn encoder(&mut self, device: &wgpu::Device) -> &mut wgpu::CommandEncoder {
+        self.encoder.get_or_insert_with(|| device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))
+    }
+}
+
+impl Gpu {
+    /// Launches `kernel` on `reads` and `writes`, in as many workgroups as `groups` says (a launch of none does nothing); `numbers` is what its
+    /// uniform holds.
+    ///
+    /// # Panics
+    /// When buffers or numbers are not as many as the kernel says, or one buffer is both read and written: faults of the kernel's launcher.
+    pub(crate) fn launch<N: Pod>(
+        &self,
+        kernel: &'static Kernel,
+        reads: &[Bound<'_>],
+        writes: &[Bound<'_>],
+        numbers: N,
+        groups: [usize; 3],
+    ) {
+        let bytes = bytemuck::bytes_of(&numbers);
+        assert!(bytes.len() <= SLOT, "{}: {} bytes of numbers", kernel.name, bytes.len());
+        assert_eq!((reads.len(), writes.len()), (kernel.reads as usize, kernel.writes as usize), "{}: buffers", kernel.name);
+        let written = |read: &Bound<'_>| writes.iter().any(|write| write.0.id == read.0.id);
+        assert!(!reads.iter().any(written), "{}: a buffer is both read and written", kernel.name);
+        if groups.contains(&0) {
+            return;
+        }
+        let pipeline = self.pipeline(kernel);
+        let device = &self.0.device;
+        let mut recording = lock(&self.0.recording);
+        if recording.numbers.len() == SLOT * LAUNCHES {
+            self.send(&mut recording);
+        }
+        let offset = recording.numbers.len();
+        recording.numbers.extend_from_slice(bytes);
+        recording.numbers.resize(offset + SLOT, 0);
+
+        let bound = || reads.iter().chain(writes);
+        let key = (kernel.name, bound().map(|bound| bound.0.id).collect::<Vec<_>>());
+        if recording.groups.len() >= GROUPS {
+            recording.groups.clear();
+        }
+        let uniform = recording.uniform.clone();
+        let group = recording.groups.entry(key).or_insert_with(|| {
+            let buffers = bound().map(|bound| bound.0.buffer.as_entire_binding());
+            // As much as a slot holds: a kernel's uniform is at most that.
+            let slot = wgpu::BufferBinding { buffer: &uniform, offset: 0, size: NonZero::new(SLOT as u64) };
+            let resources = buffers.chain([wgpu::BindingResource::Buffer(slot)]);
+            let entries: Vec<_> = (0..).zip(resources).map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
+            device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(kernel.name), layout: &pipeline.layout, entries: &entries })
+        });
+        let group = group.clone();
+        for bound in bound() {
+            bound.0.used_in(recording.submission);
+        }
+        if recording.pass.is_none() {
+            let pass = recording.encoder(device).begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime();
+            recording.pass = Some(pass);
+        }
+        if let Some(pass) = &mut recording.pass {
+            pass.set_pipeline(&pipeline.pipeline);
+            pass.set_bind_group(0, &group, &[offset as u32]);
+            let [x, y, z] = groups.map(|count| count as u32);
+            pass.dispatch_workgroups(x, y, z);
+        }
+        self.0.counted.dispatches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Copies rows of `from` over the rows of `to` that begin at `row`. They are as wide, and lie in other memory.
+    ///
+    /// # Panics
+    /// When they do not fit.
+    pub fn copy(&self, from: &Rows, to: &Rows, row: usize) {
+        assert!(from.cols == to.cols && row + from.rows <= to.rows, "{:?} to row {row} of {:?}", from.dims(), to.dims());
+        assert_ne!(from.memory.id, to.memory.id, "a copy within one buffer");
+        if from.rows * from.cols == 0 {
+            return;
+        }
+        let mut recording = lock(&self.0.recording);
+        recording.pass = None;
+        for memory in [&from.memory, &to.memory] {
+            memory.used_in(recording.submission);
+        }
+        let (source, destination) = (4 * from.start as u64, 4 * (to.start + row * to.cols) as u64);
+        let bytes = 4 * (from.rows * from.cols) as u64;
+        recording.encoder(&self.0.device).copy_buffer_to_buffer(&from.memory.buffer, source, &to.memory.buffer, destination, bytes);
+    }
+
+    /// Sends off what was launched so far. Nothing waits for it.
+    pub fn submit(&self) {
+        self.send(&mut lock(&self.0.recording));
+    }
+
+    fn send(&self, recording: &mut Recording) {
+        recording.pass = None;
+        let Some(encoder) = recording.encoder.take() else { return };
+        self.0.queue.write_buffer(&recording.uniform, 0, &recording.numbers);
+        recording.numbers.clear();
+        self.0.queue.submit([encoder.finish()]);
+        recording.submission += 1;
+        self.0.counted.submissions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The numbers of `rows`, when all that was launched before has run.
+    ///
+    /// # Errors
+    /// When the GPU failed since it was opened.
+    pub async fn read(&self, rows: &Rows) -> Result<Vec<f32>, GpuError> {
+        let bytes = 4 * (rows.rows * rows.cols) as u64;
+        if bytes == 0 {
+            return self.check().map(|()| Vec::new());
+        }
+        let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("numbers on their way back"),
+            size: bytes,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        {
+            let mut recording = lock(&self.0.recording);
+            recording.pass = None;
+            let source = 4 * rows.start as u64;
+            recording.encoder(&self.0.device).copy_buffer_to_buffer(&rows.memory.buffer, source, &staging, 0, bytes);
+            self.send(&mut recording);
+        }
+        self.0.counted.reads.fetch_add(1, Ordering::Relaxed);
+        let (sender, mapped) = futures_channel::oneshot::channel();
+        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| drop(sender.send(result)));
+        // A browser goes on by itself; elsewhere somebody has to wait.
+        #[cfg(not(target_family = "wasm"))]
+        self.0.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| GpuError::Failed(error.to_string()))?;
+        let mapped = mapped.await;
+        self.check()?;
+        match mapped {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(GpuError::Failed(error.to_string())),
+            Err(_) => return Err(GpuError::Failed("it never answered".to_owned())),
+        }
+        let view = staging.slice(..).get_mapped_range().map_err(|error| GpuError::Failed(error.to_string()))?;
+        Ok(bytemuck::pod_collect_to_vec(&view))
+    }
+}

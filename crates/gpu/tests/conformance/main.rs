@@ -1,0 +1,5 @@
+//! Every kernel against its definition in `f64`, on odd shapes.
+
+mod support;
+
+mod norm;

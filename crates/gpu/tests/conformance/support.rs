@@ -1,0 +1,37 @@
+//! The GPU that the suite runs on, numbers to feed it, and what counts as equal.
+
+use pollster::FutureExt;
+use std::sync::OnceLock;
+use steady_gpu::{Adapter, Gpu, Rows};
+
+/// Whatever there is; a software rasterizer where there is nothing else.
+pub(crate) fn gpu() -> &'static Gpu {
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    GPU.get_or_init(|| Adapter::best().block_on().unwrap().open().block_on().unwrap())
+}
+
+/// `count` numbers between -1 and 1 that depend on `seed` alone.
+pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    // A linear congruential generator: the suite needs variety, not quality.
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// What a kernel left.
+pub(crate) fn read(rows: &Rows) -> Vec<f32> {
+    gpu().read(rows).block_on().unwrap()
+}
+
+/// Whether `found` is `expected` but for rounding in `f32`: within `tolerance` of the largest number expected.
+#[track_caller]
+pub(crate) fn assert_close(found: &[f32], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}: how many");
+    let scale = expected.iter().fold(1.0f64, |most, value| most.max(value.abs()));
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert!((f64::from(*found) - expected).abs() <= tolerance * scale, "{what}: {found} instead of {expected} at {at}");
+    }
+}

@@ -97,10 +97,10 @@ pub(crate) fn load(checkpoint: &Checkpoint, device: &OpenDevice, precision: Prec
     Vlm::load(checkpoint, &device.device, precision).with_context(|| format!("model {}", checkpoint.name()))
 }
 
-/// What `dtype` comes to for this checkpoint on this device.
-pub(crate) fn precision(dtype: DtypeArg, checkpoint: &Checkpoint, device: &OpenDevice) -> Result<Precision> {
+/// What `dtype` comes to for this checkpoint.
+pub(crate) fn precision(dtype: DtypeArg, checkpoint: &Checkpoint) -> Result<Precision> {
     Ok(match dtype {
-        DtypeArg::Auto => checkpoint.published()?.or_wider(&device.device),
+        DtypeArg::Auto => checkpoint.published()?,
         DtypeArg::F32 => Precision::F32,
         DtypeArg::F16 => Precision::F16,
         DtypeArg::Bf16 => Precision::Bf16,

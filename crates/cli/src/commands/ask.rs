@@ -94,7 +94,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         (None, None) => return Err(anyhow!("one of --question and --prompt is needed")),
     };
     let processor = checkpoint.processor()?;
-    let precision = model::precision(args.dtype, &checkpoint, &device)?;
+    let precision = model::precision(args.dtype, &checkpoint)?;
     let of_image = || format!("--image {}", args.image.display());
     let text = processor.text_tokens(&prompt)?;
     let runs = |max_pixels: Option<usize>| -> Result<Vec<Run<'_>>> {

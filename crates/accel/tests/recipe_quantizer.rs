@@ -130,7 +130,7 @@ fn weights_are_packed_as_the_formula_has_them() {
         6.0, -6.0, 0.0, 0.0, 0.0, 0.0, 6.0, -6.0,            1.0, 1.0, -1.0, 1.0, -1.0, 1.0, 1.0, 1.0,
         0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,              0.0, 0.0, -2.0, 0.0, 0.0, 2.0, 0.0, 0.0_f32,
     ];
-    assert_eq!(pollster::block_on(Weight::packed(packed, &Device::Cpu).read()).unwrap(), expected);
+    assert_eq!(pollster::block_on(Weight::packed(packed.clone(), &Device::Cpu).read()).unwrap(), expected);
     // 32 codes of half a byte, four groups of four bytes.
     assert_eq!((packed.bytes(), fitted.packed_bytes(&shape)), (32, 32));
 }

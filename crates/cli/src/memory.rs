@@ -104,7 +104,7 @@ mod tests {
 
     use pollster::FutureExt;
     use steady_vlm::image::ImageOptions;
-    use steady_vlm::{Decoding, DeviceChoice, Vlm};
+    use steady_vlm::{Decoding, DeviceChoice, Precision, Vlm};
 
     use super::*;
 

@@ -11,7 +11,7 @@ struct Sums {
 }
 
 // What two packs add to the sums of one row of x.
-fn step(sums: Sums, row: u32, row_of_tile: u32, first: u32, low: Four, high: Four) -> Sums {
+fn add_step(sums: Sums, row: u32, row_of_tile: u32, first: u32, low: Four, high: Four) -> Sums {
     let at = row_of_tile * PITCH;
     var more = Sums(sums.integer + integers(tile[at], low) + integers(tile[at + 1u], high), sums.float);
     let of_low = bits[2u * row_of_tile];
@@ -73,10 +73,10 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) ids: vec3
         let low = Four(tile[of_w], tile[of_w + 16u * PITCH], tile[of_w + 32u * PITCH], tile[of_w + 48u * PITCH]);
         let w = of_w + 1u;
         let high = Four(tile[w], tile[w + 16u * PITCH], tile[w + 32u * PITCH], tile[w + 48u * PITCH]);
-        sums0 = step(sums0, min(row, n.rows - 1u), mine.y, first, low, high);
-        sums1 = step(sums1, min(row + 16u, n.rows - 1u), mine.y + 16u, first, low, high);
-        sums2 = step(sums2, min(row + 32u, n.rows - 1u), mine.y + 32u, first, low, high);
-        sums3 = step(sums3, min(row + 48u, n.rows - 1u), mine.y + 48u, first, low, high);
+        sums0 = add_step(sums0, min(row, n.rows - 1u), mine.y, first, low, high);
+        sums1 = add_step(sums1, min(row + 16u, n.rows - 1u), mine.y + 16u, first, low, high);
+        sums2 = add_step(sums2, min(row + 32u, n.rows - 1u), mine.y + 32u, first, low, high);
+        sums3 = add_step(sums3, min(row + 48u, n.rows - 1u), mine.y + 48u, first, low, high);
         workgroupBarrier();
     }
     let out = first_out + mine.x;

@@ -48,11 +48,11 @@ macro_rules! widened {
     };
 }
 
-static F32: Format = widened!("f32", 32);
-static F16: Format = widened!("f16", 16);
-static BF16: Format = widened!("bf16", 16);
-static W4: Format = widened!("w4", 4);
-static INT8: Format = Format {
+pub(crate) static F32: Format = widened!("f32", 32);
+pub(crate) static F16: Format = widened!("f16", 16);
+pub(crate) static BF16: Format = widened!("bf16", 16);
+pub(crate) static W4: Format = widened!("w4", 4);
+pub(crate) static INT8: Format = Format {
     columns: 16,
     bits: 8,
     few: product("product_few_int8", &[include_str!("product.wgsl"), include_str!("int8.wgsl"), include_str!("int8_few.wgsl")]),
@@ -201,4 +201,59 @@ fn padded_rows(bytes: &[u8], from: usize, to: usize) -> Cow<'_, [u8]> {
         padded.resize(padded.len() + to - from, 0);
     }
     Cow::Owned(padded)
+}
+
+#[cfg(test)]
+mod tests {
+    use pollster::FutureExt;
+
+    use super::{BF16, F16, F32, INT8, Kernel, W4, Weight};
+    use crate::{
+        Adapter,
+        kernels::{Epilogue, product},
+    };
+
+    #[test]
+    fn parts_are_one_matrix() {
+        let gpu = Adapter::best().block_on().unwrap().open().block_on().unwrap();
+        let read = |rows| gpu.read(&rows).block_on().unwrap();
+        let numbers = |count: usize| (0..count).map(|at| (at * at % 17) as f32 / 17.0).collect::<Vec<_>>();
+        let (out, input) = (11, 32);
+        for (format, scales) in [(&F32, 0), (&F16, 0), (&BF16, 0), (&W4, 2 * out), (&INT8, out)] {
+            // Halves of f32 are small numbers of either kind.
+            let bytes: Vec<u8> = numbers(out * input * format.bits / 32).iter().flat_map(|value| value.to_bits().to_le_bytes()).collect();
+            // As words for 4 bits, f16 of about one; as numbers for 8 bits, of about one as well.
+            let scales: Vec<u32> = (0..scales as u32).map(|at| 0x3f80_3c00 + at).collect();
+            let row = (input * format.bits / 8) as u64;
+            let in_parts_of = |rows: u64| {
+                let weight = Weight::new(&gpu, format, &bytes, &scales, [out, input], rows * row + row - 1);
+                Weight { threshold: format.gather.is_none().then_some(0.5), ..weight }
+            };
+            let (whole, parts) = (in_parts_of(11), in_parts_of(3));
+            assert_eq!((whole.parts.len(), parts.parts.len()), (1, 4), "{format:?}");
+            assert_eq!(whole.bytes(), parts.bytes());
+            for rows in [2, 12] {
+                let x = gpu.rows(&numbers(rows * input), [rows, input]);
+                let (bias, residual) = (gpu.rows(&numbers(out), [1, out]), gpu.rows(&numbers(rows * out), [rows, out]));
+                let epilogue = Epilogue { bias: Some(&bias), residual: Some(&residual) };
+                let of = |weight: &Weight| read(product(&gpu, &x, weight, &epilogue));
+                let expected = of(&whole);
+                assert!(expected.iter().all(|value| value.is_finite()), "{format:?}");
+                assert_eq!(of(&parts), expected, "{format:?}, {rows} rows");
+            }
+            if format.gather.is_some() {
+                let of = |weight: &Weight| read(weight.rows(&gpu, &[10, 3, 2, 0, 9, 3]));
+                assert_eq!(of(&parts), of(&whole), "{format:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn kernels_are_told_apart_by_name() {
+        let formats = [&F32, &F16, &BF16, &W4, &INT8];
+        let kernels = formats.iter().flat_map(|format| [Some(&format.few), Some(&format.tiled), format.gather.as_ref()]).flatten();
+        let names: Vec<_> = kernels.map(|Kernel { name, .. }| name).collect();
+        let unique: std::collections::HashSet<_> = names.iter().collect();
+        assert_eq!((names.len(), unique.len()), (14, 14), "{names:?}");
+    }
 }

@@ -25,10 +25,8 @@ fn add_step(sums: Sums, row: u32, row_of_tile: u32, first: u32, low: Four, high:
 
 fn finish_row(sums: Sums, row: u32, out: u32) {
     if row < n.rows {
-        for (var at = 0u; at < 4u; at++) {
-            if out + 16u * at < n.outs {
-                finish_int8(sums.integer[at], sums.float[at], row, out + 16u * at);
-            }
+        for (var at = 0u; at < 4u && out + 16u * at < n.outs; at++) {
+            finish_int8(sums.integer[at], sums.float[at], row, out + 16u * at);
         }
     }
 }

@@ -8,10 +8,8 @@ var<workgroup> tile: array<vec4<f32>, 128 * PITCH>;
 
 fn finish_row(sums: vec4<f32>, row: u32, out: u32) {
     if row < n.rows {
-        for (var at = 0u; at < 4u; at++) {
-            if out + 16u * at < n.outs {
-                finish(sums[at], row, out + 16u * at);
-            }
+        for (var at = 0u; at < 4u && out + 16u * at < n.outs; at++) {
+            finish(sums[at], row, out + 16u * at);
         }
     }
 }

@@ -234,7 +234,8 @@ impl Gpu {
         memory
     }
 
-    fn kept(&self, bytes: &[u8]) -> Arc<Allocation> {
+    /// Bytes of the host that stay.
+    pub(crate) fn kept(&self, bytes: &[u8]) -> Arc<Allocation> {
         let memory = self.0.pool.keep(&self.0.device, bytes.len() as u64);
         self.0.queue.write_buffer(&memory.buffer, 0, bytes);
         memory

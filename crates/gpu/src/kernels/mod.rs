@@ -1,8 +1,14 @@
 //! One file per kernel: its launcher in Rust, its text in WGSL beside it.
 
+mod gather;
+mod int8;
 mod norm;
+mod product;
+mod weight;
 
 pub use norm::{Norm, norm};
+pub use product::{Epilogue, product, product_into};
+pub use weight::Weight;
 
 /// Most workgroups along one axis, on every device.
 const MAX_GROUPS: usize = 65535;

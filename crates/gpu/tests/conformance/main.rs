@@ -3,3 +3,5 @@
 mod support;
 
 mod norm;
+mod product;
+mod weight;

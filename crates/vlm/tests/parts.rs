@@ -168,7 +168,7 @@ struct Sums(Mutex<BTreeMap<String, Vec<Input>>>);
 impl Observer for Sums {
     fn inputs(&self, linear: &str, x: &Matrix) {
         let [rows, columns] = x.dims();
-        let sum: f32 = x.clone().sum().into_data().iter::<f32>().next().unwrap();
+        let sum: f32 = x.read().block_on().unwrap().iter().sum();
         self.0.lock().unwrap().entry(linear.to_owned()).or_default().push((rows, columns, sum));
     }
 }
@@ -214,11 +214,11 @@ fn a_factor_moves_from_a_norm_into_the_layers_that_it_feeds() {
     vlm.map_linears::<VlmError>(&mut |name: &str, dense: &Dense| {
         if decoder_layer(name) {
             let mut weight = dense.to_host().block_on()?;
-            plain.linears.insert(name.to_owned(), packed(&weight, &dense.device()));
+            plain.linears.insert(name.to_owned(), packed(&weight));
             if decoder.iter().any(|feed| feed.linears.iter().any(|linear| linear == name)) {
                 weight.data.iter_mut().for_each(|value| *value *= FACTOR);
             }
-            moved.linears.insert(name.to_owned(), packed(&weight, &dense.device()));
+            moved.linears.insert(name.to_owned(), packed(&weight));
         }
         Ok(None)
     })

@@ -1,12 +1,16 @@
 //! One file per kernel: its launcher in Rust, its text in WGSL beside it.
 
+mod elementwise;
 mod gather;
 mod int8;
 mod norm;
+mod place;
 mod product;
 mod weight;
 
+pub use elementwise::{Activation, activate, add, gated, multiply};
 pub use norm::{Norm, norm};
+pub use place::{beside, columns, gather, stack};
 pub use product::{Epilogue, product, product_into};
 pub use weight::Weight;
 

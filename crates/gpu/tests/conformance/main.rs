@@ -2,6 +2,8 @@
 
 mod support;
 
+mod elementwise;
 mod norm;
+mod place;
 mod product;
 mod weight;

@@ -29,6 +29,8 @@ pub(crate) struct Inner {
     /// Compiled programs that outlive the process, where the API has such a thing.
     cache: Option<wgpu::PipelineCache>,
     pub(crate) counted: Counted,
+    /// Bytes of weights that were written and not yet sent off.
+    waiting: AtomicU64,
     /// The first thing that went wrong on the device, as the driver put it: it shows at the next read.
     failure: Arc<OnceLock<String>>,
 }
@@ -108,6 +110,7 @@ impl Gpu {
             pipelines: Mutex::default(),
             cache: None,
             counted: Counted::default(),
+            waiting: AtomicU64::new(0),
             failure,
         }))
     }
@@ -238,6 +241,12 @@ impl Gpu {
     pub(crate) fn kept(&self, bytes: &[u8]) -> Arc<Allocation> {
         let memory = self.0.pool.keep(&self.0.device, bytes.len() as u64);
         self.0.queue.write_buffer(&memory.buffer, 0, bytes);
+        // What was written waits on the host for the next submission, and a model is loaded without launches.
+        let waiting = bytes.len() as u64 + self.0.waiting.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if waiting > UPLOADS {
+            self.0.waiting.store(0, Ordering::Relaxed);
+            self.0.queue.submit([]);
+        }
         memory
     }
 
@@ -255,6 +264,9 @@ impl Gpu {
         self.0.failure.get().map_or(Ok(()), |failure| Err(GpuError::Failed(failure.clone())))
     }
 }
+
+/// Bytes of weights that wait on the host to be sent off.
+const UPLOADS: u64 = 64 << 20;
 
 /// A panic while the lock was held leaves nothing half done that matters more than the panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

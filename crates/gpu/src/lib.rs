@@ -20,4 +20,6 @@ mod queue;
 pub use adapter::{Adapter, adapters};
 pub use device::{Counts, Gpu, GpuError};
 pub use kernel::Kernel;
+pub use kernels::Weight;
 pub use memory::{Rows, Words};
+pub use wgpu::{AdapterInfo, DeviceType};

@@ -161,6 +161,17 @@ impl Gpu {
         self.send(&mut lock(&self.0.recording));
     }
 
+    /// Waits until all that was launched so far has run: for measuring.
+    ///
+    /// # Errors
+    /// When the GPU failed since it was opened.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn wait(&self) -> Result<(), GpuError> {
+        self.submit();
+        self.0.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| GpuError::Failed(error.to_string()))?;
+        self.check()
+    }
+
     fn send(&self, recording: &mut Recording) {
         recording.pass = None;
         let Some(encoder) = recording.encoder.take() else { return };

@@ -39,6 +39,21 @@ impl Device {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
+impl Device {
+    /// Waits until all that was asked of it is computed: for measuring. A CPU has computed it already.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn wait(&self) -> Result<(), DeviceError> {
+        match self {
+            Self::Cpu => Ok(()),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(gpu) => gpu.wait().map_err(|error| DeviceError(error.to_string())),
+        }
+    }
+}
+
 impl Element {
     /// Bytes of a number.
     pub fn size(self) -> usize {

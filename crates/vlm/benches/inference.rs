@@ -82,7 +82,7 @@ fn vision(bencher: Bencher<'_, '_>, setup: &str) {
     let prepared = prepare(vlm);
     bencher.counter(ItemsCount::new(1usize)).bench(|| {
         let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
-        device.sync().expect("a device that finishes");
+        device.wait().expect("a device that finishes");
         image
     });
 }

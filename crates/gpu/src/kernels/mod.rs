@@ -1,17 +1,23 @@
 //! One file per kernel: its launcher in Rust, its text in WGSL beside it.
 
+mod attention;
 mod elementwise;
 mod gather;
 mod int8;
 mod norm;
 mod place;
 mod product;
+mod remember;
+mod rotate;
 mod weight;
 
+pub use attention::{Heads, Sight, attention, attention_row};
 pub use elementwise::{Activation, activate, add, gated, multiply};
 pub use norm::{Norm, norm};
 pub use place::{beside, columns, gather, stack};
 pub use product::{Epilogue, product, product_into};
+pub use remember::KeyValues;
+pub use rotate::rotate;
 pub use weight::Weight;
 
 /// Most workgroups along one axis, on every device.

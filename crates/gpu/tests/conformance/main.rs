@@ -2,6 +2,7 @@
 
 mod support;
 
+mod attention;
 mod elementwise;
 mod norm;
 mod place;

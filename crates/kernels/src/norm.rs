@@ -2,8 +2,6 @@
 
 use burn::tensor::{DType, Tensor, module::layer_norm};
 
-#[cfg(feature = "gpu")]
-use crate::matrix::apart;
 use crate::matrix::{Matrix, Place};
 use crate::{Device, Element};
 

@@ -251,7 +251,6 @@ fn on_gpu(gpu: &steady_gpu::Gpu, values: &[f32], shape: [usize; 2], element: Ele
 
 #[cfg(feature = "gpu")]
 fn bits(values: &[bf16]) -> &[u16] {
-    use half::slice::HalfBitsSliceExt as _;
     half::slice::HalfFloatSliceExt::reinterpret_cast(values)
 }
 

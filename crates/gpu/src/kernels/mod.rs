@@ -12,7 +12,7 @@ mod rotate;
 mod weight;
 
 pub use attention::{Heads, Sight, attention, attention_row};
-pub use elementwise::{Activation, activate, add, gated, multiply};
+pub use elementwise::{Activation, activate, add, gated, gated_halves, multiply};
 pub use norm::{Norm, norm};
 pub use place::{beside, columns, gather, stack};
 pub use product::{Epilogue, product, product_into};

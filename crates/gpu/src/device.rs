@@ -2,12 +2,17 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use wgpu::BufferUsages;
+
+#[cfg(not(target_family = "wasm"))]
+use crate::cache::Cache;
 use crate::{
     kernel::Kernel,
     memory::{Allocation, Pool, Rows, Words},
@@ -24,10 +29,13 @@ pub(crate) struct Inner {
     pub(crate) queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     pub(crate) pool: Arc<Pool>,
+    /// Memory that the host can look at: what is read comes through here.
+    pub(crate) staging: Arc<Pool>,
     pub(crate) recording: Mutex<Recording>,
     pipelines: Mutex<HashMap<&'static str, Arc<OnceLock<Pipeline>>>>,
     /// Compiled programs that outlive the process, where the API has such a thing.
-    cache: Option<wgpu::PipelineCache>,
+    #[cfg(not(target_family = "wasm"))]
+    cache: Option<Cache>,
     pub(crate) counted: Counted,
     /// Bytes of weights that were written and not yet sent off.
     waiting: AtomicU64,
@@ -89,7 +97,8 @@ impl PartialEq for Gpu {
 impl Eq for Gpu {}
 
 impl Gpu {
-    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo) -> Self {
+    /// `folder` is where compiled programs are kept.
+    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo, folder: Option<&Path>) -> Self {
         let failure = Arc::new(OnceLock::new());
         let seen = Arc::clone(&failure);
         // Whatever comes first is the cause, what follows its consequences.
@@ -101,14 +110,20 @@ impl Gpu {
             }
         });
         let recording = Mutex::new(Recording::new(&device));
+        #[cfg(not(target_family = "wasm"))]
+        let cache = folder.and_then(|folder| Cache::open(&device, &info, folder));
+        #[cfg(target_family = "wasm")]
+        let _ = folder;
         Self(Arc::new(Inner {
             device,
             queue,
             info,
-            pool: Arc::default(),
+            pool: Arc::new(Pool::new(BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST)),
+            staging: Arc::new(Pool::new(BufferUsages::MAP_READ | BufferUsages::COPY_DST)),
             recording,
             pipelines: Mutex::default(),
-            cache: None,
+            #[cfg(not(target_family = "wasm"))]
+            cache,
             counted: Counted::default(),
             waiting: AtomicU64::new(0),
             failure,
@@ -140,6 +155,7 @@ impl Gpu {
     }
 
     /// Compiles `kernels`, several at a time, so that none is compiled when it is first needed. `progress` hears how many of them are ready.
+    /// What was compiled is kept for the next process if [`Adapter::open`](crate::Adapter::open) was given a folder.
     #[cfg(not(target_family = "wasm"))]
     pub fn prepare(&self, kernels: &[&'static Kernel], progress: &(dyn Fn(usize, usize) + Sync)) {
         use std::sync::atomic::AtomicUsize;
@@ -155,6 +171,8 @@ impl Gpu {
                 });
             }
         });
+        // Without the file the next process compiles again: that is no failure of this one.
+        drop(self.0.cache.as_ref().map(Cache::save));
     }
 
     /// As on other platforms; a browser compiles beside the program that asks.
@@ -185,13 +203,17 @@ impl Gpu {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
+        #[cfg(not(target_family = "wasm"))]
+        let cache = self.0.cache.as_ref().map(|cache| &cache.programs);
+        #[cfg(target_family = "wasm")]
+        let cache = None;
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(kernel.name),
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: self.0.cache.as_ref(),
+            cache,
         });
         Pipeline { pipeline, layout }
     }
@@ -200,6 +222,11 @@ impl Gpu {
     pub fn empty(&self, [rows, cols]: [usize; 2]) -> Rows {
         let memory = self.0.pool.take(&self.0.device, 4 * (rows * cols) as u64, None);
         Rows { memory, start: 0, rows, cols }
+    }
+
+    /// Words that are not yet written.
+    pub(crate) fn empty_words(&self, len: usize) -> Words {
+        Words { memory: self.0.pool.take(&self.0.device, 4 * len as u64, None), len }
     }
 
     /// Numbers of the host, row after row.
@@ -254,6 +281,7 @@ impl Gpu {
     pub fn trim(&self) {
         lock(&self.0.recording).forget_groups();
         self.0.pool.clear();
+        self.0.staging.clear();
     }
 
     /// What went wrong so far, if anything did.

@@ -36,8 +36,9 @@ impl Drop for Allocation {
 }
 
 /// Buffers that nobody holds, by size.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pool {
+    usage: wgpu::BufferUsages,
     free: Mutex<HashMap<u64, Vec<Free>>>,
     next_id: AtomicU64,
 }
@@ -50,6 +51,11 @@ struct Free {
 }
 
 impl Pool {
+    /// One of buffers for `usage`.
+    pub(crate) fn new(usage: wgpu::BufferUsages) -> Self {
+        Self { usage, free: Mutex::default(), next_id: AtomicU64::new(0) }
+    }
+
     /// At least `bytes`. With `before`, one that no launch of that submission or of a later one uses: what is written from the host is
     /// there before all of the launches that are yet to be submitted.
     pub(crate) fn take(self: &Arc<Self>, device: &wgpu::Device, bytes: u64, before: Option<u64>) -> Arc<Allocation> {
@@ -72,14 +78,20 @@ impl Pool {
     }
 
     fn fresh(&self, device: &wgpu::Device, size: u64) -> Free {
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+        let descriptor = wgpu::BufferDescriptor { label: None, size, usage: self.usage, mapped_at_creation: false };
+        let buffer = device.create_buffer(&descriptor);
         Free { buffer, id: self.next_id.fetch_add(1, Ordering::Relaxed), last_use: 0 }
     }
 
     /// Gives all that is free back to the driver.
     pub(crate) fn clear(&self) {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// How many buffers it has made.
+    #[cfg(test)]
+    pub(crate) fn made(&self) -> u64 {
+        self.next_id.load(Ordering::Relaxed)
     }
 }
 
@@ -144,6 +156,16 @@ impl Words {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// The first `len` of them, in the same memory.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    #[must_use]
+    pub fn first(&self, len: usize) -> Self {
+        assert!(len <= self.len, "{len} words of {}", self.len);
+        Self { memory: Arc::clone(&self.memory), len }
     }
 
     /// Whether there are none.

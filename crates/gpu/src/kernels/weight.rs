@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn parts_are_one_matrix() {
-        let gpu = Adapter::best().block_on().unwrap().open().block_on().unwrap();
+        let gpu = Adapter::best().block_on().unwrap().open(None).block_on().unwrap();
         let read = |rows| gpu.read(&rows).block_on().unwrap();
         let numbers = |count: usize| (0..count).map(|at| (at * at % 17) as f32 / 17.0).collect::<Vec<_>>();
         let (out, input) = (11, 32);

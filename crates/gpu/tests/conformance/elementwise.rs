@@ -1,4 +1,4 @@
-use steady_gpu::kernels::{Activation, activate, add, gated, multiply};
+use steady_gpu::kernels::{Activation, activate, add, gated, gated_halves, multiply};
 
 use crate::support::{assert_close, gpu, numbers, read};
 
@@ -13,10 +13,18 @@ fn erf(x: f64) -> f64 {
         }
         sum * 2.0 / std::f64::consts::PI.sqrt()
     } else {
-        let fraction = (1..60).rev().fold(magnitude, |below, n| magnitude + f64::from(n) / 2.0 / below);
-        1.0 - (-magnitude * magnitude).exp() / (fraction * std::f64::consts::PI.sqrt())
+        1.0 - erfc(magnitude)
     };
     value.copysign(x)
+}
+
+/// `1 - erf(x)` for a positive `x`, without the difference where that is small.
+fn erfc(x: f64) -> f64 {
+    if x < 1.0 {
+        return 1.0 - erf(x);
+    }
+    let fraction = (1..400).rev().fold(x, |below, n| x + f64::from(n) / 2.0 / below);
+    (-x * x).exp() / (fraction * std::f64::consts::PI.sqrt())
 }
 
 fn by_definition(activation: Activation, x: f64) -> f64 {
@@ -35,12 +43,13 @@ const ALL: [Activation; 5] = [Activation::Gelu, Activation::GeluTanh, Activation
 #[test]
 fn activations_at_every_size_of_number() {
     let mut x: Vec<f32> = (-600..=600).map(|step| step as f32 / 100.0).collect();
-    x.extend([-1e4, -500.0, -90.0, -20.0, 20.0, 90.0, 500.0, 1e4, 1e-20, -0.0]);
+    x.extend([-3e38, -1e4, -500.0, -90.0, -20.0, 20.0, 90.0, 500.0, 1e4, 3e38, 1e-20, -0.0]);
     let on_gpu = gpu().rows(&x, [1, x.len()]);
     for activation in ALL {
         let found = read(&activate(gpu(), &on_gpu, activation));
         for (found, &x) in found.iter().zip(&x) {
             let expected = by_definition(activation, f64::from(x));
+            assert!(found.is_finite(), "{activation:?} of {x}: {found}");
             let off = (f64::from(*found) - expected).abs();
             assert!(off <= 4e-7 * expected.abs().max(1.0), "{activation:?} of {x}: {found} instead of {expected}");
         }
@@ -60,5 +69,41 @@ fn sums_products_and_gates() {
         let repeated: Vec<f64> =
             a.iter().enumerate().map(|(at, &a)| f64::from(a) * f64::from(b[(rows - 1) * width + at % width])).collect();
         assert_close(&read(&multiply(gpu(), &left, &last)), &repeated, 1e-7, "a row for all");
+    }
+}
+
+#[test]
+fn the_tail_of_gelu_is_no_difference_of_numbers_near_one() {
+    let x: Vec<f32> = (100..1200).map(|step| step as f32 / -100.0).collect();
+    let found = read(&activate(gpu(), &gpu().rows(&x, [1, x.len()]), Activation::Gelu));
+    for (found, &x) in found.iter().zip(&x) {
+        let expected = 0.5 * f64::from(x) * erfc(f64::from(-x) / 2.0f64.sqrt());
+        // The square in the exponential is rounded: a few units in the last place at its largest.
+        let off = (f64::from(*found) / expected - 1.0).abs();
+        assert!(off <= 1e-7 * (4.0 + f64::from(x * x)), "{x}: {found} instead of {expected}");
+    }
+}
+
+#[test]
+fn what_is_not_a_number_stays_so() {
+    for activation in ALL {
+        let found = read(&activate(gpu(), &gpu().rows(&[f32::NAN], [1, 1]), activation));
+        assert!(found[0].is_nan(), "{activation:?} of NaN: {}", found[0]);
+    }
+}
+
+#[test]
+fn halves_are_a_gate_and_what_it_lets_through() {
+    for (rows, inner) in [(1, 1), (5, 67), (2, 300)] {
+        // The rows in the middle of a buffer.
+        let all = numbers((rows + 2) * 2 * inner, 3);
+        let halves = gpu().rows(&all, [rows + 2, 2 * inner]).slice(1..rows + 1);
+        let gates: Vec<f64> = all[2 * inner..][..rows * 2 * inner]
+            .chunks(2 * inner)
+            .flat_map(|row| (0..inner).map(|at| by_definition(Activation::Gelu, f64::from(row[at])) * f64::from(row[inner + at])))
+            .collect();
+        let found = gated_halves(gpu(), &halves, Activation::Gelu);
+        assert_eq!(found.dims(), [rows, inner]);
+        assert_close(&read(&found), &gates, 1e-6, &format!("{rows} rows of two halves of {inner}"));
     }
 }

@@ -8,6 +8,7 @@ use steady_vlm::image::ImageOptions;
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, OpenDevice, Precision, Vlm};
 
 use crate::args::{DeviceArg, DtypeArg, ImageArgs, ModelArgs};
+use crate::console;
 use crate::embedded;
 use crate::hub_id::HubId;
 
@@ -95,6 +96,17 @@ fn arguments(model: &str, tower: Option<&Path>) -> Vec<String> {
 /// The model on its device.
 pub(crate) fn load(checkpoint: &Checkpoint, device: &OpenDevice, precision: Precision) -> Result<Vlm> {
     Vlm::load(checkpoint, &device.device, precision).with_context(|| format!("model {}", checkpoint.name()))
+}
+
+/// Waits for a GPU to compile what the weights on it will need, and says how far it is.
+pub(crate) fn prepare(device: &OpenDevice) -> Result<()> {
+    let bar = console::preparing_bar()?;
+    device.device.prepare(&|ready, of| {
+        bar.set_length(of as u64);
+        bar.set_position(ready as u64);
+    });
+    bar.finish_and_clear();
+    Ok(())
 }
 
 /// What `dtype` comes to for this checkpoint.

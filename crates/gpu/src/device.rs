@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     #[cfg(not(target_family = "wasm"))]
     cache: Option<Cache>,
     pub(crate) counted: Counted,
+    /// Kernels that what is on the device will need.
+    wanted: Mutex<Vec<&'static Kernel>>,
     /// Bytes of weights that were written and not yet sent off.
     waiting: AtomicU64,
     /// The first thing that went wrong on the device, as the driver put it: it shows at the next read.
@@ -125,6 +127,7 @@ impl Gpu {
             #[cfg(not(target_family = "wasm"))]
             cache,
             counted: Counted::default(),
+            wanted: Mutex::default(),
             waiting: AtomicU64::new(0),
             failure,
         }))
@@ -182,6 +185,31 @@ impl Gpu {
             self.pipeline(kernel);
             progress(ready + 1, kernels.len());
         }
+    }
+
+    /// Says that `kernels` will be needed. They are compiled beside what the program does meanwhile, which is loading weights.
+    pub(crate) fn want(&self, kernels: &[&'static Kernel]) {
+        let mut wanted = lock(&self.0.wanted);
+        let new: Vec<&'static Kernel> =
+            kernels.iter().copied().filter(|kernel| wanted.iter().all(|other| other.name != kernel.name)).collect();
+        if new.is_empty() {
+            return;
+        }
+        wanted.extend(&new);
+        drop(wanted);
+        #[cfg(not(target_family = "wasm"))]
+        {
+            let gpu = self.clone();
+            drop(std::thread::spawn(move || gpu.prepare(&new, &|_, _| ())));
+        }
+        #[cfg(target_family = "wasm")]
+        self.prepare(&new, &|_, _| ());
+    }
+
+    /// Waits until every kernel that what is on the device will need is compiled. `progress` hears how many of them are ready.
+    pub fn prepare_wanted(&self, progress: &(dyn Fn(usize, usize) + Sync)) {
+        let wanted = lock(&self.0.wanted).clone();
+        self.prepare(&wanted, progress);
     }
 
     /// `kernel`, compiled now if it was not yet.

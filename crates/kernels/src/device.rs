@@ -39,6 +39,20 @@ impl Device {
     }
 }
 
+impl Device {
+    /// Waits until everything is compiled that the weights on this device will need. `progress` hears how much of it is ready; a CPU needs
+    /// nothing.
+    pub fn prepare(&self, progress: &(dyn Fn(usize, usize) + Sync)) {
+        match self {
+            Self::Cpu => {
+                let _ = progress;
+            }
+            #[cfg(feature = "gpu")]
+            Self::Gpu(gpu) => gpu.prepare_wanted(progress),
+        }
+    }
+}
+
 #[cfg(not(target_family = "wasm"))]
 impl Device {
     /// Waits until all that was asked of it is computed: for measuring. A CPU has computed it already.

@@ -170,7 +170,7 @@ fn cpu_features() -> Vec<&'static str> {
 pub async fn open_webgpu(name: &str) -> Result<OpenDevice, VlmError> {
     let failed = |error| device_error(format!("no GPU could be opened through WebGPU: {error}"));
     let adapter = steady_gpu::Adapter::best().await.map_err(failed)?;
-    let device = Device::Gpu(adapter.open().await.map_err(failed)?);
+    let device = Device::Gpu(adapter.open(None).await.map_err(failed)?);
     // Browsers say neither how much memory there is nor whose it is.
     Ok(OpenDevice { device, identity: format!("wgpu, {name}, WebGPU"), memory: DeviceMemory::Unknown })
 }
@@ -213,7 +213,7 @@ mod gpu {
     pub(super) fn open() -> Result<OpenDevice, VlmError> {
         // Native drivers answer at once; the futures are there for browsers.
         let opened = || {
-            let gpu = async { Adapter::best().await?.open().await }.block_on();
+            let gpu = async { Adapter::best().await?.open(cache().as_deref()).await }.block_on();
             let gpu = gpu.map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
             let info = gpu.info();
             let memory = match info.device_type {

@@ -128,6 +128,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
                 packed.as_ref().map_or(&base, |(_, model)| model)
             }
         };
+        model::prepare(&device)?;
         let start = Instant::now();
         let answer = vlm.ask(&prepared, acceleration.reducer(), &decoding).block_on()?;
         let timing = Timing { prepare_ms, quantize_ms, answer_ms: milliseconds(start) };

@@ -74,6 +74,7 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
         .with_controls(controlled)
         .with_post_prompts(post_prompts)
         .stored_as(&*checkpoint.footprint()?)?;
+    model::prepare(&device)?;
     let plan = variants.plan(&arguments, &sha256, &device.identity, &*benchmark, &questions, perturbations)?;
     let path = match out {
         Some(path) => path,

@@ -24,6 +24,20 @@ pub use weight::Weight;
 
 use crate::Kernel;
 
+/// Those that every model needs, whatever its weights are kept as.
+static SHARED: &[&Kernel] = &[
+    &attention::COMBINE,
+    &attention::FEW,
+    &attention::ROW,
+    &attention::TILED,
+    &elementwise::KERNEL,
+    &norm::KERNEL,
+    &place::KERNEL,
+    &product::PAD,
+    &remember::KERNEL,
+    &rotate::KERNEL,
+];
+
 /// Every kernel there is. A model needs those of its weights' formats alone: what [`Gpu::prepare`](crate::Gpu::prepare) is given may be less.
 #[rustfmt::skip]
 pub static ALL: &[&Kernel] = &[

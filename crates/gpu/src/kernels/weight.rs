@@ -153,6 +153,11 @@ impl Weight {
             scales_per_row == 0 || format.columns != 8 || packs.is_multiple_of(scales_per_row),
             "{scales_per_row} groups in {packs} words of a row"
         );
+        gpu.want(super::SHARED);
+        gpu.want(&[Some(&format.few), Some(&format.tiled), format.gather.as_ref()].into_iter().flatten().collect::<Vec<_>>());
+        if format.columns == INT8.columns {
+            gpu.want(&[&super::int8::ROUND]);
+        }
         let rows_per_part = (limit / padded.max(1) as u64) as usize;
         assert!(rows_per_part > 0, "a row of {padded} bytes, of which a kernel sees {limit}");
         let parts = (0..out).step_by(rows_per_part).map(|first| {

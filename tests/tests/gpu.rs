@@ -21,10 +21,8 @@ fn models() -> PathBuf {
 
 fn embedded() -> Vec<String> {
     let folders = std::fs::read_dir(models()).unwrap().map(|entry| entry.unwrap());
-    let mut names: Vec<String> = folders
-        .filter(|entry| entry.path().join("config.json").exists())
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        folders.filter(|entry| entry.path().join("config.json").exists()).map(|entry| entry.file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names.len(), 4, "{names:?}");
     names
@@ -44,12 +42,7 @@ fn variants(name: &str, device: &Device, precision: Precision) -> Vec<(Accelerat
 
 /// Every question of every variant, as a study asks: an image seen once by each set of weights, a prompt's beginning shared.
 /// `seen` hears of each image and beginning, `answered` of each answer.
-fn ask(
-    variants: &[(Acceleration, Vlm)],
-    count: usize,
-    mut seen: impl FnMut(),
-    mut answered: impl FnMut(&Question, usize, &Answer),
-) {
+fn ask(variants: &[(Acceleration, Vlm)], count: usize, mut seen: impl FnMut(), mut answered: impl FnMut(&Question, usize, &Answer)) {
     let (suite, questions) = EMBEDDED.draw(count, &[]).unwrap();
     let needs = Needs::of(variants.iter().filter_map(|(acceleration, _)| acceleration.reducer()));
     for of_image in questions.chunk_by(|a, b| a.image == b.image) {
@@ -106,7 +99,8 @@ fn counts() {
                 // Whoever looks at an attention row reads it.
                 let looks = u64::from(ACCELERATIONS.get(index.wrapping_sub(1)).is_some_and(|spec| spec.starts_with("fastv")));
                 let [d, s, r] = [now.dispatches - before.dispatches, now.submissions - before.submissions, now.reads - before.reads];
-                let what = format!("{name}, {}, {}: {d} launches, {s} submissions, {r} reads in {count} passes", variants[index].0, question.id);
+                let what =
+                    format!("{name}, {}, {}: {d} launches, {s} submissions, {r} reads in {count} passes", variants[index].0, question.id);
                 assert!(d <= DISPATCHES * count && s <= SUBMISSIONS * count + looks && r <= count + looks, "{what}");
                 assert_eq!(now.pipelines, ready, "a kernel was compiled after the first answer: {what}");
                 (passes, dispatches, submissions, reads) = (passes + count, dispatches + d, submissions + s, reads + r);

@@ -109,14 +109,14 @@ pub struct Rows {
     pub(crate) memory: Arc<Allocation>,
     /// Numbers in front of the first.
     pub(crate) start: usize,
-    pub(crate) rows: usize,
-    pub(crate) cols: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
 }
 
 impl Rows {
     /// `[rows, columns]`.
     pub fn dims(&self) -> [usize; 2] {
-        [self.rows, self.cols]
+        [self.height, self.width]
     }
 
     /// Numbers in front of the first one, in its buffer.
@@ -130,8 +130,8 @@ impl Rows {
     /// When there are not so many.
     #[must_use]
     pub fn slice(&self, rows: Range<usize>) -> Self {
-        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
-        Self { memory: Arc::clone(&self.memory), start: self.start + rows.start * self.cols, rows: rows.len(), cols: self.cols }
+        assert!(rows.start <= rows.end && rows.end <= self.height, "rows {rows:?} of {}", self.height);
+        Self { memory: Arc::clone(&self.memory), start: self.start + rows.start * self.width, height: rows.len(), width: self.width }
     }
 
     /// The same numbers as a matrix of another shape, in the same memory.
@@ -140,8 +140,8 @@ impl Rows {
     /// When it holds more or fewer numbers.
     #[must_use]
     pub fn reshape(&self, [rows, cols]: [usize; 2]) -> Self {
-        assert_eq!(rows * cols, self.rows * self.cols, "as many numbers in [{rows}, {cols}] as in [{}, {}]", self.rows, self.cols);
-        Self { memory: Arc::clone(&self.memory), start: self.start, rows, cols }
+        assert_eq!(rows * cols, self.height * self.width, "as many numbers in [{rows}, {cols}] as in [{}, {}]", self.height, self.width);
+        Self { memory: Arc::clone(&self.memory), start: self.start, height: rows, width: cols }
     }
 }
 

@@ -141,9 +141,9 @@ impl Gpu {
     /// # Panics
     /// When they do not fit.
     pub fn copy(&self, from: &Rows, to: &Rows, row: usize) {
-        assert!(from.cols == to.cols && row + from.rows <= to.rows, "{:?} to row {row} of {:?}", from.dims(), to.dims());
+        assert!(from.width == to.width && row + from.height <= to.height, "{:?} to row {row} of {:?}", from.dims(), to.dims());
         assert_ne!(from.memory.id, to.memory.id, "a copy within one buffer");
-        if from.rows * from.cols == 0 {
+        if from.height * from.width == 0 {
             return;
         }
         let mut recording = lock(&self.0.recording);
@@ -151,8 +151,8 @@ impl Gpu {
         for memory in [&from.memory, &to.memory] {
             memory.used_in(recording.submission);
         }
-        let (source, destination) = (4 * from.start as u64, 4 * (to.start + row * to.cols) as u64);
-        let bytes = 4 * (from.rows * from.cols) as u64;
+        let (source, destination) = (4 * from.start as u64, 4 * (to.start + row * to.width) as u64);
+        let bytes = 4 * (from.height * from.width) as u64;
         recording.encoder(&self.0.device).copy_buffer_to_buffer(&from.memory.buffer, source, &to.memory.buffer, destination, bytes);
     }
 
@@ -195,7 +195,7 @@ impl Gpu {
     /// # Errors
     /// As [`Self::read`].
     pub async fn read_all(&self, all: &[&Rows]) -> Result<Vec<Vec<f32>>, GpuError> {
-        let parts: Vec<_> = all.iter().map(|rows| Part { memory: &rows.memory, start: rows.start, len: rows.rows * rows.cols }).collect();
+        let parts: Vec<_> = all.iter().map(|rows| Part { memory: &rows.memory, start: rows.start, len: rows.height * rows.width }).collect();
         self.fetch(&parts).await
     }
 

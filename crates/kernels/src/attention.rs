@@ -110,10 +110,10 @@ impl KeyValues {
             (held, Place::Gpu(gpu, keys)) => {
                 if let Held::Nothing = held {
                     let [tokens, width] = keys.dims();
-                    *held = Held::Gpu(gpu.clone(), steady_gpu::kernels::KeyValues::new(gpu, tokens, width));
+                    *held = Held::Gpu(gpu.clone(), steady_gpu::kernels::KeyValues::new(gpu, width, tokens));
                 }
                 let Held::Gpu(_, cache) = held else { apart() };
-                cache.remember(gpu, keys, values.rows(), rotation.cos.rows(), rotation.sin.rows(), heads.keys);
+                steady_gpu::kernels::remember(gpu, keys.into(), values.rows().into(), rotation.cos.rows(), rotation.sin.rows(), cache);
             }
         }
     }
@@ -138,7 +138,7 @@ impl KeyValues {
                 let sight_window = sight.window;
                 let sight = kernels::Sight::Causal { past: sight.past, window: sight_window };
                 let (keys, values) = (cache.keys(), cache.values());
-                let attended = kernels::attention(gpu, rows, &keys, &values, shape, &sight);
+                let attended = kernels::attention(gpu, rows.into(), (&keys).into(), (&values).into(), shape, &sight);
                 let last = rows.dims()[0] - 1;
                 let row = Row::Gpu { gpu: gpu.clone(), query: rows.slice(last..last + 1), keys, heads: shape, window: sight_window };
                 (Matrix(Place::Gpu(gpu.clone(), attended)), LastRow(row))
@@ -203,7 +203,7 @@ impl LastRow {
             Row::Gpu { gpu, query, keys, heads, window } => {
                 let held = keys.dims()[0];
                 let sight = steady_gpu::kernels::Sight::Causal { past: held - 1, window };
-                let row = steady_gpu::kernels::attention_row(&gpu, &query, &keys, heads, &sight);
+                let row = steady_gpu::kernels::attention_row(&gpu, (&query).into(), (&keys).into(), heads, &sight);
                 let all = gpu.read(&row).await.map_err(|error| DeviceError(error.to_string()))?;
                 Ok(all.chunks(held).flat_map(|head| head[columns.clone()].to_vec()).collect())
             }
@@ -237,7 +237,7 @@ pub fn attend_all(queries: Matrix, keys: Matrix, values: &Matrix, heads: usize, 
             use steady_gpu::kernels;
             let shape = on_gpu(Heads { queries: heads, keys: heads }, rows.dims()[1]);
             let sight = kernels::Sight::All { raise: raise.as_ref().map(Matrix::rows) };
-            let attended = kernels::attention(gpu, rows, keys.rows(), values.rows(), shape, &sight);
+            let attended = kernels::attention(gpu, rows.into(), keys.rows().into(), values.rows().into(), shape, &sight);
             let attended = Matrix(Place::Gpu(gpu.clone(), attended));
             (attended, Seen { probabilities: None, queries, keys, raise, heads })
         }
@@ -258,7 +258,7 @@ impl Seen {
                 use steady_gpu::kernels;
                 let shape = on_gpu(Heads { queries: self.heads, keys: self.heads }, rows.dims()[1]);
                 let sight = kernels::Sight::All { raise: self.raise.as_ref().map(Matrix::rows) };
-                let row = kernels::attention_row(gpu, &rows.slice(0..1), self.keys.rows(), shape, &sight);
+                let row = kernels::attention_row(gpu, (&rows.slice(0..1)).into(), self.keys.rows().into(), shape, &sight);
                 Matrix(Place::Gpu(gpu.clone(), row)).columns(first..rows.dims()[0])
             }
             (None, Place::Cpu(_)) => unreachable!("probabilities are kept on the CPU"),
@@ -284,12 +284,24 @@ pub fn attend_within(queries: &Matrix, keys: &Matrix, values: &Matrix, heads: us
             use steady_gpu::kernels;
             let shape = on_gpu(Heads { queries: heads, keys: heads }, rows.dims()[1]);
             let attended = match stretches {
-                [Stretches { count: 1, .. }] => {
-                    kernels::attention(gpu, rows, keys.rows(), values.rows(), shape, &kernels::Sight::All { raise: None })
-                }
+                [Stretches { count: 1, .. }] => kernels::attention(
+                    gpu,
+                    rows.into(),
+                    keys.rows().into(),
+                    values.rows().into(),
+                    shape,
+                    &kernels::Sight::All { raise: None },
+                ),
                 stretches => {
                     let ranges = gpu.words(&ranges(stretches));
-                    kernels::attention(gpu, rows, keys.rows(), values.rows(), shape, &kernels::Sight::Within { ranges: &ranges })
+                    kernels::attention(
+                        gpu,
+                        rows.into(),
+                        keys.rows().into(),
+                        values.rows().into(),
+                        shape,
+                        &kernels::Sight::Within { ranges: &ranges },
+                    )
                 }
             };
             Matrix(Place::Gpu(gpu.clone(), attended))

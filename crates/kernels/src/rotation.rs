@@ -39,7 +39,7 @@ impl Rotation {
             Place::Cpu(_) => crate::flex::attention::joined(self.on_cpu(crate::flex::attention::split_heads(x.tensor(), heads))).into(),
             #[cfg(feature = "gpu")]
             Place::Gpu(gpu, x) => {
-                let rotated = steady_gpu::kernels::rotate(gpu, x, self.cos.rows(), self.sin.rows(), heads);
+                let rotated = steady_gpu::kernels::rotate(gpu, x.into(), heads, self.cos.rows(), self.sin.rows());
                 Matrix(Place::Gpu(gpu.clone(), rotated))
             }
         }

@@ -1,209 +1,233 @@
-//! Scaled dot-product attention: softmax(q kᵀ / √dim) v, head by head. Scores never lie in device memory: sums go along with the keys, and
-//! count less where a larger score appears (the online softmax of Milakov & Gimelshein, 2018, as in FlashAttention, Dao et al., 2022).
+//! Attention (Vaswani et al., 2017) in one pass over the keys: `softmax(q kᵀ / sqrt(head_dim)) v`, where the softmax is that of Milakov
+//! & Gimelshein (2018), so that scores need no memory, block by block as in FlashAttention (Dao et al., 2022). Few queries leave most of a
+//! GPU idle, so their keys are split (Flash-Decoding, Dao et al., 2023). Scores, their maxima and sums are `f32`.
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{Gpu, Kernel, Rows, Words, queue::Bound};
+use super::Columns;
+use crate::{Gpu, Kernel, Rows, Words};
 
-/// An attention kernel reads queries, keys, values, what scores are raised by, and sights; it writes `y`.
-const fn attention_kernel(name: &'static str, source: &'static [&'static str]) -> Kernel {
-    Kernel { name, source, reads: 5, writes: 1 }
-}
+/// Of many queries. Reads `q`, `k`, `v`, `raise`, `ranges`; writes `y`.
+pub(crate) static BLOCK: Kernel = Kernel {
+    name: "attention of many",
+    source: &[include_str!("attention/sight.wgsl"), include_str!("attention/block.wgsl")],
+    reads: 5,
+    writes: 1,
+};
 
-/// For many queries.
-pub(crate) static TILED: Kernel =
-    attention_kernel("attention_tiled", &[include_str!("attention_sight.wgsl"), include_str!("attention_tiled.wgsl")]);
-/// For few.
-pub(crate) static FEW: Kernel =
-    attention_kernel("attention_few", &[include_str!("attention_sight.wgsl"), include_str!("attention_few.wgsl")]);
-/// Reads the splits of the kernel for few queries; writes `y`.
+/// Of few queries, bindings as in [`BLOCK`].
+pub(crate) static FEW: Kernel = Kernel {
+    name: "attention of few",
+    source: &[include_str!("attention/sight.wgsl"), include_str!("attention/scores.wgsl"), include_str!("attention/few.wgsl")],
+    reads: 5,
+    writes: 1,
+};
+
+/// What [`FEW`] found in parts of the keys. Reads that; writes `y`.
 pub(crate) static COMBINE: Kernel =
-    Kernel { name: "attention_combine", source: &[include_str!("attention_combine.wgsl")], reads: 1, writes: 1 };
-/// For the probabilities of one query.
-pub(crate) static ROW: Kernel =
-    attention_kernel("attention_row", &[include_str!("attention_sight.wgsl"), include_str!("attention_row.wgsl")]);
+    Kernel { name: "attention of parts", source: &[include_str!("attention/combine.wgsl")], reads: 1, writes: 1 };
 
-/// Most queries for which each is better off with a workgroup of its own: a tile of eight would be half empty.
-const FEW_QUERIES: usize = 4;
-/// Queries that a workgroup of the kernel for many takes.
-const TILE: usize = 8;
-/// Keys that a workgroup of the kernel for few takes: with more, there would be too few workgroups to keep a GPU busy.
-const SPLIT: usize = 512;
-/// The longest head.
-const DIM: usize = 128;
+/// Probabilities of one query, bindings as in [`BLOCK`].
+pub(crate) static ROW: Kernel = Kernel {
+    name: "attention row",
+    source: &[include_str!("attention/sight.wgsl"), include_str!("attention/scores.wgsl"), include_str!("attention/row.wgsl")],
+    reads: 5,
+    writes: 1,
+};
+
+/// Queries of one workgroup of [`BLOCK`].
+const QUERIES: usize = 32;
+/// Most queries that [`FEW`] takes: with more, going through the keys once for all of them is cheaper.
+const MOST_OF_FEW: usize = 8;
+/// Most keys that one workgroup of [`FEW`] goes through. Its memory holds as many scores.
+const WHOLE: usize = 1024;
+/// Keys of a part where there are more.
+const PART: usize = 256;
+/// Widest head: what the kernels keep in a workgroup is as large.
+const WIDEST: usize = 128;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Numbers {
+    q: u32,
+    q_stride: u32,
+    k: u32,
+    k_stride: u32,
+    v: u32,
+    v_stride: u32,
+    y: u32,
     queries: u32,
     keys: u32,
-    values: u32,
-    raise: u32,
-    y: u32,
-    tokens: u32,
-    held: u32,
     heads: u32,
-    kv_heads: u32,
+    sharing: u32,
     dim: u32,
     scale: f32,
     sight: u32,
     past: u32,
     window: u32,
     raised: u32,
-    split: u32,
-    splits: u32,
+    raise: u32,
+    part: u32,
+    parts: u32,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct CombineNumbers {
-    x: u32,
+struct PartNumbers {
+    found: u32,
     y: u32,
-    rows: u32,
+    count: u32,
     dim: u32,
-    splits: u32,
+    parts: u32,
 }
 
-/// Heads of an attention.
+/// How queries, keys and values are divided: heads lie side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heads {
-    /// Of the queries.
+    /// Of queries.
     pub heads: usize,
-    /// Of the keys and values; neighbouring heads of the queries share one.
+    /// Of keys and values; `heads / kv_heads` neighbouring heads share one (grouped queries, Ainslie et al., 2023).
     pub kv_heads: usize,
-    /// Numbers in a head, at most 128.
+    /// Numbers of one, at most 128.
     pub head_dim: usize,
 }
 
-/// Which keys a query sees.
+/// Which keys a query sees. One that sees none gets zeros.
 #[derive(Clone, Copy, Debug)]
 pub enum Sight<'a> {
-    /// Query `i` sees its own key, number `past + i`, and those before it, with a window that many keys in all.
+    /// Itself and what came before.
     Causal {
-        /// Keys before that of the first query.
+        /// Keys in front of that of the first query.
         past: usize,
-        /// Most keys that are seen.
+        /// With a sliding window: how many keys, itself among them.
         window: Option<usize>,
     },
-    /// Every query sees every key.
+    /// All of them.
     All {
-        /// Added to the scores of each query, `[1, keys]`: a key that stands for several counts so often (ToMe's proportional attention).
+        /// `[1, keys]`, added to every query's scores: in proportional attention (ToMe, Bolya et al., 2023) the logarithm of how many
+        /// tokens a key stands for.
         raise: Option<&'a Rows>,
     },
-    /// Each query has two words: the first key that it sees, and the one behind the last.
+    /// Those of a range.
     Within {
-        /// Two for each query.
+        /// Two for each query: the first key and the end.
         ranges: &'a Words,
     },
 }
 
-/// The attention of `queries [tokens, heads * head_dim]` over `keys` and `values`, `[held, kv_heads * head_dim]`: the shape of the queries. A query
-/// that sees no key gives zeros.
-///
-/// # Panics
-/// When the shapes do not fit.
-pub fn attention(gpu: &Gpu, queries: &Rows, keys: &Rows, values: &Rows, heads: Heads, sight: &Sight<'_>) -> Rows {
-    assert_eq!(keys.dims(), values.dims(), "keys and values");
-    let y = gpu.empty(queries.dims());
-    let [tokens, _] = queries.dims();
-    let [held, _] = keys.dims();
-    let launch = Launch { queries, keys, values, heads, sight };
-    if tokens > FEW_QUERIES {
-        let groups = super::spread(heads.heads * tokens.div_ceil(TILE));
-        launch.go(gpu, &TILED, &y, launch.numbers(&y), groups);
-        return y;
-    }
-    let splits = held.div_ceil(SPLIT).max(1);
-    let groups = super::spread(tokens * heads.heads * splits);
-    let split = |y: &Rows| Numbers { split: SPLIT as u32, splits: splits as u32, ..launch.numbers(y) };
-    if splits == 1 {
-        launch.go(gpu, &FEW, &y, split(&y), groups);
-        return y;
-    }
-    let rows = tokens * heads.heads;
-    let parts = gpu.empty([rows * splits, heads.head_dim + 2]);
-    launch.go(gpu, &FEW, &parts, split(&parts), groups);
-    let numbers = CombineNumbers {
-        x: parts.start() as u32,
-        y: y.start() as u32,
-        rows: rows as u32,
-        dim: heads.head_dim as u32,
-        splits: splits as u32,
-    };
-    gpu.launch(&COMBINE, &[(&parts).into()], &[(&y).into()], numbers, super::spread((rows * heads.head_dim).div_ceil(64)));
-    y
-}
-
-/// The probabilities that [`attention`] weighs values with, of one query: `[heads, keys]`. `query` is `[1, heads * head_dim]`, and `sight` is its own.
-///
-/// # Panics
-/// When the shapes do not fit.
-pub fn attention_row(gpu: &Gpu, query: &Rows, keys: &Rows, heads: Heads, sight: &Sight<'_>) -> Rows {
-    assert_eq!(query.dims()[0], 1, "one query");
-    let y = gpu.empty([heads.heads, keys.dims()[0]]);
-    let launch = Launch { queries: query, keys, values: keys, heads, sight };
-    launch.go(gpu, &ROW, &y, launch.numbers(&y), [heads.heads, 1, 1]);
-    y
-}
-
-/// What attention kernels read.
-struct Launch<'a> {
-    queries: &'a Rows,
-    keys: &'a Rows,
-    values: &'a Rows,
-    heads: Heads,
+/// Everything that a launch is about, checked.
+struct Attention<'a> {
+    q: Columns<'a>,
+    keys: Columns<'a>,
+    values: Columns<'a>,
     sight: &'a Sight<'a>,
+    numbers: Numbers,
 }
 
-impl Launch<'_> {
-    fn numbers(&self, y: &Rows) -> Numbers {
-        let Heads { heads, kv_heads, head_dim } = self.heads;
-        let ([tokens, width], [held, key_width]) = (self.queries.dims(), self.keys.dims());
-        assert!(width == heads * head_dim && key_width == kv_heads * head_dim, "{:?} for widths {width} and {key_width}", self.heads);
-        assert!(heads.is_multiple_of(kv_heads) && head_dim <= DIM, "{:?}: whole groups of heads of at most {DIM}", self.heads);
-        let (sight, past, window, raise) = match self.sight {
+impl<'a> Attention<'a> {
+    fn new(q: Columns<'a>, keys: Columns<'a>, values: Columns<'a>, heads: Heads, sight: &'a Sight<'a>) -> Self {
+        let Heads { heads, kv_heads, head_dim } = heads;
+        assert!(kv_heads > 0 && heads.is_multiple_of(kv_heads), "{heads} heads share {kv_heads}");
+        assert!((1..=WIDEST).contains(&head_dim), "heads of {head_dim}");
+        let (queries, held) = (q.height(heads * head_dim), keys.height(kv_heads * head_dim));
+        assert_eq!(values.height(kv_heads * head_dim), held, "as many values as keys");
+        let mut numbers = Numbers {
+            q: q.start(),
+            q_stride: q.stride(),
+            k: keys.start(),
+            k_stride: keys.stride(),
+            v: values.start(),
+            v_stride: values.stride(),
+            queries: queries as u32,
+            keys: held as u32,
+            heads: heads as u32,
+            sharing: (heads / kv_heads) as u32,
+            dim: head_dim as u32,
+            scale: (head_dim as f64).sqrt().recip() as f32,
+            ..Numbers::zeroed()
+        };
+        match *sight {
             Sight::Causal { past, window } => {
-                assert!(past + tokens <= held, "{tokens} queries behind {past} others, and {held} keys");
-                (0, *past, window.unwrap_or(u32::MAX as usize), None)
+                assert!(past + queries <= held, "{queries} queries after {past} of {held} keys");
+                numbers.past = past as u32;
+                numbers.window = window.map_or(held, |window| window.min(held)) as u32;
             }
             Sight::All { raise } => {
-                assert!(raise.is_none_or(|raise| raise.dims() == [1, held]), "a raise of {held} scores");
-                (1, 0, 0, *raise)
+                numbers.sight = 1;
+                if let Some(raise) = raise {
+                    assert_eq!(raise.dims(), [1, held], "one number is added for each key");
+                    (numbers.raised, numbers.raise) = (1, raise.start() as u32);
+                }
             }
             Sight::Within { ranges } => {
-                assert_eq!(ranges.len(), 2 * tokens, "two words a query");
-                (2, 0, 0, None)
+                assert_eq!(ranges.len(), 2 * queries, "a range for each query");
+                numbers.sight = 2;
             }
-        };
-        Numbers {
-            queries: self.queries.start() as u32,
-            keys: self.keys.start() as u32,
-            values: self.values.start() as u32,
-            raise: raise.map_or(0, |raise| raise.start() as u32),
-            y: y.start() as u32,
-            tokens: tokens as u32,
-            held: held as u32,
-            heads: heads as u32,
-            kv_heads: kv_heads as u32,
-            dim: head_dim as u32,
-            scale: (head_dim as f32).powf(-0.5),
-            sight,
-            past: past as u32,
-            window: window as u32,
-            raised: u32::from(raise.is_some()),
-            split: 0,
-            splits: 1,
         }
+        Self { q, keys, values, sight, numbers }
     }
 
-    fn go(&self, gpu: &Gpu, kernel: &'static Kernel, y: &Rows, numbers: Numbers, groups: [usize; 3]) {
-        let Self { queries, keys, values, .. } = *self;
-        // What a sight does not need is bound all the same.
-        let (raise, sights) = match self.sight {
-            Sight::All { raise: Some(raise) } => (Bound::from(*raise), Bound::from(queries)),
-            Sight::Within { ranges } => (Bound::from(queries), Bound::from(*ranges)),
-            Sight::Causal { .. } | Sight::All { raise: None } => (Bound::from(queries), Bound::from(queries)),
-        };
-        gpu.launch(kernel, &[queries.into(), keys.into(), values.into(), raise, sights], &[y.into()], numbers, groups);
+    /// Most keys that a query sees.
+    fn sees(&self) -> usize {
+        let keys = self.numbers.keys;
+        if matches!(self.sight, Sight::Causal { .. }) { self.numbers.window.min(keys) as usize } else { keys as usize }
     }
+
+    fn launch(&self, gpu: &Gpu, kernel: &'static Kernel, y: &Rows, groups: [usize; 3]) {
+        // Something must be bound in place of what is not there.
+        let (mut raise, mut ranges) = (self.q.rows.into(), self.q.rows.into());
+        match *self.sight {
+            Sight::All { raise: Some(by) } => raise = by.into(),
+            Sight::Within { ranges: of_queries } => ranges = of_queries.into(),
+            _ => {}
+        }
+        let reads = [self.q.rows.into(), self.keys.rows.into(), self.values.rows.into(), raise, ranges];
+        gpu.launch(kernel, &reads, &[y.into()], Numbers { y: y.start() as u32, ..self.numbers }, groups);
+    }
+}
+
+/// Attention of queries `q [tokens, heads * head_dim]` over `keys` and `values`, both `[keys, kv_heads * head_dim]`: the values that each
+/// query sees, weighted by the softmax of its scores, `[tokens, heads * head_dim]`.
+///
+/// # Panics
+/// When the shapes do not agree.
+pub fn attention(gpu: &Gpu, q: Columns<'_>, keys: Columns<'_>, values: Columns<'_>, heads: Heads, sight: &Sight<'_>) -> Rows {
+    let mut attention = Attention::new(q, keys, values, heads, sight);
+    let Heads { heads, head_dim, .. } = heads;
+    let queries = attention.numbers.queries as usize;
+    let y = gpu.empty([queries, heads * head_dim]);
+    if queries > MOST_OF_FEW {
+        attention.launch(gpu, &BLOCK, &y, [queries.div_ceil(QUERIES), heads, 1]);
+        return y;
+    }
+    let sees = attention.sees();
+    let part = if sees > WHOLE { PART } else { WHOLE };
+    let parts = sees.div_ceil(part).max(1);
+    (attention.numbers.part, attention.numbers.parts) = (part as u32, parts as u32);
+    if parts == 1 {
+        attention.launch(gpu, &FEW, &y, [1, heads, queries]);
+        return y;
+    }
+    // Of each part: sums of values, the highest score, the sum of weights.
+    let found = gpu.empty([queries * heads * parts, head_dim + 2]);
+    attention.launch(gpu, &FEW, &found, [parts, heads, queries]);
+    let count = queries * heads * head_dim;
+    let numbers =
+        PartNumbers { found: found.start() as u32, y: y.start() as u32, count: count as u32, dim: head_dim as u32, parts: parts as u32 };
+    gpu.launch(&COMBINE, &[(&found).into()], &[(&y).into()], numbers, super::spread(count.div_ceil(64)));
+    y
+}
+
+/// The probabilities with which one query, `q [1, heads * head_dim]`, sees `keys [keys, kv_heads * head_dim]`: `[heads, keys]`, 0 for a key
+/// that it does not see. For methods that look at attention; [`attention`] itself never has them in memory.
+///
+/// # Panics
+/// When the shapes do not agree, or `q` is not one row.
+pub fn attention_row(gpu: &Gpu, q: Columns<'_>, keys: Columns<'_>, heads: Heads, sight: &Sight<'_>) -> Rows {
+    // The kernel has a place for values, and reads none.
+    let attention = Attention::new(q, keys, keys, heads, sight);
+    assert_eq!(attention.numbers.queries, 1, "one query");
+    let y = gpu.empty([heads.heads, attention.numbers.keys as usize]);
+    attention.launch(gpu, &ROW, &y, [heads.heads, 1, 1]);
+    y
 }

@@ -2,6 +2,7 @@
 
 mod argmax;
 mod attention;
+mod columns;
 mod elementwise;
 mod gather;
 mod int8;
@@ -14,11 +15,12 @@ mod weight;
 
 pub use argmax::{Seen, choose};
 pub use attention::{Heads, Sight, attention, attention_row};
+pub use columns::Columns;
 pub use elementwise::{Activation, activate, add, gated, gated_halves, multiply};
 pub use norm::{Norm, norm};
 pub use place::{beside, columns, gather, stack};
 pub use product::{Epilogue, product, product_into};
-pub use remember::KeyValues;
+pub use remember::{KeyValues, remember};
 pub use rotate::rotate;
 pub use weight::Weight;
 
@@ -26,10 +28,10 @@ use crate::Kernel;
 
 /// Those that every model needs, whatever its weights are kept as.
 static SHARED: &[&Kernel] = &[
+    &attention::BLOCK,
     &attention::COMBINE,
     &attention::FEW,
     &attention::ROW,
-    &attention::TILED,
     &elementwise::KERNEL,
     &norm::KERNEL,
     &place::KERNEL,
@@ -43,10 +45,10 @@ static SHARED: &[&Kernel] = &[
 pub static ALL: &[&Kernel] = &[
     &argmax::CHOOSE,
     &argmax::PARTIAL,
+    &attention::BLOCK,
     &attention::COMBINE,
     &attention::FEW,
     &attention::ROW,
-    &attention::TILED,
     &elementwise::KERNEL,
     &int8::ROUND,
     &norm::KERNEL,

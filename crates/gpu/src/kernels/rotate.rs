@@ -1,17 +1,18 @@
-//! Rotary position embedding (Su et al., 2021) in the `rotate_half` convention: dimension `i` of a head is turned together with dimension
-//! `i + head_dim / 2`.
+//! Rotary positions (Su et al., 2021), dimension `i` of a head paired with `i + head_dim / 2`.
 
 use bytemuck::{Pod, Zeroable};
 
+use super::Columns;
 use crate::{Gpu, Kernel, Rows};
 
-/// Reads `x`, cosines, sines; writes `y`.
+/// Reads `x`, `cos`, `sin`; writes `y`.
 pub(crate) static KERNEL: Kernel = Kernel { name: "rotate", source: &[include_str!("rotate.wgsl")], reads: 3, writes: 1 };
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Numbers {
     x: u32,
+    x_stride: u32,
     cos: u32,
     sin: u32,
     y: u32,
@@ -20,16 +21,20 @@ struct Numbers {
     half: u32,
 }
 
-/// `x [tokens, heads * head_dim]` turned, the same shape; `cos` and `sin` are `[tokens, head_dim / 2]`.
+/// Rotates `x [tokens, heads * head_dim]` into a matrix of the same shape; `cos` and `sin` are `[tokens, head_dim / 2]`, of the angle of
+/// each pair.
 ///
 /// # Panics
-/// When the shapes do not fit.
-pub fn rotate(gpu: &Gpu, x: &Rows, cos: &Rows, sin: &Rows, heads: usize) -> Rows {
-    let ([tokens, width], [turns, half]) = (x.dims(), cos.dims());
-    assert!(turns == tokens && sin.dims() == cos.dims() && width == heads * 2 * half, "{:?} turned by {:?}", x.dims(), cos.dims());
+/// When the shapes do not agree.
+pub fn rotate(gpu: &Gpu, x: Columns<'_>, heads: usize, cos: &Rows, sin: &Rows) -> Rows {
+    let [tokens, half] = cos.dims();
+    let width = heads * 2 * half;
+    assert_eq!(cos.dims(), sin.dims(), "cosines and sines");
+    assert_eq!(x.height(width), tokens, "as many tokens as angles");
     let y = gpu.empty([tokens, width]);
     let numbers = Numbers {
-        x: x.start() as u32,
+        x: x.start(),
+        x_stride: x.stride(),
         cos: cos.start() as u32,
         sin: sin.start() as u32,
         y: y.start() as u32,
@@ -38,6 +43,6 @@ pub fn rotate(gpu: &Gpu, x: &Rows, cos: &Rows, sin: &Rows, heads: usize) -> Rows
         half: half as u32,
     };
     let groups = super::spread((tokens * heads * half).div_ceil(64));
-    gpu.launch(&KERNEL, &[x.into(), cos.into(), sin.into()], &[(&y).into()], numbers, groups);
+    gpu.launch(&KERNEL, &[x.rows.into(), cos.into(), sin.into()], &[(&y).into()], numbers, groups);
     y
 }

@@ -1,188 +1,265 @@
-use steady_gpu::kernels::{Heads, KeyValues, Sight, attention, attention_row, rotate};
+use std::{ops::Range, time::Instant};
+
+use steady_gpu::{
+    Rows,
+    kernels::{Columns, Heads, Sight, attention, attention_row},
+};
 
 use crate::support::{assert_close, gpu, numbers, read};
 
-/// What query `query` weighs values with, head by head and key by key in `f64`.
-fn probabilities(q: &[f32], k: &[f32], heads: Heads, query: usize, seen: std::ops::Range<usize>, raise: Option<&[f32]>) -> Vec<Vec<f64>> {
-    let Heads { heads, kv_heads, head_dim } = heads;
-    (0..heads)
-        .map(|head| {
-            let shared = head / (heads / kv_heads);
-            let score = |key: usize| {
-                let dot: f64 = (0..head_dim)
-                    .map(|i| f64::from(q[(query * heads + head) * head_dim + i]) * f64::from(k[(key * kv_heads + shared) * head_dim + i]))
-                    .sum();
-                dot / (head_dim as f64).sqrt() + raise.map_or(0.0, |raise| f64::from(raise[key]))
-            };
-            let scores: Vec<f64> = seen.clone().map(score).collect();
-            let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let weights: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();
-            let total: f64 = weights.iter().sum();
-            weights.into_iter().map(|weight| weight / total).collect()
-        })
-        .collect()
+/// Queries, keys and values on the host, and what is computed from them by definition.
+struct Case {
+    heads: Heads,
+    queries: usize,
+    keys: usize,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
 }
 
-/// The attention of every query, by its definition.
-fn by_definition(q: &[f32], k: &[f32], v: &[f32], heads: Heads, seen: &[std::ops::Range<usize>], raise: Option<&[f32]>) -> Vec<f64> {
-    let mut out = Vec::new();
-    for (query, seen) in seen.iter().enumerate() {
-        for (head, weights) in probabilities(q, k, heads, query, seen.clone(), raise).iter().enumerate() {
-            let shared = head / (heads.heads / heads.kv_heads);
-            for i in 0..heads.head_dim {
-                let value = |key: usize| f64::from(v[(key * heads.kv_heads + shared) * heads.head_dim + i]);
-                out.push(seen.clone().zip(weights).map(|(key, weight)| weight * value(key)).sum());
+impl Case {
+    /// Queries and keys between `-scale` and `scale`.
+    fn new([heads, kv_heads, head_dim]: [usize; 3], queries: usize, keys: usize, scale: f32) -> Self {
+        let scaled = |count, seed| numbers(count, seed).iter().map(|value| value * scale).collect();
+        Self {
+            heads: Heads { heads, kv_heads, head_dim },
+            queries,
+            keys,
+            q: scaled(queries * heads * head_dim, 1),
+            k: scaled(keys * kv_heads * head_dim, 2),
+            v: numbers(keys * kv_heads * head_dim, 3),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("{} queries, {} keys, {:?}", self.queries, self.keys, self.heads)
+    }
+
+    /// The softmax of one query's scores with the keys of `seen`, in `f64`.
+    fn probabilities(&self, query: usize, head: usize, seen: Range<usize>, raise: Option<&[f32]>) -> Vec<f64> {
+        let Heads { heads, kv_heads, head_dim } = self.heads;
+        let shared = head / (heads / kv_heads);
+        let q = &self.q[(query * heads + head) * head_dim..][..head_dim];
+        let score = |key: usize| {
+            let k = &self.k[(key * kv_heads + shared) * head_dim..][..head_dim];
+            let dot: f64 = q.iter().zip(k).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum();
+            dot / (head_dim as f64).sqrt() + raise.map_or(0.0, |raise| f64::from(raise[key]))
+        };
+        let scores: Vec<f64> = seen.map(score).collect();
+        let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        weights.iter().map(|weight| weight / total).collect()
+    }
+
+    fn by_definition(&self, seen: impl Fn(usize) -> Range<usize>, raise: Option<&[f32]>) -> Vec<f64> {
+        let Heads { heads, kv_heads, head_dim } = self.heads;
+        let mut out = vec![0.0; self.queries * heads * head_dim];
+        for (at, out) in out.chunks_mut(head_dim).enumerate() {
+            let (query, head) = (at / heads, at % heads);
+            let seen = seen(query);
+            for (key, probability) in seen.clone().zip(self.probabilities(query, head, seen, raise)) {
+                let v = &self.v[(key * kv_heads + head / (heads / kv_heads)) * head_dim..][..head_dim];
+                out.iter_mut().zip(v).for_each(|(out, &v)| *out += probability * f64::from(v));
+            }
+        }
+        out
+    }
+
+    /// On the GPU, each a matrix of its own that begins in its buffer.
+    fn apart(&self) -> [Rows; 3] {
+        let Heads { heads, kv_heads, head_dim } = self.heads;
+        [
+            gpu().rows(&self.q, [self.queries, heads * head_dim]),
+            gpu().rows(&self.k, [self.keys, kv_heads * head_dim]),
+            gpu().rows(&self.v, [self.keys, kv_heads * head_dim]),
+        ]
+    }
+
+    fn run(&self, sight: &Sight<'_>) -> Vec<f32> {
+        let [q, k, v] = self.apart();
+        read(&attention(gpu(), (&q).into(), (&k).into(), (&v).into(), self.heads, sight))
+    }
+}
+
+/// What query `query` sees.
+fn causal(past: usize, window: Option<usize>) -> impl Fn(usize) -> Range<usize> {
+    move |query| (past + query + 1).saturating_sub(window.unwrap_or(usize::MAX))..past + query + 1
+}
+
+/// Both kernels: many queries, and the few that are decoded.
+#[test]
+fn of_what_came_before() {
+    let of_heads = [[1, 1, 1], [2, 1, 8], [4, 2, 16], [3, 3, 20], [2, 2, 64], [6, 2, 80], [1, 1, 96], [2, 1, 126], [4, 1, 128]];
+    for (at, of_heads) in of_heads.into_iter().enumerate() {
+        for (queries, past) in [(1, 0), (1, 70), (3, 0), (8, 100), (9, 3), (31 + at, 0), (70, 45)] {
+            // A window of one, one that ends within tiles, one that hides nothing.
+            for window in [None, Some(1), Some(37), Some(1000)] {
+                let case = Case::new(of_heads, queries, past + queries, 2.0);
+                let expected = case.by_definition(causal(past, window), None);
+                let found = case.run(&Sight::Causal { past, window });
+                assert_close(&found, &expected, 1e-6, &format!("{}, window {window:?}", case.name()));
             }
         }
     }
-    out
-}
-
-/// Queries, keys, values: scores of several hundred, so that a softmax that does not take the largest away overflows.
-fn drawn(tokens: usize, held: usize, Heads { heads, kv_heads, head_dim }: Heads, scale: f32) -> [Vec<f32>; 3] {
-    let scaled = |values: Vec<f32>| values.into_iter().map(|value| value * scale).collect();
-    let [q, k] = [(tokens * heads, 1), (held * kv_heads, 2)].map(|(count, seed)| scaled(numbers(count * head_dim, seed)));
-    [q, k, numbers(held * kv_heads * head_dim, 3)]
-}
-
-const SHAPES: [(usize, usize, usize); 7] = [(1, 1, 8), (4, 4, 16), (4, 2, 20), (6, 2, 6), (3, 1, 64), (2, 1, 80), (2, 2, 128)];
-
-fn heads((heads, kv_heads, head_dim): (usize, usize, usize)) -> Heads {
-    Heads { heads, kv_heads, head_dim }
 }
 
 #[test]
-fn causal_with_and_without_a_window() {
-    for shape in SHAPES.map(heads) {
-        for (tokens, past) in [(1, 0), (1, 70), (4, 9), (5, 0), (17, 30), (40, 3)] {
-            for (window, scale) in [(None, 1.0), (Some(7), 1.0), (None, 40.0)] {
-                let held = past + tokens;
-                let [q, k, v] = drawn(tokens, held, shape, scale);
-                let seen: Vec<_> = (0..tokens).map(|i| (past + i + 1).saturating_sub(window.unwrap_or(usize::MAX))..past + i + 1).collect();
-                let expected = by_definition(&q, &k, &v, shape, &seen, None);
-                let (width, key_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-                let [k, v] = [k, v].map(|rows| gpu().rows(&rows, [held, key_width]));
-                let q = gpu().rows(&q, [tokens, width]);
-                let found = read(&attention(gpu(), &q, &k, &v, shape, &Sight::Causal { past, window }));
-                // At scores of thousands an f32 is off by a ten-thousandth.
-                let tolerance = if scale > 1.0 { 2e-4 } else { 1e-5 };
-                assert_close(&found, &expected, tolerance, &format!("{shape:?}, {tokens} behind {past}, window {window:?}, scale {scale}"));
+fn of_all_with_and_without_raise() {
+    for (queries, keys) in [(1, 1), (2, 65), (8, 33), (9, 31), (33, 64), (50, 577)] {
+        let case = Case::new([4, 4, 24], queries, keys, 2.0);
+        let raise: Vec<f32> = numbers(keys, 5).iter().map(|value| 2.0 * value + 1.5).collect();
+        // It may begin within a buffer.
+        let rows = gpu().rows(&[&[7.0; 64][..keys.min(64)], &raise[..]].concat(), [1, keys.min(64) + keys]);
+        let first = keys.min(64);
+        let rows = rows.reshape([first + keys, 1]).slice(first..first + keys).reshape([1, keys]);
+        for raised in [false, true] {
+            let expected = case.by_definition(|_| 0..keys, raised.then_some(&raise[..]));
+            let found = case.run(&Sight::All { raise: raised.then_some(&rows) });
+            assert_close(&found, &expected, 1e-6, &format!("{}, raised {raised}", case.name()));
+        }
+    }
+}
+
+/// Stretches of every length, some across blocks of queries, a gap, a query that sees nothing, and ranges that overlap.
+#[test]
+fn within_ranges() {
+    for queries in [1, 5, 8, 9, 100, 150] {
+        let case = Case::new([2, 2, 80], queries, 150, 2.0);
+        let range = |query: usize| match query {
+            0..7 => 0..7,
+            7..40 => 7..40,
+            40 => 0..150,
+            41 | 50 => 20..20,
+            42..100 => 42 + query % 3..100,
+            _ => 100..150,
+        };
+        let words: Vec<u32> = (0..queries).flat_map(|query| [range(query).start as u32, range(query).end as u32]).collect();
+        let found = case.run(&Sight::Within { ranges: &gpu().words(&words) });
+        assert_close(&found, &case.by_definition(range, None), 1e-6, &case.name());
+    }
+    // Blocks, and a few, that see nothing at all.
+    for queries in [2, 40] {
+        let found = Case::new([2, 1, 16], queries, 10, 1.0).run(&Sight::Within { ranges: &gpu().words(&vec![5; 2 * queries]) });
+        assert!(found.iter().all(|value| *value == 0.0), "{found:?}");
+    }
+}
+
+/// More keys than one workgroup goes through: parts are combined; windows leave some of them empty.
+#[test]
+fn of_few_over_many_keys() {
+    for (queries, keys) in [(1, 1024), (1, 1025), (1, 2000), (3, 1500), (8, 1281)] {
+        let case = Case::new([4, 2, 64], queries, keys, 2.0);
+        let past = keys - queries;
+        for window in [None, Some(1100), Some(300)] {
+            let found = case.run(&Sight::Causal { past, window });
+            assert_close(&found, &case.by_definition(causal(past, window), None), 1e-6, &format!("{}, window {window:?}", case.name()));
+        }
+    }
+    let case = Case::new([2, 1, 20], 3, 3000, 2.0);
+    let range = |query: usize| [700..2999, 10..11, 5..5][query].clone();
+    let words: Vec<u32> = (0..3).flat_map(|query| [range(query).start as u32, range(query).end as u32]).collect();
+    let found = case.run(&Sight::Within { ranges: &gpu().words(&words) });
+    assert_close(&found, &case.by_definition(range, None), 1e-6, &case.name());
+}
+
+/// Scores of several thousand, whose exponentials `f32` does not hold. What is left of them is off by what `f32` rounds of the scores.
+#[test]
+fn of_scores_beyond_the_exponential() {
+    for (queries, keys) in [(1, 300), (4, 1500), (64, 300)] {
+        let case = Case::new([2, 2, 128], queries, keys, 100.0);
+        let past = keys - queries;
+        let found = case.run(&Sight::Causal { past, window: None });
+        assert_close(&found, &case.by_definition(causal(past, None), None), 2e-3, &case.name());
+    }
+    // All of them far below zero: weights would vanish if the highest score began at zero.
+    for (queries, keys) in [(1, 40), (1, 1100), (20, 40)] {
+        let mut case = Case::new([1, 1, 8], queries, keys, 1.0);
+        case.q.iter_mut().for_each(|q| *q = 100.0);
+        case.k.iter_mut().for_each(|k| *k = *k / 16.0 - 20.0);
+        let found = case.run(&Sight::All { raise: None });
+        assert_close(&found, &case.by_definition(|_| 0..keys, None), 2e-3, &case.name());
+    }
+}
+
+/// Queries, keys and values side by side in one matrix, of which rows in the middle are taken.
+#[test]
+fn of_columns_of_a_wider_matrix() {
+    for tokens in [2, 45] {
+        let case = Case::new([4, 2, 20], tokens, tokens, 2.0);
+        let (of_q, of_k) = (4 * 20, 2 * 20);
+        let width = of_q + 2 * of_k;
+        let mut wide = numbers(3 * width, 7);
+        for token in 0..tokens {
+            wide.extend(&case.q[token * of_q..(token + 1) * of_q]);
+            wide.extend(&case.k[token * of_k..(token + 1) * of_k]);
+            wide.extend(&case.v[token * of_k..(token + 1) * of_k]);
+        }
+        wide.extend(numbers(width, 8));
+        let rows = gpu().rows(&wide, [tokens + 4, width]).slice(3..3 + tokens);
+        let [q, k, v] = [0, of_q, of_q + of_k].map(|first| Columns { rows: &rows, first });
+        let sight = Sight::Causal { past: 0, window: None };
+        let expected = case.by_definition(causal(0, None), None);
+        assert_close(&read(&attention(gpu(), q, k, v, case.heads, &sight)), &expected, 1e-6, &case.name());
+    }
+}
+
+/// The same numbers twice: the same bits.
+#[test]
+fn it_repeats_to_the_bit() {
+    for (queries, keys) in [(2, 1300), (40, 300)] {
+        let case = Case::new([2, 1, 64], queries, keys, 2.0);
+        let sight = Sight::All { raise: None };
+        assert_eq!(case.run(&sight), case.run(&sight));
+    }
+}
+
+#[test]
+fn the_probabilities_of_a_query() {
+    for (of_heads, keys) in [([1, 1, 1], 1), ([4, 2, 20], 63), ([6, 2, 128], 65), ([2, 2, 80], 700)] {
+        for scale in [2.0, 100.0] {
+            let case = Case::new(of_heads, 1, keys, scale);
+            let raise = numbers(keys, 5);
+            let row = gpu().rows(&raise, [1, keys]);
+            let middle = [keys as u32 / 3, keys as u32 / 2];
+            let ranges = gpu().words(&middle);
+            let sights = [
+                (Sight::Causal { past: keys - 1, window: None }, 0..keys),
+                (Sight::Causal { past: keys - 1, window: Some(40) }, keys.saturating_sub(40)..keys),
+                (Sight::Causal { past: keys / 2, window: None }, 0..keys / 2 + 1),
+                (Sight::All { raise: Some(&row) }, 0..keys),
+                (Sight::Within { ranges: &ranges }, keys / 3..keys / 2),
+            ];
+            for (sight, seen) in sights {
+                let raise = matches!(sight, Sight::All { .. }).then_some(&raise[..]);
+                let mut expected = Vec::new();
+                for head in 0..case.heads.heads {
+                    let mut of_head = vec![0.0; keys];
+                    of_head[seen.clone()].copy_from_slice(&case.probabilities(0, head, seen.clone(), raise));
+                    expected.extend(of_head);
+                }
+                let [q, k, _] = case.apart();
+                let found = read(&attention_row(gpu(), (&q).into(), (&k).into(), case.heads, &sight));
+                let tolerance = if scale > 2.0 { 2e-3 } else { 1e-6 };
+                assert_close(&found, &expected, tolerance, &format!("{}, {sight:?}", case.name()));
             }
         }
     }
 }
 
 #[test]
-fn both_ways_raised_and_within_ranges() {
-    for shape in SHAPES.map(heads) {
-        for tokens in [1, 4, 5, 33] {
-            let [q, k, v] = drawn(tokens, tokens, shape, 2.0);
-            let raise: Vec<f32> = numbers(tokens, 4);
-            // One query sees nothing, the others some of the keys before and behind them.
-            let ranges: Vec<_> = (0..tokens).map(|i| if i == 2 { 5..5 } else { i / 2..(i + 3).min(tokens) }).collect();
-            let (width, key_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-            let [on_k, on_v] = [&k, &v].map(|rows| gpu().rows(rows, [tokens, key_width]));
-            let on_q = gpu().rows(&q, [tokens, width]);
-            let ask = |sight: &Sight<'_>| read(&attention(gpu(), &on_q, &on_k, &on_v, shape, sight));
-            let what = format!("{shape:?}, {tokens} tokens");
-            let all = vec![0..tokens; tokens];
-            assert_close(&ask(&Sight::All { raise: None }), &by_definition(&q, &k, &v, shape, &all, None), 1e-5, &what);
-            let raised = gpu().rows(&raise, [1, tokens]);
-            let expected = by_definition(&q, &k, &v, shape, &all, Some(&raise));
-            assert_close(&ask(&Sight::All { raise: Some(&raised) }), &expected, 1e-5, &what);
-            let words: Vec<u32> = ranges.iter().flat_map(|range| [range.start as u32, range.end as u32]).collect();
-            let expected = by_definition(&q, &k, &v, shape, &ranges, None);
-            assert_close(&ask(&Sight::Within { ranges: &gpu().words(&words) }), &expected, 1e-5, &what);
-        }
+#[ignore = "a measurement"]
+fn times() {
+    for (queries, keys, times) in [(512, 512, 5), (1, 2000, 50)] {
+        let case = Case::new([12, 2, 128], queries, keys, 2.0);
+        let [q, k, v] = case.apart();
+        let sight = Sight::Causal { past: keys - queries, window: None };
+        let run = || attention(gpu(), (&q).into(), (&k).into(), (&v).into(), case.heads, &sight);
+        let first = Instant::now();
+        read(&run());
+        let (first, start) = (first.elapsed(), Instant::now());
+        (1..times).for_each(|_| drop(run()));
+        read(&run());
+        println!("{}: {:?} each, {first:?} the first time", case.name(), start.elapsed() / times);
     }
-}
-
-#[test]
-fn one_query_over_more_keys_than_a_workgroup_takes() {
-    let shape = heads((4, 2, 96));
-    for held in [512, 513, 2000] {
-        let [q, k, v] = drawn(1, held, shape, 3.0);
-        let expected = by_definition(&q, &k, &v, shape, &[0..held], None);
-        let [k, v] = [k, v].map(|rows| gpu().rows(&rows, [held, 192]));
-        let found = read(&attention(gpu(), &gpu().rows(&q, [1, 384]), &k, &v, shape, &Sight::Causal { past: held - 1, window: None }));
-        assert_close(&found, &expected, 1e-5, &format!("{held} keys"));
-    }
-}
-
-#[test]
-fn the_probabilities_of_one_query() {
-    for shape in SHAPES.map(heads) {
-        for (held, window) in [(1, None), (64, None), (150, None), (150, Some(20))] {
-            let [q, k, _] = drawn(3, held, shape, 30.0);
-            let (width, key_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-            let seen = held - window.unwrap_or(held)..held;
-            let expected: Vec<f64> = probabilities(&q, &k, shape, 2, seen.clone(), None)
-                .iter()
-                .flat_map(|row| std::iter::repeat_n(0.0, seen.start).chain(row.iter().copied()).collect::<Vec<_>>())
-                .collect();
-            let query = gpu().rows(&q, [3, width]).slice(2..3);
-            let sight = Sight::Causal { past: held - 1, window };
-            let found = read(&attention_row(gpu(), &query, &gpu().rows(&k, [held, key_width]), shape, &sight));
-            assert_close(&found, &expected, 2e-4, &format!("{shape:?}, {held} keys, window {window:?}"));
-        }
-    }
-}
-
-/// Each head's dimension `i` and `i + half` turned by the token's angle.
-fn turned(x: &[f32], angles: &[f64], heads: usize, half: usize) -> Vec<f64> {
-    let mut y = vec![0.0; x.len()];
-    for (place, head) in x.chunks(2 * half).enumerate() {
-        for i in 0..half {
-            let (sin, cos) = angles[place / heads * half + i].sin_cos();
-            let (first, second) = (f64::from(head[i]), f64::from(head[i + half]));
-            y[place * 2 * half + i] = first * cos - second * sin;
-            y[place * 2 * half + half + i] = second * cos + first * sin;
-        }
-    }
-    y
-}
-
-fn tables(tokens: usize, half: usize, seed: u64) -> (Vec<f64>, [steady_gpu::Rows; 2]) {
-    let angles: Vec<f64> = numbers(tokens * half, seed).iter().map(|&angle| f64::from(angle) * 3.0).collect();
-    let table = |turn: fn(f64) -> f64| gpu().rows(&angles.iter().map(|&angle| turn(angle) as f32).collect::<Vec<_>>(), [tokens, half]);
-    (angles.clone(), [table(f64::cos), table(f64::sin)])
-}
-
-#[test]
-fn halves_of_heads_are_turned() {
-    for (tokens, heads, half) in [(1, 1, 1), (3, 5, 10), (9, 2, 64)] {
-        let x = numbers(tokens * heads * 2 * half, 1);
-        let (angles, [cos, sin]) = tables(tokens, half, 2);
-        let found = read(&rotate(gpu(), &gpu().rows(&x, [tokens, heads * 2 * half]), &cos, &sin, heads));
-        assert_close(&found, &turned(&x, &angles, heads, half), 1e-6, &format!("{tokens} tokens, {heads} heads of {}", 2 * half));
-    }
-}
-
-#[test]
-fn what_is_remembered_stays_whoever_else_remembers_more() {
-    let (heads, half) = (2, 3);
-    let width = heads * 2 * half;
-    let remember = |held: &mut KeyValues, tokens: usize, seed: u64| {
-        let (keys, values) = (numbers(tokens * width, seed), numbers(tokens * width, seed + 1));
-        let (angles, [cos, sin]) = tables(tokens, half, seed + 2);
-        let [on_keys, on_values] = [&keys, &values].map(|rows| gpu().rows(rows, [tokens, width]));
-        held.remember(gpu(), &on_keys, &on_values, &cos, &sin, heads);
-        (turned(&keys, &angles, heads, half), values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>())
-    };
-    let check = |held: &KeyValues, parts: &[&(Vec<f64>, Vec<f64>)], what: &str| {
-        let (keys, values): (Vec<_>, Vec<_>) = parts.iter().map(|(keys, values)| (keys.clone(), values.clone())).unzip();
-        assert_eq!(held.len(), keys.concat().len() / width, "{what}");
-        assert_close(&read(&held.keys()), &keys.concat(), 1e-6, what);
-        assert_close(&read(&held.values()), &values.concat(), 1e-6, what);
-    };
-    let mut trunk = KeyValues::new(gpu(), 5, width);
-    let first = remember(&mut trunk, 5, 10);
-    let (mut branch, mut copy) = (trunk.branch(gpu(), 2), trunk.clone());
-    let of_branch = remember(&mut branch, 3, 20);
-    let of_copy = remember(&mut copy, 1, 30);
-    let second = remember(&mut trunk, 70, 40);
-    let third = remember(&mut trunk, 1, 50);
-    check(&branch, &[&first, &of_branch], "a branch");
-    check(&copy, &[&first, &of_copy], "a clone");
-    check(&trunk, &[&first, &second, &third], "the trunk");
 }

@@ -10,4 +10,5 @@ mod elementwise;
 mod norm;
 mod place;
 mod product;
+mod rotate;
 mod weight;

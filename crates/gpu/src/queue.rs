@@ -195,7 +195,8 @@ impl Gpu {
     /// # Errors
     /// As [`Self::read`].
     pub async fn read_all(&self, all: &[&Rows]) -> Result<Vec<Vec<f32>>, GpuError> {
-        let parts: Vec<_> = all.iter().map(|rows| Part { memory: &rows.memory, start: rows.start, len: rows.height * rows.width }).collect();
+        let parts: Vec<_> =
+            all.iter().map(|rows| Part { memory: &rows.memory, start: rows.start, len: rows.height * rows.width }).collect();
         self.fetch(&parts).await
     }
 

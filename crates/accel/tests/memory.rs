@@ -226,7 +226,7 @@ fn a_card_of_its_own_holds_no_tensor_on_its_way() {
     let footprint = embedded().footprint().unwrap();
     let run = asking(100);
     let (total, passing) = (Need::of(&footprint, run).unwrap().total(), footprint.passing_bytes(Precision::F32));
-    let judged = |free, host| misfit(&footprint, run, Budget { free: Some(free), host: Some(host), ..ENDLESS }).unwrap();
+    let judged = |free, host| misfit(&footprint, run, Budget { free: Some(free), host: Some(host) }).unwrap();
     assert_eq!(judged(total - passing, passing), None);
     let message = judged(total - passing - 1, passing).unwrap().to_string();
     assert!(message.contains("keys and values") && !message.contains("loading"), "{message}");

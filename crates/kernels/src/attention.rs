@@ -52,6 +52,7 @@ impl CausalSight {
 pub struct KeyValues(Held);
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a layer: a box would cost a look-up and save nothing")]
 enum Held {
     /// Nothing yet.
     Nothing,

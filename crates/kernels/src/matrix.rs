@@ -15,6 +15,7 @@ pub struct Matrix(pub(crate) Place);
 
 /// Where its numbers are.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a layer: a box would cost a look-up and save nothing")]
 pub(crate) enum Place {
     Cpu(Tensor<2>),
     #[cfg(feature = "gpu")]

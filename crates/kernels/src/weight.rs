@@ -15,6 +15,7 @@ use crate::{Bf16Weight, Device, DeviceError, Element, PackError, PackedLinear};
 pub struct Weight(Form);
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a layer: a box would cost a look-up and save nothing")]
 enum Form {
     /// On the CPU, `[in, out]`: the contraction runs down the columns, which is what gemm packs fastest.
     Dense(Tensor<2>),
@@ -154,6 +155,7 @@ impl Weight {
 pub struct Table(TableForm);
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a layer: a box would cost a look-up and save nothing")]
 enum TableForm {
     Dense(Tensor<2>),
     Bf16(Bf16Weight),

@@ -16,7 +16,7 @@ use steady_records::plan;
 use steady_study::controls::{self, Controlled, Opening};
 use steady_study::record::likeliest;
 use steady_study::{Session, Subject, Variants};
-use steady_vlm::{Checkpoint, Decoding, DeviceMemory, Precision, Vlm};
+use steady_vlm::{Checkpoint, Decoding, DeviceMemory, Vlm};
 use web_sys::File;
 
 use crate::engine::{Engines, OpenEngine};

@@ -272,38 +272,27 @@ impl Seen {
     }
 }
 
-/// Attention in both directions that stays within each stretch of tokens. `queries` and `keys`, rotated already, and `values` are
-/// `[tokens, heads * head_dim]`; gives the same shape.
-pub fn attend_within(queries: &Matrix, keys: &Matrix, values: &Matrix, heads: usize, stretches: &[Stretches]) -> Matrix {
-    match &queries.0 {
+/// Attention in both directions that stays within each stretch of tokens. `qkv` is `[tokens, 3 * heads * head_dim]`: queries, keys and values side by
+/// side, of which the first two are rotated on the way. Gives `[tokens, heads * head_dim]`.
+pub fn attend_within(qkv: &Matrix, heads: usize, rotation: &Rotation, stretches: &[Stretches]) -> Matrix {
+    let width = qkv.dims()[1] / 3;
+    match &qkv.0 {
         Place::Cpu(_) => {
-            let split = |x: &Matrix| flex::split_heads(x.tensor(), heads);
-            flex::within(&split(queries), &split(keys), &split(values), stretches, SCORES).into()
+            let part = |index: usize| flex::split_heads(qkv.columns(index * width..(index + 1) * width).tensor(), heads);
+            let (queries, keys, values) = (rotation.on_cpu(part(0)), rotation.on_cpu(part(1)), part(2));
+            flex::within(&queries, &keys, &values, stretches, SCORES).into()
         }
         #[cfg(feature = "gpu")]
         Place::Gpu(gpu, rows) => {
-            use steady_gpu::kernels;
-            let shape = on_gpu(Heads { queries: heads, keys: heads }, rows.dims()[1]);
+            use steady_gpu::kernels::{self, Columns, Sight};
+            let part = |index: usize| Columns { rows, first: index * width };
+            let rotated = |index: usize| kernels::rotate(gpu, part(index), heads, rotation.cos.rows(), rotation.sin.rows());
+            let (queries, keys) = (rotated(0), rotated(1));
+            let shape = on_gpu(Heads { queries: heads, keys: heads }, width);
+            let attend = |sight: &Sight<'_>| kernels::attention(gpu, (&queries).into(), (&keys).into(), part(2), shape, sight);
             let attended = match stretches {
-                [Stretches { count: 1, .. }] => kernels::attention(
-                    gpu,
-                    rows.into(),
-                    keys.rows().into(),
-                    values.rows().into(),
-                    shape,
-                    &kernels::Sight::All { raise: None },
-                ),
-                stretches => {
-                    let ranges = gpu.words(&ranges(stretches));
-                    kernels::attention(
-                        gpu,
-                        rows.into(),
-                        keys.rows().into(),
-                        values.rows().into(),
-                        shape,
-                        &kernels::Sight::Within { ranges: &ranges },
-                    )
-                }
+                [Stretches { count: 1, .. }] => attend(&Sight::All { raise: None }),
+                stretches => attend(&Sight::Within { ranges: &gpu.words(&ranges(stretches)) }),
             };
             Matrix(Place::Gpu(gpu.clone(), attended))
         }

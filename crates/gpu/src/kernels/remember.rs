@@ -83,7 +83,7 @@ impl KeyValues {
     }
 }
 
-/// Appends tokens to `cache`, which grows when it is full: keys `k [tokens, kv_heads * head_dim]` rotated as [`rotate`](super::rotate)
+/// Appends tokens to `cache`, which grows when it is full: keys `k [tokens, kv_heads * head_dim]` rotated as [`rotate`](fn@super::rotate)
 /// does, values `v` of the same shape as they are. `cos` and `sin` are `[tokens, head_dim / 2]`.
 ///
 /// # Panics

@@ -85,11 +85,7 @@ impl Attention {
 
     /// What tokens see of their stretch, added to `hidden`; `x` is `hidden`, normalised. `[tokens, width]` to the same.
     pub(crate) fn onto(&self, hidden: &Matrix, x: &Matrix, rotation: &Rotation, stretches: &[Stretches]) -> Matrix {
-        let width = x.dims()[1];
-        let qkv = self.qkv.forward(x);
-        let part = |index: usize| qkv.columns(index * width..(index + 1) * width);
-        let (q, k, v) = (rotation.apply(&part(0), self.heads), rotation.apply(&part(1), self.heads), part(2));
-        self.proj.onto(&attend_within(&q, &k, &v, self.heads, stretches), hidden)
+        self.proj.onto(&attend_within(&self.qkv.forward(x), self.heads, rotation, stretches), hidden)
     }
 
     /// The layer that queries, keys and values come from: what the norm before it feeds.

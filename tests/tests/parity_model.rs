@@ -3,11 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
-use burn::tensor::Device;
 use pollster::FutureExt;
 use steady_bench::Benchmark;
 use steady_bench::world::EmbeddedSuite;
 use steady_tests::reference::{ReferenceCase, SuiteAnswer, cases_of, checkpoint_of, embedded};
+use steady_vlm::Device;
 use steady_vlm::image::{ImageOptions, PixelBackend};
 use steady_vlm::{Answer, Checkpoint, Decoding, DeviceChoice, Precision, Vlm};
 

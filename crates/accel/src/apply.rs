@@ -52,9 +52,8 @@ impl Acceleration {
                 weights.push((name, weight));
             }
             let linears: Vec<_> = weights.par_iter().map(|(name, weight)| fitted.pack(name, weight, None)).collect();
-            // One thread hands them to the device: cubecl has a stream for each that does, with memory of its own.
-            for ((name, dense), linear) in layers.iter().zip(linears) {
-                packed.insert(name.as_str(), linear?.to_device(&dense.device()));
+            for ((name, _), linear) in layers.iter().zip(linears) {
+                packed.insert(name.as_str(), linear?);
             }
         }
         model.map_linears(&mut |name, _| Ok(packed.remove(name))).map(Some)

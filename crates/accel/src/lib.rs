@@ -10,13 +10,13 @@
 //! ```
 //! use std::path::Path;
 //!
-//! use burn::tensor::Device;
+//! use steady_vlm::Device;
 //! use pollster::FutureExt;
 //! use steady_accel::Acceleration;
 //! use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
 //!
 //! let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-llava");
-//! let model = Vlm::load(&Checkpoint::open(&folder.join("checkpoint"))?, &Device::flex(), Precision::F32)?;
+//! let model = Vlm::load(&Checkpoint::open(&folder.join("checkpoint"))?, &Device::Cpu, Precision::F32)?;
 //! let image = steady_vlm::image::load(&folder.join("images/tiny.png"))?;
 //! let prepared = model.prepare(&image, &model.prompt("read the word")?)?;
 //!

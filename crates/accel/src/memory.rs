@@ -50,28 +50,11 @@ pub struct Budget {
     /// Bytes that the program itself may still take, where the model is to be elsewhere: tensors pass through it one by one. `None` where
     /// both are one, or nobody says.
     pub host: Option<u64>,
-    /// Most bytes that are bound at once.
-    pub binding: Option<u64>,
-    /// Whether it computes in `f16`.
-    pub halves: bool,
 }
 
 /// Why a model cannot be run as asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misfit {
-    /// A layer's weight is bound whole, and is larger than the device allows.
-    Binding {
-        /// The layer.
-        layer: String,
-        /// Its bytes.
-        bytes: u64,
-        /// Most bytes that are bound at once.
-        most: u64,
-        /// The precision asked for.
-        precision: Precision,
-        /// Whether the half, in bf16, would do.
-        half: bool,
-    },
     /// The largest tensor does not fit through the program's own memory.
     Passing {
         /// Its bytes on the way.
@@ -128,12 +111,6 @@ impl Need {
 /// # Errors
 /// [`AccelError`] when a quantizer does not fit the model.
 pub fn misfit(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<Option<Misfit>, AccelError> {
-    if let (Some(most), Some((layer, bytes))) = (budget.binding, footprint.largest_linear(run.precision))
-        && bytes > most
-    {
-        let half = footprint.largest_linear(Precision::Bf16).is_some_and(|(_, bytes)| bytes <= most);
-        return Ok(Some(Misfit::Binding { layer: layer.to_owned(), bytes, most, precision: run.precision, half }));
-    }
     let bytes = footprint.passing_bytes(run.precision);
     if let Some(available) = budget.host.filter(|available| bytes > *available) {
         return Ok(Some(Misfit::Passing { bytes, available }));
@@ -173,10 +150,9 @@ pub fn shortage(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<O
     if !packing.is_empty() {
         consider(Some(format!("without {left_out}")), run.precision, &light)?;
     }
-    let smaller_precisions: &[Precision] = match (run.precision, budget.halves) {
-        (Precision::F32, true) => &[Precision::Bf16, Precision::F16],
-        (Precision::F32, false) => &[Precision::Bf16],
-        (Precision::F16 | Precision::Bf16, _) => &[],
+    let smaller_precisions: &[Precision] = match run.precision {
+        Precision::F32 => &[Precision::Bf16, Precision::F16],
+        Precision::F16 | Precision::Bf16 => &[],
     };
     for &precision in smaller_precisions {
         consider(Some(format!("in {precision}")), precision, run.accelerations)?;
@@ -250,15 +226,6 @@ impl fmt::Display for Shortage {
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Binding { layer, bytes, most, precision, half } => {
-                let instead = if *half { "in bf16 it would fit, or on the CPU" } else { "on the CPU it has no such limit" };
-                write!(
-                    f,
-                    "`{layer}` takes {} in {precision}, and this device binds at most {} at once; {instead}",
-                    Bytes(*bytes),
-                    Bytes(*most)
-                )
-            }
             Self::Passing { bytes, available } => write!(
                 f,
                 "its largest tensor takes {} on its way to the device, and this program may take {} more",

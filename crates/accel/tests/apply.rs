@@ -3,15 +3,15 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use image::{Rgb, RgbImage};
 use pollster::FutureExt;
 use steady_accel::{AccelError, Acceleration, Description};
+use steady_vlm::Device;
 use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
 
 fn model() -> Vlm {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/steady-llava");
-    Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::flex(), Precision::F32).unwrap()
+    Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::Cpu, Precision::F32).unwrap()
 }
 
 fn parse(spec: &str) -> Acceleration {

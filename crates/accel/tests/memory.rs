@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use pollster::FutureExt;
 use proptest::prelude::*;
 use steady_accel::Acceleration;
 use steady_accel::memory::{Budget, Need, Run, Shortage, misfit, shortage, stored_bytes};
+use steady_vlm::Device;
 use steady_vlm::{Checkpoint, Extent, Footprint, Precision, Vlm};
 
 /// Every family, both layouts, one file and several.
@@ -50,7 +50,7 @@ fn headers_say_what_loading_takes() {
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let footprint = checkpoint.footprint().unwrap();
         for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
-            let model = Vlm::load(&checkpoint, &Device::flex(), precision).unwrap();
+            let model = Vlm::load(&checkpoint, &Device::Cpu, precision).unwrap();
             assert_eq!(footprint.weight_bytes(precision), model.weight_bytes() as u64, "{} {precision}", folder.display());
         }
     }
@@ -78,7 +78,7 @@ fn formulas_say_what_packing_takes() {
     for folder in checkpoints() {
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let footprint = checkpoint.footprint().unwrap();
-        let model = Vlm::load(&checkpoint, &Device::flex(), Precision::F32).unwrap();
+        let model = Vlm::load(&checkpoint, &Device::Cpu, Precision::F32).unwrap();
         for acceleration in parse(&["w4:rtn,g=8", "w4:rtn", "int8", "divprune"]) {
             let run = Run { accelerations: std::slice::from_ref(&acceleration), ..NOTHING };
             // Some of the tiny models have widths that no usual group divides.
@@ -122,7 +122,7 @@ fn what_is_saved_is_judged_against_what_is_published() {
 
     let (checkpoint, elements) = (embedded(), |bytes: usize| bytes as u64 / 4);
     let footprint = checkpoint.footprint().unwrap();
-    let model = Vlm::load(&checkpoint, &Device::flex(), Precision::F32).unwrap();
+    let model = Vlm::load(&checkpoint, &Device::Cpu, Precision::F32).unwrap();
     for acceleration in parse(&["w4:rtn", "w4:rtn,g=16", "int8", "w4:rtn+divprune"]) {
         let linears = acceleration.describe(&model).unwrap().quantized.unwrap().linears;
         let dense: usize = linears.iter().map(|linear| 4 * linear.out * linear.input).sum();
@@ -165,11 +165,11 @@ fn a_shortage_says_what_would_fit() {
     let accelerations = parse(&["w4:rtn", "fastv:k=2,keep=0.5", "int8"]);
     let run = Run { accelerations: &accelerations, ..asking(400) };
     let total = Need::of(&footprint, run).unwrap().total();
-    let said = |available: u64, halves: bool| lacking(&footprint, run, available, halves).unwrap().to_string();
-    let messages = [said(total - 1, true), said(8_000_000, true), said(5_300_000, true), said(1_000_000, true), said(1_000_000, false)];
+    let said = |available: u64| lacking(&footprint, run, available).unwrap().to_string();
+    let messages = [said(total - 1), said(8_000_000), said(5_300_000), said(1_000_000)];
     insta::assert_snapshot!(messages.join("\n\n"));
     let alone = Run { precision: Precision::F16, ..asking(400) };
-    insta::assert_snapshot!(lacking(&footprint, alone, 1_000_000, true).unwrap());
+    insta::assert_snapshot!(lacking(&footprint, alone, 1_000_000).unwrap());
 }
 
 /// A control that keeps the weights otherwise holds them once more; whoever has no room for that is told to leave it out.
@@ -183,15 +183,15 @@ fn copies_for_controls_are_counted() {
     assert_eq!((need.copies, more.copies), (0, footprint.weight_bytes(Precision::Bf16)));
     // and what its tower makes of an image is held beside the others'
     assert!(more.activations > need.activations);
-    let said = lacking(&footprint, controlled, more.total() - 1, true).unwrap();
+    let said = lacking(&footprint, controlled, more.total() - 1).unwrap();
     assert_eq!(said.instead, Some(("without controls that copy the weights".to_owned(), need.total())));
-    let least = lacking(&footprint, controlled, 1_000_000, true).unwrap().least.unwrap().0;
+    let least = lacking(&footprint, controlled, 1_000_000).unwrap().least.unwrap().0;
     assert!(least.ends_with("without int8:threshold=6 and without controls that copy the weights"), "{least}");
 }
 
 /// What lacks where so many bytes are free, tensors on their way among them.
-fn lacking(footprint: &Footprint, run: Run<'_>, available: u64, halves: bool) -> Option<Shortage> {
-    shortage(footprint, run, Budget { free: Some(available), halves, ..ENDLESS }).unwrap()
+fn lacking(footprint: &Footprint, run: Run<'_>, available: u64) -> Option<Shortage> {
+    shortage(footprint, run, Budget { free: Some(available), ..ENDLESS }).unwrap()
 }
 
 fn refused(budget: Budget, precision: Precision) -> Option<String> {
@@ -200,22 +200,7 @@ fn refused(budget: Budget, precision: Precision) -> Option<String> {
     misfit(&footprint, Run { precision, ..asking(100) }, budget).unwrap().map(|misfit| misfit.to_string())
 }
 
-const ENDLESS: Budget = Budget { free: None, host: None, binding: None, halves: true };
-
-/// The largest layer has 96 x 96 weights: 36,864 bytes in f32.
-#[test]
-fn a_layer_must_be_bound_whole() {
-    let budget = |binding, halves| Budget { binding: Some(binding), halves, ..ENDLESS };
-    assert_eq!(refused(budget(36_864, true), Precision::F32), None);
-    assert_eq!(refused(budget(20_000, true), Precision::F16), None);
-    let message = refused(budget(20_000, true), Precision::F32).unwrap();
-    for part in ["visual.merger.mlp.0", "36.9 kB in f32", "at most 20.0 kB", "in bf16 it would fit"] {
-        assert!(message.contains(part), "{message}");
-    }
-    assert_eq!(refused(budget(20_000, false), Precision::Bf16), None);
-    assert!(refused(budget(10_000, true), Precision::F32).unwrap().ends_with("on the CPU it has no such limit"));
-    assert!(refused(budget(10_000, true), Precision::F16).unwrap().ends_with("on the CPU it has no such limit"));
-}
+const ENDLESS: Budget = Budget { free: None, host: None };
 
 /// The largest tensor is the embedding of 296 tokens, 48 wide: 56,832 bytes in f32.
 #[test]
@@ -241,7 +226,7 @@ fn a_card_of_its_own_holds_no_tensor_on_its_way() {
     let footprint = embedded().footprint().unwrap();
     let run = asking(100);
     let (total, passing) = (Need::of(&footprint, run).unwrap().total(), footprint.passing_bytes(Precision::F32));
-    let judged = |free, host| misfit(&footprint, run, Budget { free: Some(free), host: Some(host), ..ENDLESS }).unwrap();
+    let judged = |free, host| misfit(&footprint, run, Budget { free: Some(free), host: Some(host) }).unwrap();
     assert_eq!(judged(total - passing, passing), None);
     let message = judged(total - passing - 1, passing).unwrap().to_string();
     assert!(message.contains("keys and values") && !message.contains("loading"), "{message}");
@@ -255,23 +240,19 @@ proptest! {
     #[test]
     fn budgets(
         picks in prop::sample::subsequence(vec!["w4:rtn", "int8", "divprune", "fastv"], 0..=4),
-        half in any::<bool>(), halves in any::<bool>(), tokens in 0usize..5000, available in 0u64..30_000_000,
+        half in any::<bool>(), tokens in 0usize..5000, available in 0u64..30_000_000,
     ) {
         let footprint = embedded().footprint().unwrap();
         let accelerations = parse(&picks);
         let precision = if half { Precision::F16 } else { Precision::F32 };
         let run = Run { precision, accelerations: &accelerations, ..asking(tokens) };
         let total = |run: Run<'_>| Need::of(&footprint, run).unwrap().total();
-        match lacking(&footprint, run, available, halves) {
+        match lacking(&footprint, run, available) {
             None => prop_assert!(total(run) <= available),
             Some(shortage) => {
                 prop_assert_eq!(available + shortage.short_by(), total(run));
                 let light: Vec<_> = accelerations.iter().filter(|acceleration| acceleration.quantizer().is_none()).cloned().collect();
-                let precisions = match (half, halves) {
-                    (true, _) => vec![Precision::F16],
-                    (false, true) => vec![Precision::F32, Precision::F16, Precision::Bf16],
-                    (false, false) => vec![Precision::F32, Precision::Bf16],
-                };
+                let precisions = if half { vec![Precision::F16] } else { vec![Precision::F32, Precision::F16, Precision::Bf16] };
                 let smallest = precisions.into_iter().map(|precision| total(Run { precision, accelerations: &light, ..asking(tokens) })).min();
                 prop_assert_eq!(shortage.instead.is_some(), smallest.unwrap() <= available);
                 if let Some((way, bytes)) = shortage.instead {

@@ -16,11 +16,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use pollster::FutureExt;
 use steady_accel::{AccelError, Acceleration, Built, Fitted, Group, Implementation, LinearShape, Quantizer, Registry};
-use steady_kernels::{PackedLinear, W4Codes, W4Weight};
+use steady_kernels::{PackedLinear, W4Codes, W4Weight, Weight};
 use steady_methods::{Method, MethodKind, Parameter, ParameterKind, Value};
+use steady_vlm::Device;
 use steady_vlm::{Checkpoint, Decoding, HostMatrix, Precision, Vlm};
 
 /// This would be a row of `METHODS`.
@@ -92,7 +92,7 @@ impl Fitted for Ternary {
         }
         let zeros = vec![1.0; scales.len()];
         let codes = W4Codes { out: weight.rows, input: weight.cols, group: self.group, codes, scales, zeros };
-        let packed = W4Weight::new(&codes, &Device::flex()).map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })?;
+        let packed = W4Weight::new(&codes).map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })?;
         Ok(packed.into())
     }
 }
@@ -103,7 +103,7 @@ fn parse(spec: &str) -> Acceleration {
 
 /// The reference checkpoint: two layers, whose MLPs are 40 and 56 wide.
 fn model(folder: &Path) -> Vlm {
-    Vlm::load(&Checkpoint::open(&folder.join("checkpoint")).unwrap(), &Device::flex(), Precision::F32).unwrap()
+    Vlm::load(&Checkpoint::open(&folder.join("checkpoint")).unwrap(), &Device::Cpu, Precision::F32).unwrap()
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn weights_are_packed_as_the_formula_has_them() {
         6.0, -6.0, 0.0, 0.0, 0.0, 0.0, 6.0, -6.0,            1.0, 1.0, -1.0, 1.0, -1.0, 1.0, 1.0, 1.0,
         0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,              0.0, 0.0, -2.0, 0.0, 0.0, 2.0, 0.0, 0.0_f32,
     ];
-    assert_eq!(packed.dequantize().into_data().try_to_vec::<f32>().unwrap(), expected);
+    assert_eq!(pollster::block_on(Weight::packed(packed.clone(), &Device::Cpu).read()).unwrap(), expected);
     // 32 codes of half a byte, four groups of four bytes.
     assert_eq!((packed.bytes(), fitted.packed_bytes(&shape)), (32, 32));
 }

@@ -16,10 +16,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use pollster::FutureExt;
 use steady_accel::{Acceleration, Built, Implementation, Keep, Registry};
 use steady_methods::{Method, MethodKind, Parameter, ParameterKind, Value};
+use steady_vlm::Device;
 use steady_vlm::{
     Answer, Cell, Checkpoint, Decoding, Evidence, PositionPolicy, Precision, Prepared, Reduction, Site, Step, TokenReducer, Vlm, VlmError,
 };
@@ -82,7 +82,7 @@ fn parse(spec: &str) -> Acceleration {
 /// The reference checkpoint, whose images become a class token and 5 rows of 5 patches, and a question about one.
 fn asked() -> (Vlm, Prepared) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-llava");
-    let model = Vlm::load(&Checkpoint::open(&folder.join("checkpoint")).unwrap(), &Device::flex(), Precision::F32).unwrap();
+    let model = Vlm::load(&Checkpoint::open(&folder.join("checkpoint")).unwrap(), &Device::Cpu, Precision::F32).unwrap();
     let image = steady_vlm::image::load(&folder.join("images/square.png")).unwrap();
     let prepared = model.prepare(&image, &model.prompt("how many?").unwrap()).unwrap();
     (model, prepared)

@@ -1,10 +1,9 @@
 //! Quantizers against values made by `reference/make_quant_cases.py` with PyTorch.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 use steady_accel::{Fitted, FittedRtn, Int8};
-use steady_kernels::PackedLinear;
+use steady_kernels::{Added, Device, Element, Matrix, PackedLinear, Weight};
 use steady_vlm::HostMatrix;
 
 #[derive(Deserialize)]
@@ -46,8 +45,8 @@ fn cases() -> Cases {
 }
 
 fn assert_product(packed: &PackedLinear, x: &[f32], input: usize, expected: &[f64]) {
-    let x = Tensor::from_data(TensorData::new(x.to_vec(), [x.len() / input, input]), &Device::flex());
-    let y: Vec<f32> = packed.forward(x).into_data().iter::<f32>().collect();
+    let x = Matrix::new(x.to_vec(), [x.len() / input, input], &Device::Cpu, Element::F32);
+    let y = pollster::block_on(Weight::packed(packed.clone(), &Device::Cpu).product(&x, Added::default()).read()).unwrap();
     assert_eq!(y.len(), expected.len());
     for (found, expected) in y.into_iter().zip(expected) {
         assert!((f64::from(found) - expected).abs() <= 1e-5, "{found} is not {expected}");

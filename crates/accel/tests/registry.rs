@@ -128,12 +128,12 @@ fn a_row_with_the_wrong_code_is_refused() {
 /// The embedded model, to be packed by a method that has seen nothing of it.
 #[test]
 fn what_must_be_seen_first_is_not_packed_unseen() {
-    use burn::tensor::Device;
     use pollster::FutureExt;
+    use steady_vlm::Device;
     use steady_vlm::{Checkpoint, Precision, Vlm};
 
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/steady-llava");
-    let model = Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::flex(), Precision::F32).unwrap();
+    let model = Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::Cpu, Precision::F32).unwrap();
     let error = Registry::built_in().with(OWN).parse("watchful:samples=3").unwrap().quantize(&model).block_on().err().unwrap();
     assert_eq!(error, AccelError::Uncalibrated { method: "watchful:samples=3".to_owned(), samples: 3 });
 }

@@ -89,6 +89,13 @@ pub(crate) fn progress_bar(total: usize) -> Result<ProgressBar> {
     Ok(bar)
 }
 
+/// A bar on stderr while a GPU is got ready; silent where stderr is not a terminal.
+pub(crate) fn preparing_bar() -> Result<ProgressBar> {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+    bar.set_style(ProgressStyle::with_template("preparing the GPU, {pos} of {len}")?);
+    Ok(bar)
+}
+
 /// A bar of bytes on stderr; silent where stderr is not a terminal.
 #[cfg(feature = "hub")]
 pub(crate) fn byte_bar(total: u64) -> Result<ProgressBar> {

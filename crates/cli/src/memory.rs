@@ -5,7 +5,7 @@ use std::sync::Once;
 use anyhow::{Result, bail};
 use steady_accel::memory::{Budget, Misfit, Run, misfit};
 use steady_vlm::families::PixelRange;
-use steady_vlm::{Checkpoint, DeviceMemory, OpenDevice, Precision};
+use steady_vlm::{Checkpoint, DeviceMemory, OpenDevice};
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use crate::console;
@@ -22,7 +22,7 @@ pub(crate) fn check<'a>(checkpoint: &Checkpoint, device: &OpenDevice, runs: &dyn
         });
     }
     let host = if device.memory == DeviceMemory::Shared { None } else { Room::of(DeviceMemory::Shared).free };
-    let budget = Budget { free, host, binding: device.max_binding, halves: Precision::F16.check(&device.device).is_ok() };
+    let budget = Budget { free, host };
     refuse(checkpoint, budget, runs)
 }
 
@@ -104,7 +104,7 @@ mod tests {
 
     use pollster::FutureExt;
     use steady_vlm::image::ImageOptions;
-    use steady_vlm::{Decoding, DeviceChoice, Vlm};
+    use steady_vlm::{Decoding, DeviceChoice, Precision, Vlm};
 
     use super::*;
 
@@ -151,7 +151,7 @@ mod tests {
         const PHOTO: (u32, u32) = (4000, 3000);
         let folder = roomy();
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
-        let budget = Budget { free: Some(20_000_000), host: None, binding: None, halves: false };
+        let budget = Budget { free: Some(20_000_000), host: None };
         let prompt = checkpoint.chat_template().unwrap().prompt("What is in the picture?").unwrap();
         let refused = |checkpoint: &Checkpoint| {
             let processor = checkpoint.processor().unwrap();

@@ -8,6 +8,7 @@ use steady_vlm::image::ImageOptions;
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, OpenDevice, Precision, Vlm};
 
 use crate::args::{DeviceArg, DtypeArg, ImageArgs, ModelArgs};
+use crate::console;
 use crate::embedded;
 use crate::hub_id::HubId;
 
@@ -97,10 +98,21 @@ pub(crate) fn load(checkpoint: &Checkpoint, device: &OpenDevice, precision: Prec
     Vlm::load(checkpoint, &device.device, precision).with_context(|| format!("model {}", checkpoint.name()))
 }
 
-/// What `dtype` comes to for this checkpoint on this device.
-pub(crate) fn precision(dtype: DtypeArg, checkpoint: &Checkpoint, device: &OpenDevice) -> Result<Precision> {
+/// Waits for a GPU to compile what the weights on it will need, and says how far it is.
+pub(crate) fn prepare(device: &OpenDevice) -> Result<()> {
+    let bar = console::preparing_bar()?;
+    device.device.prepare(&|ready, of| {
+        bar.set_length(of as u64);
+        bar.set_position(ready as u64);
+    });
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// What `dtype` comes to for this checkpoint.
+pub(crate) fn precision(dtype: DtypeArg, checkpoint: &Checkpoint) -> Result<Precision> {
     Ok(match dtype {
-        DtypeArg::Auto => checkpoint.published()?.or_wider(&device.device),
+        DtypeArg::Auto => checkpoint.published()?,
         DtypeArg::F32 => Precision::F32,
         DtypeArg::F16 => Precision::F16,
         DtypeArg::Bf16 => Precision::Bf16,

@@ -1,5 +1,7 @@
 //! What could compute, and opening it.
 
+use std::path::Path;
+
 use wgpu::{AdapterInfo, Backends, DeviceType, Instance, InstanceDescriptor};
 
 use crate::{Gpu, GpuError};
@@ -42,18 +44,20 @@ impl Adapter {
         matches!(self.info().device_type, DeviceType::DiscreteGpu | DeviceType::IntegratedGpu | DeviceType::VirtualGpu)
     }
 
-    /// Opens it, with all that it offers.
+    /// Opens it, with all that it offers. What is compiled on it is kept in the folder `cache` for the next process, where the driver lets
+    /// it be; the folder is made when it is first needed, and belongs to the user alone: drivers run what is in it.
     ///
     /// # Errors
     /// When the driver refuses.
-    pub async fn open(self) -> Result<Gpu, GpuError> {
+    pub async fn open(self, cache: Option<&Path>) -> Result<Gpu, GpuError> {
         let wanted = wgpu::DeviceDescriptor {
             label: Some("steady"),
+            required_features: self.0.features() & wgpu::Features::PIPELINE_CACHE,
             required_limits: self.0.limits(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
         let (device, queue) = self.0.request_device(&wanted).await.map_err(|error| GpuError::Refused(error.to_string()))?;
-        Ok(Gpu::new(device, queue, self.info()))
+        Ok(Gpu::new(device, queue, self.info(), cache))
     }
 }

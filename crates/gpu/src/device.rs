@@ -2,12 +2,17 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use wgpu::BufferUsages;
+
+#[cfg(not(target_family = "wasm"))]
+use crate::cache::Cache;
 use crate::{
     kernel::Kernel,
     memory::{Allocation, Pool, Rows, Words},
@@ -24,11 +29,18 @@ pub(crate) struct Inner {
     pub(crate) queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     pub(crate) pool: Arc<Pool>,
+    /// Memory that the host can look at: what is read comes through here.
+    pub(crate) staging: Arc<Pool>,
     pub(crate) recording: Mutex<Recording>,
     pipelines: Mutex<HashMap<&'static str, Arc<OnceLock<Pipeline>>>>,
     /// Compiled programs that outlive the process, where the API has such a thing.
-    cache: Option<wgpu::PipelineCache>,
+    #[cfg(not(target_family = "wasm"))]
+    cache: Option<Cache>,
     pub(crate) counted: Counted,
+    /// Kernels that what is on the device will need.
+    wanted: Mutex<Vec<&'static Kernel>>,
+    /// Bytes of weights that were written and not yet sent off.
+    waiting: AtomicU64,
     /// The first thing that went wrong on the device, as the driver put it: it shows at the next read.
     failure: Arc<OnceLock<String>>,
 }
@@ -87,7 +99,8 @@ impl PartialEq for Gpu {
 impl Eq for Gpu {}
 
 impl Gpu {
-    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo) -> Self {
+    /// `folder` is where compiled programs are kept.
+    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo, folder: Option<&Path>) -> Self {
         let failure = Arc::new(OnceLock::new());
         let seen = Arc::clone(&failure);
         // Whatever comes first is the cause, what follows its consequences.
@@ -99,15 +112,23 @@ impl Gpu {
             }
         });
         let recording = Mutex::new(Recording::new(&device));
+        #[cfg(not(target_family = "wasm"))]
+        let cache = folder.and_then(|folder| Cache::open(&device, &info, folder));
+        #[cfg(target_family = "wasm")]
+        let _ = folder;
         Self(Arc::new(Inner {
             device,
             queue,
             info,
-            pool: Arc::default(),
+            pool: Arc::new(Pool::new(BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST)),
+            staging: Arc::new(Pool::new(BufferUsages::MAP_READ | BufferUsages::COPY_DST)),
             recording,
             pipelines: Mutex::default(),
-            cache: None,
+            #[cfg(not(target_family = "wasm"))]
+            cache,
             counted: Counted::default(),
+            wanted: Mutex::default(),
+            waiting: AtomicU64::new(0),
             failure,
         }))
     }
@@ -137,6 +158,7 @@ impl Gpu {
     }
 
     /// Compiles `kernels`, several at a time, so that none is compiled when it is first needed. `progress` hears how many of them are ready.
+    /// What was compiled is kept for the next process if [`Adapter::open`](crate::Adapter::open) was given a folder.
     #[cfg(not(target_family = "wasm"))]
     pub fn prepare(&self, kernels: &[&'static Kernel], progress: &(dyn Fn(usize, usize) + Sync)) {
         use std::sync::atomic::AtomicUsize;
@@ -152,6 +174,8 @@ impl Gpu {
                 });
             }
         });
+        // Without the file the next process compiles again: that is no failure of this one.
+        drop(self.0.cache.as_ref().map(Cache::save));
     }
 
     /// As on other platforms; a browser compiles beside the program that asks.
@@ -161,6 +185,31 @@ impl Gpu {
             self.pipeline(kernel);
             progress(ready + 1, kernels.len());
         }
+    }
+
+    /// Says that `kernels` will be needed. They are compiled beside what the program does meanwhile, which is loading weights.
+    pub(crate) fn want(&self, kernels: &[&'static Kernel]) {
+        let mut wanted = lock(&self.0.wanted);
+        let new: Vec<&'static Kernel> =
+            kernels.iter().copied().filter(|kernel| wanted.iter().all(|other| other.name != kernel.name)).collect();
+        if new.is_empty() {
+            return;
+        }
+        wanted.extend(&new);
+        drop(wanted);
+        #[cfg(not(target_family = "wasm"))]
+        {
+            let gpu = self.clone();
+            drop(std::thread::spawn(move || gpu.prepare(&new, &|_, _| ())));
+        }
+        #[cfg(target_family = "wasm")]
+        self.prepare(&new, &|_, _| ());
+    }
+
+    /// Waits until every kernel that what is on the device will need is compiled. `progress` hears how many of them are ready.
+    pub fn prepare_wanted(&self, progress: &(dyn Fn(usize, usize) + Sync)) {
+        let wanted = lock(&self.0.wanted).clone();
+        self.prepare(&wanted, progress);
     }
 
     /// `kernel`, compiled now if it was not yet.
@@ -182,13 +231,17 @@ impl Gpu {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
+        #[cfg(not(target_family = "wasm"))]
+        let cache = self.0.cache.as_ref().map(|cache| &cache.programs);
+        #[cfg(target_family = "wasm")]
+        let cache = None;
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(kernel.name),
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: self.0.cache.as_ref(),
+            cache,
         });
         Pipeline { pipeline, layout }
     }
@@ -196,7 +249,12 @@ impl Gpu {
     /// A matrix of numbers that are not yet written.
     pub fn empty(&self, [rows, cols]: [usize; 2]) -> Rows {
         let memory = self.0.pool.take(&self.0.device, 4 * (rows * cols) as u64, None);
-        Rows { memory, start: 0, rows, cols }
+        Rows { memory, start: 0, height: rows, width: cols }
+    }
+
+    /// Words that are not yet written.
+    pub(crate) fn empty_words(&self, len: usize) -> Words {
+        Words { memory: self.0.pool.take(&self.0.device, 4 * len as u64, None), len }
     }
 
     /// Numbers of the host, row after row.
@@ -205,7 +263,7 @@ impl Gpu {
     /// When there are not `rows × columns` of them.
     pub fn rows(&self, values: &[f32], [rows, cols]: [usize; 2]) -> Rows {
         assert_eq!(values.len(), rows * cols, "as many values as in [{rows}, {cols}]");
-        Rows { memory: self.transient(bytemuck::cast_slice(values)), start: 0, rows, cols }
+        Rows { memory: self.transient(bytemuck::cast_slice(values)), start: 0, height: rows, width: cols }
     }
 
     /// As [`Self::rows`], for what stays as long as the program: weights. Its memory is not handed out again.
@@ -214,7 +272,7 @@ impl Gpu {
     /// As [`Self::rows`].
     pub fn kept_rows(&self, values: &[f32], [rows, cols]: [usize; 2]) -> Rows {
         assert_eq!(values.len(), rows * cols, "as many values as in [{rows}, {cols}]");
-        Rows { memory: self.kept(bytemuck::cast_slice(values)), start: 0, rows, cols }
+        Rows { memory: self.kept(bytemuck::cast_slice(values)), start: 0, height: rows, width: cols }
     }
 
     /// Words of the host that are soon let go of: indices.
@@ -234,9 +292,16 @@ impl Gpu {
         memory
     }
 
-    fn kept(&self, bytes: &[u8]) -> Arc<Allocation> {
+    /// Bytes of the host that stay.
+    pub(crate) fn kept(&self, bytes: &[u8]) -> Arc<Allocation> {
         let memory = self.0.pool.keep(&self.0.device, bytes.len() as u64);
         self.0.queue.write_buffer(&memory.buffer, 0, bytes);
+        // What was written waits on the host for the next submission, and a model is loaded without launches.
+        let waiting = bytes.len() as u64 + self.0.waiting.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if waiting > UPLOADS {
+            self.0.waiting.store(0, Ordering::Relaxed);
+            self.0.queue.submit([]);
+        }
         memory
     }
 
@@ -244,6 +309,7 @@ impl Gpu {
     pub fn trim(&self) {
         lock(&self.0.recording).forget_groups();
         self.0.pool.clear();
+        self.0.staging.clear();
     }
 
     /// What went wrong so far, if anything did.
@@ -254,6 +320,9 @@ impl Gpu {
         self.0.failure.get().map_or(Ok(()), |failure| Err(GpuError::Failed(failure.clone())))
     }
 }
+
+/// Bytes of weights that wait on the host to be sent off.
+const UPLOADS: u64 = 64 << 20;
 
 /// A panic while the lock was held leaves nothing half done that matters more than the panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,6 +11,8 @@
 //!   runs launches in order, so none sees what another is still to write.
 
 mod adapter;
+#[cfg(not(target_family = "wasm"))]
+mod cache;
 mod device;
 mod kernel;
 pub mod kernels;
@@ -20,4 +22,6 @@ mod queue;
 pub use adapter::{Adapter, adapters};
 pub use device::{Counts, Gpu, GpuError};
 pub use kernel::Kernel;
+pub use kernels::Weight;
 pub use memory::{Rows, Words};
+pub use wgpu::{AdapterInfo, DeviceType};

@@ -36,8 +36,9 @@ impl Drop for Allocation {
 }
 
 /// Buffers that nobody holds, by size.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pool {
+    usage: wgpu::BufferUsages,
     free: Mutex<HashMap<u64, Vec<Free>>>,
     next_id: AtomicU64,
 }
@@ -50,6 +51,11 @@ struct Free {
 }
 
 impl Pool {
+    /// One of buffers for `usage`.
+    pub(crate) fn new(usage: wgpu::BufferUsages) -> Self {
+        Self { usage, free: Mutex::default(), next_id: AtomicU64::new(0) }
+    }
+
     /// At least `bytes`. With `before`, one that no launch of that submission or of a later one uses: what is written from the host is
     /// there before all of the launches that are yet to be submitted.
     pub(crate) fn take(self: &Arc<Self>, device: &wgpu::Device, bytes: u64, before: Option<u64>) -> Arc<Allocation> {
@@ -72,14 +78,20 @@ impl Pool {
     }
 
     fn fresh(&self, device: &wgpu::Device, size: u64) -> Free {
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+        let descriptor = wgpu::BufferDescriptor { label: None, size, usage: self.usage, mapped_at_creation: false };
+        let buffer = device.create_buffer(&descriptor);
         Free { buffer, id: self.next_id.fetch_add(1, Ordering::Relaxed), last_use: 0 }
     }
 
     /// Gives all that is free back to the driver.
     pub(crate) fn clear(&self) {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// How many buffers it has made.
+    #[cfg(test)]
+    pub(crate) fn made(&self) -> u64 {
+        self.next_id.load(Ordering::Relaxed)
     }
 }
 
@@ -97,14 +109,14 @@ pub struct Rows {
     pub(crate) memory: Arc<Allocation>,
     /// Numbers in front of the first.
     pub(crate) start: usize,
-    pub(crate) rows: usize,
-    pub(crate) cols: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
 }
 
 impl Rows {
     /// `[rows, columns]`.
     pub fn dims(&self) -> [usize; 2] {
-        [self.rows, self.cols]
+        [self.height, self.width]
     }
 
     /// Numbers in front of the first one, in its buffer.
@@ -118,8 +130,8 @@ impl Rows {
     /// When there are not so many.
     #[must_use]
     pub fn slice(&self, rows: Range<usize>) -> Self {
-        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
-        Self { memory: Arc::clone(&self.memory), start: self.start + rows.start * self.cols, rows: rows.len(), cols: self.cols }
+        assert!(rows.start <= rows.end && rows.end <= self.height, "rows {rows:?} of {}", self.height);
+        Self { memory: Arc::clone(&self.memory), start: self.start + rows.start * self.width, height: rows.len(), width: self.width }
     }
 
     /// The same numbers as a matrix of another shape, in the same memory.
@@ -128,8 +140,8 @@ impl Rows {
     /// When it holds more or fewer numbers.
     #[must_use]
     pub fn reshape(&self, [rows, cols]: [usize; 2]) -> Self {
-        assert_eq!(rows * cols, self.rows * self.cols, "as many numbers in [{rows}, {cols}] as in [{}, {}]", self.rows, self.cols);
-        Self { memory: Arc::clone(&self.memory), start: self.start, rows, cols }
+        assert_eq!(rows * cols, self.height * self.width, "as many numbers in [{rows}, {cols}] as in [{}, {}]", self.height, self.width);
+        Self { memory: Arc::clone(&self.memory), start: self.start, height: rows, width: cols }
     }
 }
 
@@ -144,6 +156,16 @@ impl Words {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// The first `len` of them, in the same memory.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    #[must_use]
+    pub fn first(&self, len: usize) -> Self {
+        assert!(len <= self.len, "{len} words of {}", self.len);
+        Self { memory: Arc::clone(&self.memory), len }
     }
 
     /// Whether there are none.

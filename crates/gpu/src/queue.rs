@@ -141,9 +141,9 @@ impl Gpu {
     /// # Panics
     /// When they do not fit.
     pub fn copy(&self, from: &Rows, to: &Rows, row: usize) {
-        assert!(from.cols == to.cols && row + from.rows <= to.rows, "{:?} to row {row} of {:?}", from.dims(), to.dims());
+        assert!(from.width == to.width && row + from.height <= to.height, "{:?} to row {row} of {:?}", from.dims(), to.dims());
         assert_ne!(from.memory.id, to.memory.id, "a copy within one buffer");
-        if from.rows * from.cols == 0 {
+        if from.height * from.width == 0 {
             return;
         }
         let mut recording = lock(&self.0.recording);
@@ -151,14 +151,25 @@ impl Gpu {
         for memory in [&from.memory, &to.memory] {
             memory.used_in(recording.submission);
         }
-        let (source, destination) = (4 * from.start as u64, 4 * (to.start + row * to.cols) as u64);
-        let bytes = 4 * (from.rows * from.cols) as u64;
+        let (source, destination) = (4 * from.start as u64, 4 * (to.start + row * to.width) as u64);
+        let bytes = 4 * (from.height * from.width) as u64;
         recording.encoder(&self.0.device).copy_buffer_to_buffer(&from.memory.buffer, source, &to.memory.buffer, destination, bytes);
     }
 
     /// Sends off what was launched so far. Nothing waits for it.
     pub fn submit(&self) {
         self.send(&mut lock(&self.0.recording));
+    }
+
+    /// Waits until all that was launched so far has run: for measuring.
+    ///
+    /// # Errors
+    /// When the GPU failed since it was opened.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn wait(&self) -> Result<(), GpuError> {
+        self.submit();
+        self.0.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| GpuError::Failed(error.to_string()))?;
+        self.check()
     }
 
     fn send(&self, recording: &mut Recording) {
@@ -176,26 +187,49 @@ impl Gpu {
     /// # Errors
     /// When the GPU failed since it was opened.
     pub async fn read(&self, rows: &Rows) -> Result<Vec<f32>, GpuError> {
-        let bytes = 4 * (rows.rows * rows.cols) as u64;
+        Ok(self.read_all(&[rows]).await?.pop().unwrap_or_default())
+    }
+
+    /// As [`Self::read`], for several matrices with one wait.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_all(&self, all: &[&Rows]) -> Result<Vec<Vec<f32>>, GpuError> {
+        let parts: Vec<_> =
+            all.iter().map(|rows| Part { memory: &rows.memory, start: rows.start, len: rows.height * rows.width }).collect();
+        self.fetch(&parts).await
+    }
+
+    /// As [`Self::read`], for words.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_words(&self, words: &Words) -> Result<Vec<u32>, GpuError> {
+        Ok(self.fetch(&[Part { memory: &words.memory, start: 0, len: words.len }]).await?.pop().unwrap_or_default())
+    }
+
+    /// `parts` by way of one buffer that the host can look at, where they lie one behind the other.
+    async fn fetch<T: Pod>(&self, parts: &[Part<'_>]) -> Result<Vec<Vec<T>>, GpuError> {
+        let bytes = parts.iter().map(|part| 4 * part.len as u64).sum();
         if bytes == 0 {
-            return self.check().map(|()| Vec::new());
+            return self.check().map(|()| vec![Vec::new(); parts.len()]);
         }
-        let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("numbers on their way back"),
-            size: bytes,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let staging = self.0.staging.take(&self.0.device, bytes, None);
         {
             let mut recording = lock(&self.0.recording);
             recording.pass = None;
-            let source = 4 * rows.start as u64;
-            recording.encoder(&self.0.device).copy_buffer_to_buffer(&rows.memory.buffer, source, &staging, 0, bytes);
+            let mut to = 0;
+            for part in parts.iter().filter(|part| part.len > 0) {
+                let (from, len) = (4 * part.start as u64, 4 * part.len as u64);
+                recording.encoder(&self.0.device).copy_buffer_to_buffer(&part.memory.buffer, from, &staging.buffer, to, len);
+                to += len;
+            }
             self.send(&mut recording);
         }
         self.0.counted.reads.fetch_add(1, Ordering::Relaxed);
         let (sender, mapped) = futures_channel::oneshot::channel();
-        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| drop(sender.send(result)));
+        staging.buffer.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| drop(sender.send(result)));
+        let staging = Mapped(staging);
         // A browser goes on by itself; elsewhere somebody has to wait.
         #[cfg(not(target_family = "wasm"))]
         self.0.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| GpuError::Failed(error.to_string()))?;
@@ -206,7 +240,70 @@ impl Gpu {
             Ok(Err(error)) => return Err(GpuError::Failed(error.to_string())),
             Err(_) => return Err(GpuError::Failed("it never answered".to_owned())),
         }
-        let view = staging.slice(..).get_mapped_range().map_err(|error| GpuError::Failed(error.to_string()))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
+        let view = staging.0.buffer.slice(..bytes).get_mapped_range().map_err(|error| GpuError::Failed(error.to_string()))?;
+        let mut rest = &view[..];
+        let split = parts.iter().map(|part| {
+            let (front, behind) = rest.split_at(4 * part.len);
+            rest = behind;
+            bytemuck::pod_collect_to_vec(front)
+        });
+        Ok(split.collect())
+    }
+}
+
+/// Some 32-bit words of a buffer.
+struct Part<'a> {
+    memory: &'a Allocation,
+    /// Words in front of the first.
+    start: usize,
+    len: usize,
+}
+
+/// Memory that the host looks at, until nobody does: then others may be read through it, also when a wait for it was given up.
+#[derive(Debug)]
+struct Mapped(Arc<Allocation>);
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        self.0.buffer.unmap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pollster::FutureExt;
+
+    use super::{Gpu, GpuError, Kernel};
+    use crate::Adapter;
+
+    /// One of its own: tests break it, or count what it has.
+    fn gpu() -> Gpu {
+        Adapter::best().block_on().unwrap().open(None).block_on().unwrap()
+    }
+
+    #[test]
+    fn what_the_driver_refuses_shows_at_the_next_read() {
+        static BROKEN: Kernel = Kernel { name: "broken", source: &["fn main( {"], reads: 1, writes: 1 };
+        let gpu = gpu();
+        let [x, y] = [gpu.rows(&[1.0], [1, 1]), gpu.empty([1, 1])];
+        assert_eq!(gpu.read(&x).block_on(), Ok(vec![1.0]));
+        gpu.launch(&BROKEN, &[(&x).into()], &[(&y).into()], 0u32, [1, 1, 1]);
+        let failed = |result| matches!(result, Err(GpuError::Failed(cause)) if cause.contains("broken"));
+        assert!(failed(gpu.read(&y).block_on()), "{:?}", gpu.read(&y).block_on());
+        assert!(failed(gpu.read(&x).block_on()), "a failure does not pass");
+    }
+
+    #[test]
+    fn reads_of_one_size_share_a_buffer() {
+        let gpu = gpu();
+        let [x, y] = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].map(|values| gpu.rows(&values, [3, 1]));
+        for _ in 0..5 {
+            assert_eq!(gpu.read(&x).block_on(), Ok(vec![1.0, 2.0, 3.0]));
+            assert_eq!(gpu.read_all(&[&y.slice(1..3), &x]).block_on(), Ok(vec![vec![5.0, 6.0], vec![1.0, 2.0, 3.0]]));
+        }
+        assert_eq!(gpu.0.staging.made(), 1);
+        let large = gpu.rows(&vec![7.0; 100_000], [100_000, 1]);
+        assert_eq!(gpu.read(&large).block_on().map(|values| values.len()), Ok(100_000));
+        assert_eq!(gpu.0.staging.made(), 2);
     }
 }

@@ -65,7 +65,7 @@ fn w4(bencher: Bencher<'_, '_>, case: Case) {
         scales: vec![0.01; out * input / group],
         zeros: vec![8.0; out * input / group],
     };
-    let weight = W4Weight::new(&codes, &Device::flex()).unwrap();
+    let weight = W4Weight::new(&codes).unwrap();
     let x = case.activations();
     bencher.counter(case.multiply_adds()).bench(|| black_box(weight.forward(x.clone())));
 }
@@ -80,7 +80,7 @@ fn int8(bencher: Bencher<'_, '_>, case: Case) {
         absmax: vec![0.1; out],
         outlier_threshold: 6.0,
     };
-    let weight = Int8Weight::new(&codes, &Device::flex()).unwrap();
+    let weight = Int8Weight::new(&codes).unwrap();
     let x = case.activations();
     bencher.counter(case.multiply_adds()).bench(|| black_box(weight.forward(x.clone())));
 }

@@ -1,4 +1,4 @@
-//! A bf16 matrix in device memory.
+//! A bf16 matrix on the CPU.
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -18,16 +18,16 @@ pub struct Bf16Weight {
 }
 
 impl Bf16Weight {
-    /// Packs `values`, `out × in` in row-major order, onto `device`.
+    /// Packs `values`, `out × in` in row-major order, .
     ///
     /// # Errors
     /// [`PackError::Length`] when there are not `out × in` of them.
-    pub fn new(values: &[bf16], [out, input]: [usize; 2], device: &Device) -> Result<Self, PackError> {
+    pub fn new(values: &[bf16], [out, input]: [usize; 2]) -> Result<Self, PackError> {
         check_length("values", out, input, out * input, values.len())?;
         let word = |two: &[bf16]| two.iter().rev().fold(0, |word, value| (word << 16) | u32::from(value.to_bits()));
         let words: Vec<u32> = values.chunks_exact(input.max(1)).flat_map(|row| row.chunks(2).map(word)).collect();
         let words = TensorData::new(words, [out, input.div_ceil(2)]);
-        Ok(Self { words: Tensor::from_data(words, (device, DType::U32)), input })
+        Ok(Self { words: Tensor::from_data(words, (&Device::flex(), DType::U32)), input })
     }
 
     /// `x [rows, in]` to `x Wᵀ [rows, out]`, in the precision of `x`.
@@ -63,16 +63,5 @@ impl Bf16Weight {
     /// Device memory of a row of `input` numbers, in bytes.
     pub fn row_bytes(input: usize) -> usize {
         4 * input.div_ceil(2)
-    }
-
-    /// Where it is.
-    pub fn device(&self) -> Device {
-        self.words.device()
-    }
-
-    /// The same matrix in another device's memory.
-    #[must_use]
-    pub fn to_device(&self, device: &Device) -> Self {
-        Self { words: self.words.clone().to_device(device), input: self.input }
     }
 }

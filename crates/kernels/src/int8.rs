@@ -1,4 +1,4 @@
-//! An 8-bit matrix in device memory, with the mixed product of LLM.int8().
+//! An 8-bit matrix on the CPU, with the mixed product of LLM.int8().
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -31,11 +31,11 @@ pub struct Int8Weight {
 }
 
 impl Int8Weight {
-    /// Packs `codes` onto `device`.
+    /// Packs `codes` .
     ///
     /// # Errors
     /// [`PackError`] when lengths, code range or maxima do not fit the layout.
-    pub fn new(codes: &Int8Codes, device: &Device) -> Result<Self, PackError> {
+    pub fn new(codes: &Int8Codes) -> Result<Self, PackError> {
         codes.check()?;
         let words: Vec<u32> = codes
             .codes
@@ -45,8 +45,8 @@ impl Int8Weight {
             .collect();
         let columns = codes.input.div_ceil(4);
         Ok(Self {
-            words: Tensor::from_data(TensorData::new(words, [codes.out, columns]), (device, DType::U32)),
-            absmax: Tensor::from_data(TensorData::new(codes.absmax.clone(), [codes.out]), (device, DType::F32)),
+            words: Tensor::from_data(TensorData::new(words, [codes.out, columns]), (&Device::flex(), DType::U32)),
+            absmax: Tensor::from_data(TensorData::new(codes.absmax.clone(), [codes.out]), (&Device::flex(), DType::F32)),
             input: codes.input,
             threshold: codes.outlier_threshold,
         })
@@ -94,12 +94,14 @@ impl Int8Weight {
                 codes.take(input).map(move |code| f32::from(code.cast_signed()) * (absmax / 127.0))
             })
             .collect();
-        Tensor::from_data(TensorData::new(values, [out, input]), (&self.words.device(), DType::F32))
+        Tensor::from_data(TensorData::new(values, [out, input]), (&Device::flex(), DType::F32))
     }
 
-    /// The same matrix in another device's memory.
-    #[must_use]
-    pub fn to_device(&self, device: &Device) -> Self {
-        Self { words: self.words.clone().to_device(device), absmax: self.absmax.clone().to_device(device), ..*self }
+    /// The same matrix in a GPU's memory.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn on_gpu(&self, gpu: &steady_gpu::Gpu) -> steady_gpu::Weight {
+        let words: Vec<u32> = self.words.to_data().iter::<u32>().collect();
+        let absmax: Vec<f32> = self.absmax.to_data().iter::<f32>().collect();
+        steady_gpu::Weight::int8(gpu, &words, &absmax, self.threshold, self.shape())
     }
 }

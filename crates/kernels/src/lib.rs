@@ -1,7 +1,10 @@
-//! Matrix products over packed weights, as burn extension operations for Flex and CubeCL.
+//! What a vision-language model is computed with, on the CPU (burn's Flex, and our own products over packed weights) and on GPUs
+//! (steady-gpu). A model is written once, against [`Matrix`] and the operations beside it; the device of its numbers picks who computes.
+//!
+//! # Packed weights
 //!
 //! A quantizer decides the integers ([`W4Codes`], [`Int8Codes`]: plain vectors on the host); this crate packs them
-//! into device memory ([`W4Weight`], [`Int8Weight`]) and computes `y = x Wᵀ` from the packed form. No full float copy
+//! ([`W4Weight`], [`Int8Weight`]) and computes `y = x Wᵀ` from the packed form. No full float copy
 //! of the matrix is kept anywhere: that is what makes the memory figures of a study real. [`Bf16Weight`] does the same for
 //! weights that were published as bf16 and stay what they are.
 //!
@@ -15,37 +18,51 @@
 //! nor, everywhere, 16-bit storage.
 //!
 //! ```
-//! use burn::tensor::{Device, Tensor};
-//! use steady_kernels::{Int8Codes, Int8Weight, W4Codes, W4Weight};
+//! use steady_kernels::{Added, Device, Element, Int8Codes, Int8Weight, Matrix, W4Codes, W4Weight, Weight};
 //!
-//! let device = Device::flex();
-//! let values = |y: Tensor<2>| y.into_data().iter::<f32>().collect::<Vec<_>>();
+//! let product = |x: Vec<f32>, weight: &Weight| {
+//!     let input = x.len();
+//!     pollster::block_on(weight.product(&Matrix::new(x, [1, input], &Device::Cpu, Element::F32), Added::default()).read())
+//! };
 //!
 //! // one row of weights (q - 4) / 2, from -2 to 1.5, and the sum of them
 //! let codes = (0..8).collect();
-//! let w4 = W4Weight::new(&W4Codes { out: 1, input: 8, group: 8, codes, scales: vec![0.5], zeros: vec![4.0] }, &device)?;
-//! assert_eq!(values(w4.forward(Tensor::from_data([[1.0f32; 8]], &device))), [-2.0]);
+//! let w4 = W4Weight::new(&W4Codes { out: 1, input: 8, group: 8, codes, scales: vec![0.5], zeros: vec![4.0] })?;
+//! assert_eq!(product(vec![1.0; 8], &Weight::packed(w4.into(), &Device::Cpu))?, [-2.0]);
 //!
 //! // weights 3, -3 and 0 and activations below the threshold, which are rounded to 8 bits, without loss here
 //! let codes = vec![127, -127, 0];
-//! let int8 = Int8Weight::new(&Int8Codes { out: 1, input: 3, codes, absmax: vec![3.0], outlier_threshold: 6.0 }, &device)?;
-//! let y = values(int8.forward(Tensor::from_data([[2.0f32, 0.0, 2.0]], &device)));
+//! let int8 = Int8Weight::new(&Int8Codes { out: 1, input: 3, codes, absmax: vec![3.0], outlier_threshold: 6.0 })?;
+//! let y = product(vec![2.0, 0.0, 2.0], &Weight::packed(int8.into(), &Device::Cpu))?;
 //! assert!((y[0] - 6.0).abs() < 1e-5, "{y:?}");
-//! # Ok::<(), steady_kernels::PackError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod activation;
+mod attention;
 mod bf16;
 mod codes;
-#[cfg(feature = "gpu")]
-mod cube;
+mod device;
 mod flex;
 mod int8;
 mod linear;
+mod matrix;
+mod norm;
 mod ops;
+mod rotation;
 mod w4;
+mod weight;
 
+pub use activation::Activation;
+pub use attention::{CausalSight, Heads, KeyValues, LastRow, Seen, Stretches, attend_all, attend_within};
 pub use bf16::Bf16Weight;
 pub use codes::{Int8Codes, PackError, W4Codes};
+pub use device::{Device, DeviceError, Element};
+pub use flex::attention::{SCORES, rows_at_once};
 pub use int8::Int8Weight;
 pub use linear::PackedLinear;
+pub use matrix::Matrix;
+pub use norm::Normalization;
+pub use rotation::Rotation;
 pub use w4::W4Weight;
+pub use weight::{Added, Table, Weight};

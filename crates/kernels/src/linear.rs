@@ -1,10 +1,11 @@
 //! One packed matrix, whichever its layout.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 use crate::{Int8Weight, W4Weight};
 
-/// A weight matrix `W [out, in]` kept packed in memory; `y = x Wᵀ` is computed from the packed form.
+/// A weight matrix `W [out, in]` packed, on the host; `y = x Wᵀ` is computed from the packed form. Onto a device goes
+/// [`Weight::packed`](crate::Weight::packed).
 #[derive(Clone, Debug)]
 pub enum PackedLinear {
     /// Four bits, a scale and a zero point per group of inputs.
@@ -33,7 +34,7 @@ impl PackedLinear {
         }
     }
 
-    /// Device memory in bytes.
+    /// Memory in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Self::W4(weight) => weight.bytes(),
@@ -41,7 +42,7 @@ impl PackedLinear {
         }
     }
 
-    /// The matrix the codes stand for, `[out, in]` in f32. Reads the codes back: for tests and inspection.
+    /// The matrix the codes stand for, `[out, in]` in f32.
     pub fn dequantize(&self) -> Tensor<2> {
         match self {
             Self::W4(weight) => weight.dequantize(),
@@ -49,12 +50,12 @@ impl PackedLinear {
         }
     }
 
-    /// The same matrix in another device's memory.
-    #[must_use]
-    pub fn to_device(&self, device: &Device) -> Self {
+    /// The same matrix in a GPU's memory.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn on_gpu(&self, gpu: &steady_gpu::Gpu) -> steady_gpu::Weight {
         match self {
-            Self::W4(weight) => Self::W4(weight.to_device(device)),
-            Self::Int8(weight) => Self::Int8(weight.to_device(device)),
+            Self::W4(weight) => weight.on_gpu(gpu),
+            Self::Int8(weight) => weight.on_gpu(gpu),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The products as burn extension operations: the device of the activations picks the implementation.
+//! The products as burn extension operations.
 
 use burn::backend::backend_extension;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 
-/// Products over packed weights, one implementation per backend.
-#[backend_extension(Flex, Cube: cfg(feature = "gpu"))]
+/// Products over packed weights.
+#[backend_extension(Flex)]
 pub(crate) trait PackedOps: burn::backend::Backend {
     /// `x [rows, K]` times the transpose of a 4-bit matrix: `words [N, K/8]`, `groups [N, K/G]`; gives `[rows, N]`.
     fn w4_linear(x: FloatTensor<Self>, words: IntTensor<Self>, groups: IntTensor<Self>) -> FloatTensor<Self>;

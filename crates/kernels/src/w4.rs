@@ -1,4 +1,4 @@
-//! A 4-bit matrix in device memory.
+//! A 4-bit matrix on the CPU.
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -21,18 +21,18 @@ pub struct W4Weight {
 }
 
 impl W4Weight {
-    /// Packs `codes` onto `device`.
+    /// Packs `codes` .
     ///
     /// # Errors
     /// [`PackError`] when lengths, group size, code range or scales do not fit the layout.
-    pub fn new(codes: &W4Codes, device: &Device) -> Result<Self, PackError> {
+    pub fn new(codes: &W4Codes) -> Result<Self, PackError> {
         codes.check()?;
         let words: Vec<u32> =
             codes.codes.chunks_exact(8).map(|eight| eight.iter().rev().fold(0, |word, &code| (word << 4) | u32::from(code))).collect();
         let half_bits = |value: f32| u32::from(f16::from_f32(value).to_bits());
         let groups: Vec<u32> =
             codes.scales.iter().zip(&codes.zeros).map(|(&scale, &zero)| half_bits(scale) | (half_bits(zero) << 16)).collect();
-        let tensor = |values, columns| Tensor::from_data(TensorData::new(values, [codes.out, columns]), (device, DType::U32));
+        let tensor = |values, columns| Tensor::from_data(TensorData::new(values, [codes.out, columns]), (&Device::flex(), DType::U32));
         Ok(Self { words: tensor(words, codes.input / 8), groups: tensor(groups, codes.input / codes.group) })
     }
 
@@ -80,13 +80,14 @@ impl W4Weight {
                 (code as f32 - zero) * scale
             })
             .collect();
-        Tensor::from_data(TensorData::new(values, [out, input]), (&self.words.device(), DType::F32))
+        Tensor::from_data(TensorData::new(values, [out, input]), (&Device::flex(), DType::F32))
     }
 
-    /// The same matrix in another device's memory.
-    #[must_use]
-    pub fn to_device(&self, device: &Device) -> Self {
-        Self { words: self.words.clone().to_device(device), groups: self.groups.clone().to_device(device) }
+    /// The same matrix in a GPU's memory.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn on_gpu(&self, gpu: &steady_gpu::Gpu) -> steady_gpu::Weight {
+        let words = |tensor: &Tensor<2, Int>| tensor.to_data().iter::<u32>().collect::<Vec<_>>();
+        steady_gpu::Weight::w4(gpu, &words(&self.words), &words(&self.groups), self.shape())
     }
 }
 

@@ -89,7 +89,7 @@ fn bf16_values(count: usize, seed: u64) -> Vec<bf16> {
 }
 
 fn bf16_weight(values: &[bf16], shape: [usize; 2]) -> Bf16Weight {
-    Bf16Weight::new(values, shape, &Device::flex()).unwrap()
+    Bf16Weight::new(values, shape).unwrap()
 }
 
 /// LLM.int8() by its definition, row by row. Activations are rounded in f32, as the definition has it; the rest is i64 and f64.
@@ -127,7 +127,7 @@ fn w4_by_hand() {
         scales: vec![0.5, 2.0],
         zeros: vec![8.0, 1.0],
     };
-    let weight = W4Weight::new(&codes, &Device::flex()).unwrap();
+    let weight = W4Weight::new(&codes).unwrap();
     let matrix = [-4.0, 0.0, 3.5, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0, 4.0];
     assert_eq!(values(weight.dequantize()), matrix);
     let x: Vec<f32> = (1..=16_u8).map(f32::from).collect();
@@ -141,7 +141,7 @@ fn w4_by_hand() {
 #[test]
 fn int8_by_hand() {
     let codes = Int8Codes { out: 2, input: 3, codes: vec![127, -64, 2, 0, 10, -127], absmax: vec![12.7, 127.0], outlier_threshold: 6.0 };
-    let weight = Int8Weight::new(&codes, &Device::flex()).unwrap();
+    let weight = Int8Weight::new(&codes).unwrap();
     assert_close(&values(weight.dequantize()), &[12.7, -6.4, 0.2, 0.0, 10.0, -127.0].map(|v: f64| (v, v.abs())));
     // The second row's 8 is an outlier; the first row's 3 in the same column is none.
     let x = tensor(&[1.5, 3.0, -0.6, 2.0, 8.0, 1.0], [2, 3]);
@@ -164,7 +164,7 @@ proptest! {
     fn w4_equals_loops(rows in 1..41_usize, eights in 1..5_usize, groups in 1..6_usize, out in 1..150_usize, seed in 0..1000_u64) {
         let (group, input) = (eights * 8, eights * 8 * groups);
         let codes = w4_codes([out, input, group], seed);
-        let weight = W4Weight::new(&codes, &Device::flex()).unwrap();
+        let weight = W4Weight::new(&codes).unwrap();
         let x = noise(seed + 9, rows * input);
         let y = values(weight.forward(tensor(&x, [rows, input])));
         assert_close(&y, &product(&x, &w4_matrix(&codes), [rows, input, out]));
@@ -190,7 +190,7 @@ proptest! {
         rows in prop_oneof![2..9_usize, 46..60_usize], input in 1..140_usize, out in 1..80_usize, threshold in 0.5..1.2_f32,
         cut in any::<prop::sample::Index>(), turn in any::<prop::sample::Index>(), seed in 0..1000_u64,
     ) {
-        let weight = Int8Weight::new(&int8_codes([out, input], threshold, seed), &Device::flex()).unwrap();
+        let weight = Int8Weight::new(&int8_codes([out, input], threshold, seed)).unwrap();
         let x = noise(seed + 9, rows * input);
         let product = |x: &[f32]| values(weight.forward(tensor(x, [x.len() / input, input])));
         let (whole, cut) = (product(&x), cut.index(rows - 1) + 1);
@@ -204,7 +204,7 @@ proptest! {
     #[test]
     fn int8_equals_loops(rows in 1..60_usize, input in 1..140_usize, out in 1..80_usize, threshold in 0.5..1.2_f32, seed in 0..1000_u64) {
         let codes = int8_codes([out, input], threshold, seed);
-        let weight = Int8Weight::new(&codes, &Device::flex()).unwrap();
+        let weight = Int8Weight::new(&codes).unwrap();
         let x = noise(seed + 9, rows * input);
         let y = values(weight.forward(tensor(&x, [rows, input])));
         assert_close(&y, &int8_product(&x, &codes));
@@ -217,7 +217,7 @@ proptest! {
         codes.absmax = vec![127.0; out];
         let mut x: Vec<f32> = noise(seed + 9, rows * input).iter().map(|v| (v * 127.0).trunc()).collect();
         x.iter_mut().step_by(input).for_each(|first| *first = 127.0);
-        let weight = Int8Weight::new(&codes, &Device::flex()).unwrap();
+        let weight = Int8Weight::new(&codes).unwrap();
         let y = values(weight.forward(tensor(&x, [rows, input])));
         for row in 0..rows {
             for feature in 0..out {
@@ -235,14 +235,14 @@ fn large_products_equal_loops() {
         let [out, input] = [333, 1536];
         let x = noise(rows as u64, rows * input);
         let w4 = w4_codes([out, input, 64], 5);
-        let y = W4Weight::new(&w4, &Device::flex()).unwrap().forward(tensor(&x, [rows, input]));
+        let y = W4Weight::new(&w4).unwrap().forward(tensor(&x, [rows, input]));
         assert_close(&values(y), &product(&x, &w4_matrix(&w4), [rows, input, out]));
         let kept = bf16_values(out * input, 7);
         let exact: Vec<f64> = kept.iter().map(|value| value.to_f64()).collect();
         let y = bf16_weight(&kept, [out, input]).forward(tensor(&x, [rows, input]));
         assert_close(&values(y), &product(&x, &exact, [rows, input, out]));
         let int8 = int8_codes([out, input], 0.999, 6);
-        let y = Int8Weight::new(&int8, &Device::flex()).unwrap().forward(tensor(&x, [rows, input]));
+        let y = Int8Weight::new(&int8).unwrap().forward(tensor(&x, [rows, input]));
         assert_close(&values(y), &int8_product(&x, &int8));
     }
 }
@@ -254,7 +254,7 @@ fn rows_of_float_products_know_each_other_by_rounding_alone() {
     let x = noise(3, rows * input);
     let kept = bf16_values(out * input, 4);
     let bf16 = bf16_weight(&kept, [out, input]);
-    let w4 = W4Weight::new(&w4_codes([out, input, 32], 5), &Device::flex()).unwrap();
+    let w4 = W4Weight::new(&w4_codes([out, input, 32], 5)).unwrap();
     let w4_exact = w4_matrix(&w4_codes([out, input, 32], 5));
     let bf16_exact: Vec<f64> = kept.iter().map(|value| value.to_f64()).collect();
     let products: [&dyn Fn(Tensor<2>) -> Tensor<2>; 2] = [&|x| w4.forward(x), &|x| bf16.forward(x)];
@@ -279,17 +279,14 @@ fn bf16_by_hand() {
     assert_eq!(values(weight.forward(tensor(&[2.0, 1.0, 4.0], [1, 3]))), [2.0, 4.0]);
     let picked = Tensor::<1, Int>::from_data(TensorData::from([1_i32, 1, 0]), (&Device::flex(), DType::I32));
     assert_eq!(values(weight.rows(picked)), [3.0, 0.0, -0.5, 3.0, 0.0, -0.5, 1.5, -2.0, 0.25]);
-    let refused = Bf16Weight::new(&kept, [2, 4], &Device::flex()).unwrap_err().to_string();
+    let refused = Bf16Weight::new(&kept, [2, 4]).unwrap_err().to_string();
     assert_eq!(refused, "values: expected 8 values for a [2, 4] matrix, found 6");
 }
 
 /// Both layouts of one shape, for what they have in common.
 fn both(shape: [usize; 2]) -> [PackedLinear; 2] {
     let [out, input] = shape;
-    [
-        W4Weight::new(&w4_codes([out, input, 8], 1), &Device::flex()).unwrap().into(),
-        Int8Weight::new(&int8_codes([out, input], 6.0, 1), &Device::flex()).unwrap().into(),
-    ]
+    [W4Weight::new(&w4_codes([out, input, 8], 1)).unwrap().into(), Int8Weight::new(&int8_codes([out, input], 6.0, 1)).unwrap().into()]
 }
 
 #[test]
@@ -342,9 +339,8 @@ fn zero_rows_give_zeros_and_nan_stays_visible() {
 
 #[test]
 fn codes_that_do_not_fit_are_refused() {
-    let device = Device::flex();
     let good = w4_codes([2, 32, 16], 1);
-    let refused = |codes: W4Codes| W4Weight::new(&codes, &device).unwrap_err().to_string();
+    let refused = |codes: W4Codes| W4Weight::new(&codes).unwrap_err().to_string();
     assert_eq!(refused(W4Codes { group: 12, ..good.clone() }), "group size 12: expected a multiple of 8 that divides the input width 32");
     assert_eq!(refused(W4Codes { scales: vec![1.0; 3], ..good.clone() }), "scales: expected 4 values for a [2, 32] matrix, found 3");
     let mut codes = good.clone();
@@ -356,5 +352,5 @@ fn codes_that_do_not_fit_are_refused() {
 
     let mut codes = int8_codes([2, 3], 6.0, 1);
     codes.codes[4] = -128;
-    assert_eq!(Int8Weight::new(&codes, &device).unwrap_err(), PackError::Code { code: -128, row: 1, column: 1, expected: "-127 to 127" });
+    assert_eq!(Int8Weight::new(&codes).unwrap_err(), PackError::Code { code: -128, row: 1, column: 1, expected: "-127 to 127" });
 }

@@ -97,8 +97,6 @@ pub struct Baseline<'a> {
     pub pixels: &'a str,
     /// Whether there is room, and time, for a second copy of its weights.
     pub small: bool,
-    /// Whether the device computes in f16.
-    pub halves: bool,
 }
 
 impl Control {
@@ -119,11 +117,11 @@ impl Control {
     /// The controls of a study that names none: what takes no second copy of the weights, and, of a small model, another number format.
     /// That is bf16, unless the baseline is, or was published in it and so loses nothing to it: then it is f16.
     pub fn usual(baseline: Baseline<'_>) -> Vec<&'static Self> {
-        let Baseline { precision, published, pixels, small, halves } = baseline;
+        let Baseline { precision, published, pixels, small } = baseline;
         let format = if precision == "bf16" || published == "bf16" { "f16" } else { "bf16" };
         let wanted = |control: &&Self| match control.change {
             Change::Order | Change::Split => true,
-            Change::Precision(other) => small && other == format && other != precision && (other != "f16" || halves),
+            Change::Precision(other) => small && other == format && other != precision,
             Change::Pixels(other) => other != pixels,
             Change::Device(_) => false,
         };

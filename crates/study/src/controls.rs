@@ -50,18 +50,17 @@ pub fn copies(controls: &[&'static Control]) -> Vec<Precision> {
     controls.iter().filter_map(precision).collect()
 }
 
-/// The controls of a study that names none: [`Control::usual`] for this checkpoint in this precision on this device.
+/// The controls of a study that names none: [`Control::usual`] for this checkpoint in this precision.
 ///
 /// # Errors
 /// [`StudyError::Vlm`] when the checkpoint's weights or image settings cannot be read.
-pub fn usual(Opening { checkpoint, device }: Opening<'_>, precision: Precision) -> Result<Vec<&'static Control>, StudyError> {
+pub fn usual(checkpoint: &Checkpoint, precision: Precision) -> Result<Vec<&'static Control>, StudyError> {
     let footprint = checkpoint.footprint()?;
     Ok(Control::usual(steady_methods::Baseline {
         precision: &precision.to_string(),
         published: &footprint.published().to_string(),
         pixels: checkpoint.images().backend.name(),
         small: footprint.weight_bytes(Precision::Bf16) <= SECOND_COPY,
-        halves: Precision::F16.check(&device.device).is_ok(),
     }))
 }
 

@@ -34,7 +34,7 @@ pub struct Progress<'a> {
 /// use std::path::Path;
 /// use std::sync::atomic::AtomicBool;
 ///
-/// use burn::tensor::Device;
+/// use steady_vlm::Device;
 /// use pollster::FutureExt;
 /// use steady_accel::Acceleration;
 /// use steady_bench::world::EMBEDDED;
@@ -42,7 +42,7 @@ pub struct Progress<'a> {
 /// use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
 ///
 /// let checkpoint = Checkpoint::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/steady-llava"))?;
-/// let model = Vlm::load(&checkpoint, &Device::flex(), Precision::F32)?;
+/// let model = Vlm::load(&checkpoint, &Device::Cpu, Precision::F32)?;
 /// let variants = Variants::build(model, &[Acceleration::parse("divprune:keep=0.33")?], Decoding::default()).block_on()?;
 ///
 /// let (suite, questions) = EMBEDDED.draw(2, &[])?;

@@ -3,16 +3,16 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use pollster::FutureExt;
 use steady_accel::Acceleration;
 use steady_bench::Benchmark;
 use steady_bench::world::EmbeddedSuite;
+use steady_vlm::Device;
 use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
 
 fn model(name: &str, precision: Precision) -> Vlm {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models").join(name);
-    Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::flex(), precision).unwrap()
+    Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::Cpu, precision).unwrap()
 }
 
 /// How far first-token logits of `ask` and of a shared prefix lie apart at most, and how many answers are different ones.

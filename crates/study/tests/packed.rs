@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::tensor::Device;
 use image::{Rgb, RgbImage};
 use pollster::FutureExt;
 use steady_accel::{AccelError, Acceleration, Built, Fitted, Implementation, LinearShape, Quantizer, Registry, Rtn};
 use steady_kernels::PackedLinear;
 use steady_methods::{Method, MethodKind, Parameter, ParameterKind, Value};
 use steady_study::{Subject, Variants};
+use steady_vlm::Device;
 use steady_vlm::{Checkpoint, Decoding, HostMatrix, Precision, Vlm};
 
 /// Layers that were packed so far.
@@ -74,7 +74,7 @@ impl Fitted for CountingFitted {
 
 fn model() -> Vlm {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/steady-llava");
-    Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::flex(), Precision::F32).unwrap()
+    Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::Cpu, Precision::F32).unwrap()
 }
 
 fn variants(model: &Vlm, accelerations: &[Acceleration]) -> Variants {

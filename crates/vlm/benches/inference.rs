@@ -8,12 +8,11 @@
 
 use std::{path::Path, sync::OnceLock, time::Duration};
 
-use burn::tensor::Device;
 use divan::{Bencher, counter::ItemsCount};
 use image::{Rgb, RgbImage};
 use pollster::FutureExt;
 use steady_kernels::{PackedLinear, W4Codes, W4Weight};
-use steady_vlm::{Checkpoint, Decoding, Dense, DeviceChoice, Precision, Prepared, Vlm};
+use steady_vlm::{Checkpoint, Decoding, Dense, Device, DeviceChoice, Precision, Prepared, Vlm};
 
 fn main() {
     // A software driver would need an hour for divan's hundred samples.
@@ -61,7 +60,7 @@ fn rounded(dense: &Dense) -> PackedLinear {
         zeros.push(zero);
     }
     let codes = W4Codes { out: weight.rows, input: weight.cols, group: GROUP, codes, scales, zeros };
-    W4Weight::new(&codes, &dense.device()).expect("valid codes").into()
+    W4Weight::new(&codes).expect("valid codes").into()
 }
 
 fn model(setup: &str) -> Option<&'static (Vlm, Device)> {
@@ -83,7 +82,7 @@ fn vision(bencher: Bencher<'_, '_>, setup: &str) {
     let prepared = prepare(vlm);
     bencher.counter(ItemsCount::new(1usize)).bench(|| {
         let image = vlm.encode(&prepared.pixels).block_on().expect("an image");
-        device.sync().expect("a device that finishes");
+        device.wait().expect("a device that finishes");
         image
     });
 }

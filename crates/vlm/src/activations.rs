@@ -34,7 +34,7 @@ pub struct Sizes {
 impl Sizes {
     /// In this precision.
     pub fn new(precision: Precision) -> Self {
-        Self { element: precision.dtype().size() as u64 }
+        Self { element: precision.element().size() as u64 }
     }
 
     /// Whether activations are narrower than what norms and scores are computed in.

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use burn::tensor::Device;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
+use steady_kernels::Device;
 
 use crate::decoder::Llama;
 use crate::families::{Architecture, FAMILIES, Family, Opening};
@@ -218,7 +218,7 @@ impl Checkpoint {
         if let Some(footprint) = self.footprint.get() {
             return Ok(Arc::clone(footprint));
         }
-        let device = Device::flex();
+        let device = Device::Cpu;
         let weights = self.weights()?;
         let tied = weights.tied();
         let mut loader = Loader::survey(weights, self.format(), &device);

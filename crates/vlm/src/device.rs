@@ -4,8 +4,7 @@ mod memory;
 
 use std::{fmt, str::FromStr};
 
-use burn::tensor::{DType, Device};
-use steady_kernels::Bf16Weight;
+use steady_kernels::{Bf16Weight, Device, Element};
 
 pub use memory::DeviceMemory;
 
@@ -33,8 +32,6 @@ pub struct OpenDevice {
     pub identity: String,
     /// What it computes in.
     pub memory: DeviceMemory,
-    /// Most bytes that it binds at once; `None` where there is no limit.
-    pub max_binding: Option<u64>,
 }
 
 /// What a model's weights are kept as, and what is computed in. Attention scores, softmax and norms run in `f32` whichever it is.
@@ -43,7 +40,7 @@ pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// 16-bit floats, where the device computes in them.
+    /// 16-bit floats. A CPU also computes in them; a GPU keeps weights so and computes in `f32`.
     F16,
     /// Weights are kept as bf16, in half the memory of `f32`, and widened as they are used; activations and arithmetic are `f32`. So
     /// it runs on every device, and a checkpoint that was published in bf16 loses nothing.
@@ -94,37 +91,20 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl Precision {
-    /// The element type of activations.
-    pub(crate) fn dtype(self) -> DType {
+    /// What weights are kept as, where they are not bf16, and what a CPU computes in.
+    pub fn element(self) -> Element {
         match self {
-            Self::F32 | Self::Bf16 => DType::F32,
-            Self::F16 => DType::F16,
+            Self::F32 | Self::Bf16 => Element::F32,
+            Self::F16 => Element::F16,
         }
     }
 
     /// Bytes on the device of a matrix's row of `width` numbers.
     pub(crate) fn row_bytes(self, width: usize) -> u64 {
         match self {
-            Self::F32 | Self::F16 => (width * self.dtype().size()) as u64,
+            Self::F32 | Self::F16 => (width * self.element().size()) as u64,
             Self::Bf16 => Bf16Weight::row_bytes(width) as u64,
         }
-    }
-
-    /// This one where `device` computes in it, else the nearest that loses nothing.
-    #[must_use]
-    pub fn or_wider(self, device: &Device) -> Self {
-        if self.check(device).is_ok() { self } else { Self::F32 }
-    }
-
-    /// Whether `device` computes in this precision.
-    ///
-    /// # Errors
-    /// [`VlmError::Invalid`] when it does not.
-    pub fn check(self, device: &Device) -> Result<(), VlmError> {
-        if device.supports_dtype(self.dtype()) {
-            return Ok(());
-        }
-        Err(VlmError::Invalid { what: "precision".to_owned(), problem: format!("{device:?} does not compute in {self}; use f32") })
     }
 }
 
@@ -160,7 +140,7 @@ fn device_error(problem: String) -> VlmError {
 fn cpu() -> OpenDevice {
     let features = cpu_features().join("+");
     let identity = format!("flex, {} {features}", std::env::consts::ARCH).trim_end().to_owned();
-    OpenDevice { device: Device::flex(), identity, memory: DeviceMemory::Shared, max_binding: None }
+    OpenDevice { device: Device::Cpu, identity, memory: DeviceMemory::Shared }
 }
 
 /// The instruction sets that decide which kernels run, and so how sums are rounded.
@@ -180,26 +160,19 @@ fn cpu_features() -> Vec<&'static str> {
     }
 }
 
-/// Largest buffer that is safe to bind at once. WebGPU guarantees 128 MiB, and lavapipe offers no more; using it everywhere keeps
-/// the parts, and so the sums, the same on every GPU. Flex has no such limit.
-pub(crate) fn max_binding_bytes(device: &Device) -> usize {
-    if *device == Device::flex() { usize::MAX } else { 128 << 20 }
-}
-
-/// Opens the GPU that the browser offers through WebGPU; its name and the most bytes that it binds at once are the caller's to find out: browsers
-/// tell programs of wgpu next to nothing about it.
+/// Opens the GPU that the browser offers through WebGPU; its name is the caller's to find out: browsers tell programs of wgpu next to nothing
+/// about it.
 /// Once per program; the device is to be kept.
 ///
 /// # Errors
 /// When the browser has no adapter to offer.
 #[cfg(feature = "gpu")]
-pub async fn open_webgpu(name: &str, max_binding: Option<u64>) -> Result<OpenDevice, VlmError> {
-    let device = Device::wgpu_options()
-        .init_async()
-        .await
-        .map_err(|error| device_error(format!("no GPU could be opened through WebGPU: {error}")))?;
+pub async fn open_webgpu(name: &str) -> Result<OpenDevice, VlmError> {
+    let failed = |error| device_error(format!("no GPU could be opened through WebGPU: {error}"));
+    let adapter = steady_gpu::Adapter::best().await.map_err(failed)?;
+    let device = Device::Gpu(adapter.open(None).await.map_err(failed)?);
     // Browsers say neither how much memory there is nor whose it is.
-    Ok(OpenDevice { device, identity: format!("wgpu, {name}, WebGPU"), memory: DeviceMemory::Unknown, max_binding })
+    Ok(OpenDevice { device, identity: format!("wgpu, {name}, WebGPU"), memory: DeviceMemory::Unknown })
 }
 
 #[cfg(any(not(feature = "gpu"), target_family = "wasm"))]
@@ -226,62 +199,48 @@ mod gpu {
 
 #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
 mod gpu {
-    use std::{
-        future::Future,
-        pin::pin,
-        sync::OnceLock,
-        task::{Context, Poll, Waker},
-    };
+    use std::sync::OnceLock;
 
-    use burn::tensor::Device;
-    use wgpu::{Adapter, AdapterInfo, Backends, DeviceType, Instance, InstanceDescriptor};
+    use pollster::FutureExt;
+    use steady_gpu::{Adapter, AdapterInfo, DeviceType};
+    use steady_kernels::Device;
 
     use super::{DeviceMemory, OpenDevice, VlmError, device_error};
 
-    /// Opened once: a runtime that is set up cannot be set up again.
+    /// Opened once: models that are loaded one after the other share its compiled kernels.
     static GPU: OnceLock<Result<OpenDevice, String>> = OnceLock::new();
 
     pub(super) fn open() -> Result<OpenDevice, VlmError> {
-        GPU.get_or_init(|| {
-            // Shaders go through WGSL: burn's native SPIR-V compiler is a cargo feature that this program does not turn on.
-            let (device, setup) =
-                Device::wgpu_options().init_with_setup().map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
-            let info = setup.adapter.get_info();
+        // Native drivers answer at once; the futures are there for browsers.
+        let opened = || {
+            let gpu = async { Adapter::best().await?.open(cache().as_deref()).await }.block_on();
+            let gpu = gpu.map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
+            let info = gpu.info();
             let memory = match info.device_type {
                 DeviceType::Cpu | DeviceType::IntegratedGpu => DeviceMemory::Shared,
                 DeviceType::DiscreteGpu | DeviceType::VirtualGpu | DeviceType::Other => DeviceMemory::of_card(&info.device_pci_bus_id),
             };
-            let max_binding = Some(setup.device.limits().max_storage_buffer_binding_size);
-            Ok(OpenDevice { device, identity: describe(&info), memory, max_binding })
-        })
-        .clone()
-        .map_err(device_error)
+            let identity = describe(info);
+            Ok(OpenDevice { device: Device::Gpu(gpu), identity, memory })
+        };
+        GPU.get_or_init(opened).clone().map_err(device_error)
+    }
+
+    /// Where compiled kernels are kept from one run to the next: the user's cache folder, as the hub's cache finds it.
+    fn cache() -> Option<std::path::PathBuf> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(std::path::PathBuf::from);
+        let folder = variable("XDG_CACHE_HOME").or_else(|| variable("LOCALAPPDATA")).or_else(|| Some(variable("HOME")?.join(".cache")));
+        Some(folder?.join("steady"))
     }
 
     /// The GPU, if there is one that is not the CPU in disguise. A GPU that fails to open counts as none.
     pub(super) fn open_hardware() -> Option<OpenDevice> {
-        let hardware = |adapter: &Adapter| {
-            let kind = adapter.get_info().device_type;
-            matches!(kind, DeviceType::DiscreteGpu | DeviceType::IntegratedGpu | DeviceType::VirtualGpu)
-        };
-        adapters().iter().any(hardware).then(open)?.ok()
+        steady_gpu::adapters().block_on().iter().any(Adapter::is_hardware).then(open)?.ok()
     }
 
     /// Every adapter that wgpu sees, in words.
     pub(super) fn list() -> Vec<String> {
-        adapters().iter().map(|adapter| describe(&adapter.get_info())).collect()
-    }
-
-    fn adapters() -> Vec<Adapter> {
-        let mut descriptor = InstanceDescriptor::new_without_display_handle();
-        descriptor.backends = Backends::PRIMARY;
-        let instance = Instance::new(descriptor);
-        // Native adapters are listed synchronously; the future is there for browsers.
-        let future = pin!(instance.enumerate_adapters(Backends::PRIMARY));
-        match future.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(adapters) => adapters,
-            Poll::Pending => Vec::new(),
-        }
+        steady_gpu::adapters().block_on().iter().map(|adapter| describe(&adapter.info())).collect()
     }
 
     fn describe(info: &AdapterInfo) -> String {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
 use sha2::{Digest, Sha256};
+use steady_kernels::Matrix;
 
 use crate::{
     HostMatrix, PixelValues, VlmError,
@@ -16,9 +16,9 @@ use crate::{
 pub struct EncodedImage {
     encoder: Arc<dyn VisualEncoder>,
     /// What is projected: a row per visual token, with LLaVA-NeXT per patch of every view.
-    features: Tensor<2>,
+    features: Matrix,
     /// `[n, decoder width]`
-    projected: Tensor<2>,
+    projected: Matrix,
     observed: Arc<Observed<HostMatrix>>,
     merged: Option<Merged>,
     flops: u64,
@@ -38,9 +38,9 @@ pub(crate) struct Merged {
 
 impl EncodedImage {
     pub(crate) async fn new(encoder: &Arc<dyn VisualEncoder>, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Self, VlmError> {
-        let Encoded { features, projected, observed, flops } = encoder.encode(pixels, task)?;
+        let Encoded { features, projected, observed, flops } = encoder.encode(pixels, task).await?;
         let observed = observed.read().await?;
-        let merged = task.merger.as_ref().zip(observed.merged_into.as_ref()).map(|(merger, into)| Merged::new(merger.name(), &into.data));
+        let merged = task.merger.as_ref().zip(observed.merged_into.as_ref()).map(|(merger, into)| Merged::new(merger.name(), into));
         let (observed, key) = (Arc::new(observed), pixel_key(pixels));
         Ok(Self { encoder: Arc::clone(encoder), features, projected, observed, merged, flops, key })
     }
@@ -59,11 +59,11 @@ impl EncodedImage {
         &self.encoder
     }
 
-    pub(crate) fn features(&self) -> &Tensor<2> {
+    pub(crate) fn features(&self) -> &Matrix {
         &self.features
     }
 
-    pub(crate) fn projected(&self) -> &Tensor<2> {
+    pub(crate) fn projected(&self) -> &Matrix {
         &self.projected
     }
 
@@ -92,11 +92,9 @@ impl EncodedImage {
 
 impl Merged {
     /// `into` says of each token that there would have been which one it became.
-    fn new(by: String, into: &[f32]) -> Self {
+    fn new(by: String, into: &[usize]) -> Self {
         let mut tokens: Vec<(usize, usize)> = Vec::new();
-        for (token, into) in into.iter().enumerate() {
-            // Indices of at most 2^24 tokens are exact.
-            let into = *into as usize;
+        for (token, &into) in into.iter().enumerate() {
             if tokens.len() <= into {
                 tokens.resize(into + 1, (usize::MAX, 0));
             }

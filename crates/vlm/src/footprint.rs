@@ -77,12 +77,6 @@ impl Footprint {
         };
         self.survey.largest * element as u64
     }
-
-    /// The largest single weight that a device must bind at once, and its bytes; tables are split by rows.
-    pub fn largest_linear(&self, precision: Precision) -> Option<(&str, u64)> {
-        let largest = self.linears().iter().max_by_key(|linear| bytes(linear, precision))?;
-        Some((&largest.name, bytes(largest, precision)))
-    }
 }
 
 fn bytes(linear: &LinearSize, precision: Precision) -> u64 {
@@ -91,5 +85,5 @@ fn bytes(linear: &LinearSize, precision: Precision) -> u64 {
 
 /// Of an activation.
 fn element_bytes(precision: Precision) -> u64 {
-    precision.dtype().size() as u64
+    precision.element().size() as u64
 }

@@ -12,14 +12,13 @@
 //! ```
 //! use std::path::Path;
 //!
-//! use burn::tensor::Device;
 //! use pollster::FutureExt;
-//! use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
+//! use steady_vlm::{Checkpoint, Decoding, Device, Precision, Vlm};
 //!
 //! let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-llava");
 //! let checkpoint = Checkpoint::open(&folder.join("checkpoint"))?;
 //! let footprint = checkpoint.footprint()?; // before anything is allocated
-//! let model = Vlm::load(&checkpoint, &Device::flex(), Precision::F32)?;
+//! let model = Vlm::load(&checkpoint, &Device::Cpu, Precision::F32)?;
 //! assert_eq!(model.weight_bytes() as u64, footprint.weight_bytes(Precision::F32));
 //!
 //! let image = steady_vlm::image::load(&folder.join("images/tiny.png"))?;
@@ -76,4 +75,5 @@ pub use prefill::{Left, Prefix};
 pub use reduction::{
     Evidence, Merge, Merger, Needs, Observed, PositionPolicy, Reduction, Site, Step, TokenReducer, TowerTask, TowerTokens,
 };
+pub use steady_kernels::{Device, Matrix};
 pub use text::{Interleaved, Prepared};

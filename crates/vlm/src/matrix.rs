@@ -1,6 +1,6 @@
 //! A plain row-major `f32` matrix on the host: what reducers read and quantizers are given.
 
-use burn::tensor::{DType, Tensor, TensorData};
+use steady_kernels::{Device, DeviceError, Element, Matrix};
 
 use crate::VlmError;
 
@@ -25,13 +25,18 @@ impl HostMatrix {
         Self { rows, cols, data }
     }
 
-    /// Reads a `[rows, cols]` tensor back from its device, as `f32`.
+    /// Reads a matrix back from its device, as `f32`.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn from_tensor(tensor: &Tensor<2>) -> Result<Self, VlmError> {
-        let [rows, cols] = tensor.dims();
-        Ok(Self::new(rows, cols, read_f32(tensor.clone()).await?))
+    pub async fn from_device(matrix: &Matrix) -> Result<Self, VlmError> {
+        let [rows, cols] = matrix.dims();
+        Ok(Self::new(rows, cols, matrix.read().await?))
+    }
+
+    /// The same values on a device.
+    pub(crate) fn on(&self, device: &Device, element: Element) -> Matrix {
+        Matrix::new(self.data.clone(), [self.rows, self.cols], device, element)
     }
 
     /// Row `index`.
@@ -65,18 +70,12 @@ impl HostMatrix {
         let data = indices.iter().flat_map(|&index| self.row(index).iter().copied()).collect();
         Self::new(indices.len(), self.cols, data)
     }
-
-    /// The same values as tensor data of shape `[rows, cols]`.
-    pub(crate) fn to_data(&self) -> TensorData {
-        TensorData::new(self.data.clone(), [self.rows, self.cols])
-    }
 }
 
-/// All values of a tensor on the host, in row-major order, widened to `f32`. The one place that waits for a device: a browser's GPU
-/// answers only to those who give way meanwhile, which makes everything above this `async`.
-pub(crate) async fn read_f32<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, VlmError> {
-    let data = tensor.cast(DType::F32).into_data_async().await.map_err(|error| VlmError::Device(cause(&error.to_string())))?;
-    data.try_to_vec::<f32>().map_err(|error| VlmError::Device(format!("{error:?}")))
+impl From<DeviceError> for VlmError {
+    fn from(DeviceError(report): DeviceError) -> Self {
+        Self::Device(cause(&report))
+    }
 }
 
 /// What lies at the bottom of a report of causes with a backtrace, on one line.
@@ -86,10 +85,10 @@ fn cause(report: &str) -> String {
     deepest.unwrap_or(report).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// [`read_f32`] for tests, which may wait.
+/// The numbers of a matrix, for tests, which may wait.
 #[cfg(test)]
-pub(crate) fn read_now<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    pollster::block_on(read_f32(tensor)).unwrap()
+pub(crate) fn read_now(matrix: &Matrix) -> Vec<f32> {
+    pollster::block_on(matrix.read()).unwrap()
 }
 
 #[cfg(test)]

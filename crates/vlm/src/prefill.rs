@@ -7,7 +7,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use steady_kernels::Matrix;
 
 use crate::{
     Evidence, HostMatrix, Reduction, Site, Step, TokenReducer, VlmError,
@@ -77,7 +77,7 @@ pub(crate) struct Waiting<'r> {
 #[derive(Clone)]
 pub(crate) struct Rows {
     /// `[n, width]`
-    pub(crate) hidden: Tensor<2>,
+    pub(crate) hidden: Matrix,
     /// Rotary position of each row, `n` of them.
     pub(crate) positions: Vec<Position>,
     /// Position of the token that follows.
@@ -137,12 +137,12 @@ impl Sequence {
     }
 
     /// Feeds tokens that follow what is held, through all layers that hold something; returns the states that leave the last one.
-    pub(crate) fn extend(&mut self, decoder: &Llama, hidden: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn extend(&mut self, decoder: &Llama, hidden: Matrix) -> Matrix {
         self.extend_watched(decoder, hidden).0
     }
 
     /// As [`Self::extend`], and the attention of the last token in the last layer.
-    fn extend_watched(&mut self, decoder: &Llama, mut hidden: Tensor<2>) -> (Tensor<2>, Option<LastRow>) {
+    fn extend_watched(&mut self, decoder: &Llama, mut hidden: Matrix) -> (Matrix, Option<LastRow>) {
         let tokens = hidden.dims()[0];
         let mut last_row = None;
         for segment in &mut self.segments {
@@ -154,7 +154,7 @@ impl Sequence {
     }
 
     /// Runs `rows`, which have positions of their own, through all layers that hold what stands before them.
-    fn go_on(&mut self, decoder: &Llama, rows: &Rows) -> Tensor<2> {
+    fn go_on(&mut self, decoder: &Llama, rows: &Rows) -> Matrix {
         let mut hidden = rows.hidden.clone();
         for segment in &mut self.segments {
             segment.next_position = rows.next_position;
@@ -164,7 +164,7 @@ impl Sequence {
     }
 
     /// Runs `rows` through the layers from where the sequence ends up to `end`, which from then on hold them.
-    fn climb(&mut self, decoder: &Llama, rows: &Rows, end: usize) -> (Tensor<2>, Option<LastRow>) {
+    fn climb(&mut self, decoder: &Llama, rows: &Rows, end: usize) -> (Matrix, Option<LastRow>) {
         let layers = self.segments.last().map_or(0, |segment| segment.layers.end)..end;
         self.segments.push(Segment { layers: layers.clone(), next_position: rows.next_position });
         decoder.run(layers, rows.chunk(), &mut self.cache)
@@ -182,12 +182,11 @@ impl Segment {
 
 impl Rows {
     /// The states of the visual tokens, `[visual, width]`.
-    fn features(&self) -> Tensor<2> {
+    fn features(&self) -> Matrix {
         let rows: Vec<usize> = self.visual.iter().map(|visual| visual.row).collect();
-        let width = self.hidden.dims()[1];
         match (rows.first(), rows.last()) {
-            (Some(&first), Some(&last)) if last - first + 1 == rows.len() => self.hidden.clone().slice([first..last + 1, 0..width]),
-            _ => select(&self.hidden, &rows, &self.hidden.device()),
+            (Some(&first), Some(&last)) if last - first + 1 == rows.len() => self.hidden.slice(first..last + 1),
+            _ => self.hidden.gather(&rows),
         }
     }
 
@@ -197,8 +196,8 @@ impl Rows {
         &self,
         reduction: &Reduction,
         positions: PositionPolicy,
-        rewritten: Option<Tensor<2>>,
-        merged: Option<Tensor<2>>,
+        rewritten: Option<Matrix>,
+        merged: Option<Matrix>,
     ) -> Self {
         let count = self.hidden.dims()[0];
         let mut visual = self.visual.iter().enumerate().peekable();
@@ -240,29 +239,28 @@ impl Rows {
                 (order.iter().map(of).collect(), self.next_position)
             }
         };
-        let new_rows: Vec<Tensor<2>> = rewritten.into_iter().chain(merged).collect();
-        let device = self.hidden.device();
+        let new_rows: Vec<Matrix> = rewritten.into_iter().chain(merged).filter(|rows| rows.dims()[0] > 0).collect();
         let hidden = if new_rows.is_empty() {
-            select(&self.hidden, &order, &device)
+            self.hidden.gather(&order)
         } else {
-            select(&Tensor::cat([vec![self.hidden.clone()], new_rows].concat(), 0), &order, &device)
+            Matrix::stack(&[vec![self.hidden.clone()], new_rows].concat()).gather(&order)
         };
         Self { hidden, positions, next_position, visual: left }
     }
 
     /// These rows and then `hidden`, whose positions continue.
-    fn followed_by(&self, hidden: Tensor<2>) -> Self {
+    fn followed_by(&self, hidden: Matrix) -> Self {
         let next_position = self.next_position + hidden.dims()[0];
         let mut positions = self.positions.clone();
         positions.extend(in_line(self.next_position..next_position));
-        Self { hidden: Tensor::cat(vec![self.hidden.clone(), hidden], 0), positions, next_position, visual: self.visual.clone() }
+        Self { hidden: Matrix::stack(&[self.hidden.clone(), hidden]), positions, next_position, visual: self.visual.clone() }
     }
 
     /// The first `count` rows, and the others, of no reducer's concern any more.
     fn split_at(self, count: usize) -> (Self, Self) {
-        let [rows, width] = self.hidden.dims();
+        let [rows, _] = self.hidden.dims();
         let part = |range: Range<usize>| Self {
-            hidden: self.hidden.clone().slice([range.clone(), 0..width]),
+            hidden: self.hidden.slice(range.clone()),
             positions: self.positions[range].to_vec(),
             next_position: self.next_position,
             visual: Vec::new(),
@@ -280,26 +278,11 @@ impl Rows {
     }
 }
 
-/// Rows `indices` of a `[n, width]` tensor.
-pub(crate) fn select(rows: &Tensor<2>, indices: &[usize], device: &Device) -> Tensor<2> {
-    let [count, width] = rows.dims();
-    if indices.is_empty() {
-        return rows.clone().slice([0..0, 0..width]);
-    }
-    if indices.len() == count && indices.iter().enumerate().all(|(row, index)| row == *index) {
-        return rows.clone();
-    }
-    let picked: Vec<i32> = indices.iter().map(|&index| index as i32).collect();
-    let picked = TensorData::new(picked, [indices.len()]);
-    let picked = Tensor::<1, Int>::from_data(picked, (device, DType::I32));
-    rows.clone().select(0, picked)
-}
-
 /// A prompt, or its prefix, after the decoder has seen it.
 pub(crate) struct Prefilled<'r> {
     pub(crate) sequence: Sequence,
     /// The states that leave the last layer; `None` while layers wait.
-    pub(crate) hidden: Option<Tensor<2>>,
+    pub(crate) hidden: Option<Matrix>,
     /// What each step left.
     pub(crate) left: Vec<Left>,
     pub(crate) waiting: Option<Waiting<'r>>,
@@ -338,7 +321,7 @@ pub(crate) async fn prefill_reducing<'r>(
 
 impl<'r> Waiting<'r> {
     /// Runs the question `hidden` through the layers below the step, lets it choose, and runs what is left through the rest.
-    pub(crate) async fn resume(&self, decoder: &Llama, mut sequence: Sequence, hidden: Tensor<2>) -> Result<Prefilled<'r>, VlmError> {
+    pub(crate) async fn resume(&self, decoder: &Llama, mut sequence: Sequence, hidden: Matrix) -> Result<Prefilled<'r>, VlmError> {
         let (hidden, last_row) = sequence.extend_watched(decoder, hidden);
         let entering = self.rows.followed_by(hidden);
         let mut course = self.course.clone();
@@ -382,8 +365,7 @@ impl Course<'_> {
             None => None,
         };
         let (site, reduction, positions) = self.ask(entering, || entering.features(), attention.as_deref()).await?;
-        let (device, dtype) = (entering.hidden.device(), entering.hidden.dtype());
-        let states = |rows: &HostMatrix| Tensor::from_data(rows.to_data(), (&device, dtype));
+        let states = |rows: &HostMatrix| rows.on(&entering.hidden.device(), entering.hidden.element());
         let rows = entering.reduced(&reduction, positions, reduction.rewritten.as_ref().map(states), reduction.merged.as_ref().map(states));
         if rows.positions.is_empty() {
             let problem = "leaves no token at all: there is no text before the image";
@@ -397,13 +379,13 @@ impl Course<'_> {
     pub(crate) async fn ask(
         &mut self,
         rows: &Rows,
-        features: impl Fn() -> Tensor<2>,
+        features: impl Fn() -> Matrix,
         last_row_attention: Option<&[f32]>,
     ) -> Result<(Site, Reduction, PositionPolicy), VlmError> {
         let (index, Step { site, needs, positions }) = self.steps.remove(0);
         let name = self.reducer.name();
         let [visual_tokens, width] = features().dims();
-        let shown = if needs.features { Some(HostMatrix::from_tensor(&features()).await?) } else { None };
+        let shown = if needs.features { Some(HostMatrix::from_device(&features()).await?) } else { None };
         let tokens: Vec<Option<usize>> = rows.visual.iter().map(|visual| visual.token).collect();
         let sizes: Vec<f32> = rows.visual.iter().map(|visual| visual.size).collect();
         let first = self.left.is_empty();

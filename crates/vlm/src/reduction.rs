@@ -1,15 +1,14 @@
 //! Where a visual token reducer may act, what it is shown there, and what it answers.
 //!
-//! A reducer is a list of [`Step`]s. Behind the vision tower it sees host data only and answers with indices (and new rows, if it merges):
-//! it can be read and tested without a model. Inside the tower it works on the device. The model gathers rows, shortens the KV cache and
-//! keeps the positions.
+//! A reducer is a list of [`Step`]s. It sees host data only and answers with indices (and new rows, if it makes some): it can be read and
+//! tested without a model. The model gathers rows, merges those that it is told to, shortens the KV cache and keeps the positions.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use burn::tensor::{Int, Tensor};
+use steady_kernels::Matrix;
 
-use crate::{HostMatrix, VlmError, layout::Cells, matrix::read_f32};
+use crate::{HostMatrix, VlmError, layout::Cells};
 
 /// A visual token reduction method.
 ///
@@ -248,17 +247,17 @@ pub enum PositionPolicy {
     Keep,
 }
 
-/// The patches inside a block of the vision tower, on the device. A class token is not among them: it is never merged.
+/// The patches inside a block of the vision tower. A class token is not among them: it is never merged.
 #[derive(Clone, Debug)]
 pub struct TowerTokens<'a> {
     /// Index of the block.
     pub block: usize,
     /// States between attention and MLP, `[n, width]`.
-    pub hidden: &'a Tensor<2>,
+    pub hidden: &'a HostMatrix,
     /// The block's attention keys, all heads side by side, `[n, heads * head_dim]`.
-    pub keys: &'a Tensor<2>,
-    /// How many patches each token stands for, `[n, 1]`, in `f32`.
-    pub sizes: &'a Tensor<2>,
+    pub keys: &'a HostMatrix,
+    /// How many patches each of the `n` tokens stands for.
+    pub sizes: &'a [f32],
     /// Heads of the block's attention.
     pub heads: usize,
 }
@@ -266,8 +265,8 @@ pub struct TowerTokens<'a> {
 /// The answer of a step inside the tower. Each token that is left is the mean of those that become part of it, weighted by their sizes.
 #[derive(Clone, Debug)]
 pub struct Merge {
-    /// For each of the `n` tokens, which of the tokens that are left it becomes part of, `[n]`.
-    pub into: Tensor<1, Int>,
+    /// For each of the `n` tokens, which of the tokens that are left it becomes part of.
+    pub into: Vec<usize>,
     /// How many are left.
     pub tokens: usize,
 }
@@ -306,6 +305,11 @@ impl<'r> Merger<'r> {
         self.reducer.name()
     }
 
+    /// Whether it acts in this block.
+    pub(crate) fn acts_in(&self, block: usize) -> bool {
+        self.steps.iter().any(|(at, _)| *at == block)
+    }
+
     /// The last block in which it acts.
     pub fn last_block(&self) -> usize {
         self.steps.last().map_or(0, |(block, _)| *block)
@@ -318,25 +322,29 @@ impl<'r> Merger<'r> {
     pub fn merge(&self, tokens: &TowerTokens<'_>) -> Result<Option<Merge>, VlmError> {
         let Some((_, step)) = self.steps.iter().find(|(block, _)| *block == tokens.block) else { return Ok(None) };
         let merge = self.reducer.merge(*step, tokens)?;
-        let ([given], [n, _]) = (merge.into.dims(), tokens.hidden.dims());
+        let (given, n) = (merge.into.len(), tokens.hidden.rows);
         if given != n || merge.tokens == 0 || merge.tokens > n {
             let problem = format!("merged {given} of {n} tokens into {}; expected all of them into at least one", merge.tokens);
+            return Err(reducer_error(&self.name(), problem));
+        }
+        if let Some(into) = merge.into.iter().find(|into| **into >= merge.tokens) {
+            let problem = format!("merged a token into number {into} of {}; expected one of those that are left", merge.tokens);
             return Err(reducer_error(&self.name(), problem));
         }
         Ok(Some(merge))
     }
 }
 
-/// What was seen of, and done in, the vision tower while an image passed it, by layer as asked for: tensors of the device, then matrices
-/// of the host.
+/// What was seen of, and done in, the vision tower while an image passed it, by layer as asked for: matrices of the device, then of the
+/// host.
 #[derive(Clone, Debug)]
 pub struct Observed<M> {
     /// Attention of the class token, `[heads, n]`.
     pub cls_attention: Vec<(i32, M)>,
     /// Keys, `[n, heads * head_dim]`.
     pub vision_keys: Vec<(i32, M)>,
-    /// For each visual token that there would have been without merging, which of those that are left it is part of: one row.
-    pub merged_into: Option<M>,
+    /// For each visual token that there would have been without merging, which of those that are left it is part of.
+    pub merged_into: Option<Vec<usize>>,
 }
 
 impl<M> Default for Observed<M> {
@@ -345,24 +353,18 @@ impl<M> Default for Observed<M> {
     }
 }
 
-impl Observed<Tensor<2>> {
+impl Observed<Matrix> {
     /// Brings them to the host.
     pub(crate) async fn read(self) -> Result<Observed<HostMatrix>, VlmError> {
-        let merged_into = match self.merged_into {
-            Some(row) => {
-                let columns = row.dims()[1];
-                Some(HostMatrix::new(1, columns, read_f32(row).await?))
-            }
-            None => None,
-        };
-        Ok(Observed { cls_attention: read(self.cls_attention).await?, vision_keys: read(self.vision_keys).await?, merged_into })
+        let Self { cls_attention, vision_keys, merged_into } = self;
+        Ok(Observed { cls_attention: read(cls_attention).await?, vision_keys: read(vision_keys).await?, merged_into })
     }
 }
 
-async fn read(layers: Vec<(i32, Tensor<2>)>) -> Result<Vec<(i32, HostMatrix)>, VlmError> {
+async fn read(layers: Vec<(i32, Matrix)>) -> Result<Vec<(i32, HostMatrix)>, VlmError> {
     let mut matrices = Vec::with_capacity(layers.len());
-    for (layer, tensor) in layers {
-        matrices.push((layer, HostMatrix::from_tensor(&tensor).await?));
+    for (layer, matrix) in layers {
+        matrices.push((layer, HostMatrix::from_device(&matrix).await?));
     }
     Ok(matrices)
 }

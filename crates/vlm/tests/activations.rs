@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use ::image::RgbImage;
-use burn::tensor::Device;
 use peak_alloc::PeakAlloc;
 use pollster::FutureExt;
+use steady_vlm::Device;
 use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
 use tempfile::TempDir;
 
@@ -51,7 +51,7 @@ fn roomy(folder: &Path, pixels: usize) -> TempDir {
 fn compare(folder: &Path, precision: Precision, (width, height): (u32, u32)) -> (f64, f64) {
     let checkpoint = Checkpoint::open(folder).unwrap();
     let footprint = checkpoint.footprint().unwrap();
-    let model = Vlm::load(&checkpoint, &Device::flex(), precision).unwrap();
+    let model = Vlm::load(&checkpoint, &Device::Cpu, precision).unwrap();
     let decoding = Decoding { max_new_tokens: 4, ignore_eos: true, ..Decoding::default() };
     let image = RgbImage::from_fn(width, height, |x, y| ::image::Rgb([(x * 7 + y) as u8, (y * 3) as u8, (x ^ y) as u8]));
     let prompt = model.prompt("What is in the picture?").unwrap();

@@ -14,12 +14,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use burn::tensor::{Device, Tensor};
 use pollster::FutureExt;
 use serde_json::json;
 use steady_kernels::{PackedLinear, W4Codes, W4Weight};
 use steady_vlm::files::{Dtype, FormatRow, Stored, WeightFormat, Weights};
-use steady_vlm::{Checkpoint, Decoding, Dense, DeviceChoice, Edits, HostMatrix, Known, Observer, Precision, Vlm, VlmError};
+use steady_vlm::{Checkpoint, Decoding, Dense, DeviceChoice, Edits, HostMatrix, Known, Matrix, Observer, Precision, Vlm, VlmError};
 use support::{prepare, tiny};
 use tempfile::TempDir;
 
@@ -43,14 +42,14 @@ fn codes(weight: &HostMatrix) -> W4Codes {
     W4Codes { out: weight.rows, input: weight.cols, group: GROUP, codes, scales, zeros }
 }
 
-fn packed(weight: &HostMatrix, device: &Device) -> PackedLinear {
-    W4Weight::new(&codes(weight), device).unwrap().into()
+fn packed(weight: &HostMatrix) -> PackedLinear {
+    W4Weight::new(&codes(weight)).unwrap().into()
 }
 
 /// Every decoder layer packed, as a quantizer does it to a loaded model.
 fn quantized(vlm: &Vlm) -> Vlm {
     vlm.map_linears::<VlmError>(&mut |name: &str, dense: &Dense| {
-        Ok(if decoder_layer(name) { Some(packed(&dense.to_host().block_on()?, &dense.device())) } else { None })
+        Ok(if decoder_layer(name) { Some(packed(&dense.to_host().block_on()?)) } else { None })
     })
     .unwrap()
 }
@@ -64,7 +63,7 @@ impl Bytes {
 }
 
 impl WeightFormat for Bytes {
-    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize], device: &Device) -> Result<Stored, VlmError> {
+    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Stored, VlmError> {
         if !decoder_layer(name) {
             return weights.values(&format!("{name}.weight"), shape).map(Stored::Dense);
         }
@@ -74,7 +73,7 @@ impl WeightFormat for Bytes {
         let scales = weights.take(&format!("{name}.scales"), &[out, input / GROUP])?.data;
         let zeros = vec![8.0; scales.len()];
         let codes = W4Codes { out, input, group: GROUP, codes: codes.bytes, scales, zeros };
-        Ok(Stored::Packed(Box::new(W4Weight::new(&codes, device).unwrap().into())))
+        Ok(Stored::Packed(Box::new(W4Weight::new(&codes).unwrap().into())))
     }
 
     fn survey(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Option<u64>, VlmError> {
@@ -167,9 +166,9 @@ type Input = (usize, usize, f32);
 struct Sums(Mutex<BTreeMap<String, Vec<Input>>>);
 
 impl Observer for Sums {
-    fn inputs(&self, linear: &str, x: &Tensor<2>) {
+    fn inputs(&self, linear: &str, x: &Matrix) {
         let [rows, columns] = x.dims();
-        let sum: f32 = x.clone().sum().into_data().iter::<f32>().next().unwrap();
+        let sum: f32 = x.read().block_on().unwrap().iter().sum();
         self.0.lock().unwrap().entry(linear.to_owned()).or_default().push((rows, columns, sum));
     }
 }
@@ -215,11 +214,11 @@ fn a_factor_moves_from_a_norm_into_the_layers_that_it_feeds() {
     vlm.map_linears::<VlmError>(&mut |name: &str, dense: &Dense| {
         if decoder_layer(name) {
             let mut weight = dense.to_host().block_on()?;
-            plain.linears.insert(name.to_owned(), packed(&weight, &dense.device()));
+            plain.linears.insert(name.to_owned(), packed(&weight));
             if decoder.iter().any(|feed| feed.linears.iter().any(|linear| linear == name)) {
                 weight.data.iter_mut().for_each(|value| *value *= FACTOR);
             }
-            moved.linears.insert(name.to_owned(), packed(&weight, &dense.device()));
+            moved.linears.insert(name.to_owned(), packed(&weight));
         }
         Ok(None)
     })

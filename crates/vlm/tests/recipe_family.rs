@@ -21,18 +21,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
 use pollster::FutureExt;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use steady_kernels::Element;
 use steady_vlm::decoder::{self, LlamaConfig};
-use steady_vlm::families::{Architecture, Encoded, Expander, Expansion, Family, Largest, Opening, VisualEncoder};
+use steady_vlm::families::{Architecture, Encoded, Encoding, Expander, Expansion, Family, Largest, Opening, VisualEncoder};
 use steady_vlm::files::Source;
 use steady_vlm::image::{ClipProcessor, ImageOptions, ImageProcessor, read_settings};
 use steady_vlm::nn::{Linear, Loader, Part, Visit, Visitor};
 use steady_vlm::text::{Piece, Processor, ProcessorSettings, PromptEncoder, Tokenizer};
 use steady_vlm::{
-    Answer, Cells, Checkpoint, Decoding, Evidence, Extent, HostMatrix, ImageBytes, Known, Needs, Observed, PixelValues, PositionPolicy,
-    Precision, Prepared, Reduction, Site, Sizes, Step, TokenReducer, TowerTask, View, Vlm, VlmError,
+    Answer, Cells, Checkpoint, Decoding, Device, Evidence, Extent, HostMatrix, ImageBytes, Known, Matrix, Needs, Observed, PixelValues,
+    PositionPolicy, Precision, Prepared, Reduction, Site, Sizes, Step, TokenReducer, TowerTask, View, Vlm, VlmError,
 };
 use tempfile::TempDir;
 
@@ -116,7 +116,7 @@ impl Architecture for Halves {
     fn encoder(&self, loader: &mut Loader<'_>) -> Result<Box<dyn VisualEncoder>, VlmError> {
         let shape = [self.text.hidden_size, 3, self.patch, self.patch];
         let linear = loader.linear_of_shape("picture.patches", &shape, true)?;
-        Ok(Box::new(Patches { linear, config: self.clone(), device: loader.device().clone(), dtype: loader.dtype() }))
+        Ok(Box::new(Patches { linear, config: self.clone(), device: loader.device().clone(), element: loader.element() }))
     }
 
     fn image_bytes(&self, image: &Extent, sizes: Sizes) -> ImageBytes {
@@ -165,11 +165,11 @@ struct Patches {
     linear: Linear,
     config: Halves,
     device: Device,
-    dtype: DType,
+    element: Element,
 }
 
-impl VisualEncoder for Patches {
-    fn encode(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError> {
+impl Patches {
+    fn seen(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError> {
         let fail = |what: &str, problem: String| Err(VlmError::Invalid { what: what.to_owned(), problem });
         let Halves { side, patch, .. } = self.config;
         if pixels.shape != [1, 3, side, side] {
@@ -189,13 +189,19 @@ impl VisualEncoder for Patches {
             }
         }
         let (tokens, width) = (grid * grid, 3 * patch * patch);
-        let features = Tensor::from_data(TensorData::new(rows, [tokens, width]), (&self.device, self.dtype));
-        let projected = self.project(features.clone());
+        let features = Matrix::new(rows, [tokens, width], &self.device, self.element);
+        let projected = self.project(&features);
         let flops = 2 * (tokens * width * self.config.text.hidden_size) as u64;
         Ok(Encoded { features, projected, observed: Observed::default(), flops })
     }
+}
 
-    fn project(&self, features: Tensor<2>) -> Tensor<2> {
+impl VisualEncoder for Patches {
+    fn encode<'a>(&'a self, pixels: &'a PixelValues, task: &'a TowerTask<'_>) -> Encoding<'a> {
+        Box::pin(std::future::ready(self.seen(pixels, task)))
+    }
+
+    fn project(&self, features: &Matrix) -> Matrix {
         self.linear.forward(features)
     }
 
@@ -269,7 +275,7 @@ fn open(folder: &TempDir) -> Result<Checkpoint, VlmError> {
 }
 
 fn load(checkpoint: &Checkpoint) -> Vlm {
-    Vlm::load(checkpoint, &Device::flex(), Precision::F32).unwrap()
+    Vlm::load(checkpoint, &Device::Cpu, Precision::F32).unwrap()
 }
 
 fn model() -> Vlm {

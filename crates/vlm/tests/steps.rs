@@ -12,7 +12,6 @@ mod support;
 
 use std::{collections::BTreeMap, path::Path, sync::Mutex};
 
-use burn::tensor::{DType, Int, Tensor, TensorData};
 use image::RgbImage;
 use pollster::FutureExt;
 use serde_json::{Value, json};
@@ -180,12 +179,12 @@ fn steps_come_in_order() {
 /// Merges patches in two blocks of the tower as it is told, then looks at the features.
 struct TwoMerges {
     /// For each block, into which token each goes, and how many are left.
-    into: [(Vec<i32>, usize); 2],
+    into: [(Vec<usize>, usize); 2],
     features: Mutex<Vec<(HostMatrix, Vec<f32>)>>,
 }
 
 impl TwoMerges {
-    fn new(into: [(Vec<i32>, usize); 2]) -> Self {
+    fn new(into: [(Vec<usize>, usize); 2]) -> Self {
         Self { into, features: Mutex::default() }
     }
 
@@ -207,9 +206,8 @@ impl TokenReducer for TwoMerges {
 
     fn merge(&self, step: usize, tokens: &TowerTokens<'_>) -> Result<Merge, VlmError> {
         let (into, left) = &self.into[step];
-        assert_eq!((tokens.block, tokens.hidden.dims()[0], tokens.keys.dims()), (step, into.len(), tokens.hidden.dims()));
-        let into = TensorData::new(into.clone(), [into.len()]);
-        Ok(Merge { into: Tensor::<1, Int>::from_data(into, (&tokens.hidden.device(), DType::I32)), tokens: *left })
+        assert_eq!((tokens.block, tokens.hidden.rows, tokens.keys.cols), (step, into.len(), tokens.hidden.cols));
+        Ok(Merge { into: into.clone(), tokens: *left })
     }
 
     fn reduce(&self, _: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
@@ -251,8 +249,8 @@ fn merging_what_is_alike_is_invisible() {
     });
     let prepared = vlm.prepare(&picture, &vlm.prompt("how many?").unwrap()).unwrap();
     // Rows 0 and 1, and rows 2 and 3; then these two pairs. Five columns of three, then of two.
-    let first: Vec<i32> = (0..25).map(|patch| patch % 5 + 5 * [0, 0, 1, 1, 2][patch as usize / 5]).collect();
-    let second: Vec<i32> = (0..15).map(|token| token % 5 + 5 * [0, 0, 1][token as usize / 5]).collect();
+    let first: Vec<usize> = (0..25).map(|patch| patch % 5 + 5 * [0, 0, 1, 1, 2][patch / 5]).collect();
+    let second: Vec<usize> = (0..15).map(|token| token % 5 + 5 * [0, 0, 1][token / 5]).collect();
     let merging = TwoMerges::new([(first, 15), (second, 10)]);
     let answer = ask(&vlm, &prepared, &merging);
     let itself = || ((0..25).collect(), 25);

@@ -20,10 +20,11 @@ const TENSOR_FREE: &[&str] = &[
 ];
 
 /// What they must not reach; a name stands for its family too, `burn` for `burn-flex`.
-const TENSORS: &[&str] = &["burn", "cubecl", "wgpu", "steady-kernels", "steady-vlm", "steady-accel"];
+const TENSORS: &[&str] = &["burn", "wgpu", "steady-gpu", "steady-kernels", "steady-vlm", "steady-accel"];
 
 /// From the lowest layer to the highest.
-const LAYERS: &[&[&str]] = &[&["steady-kernels"], &["steady-vlm"], &["steady-accel"], &["steady-study"], &["steady", "steady-worker"]];
+const LAYERS: &[&[&str]] =
+    &[&["steady-gpu"], &["steady-kernels"], &["steady-vlm"], &["steady-accel"], &["steady-study"], &["steady", "steady-worker"]];
 
 /// Checks the workspace.
 pub(crate) fn check() -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use steady_records::plan;
 use steady_study::controls::{self, Controlled, Opening};
 use steady_study::record::likeliest;
 use steady_study::{Session, Subject, Variants};
-use steady_vlm::{Checkpoint, Decoding, DeviceMemory, Precision, Vlm};
+use steady_vlm::{Checkpoint, Decoding, DeviceMemory, Vlm};
 use web_sys::File;
 
 use crate::engine::{Engines, OpenEngine};
@@ -220,12 +220,7 @@ fn check(
     let tokens = 2 * prompt + decoding.max_new_tokens;
     let device = &opened.device;
     let shared = device.memory == DeviceMemory::Shared;
-    let budget = Budget {
-        free: shared.then(memory::room),
-        host: (!shared).then(memory::room),
-        binding: device.max_binding,
-        halves: Precision::F16.check(&device.device).is_ok(),
-    };
+    let budget = Budget { free: shared.then(memory::room), host: (!shared).then(memory::room) };
     let copies = controls::copies(controls);
     let run = Run { precision: opened.precision, accelerations, copies: &copies, image, prompt, tokens };
     match misfit(&*checkpoint.footprint()?, run, budget)? {

@@ -17,7 +17,7 @@ pub(crate) struct OpenEngine {
     pub(crate) reason: String,
 }
 
-/// The devices of this worker. The GPU is opened once: burn's runtime cannot be set up a second time.
+/// The devices of this worker. The GPU is opened once, so that its kernels are compiled once.
 #[derive(Default)]
 pub(crate) struct Engines {
     gpu: Option<OpenDevice>,
@@ -28,8 +28,6 @@ struct Adapter {
     name: String,
     /// The CPU in disguise.
     software: bool,
-    /// Most bytes that are bound at once.
-    binding: Option<u64>,
 }
 
 impl OpenEngine {
@@ -66,10 +64,9 @@ impl Engines {
     async fn gpu(&mut self, adapter: &Adapter, reason: String) -> Result<OpenEngine> {
         let device = match &self.gpu {
             Some(device) => device.clone(),
-            None => self.gpu.insert(open_webgpu(&adapter.name, adapter.binding).await?).clone(),
+            None => self.gpu.insert(open_webgpu(&adapter.name).await?).clone(),
         };
-        let precision = if Precision::F16.check(&device.device).is_ok() { Precision::F16 } else { Precision::F32 };
-        Ok(OpenEngine { device, precision, reason })
+        Ok(OpenEngine { device, precision: Precision::F16, reason })
     }
 }
 
@@ -103,8 +100,7 @@ async fn adapter() -> Result<Adapter, String> {
         || get(&adapter, "isFallbackAdapter").is_truthy()
         || words.iter().any(|word| word.to_ascii_lowercase().contains("swiftshader"));
     let name = if words.is_empty() { "a GPU that the browser does not name".to_owned() } else { words.join(" ") };
-    let binding = get(&get(&adapter, "limits"), "maxStorageBufferBindingSize").as_f64().map(|bytes| bytes as u64);
-    Ok(Adapter { name, software, binding })
+    Ok(Adapter { name, software })
 }
 
 /// A property; undefined where there is none.

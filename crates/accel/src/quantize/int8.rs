@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use steady_kernels::{Int8Codes, Int8Weight, PackedLinear};
 use steady_methods::{INT8, Value};
 use steady_vlm::HostMatrix;
@@ -73,7 +72,7 @@ impl Fitted for Int8 {
     }
 
     fn pack(&self, linear: &str, weight: &HostMatrix, _inputs: Option<&HostMatrix>) -> Result<PackedLinear, AccelError> {
-        Int8Weight::new(&self.codes(weight), &Device::flex())
+        Int8Weight::new(&self.codes(weight))
             .map(PackedLinear::from)
             .map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })
     }

@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use half::f16;
 use steady_kernels::{PackedLinear, W4Codes, W4Weight};
 use steady_methods::{Group, Value, W4_RTN};
@@ -140,8 +139,6 @@ impl Fitted for FittedRtn {
     }
 
     fn pack(&self, linear: &str, weight: &HostMatrix, _inputs: Option<&HostMatrix>) -> Result<PackedLinear, AccelError> {
-        W4Weight::new(&self.codes(weight), &Device::flex())
-            .map(PackedLinear::from)
-            .map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })
+        W4Weight::new(&self.codes(weight)).map(PackedLinear::from).map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })
     }
 }

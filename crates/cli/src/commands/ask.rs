@@ -94,7 +94,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         (None, None) => return Err(anyhow!("one of --question and --prompt is needed")),
     };
     let processor = checkpoint.processor()?;
-    let precision = model::precision(args.dtype, &checkpoint, &device)?;
+    let precision = model::precision(args.dtype, &checkpoint)?;
     let of_image = || format!("--image {}", args.image.display());
     let text = processor.text_tokens(&prompt)?;
     let runs = |max_pixels: Option<usize>| -> Result<Vec<Run<'_>>> {
@@ -128,6 +128,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
                 packed.as_ref().map_or(&base, |(_, model)| model)
             }
         };
+        model::prepare(&device)?;
         let start = Instant::now();
         let answer = vlm.ask(&prepared, acceleration.reducer(), &decoding).block_on()?;
         let timing = Timing { prepare_ms, quantize_ms, answer_ms: milliseconds(start) };

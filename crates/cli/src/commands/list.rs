@@ -252,7 +252,6 @@ pub(crate) fn controls(args: &ListArgs) -> Result<()> {
 struct DeviceRow {
     choice: String,
     identity: Option<String>,
-    f16: bool,
     memory: Option<MemoryRow>,
     problem: Option<String>,
 }
@@ -295,22 +294,21 @@ pub(crate) fn devices(args: &ListArgs) -> Result<()> {
     let row = |choice: DeviceChoice| match choice.open() {
         Ok(open) => DeviceRow {
             choice: choice.to_string(),
-            f16: Precision::F16.check(&open.device).is_ok(),
             memory: Some(MemoryRow::new(open.memory)),
             identity: Some(open.identity),
             problem: None,
         },
-        Err(error) => DeviceRow { choice: choice.to_string(), f16: false, memory: None, identity: None, problem: Some(error.to_string()) },
+        Err(error) => DeviceRow { choice: choice.to_string(), memory: None, identity: None, problem: Some(error.to_string()) },
     };
     let devices = Devices { choices: [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu].map(row).into(), present: list_devices() };
     if args.json {
         return console::json(&devices);
     }
-    let mut choices = console::table(&["--device", "f16", "memory", "is"]);
+    let mut choices = console::table(&["--device", "memory", "is"]);
     for row in &devices.choices {
         let is = row.identity.as_ref().or(row.problem.as_ref()).map_or("", String::as_str);
         let memory = row.memory.as_ref().map_or_else(String::new, MemoryRow::words);
-        choices.add_row([row.choice.as_str(), if row.f16 { "yes" } else { "no" }, &memory, is]);
+        choices.add_row([row.choice.as_str(), &memory, is]);
     }
     console::result(&format!("{choices}\n\nPresent:\n  {}", devices.present.join("\n  ")))
 }

@@ -43,9 +43,9 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     let Chosen { checkpoint, mut arguments } = choose()?.shown(args.images);
     let device = model::device(args.device)?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
-    let precision = model::precision(args.dtype, &checkpoint, &device)?;
+    let precision = model::precision(args.dtype, &checkpoint)?;
     let opening = Opening { checkpoint: &checkpoint, device: &device };
-    let controls = if args.controls.is_empty() { controls::usual(opening, precision)? } else { controls::named(&args.controls)? };
+    let controls = if args.controls.is_empty() { controls::usual(&checkpoint, precision)? } else { controls::named(&args.controls)? };
     let decoding = model::decoding(&checkpoint, None);
     let sha256 = checkpoint.sha256()?;
     let post_prompts = match args.post_prompt {
@@ -74,6 +74,7 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
         .with_controls(controlled)
         .with_post_prompts(post_prompts)
         .stored_as(&*checkpoint.footprint()?)?;
+    model::prepare(&device)?;
     let plan = variants.plan(&arguments, &sha256, &device.identity, &*benchmark, &questions, perturbations)?;
     let path = match out {
         Some(path) => path,

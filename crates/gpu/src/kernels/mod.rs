@@ -1,8 +1,67 @@
 //! One file per kernel: its launcher in Rust, its text in WGSL beside it.
 
+mod argmax;
+mod attention;
+mod columns;
+mod elementwise;
+mod gather;
+mod int8;
 mod norm;
+mod place;
+mod product;
+mod remember;
+mod rotate;
+mod weight;
 
+pub use argmax::{Seen, choose};
+pub use attention::{Heads, Sight, attention, attention_row};
+pub use columns::Columns;
+pub use elementwise::{Activation, activate, add, gated, gated_halves, multiply};
 pub use norm::{Norm, norm};
+pub use place::{beside, columns, gather, stack};
+pub use product::{Epilogue, product, product_into};
+pub use remember::{KeyValues, remember};
+pub use rotate::rotate;
+pub use weight::Weight;
+
+use crate::Kernel;
+
+/// Those that every model needs, whatever its weights are kept as.
+static SHARED: &[&Kernel] = &[
+    &attention::BLOCK,
+    &attention::COMBINE,
+    &attention::FEW,
+    &attention::ROW,
+    &elementwise::KERNEL,
+    &norm::KERNEL,
+    &place::KERNEL,
+    &product::PAD,
+    &remember::KERNEL,
+    &rotate::KERNEL,
+];
+
+/// Every kernel there is. A model needs those of its weights' formats alone: what [`Gpu::prepare`](crate::Gpu::prepare) is given may be less.
+#[rustfmt::skip]
+pub static ALL: &[&Kernel] = &[
+    &argmax::CHOOSE,
+    &argmax::PARTIAL,
+    &attention::BLOCK,
+    &attention::COMBINE,
+    &attention::FEW,
+    &attention::ROW,
+    &elementwise::KERNEL,
+    &int8::ROUND,
+    &norm::KERNEL,
+    &place::KERNEL,
+    &product::PAD,
+    &remember::KERNEL,
+    &rotate::KERNEL,
+    &weight::BF16.few, &weight::BF16.tiled, weight::BF16.gather.as_ref().unwrap(),
+    &weight::F16.few, &weight::F16.tiled, weight::F16.gather.as_ref().unwrap(),
+    &weight::F32.few, &weight::F32.tiled, weight::F32.gather.as_ref().unwrap(),
+    &weight::INT8.few, &weight::INT8.tiled,
+    &weight::W4.few, &weight::W4.tiled, weight::W4.gather.as_ref().unwrap(),
+];
 
 /// Most workgroups along one axis, on every device.
 const MAX_GROUPS: usize = 65535;

@@ -7,7 +7,7 @@ use steady_gpu::{Adapter, Gpu, Rows};
 /// Whatever there is; a software rasterizer where there is nothing else.
 pub(crate) fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| Adapter::best().block_on().unwrap().open().block_on().unwrap())
+    GPU.get_or_init(|| Adapter::best().block_on().unwrap().open(None).block_on().unwrap())
 }
 
 /// `count` numbers between -1 and 1 that depend on `seed` alone.

@@ -4,6 +4,7 @@
 //! repeats bit for bit on one machine whatever else it is doing.
 #![expect(clippy::inline_always, reason = "what runs under pulp's dispatch gets its instruction set only by being inlined into it")]
 
+pub(crate) mod attention;
 mod bf16;
 mod int8;
 mod lanes;

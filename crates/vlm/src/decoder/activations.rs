@@ -1,9 +1,9 @@
 //! What a prompt takes in memory on its way through the decoder, keys and values aside.
 
+use steady_kernels::{KeyValues, SCORES, rows_at_once};
+
 use super::LlamaConfig;
-use super::cache::LayerCache;
 use crate::activations::{Sizes, most};
-use crate::nn::attention::{SCORES, rows_at_once};
 
 /// Most bytes that are alive at once while a prompt of `tokens` tokens passes the decoder and its answer is decoded. It follows
 /// [`Llama::run`](super::Llama::run), which takes long prompts in pieces.
@@ -28,7 +28,7 @@ pub(crate) fn prompt_bytes(config: &LlamaConfig, tokens: usize, sizes: Sizes) ->
         2 * hidden + seen + sizes.rows(piece, inner) + sizes.product(piece, width),
     ]);
     // A layer's keys and values are copied into larger buffers when they have no room left, of which there is more than is needed.
-    let growing = sizes.rows(tokens, 2 * keys) + config.num_layers as u64 * sizes.rows(LayerCache::STEP, 2 * keys);
+    let growing = sizes.rows(tokens, 2 * keys) + config.num_layers as u64 * sizes.rows(KeyValues::STEP, 2 * keys);
     // Logits on the device, on the host as they were, with penalties, and those of the token that follows.
     let logits = sizes.product(1, config.vocab_size) + 4 * sizes.wide(1, config.vocab_size);
     states + growing + (around + layer).max(logits)

@@ -215,7 +215,7 @@ impl LlamaConfig {
             attention_bias,
             output_bias,
             mlp_bias,
-            act: Activation::read(fields, "hidden_act", Activation::Silu)?,
+            act: fields.activation("hidden_act", Activation::Silu)?,
             bos_token_id: fields.id("bos_token_id")?.or(Some(defaults.bos_token_id)),
             eos_token_ids: if eos.is_empty() { vec![defaults.eos_token_id] } else { eos },
         })

@@ -4,29 +4,25 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use steady_kernels::{CausalSight, Device, Heads, KeyValues, LastRow as SeenRow, Matrix, Rotation, SCORES, Table, rows_at_once};
 
-use super::{KvCache, LlamaConfig, cache::LayerCache};
+use super::{KvCache, LlamaConfig};
 use crate::{
     VlmError,
-    matrix::read_f32,
-    nn::{
-        Activation, Linear, Loader, Norm, Part, Position, Rope, Rotation, ShardedRows, Visit, Visitor, activate,
-        attention::{SCORES, causal_mask, probabilities, rows_at_once, split_heads, weighted},
-    },
+    nn::{Activation, Linear, Loader, Norm, Part, Position, Rope, Visit, Visitor},
 };
 
 /// Embedding, layers, final norm and head.
 #[derive(Clone, Debug)]
 pub(crate) struct Llama {
-    embed_tokens: ShardedRows,
+    embed_tokens: Table,
     layers: Vec<Layer>,
     norm: Norm,
     /// `None`: tied to the embedding.
-    lm_head: Option<ShardedRows>,
+    lm_head: Option<Table>,
     rope: Rope,
     sliding_window: Option<usize>,
-    /// Attention scores that are in memory at once.
+    /// Attention scores that are in memory at once on a CPU; a GPU keeps none.
     scores: usize,
 }
 
@@ -41,15 +37,14 @@ struct Layer {
     gate_proj: Linear,
     up_proj: Linear,
     down_proj: Linear,
-    heads: usize,
-    kv_heads: usize,
+    heads: Heads,
     act: Activation,
 }
 
 /// Tokens on their way through the decoder, on top of what the cache holds.
 pub(crate) struct Chunk<'a> {
     /// `[tokens, width]`
-    pub(crate) hidden: Tensor<2>,
+    pub(crate) hidden: Matrix,
     /// Rotary position of each token.
     pub(crate) positions: &'a [Position],
 }
@@ -57,10 +52,10 @@ pub(crate) struct Chunk<'a> {
 impl Llama {
     pub(crate) fn load(loader: &mut Loader<'_>, config: &LlamaConfig, tied: bool) -> Result<Self, VlmError> {
         let table = [config.vocab_size, config.hidden_size];
-        let embed_tokens = loader.rows("language_model.embed_tokens.weight", table)?;
+        let embed_tokens = loader.table("language_model.embed_tokens.weight", table)?;
         let layers = (0..config.num_layers).map(|layer| Layer::load(loader, config, layer)).collect::<Result<_, _>>()?;
         let norm = loader.rms_norm("language_model.norm", config.hidden_size, config.rms_norm_eps)?;
-        let lm_head = if tied { None } else { Some(loader.rows("lm_head.weight", table)?) };
+        let lm_head = if tied { None } else { Some(loader.table("lm_head.weight", table)?) };
         Ok(Self {
             embed_tokens,
             layers,
@@ -73,7 +68,7 @@ impl Llama {
     }
 
     /// Embeddings of `ids`: `[ids, width]`.
-    pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor<2>, VlmError> {
+    pub(crate) fn embed(&self, ids: &[u32]) -> Result<Matrix, VlmError> {
         let rows = self.embed_tokens.rows();
         if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
             return Err(VlmError::Prompt(format!("token id {id} is outside the model's vocabulary of {rows}")));
@@ -95,19 +90,19 @@ impl Llama {
     /// the attention of the last token in the last of `layers`; `None` if there are no layers to run.
     ///
     /// A long chunk goes through all layers in pieces, so that memory grows with its length and not with the square of it.
-    pub(crate) fn run(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Tensor<2>, Option<LastRow>) {
+    pub(crate) fn run(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Matrix, Option<LastRow>) {
         let Chunk { hidden, positions } = chunk;
-        let [tokens, width] = hidden.dims();
+        let [tokens, _] = hidden.dims();
         let past = layers.clone().next().map_or(0, |first| cache.layer(first).len());
-        let heads = self.layers.first().map_or(1, |layer| layer.heads);
-        let rows = rows_at_once(heads, past + tokens, self.scores);
+        let heads = self.layers.first().map_or(1, |layer| layer.heads.queries);
+        let rows = if hidden.device() == Device::Cpu { rows_at_once(heads, past + tokens, self.scores) } else { tokens };
         if tokens <= rows {
             return self.run_piece(layers, Chunk { hidden, positions }, cache);
         }
         let (mut left, mut last_row) = (Vec::new(), None);
         for first in (0..tokens).step_by(rows) {
             let end = tokens.min(first + rows);
-            let piece = Chunk { hidden: hidden.clone().slice([first..end, 0..width]), positions: &positions[first..end] };
+            let piece = Chunk { hidden: hidden.slice(first..end), positions: &positions[first..end] };
             let (states, row) = self.run_piece(layers.clone(), piece, cache);
             left.push(states);
             last_row = row;
@@ -116,37 +111,37 @@ impl Llama {
             // One row left each piece, and the prompt's last one is that of the last piece.
             left.drain(..left.len() - 1);
         }
-        (Tensor::cat(left, 0), last_row)
+        (Matrix::stack(&left), last_row)
     }
 
-    fn run_piece(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Tensor<2>, Option<LastRow>) {
+    fn run_piece(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Matrix, Option<LastRow>) {
         let Chunk { mut hidden, positions } = chunk;
-        let (device, dtype) = (hidden.device(), hidden.dtype());
-        let rotation = self.rope.at(positions, &device, dtype);
+        let device = hidden.device();
+        let rotation = self.rope.at(positions, &device, hidden.element());
         let past = layers.clone().next().map_or(0, |first| cache.layer(first).len());
-        let mask = |tokens: usize| causal_mask(tokens, past + positions.len() - tokens, self.sliding_window, &device);
-        let (all, last) = (mask(positions.len()), mask(1));
+        let sight = |tokens: usize| CausalSight::new(tokens, past + positions.len() - tokens, self.sliding_window, &device);
+        let (all, last) = (sight(positions.len()), sight(1));
         let mut last_row = None;
         for index in layers {
             debug_assert_eq!(cache.layer(index).len(), past);
             let layer = &self.layers[index];
-            let (next, probabilities) = if index + 1 == self.layers.len() {
-                layer.finish(hidden, &rotation, last.as_ref(), cache.layer(index))
+            let (next, seen) = if index + 1 == self.layers.len() {
+                layer.finish(&hidden, &rotation, &last, cache.layer(index))
             } else {
-                layer.forward(hidden, &rotation, all.as_ref(), cache.layer(index))
+                layer.forward(&hidden, &rotation, &all, cache.layer(index))
             };
             hidden = next;
-            last_row = Some(LastRow { probabilities });
+            last_row = Some(LastRow(seen));
         }
         (hidden, last_row)
     }
 
     /// Next-token logits after the last row of `hidden`, on the host.
-    pub(crate) async fn logits(&self, hidden: Tensor<2>) -> Result<Vec<f32>, VlmError> {
-        let [tokens, width] = hidden.dims();
-        let last = hidden.slice([tokens - 1..tokens, 0..width]);
+    pub(crate) async fn logits(&self, hidden: &Matrix) -> Result<Vec<f32>, VlmError> {
+        let [tokens, _] = hidden.dims();
+        let last = hidden.slice(tokens - 1..tokens);
         let head = self.lm_head.as_ref().unwrap_or(&self.embed_tokens);
-        read_f32(head.project(&self.norm.forward(last))).await
+        Ok(head.project(&self.norm.forward(&last)).read().await?)
     }
 }
 
@@ -163,19 +158,16 @@ impl Visit for Llama {
     }
 }
 
-/// The attention probabilities of the layer that ran last.
-pub(crate) struct LastRow {
-    /// `[heads, tokens, held]`
-    probabilities: Tensor<3>,
-}
+/// What the last token looked at in the layer that ran last.
+pub(crate) struct LastRow(SeenRow);
 
 impl LastRow {
-    /// The last token's attention to the held tokens `columns`, which ascend, mean over heads, on the host.
+    /// Its attention to the held tokens `columns`, which ascend, mean over heads, on the host.
     pub(crate) async fn mean_over_heads(self, columns: &[usize]) -> Result<Vec<f32>, VlmError> {
         let (Some(&first), Some(&last)) = (columns.first(), columns.last()) else { return Ok(Vec::new()) };
-        let [heads, tokens, _] = self.probabilities.dims();
-        let row = self.probabilities.slice([0..heads, tokens - 1..tokens, first..last + 1]).reshape([heads, last + 1 - first]);
-        let mean = crate::HostMatrix::from_tensor(&row).await?.mean_over_rows();
+        let width = last + 1 - first;
+        let heads = self.0.read(first..last + 1).await?;
+        let mean = crate::HostMatrix::new(heads.len() / width, width, heads).mean_over_rows();
         Ok(columns.iter().map(|column| mean[column - first]).collect())
     }
 }
@@ -206,54 +198,41 @@ impl Layer {
             gate_proj,
             up_proj,
             down_proj,
-            heads: config.num_heads,
-            kv_heads: config.num_kv_heads,
+            heads: Heads { queries: config.num_heads, keys: config.num_kv_heads },
             act: config.act,
         })
     }
 
-    /// `[tokens, width]` to the same, and the attention probabilities `[heads, tokens, held]`.
-    fn forward(&self, hidden: Tensor<2>, rotation: &Rotation, mask: Option<&Tensor<3>>, cache: &mut LayerCache) -> (Tensor<2>, Tensor<3>) {
-        let x = self.input_norm.forward(hidden.clone());
-        let (k, v) = self.remember(x.clone(), rotation, cache);
-        self.rest(hidden, x, rotation, (k, v), mask)
+    /// `[tokens, width]` to the same, and what the last token looked at.
+    fn forward(&self, hidden: &Matrix, rotation: &Rotation, sight: &CausalSight, held: &mut KeyValues) -> (Matrix, SeenRow) {
+        let x = self.input_norm.forward(hidden);
+        self.remember(&x, rotation, held);
+        self.rest(hidden, &x, rotation, held, sight)
     }
 
     /// As [`Self::forward`] for the layer whose output only the head sees: every token is remembered, but only the last one,
-    /// whose `mask` is that of one token, goes on. `[tokens, width]` to `[1, width]`.
-    fn finish(&self, hidden: Tensor<2>, rotation: &Rotation, mask: Option<&Tensor<3>>, cache: &mut LayerCache) -> (Tensor<2>, Tensor<3>) {
-        let x = self.input_norm.forward(hidden.clone());
-        let held = self.remember(x.clone(), rotation, cache);
-        let [tokens, width] = hidden.dims();
-        let last = |rows: Tensor<2>| rows.slice([tokens - 1..tokens, 0..width]);
-        self.rest(last(hidden), last(x), &rotation.last(), held, mask)
+    /// whose `sight` is that of one token, goes on. `[tokens, width]` to `[1, width]`.
+    fn finish(&self, hidden: &Matrix, rotation: &Rotation, sight: &CausalSight, held: &mut KeyValues) -> (Matrix, SeenRow) {
+        let x = self.input_norm.forward(hidden);
+        self.remember(&x, rotation, held);
+        let [tokens, _] = hidden.dims();
+        let last = |rows: &Matrix| rows.slice(tokens - 1..tokens);
+        self.rest(&last(hidden), &last(&x), &rotation.last(), held, sight)
     }
 
-    /// Appends the keys and values of normalised `x`; returns all that are held, `[kv_heads, held, head_dim]` each.
-    fn remember(&self, x: Tensor<2>, rotation: &Rotation, cache: &mut LayerCache) -> (Tensor<3>, Tensor<3>) {
-        let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads); // [tokens, kv_heads, head_dim]
-        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
-        cache.append(rotation.apply(k).swap_dims(0, 1), v.swap_dims(0, 1))
+    /// Appends the keys and values of normalised `x` to what is held.
+    fn remember(&self, x: &Matrix, rotation: &Rotation, held: &mut KeyValues) {
+        held.remember(&self.k_proj.forward(x), &self.v_proj.forward(x), rotation, self.heads);
     }
 
     /// Attention of `x` (`hidden`, normalised) over what is held, then the MLP.
-    fn rest(
-        &self,
-        hidden: Tensor<2>,
-        x: Tensor<2>,
-        rotation: &Rotation,
-        (k, v): (Tensor<3>, Tensor<3>),
-        mask: Option<&Tensor<3>>,
-    ) -> (Tensor<2>, Tensor<3>) {
-        let q = split_heads(self.q_proj.forward(x), self.heads); // [tokens, heads, head_dim]
-        let q = rotation.apply(q).swap_dims(0, 1); // [heads, tokens, head_dim]
-        let probabilities = probabilities(q, k, mask);
-        let hidden = hidden + self.o_proj.forward(weighted(probabilities.clone(), v));
+    fn rest(&self, hidden: &Matrix, x: &Matrix, rotation: &Rotation, held: &KeyValues, sight: &CausalSight) -> (Matrix, SeenRow) {
+        let (attended, seen) = held.attend(&self.q_proj.forward(x), rotation, self.heads, sight);
+        let hidden = self.o_proj.onto(&attended, hidden);
 
-        let x = self.post_attention_norm.forward(hidden.clone());
-        let gate = activate(self.act, self.gate_proj.forward(x.clone()));
-        let hidden = hidden + self.down_proj.forward(gate * self.up_proj.forward(x));
-        (hidden, probabilities)
+        let x = self.post_attention_norm.forward(&hidden);
+        let gated = self.act.gated(&self.gate_proj.forward(&x), &self.up_proj.forward(&x));
+        (self.down_proj.onto(&gated, &hidden), seen)
     }
 }
 
@@ -274,7 +253,6 @@ impl Visit for Layer {
 mod tests {
     use std::path::Path;
 
-    use burn::tensor::Device;
     use pollster::FutureExt;
 
     use super::*;
@@ -284,8 +262,8 @@ mod tests {
     fn decoder(scores: usize) -> Llama {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-qwen2-vl/resaved");
         let checkpoint = Checkpoint::open(&folder).unwrap();
-        let device = Device::flex();
-        let mut loader = Loader::new(checkpoint.weights().unwrap(), checkpoint.format(), &device, Precision::F32, usize::MAX);
+        let device = Device::Cpu;
+        let mut loader = Loader::new(checkpoint.weights().unwrap(), checkpoint.format(), &device, Precision::F32);
         let text = checkpoint.architecture().decoder();
         Llama { scores, ..Llama::load(&mut loader, text, false).unwrap() }
     }
@@ -300,7 +278,7 @@ mod tests {
         let row = row.unwrap().mean_over_heads(&(0..tokens).collect::<Vec<_>>()).block_on().unwrap();
         let (last, _) = decoder.run(1..2, Chunk { hidden: below.clone(), positions: &positions }, &mut cache);
         assert_eq!(cache.lengths(), [tokens; 2]);
-        [read_now(below), row, decoder.logits(last).block_on().unwrap()]
+        [read_now(&below), row, decoder.logits(&last).block_on().unwrap()]
     }
 
     /// With room for one score, pieces have the least number of rows: 16.

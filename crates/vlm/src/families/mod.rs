@@ -12,10 +12,11 @@ pub mod qwen_vl;
 use std::any::Any;
 use std::fmt::Debug;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use ::image::RgbImage;
-use burn::tensor::Tensor;
+use steady_kernels::Matrix;
 
 use crate::VlmError;
 use crate::activations::{Extent, ImageBytes, Sizes};
@@ -234,10 +235,10 @@ pub trait VisualEncoder: Visit + Debug + Send + Sync {
     ///
     /// # Errors
     /// When the pixels are not what the tower takes, or the task is nothing that it can do.
-    fn encode(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError>;
+    fn encode<'a>(&'a self, pixels: &'a PixelValues, task: &'a TowerTask<'_>) -> Encoding<'a>;
 
     /// Features to visual tokens, row by row.
-    fn project(&self, features: Tensor<2>) -> Tensor<2>;
+    fn project(&self, features: &Matrix) -> Matrix;
 
     /// Why a reducer cannot act on the features before the projection, if the visual tokens are not its rows one by one.
     fn features_are_apart(&self) -> Option<&'static str> {
@@ -259,15 +260,18 @@ pub trait VisualEncoder: Visit + Debug + Send + Sync {
     fn copy(&self) -> Box<dyn VisualEncoder>;
 }
 
+/// An image on its way through tower and projector. It waits for the device only where a reducer looks into the tower.
+pub type Encoding<'a> = Pin<Box<dyn Future<Output = Result<Encoded, VlmError>> + 'a>>;
+
 /// What became of one image.
 #[derive(Debug)]
 pub struct Encoded {
     /// What the projection takes: a row per visual token, with several views joined behind it a row per patch of every view.
-    pub features: Tensor<2>,
+    pub features: Matrix,
     /// The visual tokens, `[n, decoder width]`.
-    pub projected: Tensor<2>,
+    pub projected: Matrix,
     /// What the task wanted to see.
-    pub observed: Observed<Tensor<2>>,
+    pub observed: Observed<Matrix>,
     /// Floating-point operations that it took.
     pub flops: u64,
 }

@@ -6,7 +6,6 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use steady_kernels::PackedLinear;
 
 use super::fields::Fields;
@@ -16,11 +15,11 @@ use crate::VlmError;
 /// A way of storing linear layers.
 pub trait WeightFormat: Debug + Send + Sync {
     /// Takes the weight of the layer `name` (canonical, without `.weight`), whose shape by the configuration is `[out, ..]`, the
-    /// trailing sizes together being its inputs. Packed ones are put onto `device`.
+    /// trailing sizes together being its inputs.
     ///
     /// # Errors
     /// When one of the layer's tensors is missing, of another shape, or not what the format says.
-    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize], device: &Device) -> Result<Stored, VlmError>;
+    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Stored, VlmError>;
 
     /// Bytes on the device of the same layer if it is packed, from the headers alone; `None` if it comes as floats. Marks its tensors as
     /// used, as [`WeightFormat::take`] does.
@@ -35,7 +34,7 @@ pub trait WeightFormat: Debug + Send + Sync {
 pub enum Stored {
     /// Floats, `[out, ..]`, as [`Weights::values`] reads them.
     Dense(Values),
-    /// Packed, on the device.
+    /// Packed.
     Packed(Box<PackedLinear>),
 }
 
@@ -67,7 +66,7 @@ pub(crate) fn of(root: &Fields<'_>, formats: &[FormatRow]) -> Result<Arc<dyn Wei
 pub(crate) struct Floats;
 
 impl WeightFormat for Floats {
-    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize], _: &Device) -> Result<Stored, VlmError> {
+    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Stored, VlmError> {
         weights.values(&format!("{name}.weight"), shape).map(Stored::Dense)
     }
 

@@ -66,7 +66,7 @@ impl Vlm {
         let edited = self.changed(&mut |part| match part {
             Part::Linear(linear) => linears.remove(linear.name()).map(|packed| linear.pack(packed)).is_some(),
             Part::Norm(norm) => norms.remove(norm.name()).map(|factors| failed = norm.divide(&factors).err().or(failed.take())).is_some(),
-            Part::Table(_) | Part::Tensor(_) => false,
+            Part::Table(_) | Part::Matrix(_) => false,
         });
         if let Some(error) = failed {
             return Err(error);

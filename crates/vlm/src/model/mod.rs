@@ -7,14 +7,13 @@ mod not_finite;
 use std::{ops::Range, sync::Arc};
 
 use ::image::RgbImage;
-use burn::tensor::{DType, Device, Tensor};
+use steady_kernels::{Device, Element, Matrix};
 
 use crate::{
     Cost, Decoding, Precision, Site, TokenReducer, VlmError,
     checkpoint::Checkpoint,
     cost,
     decoder::{Llama, LlamaConfig},
-    device::max_binding_bytes,
     encoded::EncodedImage,
     families::VisualEncoder,
     files::GenerationConfig,
@@ -42,7 +41,8 @@ pub struct Vlm {
     encoder: Arc<dyn VisualEncoder>,
     decoder: Arc<Llama>,
     info: Arc<ModelInfo>,
-    dtype: DType,
+    /// What activations are kept as.
+    element: Element,
     weight_bytes: usize,
 }
 
@@ -81,13 +81,12 @@ impl Vlm {
     ///
     /// # Errors
     /// When a file is missing or broken, a tensor is missing, left over, of the wrong shape or holds what is not finite in this
-    /// precision, or the device does not compute in it.
+    /// precision.
     pub fn load(checkpoint: &Checkpoint, device: &Device, precision: Precision) -> Result<Self, VlmError> {
-        precision.check(device)?;
         let architecture = checkpoint.architecture();
         let weights = checkpoint.weights()?;
         let tied = weights.tied();
-        let mut loader = Loader::new(weights, checkpoint.format(), device, precision, max_binding_bytes(device));
+        let mut loader = Loader::new(weights, checkpoint.format(), device, precision);
         let encoder = architecture.encoder(&mut loader)?;
         let decoder = Llama::load(&mut loader, architecture.decoder(), tied)?;
         loader.finish()?;
@@ -101,7 +100,7 @@ impl Vlm {
             encoder: Arc::from(encoder),
             decoder: Arc::new(decoder),
             info: Arc::new(info),
-            dtype: precision.dtype(),
+            element: device.activations(precision.element()),
             weight_bytes: 0,
         };
         model.weight_bytes = model.count_bytes();
@@ -330,7 +329,6 @@ impl Vlm {
         let (mut visual, mut rows, mut end) = (Vec::new(), 0, 0);
         for (index, (layout, image)) in images.iter().enumerate() {
             let projected = image.projected();
-            let width = projected.dims()[1];
             let mut token = 0;
             for run in layout.runs() {
                 rows += run.start - end;
@@ -341,7 +339,7 @@ impl Vlm {
                     visual.extend((0..held).map(|at| VisualRow::of(image, token + at, rows + at)));
                 }
                 let whole = held == projected.dims()[0];
-                parts.push(if whole { projected.clone() } else { projected.clone().slice([token..token + held, 0..width]) });
+                parts.push(if whole { projected.clone() } else { projected.slice(token..token + held) });
                 (rows, token, end) = (rows + held, token + held, run.end);
             }
         }
@@ -352,7 +350,7 @@ impl Vlm {
         if rows < ids.len() {
             (positions, next_position) = (crate::nn::in_line(0..rows).collect(), rows);
         }
-        Ok(Rows { hidden: Tensor::cat(parts, 0), positions, next_position, visual })
+        Ok(Rows { hidden: Matrix::stack(&parts), positions, next_position, visual })
     }
 
     /// `rows` after the steps of `course` before the decoder.
@@ -376,8 +374,8 @@ impl Vlm {
             let (_, reduction, positions) = course.ask(&rows, || acted_on.clone(), None).await?;
             // The projector works row by row, so projecting what was kept is keeping what was projected.
             let states = |new: &crate::HostMatrix| {
-                let new = Tensor::from_data(new.to_data(), (&rows.hidden.device(), self.dtype));
-                if site == Site::AfterTower { self.encoder.project(new) } else { new }
+                let new = new.on(&rows.hidden.device(), self.element);
+                if site == Site::AfterTower { self.encoder.project(&new) } else { new }
             };
             let (rewritten, merged) = (reduction.rewritten.as_ref().map(states), reduction.merged.as_ref().map(states));
             rows = rows.reduced(&reduction, positions, rewritten, merged);
@@ -401,7 +399,7 @@ impl Vlm {
     ) -> Result<Answer, VlmError> {
         let Prefilled { mut sequence, hidden, left, .. } = prefilled;
         let hidden = hidden.ok_or_else(|| invalid("prompt", "has no question yet"))?;
-        let first_logits = self.decoder.logits(hidden).await?;
+        let first_logits = self.decoder.logits(&hidden).await?;
         let kv_lengths = sequence.kv_lengths();
         let cost = self.cost(ids.len(), visual_tokens, vision_flops, &kv_lengths);
         let greedy = Greedy {
@@ -432,7 +430,7 @@ impl Vlm {
     /// Feeds one token and returns the logits after it.
     async fn step(&self, sequence: &mut Sequence, token: u32) -> Result<Vec<f32>, VlmError> {
         let hidden = self.decoder.embed(&[token])?;
-        self.decoder.logits(sequence.extend(&self.decoder, hidden)).await
+        self.decoder.logits(&sequence.extend(&self.decoder, hidden)).await
     }
 
     fn cost(&self, prompt_tokens: usize, visual_tokens: usize, vision_flops: u64, kv_lengths: &[usize]) -> Cost {
@@ -442,7 +440,7 @@ impl Vlm {
         Cost {
             prompt_tokens,
             visual_tokens: seen as f32 / kv_lengths.len() as f32,
-            kv_bytes: cost::kv_bytes(text, kv_lengths, self.dtype.size()),
+            kv_bytes: cost::kv_bytes(text, kv_lengths, self.element.size()),
             flops: vision_flops + cost::decoder_flops(text, kv_lengths),
         }
     }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use steady_kernels::Bf16Weight;
+use steady_kernels::{Device, Element, Matrix, Normalization, PackError, Table, Weight};
 
-use super::{Linear, Norm, ShardedRows};
+use super::{Linear, Norm};
 use crate::files::{Stored, Values, WeightFormat, Weights};
 use crate::{Precision, VlmError};
 
@@ -20,8 +19,6 @@ pub struct Loader<'a> {
     format: Arc<dyn WeightFormat>,
     device: &'a Device,
     precision: Precision,
-    /// Largest buffer that may be bound at once, in bytes.
-    max_binding: usize,
     survey: Option<Survey>,
 }
 
@@ -66,22 +63,16 @@ impl LinearSize {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(
-        mut weights: Weights,
-        format: Arc<dyn WeightFormat>,
-        device: &'a Device,
-        precision: Precision,
-        max_binding: usize,
-    ) -> Self {
+    pub(crate) fn new(mut weights: Weights, format: Arc<dyn WeightFormat>, device: &'a Device, precision: Precision) -> Self {
         weights.keep_as(precision);
-        Self { weights, format, device, precision, max_binding, survey: None }
+        Self { weights, format, device, precision, survey: None }
     }
 
     /// One that reads headers alone. `device` is where its empty tensors are.
     pub(crate) fn survey(weights: Weights, format: Arc<dyn WeightFormat>, device: &'a Device) -> Self {
         Self {
             survey: Some(Survey { stored: weights.stored_bytes(), published: weights.published(), ..Survey::default() }),
-            ..Self::new(weights, format, device, Precision::F32, usize::MAX)
+            ..Self::new(weights, format, device, Precision::F32)
         }
     }
 
@@ -100,18 +91,9 @@ impl<'a> Loader<'a> {
         self.device
     }
 
-    /// The element type of activations.
-    pub fn dtype(&self) -> DType {
-        self.precision.dtype()
-    }
-
-    fn upload<const D: usize>(&self, data: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
-        Tensor::from_data(TensorData::new(data, shape), (self.device, self.dtype()))
-    }
-
-    /// Stands for a tensor in a survey.
-    fn nothing<const D: usize>(&self) -> Tensor<D> {
-        self.upload(vec![0.0], [1; D])
+    /// What dense weights, and on a CPU activations, are kept as.
+    pub fn element(&self) -> Element {
+        self.precision.element()
     }
 
     /// The values of a tensor; `None` in a survey, which counts them with `count`.
@@ -124,22 +106,20 @@ impl<'a> Loader<'a> {
         Ok(None)
     }
 
-    fn counted<const D: usize>(
-        &mut self,
-        name: &str,
-        shape: [usize; D],
-        count: impl FnOnce(&mut Survey, u64),
-    ) -> Result<Tensor<D>, VlmError> {
-        let taken = self.take(name, &shape, count)?;
-        Ok(taken.map_or_else(|| self.nothing(), |values| self.upload(values.into_f32(), shape)))
+    /// The values of a tensor; one value in a survey.
+    fn counted(&mut self, name: &str, shape: &[usize], count: impl FnOnce(&mut Survey, u64)) -> Result<Vec<f32>, VlmError> {
+        Ok(self.take(name, shape, count)?.map_or_else(|| vec![0.0], Values::into_f32))
     }
 
-    /// A tensor as stored.
+    /// A tensor `[rows, columns]`, or a vector, which becomes one row.
     ///
     /// # Errors
     /// When it is missing, of another shape, or holds what is no number.
-    pub fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Tensor<D>, VlmError> {
-        self.counted(name, shape, |survey, elements| survey.elements += elements)
+    pub fn matrix(&mut self, name: &str, shape: &[usize]) -> Result<Matrix, VlmError> {
+        let values = self.counted(name, shape, |survey, elements| survey.elements += elements)?;
+        let columns = if self.survey.is_some() { 1 } else { shape.last().copied().unwrap_or(1) };
+        let rows = values.len() / columns.max(1);
+        Ok(Matrix::kept(values, [rows, columns], self.device, self.element()))
     }
 
     /// Marks a tensor as known but not needed: its shape is checked, its values are not read.
@@ -153,7 +133,7 @@ impl<'a> Loader<'a> {
     /// The linear layer `name` with a weight `[out, in]`, as the checkpoint's format holds it, and, with `bias`, `{name}.bias`.
     ///
     /// # Errors
-    /// As [`Self::tensor`].
+    /// As [`Self::matrix`].
     pub fn linear(&mut self, name: &str, [input, output]: [usize; 2], bias: bool) -> Result<Linear, VlmError> {
         self.linear_of_shape(name, &[output, input], bias)
     }
@@ -162,7 +142,7 @@ impl<'a> Loader<'a> {
     /// convolution over non-overlapping patches).
     ///
     /// # Errors
-    /// As [`Self::tensor`].
+    /// As [`Self::matrix`].
     pub fn linear_of_shape(&mut self, name: &str, shape: &[usize], bias: bool) -> Result<Linear, VlmError> {
         let (output, input) = (shape[0], shape[1..].iter().product());
         let format = Arc::clone(&self.format);
@@ -172,16 +152,16 @@ impl<'a> Loader<'a> {
             let linear = LinearSize { name: name.to_owned(), out: output, input, packed, stored };
             survey.largest = survey.largest.max(linear.elements());
             survey.linears.push(linear);
-            let linear = Linear::dense(name, self.nothing());
+            let linear = Linear::dense(name, Weight::dense(&[0.0], [1, 1], self.device, self.element()));
             return self.biased(linear, output, bias);
         }
-        let linear = match format.take(&mut self.weights, name, shape, self.device)? {
-            Stored::Dense(Values::F32(values)) => Linear::dense(name, self.upload(transposed(&values, output, input), [input, output])),
+        let linear = match format.take(&mut self.weights, name, shape)? {
+            Stored::Dense(Values::F32(values)) => Linear::dense(name, Weight::dense(&values, [output, input], self.device, self.element())),
             Stored::Dense(Values::Bf16(values)) => {
-                let weight = Bf16Weight::new(&values, [output, input], self.device);
-                Linear::bf16(name, weight.map_err(|error| VlmError::Invalid { what: name.to_owned(), problem: error.to_string() })?)
+                let weight = Weight::bf16(&values, [output, input], self.device);
+                Linear::dense(name, weight.map_err(|error| misfit(name, &error))?)
             }
-            Stored::Packed(packed) => Linear::packed(name, *packed),
+            Stored::Packed(packed) => Linear::packed(name, Weight::packed(*packed, self.device)),
         };
         self.biased(linear, output, bias)
     }
@@ -191,68 +171,53 @@ impl<'a> Loader<'a> {
             return Ok(linear);
         }
         let name = format!("{}.bias", linear.name());
-        Ok(linear.with_bias(self.tensor(&name, [output])?))
+        Ok(linear.with_bias(self.matrix(&name, &[output])?))
     }
 
     /// The layer norm `{name}.weight` and `{name}.bias`.
     ///
     /// # Errors
-    /// As [`Self::tensor`].
+    /// As [`Self::matrix`].
     pub fn layer_norm(&mut self, name: &str, width: usize, epsilon: f64) -> Result<Norm, VlmError> {
-        let mut part = |part: &str| self.counted(&format!("{name}.{part}"), [width], |survey, elements| survey.norms += elements);
-        Ok(Norm::layer(name, part("weight")?, part("bias")?, epsilon))
+        let mut part = |part: &str| self.counted(&format!("{name}.{part}"), &[width], |survey, elements| survey.norms += elements);
+        let (weight, bias) = (part("weight")?, part("bias")?);
+        // What was rounded to the model's element type and what was not would differ otherwise.
+        let rounded = |values| rounded(values, self.element());
+        Ok(Norm::new(name, Normalization::layer(rounded(weight), rounded(bias), epsilon, self.device)))
     }
 
     /// The RMS norm `{name}.weight`.
     ///
     /// # Errors
-    /// As [`Self::tensor`].
+    /// As [`Self::matrix`].
     pub fn rms_norm(&mut self, name: &str, width: usize, epsilon: f64) -> Result<Norm, VlmError> {
-        Ok(Norm::rms(name, self.tensor(&format!("{name}.weight"), [width])?, epsilon))
+        let weight = self.counted(&format!("{name}.weight"), &[width], |survey, elements| survey.elements += elements)?;
+        Ok(Norm::new(name, Normalization::rms(weight, epsilon, self.device, self.element())))
     }
 
-    /// A `[rows, width]` table, split by rows so that no part exceeds the device's binding limit.
+    /// A `[rows, width]` table.
     ///
     /// # Errors
-    /// As [`Self::tensor`].
-    pub fn rows(&mut self, name: &str, shape: [usize; 2]) -> Result<ShardedRows, VlmError> {
-        let table = self.take(name, &shape, |survey, _| survey.tables.push(shape))?;
-        let (values, shape) = table.map_or((Values::F32(vec![0.0]), [1, 1]), |values| (values, shape));
-        ShardedRows::new(values, shape, self.max_binding, self.device, self.precision)
+    /// As [`Self::matrix`].
+    pub fn table(&mut self, name: &str, shape: [usize; 2]) -> Result<Table, VlmError> {
+        match self.take(name, &shape, |survey, _| survey.tables.push(shape))? {
+            None => Ok(Table::dense(vec![0.0], [1, 1], self.device, self.element())),
+            Some(Values::F32(values)) => Ok(Table::dense(values, shape, self.device, self.element())),
+            Some(Values::Bf16(values)) => Table::bf16(&values, shape, self.device).map_err(|error| misfit(name, &error)),
+        }
     }
 }
 
-/// `[rows, cols]` to `[cols, rows]`, in blocks that stay in cache on both sides.
-fn transposed(data: &[f32], rows: usize, cols: usize) -> Vec<f32> {
-    const BLOCK: usize = 32;
-    let mut out = vec![0.0; data.len()];
-    for top in (0..rows).step_by(BLOCK) {
-        for left in (0..cols).step_by(BLOCK) {
-            for row in top..rows.min(top + BLOCK) {
-                for col in left..cols.min(left + BLOCK) {
-                    out[col * rows + row] = data[row * cols + col];
-                }
-            }
-        }
-    }
-    out
+fn misfit(name: &str, error: &PackError) -> VlmError {
+    VlmError::Invalid { what: name.to_owned(), problem: error.to_string() }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::transposed;
-    use proptest::prelude::*;
-
-    #[test]
-    fn transposes_a_small_matrix() {
-        assert_eq!(transposed(&[1., 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
-    }
-
-    proptest! {
-        #[test]
-        fn twice_is_the_identity_across_block_edges(rows in 1usize..70, cols in 1usize..70) {
-            let data: Vec<f32> = (0..rows * cols).map(|i| i as f32).collect();
-            prop_assert_eq!(transposed(&transposed(&data, rows, cols), cols, rows), data);
+/// Numbers as `element` holds them.
+fn rounded(mut values: Vec<f32>, element: Element) -> Vec<f32> {
+    if element == Element::F16 {
+        for value in &mut values {
+            *value = half::f16::from_f32(*value).to_f32();
         }
     }
+    values
 }

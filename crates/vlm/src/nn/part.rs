@@ -1,9 +1,9 @@
 //! What a model is made of, as a visitor meets it: one way through all of its weights, for whoever counts, packs, watches or
 //! rescales them.
 
-use burn::tensor::Tensor;
+use steady_kernels::{Matrix, Table};
 
-use super::{Linear, Norm, ShardedRows, tensor_bytes};
+use super::{Linear, Norm};
 
 /// A part of a model that holds weights.
 #[derive(Debug)]
@@ -12,10 +12,10 @@ pub enum Part<'a> {
     Linear(&'a mut Linear),
     /// A normalisation.
     Norm(&'a mut Norm),
-    /// A table of rows that are looked up, split by rows where a device asks for it.
-    Table(&'a mut ShardedRows),
+    /// A table of rows that are looked up.
+    Table(&'a mut Table),
     /// Anything else: position embeddings, a class token, a newline.
-    Tensor(&'a mut Tensor<2>),
+    Matrix(&'a mut Matrix),
 }
 
 impl Part<'_> {
@@ -25,7 +25,7 @@ impl Part<'_> {
             Self::Linear(linear) => linear.bytes(),
             Self::Norm(norm) => norm.bytes(),
             Self::Table(table) => table.bytes(),
-            Self::Tensor(tensor) => tensor_bytes(tensor),
+            Self::Matrix(matrix) => matrix.bytes(),
         }
     }
 }

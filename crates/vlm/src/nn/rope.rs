@@ -3,7 +3,7 @@
 
 use std::{f64::consts::TAU, ops::Range};
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use steady_kernels::{Device, Element, Rotation};
 
 use crate::decoder::{RopeConfig, RopeScaling};
 
@@ -22,14 +22,6 @@ pub(crate) struct Rope {
     inverse_frequencies: Vec<f32>,
     /// Which part of a position turns each of them.
     axes: Vec<usize>,
-}
-
-/// Sines and cosines for the positions of one chunk of tokens.
-#[derive(Clone, Debug)]
-pub(crate) struct Rotation {
-    /// `[tokens, 1, head_dim / 2]`
-    cos: Tensor<3>,
-    sin: Tensor<3>,
 }
 
 impl Rope {
@@ -56,40 +48,19 @@ impl Rope {
     }
 
     /// Angles are `f32` products, as in transformers. Sines and cosines are computed on the host and in `f64`, so that every device and
-    /// every platform's library rotates alike, and rounded once to `dtype`: that of the model in decoders, `f32` in vision towers.
-    pub(crate) fn at(&self, positions: &[Position], device: &Device, dtype: DType) -> Rotation {
+    /// every platform's library rotates alike, and rounded once to `element`: that of the model in decoders, `f32` in vision towers.
+    pub(crate) fn at(&self, positions: &[Position], device: &Device, element: Element) -> Rotation {
+        let [cos, sin] = self.tables(positions);
+        Rotation::new(cos, sin, positions.len(), device, element)
+    }
+
+    /// Cosines and sines, position by position.
+    fn tables(&self, positions: &[Position]) -> [Vec<f32>; 2] {
         let angle = |position: &Position, (frequency, &axis): (&f32, &usize)| position[axis] as f32 * frequency;
         let turns = || self.inverse_frequencies.iter().zip(&self.axes);
         let angles = || positions.iter().flat_map(move |position| turns().map(move |turn| angle(position, turn)));
-        let table = |values: Vec<f32>| {
-            let shape = [positions.len(), 1, self.inverse_frequencies.len()];
-            Tensor::from_data(TensorData::new(values, shape), (device, dtype))
-        };
         let rounded = |turn: fn(f64) -> f64| angles().map(|angle| turn(f64::from(angle)) as f32).collect();
-        Rotation { cos: table(rounded(f64::cos)), sin: table(rounded(f64::sin)) }
-    }
-}
-
-impl Rotation {
-    /// The rotation of the chunk's last token alone.
-    pub(crate) fn last(&self) -> Self {
-        let last = |table: &Tensor<3>| {
-            let [tokens, _, half] = table.dims();
-            table.clone().slice([tokens - 1..tokens, 0..1, 0..half])
-        };
-        Self { cos: last(&self.cos), sin: last(&self.sin) }
-    }
-
-    /// Rotates `[tokens, heads, head_dim]`, in the element type of the tables; the result has that of `x`.
-    pub(crate) fn apply(&self, x: Tensor<3>) -> Tensor<3> {
-        let dtype = x.dtype();
-        let x = x.cast(self.cos.dtype());
-        let [tokens, heads, head_dim] = x.dims();
-        let half = head_dim / 2;
-        let first = x.clone().slice([0..tokens, 0..heads, 0..half]);
-        let second = x.slice([0..tokens, 0..heads, half..head_dim]);
-        let (cos, sin) = (|| self.cos.clone(), || self.sin.clone());
-        Tensor::cat(vec![first.clone() * cos() - second.clone() * sin(), second * cos() + first * sin()], 2).cast(dtype)
+        [rounded(f64::cos), rounded(f64::sin)]
     }
 }
 
@@ -117,38 +88,23 @@ fn scaled(scaling: &RopeScaling, frequency: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::matrix::read_now;
+    use steady_kernels::Matrix;
 
     fn rope(head_dim: usize, scaling: RopeScaling) -> Rope {
         let config = RopeConfig { theta: 10_000.0, scaling, sections: None };
         Rope::new(&config, head_dim)
     }
 
-    #[test]
-    fn rotates_half_against_half() {
-        let device = Device::flex();
-        // One head of width 4 at position 2: frequencies 1 and 0.01; pairs are (x0, x2) and (x1, x3).
-        let x = Tensor::<3>::from_floats([[[1.0, 2.0, 3.0, 4.0]]], &device);
-        let rotation = rope(4, RopeScaling::Default).at(&[[2; 3]], &device, DType::F32);
-        let y = read_now(rotation.apply(x));
-        let (a, b) = (2.0f32, 0.02f32);
-        let expected =
-            [1.0 * a.cos() - 3.0 * a.sin(), 2.0 * b.cos() - 4.0 * b.sin(), 3.0 * a.cos() + 1.0 * a.sin(), 4.0 * b.cos() + 2.0 * b.sin()];
-        for (found, expected) in y.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-6, "{y:?}");
-        }
-    }
-
     /// In `f16` a row of 700 patches would turn by angles whose cosines are off in the fourth digit; with tables in `f32` only the result
     /// is rounded.
     #[test]
     fn tables_in_f32_rotate_f16_without_rounding_them() {
-        let device = Device::flex();
         let rope = Rope::axial(10_000.0, 8);
-        let x = Tensor::<3>::from_data(TensorData::from([[[0.5f32, -1.0, 2.0, 0.25, 1.5, -0.75, 1.0, 3.0]]]), (&device, DType::F16));
-        let y = rope.at(&[[0, 699, 357]], &device, DType::F32).apply(x.clone());
-        assert_eq!(y.dtype(), DType::F16);
+        let x = Matrix::new(vec![0.5, -1.0, 2.0, 0.25, 1.5, -0.75, 1.0, 3.0], [1, 8], &Device::Cpu, Element::F16);
+        let y = rope.at(&[[0, 699, 357]], &Device::Cpu, Element::F32).apply(&x, 1);
+        assert_eq!(y.element(), Element::F16);
         let exact = [699.0, 6.99, 357.0, 3.57f64];
-        let (y, x) = (read_now(y), read_now(x));
+        let (y, x) = (read_now(&y), read_now(&x));
         for (i, angle) in exact.into_iter().enumerate() {
             let (a, b) = (f64::from(x[i]), f64::from(x[i + 4]));
             for (found, expected) in [(y[i], a * angle.cos() - b * angle.sin()), (y[i + 4], b * angle.cos() + a * angle.sin())] {
@@ -161,8 +117,8 @@ mod tests {
 
     /// Angles by hand: of each token, `position[axis] * frequency`.
     fn angles(rope: &Rope, positions: &[Position]) -> Vec<(f32, f32)> {
-        let rotation = rope.at(positions, &Device::flex(), DType::F32);
-        read_now(rotation.cos).into_iter().zip(read_now(rotation.sin)).collect()
+        let [cos, sin] = rope.tables(positions);
+        cos.into_iter().zip(sin).collect()
     }
 
     #[test]
@@ -186,15 +142,14 @@ mod tests {
 
     #[test]
     fn scores_depend_on_the_distance_alone() {
-        let device = Device::flex();
         let rope = rope(8, RopeScaling::Default);
-        let q = Tensor::<3>::from_floats([[[0.3, -1.0, 0.7, 0.2, 1.1, -0.4, 0.9, 0.5]]], &device);
-        let k = Tensor::<3>::from_floats([[[1.0, 0.1, -0.6, 0.8, -0.2, 0.4, 0.3, -0.9]]], &device);
-        let score = |at_q: usize, at_k: usize| {
-            let q = rope.at(&[[at_q; 3]], &device, DType::F32).apply(q.clone());
-            let k = rope.at(&[[at_k; 3]], &device, DType::F32).apply(k.clone());
-            read_now((q * k).sum())[0]
+        let q = [0.3, -1.0, 0.7, 0.2, 1.1, -0.4, 0.9, 0.5];
+        let k = [1.0, 0.1, -0.6, 0.8, -0.2, 0.4, 0.3, -0.9];
+        let turned = |x: [f32; 8], at: usize| {
+            let x = Matrix::new(x.to_vec(), [1, 8], &Device::Cpu, Element::F32);
+            read_now(&rope.at(&[[at; 3]], &Device::Cpu, Element::F32).apply(&x, 1))
         };
+        let score = |at_q, at_k| turned(q, at_q).iter().zip(turned(k, at_k)).map(|(q, k)| q * k).sum::<f32>();
         assert!((score(9, 4) - score(105, 100)).abs() < 1e-4);
         assert!((score(9, 4) - score(9, 5)).abs() > 1e-2);
     }

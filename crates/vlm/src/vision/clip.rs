@@ -3,15 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use burn::tensor::{DType, Int, Tensor, TensorData};
+use steady_kernels::{Element, Matrix, Seen, attend_all};
 
 use super::ClipVisionConfig;
 use crate::{
-    PixelValues, VlmError,
-    nn::{
-        Activation, Linear, Loader, Norm, Part, Visit, Visitor, activate,
-        attention::{probabilities, split_heads, weighted},
-    },
+    HostMatrix, PixelValues, VlmError,
+    nn::{Activation, Linear, Loader, Norm, Part, Visit, Visitor},
     reduction::{Merger, Observed, TowerTask, TowerTokens, reducer_error},
 };
 
@@ -21,11 +18,12 @@ pub(crate) struct Clip {
     config: ClipVisionConfig,
     patch_embedding: Linear,
     /// `[1, width]`
-    class_embedding: Tensor<2>,
+    class_embedding: Matrix,
     /// `[1 + patches, width]`
-    position_embedding: Tensor<2>,
+    position_embedding: Matrix,
     pre_layernorm: Norm,
     layers: Vec<Layer>,
+    element: Element,
 }
 
 /// Pre-norm transformer layer.
@@ -43,14 +41,6 @@ struct Layer {
     act: Activation,
 }
 
-/// What a layer lets others look at.
-struct Glimpse {
-    /// `[heads, tokens, tokens]`
-    probabilities: Tensor<3>,
-    /// `[heads, tokens, head_dim]`
-    keys: Tensor<3>,
-}
-
 /// Which of the tower's states are wanted.
 pub(crate) struct Selection<'a> {
     /// Indices into the list of hidden states: 0 is the input of the first layer, `i` the output of layer `i - 1`.
@@ -62,8 +52,8 @@ pub(crate) struct Selection<'a> {
 /// What became of one view.
 pub(crate) struct Features {
     /// The selected hidden states side by side, `[tokens, states * width]`.
-    pub(crate) states: Tensor<2>,
-    pub(crate) observed: Observed<Tensor<2>>,
+    pub(crate) states: Matrix,
+    pub(crate) observed: Observed<Matrix>,
     /// Tokens that entered the MLP of each layer that was computed, the class token included: fewer than entered its attention where
     /// some were merged.
     pub(crate) lengths: Vec<usize>,
@@ -71,17 +61,16 @@ pub(crate) struct Features {
 
 /// Patches that were merged on their way through the tower.
 struct Merging {
-    /// How many patches each token stands for, the class token first, `[1 + n, 1]`.
-    sizes: Tensor<2>,
-    /// Which token each of the patches at the start is part of by now, `[patches]`.
-    into: Tensor<1, Int>,
+    /// How many patches each token stands for, the class token first.
+    sizes: Vec<f32>,
+    /// Which token each of the patches at the start is part of by now.
+    into: Vec<usize>,
 }
 
 impl Clip {
     pub(crate) fn load(loader: &mut Loader<'_>, config: &ClipVisionConfig) -> Result<Self, VlmError> {
         let (width, patch) = (config.hidden_size, config.patch_size);
         let embeddings = "vision_tower.embeddings";
-        let class_embedding: Tensor<1> = loader.tensor(&format!("{embeddings}.class_embedding"), [width])?;
         let tower = Self {
             config: config.clone(),
             patch_embedding: loader.linear_of_shape(
@@ -89,10 +78,11 @@ impl Clip {
                 &[width, config.num_channels, patch, patch],
                 false,
             )?,
-            class_embedding: class_embedding.unsqueeze(),
-            position_embedding: loader.tensor(&format!("{embeddings}.position_embedding.weight"), [1 + config.patches(), width])?,
+            class_embedding: loader.matrix(&format!("{embeddings}.class_embedding"), &[width])?,
+            position_embedding: loader.matrix(&format!("{embeddings}.position_embedding.weight"), &[1 + config.patches(), width])?,
             pre_layernorm: loader.layer_norm("vision_tower.pre_layrnorm", width, config.layer_norm_eps)?,
             layers: (0..config.num_layers).map(|layer| Layer::load(loader, config, layer)).collect::<Result<_, _>>()?,
+            element: loader.element(),
         };
         // Only CLIP's pooled output passes through it, and LLaVA takes hidden states.
         for part in ["weight", "bias"] {
@@ -102,7 +92,7 @@ impl Clip {
     }
 
     /// One view's features, with what `task` wants to see and to do on the way. Layers above the highest one wanted are not computed.
-    pub(crate) fn forward(&self, view: &[f32], selection: &Selection<'_>, task: &TowerTask<'_>) -> Result<Features, VlmError> {
+    pub(crate) async fn forward(&self, view: &[f32], selection: &Selection<'_>, task: &TowerTask<'_>) -> Result<Features, VlmError> {
         let attention_of = self.resolve(&task.needs.cls_attention)?;
         let keys_of = self.resolve(&task.needs.vision_keys)?;
         // A hidden state needs the layers below it, an observation also its own layer.
@@ -116,42 +106,39 @@ impl Clip {
         let mut observed = Observed::default();
         let mut merging: Option<Merging> = None;
         let mut hidden = self.embed(view);
-        let [_, width] = hidden.dims();
         let mut features = vec![hidden.clone(); selection.hidden_states.len()];
         let mut lengths = Vec::with_capacity(depth);
         for (index, layer) in self.layers[..depth].iter().enumerate() {
-            let (mut next, seen) = layer.attend(hidden, merging.as_ref());
+            let (mut next, seen) = layer.attend(&hidden, merging.as_ref());
             if let Some(merger) = &task.merger {
-                next = merge(merger, index, next, &seen, layer.heads, &mut merging)?;
+                next = merge(merger, index, next, &seen, layer.heads, &mut merging).await?;
             }
             for (name, _) in attention_of.iter().filter(|(_, layer)| *layer == index) {
-                observed.cls_attention.push((*name, seen.cls_attention(first)));
+                observed.cls_attention.push((*name, seen.class_attention(first)));
             }
             for (name, _) in keys_of.iter().filter(|(_, layer)| *layer == index) {
                 observed.vision_keys.push((*name, seen.keys(first)));
             }
             lengths.push(next.dims()[0]);
-            let next = layer.transform(next);
+            let next = layer.transform(&next);
             for (feature, _) in features.iter_mut().zip(selection.hidden_states).filter(|(_, state)| **state == index + 1) {
                 *feature = next.clone();
             }
             hidden = next;
         }
         observed.merged_into = merging.map(|merging| merging.into_rows(selection.class_token));
-        let features = Tensor::cat(features, 1);
+        let features = Matrix::beside(&features);
         let tokens = features.dims()[0];
-        let width = width * selection.hidden_states.len();
-        Ok(Features { states: features.slice([first..tokens, 0..width]), observed, lengths })
+        Ok(Features { states: features.slice(first..tokens), observed, lengths })
     }
 
     /// Patches, class token in front, positions added, normalised: `[1 + patches, width]`.
-    fn embed(&self, view: &[f32]) -> Tensor<2> {
-        let patches = self.unfold(view);
-        let device = self.class_embedding.device();
-        let patches = Tensor::<2>::from_data(patches, (&device, self.class_embedding.dtype()));
-        let patches = self.patch_embedding.forward(patches); // [patches, width]
-        let tokens = Tensor::cat(vec![self.class_embedding.clone(), patches], 0);
-        self.pre_layernorm.forward(tokens + self.position_embedding.clone())
+    fn embed(&self, view: &[f32]) -> Matrix {
+        let (rows, shape) = self.unfold(view);
+        let patches = Matrix::new(rows, shape, &self.class_embedding.device(), self.element);
+        let patches = self.patch_embedding.forward(&patches); // [patches, width]
+        let tokens = Matrix::stack(&[self.class_embedding.clone(), patches]);
+        self.pre_layernorm.forward(&tokens.add(&self.position_embedding))
     }
 
     /// Checks that pixels are views of the size that the tower takes.
@@ -169,7 +156,7 @@ impl Clip {
 
     /// A view of `[channels, height, width]` pixels to one row per patch, `[patches, channels * patch * patch]`: a convolution
     /// whose stride is its kernel size is a product with these rows.
-    fn unfold(&self, view: &[f32]) -> TensorData {
+    fn unfold(&self, view: &[f32]) -> (Vec<f32>, [usize; 2]) {
         let (channels, side, patch) = (self.config.num_channels, self.config.image_size, self.config.patch_size);
         let grid = side / patch;
         let mut rows = Vec::with_capacity(grid * grid * channels * patch * patch);
@@ -183,7 +170,7 @@ impl Clip {
                 }
             }
         }
-        TensorData::new(rows, [grid * grid, channels * patch * patch])
+        (rows, [grid * grid, channels * patch * patch])
     }
 
     /// Layer numbers as asked for, with what they mean: `-1` is the last layer.
@@ -205,8 +192,8 @@ impl Clip {
 impl Visit for Clip {
     fn visit(&mut self, visitor: &mut Visitor<'_>) {
         visitor(Part::Linear(&mut self.patch_embedding));
-        visitor(Part::Tensor(&mut self.class_embedding));
-        visitor(Part::Tensor(&mut self.position_embedding));
+        visitor(Part::Matrix(&mut self.class_embedding));
+        visitor(Part::Matrix(&mut self.position_embedding));
         visitor(Part::Norm(&mut self.pre_layernorm));
         for layer in &mut self.layers {
             layer.visit(visitor);
@@ -231,61 +218,59 @@ fn check(merger: &Merger<'_>, selection: &Selection<'_>, task: &TowerTask<'_>) -
 }
 
 /// Lets `merger` merge the patches among `hidden`, which leave the attention of block `block`; the class token in front stays as it is.
-fn merge(
+async fn merge(
     merger: &Merger<'_>,
     block: usize,
-    hidden: Tensor<2>,
-    seen: &Glimpse,
+    hidden: Matrix,
+    seen: &Seen,
     heads: usize,
     merging: &mut Option<Merging>,
-) -> Result<Tensor<2>, VlmError> {
+) -> Result<Matrix, VlmError> {
+    if !merger.acts_in(block) {
+        return Ok(hidden);
+    }
     let [tokens, width] = hidden.dims();
-    let device = hidden.device();
-    let (class, patches) = (hidden.clone().slice([0..1, 0..width]), hidden.clone().slice([1..tokens, 0..width]));
-    let ones = || Tensor::<2>::ones([tokens, 1], (&device, DType::F32));
-    let sizes = merging.as_ref().map_or_else(ones, |merging| merging.sizes.clone());
-    let patch_sizes = sizes.clone().slice([1..tokens, 0..1]);
-    let shown = TowerTokens { block, hidden: &patches, keys: &seen.keys(1), sizes: &patch_sizes, heads };
-    let Some(merge) = merger.merge(&shown)? else { return Ok(hidden) };
-    // Sums of sizes, and means weighted by them, in f32: a token may stand for many.
-    let sum = |rows: Tensor<2>| {
-        let [_, columns] = rows.dims();
-        Tensor::<2>::zeros([merge.tokens, columns], (&device, DType::F32)).select_assign(
-            0,
-            merge.into.clone(),
-            rows,
-            burn::tensor::IndexingUpdateOp::Add,
-        )
+    let patches = HostMatrix::from_device(&hidden.slice(1..tokens)).await?;
+    let keys = HostMatrix::from_device(&seen.keys(1)).await?;
+    let sizes = merging.as_ref().map_or_else(|| vec![1.0; tokens], |merging| merging.sizes.clone());
+    let patch_sizes = &sizes[1..];
+    let Some(merge) = merger.merge(&TowerTokens { block, hidden: &patches, keys: &keys, sizes: patch_sizes, heads })? else {
+        return Ok(hidden);
     };
-    let left = sum(patch_sizes.clone());
-    let mean = sum(patches.cast(DType::F32) * patch_sizes) / left.clone();
+    // Sums of sizes, and means weighted by them.
+    let mut left = vec![0.0; merge.tokens];
+    let mut mean = vec![0.0; merge.tokens * width];
+    for ((&into, &size), row) in merge.into.iter().zip(patch_sizes).zip(patches.iter_rows()) {
+        left[into] += size;
+        for (sum, value) in mean[into * width..][..width].iter_mut().zip(row) {
+            *sum += value * size;
+        }
+    }
+    for (row, size) in mean.chunks_exact_mut(width).zip(&left) {
+        for value in row {
+            *value /= size;
+        }
+    }
     let into = match merging.take() {
-        Some(before) => merge.into.clone().select(0, before.into),
-        None => merge.into.clone(),
+        Some(before) => before.into.into_iter().map(|token| merge.into[token]).collect(),
+        None => merge.into,
     };
-    let class_size = sizes.slice([0..1, 0..1]);
-    *merging = Some(Merging { sizes: Tensor::cat(vec![class_size, left], 0), into });
-    Ok(Tensor::cat(vec![class.clone(), mean.cast(class.dtype())], 0))
+    let mean = Matrix::new(mean, [merge.tokens, width], &hidden.device(), hidden.element());
+    *merging = Some(Merging { sizes: [&sizes[..1], &left].concat(), into });
+    Ok(Matrix::stack(&[hidden.slice(0..1), mean]))
 }
 
 impl Merging {
     /// What attention scores are raised by, so that a token counts as often as it stands for patches: ToMe's proportional attention.
-    /// `[1, 1, 1 + n]`
-    fn raise(&self) -> Tensor<3> {
-        let [tokens, _] = self.sizes.dims();
-        self.sizes.clone().log().reshape([1, 1, tokens])
+    /// `[1, 1 + n]`
+    fn raise(&self, like: &Matrix) -> Matrix {
+        let raise: Vec<f32> = self.sizes.iter().map(|size| size.ln()).collect();
+        Matrix::new(raise, [1, self.sizes.len()], &like.device(), Element::F32)
     }
 
-    /// Which visual token each of those at the start became, as one row; the class token is the first of them where it is one.
-    fn into_rows(self, class_token: bool) -> Tensor<2> {
-        let into = self.into.float().cast(DType::F32);
-        let into = if class_token {
-            let first = Tensor::<1>::zeros([1], (&into.device(), DType::F32));
-            Tensor::cat(vec![first, into + 1.0], 0)
-        } else {
-            into
-        };
-        into.unsqueeze()
+    /// Which visual token each of those at the start became; the class token is the first of them where it is one.
+    fn into_rows(self, class_token: bool) -> Vec<usize> {
+        if class_token { std::iter::once(0).chain(self.into.into_iter().map(|into| into + 1)).collect() } else { self.into }
     }
 }
 
@@ -315,23 +300,18 @@ impl Layer {
         })
     }
 
-    /// The attention's half, `[tokens, width]` to the same.
-    fn attend(&self, hidden: Tensor<2>, merging: Option<&Merging>) -> (Tensor<2>, Glimpse) {
-        let x = self.norm_1.forward(hidden.clone());
-        let heads = |x| split_heads(x, self.heads).swap_dims(0, 1); // [heads, tokens, head_dim]
-        let q = heads(self.q_proj.forward(x.clone()));
-        let k = heads(self.k_proj.forward(x.clone()));
-        let v = heads(self.v_proj.forward(x));
-        let raise = merging.map(Merging::raise);
-        let probabilities = probabilities(q, k.clone(), raise.as_ref());
-        let hidden = hidden + self.out_proj.forward(weighted(probabilities.clone(), v));
-        (hidden, Glimpse { probabilities, keys: k })
+    /// The attention's half, `[tokens, width]` to the same, and what there was to see.
+    fn attend(&self, hidden: &Matrix, merging: Option<&Merging>) -> (Matrix, Seen) {
+        let x = self.norm_1.forward(hidden);
+        let (q, k, v) = (self.q_proj.forward(&x), self.k_proj.forward(&x), self.v_proj.forward(&x));
+        let (attended, seen) = attend_all(q, k, &v, self.heads, merging.map(|merging| merging.raise(hidden)));
+        (self.out_proj.onto(&attended, hidden), seen)
     }
 
     /// The MLP's half, `[tokens, width]` to the same.
-    fn transform(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let x = self.fc1.forward(self.norm_2.forward(hidden.clone()));
-        hidden + self.fc2.forward(activate(self.act, x))
+    fn transform(&self, hidden: &Matrix) -> Matrix {
+        let x = self.fc1.forward(&self.norm_2.forward(hidden));
+        self.fc2.onto(&self.act.apply(&x), hidden)
     }
 }
 
@@ -345,22 +325,5 @@ impl Visit for Layer {
         for linear in [&mut self.fc1, &mut self.fc2] {
             visitor(Part::Linear(linear));
         }
-    }
-}
-
-impl Glimpse {
-    /// The class token's attention to the tokens from `first` on, `[heads, tokens - first]`.
-    fn cls_attention(&self, first: usize) -> Tensor<2> {
-        let [heads, tokens, _] = self.probabilities.dims();
-        let row = self.probabilities.clone().slice([0..heads, 0..1, first..tokens]);
-        row.reshape([heads, tokens - first])
-    }
-
-    /// Keys of the tokens from `first` on, heads side by side, `[tokens - first, width]`.
-    fn keys(&self, first: usize) -> Tensor<2> {
-        let [heads, tokens, head_dim] = self.keys.dims();
-        let keys = self.keys.clone().swap_dims(0, 1); // [tokens, heads, head_dim]
-        let keys = keys.slice([first..tokens, 0..heads, 0..head_dim]);
-        keys.reshape([tokens - first, heads * head_dim])
     }
 }

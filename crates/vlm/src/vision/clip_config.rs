@@ -54,7 +54,7 @@ impl ClipVisionConfig {
             num_channels: fields.size("num_channels")?.unwrap_or(3),
             image_size: fields.side("image_size", 224)?,
             patch_size: fields.side("patch_size", 32)?,
-            act: Activation::read(fields, "hidden_act", Activation::QuickGelu)?,
+            act: fields.activation("hidden_act", Activation::QuickGelu)?,
             layer_norm_eps: fields.f64("layer_norm_eps")?.unwrap_or(1e-5),
         };
         fields.heads_divide("hidden_size", config.hidden_size, "num_attention_heads", config.num_heads)?;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Device;
 use pollster::FutureExt;
 use safetensors::SafeTensors;
 use safetensors::tensor::{TensorView, serialize};
 use serde_json::{Value, json};
+use steady_vlm::Device;
 use steady_vlm::image::{ImageOptions, PixelBackend};
 use steady_vlm::{Checkpoint, Decoding, Precision, Vlm, VlmError};
 
@@ -113,7 +113,7 @@ fn agrees(case: &Value, expected: &Value) -> Result<(), VlmError> {
     if let Some(asked) = expected["asked"].as_str() {
         assert_eq!(checkpoint.chat_template()?.prompt("hm?")?, asked, "{name}: prompt of the chat template");
     }
-    let model = Vlm::load(&checkpoint, &Device::flex(), Precision::F32)?;
+    let model = Vlm::load(&checkpoint, &Device::Cpu, Precision::F32)?;
     let footprint = checkpoint.footprint()?.weight_bytes(Precision::F32);
     assert_eq!(model.weight_bytes() as u64, footprint, "{name}: bytes of the weights");
     let image = steady_vlm::image::load(&reference().join(case["image"].as_str().unwrap()))?;
@@ -254,7 +254,7 @@ fn packed_weights_are_told() {
         });
         folder.set("model.safetensors.index.json", &format!("/weight_map/{LAYER}{trace}"), json!(shard));
         delete(&folder, "model.safetensors.index.json", &format!("/weight_map/{LAYER}weight"));
-        let load = Vlm::load(&folder.open(), &Device::flex(), Precision::F32);
+        let load = Vlm::load(&folder.open(), &Device::Cpu, Precision::F32);
         says(
             load.map(|_| ()),
             &[&shard, &format!("`{LAYER}{trace}`"), &format!("packed by {by}"), "quantization_config", "float checkpoint"],
@@ -271,13 +271,13 @@ fn packed_weights_are_told() {
 fn a_whole_prompt_needs_no_chat_template() {
     let folder = Folder::tiny();
     folder.remove("chat_template.jinja");
-    let model = Vlm::load(&folder.open(), &Device::flex(), Precision::F32).unwrap();
+    let model = Vlm::load(&folder.open(), &Device::Cpu, Precision::F32).unwrap();
     let image = steady_vlm::image::load(&reference().join("tiny-llava/images/tiny.png")).unwrap();
     let prepared = model.prepare(&image, "USER: <image>\nwhat is it? ASSISTANT:").unwrap();
     let limit = |max_new_tokens| Decoding { max_new_tokens, ..Decoding::default() };
     assert_eq!(model.ask(&prepared, None, &limit(3)).block_on().unwrap().output_ids.len(), 3);
     says(model.prompt("what is it?"), &["chat_template.jinja", "questions are put into it"]);
     folder.write("chat_template.jinja", "{{ raise_exception('not today') }}");
-    let model = Vlm::load(&folder.open(), &Device::flex(), Precision::F32).unwrap();
+    let model = Vlm::load(&folder.open(), &Device::Cpu, Precision::F32).unwrap();
     says(model.prompt("what is it?"), &["chat_template.jinja", "not today"]);
 }

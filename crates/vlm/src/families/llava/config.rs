@@ -70,7 +70,7 @@ impl LlavaConfig {
                 "full" => FeatureSelect::Full,
                 other => return Err(root.unknown("vision_feature_select_strategy", other, &["default", "full"])),
             },
-            projector_act: Activation::read(root, "projector_hidden_act", Activation::Gelu)?,
+            projector_act: root.activation("projector_hidden_act", Activation::Gelu)?,
             projector_bias: root.bool("multimodal_projector_bias")?.unwrap_or(true),
             tie_word_embeddings: tied,
             image_token_id,

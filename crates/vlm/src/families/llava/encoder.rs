@@ -1,14 +1,14 @@
 //! Pixels to visual tokens: CLIP tower and projector.
 
-use burn::tensor::Tensor;
+use steady_kernels::Matrix;
 
 use super::config::{FeatureSelect, LlavaConfig};
 use crate::{
     Extent, ImageBytes, PixelValues, Sizes, VlmError,
     activations::most,
     cost::product,
-    families::{Encoded, VisualEncoder},
-    nn::{Activation, Linear, Loader, Part, Visit, Visitor, activate},
+    families::{Encoded, Encoding, VisualEncoder},
+    nn::{Activation, Linear, Loader, Part, Visit, Visitor},
     reduction::{Observed, TowerTask},
     vision::{Clip, ClipVisionConfig, Selection, view_bytes},
 };
@@ -26,11 +26,11 @@ pub(in crate::families) struct ClipProjector {
 /// What became of the views of an image.
 pub(in crate::families) struct Views {
     /// The tower's selected features of all views, `[views * view tokens, feature layers * vision width]`.
-    pub(in crate::families) features: Tensor<2>,
+    pub(in crate::families) features: Matrix,
     /// The same, projected: `[views * view tokens, decoder width]`.
-    pub(in crate::families) projected: Tensor<2>,
+    pub(in crate::families) projected: Matrix,
     /// What was seen of the last view.
-    pub(in crate::families) observed: Observed<Tensor<2>>,
+    pub(in crate::families) observed: Observed<Matrix>,
     pub(in crate::families) flops: u64,
 }
 
@@ -49,7 +49,7 @@ impl ClipProjector {
     }
 
     /// Pixels of `views` views to visual tokens.
-    pub(in crate::families) fn encode(&self, pixels: &PixelValues, views: usize, task: &TowerTask<'_>) -> Result<Views, VlmError> {
+    pub(in crate::families) async fn encode(&self, pixels: &PixelValues, views: usize, task: &TowerTask<'_>) -> Result<Views, VlmError> {
         self.tower.check_pixels(pixels)?;
         let found = pixels.shape[0];
         if found != views {
@@ -64,19 +64,19 @@ impl ClipProjector {
         let mut states = Vec::new();
         let (mut observed, mut flops) = (Observed::default(), 0);
         for view in pixels.views() {
-            let seen = self.tower.forward(view, &selection, task)?;
+            let seen = self.tower.forward(view, &selection, task).await?;
             flops += vision_flops(&self.config, &seen.lengths[..depth]);
             states.push(seen.states);
             observed = seen.observed;
         }
-        let features = Tensor::cat(states, 0);
-        let projected = self.project(features.clone());
+        let features = Matrix::stack(&states);
+        let projected = self.project(&features);
         Ok(Views { features, projected, observed, flops })
     }
 
     /// `[n, feature layers * vision width]` to `[n, decoder width]`, row by row.
-    pub(in crate::families) fn project(&self, features: Tensor<2>) -> Tensor<2> {
-        self.linear_2.forward(activate(self.act, self.linear_1.forward(features)))
+    pub(in crate::families) fn project(&self, features: &Matrix) -> Matrix {
+        self.linear_2.forward(&self.act.apply(&self.linear_1.forward(features)))
     }
 }
 
@@ -99,12 +99,14 @@ impl LlavaEncoder {
 }
 
 impl VisualEncoder for LlavaEncoder {
-    fn encode(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError> {
-        let Views { features, projected, observed, flops } = self.0.encode(pixels, 1, task)?;
-        Ok(Encoded { features, projected, observed, flops })
+    fn encode<'a>(&'a self, pixels: &'a PixelValues, task: &'a TowerTask<'_>) -> Encoding<'a> {
+        Box::pin(async move {
+            let Views { features, projected, observed, flops } = self.0.encode(pixels, 1, task).await?;
+            Ok(Encoded { features, projected, observed, flops })
+        })
     }
 
-    fn project(&self, features: Tensor<2>) -> Tensor<2> {
+    fn project(&self, features: &Matrix) -> Matrix {
         self.0.project(features)
     }
 

@@ -1,13 +1,13 @@
 //! Several views become one sequence of visual tokens: the tiles' projected patches are put back into the image's own rows, padding is
 //! cut off, and a learned newline token ends every row.
 
-use burn::tensor::{DType, Int, Tensor, TensorData};
+use steady_kernels::Matrix;
 
 use super::LlavaNextConfig;
 use crate::{
     PixelValues, VlmError,
     families::{
-        Encoded, VisualEncoder,
+        Encoded, Encoding, VisualEncoder,
         llava::{ClipProjector, Views},
     },
     image::TileLayout,
@@ -21,30 +21,23 @@ pub(super) struct LlavaNextEncoder {
     views: ClipProjector,
     layout: TileLayout,
     /// `[1, decoder width]`
-    newline: Tensor<2>,
+    newline: Matrix,
 }
 
 impl LlavaNextEncoder {
     pub(super) fn load(loader: &mut Loader<'_>, config: &LlavaNextConfig) -> Result<Self, VlmError> {
         let views = ClipProjector::load(loader, &config.llava)?;
-        let newline: Tensor<1> = loader.tensor("image_newline", [config.llava.text.hidden_size])?;
-        Ok(Self { views, layout: config.tiles.clone(), newline: newline.unsqueeze() })
+        let newline = loader.matrix("image_newline", &[config.llava.text.hidden_size])?;
+        Ok(Self { views, layout: config.tiles.clone(), newline })
     }
 
     /// Views patches of all views, `[views * patches, width]`, to the visual tokens of an image of `original` height and
     /// width, `[tokens, width]`: the base view, then the image row by row.
-    fn join(&self, projected: Tensor<2>, original: (usize, usize)) -> Tensor<2> {
-        let order: Vec<i32> = self.layout.order(original).into_iter().map(|row| row as i32).collect();
-        let tokens = order.len();
-        let device = projected.device();
-        let order = TensorData::new(order, [tokens]);
-        let order = Tensor::<1, Int>::from_data(order, (&device, DType::I32));
-        Tensor::cat(vec![projected, self.newline.clone()], 0).select(0, order)
+    fn join(&self, projected: Matrix, original: (usize, usize)) -> Matrix {
+        Matrix::stack(&[projected, self.newline.clone()]).gather(&self.layout.order(original))
     }
-}
 
-impl VisualEncoder for LlavaNextEncoder {
-    fn encode(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError> {
+    async fn seen(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError> {
         if task.needs.looks_at_the_tower() {
             let problem = "a token reducer asks for the vision tower's attention or keys, but LLaVA-NeXT's visual tokens come from \
                            several views with newlines between their rows; expected a method that acts after the projector";
@@ -56,12 +49,18 @@ impl VisualEncoder for LlavaNextEncoder {
             return Err(reducer_error(&merger.name(), problem.to_owned()));
         }
         let (rows, columns) = self.layout.tiles(pixels.original);
-        let Views { features, projected, flops, .. } = self.views.encode(pixels, 1 + rows * columns, task)?;
+        let Views { features, projected, flops, .. } = self.views.encode(pixels, 1 + rows * columns, task).await?;
         let projected = self.join(projected, pixels.original);
         Ok(Encoded { features, projected, observed: Observed::default(), flops })
     }
+}
 
-    fn project(&self, features: Tensor<2>) -> Tensor<2> {
+impl VisualEncoder for LlavaNextEncoder {
+    fn encode<'a>(&'a self, pixels: &'a PixelValues, task: &'a TowerTask<'_>) -> Encoding<'a> {
+        Box::pin(self.seen(pixels, task))
+    }
+
+    fn project(&self, features: &Matrix) -> Matrix {
         self.views.project(features)
     }
 
@@ -80,6 +79,6 @@ impl VisualEncoder for LlavaNextEncoder {
 impl Visit for LlavaNextEncoder {
     fn visit(&mut self, visitor: &mut Visitor<'_>) {
         self.views.visit(visitor);
-        visitor(Part::Tensor(&mut self.newline));
+        visitor(Part::Matrix(&mut self.newline));
     }
 }

@@ -1,7 +1,7 @@
 //! The vision transformer of Qwen2.5-VL (Bai et al., 2025): attention within windows in most blocks and over the image in a few,
 //! rotary positions in rows and columns, RMS norms, a gated MLP.
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use steady_kernels::{Device, Element, Matrix, Rotation, Stretches};
 
 use crate::{
     VlmError,
@@ -10,7 +10,7 @@ use crate::{
         encoder::QwenTower,
         tower::{Attention, MergerMlp, Patches, load_patch_embedding, patch_positions, rope},
     },
-    nn::{Activation, Linear, Loader, Norm, Part, Rope, Rotation, Visit, Visitor, activate, attention::Stretches},
+    nn::{Activation, Linear, Loader, Norm, Part, Rope, Visit, Visitor},
 };
 
 /// As hard-coded in the published model.
@@ -104,27 +104,27 @@ impl Qwen2_5Vl {
 
 impl QwenTower for Qwen2_5Vl {
     /// The states that leave the last block, the patches of a visual token side by side: `[tokens, merged patches * width]`.
-    fn forward(&self, patches: Patches, device: &Device, dtype: DType) -> Tensor<2> {
+    fn forward(&self, patches: Patches, device: &Device, element: Element) -> Matrix {
         let (rows, columns) = patches.tokens;
         let (tokens, merged, width) = (rows * columns, self.config.merged_patches(), self.config.hidden_size);
         let windows = WindowOrder::new(patches.tokens, window_side(&self.config, &self.windows), merged);
         let positions = patch_positions(windows.order.iter().copied(), columns, self.config.merge_size);
-        let rotation = self.rope.at(&positions, device, DType::F32);
+        let rotation = self.rope.at(&positions, device, Element::F32);
         let image = [Stretches { count: 1, len: tokens * merged }];
 
-        let embedded = self.patch_embedding.forward(Tensor::from_data(patches.rows, (device, dtype)));
+        let embedded = self.patch_embedding.forward(&Matrix::new(patches.rows, patches.shape, device, element));
         let squares = embedded.reshape([tokens, merged * width]);
-        let mut hidden = squares.select(0, indices(&windows.order, device)).reshape([tokens * merged, width]);
+        let mut hidden = squares.gather(&windows.order).reshape([tokens * merged, width]);
         for (index, block) in self.blocks.iter().enumerate() {
             let everything = self.windows.full_attention_blocks.contains(&index);
-            hidden = block.forward(hidden, &rotation, if everything { &image } else { &windows.stretches });
+            hidden = block.forward(&hidden, &rotation, if everything { &image } else { &windows.stretches });
         }
-        hidden.reshape([tokens, merged * width]).select(0, indices(&windows.inverse(), device))
+        hidden.reshape([tokens, merged * width]).gather(&windows.inverse())
     }
 
     /// `[tokens, merged patches * width]` to `[tokens, decoder width]`, row by row.
-    fn merge(&self, features: Tensor<2>) -> Tensor<2> {
-        self.merger.forward(features, self.config.hidden_size, |patches| self.merger_norm.forward(patches))
+    fn merge(&self, features: &Matrix) -> Matrix {
+        self.merger.forward(features, self.config.hidden_size, &self.merger_norm)
     }
 
     fn pairs(&self, grid: (usize, usize)) -> Vec<usize> {
@@ -150,12 +150,6 @@ impl Visit for Qwen2_5Vl {
     }
 }
 
-fn indices(order: &[usize], device: &Device) -> Tensor<1, Int> {
-    let order: Vec<i32> = order.iter().map(|&index| index as i32).collect();
-    let count = order.len();
-    Tensor::from_data(TensorData::new(order, [count]), (device, DType::I32))
-}
-
 impl Block {
     fn load(loader: &mut Loader<'_>, config: &QwenVisionConfig, index: usize) -> Result<Self, VlmError> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
@@ -175,11 +169,11 @@ impl Block {
         })
     }
 
-    fn forward(&self, hidden: Tensor<2>, rotation: &Rotation, stretches: &[Stretches]) -> Tensor<2> {
-        let hidden = hidden.clone() + self.attention.forward(self.norm_1.forward(hidden), rotation, stretches);
-        let x = self.norm_2.forward(hidden.clone());
-        let gate = activate(self.act, self.gate_proj.forward(x.clone()));
-        hidden + self.down_proj.forward(gate * self.up_proj.forward(x))
+    fn forward(&self, hidden: &Matrix, rotation: &Rotation, stretches: &[Stretches]) -> Matrix {
+        let hidden = self.attention.onto(hidden, &self.norm_1.forward(hidden), rotation, stretches);
+        let x = self.norm_2.forward(&hidden);
+        let gated = self.act.gated(&self.gate_proj.forward(&x), &self.up_proj.forward(&x));
+        self.down_proj.onto(&gated, &hidden)
     }
 }
 

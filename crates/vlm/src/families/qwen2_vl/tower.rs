@@ -1,7 +1,7 @@
 //! The vision transformer of Qwen2-VL (Wang et al., 2024): full attention within an image, rotary positions in rows and columns,
 //! layer norms, a plain MLP.
 
-use burn::tensor::{DType, Device, Tensor};
+use steady_kernels::{Device, Element, Matrix, Rotation, Stretches};
 
 use crate::{
     VlmError,
@@ -10,7 +10,7 @@ use crate::{
         encoder::QwenTower,
         tower::{Attention, MergerMlp, Patches, load_patch_embedding, patch_positions, rope},
     },
-    nn::{Activation, Linear, Loader, Norm, Part, Rope, Rotation, Visit, Visitor, activate, attention::Stretches},
+    nn::{Activation, Linear, Loader, Norm, Part, Rope, Visit, Visitor},
 };
 
 /// As hard-coded in the published model.
@@ -53,22 +53,22 @@ impl Qwen2Vl {
 
 impl QwenTower for Qwen2Vl {
     /// The states that leave the last block, the patches of a visual token side by side: `[tokens, merged patches * width]`.
-    fn forward(&self, patches: Patches, device: &Device, dtype: DType) -> Tensor<2> {
+    fn forward(&self, patches: Patches, device: &Device, element: Element) -> Matrix {
         let (rows, columns) = patches.tokens;
         let merged = self.config.merged_patches();
         let positions = patch_positions(0..rows * columns, columns, self.config.merge_size);
-        let rotation = self.rope.at(&positions, device, DType::F32);
+        let rotation = self.rope.at(&positions, device, Element::F32);
         let image = [Stretches { count: 1, len: positions.len() }];
-        let mut hidden = self.patch_embedding.forward(Tensor::from_data(patches.rows, (device, dtype)));
+        let mut hidden = self.patch_embedding.forward(&Matrix::new(patches.rows, patches.shape, device, element));
         for block in &self.blocks {
-            hidden = block.forward(hidden, &rotation, &image);
+            hidden = block.forward(&hidden, &rotation, &image);
         }
         hidden.reshape([rows * columns, merged * self.config.hidden_size])
     }
 
     /// `[tokens, merged patches * width]` to `[tokens, decoder width]`, row by row.
-    fn merge(&self, features: Tensor<2>) -> Tensor<2> {
-        self.merger.forward(features, self.config.hidden_size, |patches| self.merger_norm.forward(patches))
+    fn merge(&self, features: &Matrix) -> Matrix {
+        self.merger.forward(features, self.config.hidden_size, &self.merger_norm)
     }
 
     fn pairs(&self, grid: (usize, usize)) -> Vec<usize> {
@@ -109,10 +109,10 @@ impl Block {
         })
     }
 
-    fn forward(&self, hidden: Tensor<2>, rotation: &Rotation, stretches: &[Stretches]) -> Tensor<2> {
-        let hidden = hidden.clone() + self.attention.forward(self.norm_1.forward(hidden), rotation, stretches);
-        let x = self.fc1.forward(self.norm_2.forward(hidden.clone()));
-        hidden + self.fc2.forward(activate(self.act, x))
+    fn forward(&self, hidden: &Matrix, rotation: &Rotation, stretches: &[Stretches]) -> Matrix {
+        let hidden = self.attention.onto(hidden, &self.norm_1.forward(hidden), rotation, stretches);
+        let x = self.fc1.forward(&self.norm_2.forward(&hidden));
+        self.fc2.onto(&self.act.apply(&x), &hidden)
     }
 }
 

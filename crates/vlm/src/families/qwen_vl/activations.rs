@@ -1,8 +1,9 @@
 //! What an image takes in memory on its way through a tower of the two families.
 
+use steady_kernels::{SCORES, rows_at_once};
+
 use super::config::QwenVisionConfig;
 use crate::activations::{Extent, ImageBytes, Sizes, most};
-use crate::nn::attention::{SCORES, rows_at_once};
 
 /// It follows the `forward` of the towers and of their attention. Attention within windows takes no more than that over the whole image.
 pub(super) fn image_bytes(config: &QwenVisionConfig, image: &Extent, sizes: Sizes) -> ImageBytes {

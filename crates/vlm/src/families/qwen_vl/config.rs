@@ -65,7 +65,7 @@ impl QwenVlConfig {
             Ok(QwenVisionConfig {
                 intermediate_size: hidden_size * vision.size("mlp_ratio")?.unwrap_or(4),
                 hidden_size,
-                act: Activation::read(vision, "hidden_act", Activation::QuickGelu)?,
+                act: vision.activation("hidden_act", Activation::QuickGelu)?,
                 out_hidden_size: vision.size("hidden_size")?.unwrap_or(3584),
                 ..QwenVisionConfig::common(vision)?
             })
@@ -78,7 +78,7 @@ impl QwenVlConfig {
             Ok(QwenVisionConfig {
                 intermediate_size: vision.size("intermediate_size")?.unwrap_or(3420),
                 hidden_size: vision.size("hidden_size")?.unwrap_or(3584),
-                act: Activation::read(vision, "hidden_act", Activation::Silu)?,
+                act: vision.activation("hidden_act", Activation::Silu)?,
                 out_hidden_size: vision.size("out_hidden_size")?.unwrap_or(3584),
                 windows: Some(Windows::parse(vision, &common)?),
                 ..common
@@ -130,7 +130,7 @@ fn kind(fields: &Fields<'_>, known: &[&str]) -> Result<(), VlmError> {
 impl QwenVisionConfig {
     /// What both families call the same; the rest is filled in by each.
     fn common(fields: &Fields<'_>) -> Result<Self, VlmError> {
-        let either = |name: &str, other: &str, default| Ok(fields.size(name)?.or(fields.size(other)?).unwrap_or(default));
+        let either = |name: &str, other: &str, default| Ok::<_, VlmError>(fields.size(name)?.or(fields.size(other)?).unwrap_or(default));
         Ok(Self {
             depth: either("depth", "num_hidden_layers", 32)?,
             hidden_size: 0,

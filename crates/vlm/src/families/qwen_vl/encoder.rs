@@ -3,14 +3,14 @@
 
 use std::fmt::Debug;
 
-use burn::tensor::{DType, Device, Tensor};
+use steady_kernels::{Device, Element, Matrix};
 
 use super::config::QwenVisionConfig;
 use super::positions::positions;
 use super::tower::Patches;
 use crate::{
     PixelValues, VisualLayout, VlmError, cost,
-    families::{Encoded, VisualEncoder},
+    families::{Encoded, Encoding, VisualEncoder},
     nn::{Loader, Position, Visit, Visitor},
     reduction::{Observed, TowerTask, reducer_error},
 };
@@ -18,10 +18,10 @@ use crate::{
 /// A vision tower with its merger: where the two families differ.
 pub(crate) trait QwenTower: Visit + Debug + Send + Sync {
     /// The states that leave the last block, the patches of a visual token side by side: `[tokens, merged patches * width]`.
-    fn forward(&self, patches: Patches, device: &Device, dtype: DType) -> Tensor<2>;
+    fn forward(&self, patches: Patches, device: &Device, element: Element) -> Matrix;
 
     /// `[tokens, merged patches * width]` to `[tokens, decoder width]`, row by row.
-    fn merge(&self, features: Tensor<2>) -> Tensor<2>;
+    fn merge(&self, features: &Matrix) -> Matrix;
 
     /// For each block the pairs of patches that see each other, for a grid of that many rows and columns of visual tokens.
     fn pairs(&self, grid: (usize, usize)) -> Vec<usize>;
@@ -36,17 +36,17 @@ pub(super) struct QwenEncoder {
     tower: Box<dyn QwenTower>,
     config: QwenVisionConfig,
     device: Device,
-    dtype: DType,
+    element: Element,
 }
 
 impl QwenEncoder {
     pub(super) fn new(tower: Box<dyn QwenTower>, config: &QwenVisionConfig, loader: &Loader<'_>) -> Self {
-        Self { tower, config: config.clone(), device: loader.device().clone(), dtype: loader.dtype() }
+        Self { tower, config: config.clone(), device: loader.device().clone(), element: loader.element() }
     }
 }
 
-impl VisualEncoder for QwenEncoder {
-    fn encode(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError> {
+impl QwenEncoder {
+    fn seen(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError> {
         if task.needs.looks_at_the_tower() {
             let problem = "a token reducer asks for the vision tower's class token or keys; this tower has no class token, and its \
                            patches are not its visual tokens";
@@ -59,12 +59,18 @@ impl VisualEncoder for QwenEncoder {
         let patches = Patches::of(pixels, &self.config)?;
         let grid = patches.tokens;
         let count = grid.0 * grid.1 * self.config.merged_patches();
-        let features = self.tower.forward(patches, &self.device, self.dtype);
+        let features = self.tower.forward(patches, &self.device, self.element);
         let flops = flops(&self.config, count, self.tower.pairs(grid).into_iter());
-        Ok(Encoded { projected: self.project(features.clone()), features, observed: Observed::default(), flops })
+        Ok(Encoded { projected: self.project(&features), features, observed: Observed::default(), flops })
+    }
+}
+
+impl VisualEncoder for QwenEncoder {
+    fn encode<'a>(&'a self, pixels: &'a PixelValues, task: &'a TowerTask<'_>) -> Encoding<'a> {
+        Box::pin(std::future::ready(self.seen(pixels, task)))
     }
 
-    fn project(&self, features: Tensor<2>) -> Tensor<2> {
+    fn project(&self, features: &Matrix) -> Matrix {
         self.tower.merge(features)
     }
 
@@ -77,7 +83,7 @@ impl VisualEncoder for QwenEncoder {
     }
 
     fn copy(&self) -> Box<dyn VisualEncoder> {
-        Box::new(Self { tower: self.tower.copy(), config: self.config.clone(), device: self.device.clone(), dtype: self.dtype })
+        Box::new(Self { tower: self.tower.copy(), config: self.config.clone(), device: self.device.clone(), element: self.element })
     }
 }
 

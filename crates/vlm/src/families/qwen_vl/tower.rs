@@ -1,15 +1,12 @@
 //! What the vision transformers of Qwen2-VL and Qwen2.5-VL share: patches in the order of the squares that become one visual
 //! token, attention with two-dimensional rotary positions, the merger's two layers.
 
-use burn::tensor::{Tensor, TensorData, activation::gelu};
+use steady_kernels::{Activation, Matrix, Rotation, Stretches, attend_within};
 
 use super::config::QwenVisionConfig;
 use crate::{
     PixelValues, VlmError,
-    nn::{
-        Linear, Loader, Part, Position, Rope, Rotation, Visit, Visitor,
-        attention::{SCORES, Stretches, split_heads, within},
-    },
+    nn::{Linear, Loader, Norm, Part, Position, Rope, Visit, Visitor},
 };
 
 /// Base of the rotary frequencies.
@@ -19,7 +16,8 @@ const THETA: f64 = 10_000.0;
 #[derive(Clone, Debug)]
 pub(crate) struct Patches {
     /// `[patches, channels * frames * patch * patch]`
-    pub(crate) rows: TensorData,
+    pub(crate) rows: Vec<f32>,
+    pub(crate) shape: [usize; 2],
     /// Rows and columns of visual tokens.
     pub(crate) tokens: (usize, usize),
 }
@@ -39,7 +37,7 @@ impl Patches {
             let expected = [rows * columns, values];
             return Err(invalid(format!("the vision tower takes {expected:?} for {rows}x{columns} patches, found {:?}", pixels.shape)));
         }
-        Ok(Self { rows: TensorData::new(pixels.data.clone(), pixels.shape.clone()), tokens: (rows / merge, columns / merge) })
+        Ok(Self { rows: pixels.data.clone(), shape: [rows * columns, values], tokens: (rows / merge, columns / merge) })
     }
 }
 
@@ -85,13 +83,9 @@ impl Attention {
         })
     }
 
-    /// `[tokens, width]` to the same; a token sees those of its stretch.
-    pub(crate) fn forward(&self, x: Tensor<2>, rotation: &Rotation, stretches: &[Stretches]) -> Tensor<2> {
-        let [tokens, width] = x.dims();
-        let qkv = self.qkv.forward(x);
-        let part = |index: usize| split_heads(qkv.clone().slice([0..tokens, index * width..(index + 1) * width]), self.heads);
-        let (q, k, v) = (rotation.apply(part(0)), rotation.apply(part(1)), part(2));
-        self.proj.forward(within(&q, &k, &v, stretches, SCORES))
+    /// What tokens see of their stretch, added to `hidden`; `x` is `hidden`, normalised. `[tokens, width]` to the same.
+    pub(crate) fn onto(&self, hidden: &Matrix, x: &Matrix, rotation: &Rotation, stretches: &[Stretches]) -> Matrix {
+        self.proj.onto(&attend_within(&self.qkv.forward(x), self.heads, rotation, stretches), hidden)
     }
 
     /// The layer that queries, keys and values come from: what the norm before it feeds.
@@ -124,10 +118,10 @@ impl MergerMlp {
     }
 
     /// `[tokens, merged patches * width]` to `[tokens, decoder width]`, row by row; `norm` sees one patch of `width` a row.
-    pub(crate) fn forward(&self, features: Tensor<2>, width: usize, norm: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward(&self, features: &Matrix, width: usize, norm: &Norm) -> Matrix {
         let [tokens, square] = features.dims();
-        let normed = norm(features.reshape([tokens * square / width, width])).reshape([tokens, square]);
-        self.second.forward(gelu(self.first.forward(normed)))
+        let normed = norm.forward(&features.reshape([tokens * square / width, width])).reshape([tokens, square]);
+        self.second.forward(&Activation::Gelu.apply(&self.first.forward(&normed)))
     }
 }
 

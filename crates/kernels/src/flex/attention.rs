@@ -1,4 +1,4 @@
-//! Scaled dot-product attention, unfused: the same operations on every device, and anyone may look at the probabilities.
+//! Scaled dot-product attention on the CPU, unfused: anyone may look at the probabilities.
 //!
 //! Queries are `[heads, tokens, head_dim]`, keys and values `[kv_heads, past + tokens, head_dim]`. With grouped queries
 //! (`kv_heads < heads`) the queries that share a key head are stacked as more rows against it, so keys are never repeated.
@@ -41,19 +41,21 @@ pub(crate) fn weighted(probabilities: Tensor<3>, v: Tensor<3>) -> Tensor<2> {
 
 /// Scores that are in memory at once, in elements: 128 MiB of `f32`, the least that every device binds. Several thousand tokens
 /// have more, so their queries take turns.
-pub(crate) const SCORES: usize = 1 << 25;
+pub const SCORES: usize = 1 << 25;
 
 /// Query rows whose scores stay within `scores` elements, all heads together. Never so few that a product becomes slow.
-pub(crate) fn rows_at_once(heads: usize, keys: usize, scores: usize) -> usize {
+pub fn rows_at_once(heads: usize, keys: usize, scores: usize) -> usize {
     const LEAST: usize = 16;
     (scores / (heads * keys).max(1)).max(LEAST)
 }
 
 /// `count` stretches of `len` tokens each, one behind the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stretches {
-    pub(crate) count: usize,
-    pub(crate) len: usize,
+pub struct Stretches {
+    /// How many.
+    pub count: usize,
+    /// Tokens in each.
+    pub len: usize,
 }
 
 /// Attention in both directions that stays within each stretch. `q`, `k` and `v` are `[tokens, heads, head_dim]`; gives
@@ -92,7 +94,7 @@ pub(crate) fn split_heads(x: Tensor<2>, heads: usize) -> Tensor<3> {
 
 /// What `tokens` new tokens after `past` held ones may see: 0 for the past and themselves, -∞ for what follows and, with a
 /// sliding window, for what is `window` or more tokens back. `[1, tokens, past + tokens]`; `None` where nothing is hidden.
-pub(crate) fn causal_mask(tokens: usize, past: usize, window: Option<usize>, device: &Device) -> Option<Tensor<3>> {
+pub(crate) fn causal_mask(tokens: usize, past: usize, window: Option<usize>) -> Option<Tensor<3>> {
     let keys = past + tokens;
     let window = window.filter(|window| *window < keys);
     if tokens == 1 && window.is_none() {
@@ -104,14 +106,88 @@ pub(crate) fn causal_mask(tokens: usize, past: usize, window: Option<usize>, dev
         row[seen..].fill(f32::NEG_INFINITY);
         row[..window.map_or(0, |window| seen.saturating_sub(window))].fill(f32::NEG_INFINITY);
     }
-    Some(Tensor::from_data(TensorData::new(mask, [1, tokens, keys]), (device, DType::F32)))
+    Some(Tensor::from_data(TensorData::new(mask, [1, tokens, keys]), (&Device::flex(), DType::F32)))
+}
+
+/// `[tokens, heads, head_dim]` to `[tokens, heads * head_dim]`.
+pub(crate) fn joined(x: Tensor<3>) -> Tensor<2> {
+    let [tokens, heads, head_dim] = x.dims();
+    x.reshape([tokens, heads * head_dim])
+}
+
+/// Keys and values in preallocated buffers.
+#[derive(Clone, Debug)]
+pub(crate) struct Cache {
+    /// `[kv_heads, capacity, head_dim]`, the first `len` tokens valid. Only ever absent while it is written to.
+    buffers: Option<(Tensor<3>, Tensor<3>)>,
+    len: usize,
+}
+
+impl Cache {
+    /// Room added when a buffer is full, in tokens.
+    pub(crate) const STEP: usize = 64;
+
+    /// A first chunk is usually a whole prompt; it becomes the buffer, and room is made when more arrives.
+    pub(crate) fn of(keys: Tensor<3>, values: Tensor<3>) -> Self {
+        let len = keys.dims()[1];
+        Self { buffers: Some((keys, values)), len }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Appends `[kv_heads, tokens, head_dim]` keys and values.
+    pub(crate) fn append(&mut self, keys: Tensor<3>, values: Tensor<3>) {
+        let tokens = keys.dims()[1];
+        self.buffers = self.buffers.take().map(|(held_keys, held_values)| {
+            let (held_keys, held_values) = if self.len + tokens > held_keys.dims()[1] {
+                let room = tokens.max(Self::STEP);
+                (self.grown(&held_keys, room), self.grown(&held_values, room))
+            } else {
+                (held_keys, held_values)
+            };
+            let [heads, _, head_dim] = keys.dims();
+            let place = [0..heads, self.len..self.len + tokens, 0..head_dim];
+            (held_keys.slice_assign(place.clone(), keys), held_values.slice_assign(place, values))
+        });
+        self.len += tokens;
+    }
+
+    /// Views of everything held, `[kv_heads, len, head_dim]` each. They must be dropped before more is appended, or that has to copy.
+    pub(crate) fn held(&self) -> (Tensor<3>, Tensor<3>) {
+        let held = |buffers: &Option<(Tensor<3>, Tensor<3>)>| buffers.as_ref().map(|(keys, values)| (self.valid(keys), self.valid(values)));
+        held(&self.buffers).unwrap_or_else(|| unreachable!("nobody looks while it is written to"))
+    }
+
+    /// A copy in buffers of its own, with room for `room` more tokens.
+    pub(crate) fn branch(&self, room: usize) -> Self {
+        let buffers = self.buffers.as_ref().map(|(keys, values)| (self.grown(keys, room), self.grown(values, room)));
+        Self { buffers, len: self.len }
+    }
+
+    /// The valid part of a buffer.
+    fn valid(&self, buffer: &Tensor<3>) -> Tensor<3> {
+        let [heads, _, head_dim] = buffer.dims();
+        buffer.clone().slice([0..heads, 0..self.len, 0..head_dim])
+    }
+
+    /// The valid part of a buffer in a new one with room for `room` more tokens.
+    fn grown(&self, buffer: &Tensor<3>, room: usize) -> Tensor<3> {
+        let [heads, _, head_dim] = buffer.dims();
+        Tensor::zeros([heads, self.len + room, head_dim], (&buffer.device(), buffer.dtype()))
+            .slice_assign([0..heads, 0..self.len, 0..head_dim], self.valid(buffer))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::read_now;
     use proptest::prelude::*;
+
+    fn read_now<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.cast(DType::F32).into_data().try_to_vec().unwrap()
+    }
 
     fn random(shape: [usize; 3], seed: u64) -> Tensor<3> {
         // A small linear congruential generator: the test needs variety, not quality.
@@ -191,7 +267,7 @@ mod tests {
             let dim = 8;
             let halves = |tokens: usize, seed: u64| (random([2, tokens, dim], seed) * 2000.0).cast(DType::F16);
             let (q, k) = (halves(tokens, seed), halves(past + tokens, seed ^ 1));
-            let mask = causal_mask(tokens, past, None, &Device::flex());
+            let mask = causal_mask(tokens, past, None);
             let narrow = probabilities(q.clone(), k.clone(), mask.as_ref());
             prop_assert_eq!(narrow.dtype(), DType::F16);
             let wide = probabilities(q.cast(DType::F32), k.cast(DType::F32), mask.as_ref());
@@ -213,11 +289,56 @@ mod tests {
                 &read_now(q.clone()), &read_now(k.clone()), &read_now(v.clone()),
                 [heads, kv_heads, tokens, past, dim, window.unwrap_or(usize::MAX)],
             );
-            let mask = causal_mask(tokens, past, window, &Device::flex());
+            let mask = causal_mask(tokens, past, window);
             let found = read_now(weighted(probabilities(q, k, mask.as_ref()), v));
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert!((found - expected).abs() < 1e-5);
             }
+        }
+    }
+
+    /// `tokens` tokens of one head of width 1 with the values `from, from + 1, ..`.
+    fn run(from: usize, tokens: usize) -> Tensor<3> {
+        let values: Vec<f32> = (from..from + tokens).map(|value| value as f32).collect();
+        Tensor::from_data(TensorData::new(values, [1, tokens, 1]), &Device::flex())
+    }
+
+    fn append(cache: &mut Option<Cache>, from: usize, tokens: usize) -> (Vec<f32>, Vec<f32>) {
+        let (keys, values) = (run(from, tokens), run(1000 + from, tokens));
+        match cache {
+            Some(cache) => cache.append(keys, values),
+            None => *cache = Some(Cache::of(keys, values)),
+        }
+        let (keys, values) = cache.as_ref().unwrap().held();
+        (read_now(keys), read_now(values))
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_of_any_length_concatenate(chunks in prop::collection::vec(1usize..90, 1..6)) {
+            let mut cache = None;
+            let mut len = 0;
+            for chunk in chunks {
+                let (keys, values) = append(&mut cache, len, chunk);
+                len += chunk;
+                prop_assert_eq!(keys, (0..len).map(|i| i as f32).collect::<Vec<_>>());
+                prop_assert_eq!(values, (0..len).map(|i| (1000 + i) as f32).collect::<Vec<_>>());
+                prop_assert_eq!(cache.as_ref().map(Cache::len), Some(len));
+            }
+        }
+
+        #[test]
+        fn branches_do_not_see_each_other(prefix in 1usize..20, room in 0usize..20, tail in 1usize..40) {
+            let mut trunk = None;
+            append(&mut trunk, 0, prefix);
+            let branch = |trunk: &Option<Cache>| trunk.as_ref().map(|trunk| trunk.branch(room));
+            let (mut one, mut two) = (branch(&trunk), branch(&trunk));
+            append(&mut one, 500, tail);
+            let (keys, _) = append(&mut two, 700, tail);
+            let expected: Vec<f32> = (0..prefix).chain(700..700 + tail).map(|i| i as f32).collect();
+            prop_assert_eq!(keys, expected);
+            let (keys, _) = append(&mut trunk, prefix, 1);
+            prop_assert_eq!(keys, (0..=prefix).map(|i| i as f32).collect::<Vec<_>>());
         }
     }
 }

@@ -1,0 +1,29 @@
+// Rows of a weight, widened to f32. An invocation takes a pack.
+
+struct Numbers {
+    width: u32,
+    packs: u32,
+    // Packs that share a scale.
+    group: u32,
+    // Rows that are gathered.
+    rows: u32,
+}
+
+// For each of them: which row of the weight, and which row of y it becomes.
+@group(0) @binding(0) var<storage, read> ids: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<uniform> n: Numbers;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let at = (id.y * groups.x + id.x) * 64u + lane;
+    if at >= n.rows * n.packs {
+        return;
+    }
+    let pack = at % n.packs;
+    let row = ids[at / n.packs];
+    var values = weights(row.x, pack);
+    for (var column = 8u * pack; column < min(8u * pack + 8u, n.width); column++) {
+        y[row.y * n.width + column] = values[column % 8u / 4u][column % 4u];
+    }
+}

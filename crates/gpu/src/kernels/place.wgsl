@@ -1,0 +1,33 @@
+// Copies rows of x to y. Either may be columns of a wider matrix; which row of x becomes which of y may be listed.
+
+struct Numbers {
+    x: u32,
+    y: u32,
+    // From a row to the next one.
+    x_pitch: u32,
+    y_pitch: u32,
+    rows: u32,
+    columns: u32,
+    // 1: `ids` says which row of x is taken.
+    listed: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> ids: array<u32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<uniform> n: Numbers;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let at = (id.y * groups.x + id.x) * 64u + lane;
+    if at >= n.rows * n.columns {
+        return;
+    }
+    let row = at / n.columns;
+    let column = at % n.columns;
+    var taken = row;
+    if n.listed == 1u {
+        taken = ids[row];
+    }
+    y[n.y + row * n.y_pitch + column] = x[n.x + taken * n.x_pitch + column];
+}

@@ -1,0 +1,253 @@
+use std::time::{Duration, Instant};
+
+use steady_gpu::{
+    Rows,
+    kernels::{Epilogue, Weight, product, product_into},
+};
+
+use crate::{
+    support::{assert_close, gpu, numbers, read},
+    weight::{Format, int8_codes, some},
+};
+
+const FLOATS: [Format; 4] = [Format::F32, Format::F16, Format::Bf16, Format::W4(8)];
+const ALL: [Format; 5] = [Format::F32, Format::F16, Format::Bf16, Format::W4(8), Format::Int8(0.7)];
+
+/// `x Wᵀ` in `f64`.
+fn by_definition(x: &[f32], weight: &[f64], input: usize) -> Vec<f64> {
+    let dot = |row: &[f32], of_weight: &[f64]| row.iter().zip(of_weight).map(|(&x, w)| f64::from(x) * w).sum();
+    x.chunks(input).flat_map(|row| weight.chunks(input).map(move |of_weight| dot(row, of_weight))).collect()
+}
+
+/// The product of LLM.int8() in `f64`, but for the scale of a row's codes, which is defined in `f32`.
+fn int8_by_definition(x: &[f32], [out, input]: [usize; 2], seed: u64, threshold: f32) -> Vec<f64> {
+    let (codes, absmax) = int8_codes([out, input], seed);
+    let of_row = |row: &[f32]| -> Vec<f64> {
+        let scale = row.iter().map(|value| value.abs()).filter(|size| *size < threshold).fold(0.0, f32::max);
+        let of_out = |(codes, &absmax): (&[i8], &f32)| {
+            let (mut integer, mut float) = (0i64, 0.0);
+            for (&value, &code) in row.iter().zip(codes) {
+                if value.abs() >= threshold {
+                    float += f64::from(value) * f64::from(code);
+                } else if scale > 0.0 {
+                    integer += (value * (127.0 / scale)).round_ties_even() as i64 * i64::from(code);
+                }
+            }
+            integer as f64 * f64::from(scale) * f64::from(absmax) / 127.0 / 127.0 + float * f64::from(absmax) / 127.0
+        };
+        codes.chunks(input).zip(&absmax).map(of_out).collect()
+    };
+    x.chunks(input).flat_map(of_row).collect()
+}
+
+/// Of few rows and of many, with nothing whole.
+const SHAPES: [[usize; 3]; 9] =
+    [[1, 1, 8], [1, 67, 1096], [3, 5, 24], [4, 4, 512], [8, 129, 40], [9, 1, 8], [64, 64, 16], [70, 130, 200], [131, 33, 552]];
+/// With rows that are no whole packs.
+const ODD_SHAPES: [[usize; 3]; 4] = [[1, 1, 1], [2, 9, 29], [5, 7, 1003], [66, 65, 35]];
+
+#[test]
+fn of_every_shape() {
+    for format in FLOATS {
+        let odd = if matches!(format, Format::W4(_)) { &[][..] } else { &ODD_SHAPES };
+        for &[rows, out, input] in SHAPES.iter().chain(odd) {
+            let (weight, values) = some(format, [out, input], 1);
+            let x = numbers(rows * input, 2);
+            let found = read(&product(gpu(), &gpu().rows(&x, [rows, input]), &weight, &Epilogue::default()));
+            assert_close(&found, &by_definition(&x, &values, input), 2e-6, &format!("{format:?}, [{rows}, {input}] to {out}"));
+        }
+    }
+}
+
+#[test]
+fn groups_of_four_bits() {
+    for group in [8, 24, 64, 192] {
+        for rows in [2, 20] {
+            let (weight, values) = some(Format::W4(group), [35, 192], 3);
+            let x = numbers(rows * 192, 4);
+            let found = read(&product(gpu(), &gpu().rows(&x, [rows, 192]), &weight, &Epilogue::default()));
+            assert_close(&found, &by_definition(&x, &values, 192), 2e-6, &format!("{rows} rows, groups of {group}"));
+        }
+    }
+}
+
+#[test]
+fn of_eight_bits() {
+    // No outliers, some, and nothing else.
+    for threshold in [2.0, 0.97, 0.5, 0.0] {
+        for &[rows, out, input] in SHAPES.iter().chain(&ODD_SHAPES) {
+            let (weight, _) = some(Format::Int8(threshold), [out, input], 5);
+            let x = numbers(rows * input, 6);
+            let found = read(&product(gpu(), &gpu().rows(&x, [rows, input]), &weight, &Epilogue::default()));
+            let expected = int8_by_definition(&x, [out, input], 5, threshold);
+            assert_close(&found, &expected, 2e-6, &format!("threshold {threshold}, [{rows}, {input}] to {out}"));
+        }
+    }
+}
+
+#[test]
+fn codes_are_rounded_half_to_even() {
+    // The largest is 127, so the unit is 1; the weight picks a column.
+    let x = [127.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 200.5, -127.0, 3.49];
+    let codes = [127.0, 0.0, 2.0, 2.0, 0.0, -2.0, -2.0, 200.5, -127.0, 3.0];
+    let mut words = vec![0u32; 10 * 3];
+    for at in 0..10 {
+        words[at * 3 + at / 4] = 127 << (8 * (at % 4));
+    }
+    let weight = Weight::int8(gpu(), &words, &[1.0; 10], 200.0, [10, 10]);
+    for rows in [1, 9] {
+        let found = read(&product(gpu(), &gpu().rows(&x.repeat(rows), [rows, 10]), &weight, &Epilogue::default()));
+        assert_close(&found, &codes.repeat(rows), 1e-7, "codes");
+    }
+}
+
+#[test]
+fn a_row_of_zeros_is_nothing_and_a_nan_stays_visible() {
+    let (weight, _) = some(Format::Int8(6.0), [5, 32], 7);
+    for rows in [2, 10] {
+        let mut x = vec![0.0; rows * 32];
+        x[32 + 3] = f32::NAN;
+        let found = read(&product(gpu(), &gpu().rows(&x, [rows, 32]), &weight, &Epilogue::default()));
+        assert_eq!(found[..5], [0.0; 5]);
+        assert!(found[5..10].iter().all(|value| value.is_nan()), "{found:?}");
+    }
+}
+
+#[test]
+fn bias_and_residual_are_added() {
+    for format in ALL {
+        for rows in [3, 77] {
+            let (out, input) = (70, 64);
+            let (weight, _) = some(format, [out, input], 8);
+            let x = gpu().rows(&numbers(rows * input, 9), [rows, input]);
+            let (bias, residual) = (numbers(3 * out, 10), numbers((rows + 1) * out, 11));
+            // Both begin in the middle of a buffer.
+            let of_bias = gpu().rows(&bias, [3, out]).slice(1..2);
+            let of_residual = gpu().rows(&residual, [rows + 1, out]).slice(1..rows + 1);
+            let plain = read(&product(gpu(), &x, &weight, &Epilogue::default()));
+            for (with_bias, with_residual) in [(true, false), (false, true), (true, true)] {
+                let epilogue = Epilogue { bias: with_bias.then_some(&of_bias), residual: with_residual.then_some(&of_residual) };
+                let expected: Vec<f64> = (0..rows * out)
+                    .map(|at| {
+                        let bias = if with_bias { bias[out + at % out] } else { 0.0 };
+                        let residual = if with_residual { residual[out + at] } else { 0.0 };
+                        f64::from(plain[at]) + f64::from(bias) + f64::from(residual)
+                    })
+                    .collect();
+                let found = read(&product(gpu(), &x, &weight, &epilogue));
+                assert_close(&found, &expected, 1e-6, &format!("{format:?}, {rows} rows, {with_bias} {with_residual}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_has_the_same_bits_in_any_company() {
+    for format in ALL {
+        let (out, input) = (67, 256);
+        let (weight, _) = some(format, [out, input], 12);
+        let all = gpu().rows(&numbers(200 * input, 13), [200, input]);
+        let of = |x: &Rows| read(&product(gpu(), x, &weight, &Epilogue::default()));
+        // Slices begin in the middle of the buffer, and their rows at any place of a block or a tile.
+        let few: Vec<f32> = of(&all.slice(10..18));
+        for rows in [0..1, 1..2, 2..5, 3..8, 1..8] {
+            assert_eq!(of(&all.slice(10 + rows.start..10 + rows.end)), few[rows.start * out..rows.end * out], "{format:?} {rows:?}");
+        }
+        let many = of(&all);
+        for rows in [0..9, 63..77, 100..200, 7..136] {
+            assert_eq!(of(&all.slice(rows.clone())), many[rows.start * out..rows.end * out], "{format:?} {rows:?}");
+        }
+    }
+}
+
+#[test]
+fn a_slice_that_is_not_aligned_is_the_same_rows() {
+    for format in [Format::F32, Format::F16, Format::Bf16, Format::Int8(0.7)] {
+        for rows in [2, 30] {
+            let (weight, _) = some(format, [9, 35], 14);
+            let x = numbers((rows + 3) * 35, 15);
+            let slice = gpu().rows(&x, [rows + 3, 35]).slice(3..rows + 3);
+            let found = read(&product(gpu(), &slice, &weight, &Epilogue::default()));
+            let whole = gpu().rows(&x[3 * 35..], [rows, 35]);
+            assert_eq!(found, read(&product(gpu(), &whole, &weight, &Epilogue::default())), "{format:?} {rows} rows");
+        }
+    }
+    // Whole packs, but from an offset that is none: 8 columns behind a column.
+    let (weight, values) = some(Format::F16, [9, 8], 16);
+    let x = numbers(3 * 8 + 1, 17);
+    let rows = gpu().rows(&x, [25, 1]).slice(1..25).reshape([3, 8]);
+    assert_close(&read(&product(gpu(), &rows, &weight, &Epilogue::default())), &by_definition(&x[1..], &values, 8), 2e-6, "x");
+}
+
+#[test]
+fn products_stand_side_by_side() {
+    for format in ALL {
+        for rows in [2, 66] {
+            let input = 64;
+            let x = gpu().rows(&numbers(rows * input, 18), [rows, input]);
+            let outs = [5, 70, 3];
+            let width = outs.iter().sum::<usize>() + 1;
+            // The matrix is a slice itself, and what is around it stays.
+            let buffer = gpu().rows(&vec![7.0; (rows + 2) * width], [rows + 2, width]);
+            let y = buffer.slice(1..rows + 1);
+            let mut expected = vec![7.0; (rows + 2) * width];
+            let mut column = 0;
+            for (seed, out) in (19..).zip(outs) {
+                let (weight, _) = some(format, [out, input], seed);
+                product_into(gpu(), &x, &weight, &Epilogue::default(), &y, column);
+                let alone = read(&product(gpu(), &x, &weight, &Epilogue::default()));
+                for (row, of_row) in alone.chunks(out).enumerate() {
+                    expected[(row + 1) * width + column..][..out].copy_from_slice(of_row);
+                }
+                column += out;
+            }
+            assert_eq!(read(&buffer), expected, "{format:?} {rows} rows");
+        }
+    }
+}
+
+#[test]
+fn more_workgroups_than_one_axis_takes() {
+    let out = 4 * 65_535 + 7;
+    let (weight, values) = some(Format::Bf16, [out, 8], 22);
+    let x = numbers(8, 23);
+    let found = read(&product(gpu(), &gpu().rows(&x, [1, 8]), &weight, &Epilogue::default()));
+    assert_close(&found, &by_definition(&x, &values, 8), 2e-6, "a row");
+    // So many tiles are cheap to come by where there is nothing to multiply.
+    let rows = 64 * 65_535 + 7;
+    let residual = numbers(rows, 24);
+    let epilogue = Epilogue { bias: None, residual: Some(&gpu().rows(&residual, [rows, 1])) };
+    let found = read(&product(gpu(), &gpu().rows(&[], [rows, 0]), &Weight::f32(gpu(), &[], [1, 0]), &epilogue));
+    assert!(found == residual, "a residual alone");
+}
+
+#[test]
+fn nothing_is_multiplied() {
+    let (weight, _) = some(Format::F16, [5, 8], 26);
+    assert_eq!(product(gpu(), &gpu().rows(&[], [0, 8]), &weight, &Epilogue::default()).dims(), [0, 5]);
+    let bias = numbers(3, 27);
+    let epilogue = Epilogue { bias: Some(&gpu().rows(&bias, [1, 3])), residual: None };
+    let found = read(&product(gpu(), &gpu().rows(&[], [2, 0]), &Weight::f32(gpu(), &[], [3, 0]), &epilogue));
+    assert_eq!(found, bias.repeat(2));
+}
+
+/// Prints what products take, in ms: `cargo test --release -p steady-gpu -- --ignored --nocapture time_of`.
+#[test]
+#[ignore = "a measurement"]
+fn time_of_products() {
+    for format in [Format::F32, Format::F16, Format::Bf16, Format::W4(128), Format::Int8(0.999)] {
+        for [rows, out, input] in [[1, 2048, 2048], [8, 2048, 2048], [256, 1024, 1024]] {
+            let (weight, _) = some(format, [out, input], 28);
+            let x = gpu().rows(&numbers(rows * input, 29), [rows, input]);
+            let run = || {
+                let started = Instant::now();
+                read(&product(gpu(), &x, &weight, &Epilogue::default()));
+                started.elapsed()
+            };
+            let first = run();
+            let least = (0..10).map(|_| run()).min().unwrap_or(Duration::ZERO);
+            let [first, least] = [first, least].map(|time| time.as_secs_f64() * 1e3);
+            println!("{format:?} [{rows}, {input}] to {out}: {least:.2} ms, the first time {first:.0} ms");
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Scaled dot-product attention and the KV cache that it reads.
+//!
+//! Queries are `[tokens, heads * head_dim]`, keys and values `[tokens, kv_heads * head_dim]`, heads side by side. With grouped queries
+//! (`kv_heads < heads`) neighbouring query heads share a key head. Scores and softmax are `f32` on every device, whatever numbers are kept
+//! as. On the CPU it is unfused, so that anyone may look at the probabilities; on a GPU it streams over the keys, and whoever looks has the
+//! row computed.
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+
+use crate::flex::attention::{self as flex, SCORES};
+#[cfg(feature = "gpu")]
+use crate::matrix::apart;
+use crate::matrix::{Matrix, Place};
+use crate::{Device, DeviceError, Rotation};
+
+pub use crate::flex::attention::Stretches;
+
+/// Heads of an attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// Of the queries.
+    pub queries: usize,
+    /// Of the keys and values; divides those of the queries.
+    pub keys: usize,
+}
+
+/// What some new tokens may see of those before them and of each other: under the causal mask what is not behind them, with a sliding
+/// window less than `window` tokens back.
+#[derive(Clone, Debug)]
+pub struct CausalSight {
+    past: usize,
+    window: Option<usize>,
+    /// On the CPU: 0 and -∞, `[1, tokens, past + tokens]`; `None` where nothing is hidden.
+    mask: Option<Tensor<3>>,
+}
+
+impl CausalSight {
+    /// That of `tokens` tokens behind `past` others.
+    pub fn new(tokens: usize, past: usize, window: Option<usize>, device: &Device) -> Self {
+        let mask = if *device == Device::Cpu { flex::causal_mask(tokens, past, window) } else { None };
+        Self { past, window, mask }
+    }
+}
+
+/// The keys and values of the tokens that a layer has seen so far.
+///
+/// Writing is in place while a buffer has one owner. A [branch](KeyValues::branch) has buffers of its own, so it never pays for, nor sees,
+/// what another branch writes.
+#[derive(Clone, Debug)]
+pub struct KeyValues(Held);
+
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a layer: a box would cost a look-up and save nothing")]
+enum Held {
+    /// Nothing yet.
+    Nothing,
+    Cpu(flex::Cache),
+    #[cfg(feature = "gpu")]
+    Gpu(steady_gpu::Gpu, steady_gpu::kernels::KeyValues),
+}
+
+impl KeyValues {
+    /// Room added when a buffer is full, in tokens.
+    pub const STEP: usize = flex::Cache::STEP;
+
+    /// Those of no token.
+    pub fn empty() -> Self {
+        Self(Held::Nothing)
+    }
+
+    /// Number of tokens.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Held::Nothing => 0,
+            Held::Cpu(cache) => cache.len(),
+            #[cfg(feature = "gpu")]
+            Held::Gpu(_, cache) => cache.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A copy in buffers of its own, with room for `room` more tokens.
+    #[must_use]
+    pub fn branch(&self, room: usize) -> Self {
+        Self(match &self.0 {
+            Held::Nothing => Held::Nothing,
+            Held::Cpu(cache) => Held::Cpu(cache.branch(room)),
+            #[cfg(feature = "gpu")]
+            Held::Gpu(gpu, cache) => Held::Gpu(gpu.clone(), cache.branch(gpu, room)),
+        })
+    }
+
+    /// Appends the keys and values of some tokens, `[tokens, kv_heads * head_dim]`; the keys are rotated on the way.
+    pub fn remember(&mut self, keys: &Matrix, values: &Matrix, rotation: &Rotation, heads: Heads) {
+        match (&mut self.0, &keys.0) {
+            (held, Place::Cpu(_)) => {
+                let split = |x: &Matrix| flex::split_heads(x.tensor(), heads.keys); // [tokens, kv_heads, head_dim]
+                let (keys, values) = (rotation.on_cpu(split(keys)).swap_dims(0, 1), split(values).swap_dims(0, 1));
+                match held {
+                    Held::Cpu(cache) => cache.append(keys, values),
+                    held => *held = Held::Cpu(flex::Cache::of(keys, values)),
+                }
+            }
+            #[cfg(feature = "gpu")]
+            (held, Place::Gpu(gpu, keys)) => {
+                if let Held::Nothing = held {
+                    let [tokens, width] = keys.dims();
+                    *held = Held::Gpu(gpu.clone(), steady_gpu::kernels::KeyValues::new(gpu, width, tokens));
+                }
+                let Held::Gpu(_, cache) = held else { apart() };
+                steady_gpu::kernels::remember(gpu, keys.into(), values.rows().into(), rotation.cos.rows(), rotation.sin.rows(), cache);
+            }
+        }
+    }
+
+    /// The attention of `queries [tokens, heads * head_dim]`, which are rotated on the way and stand behind all but as many of the tokens
+    /// that are held: `[tokens, heads * head_dim]`, and what the last of them looked at.
+    pub fn attend(&self, queries: &Matrix, rotation: &Rotation, heads: Heads, sight: &CausalSight) -> (Matrix, LastRow) {
+        match (&self.0, &queries.0) {
+            (Held::Cpu(cache), Place::Cpu(_)) => {
+                let queries = rotation.on_cpu(flex::split_heads(queries.tensor(), heads.queries)).swap_dims(0, 1);
+                let (keys, values) = cache.held();
+                let probabilities = flex::probabilities(queries, keys, sight.mask.as_ref());
+                let attended = flex::weighted(probabilities.clone(), values);
+                (attended.into(), LastRow(Row::Cpu(probabilities)))
+            }
+            #[cfg(feature = "gpu")]
+            (Held::Gpu(gpu, cache), Place::Gpu(..)) => {
+                use steady_gpu::kernels;
+                let queries = rotation.apply(queries, heads.queries);
+                let rows = queries.rows();
+                let shape = on_gpu(heads, rows.dims()[1]);
+                let sight_window = sight.window;
+                let sight = kernels::Sight::Causal { past: sight.past, window: sight_window };
+                let (keys, values) = (cache.keys(), cache.values());
+                let attended = kernels::attention(gpu, rows.into(), (&keys).into(), (&values).into(), shape, &sight);
+                let last = rows.dims()[0] - 1;
+                let row = Row::Gpu { gpu: gpu.clone(), query: rows.slice(last..last + 1), keys, heads: shape, window: sight_window };
+                (Matrix(Place::Gpu(gpu.clone(), attended)), LastRow(row))
+            }
+            #[cfg(feature = "gpu")]
+            _ => apart(),
+            #[cfg(not(feature = "gpu"))]
+            (Held::Nothing, _) => panic!("attention over nothing"),
+        }
+    }
+
+    /// Keys and values on the host, as they lie on the device.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub async fn read(&self) -> Result<[Vec<f32>; 2], DeviceError> {
+        match &self.0 {
+            Held::Nothing => Ok([Vec::new(), Vec::new()]),
+            Held::Cpu(cache) => {
+                let (keys, values) = cache.held();
+                let flat = |held: Tensor<3>| {
+                    let [heads, len, dim] = held.dims();
+                    Matrix::from(held.reshape([heads * len, dim]))
+                };
+                Ok([flat(keys).read().await?, flat(values).read().await?])
+            }
+            #[cfg(feature = "gpu")]
+            Held::Gpu(gpu, cache) => {
+                let failed = |error: steady_gpu::GpuError| DeviceError(error.to_string());
+                Ok([gpu.read(&cache.keys()).await.map_err(failed)?, gpu.read(&cache.values()).await.map_err(failed)?])
+            }
+        }
+    }
+}
+
+/// What the last of some tokens looked at.
+#[derive(Clone, Debug)]
+pub struct LastRow(Row);
+
+#[derive(Clone, Debug)]
+enum Row {
+    /// The probabilities of all of them, `[heads, tokens, held]`.
+    Cpu(Tensor<3>),
+    /// What it takes to compute those of the last one, if somebody asks.
+    #[cfg(feature = "gpu")]
+    Gpu { gpu: steady_gpu::Gpu, query: steady_gpu::Rows, keys: steady_gpu::Rows, heads: steady_gpu::kernels::Heads, window: Option<usize> },
+}
+
+impl LastRow {
+    /// Its attention to the tokens held in the places `columns`, `[heads, columns]`, row after row on the host.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub async fn read(self, columns: Range<usize>) -> Result<Vec<f32>, DeviceError> {
+        match self.0 {
+            Row::Cpu(probabilities) => {
+                let [heads, tokens, _] = probabilities.dims();
+                let row = probabilities.slice([0..heads, tokens - 1..tokens, columns.clone()]).reshape([heads, columns.len()]);
+                Matrix::from(row).read().await
+            }
+            #[cfg(feature = "gpu")]
+            Row::Gpu { gpu, query, keys, heads, window } => {
+                let held = keys.dims()[0];
+                let sight = steady_gpu::kernels::Sight::Causal { past: held - 1, window };
+                let row = steady_gpu::kernels::attention_row(&gpu, (&query).into(), (&keys).into(), heads, &sight);
+                let all = gpu.read(&row).await.map_err(|error| DeviceError(error.to_string()))?;
+                Ok(all.chunks(held).flat_map(|head| head[columns.clone()].to_vec()).collect())
+            }
+        }
+    }
+}
+
+/// Attention in both directions of one image's tokens, class token in front: what CLIP's layers compute.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    probabilities: Option<Tensor<3>>,
+    queries: Matrix,
+    keys: Matrix,
+    raise: Option<Matrix>,
+    heads: usize,
+}
+
+/// Attention in both directions over all tokens. `queries`, `keys` and `values` are `[tokens, heads * head_dim]`; scores are raised by
+/// `raise [1, tokens]`, where a token stands for several. Gives the same shape, and what there was to see.
+pub fn attend_all(queries: Matrix, keys: Matrix, values: &Matrix, heads: usize, raise: Option<Matrix>) -> (Matrix, Seen) {
+    match &queries.0 {
+        Place::Cpu(_) => {
+            let split = |x: &Matrix| flex::split_heads(x.tensor(), heads).swap_dims(0, 1); // [heads, tokens, head_dim]
+            let mask = raise.as_ref().map(|raise| raise.tensor().unsqueeze_dim(0));
+            let probabilities = flex::probabilities(split(&queries), split(&keys), mask.as_ref());
+            let attended = flex::weighted(probabilities.clone(), split(values));
+            (attended.into(), Seen { probabilities: Some(probabilities), queries, keys, raise, heads })
+        }
+        #[cfg(feature = "gpu")]
+        Place::Gpu(gpu, rows) => {
+            use steady_gpu::kernels;
+            let shape = on_gpu(Heads { queries: heads, keys: heads }, rows.dims()[1]);
+            let sight = kernels::Sight::All { raise: raise.as_ref().map(Matrix::rows) };
+            let attended = kernels::attention(gpu, rows.into(), keys.rows().into(), values.rows().into(), shape, &sight);
+            let attended = Matrix(Place::Gpu(gpu.clone(), attended));
+            (attended, Seen { probabilities: None, queries, keys, raise, heads })
+        }
+    }
+}
+
+impl Seen {
+    /// The attention of the first token, which is the class token, to the tokens from `first` on: `[heads, tokens - first]`.
+    pub fn class_attention(&self, first: usize) -> Matrix {
+        match (&self.probabilities, &self.queries.0) {
+            (Some(probabilities), _) => {
+                let [heads, tokens, _] = probabilities.dims();
+                let row = probabilities.clone().slice([0..heads, 0..1, first..tokens]);
+                row.reshape([heads, tokens - first]).into()
+            }
+            #[cfg(feature = "gpu")]
+            (None, Place::Gpu(gpu, rows)) => {
+                use steady_gpu::kernels;
+                let shape = on_gpu(Heads { queries: self.heads, keys: self.heads }, rows.dims()[1]);
+                let sight = kernels::Sight::All { raise: self.raise.as_ref().map(Matrix::rows) };
+                let row = kernels::attention_row(gpu, (&rows.slice(0..1)).into(), self.keys.rows().into(), shape, &sight);
+                Matrix(Place::Gpu(gpu.clone(), row)).columns(first..rows.dims()[0])
+            }
+            (None, Place::Cpu(_)) => unreachable!("probabilities are kept on the CPU"),
+        }
+    }
+
+    /// The keys of the tokens from `first` on, heads side by side: `[tokens - first, heads * head_dim]`.
+    pub fn keys(&self, first: usize) -> Matrix {
+        self.keys.slice(first..self.keys.dims()[0])
+    }
+}
+
+/// Attention in both directions that stays within each stretch of tokens. `qkv` is `[tokens, 3 * heads * head_dim]`: queries, keys and values side by
+/// side, of which the first two are rotated on the way. Gives `[tokens, heads * head_dim]`.
+pub fn attend_within(qkv: &Matrix, heads: usize, rotation: &Rotation, stretches: &[Stretches]) -> Matrix {
+    let width = qkv.dims()[1] / 3;
+    match &qkv.0 {
+        Place::Cpu(_) => {
+            let part = |index: usize| flex::split_heads(qkv.columns(index * width..(index + 1) * width).tensor(), heads);
+            let (queries, keys, values) = (rotation.on_cpu(part(0)), rotation.on_cpu(part(1)), part(2));
+            flex::within(&queries, &keys, &values, stretches, SCORES).into()
+        }
+        #[cfg(feature = "gpu")]
+        Place::Gpu(gpu, rows) => {
+            use steady_gpu::kernels::{self, Columns, Sight};
+            let part = |index: usize| Columns { rows, first: index * width };
+            let rotated = |index: usize| kernels::rotate(gpu, part(index), heads, rotation.cos.rows(), rotation.sin.rows());
+            let (queries, keys) = (rotated(0), rotated(1));
+            let shape = on_gpu(Heads { queries: heads, keys: heads }, width);
+            let attend = |sight: &Sight<'_>| kernels::attention(gpu, (&queries).into(), (&keys).into(), part(2), shape, sight);
+            let attended = match stretches {
+                [Stretches { count: 1, .. }] => attend(&Sight::All { raise: None }),
+                stretches => attend(&Sight::Within { ranges: &gpu.words(&ranges(stretches)) }),
+            };
+            Matrix(Place::Gpu(gpu.clone(), attended))
+        }
+    }
+}
+
+/// For each token the first key that it sees and the one behind the last.
+#[cfg(feature = "gpu")]
+fn ranges(stretches: &[Stretches]) -> Vec<u32> {
+    let (mut ranges, mut first) = (Vec::new(), 0u32);
+    for &Stretches { count, len } in stretches {
+        for _ in 0..count {
+            let end = first + len as u32;
+            ranges.extend(std::iter::repeat_n([first, end], len).flatten());
+            first = end;
+        }
+    }
+    ranges
+}
+
+#[cfg(feature = "gpu")]
+fn on_gpu(heads: Heads, width: usize) -> steady_gpu::kernels::Heads {
+    steady_gpu::kernels::Heads { heads: heads.queries, kv_heads: heads.keys, head_dim: width / heads.queries }
+}

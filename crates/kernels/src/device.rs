@@ -1,0 +1,86 @@
+//! Where numbers are kept and computed with.
+
+use thiserror::Error;
+
+/// Where numbers are kept and computed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The CPU, through burn's Flex.
+    Cpu,
+    /// A GPU, through wgpu.
+    #[cfg(feature = "gpu")]
+    Gpu(steady_gpu::Gpu),
+}
+
+/// What numbers are kept as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Element {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 16-bit floats. A GPU keeps weights so and widens them as they are used; activations are `f32` there.
+    F16,
+}
+
+/// A device that stopped working.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct DeviceError(pub String);
+
+impl Device {
+    /// What activations are kept as here where a model is kept as `element`.
+    #[must_use]
+    pub fn activations(&self, element: Element) -> Element {
+        match self {
+            Self::Cpu => element,
+            #[cfg(feature = "gpu")]
+            Self::Gpu(_) => Element::F32,
+        }
+    }
+}
+
+impl Device {
+    /// Waits until everything is compiled that the weights on this device will need. `progress` hears how much of it is ready; a CPU needs
+    /// nothing.
+    pub fn prepare(&self, progress: &(dyn Fn(usize, usize) + Sync)) {
+        match self {
+            Self::Cpu => {
+                let _ = progress;
+            }
+            #[cfg(feature = "gpu")]
+            Self::Gpu(gpu) => gpu.prepare_wanted(progress),
+        }
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Device {
+    /// Waits until all that was asked of it is computed: for measuring. A CPU has computed it already.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn wait(&self) -> Result<(), DeviceError> {
+        match self {
+            Self::Cpu => Ok(()),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(gpu) => gpu.wait().map_err(|error| DeviceError(error.to_string())),
+        }
+    }
+}
+
+impl Element {
+    /// Bytes of a number.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    pub(crate) fn dtype(self) -> burn::tensor::DType {
+        match self {
+            Self::F32 => burn::tensor::DType::F32,
+            Self::F16 => burn::tensor::DType::F16,
+        }
+    }
+}

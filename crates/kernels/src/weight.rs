@@ -1,0 +1,292 @@
+//! One weight matrix, whichever way it is held.
+
+use burn::tensor::{Tensor, TensorData};
+use half::bf16;
+#[cfg(feature = "gpu")]
+use half::f16;
+
+#[cfg(feature = "gpu")]
+use crate::matrix::apart;
+use crate::matrix::{Matrix, Place, indices};
+use crate::{Bf16Weight, Device, DeviceError, Element, PackError, PackedLinear};
+
+/// The weight `W [out, in]` of a linear layer; `y = x Wᵀ`.
+#[derive(Clone, Debug)]
+pub struct Weight(Form);
+
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a layer: a box would cost a look-up and save nothing")]
+enum Form {
+    /// On the CPU, `[in, out]`: the contraction runs down the columns, which is what gemm packs fastest.
+    Dense(Tensor<2>),
+    /// On the CPU.
+    Bf16(Bf16Weight),
+    /// On the CPU.
+    Packed(PackedLinear),
+    #[cfg(feature = "gpu")]
+    Gpu(steady_gpu::Gpu, steady_gpu::Weight),
+}
+
+/// What is added to a product.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Added<'a> {
+    /// To every row, `[1, out]`.
+    pub bias: Option<&'a Matrix>,
+    /// Row by row, `[rows, out]`: the states that a layer's output is added to.
+    pub residual: Option<&'a Matrix>,
+}
+
+impl Weight {
+    /// Floats, `out × in` of them in row-major order, kept as `element`.
+    ///
+    /// # Panics
+    /// When there are not as many.
+    pub fn dense(values: &[f32], [out, input]: [usize; 2], device: &Device, element: Element) -> Self {
+        match device {
+            Device::Cpu => {
+                let values = TensorData::new(transposed(values, out, input), [input, out]);
+                Self(Form::Dense(Tensor::from_data(values, (&burn::tensor::Device::flex(), element.dtype()))))
+            }
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => Self(Form::Gpu(gpu.clone(), on_gpu(gpu, values, [out, input], element))),
+        }
+    }
+
+    /// As [`Weight::dense`], of numbers that were published as bf16 and stay what they are.
+    ///
+    /// # Errors
+    /// [`PackError::Length`] when there are not `out × in` of them.
+    pub fn bf16(values: &[bf16], shape: [usize; 2], device: &Device) -> Result<Self, PackError> {
+        match device {
+            Device::Cpu => Bf16Weight::new(values, shape).map(Form::Bf16).map(Self),
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => {
+                crate::codes::check_length("values", shape[0], shape[1], shape[0] * shape[1], values.len())?;
+                Ok(Self(Form::Gpu(gpu.clone(), steady_gpu::Weight::bf16(gpu, bits(values), shape))))
+            }
+        }
+    }
+
+    /// Packed, put onto `device`.
+    pub fn packed(packed: PackedLinear, device: &Device) -> Self {
+        match device {
+            Device::Cpu => Self(Form::Packed(packed)),
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => Self(Form::Gpu(gpu.clone(), packed.on_gpu(gpu))),
+        }
+    }
+
+    /// `[out, in]`.
+    pub fn shape(&self) -> [usize; 2] {
+        match &self.0 {
+            Form::Dense(weight) => {
+                let [input, out] = weight.dims();
+                [out, input]
+            }
+            Form::Bf16(weight) => weight.shape(),
+            Form::Packed(weight) => weight.shape(),
+            #[cfg(feature = "gpu")]
+            Form::Gpu(_, weight) => weight.shape(),
+        }
+    }
+
+    /// Bytes on its device.
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            Form::Dense(weight) => weight.shape().num_elements() * weight.dtype().size(),
+            Form::Bf16(weight) => weight.bytes(),
+            Form::Packed(weight) => weight.bytes(),
+            #[cfg(feature = "gpu")]
+            Form::Gpu(_, weight) => weight.bytes(),
+        }
+    }
+
+    /// Where it is.
+    pub fn device(&self) -> Device {
+        match &self.0 {
+            Form::Dense(_) | Form::Bf16(_) | Form::Packed(_) => Device::Cpu,
+            #[cfg(feature = "gpu")]
+            Form::Gpu(gpu, _) => Device::Gpu(gpu.clone()),
+        }
+    }
+
+    /// The matrix on the host, `[out, in]` in row-major order: of packed weights what the codes stand for, on the CPU alone.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub async fn read(&self) -> Result<Vec<f32>, DeviceError> {
+        match &self.0 {
+            Form::Dense(weight) => Matrix::from(weight.clone().transpose()).read().await,
+            Form::Bf16(weight) => Matrix::from(weight.widen()).read().await,
+            Form::Packed(weight) => Matrix::from(weight.dequantize()).read().await,
+            #[cfg(feature = "gpu")]
+            Form::Gpu(gpu, weight) => {
+                let all: Vec<u32> = (0..weight.shape()[0] as u32).collect();
+                gpu.read(&weight.rows(gpu, &all)).await.map_err(|error| DeviceError(error.to_string()))
+            }
+        }
+    }
+
+    /// `x [rows, in]` to `x Wᵀ [rows, out]`, with what is `added`.
+    ///
+    /// # Panics
+    /// When `x` is not `in` wide.
+    pub fn product(&self, x: &Matrix, added: Added<'_>) -> Matrix {
+        let y = match (&self.0, &x.0) {
+            (Form::Dense(weight), Place::Cpu(x)) => x.clone().matmul(weight.clone()),
+            (Form::Bf16(weight), Place::Cpu(x)) => weight.forward(x.clone()),
+            (Form::Packed(weight), Place::Cpu(x)) => weight.forward(x.clone()),
+            #[cfg(feature = "gpu")]
+            (Form::Gpu(gpu, weight), Place::Gpu(_, x)) => {
+                let epilogue =
+                    steady_gpu::kernels::Epilogue { bias: added.bias.map(Matrix::rows), residual: added.residual.map(Matrix::rows) };
+                return Matrix(Place::Gpu(gpu.clone(), steady_gpu::kernels::product(gpu, x, weight, &epilogue)));
+            }
+            #[cfg(feature = "gpu")]
+            _ => apart(),
+        };
+        let y = if let Some(bias) = added.bias { y + bias.tensor() } else { y };
+        if let Some(residual) = added.residual { (residual.tensor() + y).into() } else { y.into() }
+    }
+}
+
+/// A table of rows that are looked up: token embeddings, and the head that shares their shape.
+#[derive(Clone, Debug)]
+pub struct Table(TableForm);
+
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a layer: a box would cost a look-up and save nothing")]
+enum TableForm {
+    Dense(Tensor<2>),
+    Bf16(Bf16Weight),
+    #[cfg(feature = "gpu")]
+    Gpu(steady_gpu::Gpu, steady_gpu::Weight),
+}
+
+impl Table {
+    /// Floats, kept as `element`.
+    ///
+    /// # Panics
+    /// When there are not `rows × width` of them.
+    pub fn dense(values: Vec<f32>, shape: [usize; 2], device: &Device, element: Element) -> Self {
+        match device {
+            Device::Cpu => {
+                let values = TensorData::new(values, shape);
+                Self(TableForm::Dense(Tensor::from_data(values, (&burn::tensor::Device::flex(), element.dtype()))))
+            }
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => Self(TableForm::Gpu(gpu.clone(), on_gpu(gpu, &values, shape, element))),
+        }
+    }
+
+    /// As [`Table::dense`], of numbers that were published as bf16 and stay what they are.
+    ///
+    /// # Errors
+    /// [`PackError::Length`] when there are not `rows × width` of them.
+    pub fn bf16(values: &[bf16], shape: [usize; 2], device: &Device) -> Result<Self, PackError> {
+        match device {
+            Device::Cpu => Bf16Weight::new(values, shape).map(TableForm::Bf16).map(Self),
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => {
+                crate::codes::check_length("values", shape[0], shape[1], shape[0] * shape[1], values.len())?;
+                Ok(Self(TableForm::Gpu(gpu.clone(), steady_gpu::Weight::bf16(gpu, bits(values), shape))))
+            }
+        }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        match &self.0 {
+            TableForm::Dense(table) => table.dims()[0],
+            TableForm::Bf16(table) => table.shape()[0],
+            #[cfg(feature = "gpu")]
+            TableForm::Gpu(_, table) => table.shape()[0],
+        }
+    }
+
+    /// Bytes on its device.
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            TableForm::Dense(table) => table.shape().num_elements() * table.dtype().size(),
+            TableForm::Bf16(table) => table.bytes(),
+            #[cfg(feature = "gpu")]
+            TableForm::Gpu(_, table) => table.bytes(),
+        }
+    }
+
+    /// The rows `ids`, each below [`Table::rows`], in that order: `[ids, width]`.
+    pub fn gather(&self, ids: &[u32]) -> Matrix {
+        let picked = || indices(ids.iter().map(|&id| id as i32).collect());
+        match &self.0 {
+            TableForm::Dense(table) => table.clone().select(0, picked()).into(),
+            TableForm::Bf16(table) => table.rows(picked()).into(),
+            #[cfg(feature = "gpu")]
+            TableForm::Gpu(gpu, table) => Matrix(Place::Gpu(gpu.clone(), table.rows(gpu, ids))),
+        }
+    }
+
+    /// The product with every row, as a head without bias: `x [tokens, width]` to `[tokens, rows]`.
+    pub fn project(&self, x: &Matrix) -> Matrix {
+        match (&self.0, &x.0) {
+            (TableForm::Dense(table), Place::Cpu(x)) => x.clone().matmul(table.clone().transpose()).into(),
+            (TableForm::Bf16(table), Place::Cpu(x)) => table.forward(x.clone()).into(),
+            #[cfg(feature = "gpu")]
+            (TableForm::Gpu(gpu, table), Place::Gpu(_, x)) => {
+                Matrix(Place::Gpu(gpu.clone(), steady_gpu::kernels::product(gpu, x, table, &steady_gpu::kernels::Epilogue::default())))
+            }
+            #[cfg(feature = "gpu")]
+            _ => apart(),
+        }
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn on_gpu(gpu: &steady_gpu::Gpu, values: &[f32], shape: [usize; 2], element: Element) -> steady_gpu::Weight {
+    match element {
+        Element::F32 => steady_gpu::Weight::f32(gpu, values, shape),
+        Element::F16 => {
+            let halves: Vec<u16> = values.iter().map(|&value| f16::from_f32(value).to_bits()).collect();
+            steady_gpu::Weight::f16(gpu, &halves, shape)
+        }
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn bits(values: &[bf16]) -> &[u16] {
+    half::slice::HalfFloatSliceExt::reinterpret_cast(values)
+}
+
+/// `[rows, cols]` to `[cols, rows]`, in blocks that stay in cache on both sides.
+fn transposed(data: &[f32], rows: usize, cols: usize) -> Vec<f32> {
+    const BLOCK: usize = 32;
+    let mut out = vec![0.0; data.len()];
+    for top in (0..rows).step_by(BLOCK) {
+        for left in (0..cols).step_by(BLOCK) {
+            for row in top..rows.min(top + BLOCK) {
+                for col in left..cols.min(left + BLOCK) {
+                    out[col * rows + row] = data[row * cols + col];
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::transposed;
+    use proptest::prelude::*;
+
+    #[test]
+    fn transposes_a_small_matrix() {
+        assert_eq!(transposed(&[1., 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
+    }
+
+    proptest! {
+        #[test]
+        fn twice_is_the_identity_across_block_edges(rows in 1usize..70, cols in 1usize..70) {
+            let data: Vec<f32> = (0..rows * cols).map(|i| i as f32).collect();
+            prop_assert_eq!(transposed(&transposed(&data, rows, cols), cols, rows), data);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Each operation on a GPU against the same on the CPU: what a model is made of, in the layouts that it has. Kernels by themselves are held to
+//! their definitions in steady-gpu.
+
+#![cfg(feature = "gpu")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::sync::OnceLock;
+
+use half::bf16;
+use pollster::FutureExt;
+use steady_kernels::{
+    Activation, Added, CausalSight, Device, Element, Heads, Int8Codes, Int8Weight, KeyValues, Matrix, Normalization, PackedLinear,
+    Rotation, Stretches, Table, W4Codes, W4Weight, Weight, attend_all, attend_within,
+};
+
+/// Whatever there is; a software rasterizer where there is nothing else.
+fn gpu() -> &'static Device {
+    static GPU: OnceLock<Device> = OnceLock::new();
+    GPU.get_or_init(|| Device::Gpu(steady_gpu::Adapter::best().block_on().unwrap().open(None).block_on().unwrap()))
+}
+
+/// `count` numbers between -1 and 1 that depend on `seed` alone.
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    (0..count).map(|at| ((at as f32 * 0.37 + seed as f32 * 1.7).sin() * 7.3).sin()).collect()
+}
+
+fn matrix([rows, columns]: [usize; 2], seed: u32, device: &Device) -> Matrix {
+    Matrix::new(numbers(rows * columns, seed), [rows, columns], device, Element::F32)
+}
+
+/// Runs `operation` on both devices and compares what comes out, number by number.
+#[track_caller]
+fn assert_same(what: &str, operation: impl Fn(&Device) -> Matrix) {
+    let (on_cpu, on_gpu) = (operation(&Device::Cpu), operation(gpu()));
+    assert_eq!(on_cpu.dims(), on_gpu.dims(), "{what}");
+    let (expected, found) = (on_cpu.read().block_on().unwrap(), on_gpu.read().block_on().unwrap());
+    let scale = expected.iter().fold(1.0f32, |most, value| most.max(value.abs()));
+    for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert!((found - expected).abs() <= 1e-5 * scale, "{what}: {found} instead of {expected} at {at}");
+    }
+}
+
+/// A weight in each of the ways that there are, `[out, in]`, the input a multiple of 8.
+fn weights([out, input]: [usize; 2], device: &Device) -> Vec<(&'static str, Weight)> {
+    let values = numbers(out * input, 5);
+    let narrow: Vec<bf16> = values.iter().map(|&value| bf16::from_f32(value)).collect();
+    let codes: Vec<u8> = values.iter().map(|value| ((value + 1.0) * 7.5) as u8).collect();
+    let groups = out * input / 8;
+    let w4 = W4Codes { out, input, group: 8, codes, scales: vec![0.125; groups], zeros: vec![7.0; groups] };
+    let codes: Vec<i8> = values.iter().map(|value| (value * 127.0) as i8).collect();
+    let int8 = Int8Codes { out, input, codes, absmax: vec![2.0; out], outlier_threshold: 0.9 };
+    let packed = |packed: PackedLinear| Weight::packed(packed, device);
+    vec![
+        ("f32", Weight::dense(&values, [out, input], device, Element::F32)),
+        ("bf16", Weight::bf16(&narrow, [out, input], device).unwrap()),
+        ("w4", packed(W4Weight::new(&w4).unwrap().into())),
+        ("int8", packed(Int8Weight::new(&int8).unwrap().into())),
+    ]
+}
+
+#[test]
+fn products_with_what_is_added() {
+    for (rows, shape) in [(1, [5, 8]), (9, [70, 48])] {
+        for index in 0..4 {
+            let added = |device: &Device| {
+                let (name, weight) = weights(shape, device).swap_remove(index);
+                let (bias, residual) = (matrix([1, shape[0]], 2, device), matrix([rows, shape[0]], 3, device));
+                let x = matrix([rows, shape[1]], 1, device);
+                (name, weight.product(&x, Added { bias: Some(&bias), residual: Some(&residual) }))
+            };
+            assert_same(&format!("{}, {rows} rows of {shape:?}", added(&Device::Cpu).0), |device| added(device).1);
+        }
+    }
+    // What is kept as f16 is the same number on both; on the CPU it is also computed in f16.
+    let read = |device: &Device| Weight::dense(&numbers(40, 1), [5, 8], device, Element::F16).read().block_on().unwrap();
+    assert_eq!(read(gpu()), read(&Device::Cpu));
+}
+
+#[test]
+fn tables_are_looked_up_and_projected_on() {
+    let values = numbers(30 * 16, 4);
+    assert_same("rows of a table", |device| Table::dense(values.clone(), [30, 16], device, Element::F32).gather(&[29, 0, 0, 7]));
+    assert_same("logits", |device| Table::dense(values.clone(), [30, 16], device, Element::F32).project(&matrix([1, 16], 6, device)));
+}
+
+#[test]
+fn norms_activations_and_rows_that_move() {
+    assert_same("layer norm", |device| {
+        Normalization::layer(numbers(20, 1), numbers(20, 2), 1e-5, device).apply(&matrix([7, 20], 3, device))
+    });
+    assert_same("RMS norm, divided", |device| {
+        let mut norm = Normalization::rms(numbers(20, 1), 1e-5, device, Element::F32);
+        norm.divide(&numbers(20, 9).iter().map(|factor| factor + 2.0).collect::<Vec<_>>());
+        norm.apply(&matrix([7, 20], 3, device))
+    });
+    for activation in [Activation::Gelu, Activation::GeluTanh, Activation::QuickGelu, Activation::Silu, Activation::Relu] {
+        assert_same(&format!("{activation:?}"), |device| activation.apply(&matrix([3, 11], 1, device)));
+        assert_same(&format!("{activation:?}, a gate"), |device| {
+            activation.gated(&matrix([3, 11], 1, device), &matrix([3, 11], 2, device))
+        });
+    }
+    let rows = |device: &Device| matrix([6, 10], 1, device);
+    assert_same("slice, columns, reshape", |device| rows(device).slice(1..5).columns(3..9).reshape([8, 3]));
+    assert_same("gather", |device| rows(device).gather(&[5, 5, 0]));
+    assert_same("stack", |device| Matrix::stack(&[rows(device), rows(device).slice(2..3)]));
+    assert_same("beside", |device| Matrix::beside(&[rows(device), matrix([6, 3], 2, device)]));
+    assert_same("sum", |device| rows(device).add(&matrix([6, 10], 2, device)));
+}
+
+/// Positions of tokens, as angles: one for each of `half` pairs.
+fn rotation(tokens: usize, half: usize, device: &Device) -> Rotation {
+    let angles = numbers(tokens * half, 8);
+    let table = |turn: fn(f32) -> f32| angles.iter().map(|&angle| turn(angle * 3.0)).collect();
+    Rotation::new(table(f32::cos), table(f32::sin), tokens, device, Element::F32)
+}
+
+/// A prompt, a question behind it, and three tokens: the last one's attention and what it looked at.
+#[test]
+fn keys_and_values_are_remembered_and_attended_to() {
+    let (heads, dim) = (Heads { queries: 4, keys: 2 }, 6);
+    for window in [None, Some(5)] {
+        let run = |device: &Device| {
+            let mut held = KeyValues::empty();
+            let mut last = Vec::new();
+            for (step, tokens) in [20, 9, 1, 1].into_iter().enumerate() {
+                let seed = 10 * step as u32;
+                let part = |heads: usize, seed: u32| matrix([tokens, heads * dim], seed, device);
+                let rotation = rotation(tokens, dim / 2, device);
+                let sight = CausalSight::new(tokens, held.len(), window, device);
+                if step == 1 {
+                    // The trunk goes on by itself, and is not seen.
+                    let branch = held.branch(3);
+                    held.remember(&part(heads.keys, 99), &part(heads.keys, 98), &rotation, heads);
+                    held = branch;
+                }
+                held.remember(&part(heads.keys, seed), &part(heads.keys, seed + 1), &rotation, heads);
+                last.push(held.attend(&part(heads.queries, seed + 2), &rotation, heads, &sight));
+            }
+            assert_eq!(held.len(), 31);
+            last
+        };
+        for step in 0..4 {
+            assert_same(&format!("step {step}, window {window:?}"), |device| run(device).swap_remove(step).0);
+            assert_same(&format!("the row of step {step}, window {window:?}"), |device| {
+                let columns = [3..17, 3..27, 0..30, 7..31][step].clone();
+                let row = run(device).swap_remove(step).1.read(columns.clone()).block_on().unwrap();
+                Matrix::new(row, [heads.queries, columns.len()], &Device::Cpu, Element::F32)
+            });
+        }
+    }
+}
+
+#[test]
+fn towers_attend_both_ways() {
+    let (tokens, heads, dim) = (21, 3, 8);
+    for raised in [false, true] {
+        let attend = |device: &Device| {
+            let part = |seed| matrix([tokens, heads * dim], seed, device);
+            let raise = raised.then(|| matrix([1, tokens], 4, device));
+            attend_all(part(1), part(2), &part(3), heads, raise)
+        };
+        assert_same(&format!("all tokens, raised {raised}"), |device| attend(device).0);
+        assert_same(&format!("the class token, raised {raised}"), |device| attend(device).1.class_attention(1));
+        assert_same("keys", |device| attend(device).1.keys(1));
+    }
+    let stretches = |parts: &[(usize, usize)]| parts.iter().map(|&(count, len)| Stretches { count, len }).collect::<Vec<_>>();
+    for parts in [stretches(&[(1, tokens)]), stretches(&[(2, 8), (1, 5)])] {
+        assert_same(&format!("{parts:?}"), |device| {
+            attend_within(&matrix([tokens, 3 * heads * dim], 5, device), heads, &rotation(tokens, dim / 2, device), &parts)
+        });
+    }
+}

@@ -29,6 +29,7 @@ pub struct Heads {
 /// What some new tokens may see of those before them and of each other: under the causal mask what is not behind them, with a sliding
 /// window less than `window` tokens back.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "a GPU alone computes from these"))]
 pub struct CausalSight {
     past: usize,
     window: Option<usize>,
@@ -214,6 +215,7 @@ impl LastRow {
 
 /// Attention in both directions of one image's tokens, class token in front: what CLIP's layers compute.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "a GPU alone computes from these"))]
 pub struct Seen {
     probabilities: Option<Tensor<3>>,
     queries: Matrix,

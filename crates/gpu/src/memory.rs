@@ -17,7 +17,9 @@ pub(crate) struct Allocation {
     pub(crate) id: u64,
     /// The submission that used it last.
     last_use: AtomicU64,
-    pool: Option<Weak<Pool>>,
+    pool: Weak<Pool>,
+    /// Whether it stays as long as somebody holds it, and is then the driver's again.
+    kept: bool,
 }
 
 impl Allocation {
@@ -28,7 +30,10 @@ impl Allocation {
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        if let Some(pool) = self.pool.as_ref().and_then(Weak::upgrade) {
+        let Some(pool) = self.pool.upgrade() else { return };
+        if self.kept {
+            pool.gone.lock().unwrap_or_else(PoisonError::into_inner).push(self.id);
+        } else {
             let free = Free { buffer: self.buffer.clone(), id: self.id, last_use: *self.last_use.get_mut() };
             pool.free.lock().unwrap_or_else(PoisonError::into_inner).entry(free.buffer.size()).or_default().push(free);
         }
@@ -40,6 +45,8 @@ impl Drop for Allocation {
 pub(crate) struct Pool {
     usage: wgpu::BufferUsages,
     free: Mutex<HashMap<u64, Vec<Free>>>,
+    /// Kept buffers that nobody holds any more.
+    gone: Mutex<Vec<u64>>,
     next_id: AtomicU64,
 }
 
@@ -53,7 +60,7 @@ struct Free {
 impl Pool {
     /// One of buffers for `usage`.
     pub(crate) fn new(usage: wgpu::BufferUsages) -> Self {
-        Self { usage, free: Mutex::default(), next_id: AtomicU64::new(0) }
+        Self { usage, free: Mutex::default(), gone: Mutex::default(), next_id: AtomicU64::new(0) }
     }
 
     /// At least `bytes`. With `before`, one that no launch of that submission or of a later one uses: what is written from the host is
@@ -68,19 +75,24 @@ impl Pool {
         });
         drop(free);
         let Free { buffer, id, last_use } = found.unwrap_or_else(|| self.fresh(device, size));
-        Arc::new(Allocation { buffer, id, last_use: AtomicU64::new(last_use), pool: Some(Arc::downgrade(self)) })
+        Arc::new(Allocation { buffer, id, last_use: AtomicU64::new(last_use), pool: Arc::downgrade(self), kept: false })
     }
 
     /// Exactly `bytes` that never come back to the pool: weights.
-    pub(crate) fn keep(&self, device: &wgpu::Device, bytes: u64) -> Arc<Allocation> {
+    pub(crate) fn keep(self: &Arc<Self>, device: &wgpu::Device, bytes: u64) -> Arc<Allocation> {
         let Free { buffer, id, last_use } = self.fresh(device, bytes.max(16).next_multiple_of(4));
-        Arc::new(Allocation { buffer, id, last_use: AtomicU64::new(last_use), pool: None })
+        Arc::new(Allocation { buffer, id, last_use: AtomicU64::new(last_use), pool: Arc::downgrade(self), kept: true })
     }
 
     fn fresh(&self, device: &wgpu::Device, size: u64) -> Free {
         let descriptor = wgpu::BufferDescriptor { label: None, size, usage: self.usage, mapped_at_creation: false };
         let buffer = device.create_buffer(&descriptor);
         Free { buffer, id: self.next_id.fetch_add(1, Ordering::Relaxed), last_use: 0 }
+    }
+
+    /// Kept buffers that were let go of since this was asked last.
+    pub(crate) fn take_gone(&self) -> Vec<u64> {
+        std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives all that is free back to the driver.

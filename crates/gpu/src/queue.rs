@@ -179,6 +179,11 @@ impl Gpu {
         recording.numbers.clear();
         self.0.queue.submit([encoder.finish()]);
         recording.submission += 1;
+        // A bind group that is remembered would keep the memory of weights that are no more.
+        let gone = self.0.pool.take_gone();
+        if !gone.is_empty() {
+            recording.groups.retain(|(_, buffers), _| !buffers.iter().any(|buffer| gone.contains(buffer)));
+        }
         self.0.counted.submissions.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -291,6 +296,23 @@ mod tests {
         let failed = |result| matches!(result, Err(GpuError::Failed(cause)) if cause.contains("broken"));
         assert!(failed(gpu.read(&y).block_on()), "{:?}", gpu.read(&y).block_on());
         assert!(failed(gpu.read(&x).block_on()), "a failure does not pass");
+    }
+
+    #[test]
+    fn weights_that_are_let_go_of_are_forgotten() {
+        let gpu = gpu();
+        let groups = || super::lock(&gpu.0.recording).groups.len();
+        let x = gpu.rows(&[1.0; 8], [1, 8]);
+        let by = |gain: f32| crate::kernels::Norm { weight: gpu.kept_rows(&[gain; 8], [1, 8]), bias: None, epsilon: 0.0 };
+        let (one, two) = (by(1.0), by(2.0));
+        let y = [&one, &two].map(|by| crate::kernels::norm(&gpu, &x, by));
+        assert_eq!(gpu.read(&y[1]).block_on(), Ok(vec![2.0; 8]));
+        assert_eq!(groups(), 2);
+        // Launched, let go of, and only then sent off: it still computes.
+        let z = crate::kernels::norm(&gpu, &y[1], &one);
+        drop(one);
+        assert_eq!(gpu.read(&z).block_on(), Ok(vec![1.0; 8]));
+        assert_eq!(groups(), 1, "those of `two`");
     }
 
     #[test]

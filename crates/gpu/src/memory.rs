@@ -4,10 +4,12 @@ use std::{
     collections::HashMap,
     ops::Range,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use crate::device::lock;
 
 /// A buffer, and the pool that it goes back to.
 #[derive(Debug)]
@@ -32,10 +34,10 @@ impl Drop for Allocation {
     fn drop(&mut self) {
         let Some(pool) = self.pool.upgrade() else { return };
         if self.kept {
-            pool.gone.lock().unwrap_or_else(PoisonError::into_inner).push(self.id);
+            lock(&pool.gone).push(self.id);
         } else {
             let free = Free { buffer: self.buffer.clone(), id: self.id, last_use: *self.last_use.get_mut() };
-            pool.free.lock().unwrap_or_else(PoisonError::into_inner).entry(free.buffer.size()).or_default().push(free);
+            lock(&pool.free).entry(free.buffer.size()).or_default().push(free);
         }
     }
 }
@@ -67,7 +69,7 @@ impl Pool {
     /// there before all of the launches that are yet to be submitted.
     pub(crate) fn take(self: &Arc<Self>, device: &wgpu::Device, bytes: u64, before: Option<u64>) -> Arc<Allocation> {
         let size = size_class(bytes);
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = lock(&self.free);
         let found = free.get_mut(&size).and_then(|of_size| {
             let fits = |free: &Free| before.is_none_or(|submission| free.last_use < submission);
             let at = of_size.iter().rposition(fits)?;
@@ -92,12 +94,12 @@ impl Pool {
 
     /// Kept buffers that were let go of since this was asked last.
     pub(crate) fn take_gone(&self) -> Vec<u64> {
-        std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.gone))
     }
 
     /// Gives all that is free back to the driver.
     pub(crate) fn clear(&self) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        lock(&self.free).clear();
     }
 
     /// How many buffers it has made.

@@ -137,12 +137,12 @@ impl KeyValues {
                 let queries = rotation.apply(queries, heads.queries);
                 let rows = queries.rows();
                 let shape = on_gpu(heads, rows.dims()[1]);
-                let sight_window = sight.window;
-                let sight = kernels::Sight::Causal { past: sight.past, window: sight_window };
+                let &CausalSight { past, window, .. } = sight;
                 let (keys, values) = (cache.keys(), cache.values());
-                let attended = kernels::attention(gpu, rows.into(), (&keys).into(), (&values).into(), shape, &sight);
+                let attended =
+                    kernels::attention(gpu, rows.into(), (&keys).into(), (&values).into(), shape, &kernels::Sight::Causal { past, window });
                 let last = rows.dims()[0] - 1;
-                let row = Row::Gpu { gpu: gpu.clone(), query: rows.slice(last..last + 1), keys, heads: shape, window: sight_window };
+                let row = Row::Gpu { gpu: gpu.clone(), query: rows.slice(last..last + 1), keys, heads: shape, window };
                 (Matrix(Place::Gpu(gpu.clone(), attended)), LastRow(row))
             }
             #[cfg(feature = "gpu")]
@@ -169,8 +169,9 @@ impl KeyValues {
             }
             #[cfg(feature = "gpu")]
             Held::Gpu(gpu, cache) => {
-                let failed = |error: steady_gpu::GpuError| DeviceError(error.to_string());
-                Ok([gpu.read(&cache.keys()).await.map_err(failed)?, gpu.read(&cache.values()).await.map_err(failed)?])
+                let mut held = gpu.read_all(&[&cache.keys(), &cache.values()]).await?.into_iter();
+                let mut next = || held.next().unwrap_or_default();
+                Ok([next(), next()])
             }
         }
     }
@@ -206,7 +207,7 @@ impl LastRow {
                 let held = keys.dims()[0];
                 let sight = steady_gpu::kernels::Sight::Causal { past: held - 1, window };
                 let row = steady_gpu::kernels::attention_row(&gpu, (&query).into(), (&keys).into(), heads, &sight);
-                let all = gpu.read(&row).await.map_err(|error| DeviceError(error.to_string()))?;
+                let all = gpu.read(&row).await?;
                 Ok(all.chunks(held).flat_map(|head| head[columns.clone()].to_vec()).collect())
             }
         }

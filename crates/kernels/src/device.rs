@@ -27,6 +27,13 @@ pub enum Element {
 #[error("{0}")]
 pub struct DeviceError(pub String);
 
+#[cfg(feature = "gpu")]
+impl From<steady_gpu::GpuError> for DeviceError {
+    fn from(error: steady_gpu::GpuError) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl Device {
     /// What activations are kept as here where a model is kept as `element`.
     #[must_use]
@@ -63,7 +70,7 @@ impl Device {
         match self {
             Self::Cpu => Ok(()),
             #[cfg(feature = "gpu")]
-            Self::Gpu(gpu) => gpu.wait().map_err(|error| DeviceError(error.to_string())),
+            Self::Gpu(gpu) => Ok(gpu.wait()?),
         }
     }
 }

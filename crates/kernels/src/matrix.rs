@@ -103,7 +103,7 @@ impl Matrix {
                 data.try_to_vec::<f32>().map_err(|error| DeviceError(format!("{error:?}")))
             }
             #[cfg(feature = "gpu")]
-            Place::Gpu(gpu, rows) => gpu.read(rows).await.map_err(|error| DeviceError(error.to_string())),
+            Place::Gpu(gpu, rows) => Ok(gpu.read(rows).await?),
         }
     }
 

@@ -122,7 +122,7 @@ impl Weight {
             #[cfg(feature = "gpu")]
             Form::Gpu(gpu, weight) => {
                 let all: Vec<u32> = (0..weight.shape()[0] as u32).collect();
-                gpu.read(&weight.rows(gpu, &all)).await.map_err(|error| DeviceError(error.to_string()))
+                Ok(gpu.read(&weight.rows(gpu, &all)).await?)
             }
         }
     }

@@ -213,7 +213,9 @@ mod gpu {
     pub(super) fn open() -> Result<OpenDevice, VlmError> {
         // Native drivers answer at once; the futures are there for browsers.
         let opened = || {
-            let gpu = async { Adapter::best().await?.open(cache().as_deref()).await }.block_on();
+            // Compiled kernels are kept there from one run to the next.
+            let cache = crate::files::cache_home().map(|folder| folder.join("steady"));
+            let gpu = async { Adapter::best().await?.open(cache.as_deref()).await }.block_on();
             let gpu = gpu.map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
             let info = gpu.info();
             let memory = match info.device_type {
@@ -224,13 +226,6 @@ mod gpu {
             Ok(OpenDevice { device: Device::Gpu(gpu), identity, memory })
         };
         GPU.get_or_init(opened).clone().map_err(device_error)
-    }
-
-    /// Where compiled kernels are kept from one run to the next: the user's cache folder, as the hub's cache finds it.
-    fn cache() -> Option<std::path::PathBuf> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(std::path::PathBuf::from);
-        let folder = variable("XDG_CACHE_HOME").or_else(|| variable("LOCALAPPDATA")).or_else(|| Some(variable("HOME")?.join(".cache")));
-        Some(folder?.join("steady"))
     }
 
     /// The GPU, if there is one that is not the CPU in disguise. A GPU that fails to open counts as none.

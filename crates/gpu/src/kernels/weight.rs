@@ -17,6 +17,15 @@ pub(crate) struct Format {
     pub(crate) tiled: Kernel,
     /// Where rows can be gathered, the kernel that does it.
     pub(crate) gather: Option<Kernel>,
+    /// What rounds x before its products.
+    rounding: Option<&'static Kernel>,
+}
+
+impl Format {
+    /// Every kernel that reads its weights, or makes ready what is multiplied with them.
+    fn kernels(&'static self) -> impl Iterator<Item = &'static Kernel> {
+        [Some(&self.few), Some(&self.tiled), self.gather.as_ref(), self.rounding].into_iter().flatten()
+    }
 }
 
 /// A product's kernel reads x, words, scales, rounded x, bias, residual, and writes y.
@@ -44,6 +53,7 @@ macro_rules! widened {
                 reads: 3,
                 writes: 1,
             }),
+            rounding: None,
         }
     };
 }
@@ -58,6 +68,7 @@ pub(crate) static INT8: Format = Format {
     few: product("product_few_int8", &[include_str!("product.wgsl"), include_str!("int8.wgsl"), include_str!("int8_few.wgsl")]),
     tiled: product("product_tiled_int8", &[include_str!("product.wgsl"), include_str!("int8.wgsl"), include_str!("int8_tiled.wgsl")]),
     gather: None,
+    rounding: Some(&super::int8::ROUND),
 };
 
 /// A matrix `W [out, in]` on a GPU, in the format that its numbers were stored in. Cheap to clone.
@@ -154,10 +165,7 @@ impl Weight {
             "{scales_per_row} groups in {packs} words of a row"
         );
         gpu.want(super::SHARED);
-        gpu.want(&[Some(&format.few), Some(&format.tiled), format.gather.as_ref()].into_iter().flatten().collect::<Vec<_>>());
-        if format.columns == INT8.columns {
-            gpu.want(&[&super::int8::ROUND]);
-        }
+        gpu.want(&format.kernels().collect::<Vec<_>>());
         let rows_per_part = (limit / padded.max(1) as u64) as usize;
         assert!(rows_per_part > 0, "a row of {padded} bytes, of which a kernel sees {limit}");
         let parts = (0..out).step_by(rows_per_part).map(|first| {

@@ -10,8 +10,13 @@ pub fn hub_cache() -> Option<PathBuf> {
 
 /// Where the hub's programs keep what is not of one repository, a token among it: `HF_HOME`, else as [`hub_cache`] says.
 pub fn hub_home() -> Option<PathBuf> {
+    variable("HF_HOME").or_else(|| Some(cache_home()?.join("huggingface")))
+}
+
+/// Where programs keep what they can make again: `XDG_CACHE_HOME`, else `~/.cache`.
+pub(crate) fn cache_home() -> Option<PathBuf> {
     let home = || Some(variable("HOME").or_else(|| variable("USERPROFILE"))?.join(".cache"));
-    variable("HF_HOME").or_else(|| Some(variable("XDG_CACHE_HOME").or_else(home)?.join("huggingface")))
+    variable("XDG_CACHE_HOME").or_else(home)
 }
 
 fn variable(name: &str) -> Option<PathBuf> {

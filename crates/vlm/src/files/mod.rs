@@ -22,6 +22,8 @@ pub(crate) use fields::expected;
 pub(crate) use format::of as format_of;
 pub use format::{FORMATS, FormatRow, Stored, WeightFormat};
 pub use generation_config::GenerationConfig;
+#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
+pub(crate) use hub_cache::cache_home;
 pub use hub_cache::{hub_cache, hub_home};
 pub use names::canonical_name;
 pub use safetensors::Dtype;

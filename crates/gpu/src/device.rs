@@ -249,7 +249,7 @@ impl Gpu {
     /// A matrix of numbers that are not yet written.
     pub fn empty(&self, [rows, cols]: [usize; 2]) -> Rows {
         let memory = self.0.pool.take(&self.0.device, 4 * (rows * cols) as u64, None);
-        Rows { memory, start: 0, height: rows, width: cols }
+        Rows::whole(memory, [rows, cols])
     }
 
     /// Words that are not yet written.
@@ -263,7 +263,7 @@ impl Gpu {
     /// When there are not `rows × columns` of them.
     pub fn rows(&self, values: &[f32], [rows, cols]: [usize; 2]) -> Rows {
         assert_eq!(values.len(), rows * cols, "as many values as in [{rows}, {cols}]");
-        Rows { memory: self.transient(bytemuck::cast_slice(values)), start: 0, height: rows, width: cols }
+        Rows::whole(self.transient(bytemuck::cast_slice(values)), [rows, cols])
     }
 
     /// As [`Self::rows`], for what stays as long as the program: weights. Its memory is not handed out again.
@@ -272,7 +272,7 @@ impl Gpu {
     /// As [`Self::rows`].
     pub fn kept_rows(&self, values: &[f32], [rows, cols]: [usize; 2]) -> Rows {
         assert_eq!(values.len(), rows * cols, "as many values as in [{rows}, {cols}]");
-        Rows { memory: self.kept(bytemuck::cast_slice(values)), start: 0, height: rows, width: cols }
+        Rows::whole(self.kept(bytemuck::cast_slice(values)), [rows, cols])
     }
 
     /// Words of the host that are soon let go of: indices.

@@ -130,11 +130,12 @@ fn keys_and_values_are_remembered_and_attended_to() {
                 if step == 1 {
                     // The trunk goes on by itself, and is not seen.
                     let branch = held.branch(3);
-                    held.remember(&part(heads.keys, 99), &part(heads.keys, 98), &rotation, heads);
+                    let _ = held.remember(&part(heads.queries, 97), &part(heads.keys, 99), &part(heads.keys, 98), &rotation, heads);
                     held = branch;
                 }
-                held.remember(&part(heads.keys, seed), &part(heads.keys, seed + 1), &rotation, heads);
-                last.push(held.attend(&part(heads.queries, seed + 2), &rotation, heads, &sight));
+                let queries = part(heads.queries, seed + 2);
+                let queries = held.remember(&queries, &part(heads.keys, seed), &part(heads.keys, seed + 1), &rotation, heads);
+                last.push(held.attend(&queries, heads, &sight));
             }
             assert_eq!(held.len(), 31);
             last

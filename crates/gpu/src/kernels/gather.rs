@@ -24,7 +24,7 @@ pub(super) fn gather(gpu: &Gpu, weight: &Weight, ids: &[u32]) -> Rows {
     for part in &weight.parts {
         let of_part = part.first..part.first + part.rows;
         let here = ids.iter().zip(0u32..).filter(|&(&id, _)| of_part.contains(&(id as usize)));
-        let pairs: Vec<u32> = here.flat_map(|(&id, row)| [id - part.first as u32, row]).collect();
+        let pairs: Vec<u32> = here.flat_map(|(&id, row)| [id - part.first as u32 + part.above as u32, row]).collect();
         if pairs.is_empty() {
             continue;
         }

@@ -51,6 +51,7 @@ fn floats(row: u32, pack: u32, bits: u32, w: Four) -> vec4<f32> {
 }
 
 fn finish_int8(integer: i32, float: f32, row: u32, out: u32) {
-    let scale = bitcast<f32>(rounded[rounded_row(row)]) * absmax[out] / 16129.0;
-    finish(f32(integer) * scale + float * (absmax[out] / 127.0), row, out);
+    let largest = absmax[n.above + out];
+    let scale = bitcast<f32>(rounded[rounded_row(row)]) * largest / 16129.0;
+    finish(f32(integer) * scale + float * (largest / 127.0), row, out);
 }

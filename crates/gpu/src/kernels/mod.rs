@@ -2,10 +2,10 @@
 
 mod argmax;
 mod attention;
-mod columns;
 mod elementwise;
 mod gather;
 mod int8;
+mod join;
 mod norm;
 mod place;
 mod product;
@@ -15,11 +15,11 @@ mod weight;
 
 pub use argmax::{Seen, choose};
 pub use attention::{Heads, Sight, attention, attention_row};
-pub use columns::Columns;
-pub use elementwise::{Activation, activate, add, gated, gated_halves, multiply};
+pub use elementwise::{Activation, activate, add, gated, multiply};
+pub use join::{join, join_rows};
 pub use norm::{Norm, norm};
-pub use place::{beside, columns, gather, stack};
-pub use product::{Epilogue, product, product_into};
+pub use place::{beside, dense, gather, stack};
+pub use product::{Epilogue, Layer, product, product_into, products};
 pub use remember::{KeyValues, remember};
 pub use rotate::rotate;
 pub use weight::Weight;
@@ -35,7 +35,6 @@ static SHARED: &[&Kernel] = &[
     &elementwise::KERNEL,
     &norm::KERNEL,
     &place::KERNEL,
-    &product::PAD,
     &remember::KERNEL,
     &rotate::KERNEL,
 ];
@@ -53,7 +52,6 @@ pub static ALL: &[&Kernel] = &[
     &int8::ROUND,
     &norm::KERNEL,
     &place::KERNEL,
-    &product::PAD,
     &remember::KERNEL,
     &rotate::KERNEL,
     &weight::BF16.few, &weight::BF16.tiled, weight::BF16.gather.as_ref().unwrap(),

@@ -88,9 +88,11 @@ pub struct Weight {
 /// Some consecutive rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    /// Which is the first.
+    /// Which of the weight's is the first.
     pub(crate) first: usize,
     pub(crate) rows: usize,
+    /// Rows in front of them in their memory, which are another weight's.
+    pub(crate) above: usize,
     pub(crate) words: Words,
     /// One per row or per group of a row, in formats that have scales.
     pub(crate) scales: Option<Words>,
@@ -174,7 +176,7 @@ impl Weight {
             let words = Words { memory: gpu.kept(&bytes), len: bytes.len() / 4 };
             let of_part = &scales[first * scales_per_row..(first + rows) * scales_per_row];
             let scales = (!of_part.is_empty()).then(|| gpu.kept_words(of_part));
-            Part { first, rows, words, scales }
+            Part { first, rows, above: 0, words, scales }
         });
         Self { format, parts: parts.collect(), shape: [out, input], group: packs / scales_per_row.max(1), threshold: None }
     }
@@ -186,7 +188,7 @@ impl Weight {
 
     /// Device memory in bytes.
     pub fn bytes(&self) -> usize {
-        self.parts.iter().map(|part| 4 * (part.words.len() + part.scales.as_ref().map_or(0, Words::len))).sum()
+        4 * self.shape[0] * (self.words_per_row() + self.scales_per_row())
     }
 
     /// Rows `ids` as f32, `[ids, in]`: a token's embedding is a row.
@@ -200,6 +202,17 @@ impl Weight {
     /// Packs in a row.
     pub(crate) fn packs(&self) -> usize {
         self.shape[1].div_ceil(self.format.columns)
+    }
+
+    /// Words of a row's packs.
+    pub(crate) fn words_per_row(&self) -> usize {
+        self.packs() * self.format.columns * self.format.bits / 32
+    }
+
+    /// Scales of a row.
+    pub(crate) fn scales_per_row(&self) -> usize {
+        let scaled = self.parts.iter().any(|part| part.scales.is_some());
+        if scaled { self.packs() / self.group } else { 0 }
     }
 }
 

@@ -2,7 +2,7 @@ use std::{ops::Range, time::Instant};
 
 use steady_gpu::{
     Rows,
-    kernels::{Columns, Heads, Sight, attention, attention_row},
+    kernels::{Heads, Sight, attention, attention_row},
 };
 
 use crate::support::{assert_close, gpu, numbers, read};
@@ -78,7 +78,7 @@ impl Case {
 
     fn run(&self, sight: &Sight<'_>) -> Vec<f32> {
         let [q, k, v] = self.apart();
-        read(&attention(gpu(), (&q).into(), (&k).into(), (&v).into(), self.heads, sight))
+        read(&attention(gpu(), &q, &k, &v, self.heads, sight))
     }
 }
 
@@ -197,10 +197,10 @@ fn of_columns_of_a_wider_matrix() {
         }
         wide.extend(numbers(width, 8));
         let rows = gpu().rows(&wide, [tokens + 4, width]).slice(3..3 + tokens);
-        let [q, k, v] = [0, of_q, of_q + of_k].map(|first| Columns { rows: &rows, first });
+        let [q, k, v] = [0..of_q, of_q..of_q + of_k, of_q + of_k..of_q + 2 * of_k].map(|columns| rows.columns(columns));
         let sight = Sight::Causal { past: 0, window: None };
         let expected = case.by_definition(causal(0, None), None);
-        assert_close(&read(&attention(gpu(), q, k, v, case.heads, &sight)), &expected, 1e-6, &case.name());
+        assert_close(&read(&attention(gpu(), &q, &k, &v, case.heads, &sight)), &expected, 1e-6, &case.name());
     }
 }
 
@@ -239,7 +239,7 @@ fn the_probabilities_of_a_query() {
                     expected.extend(of_head);
                 }
                 let [q, k, _] = case.apart();
-                let found = read(&attention_row(gpu(), (&q).into(), (&k).into(), case.heads, &sight));
+                let found = read(&attention_row(gpu(), &q, &k, case.heads, &sight));
                 let tolerance = if scale > 2.0 { 2e-3 } else { 1e-6 };
                 assert_close(&found, &expected, tolerance, &format!("{}, {sight:?}", case.name()));
             }
@@ -254,7 +254,7 @@ fn times() {
         let case = Case::new([12, 2, 128], queries, keys, 2.0);
         let [q, k, v] = case.apart();
         let sight = Sight::Causal { past: keys - queries, window: None };
-        let run = || attention(gpu(), (&q).into(), (&k).into(), (&v).into(), case.heads, &sight);
+        let run = || attention(gpu(), &q, &k, &v, case.heads, &sight);
         let first = Instant::now();
         read(&run());
         let (first, start) = (first.elapsed(), Instant::now());

@@ -8,7 +8,7 @@ use steady_gpu::{
 
 use crate::support::{gpu, numbers};
 
-fn open(cache: Option<&Path>) -> Gpu {
+pub(crate) fn open(cache: Option<&Path>) -> Gpu {
     Adapter::best().block_on().unwrap().open(cache).block_on().unwrap()
 }
 

@@ -1,4 +1,4 @@
-use steady_gpu::kernels::{Activation, activate, add, gated, gated_halves, multiply};
+use steady_gpu::kernels::{Activation, activate, add, gated, multiply};
 
 use crate::support::{assert_close, gpu, numbers, read};
 
@@ -102,8 +102,29 @@ fn halves_are_a_gate_and_what_it_lets_through() {
             .chunks(2 * inner)
             .flat_map(|row| (0..inner).map(|at| by_definition(Activation::Gelu, f64::from(row[at])) * f64::from(row[inner + at])))
             .collect();
-        let found = gated_halves(gpu(), &halves, Activation::Gelu);
+        let found = gated(gpu(), &halves.columns(0..inner), &halves.columns(inner..2 * inner), Activation::Gelu);
         assert_eq!(found.dims(), [rows, inner]);
         assert_close(&read(&found), &gates, 1e-6, &format!("{rows} rows of two halves of {inner}"));
     }
+}
+
+#[test]
+fn columns_of_a_wider_matrix() {
+    let (rows, width) = (5, 67);
+    let all = numbers(rows * (2 * width + 3), 4);
+    let wide = gpu().rows(&all, [rows, 2 * width + 3]);
+    let at = |row: usize, column: usize| f64::from(all[row * (2 * width + 3) + column]);
+    let places = || (0..rows).flat_map(|row| (0..width).map(move |column| (row, column)));
+    // Of one pitch, of two, and with one row for all.
+    let expected: Vec<f64> = places().map(|(row, column)| at(row, column) + at(row, column + width + 3)).collect();
+    assert_close(&read(&add(gpu(), &wide.columns(0..width), &wide.columns(width + 3..2 * width + 3))), &expected, 1e-7, "sum");
+    let dense = gpu().rows(&numbers(rows * width, 5), [rows, width]);
+    let expected: Vec<f64> =
+        places().zip(numbers(rows * width, 5)).map(|((row, column), other)| at(row, column + 2) * f64::from(other)).collect();
+    for (a, b) in [(&wide.columns(2..width + 2), &dense), (&dense, &wide.columns(2..width + 2))] {
+        assert_close(&read(&multiply(gpu(), a, b)), &expected, 1e-7, "product");
+    }
+    let row = wide.slice(3..4).columns(1..width + 1);
+    let expected: Vec<f64> = places().map(|(row, column)| at(row, column) + at(3, column + 1)).collect();
+    assert_close(&read(&add(gpu(), &wide.columns(0..width), &row)), &expected, 1e-7, "a row for all");
 }

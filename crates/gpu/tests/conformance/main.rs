@@ -7,6 +7,7 @@ mod argmax;
 mod attention;
 mod device;
 mod elementwise;
+mod join;
 mod norm;
 mod place;
 mod product;

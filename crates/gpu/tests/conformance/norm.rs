@@ -39,3 +39,12 @@ fn a_slice_of_rows_is_those_rows() {
     let some = read(&norm(gpu(), &gpu().rows(&x, [5, 8]).slice(2..4), &by));
     assert_eq!(some, all[2 * 8..4 * 8]);
 }
+
+#[test]
+fn columns_of_a_wider_matrix() {
+    let wide = gpu().rows(&numbers(5 * 20, 6), [5, 20]);
+    let by = Norm { weight: gpu().rows(&numbers(8, 7), [1, 8]), bias: None, epsilon: 1e-6 };
+    let columns = wide.columns(7..15);
+    let dense = gpu().rows(&read(&columns), [5, 8]);
+    assert_eq!(read(&norm(gpu(), &columns, &by)), read(&norm(gpu(), &dense, &by)));
+}

@@ -1,4 +1,4 @@
-use steady_gpu::kernels::{beside, columns, gather, stack};
+use steady_gpu::kernels::{beside, dense, gather, stack};
 
 use crate::support::{gpu, numbers, read};
 
@@ -21,8 +21,20 @@ fn what_is_put_side_by_side_is_found_again() {
     let expected: Vec<f32> =
         (0..5).flat_map(|row| parts.iter().flat_map(move |(width, values)| values[row * width..][..*width].to_vec())).collect();
     assert_eq!(read(&all), expected);
-    assert_eq!(read(&columns(gpu(), &all, 3..67)), parts[1].1);
-    assert_eq!(read(&columns(gpu(), &all.slice(1..4), 67..68)), parts[2].1[1..4]);
+    let found = all.columns(3..67);
+    assert!(!found.is_dense() && dense(gpu(), &found).is_dense());
+    assert_eq!(read(&found), parts[1].1);
+    assert_eq!(read(&all.slice(1..4).columns(67..68)), parts[2].1[1..4]);
+    // Columns of columns, and rows of those.
+    assert_eq!(read(&found.columns(10..30).slice(2..3)), parts[1].1[2 * 64 + 10..][..20]);
+    assert_eq!(read(&gather(gpu(), &found, &gpu().words(&[4, 0]))), [&parts[1].1[4 * 64..], &parts[1].1[..64]].concat());
+    assert_eq!(read(&stack(gpu(), &[&found.slice(3..4), &found])), [&parts[1].1[3 * 64..4 * 64], &parts[1].1].concat());
+}
+
+#[test]
+#[should_panic(expected = "columns of a wider matrix in another shape")]
+fn columns_have_no_other_shape() {
+    let _ = gpu().rows(&numbers(12, 1), [3, 4]).columns(1..3).reshape([2, 3]);
 }
 
 #[test]

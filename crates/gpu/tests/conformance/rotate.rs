@@ -1,6 +1,6 @@
 use steady_gpu::{
     Rows,
-    kernels::{Columns, KeyValues, remember, rotate},
+    kernels::{KeyValues, remember, rotate},
 };
 
 use crate::support::{assert_close, gpu, numbers, read};
@@ -44,11 +44,14 @@ fn heads_of_every_width() {
         let expected = by_definition(&x, heads, &cos, &sin, half);
         let table = |values: &[f32]| gpu().rows(values, [tokens, half]);
         let wide = amid(&x, [tokens, heads * 2 * half], 5);
-        let columns = Columns { rows: &wide, first: 5 };
+        let columns = &wide.columns(5..5 + heads * 2 * half);
         let (cos, sin) = (table(&cos), table(&sin));
         let found = read(&rotate(gpu(), columns, heads, &cos, &sin));
         let mut held = KeyValues::new(gpu(), heads * 2 * half, tokens);
-        remember(gpu(), columns, columns, &cos, &sin, &mut held);
+        // Queries of the last two thirds of the tokens.
+        let first = tokens / 3;
+        let turned = remember(gpu(), [&columns.slice(first..tokens), columns, columns], &cos, &sin, &mut held);
+        assert_eq!(read(&turned), found[first * heads * 2 * half..], "queries turn with the last of the tokens");
         assert_eq!(read(&held.keys()), found, "keys turn as queries do");
         assert_eq!(read(&held.values()), x, "values do not");
         assert_close(&found, &expected, 1e-6, &format!("{tokens} tokens of {heads} heads of {}", 2 * half));
@@ -67,8 +70,12 @@ fn tokens_are_remembered() {
         let [cos, sin] = angles(tokens, half, seed + 2);
         let table = |values: &[f32]| gpu().rows(values, [tokens, half]);
         let (wide_k, wide_v) = (amid(&k, [tokens, width], 7), amid(&v, [tokens, width], 0));
-        let k_columns = Columns { rows: &wide_k, first: 7 };
-        remember(gpu(), k_columns, Columns { rows: &wide_v, first: 0 }, &table(&cos), &table(&sin), held);
+        let [k_columns, v_columns] = [wide_k.columns(7..7 + width), wide_v.columns(0..width)];
+        // More heads of queries than of keys, and no query but the last.
+        let q = numbers(3 * width, seed + 3);
+        let turned = remember(gpu(), [&gpu().rows(&q, [1, 3 * width]), &k_columns, &v_columns], &table(&cos), &table(&sin), held);
+        let last = (tokens - 1) * half..;
+        assert_close(&read(&turned), &by_definition(&q, 3 * heads, &cos[last.clone()], &sin[last], half), 1e-6, "a query");
         (by_definition(&k, heads, &cos, &sin, half), v)
     };
     assert!(held.is_empty());
@@ -100,7 +107,7 @@ fn a_clone_does_not_see_what_another_remembers() {
         // Angles of 0 leave keys as they are.
         let [cos, sin] = [1.0, 0.0].map(|value| gpu().rows(&vec![value; tokens * half], [tokens, half]));
         let [on_keys, on_values] = [&keys, &values].map(|rows| gpu().rows(rows, [tokens, width]));
-        remember(gpu(), (&on_keys).into(), (&on_values).into(), &cos, &sin, held);
+        remember(gpu(), [&on_keys.slice(0..0), &on_keys, &on_values], &cos, &sin, held);
         [keys, values]
     };
     // Room for more than is remembered first, so that nothing grows by itself.

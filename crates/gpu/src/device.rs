@@ -15,6 +15,7 @@ use wgpu::BufferUsages;
 use crate::cache::Cache;
 use crate::{
     kernel::Kernel,
+    kernels::MatrixUnits,
     memory::{Allocation, Pool, Rows, Words},
     queue::Recording,
 };
@@ -28,6 +29,7 @@ pub(crate) struct Inner {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
+    units: Option<MatrixUnits>,
     pub(crate) pool: Arc<Pool>,
     /// Memory that the host can look at: what is read comes through here.
     pub(crate) staging: Arc<Pool>,
@@ -61,6 +63,9 @@ pub enum GpuError {
     /// The driver does not open it.
     #[error("the GPU could not be opened: {0}")]
     Refused(String),
+    /// It has no matrix units, or others than our kernel is written for.
+    #[error("{0} has no matrix units that steady can use: it takes 16 x 16 in f16 with sums in f32, through Vulkan, in subgroups of 32")]
+    NoUnits(String),
     /// It stopped working, or refused a launch.
     #[error("the GPU failed: {0}")]
     Failed(String),
@@ -100,7 +105,13 @@ impl Eq for Gpu {}
 
 impl Gpu {
     /// `folder` is where compiled programs are kept.
-    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo, folder: Option<&Path>) -> Self {
+    pub(crate) fn new(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        info: wgpu::AdapterInfo,
+        units: Option<MatrixUnits>,
+        folder: Option<&Path>,
+    ) -> Self {
         let failure = Arc::new(OnceLock::new());
         let seen = Arc::clone(&failure);
         // Whatever comes first is the cause, what follows its consequences.
@@ -120,6 +131,7 @@ impl Gpu {
             device,
             queue,
             info,
+            units,
             pool: Arc::new(Pool::new(BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST)),
             staging: Arc::new(Pool::new(BufferUsages::MAP_READ | BufferUsages::COPY_DST)),
             recording,
@@ -136,6 +148,11 @@ impl Gpu {
     /// What the driver says of itself.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.0.info
+    }
+
+    /// Who multiplies f16 weights with many rows, if products by matrix units were [asked for](crate::Adapter::with_matrix_units).
+    pub fn matrix_units(&self) -> Option<MatrixUnits> {
+        self.0.units
     }
 
     /// Most bytes of one buffer that a kernel can see.

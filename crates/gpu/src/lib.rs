@@ -22,6 +22,6 @@ mod queue;
 pub use adapter::{Adapter, adapters};
 pub use device::{Counts, Gpu, GpuError};
 pub use kernel::Kernel;
-pub use kernels::Weight;
+pub use kernels::{MatrixUnits, Weight};
 pub use memory::{Rows, Words};
 pub use wgpu::{AdapterInfo, DeviceType};

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use half::bf16;
 use pollster::FutureExt;
 use steady_kernels::{
-    Activation, Added, CausalSight, Device, Element, Heads, Int8Codes, Int8Weight, KeyValues, Matrix, Normalization, PackedLinear,
+    Activation, Added, CausalSight, Device, Element, Heads, Int8Codes, Int8Weight, KeyValues, Layer, Matrix, Normalization, PackedLinear,
     Rotation, Stretches, Table, W4Codes, W4Weight, Weight, attend_all, attend_within,
 };
 
@@ -74,6 +74,33 @@ fn products_with_what_is_added() {
     // What is kept as f16 is the same number on both; on the CPU it is also computed in f16.
     let read = |device: &Device| Weight::dense(&numbers(40, 1), [5, 8], device, Element::F16).read().block_on().unwrap();
     assert_eq!(read(gpu()), read(&Device::Cpu));
+}
+
+/// Several layers of one input, joined: on the CPU that is no change, on a GPU one launch whose columns the results are.
+#[test]
+fn products_of_one_input() {
+    for joined in [false, true] {
+        for index in 0..4 {
+            for (rows, part) in [(1, 0), (9, 1), (9, 2)] {
+                assert_same(&format!("part {part} of {rows} rows, weight {index}, joined {joined}"), |device| {
+                    let mut weights = [70, 6, 6].map(|out| weights([out, 48], device).swap_remove(index).1);
+                    let mut biases = [70, 6, 6].map(|out| matrix([1, out], out as u32, device));
+                    if joined {
+                        assert_eq!(Weight::join(&mut weights.each_mut()), *device != Device::Cpu);
+                        Matrix::join(&mut biases.each_mut());
+                    }
+                    let x = matrix([rows, 48], 1, device);
+                    let [a, b, c] = [0, 1, 2].map(|at| Layer { weight: &weights[at], bias: Some(&biases[at]) });
+                    let [of_a, of_b, of_c] = Weight::products(&x, [a, b, c]);
+                    match part {
+                        0 => of_a,
+                        1 => Activation::Silu.gated(&of_b, &of_c),
+                        _ => of_c.slice(2..7).gather(&[4, 0]).add(&of_b.slice(3..5)),
+                    }
+                });
+            }
+        }
+    }
 }
 
 #[test]

@@ -58,6 +58,7 @@ pub fn join(gpu: &Gpu, weights: &mut [&mut Weight]) -> bool {
         };
         seen.iter().map(stretch).collect()
     };
+    gpu.want(&first.format.kernels(gpu, seen.iter().map(|weight| weight.shape[0]).sum()));
     let words = gather(gpu, &stretches(Weight::words_per_row, |part| &part.words));
     // Scales, in formats that have some; a format has them in each of its weights.
     let scales = (first.scales_per_row() > 0)

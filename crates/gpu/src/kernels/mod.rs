@@ -11,6 +11,7 @@ mod place;
 mod product;
 mod remember;
 mod rotate;
+mod units;
 mod weight;
 
 pub use argmax::{Seen, choose};
@@ -22,6 +23,8 @@ pub use place::{beside, dense, gather, stack};
 pub use product::{Epilogue, Layer, product, product_into, products};
 pub use remember::{KeyValues, remember};
 pub use rotate::rotate;
+pub use units::MatrixUnits;
+pub(crate) use units::{LANES, SHARED_BYTES};
 pub use weight::Weight;
 
 use crate::Kernel;
@@ -39,7 +42,8 @@ static SHARED: &[&Kernel] = &[
     &rotate::KERNEL,
 ];
 
-/// Every kernel there is. A model needs those of its weights' formats alone: what [`Gpu::prepare`](crate::Gpu::prepare) is given may be less.
+/// Every kernel that runs on every device; those for matrix units are [theirs](MatrixUnits::kernels). A model needs those of its weights' formats
+/// alone: what [`Gpu::prepare`](crate::Gpu::prepare) is given may be less.
 #[rustfmt::skip]
 pub static ALL: &[&Kernel] = &[
     &argmax::CHOOSE,
@@ -54,11 +58,11 @@ pub static ALL: &[&Kernel] = &[
     &place::KERNEL,
     &remember::KERNEL,
     &rotate::KERNEL,
-    &weight::BF16.few, &weight::BF16.tiled, weight::BF16.gather.as_ref().unwrap(),
-    &weight::F16.few, &weight::F16.tiled, weight::F16.gather.as_ref().unwrap(),
-    &weight::F32.few, &weight::F32.tiled, weight::F32.gather.as_ref().unwrap(),
+    &weight::BF16.few, &weight::BF16.tiled, weight::BF16.large.as_ref().unwrap(), weight::BF16.gather.as_ref().unwrap(),
+    &weight::F16.few, &weight::F16.tiled, weight::F16.large.as_ref().unwrap(), weight::F16.gather.as_ref().unwrap(),
+    &weight::F32.few, &weight::F32.tiled, weight::F32.large.as_ref().unwrap(), weight::F32.gather.as_ref().unwrap(),
     &weight::INT8.few, &weight::INT8.tiled,
-    &weight::W4.few, &weight::W4.tiled, weight::W4.gather.as_ref().unwrap(),
+    &weight::W4.few, &weight::W4.tiled, weight::W4.large.as_ref().unwrap(), weight::W4.gather.as_ref().unwrap(),
 ];
 
 /// Most workgroups along one axis, on every device.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytemuck::{Pod, Zeroable};
 
 use super::{Weight, join::{joined, joined_rows}};
-use crate::{Gpu, Rows};
+use crate::{Gpu, Kernel, Rows, queue::Bound};
 
 /// Most rows of x for which reading the weight takes longer than multiplying: there the few-rows kernel is faster.
 const FEW: usize = 8;
@@ -13,6 +13,11 @@ const FEW: usize = 8;
 const BLOCK: usize = 4;
 /// Those that a workgroup of the tiled kernel takes.
 const TILE: usize = 64;
+/// Those that a workgroup of the tiled kernel for large products takes.
+const LARGE_TILE: usize = 128;
+/// Fewest rows of a weight that the large tiles are for, and fewest of these tiles: with fewer, small ones fill more of a GPU.
+pub(super) const LARGE: usize = 1024;
+const LARGE_TILES: usize = 96;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -102,14 +107,12 @@ pub fn product_into(gpu: &Gpu, x: &Rows, weight: &Weight, epilogue: &Epilogue<'_
     assert!(bias.is_none_or(|bias| bias.dims() == [1, out]), "a bias {:?} of {out} columns", bias.map(Rows::dims));
     assert!(residual.is_none_or(|rest| rest.dims() == [rows, out]), "a residual {:?} of [{rows}, {out}]", residual.map(Rows::dims));
 
-    let format = weight.format;
-    let x = &*in_packs(gpu, x, format.columns);
-    let rounded = weight.threshold.map(|threshold| super::int8::round(gpu, x, threshold));
-    let (kernel, tile) = if rows <= FEW { (&format.few, BLOCK) } else { (&format.tiled, TILE) };
+    let way = Way::of(gpu, x, weight);
+    let x = &way.x;
     // What a launch does not need is bound all the same: x is as good as anything.
     let start = |rows: Option<&Rows>| rows.map_or(0, Rows::start);
     for part in &weight.parts {
-        let count = rows.div_ceil(tile) * part.rows.div_ceil(tile);
+        let count = rows.div_ceil(way.tile) * part.rows.div_ceil(way.tile);
         let numbers = Numbers {
             x: (x.start() / 4) as u32,
             bias: (start(bias) + part.first) as u32,
@@ -125,10 +128,42 @@ pub fn product_into(gpu: &Gpu, x: &Rows, weight: &Weight, epilogue: &Epilogue<'_
             added: u32::from(bias.is_some()) + 2 * u32::from(residual.is_some()),
             count: count as u32,
         };
-        let scales = part.scales.as_ref().unwrap_or(&part.words);
-        let [rounded, bias, residual] = [rounded.as_ref(), bias, residual].map(|rows| rows.unwrap_or(x).into());
-        let reads = [x.into(), (&part.words).into(), scales.into(), rounded, bias, residual];
-        gpu.launch(kernel, &reads, &[y.into()], numbers, super::spread(count));
+        let scales = way.scales.as_ref().map(Bound::from).or(part.scales.as_ref().map(Bound::from)).unwrap_or((&part.words).into());
+        let [rounded, bias, residual] = [way.rounded.as_ref(), bias, residual].map(|rows| rows.unwrap_or(x).into());
+        let reads = [(&**x).into(), (&part.words).into(), scales, rounded, bias, residual];
+        gpu.launch(way.kernel, &reads, &[y.into()], numbers, super::spread(count));
+    }
+}
+
+/// How a product is computed: by its shape and its weight's format, and on devices that are told so by matrix units.
+struct Way<'a> {
+    kernel: &'static Kernel,
+    /// Rows and columns of a workgroup.
+    tile: usize,
+    x: Cow<'a, Rows>,
+    /// x as it is multiplied, where that is not as it is.
+    rounded: Option<Rows>,
+    /// Of rounded x, a number a row, where they are not among it.
+    scales: Option<Rows>,
+}
+
+impl<'a> Way<'a> {
+    fn of(gpu: &Gpu, x: &'a Rows, weight: &Weight) -> Self {
+        let (format, [rows, _], out) = (weight.format, x.dims(), weight.shape()[0]);
+        if let Some(units) = gpu.matrix_units().filter(|_| format.for_units && rows > FEW) {
+            let [rounded, scales] = super::units::round(gpu, x);
+            let (x, tile) = (Cow::Borrowed(x), super::units::TILE);
+            return Self { kernel: units.kernel(), tile, x, rounded: Some(rounded), scales: Some(scales) };
+        }
+        let large = || out >= LARGE && rows.div_ceil(LARGE_TILE) * out.div_ceil(LARGE_TILE) >= LARGE_TILES;
+        let (kernel, tile) = match &format.large {
+            _ if rows <= FEW => (&format.few, BLOCK),
+            Some(kernel) if large() => (kernel, LARGE_TILE),
+            _ => (&format.tiled, TILE),
+        };
+        let x = in_packs(gpu, x, format.columns);
+        let rounded = weight.threshold.map(|threshold| super::int8::round(gpu, &x, threshold));
+        Self { kernel, tile, x, rounded, scales: None }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::MatrixUnits;
 use crate::{Gpu, Kernel, Rows, Words};
 
 /// How a weight's numbers lie, and the kernels that read them.
@@ -15,6 +16,10 @@ pub(crate) struct Format {
     pub(crate) few: Kernel,
     /// The product for many.
     pub(crate) tiled: Kernel,
+    /// The product for many rows of x and of the weight, where there is another.
+    pub(crate) large: Option<Kernel>,
+    /// Whether its packs are eight f16, which matrix units take as they are.
+    pub(crate) for_units: bool,
     /// Where rows can be gathered, the kernel that does it.
     pub(crate) gather: Option<Kernel>,
     /// What rounds x before its products.
@@ -22,9 +27,12 @@ pub(crate) struct Format {
 }
 
 impl Format {
-    /// Every kernel that reads its weights, or makes ready what is multiplied with them.
-    fn kernels(&'static self) -> impl Iterator<Item = &'static Kernel> {
-        [Some(&self.few), Some(&self.tiled), self.gather.as_ref(), self.rounding].into_iter().flatten()
+    /// Every kernel that reads weights of `out` rows, or makes ready what is multiplied with them.
+    pub(super) fn kernels(&'static self, gpu: &Gpu, out: usize) -> Vec<&'static Kernel> {
+        let large = self.large.as_ref().filter(|_| out >= super::product::LARGE);
+        let units = gpu.matrix_units().filter(|_| self.for_units).map(MatrixUnits::kernels);
+        let of_all = [Some(&self.few), Some(&self.tiled), large, self.gather.as_ref(), self.rounding].into_iter().flatten();
+        of_all.chain(units.into_iter().flatten()).collect()
     }
 }
 
@@ -35,7 +43,7 @@ const fn product(name: &'static str, source: &'static [&'static str]) -> Kernel 
 
 /// Sources of a format whose packs are widened to eight `f32`.
 macro_rules! widened {
-    ($name:literal, $bits:literal) => {
+    ($name:literal, $bits:literal, $for_units:literal) => {
         Format {
             columns: 8,
             bits: $bits,
@@ -47,6 +55,11 @@ macro_rules! widened {
                 concat!("product_tiled_", $name),
                 &[include_str!("product.wgsl"), include_str!(concat!("weight_", $name, ".wgsl")), include_str!("product_tiled.wgsl")],
             ),
+            large: Some(product(
+                concat!("product_large_", $name),
+                &[include_str!("product.wgsl"), include_str!(concat!("weight_", $name, ".wgsl")), include_str!("product_large.wgsl")],
+            )),
+            for_units: $for_units,
             gather: Some(Kernel {
                 name: concat!("gather_", $name),
                 source: &[include_str!(concat!("weight_", $name, ".wgsl")), include_str!("gather.wgsl")],
@@ -58,15 +71,17 @@ macro_rules! widened {
     };
 }
 
-pub(crate) static F32: Format = widened!("f32", 32);
-pub(crate) static F16: Format = widened!("f16", 16);
-pub(crate) static BF16: Format = widened!("bf16", 16);
-pub(crate) static W4: Format = widened!("w4", 4);
+pub(crate) static F32: Format = widened!("f32", 32, false);
+pub(crate) static F16: Format = widened!("f16", 16, true);
+pub(crate) static BF16: Format = widened!("bf16", 16, false);
+pub(crate) static W4: Format = widened!("w4", 4, false);
 pub(crate) static INT8: Format = Format {
     columns: 16,
     bits: 8,
     few: product("product_few_int8", &[include_str!("product.wgsl"), include_str!("int8.wgsl"), include_str!("int8_few.wgsl")]),
     tiled: product("product_tiled_int8", &[include_str!("product.wgsl"), include_str!("int8.wgsl"), include_str!("int8_tiled.wgsl")]),
+    large: None,
+    for_units: false,
     gather: None,
     rounding: Some(&super::int8::ROUND),
 };
@@ -167,7 +182,7 @@ impl Weight {
             "{scales_per_row} groups in {packs} words of a row"
         );
         gpu.want(super::SHARED);
-        gpu.want(&format.kernels().collect::<Vec<_>>());
+        gpu.want(&format.kernels(gpu, out));
         let rows_per_part = (limit / padded.max(1) as u64) as usize;
         assert!(rows_per_part > 0, "a row of {padded} bytes, of which a kernel sees {limit}");
         let parts = (0..out).step_by(rows_per_part).map(|first| {
@@ -233,7 +248,7 @@ fn padded_rows(bytes: &[u8], from: usize, to: usize) -> Cow<'_, [u8]> {
 mod tests {
     use pollster::FutureExt;
 
-    use super::{BF16, F16, F32, INT8, Kernel, W4, Weight};
+    use super::{BF16, F16, F32, Format, INT8, Kernel, W4, Weight};
     use crate::{
         Adapter,
         kernels::{Epilogue, product},
@@ -277,9 +292,10 @@ mod tests {
     #[test]
     fn kernels_are_told_apart_by_name() {
         let formats = [&F32, &F16, &BF16, &W4, &INT8];
-        let kernels = formats.iter().flat_map(|format| [Some(&format.few), Some(&format.tiled), format.gather.as_ref()]).flatten();
+        let of = |format: &'static Format| [Some(&format.few), Some(&format.tiled), format.large.as_ref(), format.gather.as_ref()];
+        let kernels = formats.into_iter().flat_map(of).flatten();
         let names: Vec<_> = kernels.map(|Kernel { name, .. }| name).collect();
         let unique: std::collections::HashSet<_> = names.iter().collect();
-        assert_eq!((names.len(), unique.len()), (14, 14), "{names:?}");
+        assert_eq!((names.len(), unique.len()), (18, 18), "{names:?}");
     }
 }

@@ -12,4 +12,5 @@ mod norm;
 mod place;
 mod product;
 mod rotate;
+mod units;
 mod weight;

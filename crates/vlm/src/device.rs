@@ -48,14 +48,18 @@ pub enum Precision {
 }
 
 impl DeviceChoice {
-    /// Opens the device.
+    /// Opens the device. Of a GPU the environment variable `STEADY_MATRIX_UNITS` may ask that prompts be multiplied with f16 weights by its matrix
+    /// units (`cooperative`), or as such units would (`plain`), which rounds activations to f16; the device's identity then says so.
     ///
     /// # Errors
-    /// For [`DeviceChoice::Gpu`], when no adapter is found or the program was built without the `gpu` feature.
+    /// For [`DeviceChoice::Gpu`], when no adapter is found, it has no matrix units that were asked for, or the program was built without the
+    /// `gpu` feature.
     pub fn open(self) -> Result<OpenDevice, VlmError> {
         match self {
             Self::Cpu => Ok(cpu()),
             Self::Gpu => gpu::open(),
+            // Who asks for a GPU's matrix units asks for the GPU.
+            Self::Auto if gpu::units_are_asked_for() => gpu::open(),
             Self::Auto => Ok(gpu::open_hardware().unwrap_or_else(cpu)),
         }
     }
@@ -192,6 +196,10 @@ mod gpu {
         None
     }
 
+    pub(super) fn units_are_asked_for() -> bool {
+        false
+    }
+
     pub(super) fn list() -> Vec<String> {
         Vec::new()
     }
@@ -202,10 +210,13 @@ mod gpu {
     use std::sync::OnceLock;
 
     use pollster::FutureExt;
-    use steady_gpu::{Adapter, AdapterInfo, DeviceType};
+    use steady_gpu::{Adapter, AdapterInfo, DeviceType, MatrixUnits};
     use steady_kernels::Device;
 
     use super::{DeviceMemory, OpenDevice, VlmError, device_error};
+
+    /// Asks for products by matrix units.
+    const UNITS: &str = "STEADY_MATRIX_UNITS";
 
     /// Opened once: models that are loaded one after the other share its compiled kernels.
     static GPU: OnceLock<Result<OpenDevice, String>> = OnceLock::new();
@@ -215,14 +226,23 @@ mod gpu {
         let opened = || {
             // Compiled kernels are kept there from one run to the next.
             let cache = crate::files::cache_home().map(|folder| folder.join("steady"));
-            let gpu = async { Adapter::best().await?.open(cache.as_deref()).await }.block_on();
-            let gpu = gpu.map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
+            let units = asked_units(&std::env::var(UNITS).unwrap_or_default())?;
+            let gpu = async {
+                let adapter = Adapter::best().await?;
+                let adapter = if let Some(units) = units { adapter.with_matrix_units(units)? } else { adapter };
+                adapter.open(cache.as_deref()).await
+            };
+            let gpu = gpu.block_on().map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
             let info = gpu.info();
             let memory = match info.device_type {
                 DeviceType::Cpu | DeviceType::IntegratedGpu => DeviceMemory::Shared,
                 DeviceType::DiscreteGpu | DeviceType::VirtualGpu | DeviceType::Other => DeviceMemory::of_card(&info.device_pci_bus_id),
             };
-            let identity = describe(info);
+            let identity = match units {
+                None => describe(info),
+                Some(MatrixUnits::Cooperative) => format!("{}, f16 by matrix units", describe(info)),
+                Some(MatrixUnits::Plain) => format!("{}, f16 as by matrix units", describe(info)),
+            };
             Ok(OpenDevice { device: Device::Gpu(gpu), identity, memory })
         };
         GPU.get_or_init(opened).clone().map_err(device_error)
@@ -235,7 +255,26 @@ mod gpu {
 
     /// Every adapter that wgpu sees, in words.
     pub(super) fn list() -> Vec<String> {
-        steady_gpu::adapters().block_on().iter().map(|adapter| describe(&adapter.info())).collect()
+        let of = |adapter: &Adapter| {
+            let units = if adapter.has_matrix_units() { ", with matrix units" } else { "" };
+            describe(&adapter.info()) + units
+        };
+        steady_gpu::adapters().block_on().iter().map(of).collect()
+    }
+
+    /// Whether the environment says anything about matrix units.
+    pub(super) fn units_are_asked_for() -> bool {
+        std::env::var_os(UNITS).is_some_and(|value| !value.is_empty())
+    }
+
+    /// What the environment asks for.
+    fn asked_units(value: &str) -> Result<Option<MatrixUnits>, String> {
+        match value {
+            "" => Ok(None),
+            "cooperative" => Ok(Some(MatrixUnits::Cooperative)),
+            "plain" => Ok(Some(MatrixUnits::Plain)),
+            other => Err(format!("{UNITS}: expected cooperative or plain, found `{other}`")),
+        }
     }
 
     fn describe(info: &AdapterInfo) -> String {
@@ -248,6 +287,20 @@ mod gpu {
         };
         let driver = format!("{} {}", info.driver, info.driver_info);
         format!("wgpu, {} ({kind}), {}, {}", info.name, info.backend, driver.trim())
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::{MatrixUnits, asked_units};
+
+        #[test]
+        fn matrix_units_are_asked_for_by_name() {
+            assert_eq!(asked_units(""), Ok(None));
+            assert_eq!(asked_units("plain"), Ok(Some(MatrixUnits::Plain)));
+            assert_eq!(asked_units("cooperative"), Ok(Some(MatrixUnits::Cooperative)));
+            let error = asked_units("on").unwrap_err();
+            assert!(error.contains("cooperative or plain") && error.contains("on"), "{error}");
+        }
     }
 }
 

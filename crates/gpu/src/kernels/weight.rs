@@ -45,7 +45,7 @@ const fn product(name: &'static str, source: &'static [&'static str]) -> Kernel 
 macro_rules! widened {
     ($name:literal, $bits:literal, $for_units:literal) => {
         Format {
-            columns: 8,
+            columns: Weight::COLUMNS,
             bits: $bits,
             few: product(
                 concat!("product_few_", $name),
@@ -114,6 +114,9 @@ pub(crate) struct Part {
 }
 
 impl Weight {
+    /// Columns to whose multiple the rows of dense weights are padded.
+    pub const COLUMNS: usize = 8;
+
     /// A matrix of `f32`, row after row.
     ///
     /// # Panics
@@ -178,7 +181,7 @@ impl Weight {
         let scales_per_row = scales.len() / out.max(1);
         assert_eq!(scales.len(), out * scales_per_row, "scales of a weight [{out}, {input}]");
         assert!(
-            scales_per_row == 0 || format.columns != 8 || packs.is_multiple_of(scales_per_row),
+            scales_per_row == 0 || format.columns != Self::COLUMNS || packs.is_multiple_of(scales_per_row),
             "{scales_per_row} groups in {packs} words of a row"
         );
         gpu.want(super::SHARED);

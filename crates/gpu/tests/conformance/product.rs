@@ -160,6 +160,36 @@ fn a_row_has_the_same_bits_in_any_company() {
     }
 }
 
+/// A product of many rows and outputs goes in larger tiles: exact, and with the bits of the small ones.
+#[test]
+fn large_products_have_the_bits_of_small_ones() {
+    for format in FLOATS {
+        // Twelve tiles of 128 outputs, the last of them hardly there, and nine of as many rows, against the same rows by themselves.
+        let (rows, out, input) = (1030, 1410, 40);
+        let (weight, values) = some(format, [out, input], 30);
+        let x = numbers(rows * input, 31);
+        let all = gpu().rows(&x, [rows, input]);
+        let (bias, residual) = (gpu().rows(&numbers(out, 32), [1, out]), gpu().rows(&numbers(rows * out, 33), [rows, out]));
+        let of = |range: std::ops::Range<usize>| {
+            let epilogue = Epilogue { bias: Some(&bias), residual: Some(&residual.slice(range.clone())) };
+            read(&product(gpu(), &all.slice(range), &weight, &epilogue))
+        };
+        let found = of(0..rows);
+        for range in [0..100, 500..700, 1000..rows] {
+            assert!(of(range.clone()) == found[range.start * out..range.end * out], "{format:?}, {range:?}");
+        }
+        let last = rows - 3..rows;
+        let sums = by_definition(&x[last.start * input..], &values, input);
+        let (of_bias, added) = (numbers(out, 32), numbers(rows * out, 33));
+        let expected: Vec<f64> = sums
+            .iter()
+            .enumerate()
+            .map(|(at, sum)| sum + f64::from(of_bias[at % out]) + f64::from(added[last.start * out + at]))
+            .collect();
+        assert_close(&found[last.start * out..], &expected, 2e-6, &format!("{format:?}"));
+    }
+}
+
 #[test]
 fn a_slice_that_is_not_aligned_is_the_same_rows() {
     for format in [Format::F32, Format::F16, Format::Bf16, Format::Int8(0.7)] {

@@ -88,7 +88,7 @@ fn counts() {
     for name in embedded() {
         let start = gpu.counts();
         let variants = variants(&name, &device, Precision::F16);
-        device.prepare(&|_, _| ());
+        device.prepare(&|_, _| ()).block_on();
         let (mut before, mut ready) = (gpu.counts(), None);
         let (mut passes, mut dispatches, mut submissions, mut reads, mut images, mut of_images) = (0, 0, 0, 0, 0, 0);
         let last = std::cell::Cell::new(before);

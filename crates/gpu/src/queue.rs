@@ -220,6 +220,7 @@ impl Gpu {
             return Fetch { gpu: self.clone(), lens, pending: None };
         }
         let staging = self.0.staging.take(&self.0.device, bytes, None);
+        #[cfg_attr(target_family = "wasm", expect(unused_variables, reason = "a browser waits by itself"))]
         let submission = {
             let mut recording = lock(&self.0.recording);
             recording.pass = None;
@@ -234,7 +235,17 @@ impl Gpu {
         self.0.counted.reads.fetch_add(1, Ordering::Relaxed);
         let (sender, mapped) = futures_channel::oneshot::channel();
         staging.buffer.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| drop(sender.send(result)));
-        Fetch { gpu: self.clone(), lens, pending: Some(Pending { staging: Mapped(staging), bytes, submission, mapped }) }
+        Fetch {
+            gpu: self.clone(),
+            lens,
+            pending: Some(Pending {
+                staging: Mapped(staging),
+                bytes,
+                #[cfg(not(target_family = "wasm"))]
+                submission,
+                mapped,
+            }),
+        }
     }
 }
 
@@ -266,7 +277,7 @@ struct Fetch {
 struct Pending {
     staging: Mapped,
     bytes: u64,
-    #[cfg_attr(target_family = "wasm", expect(dead_code, reason = "a browser goes on by itself"))]
+    #[cfg(not(target_family = "wasm"))]
     submission: Option<wgpu::SubmissionIndex>,
     mapped: futures_channel::oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
 }
@@ -274,17 +285,18 @@ struct Pending {
 impl Fetch {
     async fn wait<T: Pod>(self) -> Result<Vec<Vec<T>>, GpuError> {
         let Self { gpu, lens, pending } = self;
-        let Some(Pending { staging, bytes, submission, mapped }) = pending else {
+        let Some(pending) = pending else {
             return gpu.check().map(|()| vec![Vec::new(); lens.len()]);
         };
         // A browser goes on by itself; elsewhere somebody has to wait.
         #[cfg(not(target_family = "wasm"))]
         {
-            let polled = gpu.0.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
+            let polled = gpu.0.device.poll(wgpu::PollType::Wait { submission_index: pending.submission, timeout: None });
             // What failed first is the cause: a submission that was refused cannot be waited for either.
             gpu.check()?;
             polled.map_err(|error| GpuError::Failed(error.to_string()))?;
         }
+        let Pending { staging, bytes, mapped, .. } = pending;
         let mapped = mapped.await;
         gpu.check()?;
         match mapped {

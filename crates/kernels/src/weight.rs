@@ -8,7 +8,7 @@ use half::f16;
 #[cfg(feature = "gpu")]
 use crate::matrix::apart;
 use crate::matrix::{Matrix, Place, indices};
-use crate::{Bf16Weight, Device, DeviceError, Element, Chosen, PackError, PackedLinear, choice::TokenPlace};
+use crate::{Bf16Weight, Chosen, Device, DeviceError, Element, PackError, PackedLinear, choice::TokenPlace};
 
 /// The weight `W [out, in]` of a linear layer; `y = x Wᵀ`.
 #[derive(Clone, Debug)]

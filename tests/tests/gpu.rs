@@ -6,7 +6,10 @@
 #![cfg(feature = "gpu")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
 use pollster::FutureExt;
 use steady_accel::Acceleration;
@@ -68,12 +71,16 @@ fn ask(variants: &[(Acceleration, Vlm)], count: usize, mut seen: impl FnMut(), m
     }
 }
 
+/// Counts are of the whole device, so tests take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// Most of what one forward pass of the decoder, be it a question's or a token's, may ask of the GPU.
 const DISPATCHES: u64 = 150;
 const SUBMISSIONS: u64 = 2;
 
 #[test]
 fn counts() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let device = DeviceChoice::Gpu.open().expect("a wgpu adapter; on a machine without a GPU install Mesa's lavapipe").device;
     let Device::Gpu(gpu) = &device else { panic!("{device:?}") };
     println!("| model | kernels | WGSL kB | later | launches a pass | of an image's beginning | submissions a pass | reads a pass |");
@@ -81,7 +88,7 @@ fn counts() {
     for name in embedded() {
         let start = gpu.counts();
         let variants = variants(&name, &device, Precision::F16);
-        device.prepare(&|_, _| ());
+        device.prepare(&|_, _| ()).block_on();
         let (mut before, mut ready) = (gpu.counts(), None);
         let (mut passes, mut dispatches, mut submissions, mut reads, mut images, mut of_images) = (0, 0, 0, 0, 0, 0);
         let last = std::cell::Cell::new(before);
@@ -126,4 +133,31 @@ fn counts() {
     }
     let all = gpu.counts();
     assert!(all.pipelines <= 30 && all.wgsl_bytes <= 200_000, "{all:?}");
+}
+
+/// A long answer, in which each token is computed before the host knows the one before it: as it is cut at any length, also where nothing is
+/// computed ahead, and as the CPU gives it.
+#[test]
+fn computed_ahead() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let [cpu, gpu] = [DeviceChoice::Cpu, DeviceChoice::Gpu].map(|choice| choice.open().unwrap().device);
+    let (suite, questions) = EMBEDDED.draw(1, &[]).unwrap();
+    let picture = suite.image(&questions[0].image).unwrap();
+    let folder = models().join("steady-qwen2.5-vl");
+    for repetition_penalty in [Some(1.0), Some(1.3)] {
+        let answers = |device: &Device, longest: &[usize]| -> Vec<Vec<u32>> {
+            let model = Vlm::load(&Checkpoint::open(&folder).unwrap(), device, Precision::F32).unwrap();
+            let prepared = model.prepare(&picture, &model.prompt(&questions[0].text).unwrap()).unwrap();
+            let answer = |&max_new_tokens: &usize| {
+                let options = Decoding { max_new_tokens, repetition_penalty, ignore_eos: true };
+                model.ask(&prepared, None, &options).block_on().unwrap().output_ids
+            };
+            longest.iter().map(answer).collect()
+        };
+        let on_cpu = answers(&cpu, &[24]).remove(0);
+        assert_eq!(on_cpu.len(), 24);
+        for answer in answers(&gpu, &[3, 8, 9, 10, 11, 24]) {
+            assert_eq!(answer, on_cpu[..answer.len()], "{} tokens, penalty {repetition_penalty:?}", answer.len());
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub(crate) fn label(choice: EngineChoice) -> &'static str {
 /// What choosing it means.
 pub(crate) fn meaning(choice: EngineChoice) -> &'static str {
     match choice {
-        EngineChoice::Auto => "The GPU where the browser reaches a real one, else the CPU.",
+        EngineChoice::Auto => "The CPU or a real GPU, whichever is done first by a short trial.",
         EngineChoice::WebGpu => "The GPU in any case, even one that is software.",
         EngineChoice::Cpu => "The CPU, in WebAssembly with SIMD.",
     }

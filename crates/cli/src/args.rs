@@ -66,7 +66,7 @@ pub(crate) enum Command {
     /// List the controls: changes that should not matter, against which an acceleration is measured
     #[command(after_help = "Examples:\n  steady controls\n  steady controls --json | jq -r '.[].name'")]
     Controls(ListArgs),
-    /// List the devices and say which one `auto` means
+    /// List the devices, and how fast they are
     #[command(after_help = "Examples:\n  steady devices\n  steady devices --json | jq '.choices[] | select(.f16)'")]
     Devices(ListArgs),
 }
@@ -249,7 +249,7 @@ pub(crate) struct ListArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DeviceArg {
-    /// A hardware GPU if there is one, else the processor
+    /// The processor or a hardware GPU, whichever is done first with this model and this many questions
     Auto,
     /// The processor
     Cpu,

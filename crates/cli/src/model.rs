@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use pollster::FutureExt;
 use steady_accel::Acceleration;
 use steady_vlm::image::ImageOptions;
-use steady_vlm::{Checkpoint, Decoding, DeviceChoice, OpenDevice, Precision, Vlm};
+use steady_vlm::{Checkpoint, Decoding, DeviceChoice, OpenDevice, Precision, Vlm, Work, open_faster};
 
 use crate::args::{DeviceArg, DtypeArg, ImageArgs, ModelArgs};
 use crate::console;
@@ -101,10 +102,11 @@ pub(crate) fn load(checkpoint: &Checkpoint, device: &OpenDevice, precision: Prec
 /// Waits for a GPU to compile what the weights on it will need, and says how far it is.
 pub(crate) fn prepare(device: &OpenDevice) -> Result<()> {
     let bar = console::preparing_bar()?;
-    device.device.prepare(&|ready, of| {
+    let progress = |ready: usize, of: usize| {
         bar.set_length(of as u64);
         bar.set_position(ready as u64);
-    });
+    };
+    device.device.prepare(&progress).block_on();
     bar.finish_and_clear();
     Ok(())
 }
@@ -119,13 +121,41 @@ pub(crate) fn precision(dtype: DtypeArg, checkpoint: &Checkpoint) -> Result<Prec
     })
 }
 
-pub(crate) fn device(choice: DeviceArg) -> Result<OpenDevice> {
-    let choice = match choice {
-        DeviceArg::Auto => DeviceChoice::Auto,
-        DeviceArg::Cpu => DeviceChoice::Cpu,
-        DeviceArg::Gpu => DeviceChoice::Gpu,
+/// The device that was asked for by name, or else the one that a study began on (`begun`), or else the one that is done first with `work` and has
+/// room for it, which `fits` checks.
+pub(crate) fn device(
+    choice: DeviceArg,
+    begun: Option<&str>,
+    work: impl FnOnce() -> Result<Work>,
+    fits: &dyn Fn(&OpenDevice) -> Result<()>,
+) -> Result<OpenDevice> {
+    let named = |choice: DeviceChoice| choice.open().with_context(|| format!("--device {choice}"));
+    let here = || named(DeviceChoice::Cpu);
+    let began = |device: &OpenDevice| begun == Some(device.identity.as_str());
+    let (device, reason) = match choice {
+        DeviceArg::Cpu => (here()?, None),
+        DeviceArg::Gpu => (named(DeviceChoice::Gpu)?, None),
+        DeviceArg::Auto if begun.is_some() => {
+            let device = match here()? {
+                cpu if began(&cpu) => cpu,
+                cpu => DeviceChoice::Gpu.open().ok().filter(began).unwrap_or(cpu),
+            };
+            (device, Some("the study began there".to_owned()))
+        }
+        DeviceArg::Auto => {
+            let (faster, reason) = open_faster(&work()?)?;
+            let cpu = here()?;
+            match fits(&faster) {
+                Err(error) if faster.identity != cpu.identity => (cpu, Some(format!("the GPU is too small: {error:#}"))),
+                _ => (faster, Some(reason)),
+            }
+        }
     };
-    choice.open().with_context(|| format!("--device {choice}"))
+    fits(&device)?;
+    if let Some(reason) = reason {
+        console::note(&format!("on {}: {reason}", device.identity));
+    }
+    Ok(device)
 }
 
 pub(crate) fn accelerations(specs: &[impl AsRef<str>]) -> Result<Vec<Acceleration>> {

@@ -41,6 +41,9 @@ pub(crate) struct Inner {
     pub(crate) counted: Counted,
     /// Kernels that what is on the device will need.
     wanted: Mutex<Vec<&'static Kernel>>,
+    /// Of these, those that a browser may still be compiling.
+    #[cfg(target_family = "wasm")]
+    compiling: Mutex<Vec<futures_channel::oneshot::Receiver<()>>>,
     /// Bytes of weights that were written and not yet sent off.
     waiting: AtomicU64,
     /// The first thing that went wrong on the device, as the driver put it: it shows at the next read.
@@ -140,6 +143,8 @@ impl Gpu {
             cache,
             counted: Counted::default(),
             wanted: Mutex::default(),
+            #[cfg(target_family = "wasm")]
+            compiling: Mutex::default(),
             waiting: AtomicU64::new(0),
             failure,
         }))
@@ -195,15 +200,6 @@ impl Gpu {
         drop(self.0.cache.as_ref().map(Cache::save));
     }
 
-    /// As on other platforms; a browser compiles beside the program that asks.
-    #[cfg(target_family = "wasm")]
-    pub fn prepare(&self, kernels: &[&'static Kernel], progress: &(dyn Fn(usize, usize) + Sync)) {
-        for (ready, kernel) in kernels.iter().enumerate() {
-            self.pipeline(kernel);
-            progress(ready + 1, kernels.len());
-        }
-    }
-
     /// Says that `kernels` will be needed. They are compiled beside what the program does meanwhile, which is loading weights.
     pub(crate) fn want(&self, kernels: &[&'static Kernel]) {
         let mut wanted = lock(&self.0.wanted);
@@ -219,14 +215,39 @@ impl Gpu {
             let gpu = self.clone();
             drop(std::thread::spawn(move || gpu.prepare(&new, &|_, _| ())));
         }
+        // A browser's GPU process takes what it is told in order, so it is done with a kernel when it says that it got this far.
         #[cfg(target_family = "wasm")]
-        self.prepare(&new, &|_, _| ());
+        for kernel in new {
+            self.pipeline(kernel);
+            let (sender, done) = futures_channel::oneshot::channel();
+            self.0.queue.on_submitted_work_done(move || sender.send(()).unwrap_or_default());
+            lock(&self.0.compiling).push(done);
+        }
+    }
+
+    /// Waits until every kernel that what is on the device will need is compiled. `progress` hears how many of them are ready. Natively nobody
+    /// else runs meanwhile.
+    #[cfg(not(target_family = "wasm"))]
+    #[expect(clippy::unused_async, reason = "in a browser it waits")]
+    pub async fn prepare_wanted(&self, progress: &(dyn Fn(usize, usize) + Sync)) {
+        let wanted = lock(&self.0.wanted).clone();
+        self.prepare(&wanted, progress);
     }
 
     /// Waits until every kernel that what is on the device will need is compiled. `progress` hears how many of them are ready.
-    pub fn prepare_wanted(&self, progress: &(dyn Fn(usize, usize) + Sync)) {
-        let wanted = lock(&self.0.wanted).clone();
-        self.prepare(&wanted, progress);
+    #[cfg(target_family = "wasm")]
+    pub async fn prepare_wanted(&self, progress: &(dyn Fn(usize, usize) + Sync)) {
+        let compiling = std::mem::take(&mut *lock(&self.0.compiling));
+        if compiling.is_empty() {
+            return;
+        }
+        let (all, left) = (lock(&self.0.wanted).len(), compiling.len());
+        for (at, done) in compiling.into_iter().enumerate() {
+            progress(all - left + at, all);
+            // One that is given up fails at the next read.
+            done.await.unwrap_or_default();
+        }
+        progress(all, all);
     }
 
     /// `kernel`, compiled now if it was not yet.

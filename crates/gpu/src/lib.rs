@@ -6,7 +6,7 @@
 //! Three rules keep a GPU busy and a browser's first answer quick:
 //!
 //! * **Shapes are read at run time.** A pipeline serves every length, so there are few of them and none is made late.
-//! * **Nothing waits.** A launch appends to a command buffer ([`Gpu::submit`] sends it off); only [`Gpu::read`] waits.
+//! * **Nothing waits.** A launch appends to a command buffer ([`Gpu::submit`] sends it off); only [`Gpu::read`] waits, and [`Request::wait`].
 //! * **Buffers are used again.** What is let go of goes back to a pool and is handed out to the next launch that needs as much; the queue
 //!   runs launches in order, so none sees what another is still to write.
 
@@ -24,4 +24,5 @@ pub use device::{Counts, Gpu, GpuError};
 pub use kernel::Kernel;
 pub use kernels::{MatrixUnits, Weight};
 pub use memory::{Rows, Words};
+pub use queue::Request;
 pub use wgpu::{AdapterInfo, DeviceType};

@@ -179,12 +179,13 @@ impl Gpu {
         self.check()
     }
 
-    fn send(&self, recording: &mut Recording) {
+    /// Sends off what is recorded; there is no submission where nothing is.
+    fn send(&self, recording: &mut Recording) -> Option<wgpu::SubmissionIndex> {
         recording.pass = None;
-        let Some(encoder) = recording.encoder.take() else { return };
+        let encoder = recording.encoder.take()?;
         self.0.queue.write_buffer(&recording.uniform, 0, &recording.numbers);
         recording.numbers.clear();
-        self.0.queue.submit([encoder.finish()]);
+        let submission = self.0.queue.submit([encoder.finish()]);
         recording.submission += 1;
         // A bind group that is remembered would keep the memory of weights that are no more.
         let gone = self.0.pool.take_gone();
@@ -192,6 +193,7 @@ impl Gpu {
             recording.groups.retain(|(_, buffers), _| !buffers.iter().any(|buffer| gone.contains(buffer)));
         }
         self.0.counted.submissions.fetch_add(1, Ordering::Relaxed);
+        Some(submission)
     }
 
     /// The numbers of `rows`, when all that was launched before has run.
@@ -210,25 +212,24 @@ impl Gpu {
         let dense: Vec<_> = all.iter().map(|rows| kernels::dense(self, rows)).collect();
         let parts: Vec<_> =
             dense.iter().map(|rows| Part { memory: &rows.memory, start: rows.start, len: rows.height * rows.width }).collect();
-        self.fetch(&parts).await
+        self.fetch(&parts).wait().await
     }
 
-    /// As [`Self::read`], for words.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub async fn read_words(&self, words: &Words) -> Result<Vec<u32>, GpuError> {
-        Ok(self.fetch(&[Part { memory: &words.memory, start: 0, len: words.len }]).await?.pop().unwrap_or_default())
+    /// Asks for `words` and does not wait: what is launched afterwards runs while they travel. Sends off what was launched so far.
+    pub fn request(&self, words: &Words) -> Request {
+        Request(self.fetch(&[Part { memory: &words.memory, start: 0, len: words.len }]))
     }
 
-    /// `parts` by way of one buffer that the host can look at, where they lie one behind the other.
-    async fn fetch<T: Pod>(&self, parts: &[Part<'_>]) -> Result<Vec<Vec<T>>, GpuError> {
-        let bytes = parts.iter().map(|part| 4 * part.len as u64).sum();
+    /// Asks for `parts` by way of one buffer that the host can look at, where they lie one behind the other.
+    fn fetch(&self, parts: &[Part<'_>]) -> Fetch {
+        let lens: Vec<usize> = parts.iter().map(|part| part.len).collect();
+        let bytes = 4 * lens.iter().sum::<usize>() as u64;
         if bytes == 0 {
-            return self.check().map(|()| vec![Vec::new(); parts.len()]);
+            return Fetch { gpu: self.clone(), lens, pending: None };
         }
         let staging = self.0.staging.take(&self.0.device, bytes, None);
-        {
+        #[cfg_attr(target_family = "wasm", expect(unused_variables, reason = "a browser waits by itself"))]
+        let submission = {
             let mut recording = lock(&self.0.recording);
             recording.pass = None;
             let mut to = 0;
@@ -237,17 +238,75 @@ impl Gpu {
                 recording.encoder(&self.0.device).copy_buffer_to_buffer(&part.memory.buffer, from, &staging.buffer, to, len);
                 to += len;
             }
-            self.send(&mut recording);
-        }
+            self.send(&mut recording)
+        };
         self.0.counted.reads.fetch_add(1, Ordering::Relaxed);
         let (sender, mapped) = futures_channel::oneshot::channel();
         staging.buffer.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| drop(sender.send(result)));
-        let staging = Mapped(staging);
+        Fetch {
+            gpu: self.clone(),
+            lens,
+            pending: Some(Pending {
+                staging: Mapped(staging),
+                bytes,
+                #[cfg(not(target_family = "wasm"))]
+                submission,
+                mapped,
+            }),
+        }
+    }
+}
+
+/// Words on their way to the host. Whoever lets go of it gives them up.
+#[derive(Debug)]
+pub struct Request(Fetch);
+
+impl Request {
+    /// The words, when all that was launched before they were asked for has run; what was launched later is not waited for.
+    ///
+    /// # Errors
+    /// When the GPU failed since it was opened.
+    pub async fn wait(self) -> Result<Vec<u32>, GpuError> {
+        Ok(self.0.wait().await?.pop().unwrap_or_default())
+    }
+}
+
+/// Parts of buffers on their way to the host.
+#[derive(Debug)]
+struct Fetch {
+    gpu: Gpu,
+    /// Words of each part.
+    lens: Vec<usize>,
+    /// `None`: there are no words at all.
+    pending: Option<Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    staging: Mapped,
+    bytes: u64,
+    #[cfg(not(target_family = "wasm"))]
+    submission: Option<wgpu::SubmissionIndex>,
+    mapped: futures_channel::oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
+}
+
+impl Fetch {
+    async fn wait<T: Pod>(self) -> Result<Vec<Vec<T>>, GpuError> {
+        let Self { gpu, lens, pending } = self;
+        let Some(pending) = pending else {
+            return gpu.check().map(|()| vec![Vec::new(); lens.len()]);
+        };
         // A browser goes on by itself; elsewhere somebody has to wait.
         #[cfg(not(target_family = "wasm"))]
-        self.0.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| GpuError::Failed(error.to_string()))?;
+        {
+            let polled = gpu.0.device.poll(wgpu::PollType::Wait { submission_index: pending.submission, timeout: None });
+            // What failed first is the cause: a submission that was refused cannot be waited for either.
+            gpu.check()?;
+            polled.map_err(|error| GpuError::Failed(error.to_string()))?;
+        }
+        let Pending { staging, bytes, mapped, .. } = pending;
         let mapped = mapped.await;
-        self.check()?;
+        gpu.check()?;
         match mapped {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(GpuError::Failed(error.to_string())),
@@ -255,8 +314,8 @@ impl Gpu {
         }
         let view = staging.0.buffer.slice(..bytes).get_mapped_range().map_err(|error| GpuError::Failed(error.to_string()))?;
         let mut rest = &view[..];
-        let split = parts.iter().map(|part| {
-            let (front, behind) = rest.split_at(4 * part.len);
+        let split = lens.iter().map(|len| {
+            let (front, behind) = rest.split_at(4 * len);
             rest = behind;
             bytemuck::pod_collect_to_vec(front)
         });

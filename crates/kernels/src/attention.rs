@@ -154,24 +154,27 @@ impl KeyValues {
         }
     }
 
-    /// Keys and values on the host, as they lie on the device.
+    /// Keys and values of the first `tokens` on the host, as they lie on the device.
     ///
     /// # Errors
     /// When the device failed.
-    pub async fn read(&self) -> Result<[Vec<f32>; 2], DeviceError> {
+    ///
+    /// # Panics
+    /// When there are not so many.
+    pub async fn read(&self, tokens: usize) -> Result<[Vec<f32>; 2], DeviceError> {
         match &self.0 {
             Held::Nothing => Ok([Vec::new(), Vec::new()]),
             Held::Cpu(cache) => {
                 let (keys, values) = cache.held();
                 let flat = |held: Tensor<3>| {
-                    let [heads, len, dim] = held.dims();
-                    Matrix::from(held.reshape([heads * len, dim]))
+                    let [heads, _, dim] = held.dims();
+                    Matrix::from(held.slice([0..heads, 0..tokens, 0..dim]).reshape([heads * tokens, dim]))
                 };
                 Ok([flat(keys).read().await?, flat(values).read().await?])
             }
             #[cfg(feature = "gpu")]
             Held::Gpu(gpu, cache) => {
-                let mut held = gpu.read_all(&[&cache.keys(), &cache.values()]).await?.into_iter();
+                let mut held = gpu.read_all(&[&cache.keys().slice(0..tokens), &cache.values().slice(0..tokens)]).await?.into_iter();
                 let mut next = || held.next().unwrap_or_default();
                 Ok([next(), next()])
             }

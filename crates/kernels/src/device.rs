@@ -59,13 +59,13 @@ impl Device {
 
     /// Waits until everything is compiled that the weights on this device will need. `progress` hears how much of it is ready; a CPU needs
     /// nothing.
-    pub fn prepare(&self, progress: &(dyn Fn(usize, usize) + Sync)) {
+    pub async fn prepare(&self, progress: &(dyn Fn(usize, usize) + Sync)) {
         match self {
             Self::Cpu => {
                 let _ = progress;
             }
             #[cfg(feature = "gpu")]
-            Self::Gpu(gpu) => gpu.prepare_wanted(progress),
+            Self::Gpu(gpu) => gpu.prepare_wanted(progress).await,
         }
     }
 }

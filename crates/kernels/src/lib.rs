@@ -41,6 +41,7 @@
 mod activation;
 mod attention;
 mod bf16;
+mod choice;
 mod codes;
 mod device;
 mod flex;
@@ -56,6 +57,7 @@ mod weight;
 pub use activation::Activation;
 pub use attention::{CausalSight, Heads, KeyValues, LastRow, Seen, Stretches, attend_all, attend_within};
 pub use bf16::Bf16Weight;
+pub use choice::{Choice, Chooser, Chosen, Next};
 pub use codes::{Int8Codes, PackError, W4Codes};
 pub use device::{Device, DeviceError, Element};
 pub use flex::attention::{SCORES, rows_at_once};

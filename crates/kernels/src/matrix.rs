@@ -98,13 +98,19 @@ impl Matrix {
     /// When the device failed.
     pub async fn read(&self) -> Result<Vec<f32>, DeviceError> {
         match &self.0 {
-            Place::Cpu(tensor) => {
-                let data = tensor.clone().cast(DType::F32).into_data();
-                data.try_to_vec::<f32>().map_err(|error| DeviceError(format!("{error:?}")))
-            }
+            Place::Cpu(_) => self.host(),
             #[cfg(feature = "gpu")]
             Place::Gpu(gpu, rows) => Ok(gpu.read(rows).await?),
         }
+    }
+
+    /// As [`Matrix::read`], of a matrix on the CPU.
+    ///
+    /// # Panics
+    /// When it is elsewhere.
+    pub(crate) fn host(&self) -> Result<Vec<f32>, DeviceError> {
+        let data = self.tensor().cast(DType::F32).into_data();
+        data.try_to_vec::<f32>().map_err(|error| DeviceError(format!("{error:?}")))
     }
 
     /// The rows `range`.

@@ -8,7 +8,7 @@ use half::f16;
 #[cfg(feature = "gpu")]
 use crate::matrix::apart;
 use crate::matrix::{Matrix, Place, indices};
-use crate::{Bf16Weight, Device, DeviceError, Element, PackError, PackedLinear};
+use crate::{Bf16Weight, Chosen, Device, DeviceError, Element, PackError, PackedLinear, choice::TokenPlace};
 
 /// The weight `W [out, in]` of a linear layer; `y = x Wᵀ`.
 #[derive(Clone, Debug)]
@@ -270,6 +270,20 @@ impl Table {
             TableForm::Bf16(table) => table.rows(picked()).into(),
             #[cfg(feature = "gpu")]
             TableForm::Gpu(gpu, table) => Matrix(Place::Gpu(gpu.clone(), table.rows(gpu, ids))),
+        }
+    }
+
+    /// The row of a token that was chosen, also where the host does not know yet which: `[1, width]`.
+    ///
+    /// # Panics
+    /// When the token has no row, as far as the host knows it, or was chosen on another device.
+    pub fn chosen(&self, chosen: &Chosen) -> Matrix {
+        match (&chosen.0, &self.0) {
+            (TokenPlace::Host(token), _) => self.gather(&[*token]),
+            #[cfg(feature = "gpu")]
+            (TokenPlace::Gpu(choice), TableForm::Gpu(gpu, table)) => Matrix(Place::Gpu(gpu.clone(), table.chosen(gpu, choice))),
+            #[cfg(feature = "gpu")]
+            _ => apart(),
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use half::bf16;
 use pollster::FutureExt;
 use steady_kernels::{
-    Activation, Added, CausalSight, Device, Element, Heads, Int8Codes, Int8Weight, KeyValues, Layer, Matrix, Normalization, PackedLinear,
+    Activation, Added, CausalSight, Chooser, Device, Element, Heads, Int8Codes, Int8Weight, KeyValues, Layer, Matrix, Normalization, PackedLinear,
     Rotation, Stretches, Table, W4Codes, W4Weight, Weight, attend_all, attend_within,
 };
 
@@ -196,5 +196,47 @@ fn towers_attend_both_ways() {
         assert_same(&format!("{parts:?}"), |device| {
             attend_within(&matrix([tokens, 3 * heads * dim], 5, device), heads, &rotation(tokens, dim / 2, device), &parts)
         });
+    }
+}
+
+/// Logits that lie apart, so that the division of a penalty may round either way.
+#[test]
+fn choices() {
+    for penalty in [1.0, 1.5] {
+        let chosen = |device: &Device| -> Vec<u32> {
+            let first = numbers(300, 1);
+            let mut chooser = Chooser::new(penalty, 300, &[7, 7, 20, 100_000]);
+            let mut tokens = vec![chooser.choose_of(&first).read().block_on().unwrap().token];
+            for seed in [2, 3, 3, 3, 3, 4] {
+                let next = chooser.choose(&matrix([1, 300], seed, device)).unwrap();
+                tokens.push(next.read().block_on().unwrap().token);
+            }
+            tokens
+        };
+        let on_cpu = chosen(&Device::Cpu);
+        assert_eq!(chosen(gpu()), on_cpu, "penalty {penalty}");
+        let distinct: std::collections::BTreeSet<&u32> = on_cpu[2..6].iter().collect();
+        assert_eq!(distinct.len(), if penalty == 1.0 { 1 } else { 4 }, "{on_cpu:?}");
+    }
+}
+
+#[test]
+fn what_was_chosen_is_looked_up() {
+    for element in [Element::F32, Element::F16] {
+        assert_same("a chosen row", |device| {
+            let table = Table::dense(numbers(300 * 24, 6), [300, 24], device, element);
+            let next = Chooser::new(1.0, 300, &[]).choose(&matrix([1, 300], 9, device)).unwrap();
+            table.chosen(&next.chosen())
+        });
+    }
+}
+
+#[test]
+fn a_choice_says_whether_logits_were_finite() {
+    for device in [&Device::Cpu, gpu()] {
+        let mut logits = numbers(300, 1);
+        logits[17] = f32::NAN;
+        let logits = Matrix::new(logits, [1, 300], device, Element::F32);
+        assert!(!Chooser::new(1.0, 300, &[]).choose(&logits).unwrap().read().block_on().unwrap().finite);
     }
 }

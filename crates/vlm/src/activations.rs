@@ -6,7 +6,7 @@
 use steady_kernels::Element;
 
 /// An image as its vision tower takes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     /// Views of the image, which pass the tower one by one.
     pub views: usize,

@@ -1,21 +1,22 @@
 //! Where to compute, and in which precision.
 
 mod memory;
+mod pace;
+#[cfg(not(target_family = "wasm"))]
+mod paces;
 
 use std::{fmt, str::FromStr};
 
 use steady_kernels::{Bf16Weight, Device, Element};
 
 pub use memory::DeviceMemory;
+pub use pace::{Asked, Faster, Pace, Work};
 
 use crate::VlmError;
 
-/// The device that a user asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The device that a user asks for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// A hardware GPU if there is one, else the CPU.
-    #[default]
-    Auto,
     /// Flex, burn's pure-Rust CPU backend.
     Cpu,
     /// A GPU through wgpu; a software rasterizer if there is no other.
@@ -58,11 +59,56 @@ impl DeviceChoice {
         match self {
             Self::Cpu => Ok(cpu()),
             Self::Gpu => gpu::open(),
-            // Who asks for a GPU's matrix units asks for the GPU.
-            Self::Auto if gpu::units_are_asked_for() => gpu::open(),
-            Self::Auto => Ok(gpu::open_hardware().unwrap_or_else(cpu)),
         }
     }
+}
+
+impl OpenDevice {
+    /// How fast it is, tried out now. The next [`open_faster`] goes by it.
+    ///
+    /// # Errors
+    /// When the device fails.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn measure(&self) -> Result<Pace, VlmError> {
+        paces::measured(self)
+    }
+
+    /// Whether it is a CPU, or a GPU that is not the CPU in disguise.
+    pub fn is_hardware(&self) -> bool {
+        match &self.device {
+            Device::Cpu => true,
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => gpu.info().device_type != steady_gpu::DeviceType::Cpu,
+        }
+    }
+}
+
+/// The device that is done first with `work`, and why it is that one. How fast devices are is tried out once and remembered in the user's cache
+/// folder, so that the same work stays on the same device. A GPU is not looked at where the CPU is done before one would be ready, nor one that is
+/// the CPU in disguise.
+///
+/// # Errors
+/// When the CPU fails; a GPU that fails is not chosen.
+#[cfg(not(target_family = "wasm"))]
+pub fn open_faster(work: &Work) -> Result<(OpenDevice, String), VlmError> {
+    if let Some(asked) = gpu::asks_for_units() {
+        return Ok((gpu::open()?, asked));
+    }
+    let here = cpu();
+    let cpu_pace = paces::remembered(&here)?;
+    if cpu_pace.makes_short_work_of(work) {
+        let Faster { reason, .. } = Faster::cpu_at_once(&cpu_pace, work);
+        return Ok((here, reason));
+    }
+    let gpu = match gpu::open_hardware() {
+        Ok(gpu) => gpu,
+        Err(reason) => return Ok((here, reason)),
+    };
+    let Ok(gpu_pace) = paces::remembered(&gpu) else {
+        return Ok((here, format!("the GPU fails: {}", gpu.identity)));
+    };
+    let Faster { gpu: faster, reason } = Faster::of(&cpu_pace, &gpu_pace, work);
+    Ok((if faster { gpu } else { here }, reason))
 }
 
 /// Everything that could compute here, in words: the CPU first, then every adapter that wgpu sees.
@@ -76,10 +122,9 @@ impl FromStr for DeviceChoice {
 
     fn from_str(text: &str) -> Result<Self, VlmError> {
         match text {
-            "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "gpu" => Ok(Self::Gpu),
-            other => Err(device_error(format!("expected auto, cpu or gpu, found `{other}`"))),
+            other => Err(device_error(format!("expected cpu or gpu, found `{other}`"))),
         }
     }
 }
@@ -87,7 +132,6 @@ impl FromStr for DeviceChoice {
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Auto => "auto",
             Self::Cpu => "cpu",
             Self::Gpu => "gpu",
         })
@@ -192,12 +236,14 @@ mod gpu {
         Err(device_error(reason.to_owned()))
     }
 
-    pub(super) fn open_hardware() -> Option<OpenDevice> {
-        None
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn open_hardware() -> Result<OpenDevice, String> {
+        Err("this program was built without GPU support (cargo feature `gpu`)".to_owned())
     }
 
-    pub(super) fn units_are_asked_for() -> bool {
-        false
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn asks_for_units() -> Option<String> {
+        None
     }
 
     pub(super) fn list() -> Vec<String> {
@@ -248,9 +294,18 @@ mod gpu {
         GPU.get_or_init(opened).clone().map_err(device_error)
     }
 
-    /// The GPU, if there is one that is not the CPU in disguise. A GPU that fails to open counts as none.
-    pub(super) fn open_hardware() -> Option<OpenDevice> {
-        steady_gpu::adapters().block_on().iter().any(Adapter::is_hardware).then(open)?.ok()
+    /// A GPU that is not the CPU in disguise, or why there is none.
+    pub(super) fn open_hardware() -> Result<OpenDevice, String> {
+        let adapters = steady_gpu::adapters().block_on();
+        if !adapters.iter().any(Adapter::is_hardware) {
+            let found: Vec<String> = adapters.iter().map(|adapter| describe(&adapter.info())).collect();
+            return Err(if found.is_empty() {
+                "there is no GPU".to_owned()
+            } else {
+                format!("there is no GPU but a software one: {}", found.join("; "))
+            });
+        }
+        open().map_err(|error| error.to_string())
     }
 
     /// Every adapter that wgpu sees, in words.
@@ -262,9 +317,9 @@ mod gpu {
         steady_gpu::adapters().block_on().iter().map(of).collect()
     }
 
-    /// Whether the environment says anything about matrix units.
-    pub(super) fn units_are_asked_for() -> bool {
-        std::env::var_os(UNITS).is_some_and(|value| !value.is_empty())
+    /// That the environment asks for a GPU, by asking for its matrix units.
+    pub(super) fn asks_for_units() -> Option<String> {
+        std::env::var_os(UNITS).filter(|value| !value.is_empty()).map(|_| format!("{UNITS} asks for a GPU's matrix units"))
     }
 
     /// What the environment asks for.
@@ -310,7 +365,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for choice in [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu] {
+        for choice in [DeviceChoice::Cpu, DeviceChoice::Gpu] {
             assert_eq!(choice.to_string().parse::<DeviceChoice>().unwrap(), choice);
         }
         for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
@@ -321,7 +376,7 @@ mod tests {
     #[test]
     fn unknown_names_list_the_known_ones() {
         let error = "cuda".parse::<DeviceChoice>().unwrap_err().to_string();
-        assert!(error.contains("auto, cpu or gpu") && error.contains("cuda"), "{error}");
+        assert!(error.contains("cpu or gpu") && error.contains("cuda"), "{error}");
         let error = "f64".parse::<Precision>().unwrap_err().to_string();
         assert!(error.contains("f32, f16 or bf16") && error.contains("f64"), "{error}");
     }

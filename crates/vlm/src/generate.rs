@@ -1,6 +1,6 @@
-//! Greedy decoding with the checkpoint's settings, on host logits.
+//! Greedy decoding with the checkpoint's settings.
 
-use std::collections::BTreeSet;
+use steady_kernels::{Choice, Chooser, Chosen, Matrix};
 
 use crate::{VlmError, files::GenerationConfig};
 
@@ -55,72 +55,55 @@ pub(crate) enum End {
     NotFinite,
 }
 
+/// From this many tokens on the next one is computed before the last is known. Answers of a study are a word or two, and what is computed behind
+/// an end token is thrown away.
+const LONG: usize = 8;
+
 impl Greedy<'_> {
-    /// New tokens after a prompt whose next-token logits are `first`; `step` feeds one token and returns the logits after it.
-    /// The end token, when reached, is part of the answer, and nothing is computed after it.
+    /// New tokens after a prompt whose next-token logits are `first`; `step` feeds one token and gives the logits after it. The end token, when
+    /// reached, is part of the answer.
+    ///
+    /// On a GPU, of a long answer, `step` may be asked for one token more than the answer turns out to have; it never is beyond the limit.
     pub(crate) async fn decode(
         &self,
         prompt: &[u32],
         first: &[f32],
-        mut step: impl AsyncFnMut(u32) -> Result<Vec<f32>, VlmError>,
+        mut step: impl FnMut(&Chosen) -> Result<Matrix, VlmError>,
     ) -> Result<Decoded, VlmError> {
-        let mut seen: BTreeSet<u32> = prompt.iter().copied().collect();
+        let mut chooser = Chooser::new(self.repetition_penalty, first.len(), prompt);
         let mut output = Vec::new();
-        let mut logits = first.to_vec();
+        let mut next = chooser.choose_of(first);
         loop {
-            if logits.iter().any(|logit| !logit.is_finite()) {
+            let chosen = next.chosen();
+            let mut follow = || Ok::<_, VlmError>(chooser.choose(&step(&chosen)?)?);
+            let ahead = !next.is_known() && output.len() >= LONG && output.len() + 1 < self.max_new_tokens;
+            let ahead = if ahead { Some(follow()?) } else { None };
+            let Choice { token, finite } = next.read().await?;
+            if !finite {
                 return Ok(Decoded { output_ids: output, end: End::NotFinite });
             }
             if output.len() == self.max_new_tokens {
                 return Ok(Decoded { output_ids: output, end: End::Limit });
             }
-            self.penalize(&mut logits, &seen);
-            let token = argmax(&logits);
             output.push(token);
-            seen.insert(token);
             if self.eos.contains(&token) {
                 return Ok(Decoded { output_ids: output, end: End::Said });
             }
             if output.len() == self.max_new_tokens {
                 return Ok(Decoded { output_ids: output, end: End::Limit });
             }
-            logits = step(token).await?;
+            next = match ahead {
+                Some(ahead) => ahead,
+                None => follow()?,
+            };
         }
     }
-
-    /// The repetition penalty of CTRL (Keskar et al., 2019): each token counts once, however often it occurred.
-    #[expect(clippy::float_cmp, reason = "exactly 1 is the documented value for no penalty")]
-    fn penalize(&self, logits: &mut [f32], seen: &BTreeSet<u32>) {
-        if self.repetition_penalty == 1.0 {
-            return;
-        }
-        for &token in seen {
-            // Prompts may hold placeholder ids that have no logit.
-            if let Some(logit) = logits.get_mut(token as usize) {
-                if *logit < 0.0 {
-                    *logit *= self.repetition_penalty;
-                } else {
-                    *logit /= self.repetition_penalty;
-                }
-            }
-        }
-    }
-}
-
-/// The index of the largest logit, the lowest on ties.
-fn argmax(logits: &[f32]) -> u32 {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (index, &logit) in logits.iter().enumerate() {
-        if logit > best.1 {
-            best = (index as u32, logit);
-        }
-    }
-    best.0
 }
 
 #[cfg(test)]
 mod tests {
     use pollster::FutureExt;
+    use steady_kernels::{Device, Element};
 
     use super::*;
 
@@ -132,61 +115,55 @@ mod tests {
         Greedy { max_new_tokens, repetition_penalty, eos }
     }
 
+    fn row(logits: &[f32]) -> Matrix {
+        Matrix::new(logits.to_vec(), [1, logits.len()], &Device::Cpu, Element::F32)
+    }
+
     #[test]
     fn stops_at_the_end_token_and_computes_nothing_after_it() {
         let script = [[0.0, 0.0, 9.0], [9.0, 0.0, 0.0]];
-        let mut fed = Vec::new();
+        let mut steps = 0;
         let output = greedy(10, 1.0, &[0])
-            .decode(&[1], &[0.0, 9.0, 0.0], async |token| {
-                fed.push(token);
-                Ok(script[fed.len() - 1].to_vec())
+            .decode(&[1], &[0.0, 9.0, 0.0], |_| {
+                steps += 1;
+                Ok(row(&script[steps - 1]))
             })
             .block_on();
         assert_eq!(output.unwrap(), decoded(&[1, 2, 0], End::Said));
-        assert_eq!(fed, [1, 2]);
+        assert_eq!(steps, 2);
     }
 
     #[test]
     fn stops_at_the_limit() {
         let mut steps = 0;
         let output = greedy(3, 1.0, &[0])
-            .decode(&[], &[0.0, 1.0], async |_| {
+            .decode(&[], &[0.0, 1.0], |_| {
                 steps += 1;
-                Ok(vec![0.0, 1.0])
+                Ok(row(&[0.0, 1.0]))
             })
             .block_on();
         assert_eq!(output.unwrap(), decoded(&[1, 1, 1], End::Limit));
         assert_eq!(steps, 2);
-        let none = greedy(0, 1.0, &[0]).decode(&[], &[0.0, 1.0], async |_| unreachable!()).block_on();
+        let none = greedy(0, 1.0, &[0]).decode(&[], &[0.0, 1.0], |_| unreachable!()).block_on();
         assert_eq!(none.unwrap(), decoded(&[], End::Limit));
-    }
-
-    #[test]
-    fn ties_go_to_the_lowest_id() {
-        assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0]), 1);
     }
 
     #[test]
     fn it_ends_where_a_logit_is_not_finite() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for max_new_tokens in [0, 5] {
-                let first = greedy(max_new_tokens, 1.0, &[0]).decode(&[], &[1.0, bad], async |_| unreachable!()).block_on();
+                let first = greedy(max_new_tokens, 1.0, &[0]).decode(&[], &[1.0, bad], |_| unreachable!()).block_on();
                 assert_eq!(first.unwrap(), decoded(&[], End::NotFinite));
             }
-            let later = greedy(5, 2.0, &[0]).decode(&[], &[0.0, 1.0], async |_| Ok(vec![bad, 1.0])).block_on();
+            let later = greedy(5, 2.0, &[0]).decode(&[], &[0.0, 1.0], |_| Ok(row(&[bad, 1.0]))).block_on();
             assert_eq!(later.unwrap(), decoded(&[1], End::NotFinite));
         }
     }
 
-    /// By transformers' definition: of the tokens that occurred, positive logits are divided, negative ones multiplied, once.
+    /// The prompt's 0 counts as seen: 8 becomes 4, below 5. Then 1 is seen as well: 5 becomes 2.5.
     #[test]
-    fn repetition_penalty_covers_prompt_and_output() {
-        let rules = greedy(3, 2.0, &[9]);
-        // Prompt holds 0 twice (8 -> 4, once) and 3 (-1 -> -2): 1 wins. Then 1 is penalised as well (5 -> 2.5): 0 at 4 wins.
-        let output = rules.decode(&[0, 3, 0, 77], &[8.0, 5.0, 1.0, -1.0], async |_| Ok(vec![8.0, 5.0, 3.0, -1.0])).block_on();
+    fn what_was_said_is_penalised() {
+        let output = greedy(3, 2.0, &[9]).decode(&[0, 77], &[8.0, 5.0, 3.0], |_| Ok(row(&[8.0, 5.0, 3.0]))).block_on();
         assert_eq!(output.unwrap(), decoded(&[1, 0, 0], End::Limit));
-        let mut logits = [8.0, 5.0, 1.0, -1.0];
-        rules.penalize(&mut logits, &BTreeSet::from([0, 3, 77]));
-        assert_eq!(logits.map(|logit| (logit * 8.0) as i32), [32, 40, 8, -16]);
     }
 }

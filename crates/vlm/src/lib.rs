@@ -59,9 +59,11 @@ pub mod vision;
 pub use activations::{Extent, ImageBytes, Sizes};
 pub use checkpoint::{Checkpoint, Known};
 pub use cost::Cost;
+#[cfg(not(target_family = "wasm"))]
+pub use device::open_faster;
 #[cfg(feature = "gpu")]
 pub use device::open_webgpu;
-pub use device::{DeviceChoice, DeviceMemory, OpenDevice, Precision};
+pub use device::{Asked, DeviceChoice, DeviceMemory, Faster, OpenDevice, Pace, Precision, Work};
 pub use encoded::EncodedImage;
 pub use error::VlmError;
 pub use footprint::Footprint;

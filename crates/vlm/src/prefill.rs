@@ -126,9 +126,9 @@ impl Sequence {
         self.cache.lengths()
     }
 
-    /// The first layer whose keys or values are not all finite.
-    pub(crate) async fn first_not_finite(&self) -> Result<Option<usize>, VlmError> {
-        self.cache.first_not_finite().await
+    /// The first layer whose keys or values are not all finite, but for those of the last `beyond` tokens.
+    pub(crate) async fn first_not_finite(&self, beyond: usize) -> Result<Option<usize>, VlmError> {
+        self.cache.first_not_finite(beyond).await
     }
 
     /// A copy in buffers of its own with room for `room` more tokens.

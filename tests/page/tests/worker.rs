@@ -32,6 +32,7 @@ fn study(engine: EngineChoice, questions: usize, accelerations: &[&str], recorde
         perturbations: Vec::new(),
         controls: vec!["order".to_owned()],
         recorded,
+        begun: None,
     })
 }
 
@@ -217,9 +218,22 @@ async fn what_cannot_be_done_is_said() {
         fails(&changed(&|study| study.setting.model = Model::Address("models/other/".into())), "known: steady-llava").await;
         fails(&changed(&|study| study.setting.model = Model::Address("nowhere/steady-llava".into())), "404").await;
         fails(&changed(&|study| study.recorded = vec![vec![1, 2, 3]]), "earlier run").await;
-        // none of which was the end of it; and a GPU that is the CPU in disguise is not taken for one
-        let Done { engine, report, .. } = run(&client, &changed(&|study| study.setting.engine = EngineChoice::Auto)).await;
+        // none of which was the end of it
+        let automatic = |begun: Option<&str>| {
+            changed(&|study| {
+                study.setting.engine = EngineChoice::Auto;
+                study.begun = begun.map(ToOwned::to_owned);
+            })
+        };
+        let Done { engine, report, .. } = run(&client, &automatic(None)).await;
         assert_eq!(report.questions().len(), 2);
+        let reasons = ["before a GPU would be ready", "software adapter"];
+        assert!(engine.device.starts_with("flex") && reasons.iter().any(|reason| engine.reason.contains(reason)), "{engine:?}");
+        start(&client, &page).await;
+        let Done { engine: again, .. } = run(&client, &automatic(Some(&engine.device))).await;
+        assert_eq!((again.device, &*again.reason), (engine.device, "the study began there"));
+        // and a GPU that is the CPU in disguise is not taken for one
+        let Done { engine, .. } = run(&client, &automatic(Some("another device"))).await;
         assert!(engine.device.starts_with("flex") && engine.reason.contains("software adapter"), "{engine:?}");
     })
     .await;

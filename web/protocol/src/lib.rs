@@ -15,10 +15,10 @@ pub use embedded::{EMBEDDED, Embedded, EmbeddedFile};
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    /// Answer a study's questions. Answered by [`Response::Loading`]s, one [`Response::Ready`], one [`Response::Planned`], [`Response::Answered`]s and
-    /// [`Response::Finished`].
+    /// Answer a study's questions. Answered by [`Response::Loading`]s, on a GPU [`Response::Preparing`]s, one [`Response::Ready`], one
+    /// [`Response::Planned`], [`Response::Answered`]s and [`Response::Finished`].
     Study(StudyRequest),
-    /// Answer one question about one image. Answered by one [`Response::Asked`], after [`Response::Loading`]s and [`Response::Ready`] the first time.
+    /// Answer one question about one image. Answered by one [`Response::Asked`], after what comes before the answers of a study the first time.
     Ask(AskRequest),
 }
 
@@ -100,6 +100,8 @@ pub struct StudyRequest {
     pub controls: Vec<String>,
     /// [`Answered::group`]s of an earlier, interrupted run of the same study.
     pub recorded: Vec<Vec<u8>>,
+    /// The device that they were computed on, as its plan names it; where the choice is automatic the study stays there.
+    pub begun: Option<String>,
 }
 
 /// One question about one image.
@@ -131,7 +133,9 @@ pub struct Pixels {
 pub enum Response {
     /// The model is on its way.
     Loading(Loading),
-    /// The model is in place.
+    /// The model is in place, and the GPU compiles what it computes with.
+    Preparing(Preparing),
+    /// Everything is in place.
     Ready(Engine),
     /// The study's plan with its questions, as bytes of steady-records: what the page needs to make a report of groups.
     Planned(Vec<u8>),
@@ -154,6 +158,15 @@ pub struct Loading {
     pub received: u64,
     /// Bytes of all files, where the server says so.
     pub total: Option<u64>,
+}
+
+/// How far a GPU is with its kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preparing {
+    /// Those that are compiled.
+    pub ready: usize,
+    /// All that there are to be.
+    pub of: usize,
 }
 
 /// What computes.
@@ -281,6 +294,7 @@ mod tests {
             perturbations: vec!["noise=20".into()],
             controls: vec!["split".into()],
             recorded: vec![vec![1, 2, 3]],
+            begun: Some("flex".into()),
         });
         let bytes = encode(&request).unwrap();
         assert_eq!(decode::<Request>(&bytes).unwrap(), request);

@@ -7,7 +7,7 @@ use image::RgbImage;
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
 use steady_bench::perturb::perturb;
-use steady_protocol::{AskReply, AskedAnswer, Setting};
+use steady_protocol::{AskReply, AskedAnswer, Preparing, Setting};
 
 use super::answers::{AskedAnswers, Judge};
 use super::distribution::distribution;
@@ -157,6 +157,7 @@ fn Doing(asker: Asker) -> impl IntoView {
         }
         Progress::Starting => "Fetching the program that computes …".to_owned(),
         Progress::Loading(loading) => format!("Loading the model: {}", loading::words(&loading)),
+        Progress::Preparing(Preparing { ready, of }) => format!("Preparing the GPU: {ready} of {of} kernels"),
         Progress::Asking => "Asking …".to_owned(),
         Progress::Failed(reason) => format!("This could not be asked: {reason}."),
     };

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use image::RgbImage;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use steady_protocol::{AskReply, AskRequest, Engine, Loading, Pixels, Request, Response, Setting};
+use steady_protocol::{AskReply, AskRequest, Engine, Loading, Pixels, Preparing, Request, Response, Setting};
 
 use crate::folder::Picked;
 use crate::worker::Worker;
@@ -45,6 +45,8 @@ pub(crate) enum Progress {
     Starting,
     /// The model is on its way.
     Loading(Loading),
+    /// The GPU compiles what it computes with.
+    Preparing(Preparing),
     /// The model answers.
     Asking,
     /// It cannot.
@@ -131,6 +133,7 @@ impl Asker {
     fn hear(self, response: Response) {
         match response {
             Response::Loading(loading) => self.progress.set(Progress::Loading(loading)),
+            Response::Preparing(preparing) => self.progress.set(Progress::Preparing(preparing)),
             Response::Ready(engine) => {
                 self.engine.set(Some(engine));
                 self.progress.set(Progress::Asking);

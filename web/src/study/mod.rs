@@ -150,7 +150,8 @@ impl Study {
         }
         let Some(recorded) = self.run.try_update(StudyRun::start).flatten() else { return };
         self.was_hidden.set(false);
-        let request = Request::Study(StudyRequest { recorded, ..settings.study() });
+        let begun = self.run.with_untracked(StudyRun::device);
+        let request = Request::Study(StudyRequest { recorded, begun, ..settings.study() });
         let begun = self.picked.files(&settings.model()).and_then(|files| {
             let worker = Worker::spawn(move |response| self.hear(response))?;
             worker.send(&request, &files)?;

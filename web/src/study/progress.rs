@@ -1,6 +1,7 @@
 //! How far the study is, in a bar and in words.
 
 use leptos::prelude::*;
+use steady_protocol::Preparing;
 
 use super::Study;
 use super::run::{Cause, Phase, StudyRun};
@@ -49,6 +50,7 @@ fn state(run: &StudyRun) -> String {
         Phase::Idle => String::new(),
         Phase::Starting => "Fetching the program that computes …".to_owned(),
         Phase::Loading(_) => "Loading the model …".to_owned(),
+        Phase::Preparing(_) => "Preparing the GPU …".to_owned(),
         Phase::Running => "Asking …".to_owned(),
         Phase::Finished => "Done.".to_owned(),
         Phase::Stopped(Cause::Cancelled) => "Cancelled. What was answered is kept; Resume goes on from there.".to_owned(),
@@ -64,6 +66,7 @@ fn state(run: &StudyRun) -> String {
 fn numbers(run: &StudyRun) -> String {
     match (run.phase(), run.progress()) {
         (Phase::Loading(loading), _) => loading::words(loading),
+        (Phase::Preparing(Preparing { ready, of }), _) => format!("{ready} of {of} kernels"),
         (_, Some((done, total))) => {
             let left = run.seconds_left().map(|seconds| format!(", about {} left", duration(seconds))).unwrap_or_default();
             format!("{done} of {total} answers{left}")
@@ -75,6 +78,7 @@ fn numbers(run: &StudyRun) -> String {
 fn share(run: &StudyRun) -> Option<f64> {
     let (part, whole) = match run.phase() {
         Phase::Loading(loading) => (loading.received as f64, loading.total? as f64),
+        Phase::Preparing(Preparing { ready, of }) => (*ready as f64, *of as f64),
         Phase::Running => run.progress().map(|(done, total)| (done as f64, total as f64))?,
         _ => return None,
     };
@@ -112,6 +116,9 @@ mod tests {
         assert_eq!((share(&run), numbers(&run).as_str()), (None, "2.0 MB"));
         run.hear(loading(2_000_000, Some(8_000_000)), 0.0);
         assert_eq!((share(&run), numbers(&run).as_str()), (Some(0.25), "2.0 of 8.0 MB"));
+        run.hear(Response::Preparing(Preparing { ready: 3, of: 12 }), 0.0);
+        assert_eq!((share(&run), numbers(&run).as_str()), (Some(0.25), "3 of 12 kernels"));
+        assert_eq!(state(&run), "Preparing the GPU …");
         run.hear(Response::Answered(Answered { group: vec![1], done: 4, total: 8 }), 0.0);
         assert_eq!((share(&run), numbers(&run).as_str()), (Some(0.5), "4 of 8 answers"));
     }

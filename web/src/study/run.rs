@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use steady_protocol::{Answered, Engine, Loading, Response};
+use steady_protocol::{Answered, Engine, Loading, Preparing, Response};
+use steady_records::Work;
 
 /// What is going on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +15,8 @@ pub(crate) enum Phase {
     Starting,
     /// The model is on its way.
     Loading(Loading),
+    /// The GPU compiles what it computes with.
+    Preparing(Preparing),
     /// Questions are being answered.
     Running,
     /// It can go on where it stopped.
@@ -71,6 +74,7 @@ impl StudyRun {
         }
         match response {
             Response::Loading(loading) => self.phase = Phase::Loading(loading),
+            Response::Preparing(preparing) => self.phase = Phase::Preparing(preparing),
             Response::Ready(engine) => {
                 self.engine = Some(engine);
                 self.phase = Phase::Running;
@@ -113,7 +117,7 @@ impl StudyRun {
 
     /// Whether a worker is at it.
     pub(crate) fn at_work(&self) -> bool {
-        matches!(self.phase, Phase::Starting | Phase::Loading(_) | Phase::Running)
+        matches!(self.phase, Phase::Starting | Phase::Loading(_) | Phase::Preparing(_) | Phase::Running)
     }
 
     /// What computes, as soon as that is known.
@@ -129,6 +133,11 @@ impl StudyRun {
     /// The plan with its questions, as the worker said them.
     pub(crate) fn work(&self) -> Option<&Arc<[u8]>> {
         self.work.as_ref()
+    }
+
+    /// The device that what was answered so far was computed on.
+    pub(crate) fn device(&self) -> Option<String> {
+        Some(Work::from_bytes(self.work.as_deref()?).ok()?.plan().device.clone())
     }
 
     /// Every group there is, in the order of their coming.

@@ -154,12 +154,13 @@ impl Settings {
             perturbations: self.perturbations(),
             controls: self.controls(),
             recorded: Vec::new(),
+            begun: None,
         }
     }
 
     /// What names the study among those that are kept: everything that its records depend on.
     pub(crate) fn key(&self) -> String {
-        let StudyRequest { setting, families, questions, perturbations, controls, recorded: _ } = self.study();
+        let StudyRequest { setting, families, questions, perturbations, controls, recorded: _, begun: _ } = self.study();
         let families = if families.is_empty() { "all".to_owned() } else { families.join(",") };
         let model = match setting.model {
             Model::Address(address) => address,

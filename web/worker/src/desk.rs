@@ -1,6 +1,7 @@
 //! Where requests are carried out. What was loaded for one is there for the next.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -11,12 +12,12 @@ use steady_bench::PostPrompts;
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
 use steady_methods::Control;
-use steady_protocol::{Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, Model, Response, Setting, StudyRequest, View};
+use steady_protocol::{Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, Model, Preparing, Response, Setting, StudyRequest, View};
 use steady_records::plan;
 use steady_study::controls::{self, Controlled, Opening};
 use steady_study::record::likeliest;
 use steady_study::{Session, Subject, Variants};
-use steady_vlm::{Checkpoint, Decoding, DeviceMemory, Vlm};
+use steady_vlm::{Asked, Checkpoint, Decoding, DeviceMemory, Extent, Vlm, Work};
 use web_sys::File;
 
 use crate::engine::{Engines, OpenEngine};
@@ -47,24 +48,35 @@ struct Loaded {
     decoding: Decoding,
 }
 
-/// What somebody wants to ask, for its size.
+/// What somebody wants to ask, for its size: one image, one question, and how many there are of each.
 struct Sample<'a> {
     image: &'a RgbImage,
     question: &'a str,
+    images: usize,
+    questions: usize,
+    /// The device that it was begun on.
+    begun: Option<&'a str>,
 }
 
 impl Desk {
     /// Answers a study, group by group.
     pub(crate) async fn study(&mut self, request: StudyRequest, files: Vec<File>) -> Result<()> {
-        let StudyRequest { setting, families, questions, perturbations, controls, recorded } = request;
+        let StudyRequest { setting, families, questions, perturbations, controls, recorded, begun } = request;
         let (suite, questions) = EMBEDDED.draw(questions, &families)?;
         let accelerations = parse(&setting.accelerations)?;
         let perturbation = |spec: &String| spec.parse().map_err(|error| anyhow!("perturbation {spec}: {error}"));
         let perturbations = plan::perturbations(&perturbations.iter().map(perturbation).collect::<Result<Vec<PerturbationSpec>>>()?)?;
         let first = questions.first().context("a study without questions")?;
         let first_asked = post_prompts(&setting).behind(first);
-        let sample = Sample { image: &suite.image(&first.image)?, question: &first_asked };
         let controls = controls::named(&controls)?;
+        let images = questions.iter().map(|question| &question.image).collect::<BTreeSet<_>>().len();
+        let sample = Sample {
+            image: &suite.image(&first.image)?,
+            question: &first_asked,
+            images: images * perturbations.len(),
+            questions: questions.len() * perturbations.len(),
+            begun: begun.as_deref(),
+        };
         let (model, variants, _) = self.ready(&setting, files, &accelerations, &controls, &sample).await?;
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
         let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &*suite, &questions, perturbations)?;
@@ -93,7 +105,7 @@ impl Desk {
             .filter(|image| image.as_raw().len() == bytes && bytes > 0)
             .ok_or_else(|| anyhow!("an image of {width}x{height} pixels does not have {bytes} bytes"))?;
         let accelerations = parse(&setting.accelerations)?;
-        let sample = Sample { image: &image, question: &question };
+        let sample = Sample { image: &image, question: &question, images: 1, questions: 1, begun: None };
         let (model, variants, fresh) = self.ready(&setting, files, &accelerations, &[], &sample).await?;
         if fresh {
             send(&Response::Ready(model.opened.engine()));
@@ -121,7 +133,7 @@ impl Desk {
         Ok(())
     }
 
-    /// The model that `setting` names, its accelerated forms, and whether the model came just now. What would not fit is refused before
+    /// The model that `setting` names, its accelerated forms, and whether either came just now. What would not fit is refused before
     /// anything is loaded.
     async fn ready(
         &mut self,
@@ -131,7 +143,10 @@ impl Desk {
         controls: &[&'static Control],
         sample: &Sample<'_>,
     ) -> Result<(Rc<Loaded>, Rc<Variants>, bool)> {
-        let same = |loaded: &&Rc<Loaded>| (loaded.setting.engine, &loaded.setting.model) == (setting.engine, &setting.model);
+        let same = |loaded: &&Rc<Loaded>| {
+            let elsewhere = sample.begun.is_some_and(|begun| begun != loaded.opened.device.identity);
+            (loaded.setting.engine, &loaded.setting.model) == (setting.engine, &setting.model) && !elsewhere
+        };
         let known = self.loaded.as_ref().filter(same).map(Rc::clone);
         let fresh = known.is_none();
         let model = match known {
@@ -156,9 +171,11 @@ impl Desk {
             .with_controls(controlled)
             .with_post_prompts(post_prompts(setting))
             .stored_as(&*model.checkpoint.footprint()?)?;
+        let preparing = |ready, of| send(&Response::Preparing(Preparing { ready, of }));
+        model.opened.device.device.prepare(&preparing).await;
         let variants = Rc::new(variants);
         self.variants = Some((setting.accelerations.clone(), names, Rc::clone(&variants)));
-        Ok((model, variants, fresh))
+        Ok((model, variants, true))
     }
 
     async fn load(
@@ -174,13 +191,30 @@ impl Desk {
             Model::Address(address) => download::checkpoint(address).await?,
             Model::Folder(folder) => disk::checkpoint(folder, files)?,
         };
-        let opened = self.engines.open(setting.engine).await?;
+        let forms = 1 + accelerations.len() + controls.len();
+        let opened = self.engines.open(setting.engine, sample.begun, &sample.work(&checkpoint, forms)?).await?;
         let decoding = Decoding::of(checkpoint.generation_config());
         check(&checkpoint, &opened, decoding, accelerations, controls, sample)?;
         let vlm = Vlm::load(&checkpoint, &opened.device.device, opened.precision)?;
         let loaded = Rc::new(Loaded { setting: setting.clone(), opened, checkpoint, sha256: OnceCell::new(), vlm, decoding });
         self.loaded = Some(Rc::clone(&loaded));
         Ok(loaded)
+    }
+}
+
+impl Sample<'_> {
+    /// The image as the model takes it, and tokens of the question with what stands around it.
+    fn extent(&self, checkpoint: &Checkpoint) -> Result<(Extent, usize)> {
+        let processor = checkpoint.processor()?;
+        let text = processor.text_tokens(&checkpoint.chat_template()?.prompt(self.question)?)?;
+        Ok((processor.extent(self.image.width(), self.image.height(), None)?, text))
+    }
+
+    /// All there is to ask of `forms` of the model.
+    fn work(&self, checkpoint: &Checkpoint, forms: usize) -> Result<Work> {
+        let (image, text) = self.extent(checkpoint)?;
+        let asked = Asked { images: self.images, questions: self.questions, forms, text };
+        Ok(Work::new(&*checkpoint.footprint()?, image, asked))
     }
 }
 
@@ -210,12 +244,10 @@ fn check(
     decoding: Decoding,
     accelerations: &[Acceleration],
     controls: &[&'static Control],
-    Sample { image, question }: &Sample<'_>,
+    sample: &Sample<'_>,
 ) -> Result<()> {
-    let prompt = checkpoint.chat_template()?.prompt(question)?;
-    let processor = checkpoint.processor()?;
-    let image = processor.extent(image.width(), image.height(), None)?;
-    let prompt = processor.text_tokens(&prompt)? + image.tokens;
+    let (image, text) = sample.extent(checkpoint)?;
+    let prompt = text + image.tokens;
     // What questions share of a prompt is remembered beside what each adds to it.
     let tokens = 2 * prompt + decoding.max_new_tokens;
     let device = &opened.device;

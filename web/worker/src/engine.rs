@@ -3,11 +3,11 @@
 use anyhow::{Result, anyhow};
 use js_sys::{Function, Object, Promise, Reflect};
 use steady_protocol::{Engine, EngineChoice};
-use steady_vlm::{DeviceChoice, OpenDevice, Precision, open_webgpu};
+use steady_vlm::{DeviceChoice, Faster, OpenDevice, Pace, Precision, Work, open_webgpu};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use crate::scope::scope;
+use crate::scope::{before, scope};
 
 /// A device that answers can be computed on.
 #[derive(Clone)]
@@ -22,6 +22,9 @@ pub(crate) struct OpenEngine {
 pub(crate) struct Engines {
     gpu: Option<OpenDevice>,
 }
+
+/// Milliseconds after which a trial of the GPU is given up: a visitor waits for it.
+const PATIENCE: i32 = 3000;
 
 /// What the browser says about its GPU.
 struct Adapter {
@@ -38,8 +41,8 @@ impl OpenEngine {
 }
 
 impl Engines {
-    /// Opens what `choice` asks for.
-    pub(crate) async fn open(&mut self, choice: EngineChoice) -> Result<OpenEngine> {
+    /// Opens what `choice` asks for. Where it is automatic that is the device that `work` was begun on, or else the one that is done with it first.
+    pub(crate) async fn open(&mut self, choice: EngineChoice, begun: Option<&str>, work: &Work) -> Result<OpenEngine> {
         match choice {
             EngineChoice::Cpu => cpu("it was chosen".to_owned()),
             EngineChoice::WebGpu => {
@@ -48,17 +51,44 @@ impl Engines {
                     if adapter.software { "it was chosen; this adapter is software, which the CPU outruns" } else { "it was chosen" };
                 self.gpu(&adapter, reason.to_owned()).await
             }
-            EngineChoice::Auto => match adapter().await {
-                Ok(adapter) if adapter.software => {
-                    cpu(format!("WebGPU offers a software adapter alone ({}), which the CPU outruns", adapter.name))
-                }
-                Ok(adapter) => match self.gpu(&adapter, "the browser offers this GPU through WebGPU".to_owned()).await {
-                    Ok(opened) => Ok(opened),
-                    Err(error) => cpu(error.to_string()),
-                },
-                Err(reason) => cpu(reason),
-            },
+            EngineChoice::Auto => self.faster(begun, work).await,
         }
+    }
+
+    async fn faster(&mut self, begun: Option<&str>, work: &Work) -> Result<OpenEngine> {
+        const BEGUN: &str = "the study began there";
+        let here = DeviceChoice::Cpu.open()?;
+        if begun == Some(here.identity.as_str()) {
+            return cpu(BEGUN.to_owned());
+        }
+        let on_cpu = Pace::measure(&here.device).await?;
+        if begun.is_none() && on_cpu.makes_short_work_of(work) {
+            return cpu(Faster::cpu_at_once(&on_cpu, work).reason);
+        }
+        let adapter = match adapter().await {
+            Ok(adapter) if adapter.software => {
+                return cpu(format!("WebGPU offers a software adapter alone ({}), which the CPU outruns", adapter.name));
+            }
+            Ok(adapter) => adapter,
+            Err(reason) => return cpu(reason),
+        };
+        let mut opened = match self.gpu(&adapter, BEGUN.to_owned()).await {
+            Ok(opened) => opened,
+            Err(error) => return cpu(error.to_string()),
+        };
+        if begun == Some(opened.device.identity.as_str()) {
+            return Ok(opened);
+        }
+        let faster = match before(PATIENCE, Pace::measure(&opened.device.device)).await {
+            None => return cpu(format!("the GPU ({}) did not get through a short trial in {} s", adapter.name, PATIENCE / 1000)),
+            Some(Err(error)) => return cpu(format!("the GPU ({}) fails: {error}", adapter.name)),
+            Some(Ok(on_gpu)) => Faster::of(&on_cpu, &on_gpu, work),
+        };
+        if !faster.gpu {
+            return cpu(faster.reason);
+        }
+        opened.reason = faster.reason;
+        Ok(opened)
     }
 
     async fn gpu(&mut self, adapter: &Adapter, reason: String) -> Result<OpenEngine> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use steady_accel::Acceleration;
 use steady_accel::memory::Run;
 use steady_study::record::top;
-use steady_vlm::{Answer, NotFinite, PixelValues, Precision, Prepared, Vlm, image};
+use steady_vlm::{Answer, Asked, NotFinite, PixelValues, Precision, Prepared, Vlm, Work, image};
 
 use crate::args::AskArgs;
 use crate::{console, memory, model};
@@ -86,7 +86,6 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     // The image before the model: it is the cheaper one to be wrong.
     let picture = image::load(&args.image)?;
     let checkpoint = model::choose(&args.model)?.shown(args.images).checkpoint;
-    let device = model::device(args.device)?;
     let decoding = model::decoding(&checkpoint, args.max_new_tokens);
     let prompt = match (&args.prompt, &args.question) {
         (Some(prompt), _) => prompt.clone(),
@@ -105,7 +104,13 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         // One is packed after the other, and makes room for the next.
         Ok(accelerations.chunks(1).map(|accelerations| Run { accelerations, ..run }).collect())
     };
-    memory::check(&checkpoint, &device, &runs)?;
+    let work = || {
+        let (width, height) = picture.dimensions();
+        let image = processor.extent(width, height, None).with_context(of_image)?;
+        let asked = Asked { images: 1, questions: 1, forms: accelerations.len(), text };
+        Ok(Work::new(&*checkpoint.footprint()?, image, asked))
+    };
+    let device = model::device(args.device, None, work, &|device| memory::check(&checkpoint, device, &runs))?;
     let start = Instant::now();
     let prepared = processor.prepare(&picture, &prompt).with_context(of_image)?;
     let prepare_ms = milliseconds(start);

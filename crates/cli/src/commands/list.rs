@@ -8,9 +8,9 @@ use steady_bench::BENCHMARKS;
 use steady_bench::perturb::PERTURBATIONS;
 use steady_methods::{CONTROLS, METHODS, MethodKind, PRESETS, Parameter};
 use steady_vlm::device::list_devices;
-use steady_vlm::{DeviceChoice, DeviceMemory, Precision};
+use steady_vlm::{DeviceChoice, DeviceMemory, Pace, Precision};
 
-use crate::args::{DeviceArg, ListArgs};
+use crate::args::ListArgs;
 use crate::memory::Room;
 use crate::{console, embedded, model};
 
@@ -34,7 +34,7 @@ struct CardRow {
 }
 
 pub(crate) fn models(args: &ListArgs) -> Result<()> {
-    let device = model::device(DeviceArg::Cpu)?;
+    let device = DeviceChoice::Cpu.open()?;
     let mut rows = Vec::new();
     for name in embedded::names() {
         let checkpoint = embedded::open(name)?;
@@ -253,6 +253,7 @@ struct DeviceRow {
     choice: String,
     identity: Option<String>,
     memory: Option<MemoryRow>,
+    pace: Option<Pace>,
     problem: Option<String>,
 }
 
@@ -291,26 +292,45 @@ struct Devices {
 }
 
 pub(crate) fn devices(args: &ListArgs) -> Result<()> {
-    let row = |choice: DeviceChoice| match choice.open() {
-        Ok(open) => DeviceRow {
-            choice: choice.to_string(),
-            memory: Some(MemoryRow::new(open.memory)),
-            identity: Some(open.identity),
-            problem: None,
-        },
-        Err(error) => DeviceRow { choice: choice.to_string(), memory: None, identity: None, problem: Some(error.to_string()) },
+    let row = |choice: DeviceChoice| {
+        let (choice, opened) = (choice.to_string(), choice.open());
+        Ok::<_, anyhow::Error>(match opened {
+            // A GPU that is the CPU in disguise would take long to say so.
+            Ok(open) => DeviceRow {
+                choice,
+                memory: Some(MemoryRow::new(open.memory)),
+                pace: open.is_hardware().then(|| open.measure()).transpose()?,
+                identity: Some(open.identity),
+                problem: None,
+            },
+            Err(error) => DeviceRow { choice, memory: None, pace: None, identity: None, problem: Some(error.to_string()) },
+        })
     };
-    let devices = Devices { choices: [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu].map(row).into(), present: list_devices() };
+    let choices = [DeviceChoice::Cpu, DeviceChoice::Gpu].map(row).into_iter().collect::<Result<_>>()?;
+    let devices = Devices { choices, present: list_devices() };
     if args.json {
         return console::json(&devices);
     }
-    let mut choices = console::table(&["--device", "memory", "is"]);
+    let mut choices = console::table(&["--device", "memory", "speed", "is"]);
     for row in &devices.choices {
         let is = row.identity.as_ref().or(row.problem.as_ref()).map_or("", String::as_str);
         let memory = row.memory.as_ref().map_or_else(String::new, MemoryRow::words);
-        choices.add_row([row.choice.as_str(), &memory, is]);
+        let speed = row.pace.map_or_else(|| "not tried".to_owned(), speed);
+        choices.add_row([row.choice.as_str(), &memory, &speed, is]);
     }
+    choices.add_row([
+        "auto",
+        "",
+        "",
+        "the one of them that is done first, by the size of the model and these speeds; a study stays where it began",
+    ]);
     console::result(&format!("{choices}\n\nPresent:\n  {}", devices.present.join("\n  ")))
+}
+
+fn speed(pace: Pace) -> String {
+    let flops = pace.flops / 1e9;
+    let digits = if flops < 10.0 { 1 } else { 0 };
+    format!("{flops:.digits$} GFLOP/s, {:.1} µs an operation", pace.launch * 1e6)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use steady_methods::FIRST5;
 use steady_records::{Plan, plan};
 use steady_study::controls::{self, Controlled, Opening};
 use steady_study::{Folder, Variants};
-use steady_vlm::{Checkpoint, Extent, Precision};
+use steady_vlm::{Checkpoint, Extent, Precision, Work};
 
 use crate::args::{PostPromptArg, RunArgs, StudyArgs};
 use crate::commands::{RUNS, report};
@@ -41,10 +41,8 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
         if args.accelerations.is_empty() { model::accelerations(FIRST5.specs)? } else { model::accelerations(&args.accelerations)? };
     let perturbations = plan::perturbations(&args.perturbations)?;
     let Chosen { checkpoint, mut arguments } = choose()?.shown(args.images);
-    let device = model::device(args.device)?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
     let precision = model::precision(args.dtype, &checkpoint)?;
-    let opening = Opening { checkpoint: &checkpoint, device: &device };
     let controls = if args.controls.is_empty() { controls::usual(&checkpoint, precision)? } else { controls::named(&args.controls)? };
     let decoding = model::decoding(&checkpoint, None);
     let sha256 = checkpoint.sha256()?;
@@ -58,7 +56,7 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     }
     let copies = controls::copies(&controls);
     let asked = Asked::new(&checkpoint, &*benchmark, &questions, &post_prompts)?;
-    memory::check(&checkpoint, &device, &|max_pixels| {
+    let runs = |max_pixels: Option<usize>| {
         let largest = asked.largest(&checkpoint, precision, max_pixels)?;
         // What questions share of a prompt is remembered beside what each adds to it.
         let run = |(image, prompt)| {
@@ -66,7 +64,16 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
             Run { precision, accelerations: &accelerations, copies: &copies, image, prompt, tokens }
         };
         Ok(largest.map(run).into_iter().collect())
-    })?;
+    };
+    let work = || {
+        let forms = 1 + accelerations.len() + controls.len();
+        let image = asked.largest(&checkpoint, precision, None)?.map_or(Extent::default(), |(image, _)| image);
+        let (images, questions) = (asked.images * perturbations.len(), questions.len() * perturbations.len());
+        Ok(Work::new(&*checkpoint.footprint()?, image, steady_vlm::Asked { images, questions, forms, text: asked.text }))
+    };
+    let begun = out.as_ref().and_then(|out| Some(Folder::open(out).ok()?.plan().device.clone()));
+    let device = model::device(args.device, begun.as_deref(), work, &|device| memory::check(&checkpoint, device, &runs))?;
+    let opening = Opening { checkpoint: &checkpoint, device: &device };
     let vlm = model::load(&checkpoint, &device, precision)?;
     let controlled = controls.iter().map(|control| Controlled::open(control, &vlm, opening)).collect::<Result<_, _>>()?;
     let variants = Variants::build(vlm, &accelerations, decoding)
@@ -90,6 +97,8 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
 struct Asked {
     /// Tokens of the longest question's prompt beside an image's: one as long is taken to be about each image.
     text: usize,
+    /// Images asked about.
+    images: usize,
     /// Widths and heights of the images asked about.
     sizes: BTreeSet<(u32, u32)>,
 }
@@ -100,6 +109,7 @@ impl Asked {
         let images: BTreeSet<&str> = questions.iter().map(|question| question.image.as_str()).collect();
         Ok(Self {
             text: checkpoint.processor()?.text_tokens(&checkpoint.chat_template()?.prompt(&longest.unwrap_or_default())?)?,
+            images: images.len(),
             sizes: images.into_iter().map(|image| benchmark.size(image)).collect::<Result<_, _>>()?,
         })
     }

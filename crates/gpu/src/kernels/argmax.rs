@@ -40,8 +40,11 @@ pub struct Seen<'a> {
     pub penalty: f32,
 }
 
-/// Chooses the token of the largest of `logits [1, vocab]`, the first of several that are equal. The result is two words: the token, and
-/// whether any logit is not finite (1, else 0). Such a logit is never chosen; where none is finite the token is 0.
+/// Chooses the token of the largest of `logits [1, vocab]`, the first of several that are equal. The result is three words: the token, 0, and
+/// whether any logit is not finite (1, else 0). Such a logit is never chosen; where none is finite the token is 0. [`Weight::chosen`] takes the
+/// first two as they are.
+///
+/// [`Weight::chosen`]: crate::Weight::chosen
 ///
 /// # Panics
 /// When `logits` is not one row of at least one number, or `seen` has too few bits.
@@ -58,7 +61,7 @@ pub fn choose(gpu: &Gpu, logits: &Rows, seen: Option<Seen<'_>>) -> Words {
         penalty: seen.map_or(1.0, |seen| seen.penalty),
     };
     let found = gpu.empty_words(groups * 3);
-    let choice = gpu.empty_words(2);
+    let choice = gpu.empty_words(3);
     // Without a set of tokens something must be bound all the same.
     let unset = gpu.empty_words(1);
     let (read, written) = seen.map_or((Bound::from(logits), Bound::from(&unset)), |seen| (seen.tokens.into(), seen.tokens.into()));

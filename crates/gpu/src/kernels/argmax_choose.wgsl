@@ -14,8 +14,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     let chosen = best(own, lane);
     if lane == 0u {
         let token = select(chosen.token, 0u, chosen.token == NONE);
+        // As rows of a table are gathered: which row, and which one it becomes.
         choice[0] = token;
-        choice[1] = chosen.flag;
+        choice[1] = 0u;
+        choice[2] = chosen.flag;
         if n.penalised == 1u {
             seen[token / 32u] |= 1u << (token % 32u);
         }

@@ -31,6 +31,8 @@ use crate::Kernel;
 
 /// Those that every model needs, whatever its weights are kept as.
 static SHARED: &[&Kernel] = &[
+    &argmax::CHOOSE,
+    &argmax::PARTIAL,
     &attention::BLOCK,
     &attention::COMBINE,
     &attention::FEW,

@@ -217,6 +217,14 @@ impl Weight {
         super::gather::gather(gpu, self, ids)
     }
 
+    /// The row that was chosen on the GPU ([`choose`](super::choose)), widened: `[1, in]`.
+    ///
+    /// # Panics
+    /// When the format gathers no rows.
+    pub fn chosen(&self, gpu: &Gpu, choice: &Words) -> Rows {
+        super::gather::gather_chosen(gpu, self, choice)
+    }
+
     /// Packs in a row.
     pub(crate) fn packs(&self) -> usize {
         self.shape[1].div_ceil(self.format.columns)
@@ -288,6 +296,9 @@ mod tests {
             if format.gather.is_some() {
                 let of = |weight: &Weight| read(weight.rows(&gpu, &[10, 3, 2, 0, 9, 3]));
                 assert_eq!(of(&parts), of(&whole), "{format:?}");
+                for row in [0, 2, 3, 10] {
+                    assert_eq!(read(parts.chosen(&gpu, &gpu.words(&[row, 0]))), read(whole.rows(&gpu, &[row])), "{format:?}");
+                }
             }
         }
     }

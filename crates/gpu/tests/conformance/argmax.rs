@@ -1,13 +1,13 @@
 use pollster::FutureExt;
 use steady_gpu::{
-    Words,
-    kernels::{Seen, choose, gather},
+    Weight, Words,
+    kernels::{Seen, choose},
 };
 
 use crate::support::{gpu, numbers, read};
 
 fn words(words: &Words) -> Vec<u32> {
-    gpu().read_words(words).block_on().unwrap()
+    gpu().request(words).wait().block_on().unwrap()
 }
 
 /// What is chosen of `logits`, which are in the middle of a buffer.
@@ -15,7 +15,9 @@ fn chosen(logits: &[f32], seen: Option<Seen<'_>>) -> [u32; 2] {
     let around = numbers(logits.len(), 9).into_iter().map(|value| value + 1e6);
     let three: Vec<f32> = around.clone().chain(logits.iter().copied()).chain(around).collect();
     let rows = gpu().rows(&three, [3, logits.len()]).slice(1..2);
-    words(&choose(gpu(), &rows, seen)).try_into().unwrap()
+    let [token, row, flag] = words(&choose(gpu(), &rows, seen)).try_into().unwrap();
+    assert_eq!(row, 0);
+    [token, flag]
 }
 
 /// The first of the largest, after the penalty.
@@ -104,12 +106,32 @@ fn a_penalty_leaves_logits_as_they_are() {
     assert_eq!(read(&rows), logits);
 }
 
+/// Widths within, at and beyond a pack of eight.
 #[test]
-fn a_choice_is_a_row_number_that_the_host_has_not_seen() {
-    let table = numbers(50 * 3, 7);
-    let logits = numbers(50, 8);
-    let token = by_definition(&logits, &[], 1.0) as usize;
-    let choice = choose(gpu(), &gpu().rows(&logits, [1, 50]), None);
-    let row = gather(gpu(), &gpu().rows(&table, [50, 3]), &choice.first(1));
-    assert_eq!(read(&row), table[3 * token..3 * token + 3]);
+fn a_choice_is_a_row_that_the_host_has_not_seen() {
+    for width in [3, 8, 21] {
+        let table = numbers(50 * width, 7);
+        let weight = Weight::f32(gpu(), &table, [50, width]);
+        for at in [0, 13, 49] {
+            let mut logits = numbers(50, 8);
+            logits[at] = 2.0;
+            let choice = choose(gpu(), &gpu().rows(&logits, [1, 50]), None);
+            assert_eq!(read(&weight.chosen(gpu(), &choice)), table[width * at..width * (at + 1)], "{at} of {width} columns");
+        }
+    }
+}
+
+/// What is asked for first comes back as it was then, also when more is launched and asked for before anybody waits; one that nobody waits for
+/// disturbs none.
+#[test]
+fn requests_do_not_wait_for_what_follows() {
+    let tokens = gpu().words(&[0]);
+    let logits = gpu().rows(&[3.0, 2.0, 1.0, 0.5], [1, 4]);
+    let choices: Vec<Words> = (0..4).map(|_| choose(gpu(), &logits, Some(Seen { tokens: &tokens, penalty: 100.0 }))).collect();
+    let mut requests: Vec<_> = choices.iter().map(|choice| gpu().request(choice)).collect();
+    drop(requests.remove(1));
+    for (request, token) in requests.into_iter().zip([0, 2, 3]).rev() {
+        assert_eq!(request.wait().block_on(), Ok(vec![token, 0, 0]));
+    }
+    assert_eq!(words(&tokens), [0b1111]);
 }

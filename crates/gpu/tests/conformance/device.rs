@@ -101,6 +101,6 @@ fn matrices_are_read_with_one_wait() {
 #[test]
 fn words_come_back_as_they_were() {
     let words = gpu().words(&[0, u32::MAX, 0x7fc0_0001]);
-    assert_eq!(gpu().read_words(&words).block_on(), Ok(vec![0, u32::MAX, 0x7fc0_0001]));
-    assert_eq!(gpu().read_words(&words.first(1)).block_on(), Ok(vec![0]));
+    assert_eq!(gpu().request(&words).wait().block_on(), Ok(vec![0, u32::MAX, 0x7fc0_0001]));
+    assert_eq!(gpu().request(&words.first(1)).wait().block_on(), Ok(vec![0]));
 }

@@ -24,10 +24,11 @@ impl KvCache {
         self.layers.iter().map(KeyValues::len).collect()
     }
 
-    /// The first layer whose keys or values are not all finite. Reads them back until it finds it: for saying what went wrong.
-    pub(crate) async fn first_not_finite(&self) -> Result<Option<usize>, VlmError> {
+    /// The first layer whose keys or values are not all finite, but for those of the last `beyond` tokens. Reads them back until it finds it: for
+    /// saying what went wrong.
+    pub(crate) async fn first_not_finite(&self, beyond: usize) -> Result<Option<usize>, VlmError> {
         for (index, layer) in self.layers.iter().enumerate() {
-            if layer.read().await?.iter().flatten().any(|value| !value.is_finite()) {
+            if layer.read(layer.len() - beyond).await?.iter().flatten().any(|value| !value.is_finite()) {
                 return Ok(Some(index));
             }
         }

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use steady_kernels::{CausalSight, Device, Heads, KeyValues, LastRow as SeenRow, Matrix, Rotation, SCORES, Table, rows_at_once};
+use steady_kernels::{CausalSight, Chosen, Device, Heads, KeyValues, LastRow as SeenRow, Matrix, Rotation, SCORES, Table, rows_at_once};
 
 use super::{KvCache, LlamaConfig};
 use crate::{
@@ -76,6 +76,11 @@ impl Llama {
         Ok(self.embed_tokens.gather(ids))
     }
 
+    /// The embedding of a token that was chosen of this model's logits, of which there is one a row: `[1, width]`.
+    pub(crate) fn embed_chosen(&self, chosen: &Chosen) -> Matrix {
+        self.embed_tokens.chosen(chosen)
+    }
+
     /// Number of layers.
     pub(crate) fn depth(&self) -> usize {
         self.layers.len()
@@ -136,12 +141,12 @@ impl Llama {
         (hidden, last_row)
     }
 
-    /// Next-token logits after the last row of `hidden`, on the host.
-    pub(crate) async fn logits(&self, hidden: &Matrix) -> Result<Vec<f32>, VlmError> {
+    /// Next-token logits after the last row of `hidden`: `[1, vocabulary]`.
+    pub(crate) fn logits(&self, hidden: &Matrix) -> Matrix {
         let [tokens, _] = hidden.dims();
         let last = hidden.slice(tokens - 1..tokens);
         let head = self.lm_head.as_ref().unwrap_or(&self.embed_tokens);
-        Ok(head.project(&self.norm.forward(&last)).read().await?)
+        head.project(&self.norm.forward(&last))
     }
 }
 
@@ -286,7 +291,7 @@ mod tests {
         let row = row.unwrap().mean_over_heads(&(0..tokens).collect::<Vec<_>>()).block_on().unwrap();
         let (last, _) = decoder.run(1..2, Chunk { hidden: below.clone(), positions: &positions }, &mut cache);
         assert_eq!(cache.lengths(), [tokens; 2]);
-        [read_now(&below), row, decoder.logits(&last).block_on().unwrap()]
+        [read_now(&below), row, read_now(&decoder.logits(&last))]
     }
 
     /// With room for one score, pieces have the least number of rows: 16.

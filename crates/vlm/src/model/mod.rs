@@ -7,7 +7,7 @@ mod not_finite;
 use std::{ops::Range, sync::Arc};
 
 use ::image::RgbImage;
-use steady_kernels::{Device, Element, Matrix};
+use steady_kernels::{Chosen, Device, Element, Matrix};
 
 use crate::{
     Cost, Decoding, Precision, Site, TokenReducer, VlmError,
@@ -21,7 +21,7 @@ use crate::{
     image::PixelValues,
     layout::VisualLayout,
     nn::Loader,
-    prefill::{Course, Left, Prefilled, Prefix, Rows, Sequence, VisualRow, prefill, prefill_in_two, prefill_reducing},
+    prefill::{Course, Left, Prefilled, Prefix, Rows, VisualRow, prefill, prefill_in_two, prefill_reducing},
     reduction::{Merger, Needs, TowerTask, reducer_error, steps},
     text::{ChatTemplate, Interleaved, Prepared, Processor},
 };
@@ -399,7 +399,7 @@ impl Vlm {
     ) -> Result<Answer, VlmError> {
         let Prefilled { mut sequence, hidden, left, .. } = prefilled;
         let hidden = hidden.ok_or_else(|| invalid("prompt", "has no question yet"))?;
-        let first_logits = self.decoder.logits(&hidden).await?;
+        let first_logits = self.decoder.logits(&hidden).read().await?;
         let kv_lengths = sequence.kv_lengths();
         let cost = self.cost(ids.len(), visual_tokens, vision_flops, &kv_lengths);
         let greedy = Greedy {
@@ -407,10 +407,15 @@ impl Vlm {
             repetition_penalty: options.repetition_penalty.unwrap_or(self.generation.repetition_penalty),
             eos: if options.ignore_eos { &[] } else { &self.generation.eos_token_ids },
         };
-        let step = async |token| self.step(&mut sequence, token).await;
+        let step = |chosen: &Chosen| {
+            let hidden = self.decoder.embed_chosen(chosen);
+            Ok(self.decoder.logits(&sequence.extend(&self.decoder, hidden)))
+        };
         let Decoded { output_ids, end } = greedy.decode(ids, &first_logits, step).await?;
         let not_finite = if end == End::NotFinite {
-            Some(NotFinite { after: output_ids.len(), layer: sequence.first_not_finite().await? })
+            // A token may have been computed that is no part of the answer.
+            let beyond = sequence.kv_lengths()[0] - kv_lengths[0] - output_ids.len();
+            Some(NotFinite { after: output_ids.len(), layer: sequence.first_not_finite(beyond).await? })
         } else {
             None
         };
@@ -425,12 +430,6 @@ impl Vlm {
             kv_lengths,
             cost,
         })
-    }
-
-    /// Feeds one token and returns the logits after it.
-    async fn step(&self, sequence: &mut Sequence, token: u32) -> Result<Vec<f32>, VlmError> {
-        let hidden = self.decoder.embed(&[token])?;
-        self.decoder.logits(&sequence.extend(&self.decoder, hidden)).await
     }
 
     fn cost(&self, prompt_tokens: usize, visual_tokens: usize, vision_flops: u64, kv_lengths: &[usize]) -> Cost {

@@ -6,6 +6,7 @@ use wgpu::{AdapterInfo, Backends, DeviceType, Instance, InstanceDescriptor};
 
 use crate::{
     Gpu, GpuError,
+    device::Ways,
     kernels::{LANES, MatrixUnits, SHARED_BYTES},
 };
 
@@ -17,13 +18,7 @@ const UNITS: wgpu::Features =
 #[derive(Debug)]
 pub struct Adapter {
     adapter: wgpu::Adapter,
-    units: Option<MatrixUnits>,
-}
-
-impl From<wgpu::Adapter> for Adapter {
-    fn from(adapter: wgpu::Adapter) -> Self {
-        Self { adapter, units: None }
-    }
+    ways: Ways,
 }
 
 fn instance() -> Instance {
@@ -34,18 +29,26 @@ fn instance() -> Instance {
 
 /// Every adapter, as the drivers list them. A browser lists none, but offers one ([`Adapter::best`]).
 pub async fn adapters() -> Vec<Adapter> {
-    instance().enumerate_adapters(Backends::PRIMARY).await.into_iter().map(Adapter::from).collect()
+    let instance = instance();
+    let of = |adapter| Adapter::of(&instance, adapter);
+    instance.enumerate_adapters(Backends::PRIMARY).await.into_iter().map(of).collect()
 }
 
 impl Adapter {
+    fn of(instance: &Instance, adapter: wgpu::Adapter) -> Self {
+        let packed_dots = instance.wgsl_language_features().contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct);
+        Self { adapter, ways: Ways { units: None, packed_dots } }
+    }
+
     /// The one that computes fastest, as far as wgpu can tell; a software rasterizer if there is no other.
     ///
     /// # Errors
     /// When there is none.
     pub async fn best() -> Result<Self, GpuError> {
         let options = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
-        match instance().request_adapter(&options).await {
-            Ok(adapter) => Ok(adapter.into()),
+        let instance = instance();
+        match instance.request_adapter(&options).await {
+            Ok(adapter) => Ok(Self::of(&instance, adapter)),
             Err(error) => Err(GpuError::NoAdapter(error.to_string())),
         }
     }
@@ -85,7 +88,13 @@ impl Adapter {
         if units == MatrixUnits::Cooperative && !self.has_matrix_units() {
             return Err(GpuError::NoUnits(self.info().name));
         }
-        Ok(Self { units: Some(units), ..self })
+        Ok(Self { ways: Ways { units: Some(units), ..self.ways }, ..self })
+    }
+
+    /// This adapter without what only some adapters' language has: as the least of them. For tests.
+    #[must_use]
+    pub fn as_least(self) -> Self {
+        Self { ways: Ways { packed_dots: false, ..self.ways }, ..self }
     }
 
     /// Opens it, with all that it offers. What is compiled on it is kept in the folder `cache` for the next process, where the driver lets
@@ -101,13 +110,13 @@ impl Adapter {
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
-        if self.units == Some(MatrixUnits::Cooperative) {
+        if self.ways.units == Some(MatrixUnits::Cooperative) {
             wanted.required_features |= UNITS;
             #[expect(unsafe_code, reason = "wgpu calls cooperative matrices experimental and wants to hear that this is known; one kernel uses them")]
             let known = unsafe { wgpu::ExperimentalFeatures::enabled() };
             wanted.experimental_features = known;
         }
         let (device, queue) = self.adapter.request_device(&wanted).await.map_err(|error| GpuError::Refused(error.to_string()))?;
-        Ok(Gpu::new(device, queue, self.info(), self.units, cache))
+        Ok(Gpu::new(device, queue, self.info(), self.ways, cache))
     }
 }

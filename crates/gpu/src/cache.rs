@@ -36,7 +36,7 @@ impl Cache {
         let mut hasher = DefaultHasher::new();
         (&info.driver, &info.driver_info).hash(&mut hasher);
         let for_units = [MatrixUnits::Cooperative, MatrixUnits::Plain].map(MatrixUnits::kernels);
-        for kernel in kernels::ALL.iter().chain(for_units.as_flattened()) {
+        for kernel in kernels::ALL.iter().chain(kernels::PLAIN).chain(for_units.as_flattened()) {
             kernel.source.hash(&mut hasher);
         }
         let key = hasher.finish();

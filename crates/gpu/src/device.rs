@@ -29,7 +29,7 @@ pub(crate) struct Inner {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
-    units: Option<MatrixUnits>,
+    ways: Ways,
     pub(crate) pool: Arc<Pool>,
     /// Memory that the host can look at: what is read comes through here.
     pub(crate) staging: Arc<Pool>,
@@ -48,6 +48,13 @@ pub(crate) struct Inner {
     waiting: AtomicU64,
     /// The first thing that went wrong on the device, as the driver put it: it shows at the next read.
     failure: Arc<OnceLock<String>>,
+}
+
+/// What a device does that not every device does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ways {
+    pub(crate) units: Option<MatrixUnits>,
+    pub(crate) packed_dots: bool,
 }
 
 /// A kernel, compiled.
@@ -112,7 +119,7 @@ impl Gpu {
         device: wgpu::Device,
         queue: wgpu::Queue,
         info: wgpu::AdapterInfo,
-        units: Option<MatrixUnits>,
+        ways: Ways,
         folder: Option<&Path>,
     ) -> Self {
         let failure = Arc::new(OnceLock::new());
@@ -134,7 +141,7 @@ impl Gpu {
             device,
             queue,
             info,
-            units,
+            ways,
             pool: Arc::new(Pool::new(BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST)),
             staging: Arc::new(Pool::new(BufferUsages::MAP_READ | BufferUsages::COPY_DST)),
             recording,
@@ -157,7 +164,12 @@ impl Gpu {
 
     /// Who multiplies f16 weights with many rows, if products by matrix units were [asked for](crate::Adapter::with_matrix_units).
     pub fn matrix_units(&self) -> Option<MatrixUnits> {
-        self.0.units
+        self.0.ways.units
+    }
+
+    /// Whether its language has a dot product of packed bytes.
+    pub(crate) fn has_packed_dots(&self) -> bool {
+        self.0.ways.packed_dots
     }
 
     /// Most bytes of one buffer that a kernel can see.

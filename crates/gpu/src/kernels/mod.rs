@@ -44,7 +44,8 @@ static SHARED: &[&Kernel] = &[
     &rotate::KERNEL,
 ];
 
-/// Every kernel that runs on every device; those for matrix units are [theirs](MatrixUnits::kernels). A model needs those of its weights' formats
+/// Every kernel that devices usually run; those for matrix units are [theirs](MatrixUnits::kernels), and [`PLAIN`] has what takes the place of
+/// others. A model needs those of its weights' formats
 /// alone: what [`Gpu::prepare`](crate::Gpu::prepare) is given may be less.
 #[rustfmt::skip]
 pub static ALL: &[&Kernel] = &[
@@ -66,6 +67,9 @@ pub static ALL: &[&Kernel] = &[
     &weight::INT8.few, &weight::INT8.tiled,
     &weight::W4.few, &weight::W4.tiled, weight::W4.large.as_ref().unwrap(), weight::W4.gather.as_ref().unwrap(),
 ];
+
+/// What takes the place of kernels that a device's language is too small for.
+pub static PLAIN: &[&Kernel] = &[&weight::INT8_PLAIN.few, &weight::INT8_PLAIN.tiled];
 
 /// Most workgroups along one axis, on every device.
 const MAX_GROUPS: usize = 65535;

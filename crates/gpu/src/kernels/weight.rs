@@ -71,20 +71,35 @@ macro_rules! widened {
     };
 }
 
+/// Sources of the products of LLM.int8().
+macro_rules! bytes {
+    ($name:literal, $dot:literal) => {
+        Format {
+            columns: 16,
+            bits: 8,
+            few: product(
+                concat!("product_few_", $name),
+                &[include_str!("product.wgsl"), include_str!($dot), include_str!("int8.wgsl"), include_str!("int8_few.wgsl")],
+            ),
+            tiled: product(
+                concat!("product_tiled_", $name),
+                &[include_str!("product.wgsl"), include_str!($dot), include_str!("int8.wgsl"), include_str!("int8_tiled.wgsl")],
+            ),
+            large: None,
+            for_units: false,
+            gather: None,
+            rounding: Some(&super::int8::ROUND),
+        }
+    };
+}
+
 pub(crate) static F32: Format = widened!("f32", 32, false);
 pub(crate) static F16: Format = widened!("f16", 16, true);
 pub(crate) static BF16: Format = widened!("bf16", 16, false);
 pub(crate) static W4: Format = widened!("w4", 4, false);
-pub(crate) static INT8: Format = Format {
-    columns: 16,
-    bits: 8,
-    few: product("product_few_int8", &[include_str!("product.wgsl"), include_str!("int8.wgsl"), include_str!("int8_few.wgsl")]),
-    tiled: product("product_tiled_int8", &[include_str!("product.wgsl"), include_str!("int8.wgsl"), include_str!("int8_tiled.wgsl")]),
-    large: None,
-    for_units: false,
-    gather: None,
-    rounding: Some(&super::int8::ROUND),
-};
+pub(crate) static INT8: Format = bytes!("int8", "dot_packed.wgsl");
+/// As [`INT8`], for devices whose language has no dot product of packed bytes.
+pub(crate) static INT8_PLAIN: Format = bytes!("int8_plain", "dot_plain.wgsl");
 
 /// A matrix `W [out, in]` on a GPU, in the format that its numbers were stored in. Cheap to clone.
 ///
@@ -166,7 +181,8 @@ impl Weight {
     /// When there are not as many words or maxima.
     pub fn int8(gpu: &Gpu, words: &[u32], absmax: &[f32], threshold: f32, shape: [usize; 2]) -> Self {
         assert_eq!(absmax.len(), shape[0], "a weight {shape:?}: a maximum for each row");
-        let weight = Self::new(gpu, &INT8, bytemuck::cast_slice(words), bytemuck::cast_slice(absmax), shape, gpu.max_binding());
+        let format = if gpu.has_packed_dots() { &INT8 } else { &INT8_PLAIN };
+        let weight = Self::new(gpu, format, bytemuck::cast_slice(words), bytemuck::cast_slice(absmax), shape, gpu.max_binding());
         Self { threshold: Some(threshold), ..weight }
     }
 
@@ -259,7 +275,7 @@ fn padded_rows(bytes: &[u8], from: usize, to: usize) -> Cow<'_, [u8]> {
 mod tests {
     use pollster::FutureExt;
 
-    use super::{BF16, F16, F32, Format, INT8, Kernel, W4, Weight};
+    use super::{BF16, F16, F32, Format, INT8, INT8_PLAIN, Kernel, W4, Weight};
     use crate::{
         Adapter,
         kernels::{Epilogue, product},
@@ -305,11 +321,11 @@ mod tests {
 
     #[test]
     fn kernels_are_told_apart_by_name() {
-        let formats = [&F32, &F16, &BF16, &W4, &INT8];
+        let formats = [&F32, &F16, &BF16, &W4, &INT8, &INT8_PLAIN];
         let of = |format: &'static Format| [Some(&format.few), Some(&format.tiled), format.large.as_ref(), format.gather.as_ref()];
         let kernels = formats.into_iter().flat_map(of).flatten();
         let names: Vec<_> = kernels.map(|Kernel { name, .. }| name).collect();
         let unique: std::collections::HashSet<_> = names.iter().collect();
-        assert_eq!((names.len(), unique.len()), (18, 18), "{names:?}");
+        assert_eq!((names.len(), unique.len()), (20, 20), "{names:?}");
     }
 }

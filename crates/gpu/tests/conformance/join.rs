@@ -3,11 +3,8 @@ use steady_gpu::{
     kernels::{Epilogue, Layer, Weight, join, join_rows, product, products},
 };
 
-use pollster::FutureExt;
-
 use crate::{
-    device::open,
-    support::{gpu, numbers, read},
+    support::{best, gpu, numbers, read_all},
     weight::{Format, some},
 };
 
@@ -19,13 +16,12 @@ fn layers<'a>(weights: &'a [Weight; 3], biases: Option<&'a [Rows; 3]>) -> [Layer
     [0, 1, 2].map(|at| Layer { weight: &weights[at], bias: biases.map(|biases| &biases[at]) })
 }
 
-fn of_all(x: &Rows, weights: &[Weight; 3], biases: Option<&[Rows; 3]>) -> [Vec<f32>; 3] {
-    products(gpu(), x, layers(weights, biases)).map(|rows| read(&rows))
+async fn of_all(x: &Rows, weights: &[Weight; 3], biases: Option<&[Rows; 3]>) -> [Vec<f32>; 3] {
+    read_all(gpu(), products(gpu(), x, layers(weights, biases))).await
 }
 
-fn of_each(x: &Rows, weights: &[Weight; 3], biases: Option<&[Rows; 3]>) -> [Vec<f32>; 3] {
-    layers(weights, biases)
-        .map(|Layer { weight, bias }| read(&product(gpu(), x, weight, &Epilogue { bias, residual: None })))
+async fn of_each(x: &Rows, weights: &[Weight; 3], biases: Option<&[Rows; 3]>) -> [Vec<f32>; 3] {
+    read_all(gpu(), layers(weights, biases).map(|Layer { weight, bias }| product(gpu(), x, weight, &Epilogue { bias, residual: None }))).await
 }
 
 fn join_all(weights: &mut [Weight; 3]) {
@@ -33,50 +29,50 @@ fn join_all(weights: &mut [Weight; 3]) {
 }
 
 /// Joined or not, all at once or one by one: the same bits, and as many bytes.
-#[test]
-fn joined_weights_give_the_same() {
+async fn joined_weights_give_the_same() {
     for format in FORMATS {
         for rows in [2, 66] {
             let x = gpu().rows(&numbers(rows * INPUT, 1), [rows, INPUT]);
             let mut weights = [0, 1, 2].map(|at| some(format, [OUTS[at], INPUT], 2 + at as u64).0);
             let mut biases = OUTS.map(|out| gpu().rows(&numbers(out + 1, out as u64), [out + 1, 1]).slice(1..out + 1).reshape([1, out]));
             let (bytes, ids) = (weights.each_ref().map(Weight::bytes), [3, 0, 4]);
-            let plain = of_each(&x, &weights, None);
-            let biased = of_each(&x, &weights, Some(&biases));
-            let gathered = (!matches!(format, Format::Int8(_))).then(|| weights.each_ref().map(|weight| read(&weight.rows(gpu(), &ids))));
-            assert_eq!(of_all(&x, &weights, Some(&biases)), biased, "{format:?}, {rows} rows, apart");
+            let plain = of_each(&x, &weights, None).await;
+            let biased = of_each(&x, &weights, Some(&biases)).await;
+            let rows_of = async |weights: &[Weight; 3]| match format {
+                Format::Int8(_) => None,
+                _ => Some(read_all(gpu(), weights.each_ref().map(|weight| weight.rows(gpu(), &ids))).await),
+            };
+            let gathered = rows_of(&weights).await;
+            assert_eq!(of_all(&x, &weights, Some(&biases)).await, biased, "{format:?}, {rows} rows, apart");
             join_all(&mut weights);
             join_rows(gpu(), &mut biases.iter_mut().collect::<Vec<_>>());
-            for (what, found) in [("at once", of_all(&x, &weights, Some(&biases))), ("each", of_each(&x, &weights, Some(&biases)))] {
+            for (what, found) in [("at once", of_all(&x, &weights, Some(&biases)).await), ("each", of_each(&x, &weights, Some(&biases)).await)] {
                 assert_eq!(found, biased, "{format:?}, {rows} rows, {what}");
             }
-            assert_eq!(of_all(&x, &weights, None), plain, "{format:?}, {rows} rows");
+            assert_eq!(of_all(&x, &weights, None).await, plain, "{format:?}, {rows} rows");
             assert_eq!(weights.each_ref().map(Weight::bytes), bytes);
-            if let Some(gathered) = gathered {
-                assert_eq!(weights.each_ref().map(|weight| read(&weight.rows(gpu(), &ids))), gathered, "{format:?}");
-            }
+            assert_eq!(rows_of(&weights).await, gathered, "{format:?}");
             // One of them is replaced, as a quantizer does; then all are joined anew.
             weights[1] = some(format, [OUTS[1], INPUT], 9).0;
-            let replaced = of_each(&x, &weights, Some(&biases));
+            let replaced = of_each(&x, &weights, Some(&biases)).await;
             assert_ne!(replaced[1], biased[1]);
             assert_eq!((&replaced[0], &replaced[2]), (&biased[0], &biased[2]));
-            assert_eq!(of_all(&x, &weights, Some(&biases)), replaced, "{format:?}, {rows} rows, parted");
+            assert_eq!(of_all(&x, &weights, Some(&biases)).await, replaced, "{format:?}, {rows} rows, parted");
             join_all(&mut weights);
-            assert_eq!(of_all(&x, &weights, Some(&biases)), replaced, "{format:?}, {rows} rows, joined anew");
+            assert_eq!(of_all(&x, &weights, Some(&biases)).await, replaced, "{format:?}, {rows} rows, joined anew");
         }
     }
 }
 
-#[test]
-fn weights_of_several_formats_stay_apart() {
+async fn weights_of_several_formats_stay_apart() {
     let x = gpu().rows(&numbers(3 * INPUT, 1), [3, INPUT]);
     let of = |format, at: usize| some(format, [OUTS[at], INPUT], 2 + at as u64).0;
     let others = [Format::F16, Format::W4(64), Format::Int8(0.5)];
     for (format, other) in [Format::F32, Format::W4(8), Format::Int8(0.7)].into_iter().zip(others) {
         let mut weights = [of(format, 0), of(other, 1), of(format, 2)];
-        let expected = of_each(&x, &weights, None);
+        let expected = of_each(&x, &weights, None).await;
         join_all(&mut weights);
-        assert_eq!(of_all(&x, &weights, None), expected, "{format:?} {other:?}");
+        assert_eq!(of_all(&x, &weights, None).await, expected, "{format:?} {other:?}");
     }
 }
 
@@ -88,9 +84,8 @@ fn launches(gpu: &Gpu, weights: [&Weight; 3], biases: [Option<&Rows>; 3]) -> u64
     gpu.counts().dispatches - before
 }
 
-#[test]
-fn what_is_joined_is_one_launch() {
-    let gpu = &open(None);
+async fn what_is_joined_is_one_launch() {
+    let gpu = &best().await.open(None).await.unwrap();
     let mut weights = [0, 1, 2].map(|at| Weight::f32(gpu, &numbers(OUTS[at] * INPUT, 2), [OUTS[at], INPUT]));
     let mut biases = OUTS.map(|out| gpu.rows(&numbers(out, 3), [1, out]));
     let count = |weights: &[Weight; 3], biases: &[Rows; 3]| launches(gpu, weights.each_ref(), biases.each_ref().map(Some));
@@ -109,6 +104,12 @@ fn what_is_joined_is_one_launch() {
     let submissions = gpu.counts().submissions;
     join(gpu, &mut weights.iter_mut().collect::<Vec<_>>());
     assert_eq!(gpu.counts().submissions, submissions);
-    assert!(gpu.wait().is_ok());
-    let _ = gpu.read(&biases[0]).block_on().unwrap();
+    // What was launched did not fail.
+    assert!(gpu.read(&biases[0]).await.is_ok());
+}
+
+crate::suite! {
+    joined_weights_give_the_same,
+    weights_of_several_formats_stay_apart,
+    what_is_joined_is_one_launch,
 }

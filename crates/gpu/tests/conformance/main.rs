@@ -1,4 +1,7 @@
 //! Every kernel against its definition in `f64`, on odd shapes; and what they are launched on.
+//!
+//! The suite runs on whatever wgpu finds, and in a browser (`cargo xtask web kernels`): its cases are functions that wait for the GPU where
+//! they read what it left, and `suite!` makes tests of them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;
@@ -11,6 +14,8 @@ mod join;
 mod norm;
 mod place;
 mod product;
+#[cfg(not(target_family = "wasm"))]
+mod programs;
 mod rotate;
 mod units;
 mod weight;

@@ -4,6 +4,10 @@
 //! they read what it left, and `suite!` makes tests of them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+// Where the page computes as well.
+#[cfg(target_family = "wasm")]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
 mod support;
 
 mod argmax;

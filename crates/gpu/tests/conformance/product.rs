@@ -242,6 +242,8 @@ async fn products_stand_side_by_side() {
     }
 }
 
+/// A software GPU of a browser takes minutes.
+#[cfg(not(target_family = "wasm"))]
 async fn more_workgroups_than_one_axis_takes() {
     let out = 4 * 65_535 + 7;
     let (weight, values) = some(Format::Bf16, [out, 8], 22);
@@ -302,6 +304,7 @@ crate::suite! {
     large_products_have_the_bits_of_small_ones,
     a_slice_that_is_not_aligned_is_the_same_rows,
     products_stand_side_by_side,
+    #[cfg(not(target_family = "wasm"))]
     more_workgroups_than_one_axis_takes,
     nothing_is_multiplied,
 }

@@ -6,13 +6,14 @@ use steady_gpu::{Adapter, Gpu, Rows};
 
 static GPU: OnceLock<Gpu> = OnceLock::new();
 
-/// Makes functions tests: of this machine, where each waits, and of a browser, which goes on meanwhile. What is no case of the suite there is a
-/// test of its own.
+/// Makes functions tests: of this machine, where each waits, and of a browser, which goes on meanwhile. A condition keeps one of them from
+/// browsers.
 #[macro_export]
 macro_rules! suite {
-    ($($name:ident),* $(,)?) => {
+    ($($(#[$condition:meta])* $name:ident),* $(,)?) => {
         mod suite {
             $(
+                $(#[$condition])*
                 #[cfg(not(target_family = "wasm"))]
                 #[test]
                 fn $name() {
@@ -22,6 +23,7 @@ macro_rules! suite {
                     });
                 }
 
+                $(#[$condition])*
                 #[cfg(target_family = "wasm")]
                 #[wasm_bindgen_test::wasm_bindgen_test]
                 async fn $name() {

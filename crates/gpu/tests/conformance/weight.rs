@@ -80,6 +80,8 @@ async fn gathered_rows_are_those_of_the_matrix() {
     }
 }
 
+/// A software GPU of a browser takes minutes.
+#[cfg(not(target_family = "wasm"))]
 async fn more_rows_are_gathered_than_one_axis_takes() {
     let values = numbers(11, 4);
     let ids: Vec<u32> = (0..64 * 65_536 + 100).map(|at| at % 11).collect();
@@ -108,6 +110,7 @@ async fn bytes_are_those_of_the_format() {
 
 crate::suite! {
     gathered_rows_are_those_of_the_matrix,
+    #[cfg(not(target_family = "wasm"))]
     more_rows_are_gathered_than_one_axis_takes,
     no_rows_are_gathered,
     bytes_are_those_of_the_format,

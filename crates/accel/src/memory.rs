@@ -17,6 +17,8 @@ pub struct Need {
     pub packed: u64,
     /// The weights once more, for controls that keep or compute them otherwise.
     pub copies: u64,
+    /// Weights of other checkpoints that answer beside it.
+    pub beside: u64,
     /// Keys and values.
     pub cache: u64,
     /// What is computed on the way from pixels to an answer, as far as it is alive at once; an upper bound.
@@ -34,6 +36,8 @@ pub struct Run<'a> {
     pub accelerations: &'a [Acceleration],
     /// Precisions in which controls hold the weights once more.
     pub copies: &'a [Precision],
+    /// Bytes of the weights of other checkpoints that answer beside it.
+    pub beside: u64,
     /// The image asked about that takes most.
     pub image: Extent,
     /// Tokens of the longest prompt with it.
@@ -94,6 +98,7 @@ impl Need {
             weights: footprint.weight_bytes(run.precision),
             packed: packed.values().sum(),
             copies: run.copies.iter().map(|&precision| footprint.weight_bytes(precision)).sum(),
+            beside: run.beside,
             cache: footprint.cache_bytes(run.precision, run.tokens),
             activations: footprint.activation_bytes(run.precision, &run.image, run.prompt, held),
             passing: footprint.passing_bytes(run.precision),
@@ -102,7 +107,7 @@ impl Need {
 
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.weights + self.packed + self.copies + self.cache + self.activations + self.passing
+        self.weights + self.packed + self.copies + self.beside + self.cache + self.activations + self.passing
     }
 }
 
@@ -208,6 +213,9 @@ impl fmt::Display for Shortage {
         }
         if need.copies > 0 {
             write!(f, ", copies for controls {}", Bytes(need.copies))?;
+        }
+        if need.beside > 0 {
+            write!(f, ", other checkpoints {}", Bytes(need.beside))?;
         }
         write!(f, ", keys and values {}, activations {}", Bytes(need.cache), Bytes(need.activations))?;
         if need.passing > 0 {

@@ -37,7 +37,8 @@ fn parse(specs: &[&str]) -> Vec<Acceleration> {
 const NO_IMAGE: Extent = Extent { views: 0, values: 0, tokens: 0 };
 
 /// A run that asks nothing.
-const NOTHING: Run<'static> = Run { precision: Precision::F32, accelerations: &[], copies: &[], image: NO_IMAGE, prompt: 0, tokens: 0 };
+const NOTHING: Run<'static> =
+    Run { precision: Precision::F32, accelerations: &[], copies: &[], beside: 0, image: NO_IMAGE, prompt: 0, tokens: 0 };
 
 /// One that remembers so many tokens.
 fn asking(tokens: usize) -> Run<'static> {

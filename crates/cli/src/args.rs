@@ -138,6 +138,7 @@ pub(crate) struct StudyArgs {
 Examples:
   steady run --model ~/models/llava-1.5-7b-hf --accel w4:rtn,g=128 --accel fastv:k=2,keep=0.5
   steady run --model Qwen/Qwen2-VL-2B-Instruct --dtype auto
+  steady run --model Qwen/Qwen2-VL-2B-Instruct --against Qwen/Qwen2-VL-2B-Instruct-AWQ --dtype auto
   steady run --accel w4:rtn --perturb noise=20 --perturb blur=1.5+jpeg=30
   steady run --bench embedded --questions 100 --out runs/first
   steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice
@@ -150,6 +151,10 @@ pub(crate) struct RunArgs {
     /// What is asked
     #[arg(long, value_parser = benchmarks(), default_value = EMBEDDED.name)]
     pub(crate) bench: String,
+    /// Another checkpoint of the same model, such as one that was quantized and published, that answers beside it; repeatable. It loads as it
+    /// is: float, or packed in four bits (compressed-tensors, AWQ, GPTQ)
+    #[arg(long, value_name = "DIR|ID")]
+    pub(crate) against: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) study: StudyArgs,
 }

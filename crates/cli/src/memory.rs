@@ -163,7 +163,7 @@ mod tests {
             let runs = |limit: Option<usize>| {
                 let image = processor.extent(PHOTO.0, PHOTO.1, limit)?;
                 let prompt = text + image.tokens;
-                Ok(vec![Run { precision: Precision::F32, accelerations: &[], copies: &[], image, prompt, tokens: prompt + 4 }])
+                Ok(vec![Run { precision: Precision::F32, accelerations: &[], copies: &[], beside: 0, image, prompt, tokens: prompt + 4 }])
             };
             refuse(checkpoint, &checkpoint.footprint().unwrap(), budget, &runs).err().map(|error| error.to_string())
         };

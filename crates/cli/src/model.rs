@@ -40,6 +40,20 @@ impl Chosen {
     }
 }
 
+/// A checkpoint that a study compares another with.
+pub(crate) struct Other {
+    pub(crate) checkpoint: Checkpoint,
+    /// What it was called on the command line, a model on the hub with its commit.
+    pub(crate) named: String,
+}
+
+/// The checkpoint at `path`, whose images are shown as `base`'s.
+pub(crate) fn other(path: &Path, base: &Checkpoint) -> Result<Other> {
+    let Chosen { checkpoint, arguments } = named(Some(path), None).with_context(|| format!("--against {}", path.display()))?;
+    let named = arguments.get(1).cloned().unwrap_or_default();
+    Ok(Other { checkpoint: checkpoint.with_images(base.images()), named })
+}
+
 fn named(model: Option<&Path>, tower: Option<&Path>) -> Result<Chosen> {
     let Some(path) = model else { return embedded(embedded::default_name()?) };
     if path.is_dir() {

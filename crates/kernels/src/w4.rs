@@ -63,7 +63,12 @@ impl W4Weight {
 
     /// Device memory in bytes.
     pub fn bytes(&self) -> usize {
-        4 * (self.words.shape().num_elements() + self.groups.shape().num_elements())
+        Self::bytes_of(self.shape(), self.group())
+    }
+
+    /// Device memory in bytes of a matrix of this shape with groups of so many inputs.
+    pub fn bytes_of([out, input]: [usize; 2], group: usize) -> usize {
+        4 * out * (input / 8 + input / group)
     }
 
     /// The matrix the codes stand for, `[out, in]` in f32. Reads the codes back: for tests and inspection.

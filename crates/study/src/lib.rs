@@ -12,6 +12,7 @@ mod error;
 mod folder;
 #[cfg(feature = "files")]
 mod part;
+mod published;
 pub mod record;
 #[cfg(feature = "files")]
 mod run;
@@ -23,6 +24,7 @@ mod work;
 pub use error::StudyError;
 #[cfg(feature = "files")]
 pub use folder::Folder;
+pub use published::Published;
 #[cfg(feature = "files")]
 pub use run::{Progress, run};
 pub use session::Session;

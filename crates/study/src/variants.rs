@@ -14,7 +14,7 @@ use steady_vlm::{Answer, Decoding, EncodedImage, Footprint, Merger, Needs, Prefi
 use web_time::Instant;
 
 use crate::controls::{self, Controlled};
-use crate::{Reply, StudyError, Subject};
+use crate::{Published, Reply, StudyError, Subject};
 
 /// The release of burn that is linked in; a test compares it with the lock file.
 const BURN_VERSION: &str = "0.22.1";
@@ -44,6 +44,8 @@ struct Variant {
     /// The quantizer as settled, if the weights are packed.
     weights: Option<String>,
     plan: AccelerationPlan,
+    /// What asks for it on a command line.
+    argument: (&'static str, String),
 }
 
 impl Variants {
@@ -55,7 +57,8 @@ impl Variants {
         let outside = |reducer: &&dyn TokenReducer| Merger::of(*reducer).is_none();
         let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer).filter(outside));
         let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned(), stored_bytes: None };
-        let mut variants = vec![Variant { acceleration: Acceleration::none(), model, weights: None, plan: baseline }];
+        let argument = ("--accel", BASELINE.to_owned());
+        let mut variants = vec![Variant { acceleration: Acceleration::none(), model, weights: None, plan: baseline, argument }];
         for acceleration in accelerations.iter().filter(|acceleration| !acceleration.is_none()) {
             let base = &variants[0].model;
             let description = acceleration.describe(base)?;
@@ -69,10 +72,27 @@ impl Variants {
                 Some(other) => other.model.clone(),
                 None => acceleration.quantize(base).await?.unwrap_or_else(|| base.clone()),
             };
-            variants.push(Variant { acceleration: acceleration.clone(), model, weights, plan });
+            let argument = ("--accel", plan.spec.clone());
+            variants.push(Variant { acceleration: acceleration.clone(), model, weights, plan, argument });
         }
         let controls = vec![controls::order(&variants[0].model)];
         Ok(Self { all: variants, controls, needs, decoding, post_prompts: PostPrompts::default() })
+    }
+
+    /// These variants, and these checkpoints as if they were accelerations.
+    ///
+    /// # Errors
+    /// [`StudyError::Plan`] when two are called the same.
+    pub fn with_published(mut self, published: Vec<Published>) -> Result<Self, StudyError> {
+        for other in published {
+            let plan = AccelerationPlan { spec: other.spec(), describe: other.describe, stored_bytes: Some(other.stored_bytes) };
+            if self.all.iter().any(|variant| variant.plan.spec == plan.spec) {
+                return Err(StudyError::Plan(format!("accelerations: two are called `{}`", plan.spec)));
+            }
+            let argument = ("--against", other.argument);
+            self.all.push(Variant { acceleration: Acceleration::none(), model: other.model, weights: None, plan, argument });
+        }
+        Ok(self)
     }
 
     /// These variants, with these controls; without this call the baseline answers once more in another order.
@@ -93,7 +113,8 @@ impl Variants {
     /// # Errors
     /// [`StudyError::Accel`] when it is another model's.
     pub fn stored_as(mut self, footprint: &Footprint) -> Result<Self, StudyError> {
-        for variant in &mut self.all {
+        // Another checkpoint says so itself.
+        for variant in self.all.iter_mut().filter(|variant| variant.argument.0 == "--accel") {
             variant.plan.stored_bytes = Some(stored_bytes(footprint, &variant.acceleration)?);
         }
         Ok(self)
@@ -131,7 +152,7 @@ impl Variants {
             &["steady", "run"],
             &chosen_by.iter().map(String::as_str).collect::<Vec<_>>(),
             &["--bench", benchmark.name(), "--questions", &questions.len().to_string(), "--dtype", &info.precision.to_string()],
-            &accelerations[1..].iter().flat_map(|acceleration| ["--accel", &acceleration.spec]).collect::<Vec<_>>(),
+            &self.all[1..].iter().flat_map(|variant| [variant.argument.0, &variant.argument.1]).collect::<Vec<_>>(),
             &controls.iter().flat_map(|control| ["--control", *control]).collect::<Vec<_>>(),
             &perturbations.iter().skip(1).flat_map(|perturbation| ["--perturb", perturbation]).collect::<Vec<_>>(),
         ]);

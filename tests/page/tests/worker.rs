@@ -180,7 +180,9 @@ async fn on_the_cpu_it_answers_as_the_command_line_does() {
         let Request::Study(StudyRequest { setting, .. }) = study(EngineChoice::Cpu, 1, &ACCELERATIONS, Vec::new()) else { unreachable!() };
         let request = AskRequest { id: 7, setting, image: pixels, question: row.text.clone() };
         let responses = ask(&client, &Request::Ask(request)).await;
-        let [Response::Asked(AskReply { id: 7, views, cells, answers: asked })] = responses.as_slice() else { panic!("{responses:?}") };
+        let [Response::Ready(_), Response::Asked(AskReply { id: 7, views, cells, answers: asked })] = responses.as_slice() else {
+            panic!("{responses:?}")
+        };
         let frame = Some(Frame { left: 0.0, top: 0.0, width: 144.0, height: 144.0 });
         assert_eq!(*views, [View { rows: 12, columns: 12, frame }]);
         assert_eq!((cells.len(), cells[13]), (144, Some(Cell { view: 0, row: 1, column: 1 })));

@@ -100,7 +100,8 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         let (width, height) = picture.dimensions();
         let image = processor.extent(width, height, max_pixels).with_context(of_image)?;
         let tokens = text + image.tokens;
-        let run = Run { precision, accelerations: &[], copies: &[], image, prompt: tokens, tokens: tokens + decoding.max_new_tokens };
+        let run =
+            Run { precision, accelerations: &[], copies: &[], beside: 0, image, prompt: tokens, tokens: tokens + decoding.max_new_tokens };
         // One is packed after the other, and makes room for the next.
         Ok(accelerations.chunks(1).map(|accelerations| Run { accelerations, ..run }).collect())
     };

@@ -13,7 +13,7 @@ use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow, PostPrompts, Question};
 use steady_methods::FIRST5;
 use steady_records::{Plan, plan};
 use steady_study::controls::{self, Controlled, Opening};
-use steady_study::{Folder, Variants};
+use steady_study::{Folder, Published, Variants};
 use steady_vlm::{Checkpoint, Extent, Precision, Work};
 
 use crate::args::{PostPromptArg, RunArgs, StudyArgs};
@@ -26,21 +26,32 @@ pub(crate) fn embedded(models: &[String], args: &StudyArgs) -> Result<()> {
     let models = embedded::chosen(models)?;
     for name in &models {
         let folder = args.out.as_ref().map(|out| if models.len() == 1 { out.clone() } else { out.join(name) });
-        study(|| model::embedded(name), &EMBEDDED, folder, args)?;
+        study(|| model::embedded(name), &[], &EMBEDDED, folder, args)?;
     }
     Ok(())
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
-    study(|| model::choose(&args.model), BENCHMARKS.find(&args.bench)?, args.study.out.clone(), &args.study)
+    study(|| model::choose(&args.model), &args.against, BENCHMARKS.find(&args.bench)?, args.study.out.clone(), &args.study)
 }
 
 /// Studies the model that `choose` gives, once the rest of what was asked for is known to make sense: a model may have to be fetched.
-fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Option<PathBuf>, args: &StudyArgs) -> Result<()> {
-    let accelerations =
-        if args.accelerations.is_empty() { model::accelerations(FIRST5.specs)? } else { model::accelerations(&args.accelerations)? };
+fn study(
+    choose: impl FnOnce() -> Result<Chosen>,
+    against: &[PathBuf],
+    bench: &BenchmarkRow,
+    out: Option<PathBuf>,
+    args: &StudyArgs,
+) -> Result<()> {
+    let accelerations = match args.accelerations.as_slice() {
+        // Whoever compares two checkpoints asks about those.
+        [] if !against.is_empty() => Vec::new(),
+        [] => model::accelerations(FIRST5.specs)?,
+        specs => model::accelerations(specs)?,
+    };
     let perturbations = plan::perturbations(&args.perturbations)?;
     let Chosen { checkpoint, mut arguments } = choose()?.shown(args.images);
+    let against = against.iter().map(|path| model::other(path, &checkpoint)).collect::<Result<Vec<_>>>()?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
     let precision = model::precision(args.dtype, &checkpoint)?;
     let controls = if args.controls.is_empty() { controls::usual(&checkpoint, precision)? } else { controls::named(&args.controls)? };
@@ -55,18 +66,22 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
         arguments.extend(["--post-prompt".to_owned(), chosen.get_name().to_owned()]);
     }
     let copies = controls::copies(&controls);
+    let mut beside = 0;
+    for other in &against {
+        beside += other.checkpoint.footprint()?.on(&device.device).weight_bytes(precision);
+    }
     let asked = Asked::new(&checkpoint, &*benchmark, &questions, &post_prompts)?;
     let runs = |max_pixels: Option<usize>| {
         let largest = asked.largest(&checkpoint, precision, max_pixels)?;
         // What questions share of a prompt is remembered beside what each adds to it.
         let run = |(image, prompt)| {
             let tokens = 2 * prompt + decoding.max_new_tokens;
-            Run { precision, accelerations: &accelerations, copies: &copies, image, prompt, tokens }
+            Run { precision, accelerations: &accelerations, copies: &copies, beside, image, prompt, tokens }
         };
         Ok(largest.map(run).into_iter().collect())
     };
     let work = || {
-        let forms = 1 + accelerations.len() + controls.len();
+        let forms = 1 + accelerations.len() + against.len() + controls.len();
         let image = asked.largest(&checkpoint, precision, None)?.map_or(Extent::default(), |(image, _)| image);
         let (images, questions) = (asked.images * perturbations.len(), questions.len() * perturbations.len());
         Ok(Work::new(&*checkpoint.footprint()?, image, steady_vlm::Asked { images, questions, forms, text: asked.text }))
@@ -75,9 +90,11 @@ fn study(choose: impl FnOnce() -> Result<Chosen>, bench: &BenchmarkRow, out: Opt
     let device = model::device(args.device, begun.as_deref(), work, &|device| memory::check(&checkpoint, device, &runs))?;
     let opening = Opening { checkpoint: &checkpoint, device: &device };
     let vlm = model::load(&checkpoint, &device, precision)?;
+    let against = against.iter().map(|other| Published::open(&other.checkpoint, &other.named, &vlm, &device)).collect::<Result<_, _>>()?;
     let controlled = controls.iter().map(|control| Controlled::open(control, &vlm, opening)).collect::<Result<_, _>>()?;
     let variants = Variants::build(vlm, &accelerations, decoding)
         .block_on()?
+        .with_published(against)?
         .with_controls(controlled)
         .with_post_prompts(post_prompts)
         .stored_as(&*checkpoint.footprint()?)?;

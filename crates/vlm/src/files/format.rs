@@ -3,6 +3,11 @@
 //! A layer is asked for by its name and its shape, and comes as it is stored: what was published packed goes to the device packed,
 //! and never exists as floats. A format is a row of [`FORMATS`] and a file of its own.
 
+mod awq;
+mod compressed_tensors;
+mod four_bits;
+mod gptq;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -48,7 +53,7 @@ pub struct FormatRow {
 }
 
 /// The packed formats that are read.
-pub const FORMATS: &[FormatRow] = &[];
+pub const FORMATS: &[FormatRow] = &[compressed_tensors::ROW, awq::ROW, gptq::ROW];
 
 /// The format that a configuration names: floats if it has no `quantization_config`.
 pub(crate) fn of(root: &Fields<'_>, formats: &[FormatRow]) -> Result<Arc<dyn WeightFormat>, VlmError> {
@@ -57,7 +62,12 @@ pub(crate) fn of(root: &Fields<'_>, formats: &[FormatRow]) -> Result<Arc<dyn Wei
     let method = section.text("quant_method")?;
     match formats.iter().find(|format| Some(format.method) == method) {
         Some(format) => (format.open)(&section),
-        None => Err(root.error(SECTION, "weights that were quantized before publication are not read; use the float checkpoint")),
+        None => {
+            let known: Vec<&str> = formats.iter().map(|format| format.method).collect();
+            let found = method.map_or_else(|| "there is none".to_owned(), |method| format!("found `{method}`"));
+            let known = known.join(", ");
+            Err(section.error("quant_method", format!("expected one of {known}; {found}, which is not read: use the float checkpoint")))
+        }
     }
 }
 

@@ -340,6 +340,33 @@ impl Weights {
         Ok(RawTensor { dtype, shape, bytes })
     }
 
+    /// Reads one tensor of 32-bit words and marks it as used.
+    ///
+    /// # Errors
+    /// When it is missing, has another shape, or holds something else.
+    pub fn take_words(&mut self, name: &str, shape: &[usize]) -> Result<Vec<u32>, VlmError> {
+        let dtype = self.claim(name, shape)?.dtype;
+        if dtype != Dtype::I32 && dtype != Dtype::U32 {
+            return Err(self.error(name, format!("expected 32-bit integers (I32), found {dtype:?}")));
+        }
+        let RawTensor { bytes, .. } = self.take_raw(name)?;
+        Ok(bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect())
+    }
+
+    /// Whether every byte of a tensor is zero.
+    pub(crate) fn peek_zeros(&self, name: &str) -> Result<bool, VlmError> {
+        let entry = self.find(name)?;
+        Ok(self.files[entry.file].stretch(entry.bytes.clone())?.iter().all(|&byte| byte == 0))
+    }
+
+    /// An error about a tensor, which names it as its file does.
+    pub fn error(&self, name: &str, problem: impl Into<String>) -> VlmError {
+        match self.tensors.get(name) {
+            Some(entry) => VlmError::tensor(&self.files[entry.file].label, &entry.name, problem),
+            None => VlmError::tensor(&self.checkpoint, name, problem),
+        }
+    }
+
     /// Marks a tensor as known but not needed (layers behind the feature layer, say): its shape is checked, its values are not read.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The fast tokenizer of `tokenizer.json`.
 
+use std::collections::BTreeMap;
+
 use tokenizers::ModelWrapper;
 
 use super::added_tokens::{self, Incomplete};
@@ -73,6 +75,19 @@ impl Tokenizer {
         let add_special = !self.special.bos.as_ref().is_some_and(|bos| text.starts_with(bos.as_str()));
         let encoding = self.inner.encode_fast(text, add_special).map_err(|error| self.error(&error))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The first token, in the order of its text, that another tokenizer has otherwise or not at all: what each has of it, in words. `None` where both
+    /// have the same vocabulary.
+    pub fn difference(&self, other: &Self) -> Option<(String, String)> {
+        let vocabulary = |tokenizer: &Self| tokenizer.inner.get_vocab(true).into_iter().collect::<BTreeMap<String, u32>>();
+        let (ours, theirs) = (vocabulary(self), vocabulary(other));
+        let token = ours.keys().chain(theirs.keys()).filter(|&token| ours.get(token) != theirs.get(token)).min()?;
+        let said = |vocabulary: &BTreeMap<String, u32>| match vocabulary.get(token) {
+            Some(id) => format!("{token:?} as token {id}"),
+            None => format!("no {token:?}"),
+        };
+        Some((said(&ours), said(&theirs)))
     }
 
     /// The text of `ids` without special tokens. Spaces before punctuation are tightened where the checkpoint asks for

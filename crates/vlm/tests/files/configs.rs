@@ -136,7 +136,11 @@ fn what_is_not_known_is_refused_by_name() {
         ("/vision_feature_select_strategy", json!("cls"), ["`vision_feature_select_strategy`", "cls", "default, full"]),
         ("/image_token_index", json!(5000), ["`image_token_index`", "5000", "416"]),
         ("/image_token_id", json!(3), ["`image_token_id`", "3", "400"]),
-        ("/quantization_config", json!({"quant_method": "gptq"}), ["`quantization_config`", "float checkpoint", ""]),
+        (
+            "/quantization_config",
+            json!({"quant_method": "exl2"}),
+            ["`quantization_config.quant_method`", "compressed-tensors, awq, gptq; found `exl2`", "float checkpoint"],
+        ),
     ] {
         let folder = Folder::tiny();
         folder.set("config.json", pointer, value);

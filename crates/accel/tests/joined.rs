@@ -50,7 +50,12 @@ fn a_layer_is_packed_by_itself() {
         let models = devices().map(|device| load(name, &device, Precision::F32));
         let plain = models.each_ref().map(ask);
         assert_alike(&plain[0], &plain[1], name);
-        for parts in [&["1.self_attn.q_proj"][..], &["0.self_attn.k_proj", "1.mlp.up_proj"], &["v_proj"], &["q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"]] {
+        for parts in [
+            &["1.self_attn.q_proj"][..],
+            &["0.self_attn.k_proj", "1.mlp.up_proj"],
+            &["v_proj"],
+            &["q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"],
+        ] {
             let takes = |layer: &str| layer.starts_with("language_model.") && parts.iter().any(|part| layer.ends_with(part));
             let mut names = Vec::new();
             let packed = models.each_ref().map(|model| {

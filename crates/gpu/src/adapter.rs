@@ -112,7 +112,10 @@ impl Adapter {
         };
         if self.ways.units == Some(MatrixUnits::Cooperative) {
             wanted.required_features |= UNITS;
-            #[expect(unsafe_code, reason = "wgpu calls cooperative matrices experimental and wants to hear that this is known; one kernel uses them")]
+            #[expect(
+                unsafe_code,
+                reason = "wgpu calls cooperative matrices experimental and wants to hear that this is known; one kernel uses them"
+            )]
             let known = unsafe { wgpu::ExperimentalFeatures::enabled() };
             wanted.experimental_features = known;
         }

@@ -115,13 +115,7 @@ impl Eq for Gpu {}
 
 impl Gpu {
     /// `folder` is where compiled programs are kept.
-    pub(crate) fn new(
-        device: wgpu::Device,
-        queue: wgpu::Queue,
-        info: wgpu::AdapterInfo,
-        ways: Ways,
-        folder: Option<&Path>,
-    ) -> Self {
+    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo, ways: Ways, folder: Option<&Path>) -> Self {
         let failure = Arc::new(OnceLock::new());
         let seen = Arc::clone(&failure);
         // Whatever comes first is the cause, what follows its consequences.

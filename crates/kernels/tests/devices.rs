@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use half::bf16;
 use pollster::FutureExt;
 use steady_kernels::{
-    Activation, Added, CausalSight, Chooser, Device, Element, Heads, Int8Codes, Int8Weight, KeyValues, Layer, Matrix, Normalization, PackedLinear,
-    Rotation, Stretches, Table, W4Codes, W4Weight, Weight, attend_all, attend_within,
+    Activation, Added, CausalSight, Chooser, Device, Element, Heads, Int8Codes, Int8Weight, KeyValues, Layer, Matrix, Normalization,
+    PackedLinear, Rotation, Stretches, Table, W4Codes, W4Weight, Weight, attend_all, attend_within,
 };
 
 /// Whatever there is; a software rasterizer where there is nothing else.

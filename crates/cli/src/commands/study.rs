@@ -68,7 +68,7 @@ fn study(
     let copies = controls::copies(&controls);
     let mut beside = 0;
     for other in &against {
-        beside += other.checkpoint.footprint()?.on(&device.device).weight_bytes(precision);
+        beside += other.checkpoint.footprint()?.weight_bytes(precision);
     }
     let asked = Asked::new(&checkpoint, &*benchmark, &questions, &post_prompts)?;
     let runs = |max_pixels: Option<usize>| {

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Weight, join::{joined, joined_rows}};
+use super::{
+    Weight,
+    join::{joined, joined_rows},
+};
 use crate::{Gpu, Kernel, Rows, queue::Bound};
 
 /// Most rows of x for which reading the weight takes longer than multiplying: there the few-rows kernel is faster.

@@ -21,7 +21,8 @@ async fn of_all(x: &Rows, weights: &[Weight; 3], biases: Option<&[Rows; 3]>) -> 
 }
 
 async fn of_each(x: &Rows, weights: &[Weight; 3], biases: Option<&[Rows; 3]>) -> [Vec<f32>; 3] {
-    read_all(gpu(), layers(weights, biases).map(|Layer { weight, bias }| product(gpu(), x, weight, &Epilogue { bias, residual: None }))).await
+    read_all(gpu(), layers(weights, biases).map(|Layer { weight, bias }| product(gpu(), x, weight, &Epilogue { bias, residual: None })))
+        .await
 }
 
 fn join_all(weights: &mut [Weight; 3]) {
@@ -46,7 +47,9 @@ async fn joined_weights_give_the_same() {
             assert_eq!(of_all(&x, &weights, Some(&biases)).await, biased, "{format:?}, {rows} rows, apart");
             join_all(&mut weights);
             join_rows(gpu(), &mut biases.iter_mut().collect::<Vec<_>>());
-            for (what, found) in [("at once", of_all(&x, &weights, Some(&biases)).await), ("each", of_each(&x, &weights, Some(&biases)).await)] {
+            for (what, found) in
+                [("at once", of_all(&x, &weights, Some(&biases)).await), ("each", of_each(&x, &weights, Some(&biases)).await)]
+            {
                 assert_eq!(found, biased, "{format:?}, {rows} rows, {what}");
             }
             assert_eq!(of_all(&x, &weights, None).await, plain, "{format:?}, {rows} rows");

@@ -189,11 +189,8 @@ async fn large_products_have_the_bits_of_small_ones() {
         let last = rows - 3..rows;
         let sums = by_definition(&x[last.start * input..], &values, input);
         let (of_bias, added) = (numbers(out, 32), numbers(rows * out, 33));
-        let expected: Vec<f64> = sums
-            .iter()
-            .enumerate()
-            .map(|(at, sum)| sum + f64::from(of_bias[at % out]) + f64::from(added[last.start * out + at]))
-            .collect();
+        let expected: Vec<f64> =
+            sums.iter().enumerate().map(|(at, sum)| sum + f64::from(of_bias[at % out]) + f64::from(added[last.start * out + at])).collect();
         assert_close(&found[last.start * out..], &expected, 2e-6, &format!("{format:?}"));
     }
 }

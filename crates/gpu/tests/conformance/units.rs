@@ -81,7 +81,11 @@ async fn rows_of_every_magnitude() {
         let (out, input) = (20, 70);
         let (weight, values) = weight(gpu, [out, input], 3);
         let powers = [-120, -60, -25, -14, -1, 0, 1, 15, 16, 40, 100, 120];
-        let x: Vec<f32> = powers.iter().zip(4..).flat_map(|(&power, seed)| numbers(input, seed).into_iter().map(move |value| value * 2.0f32.powi(power))).collect();
+        let x: Vec<f32> = powers
+            .iter()
+            .zip(4..)
+            .flat_map(|(&power, seed)| numbers(input, seed).into_iter().map(move |value| value * 2.0f32.powi(power)))
+            .collect();
         let found = read(gpu, &product(gpu, &gpu.rows(&x, [powers.len(), input]), &weight, &Epilogue::default())).await;
         let expected = by_definition(&x, &values, input);
         for (at, &power) in powers.iter().enumerate() {
@@ -159,7 +163,9 @@ async fn other_weights_are_computed_as_ever() {
     let gpu = &gpus().await[0];
     let values = numbers(70 * 64, 15);
     let x = numbers(100 * 64, 16);
-    let of = async |gpu: &Gpu| read(gpu, &product(gpu, &gpu.rows(&x, [100, 64]), &Weight::f32(gpu, &values, [70, 64]), &Epilogue::default())).await;
+    let of = async |gpu: &Gpu| {
+        read(gpu, &product(gpu, &gpu.rows(&x, [100, 64]), &Weight::f32(gpu, &values, [70, 64]), &Epilogue::default())).await
+    };
     assert_eq!(of(gpu).await, of(crate::support::gpu()).await);
 }
 
@@ -180,9 +186,7 @@ fn the_kernel_for_units_becomes_spirv() {
     let [_, kernel] = MatrixUnits::Cooperative.kernels();
     let module = wgsl::parse_str(&kernel.text()).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&kernel.text())));
     // What wgpu allows a device with the features that are asked for.
-    let capabilities = valid::Capabilities::COOPERATIVE_MATRIX
-        | valid::Capabilities::SHADER_FLOAT16
-        | valid::Capabilities::SUBGROUP;
+    let capabilities = valid::Capabilities::COOPERATIVE_MATRIX | valid::Capabilities::SHADER_FLOAT16 | valid::Capabilities::SUBGROUP;
     let mut validator = valid::Validator::new(valid::ValidationFlags::all(), capabilities);
     validator.subgroup_stages(valid::ShaderStages::COMPUTE).subgroup_operations(valid::SubgroupOperationSet::all());
     let info = validator.validate(&module).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&kernel.text())));

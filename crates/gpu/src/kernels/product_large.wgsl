@@ -43,14 +43,14 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) ids: vec3
     let mine = vec2<u32>(lane % 16u, lane / 16u);
     let of_x = mine.y * PITCH;
     let of_w = (128u + mine.x) * PITCH;
-    var sums0: Sums;
-    var sums1: Sums;
-    var sums2: Sums;
-    var sums3: Sums;
-    var sums4: Sums;
-    var sums5: Sums;
-    var sums6: Sums;
-    var sums7: Sums;
+    var sums0 = Sums();
+    var sums1 = Sums();
+    var sums2 = Sums();
+    var sums3 = Sums();
+    var sums4 = Sums();
+    var sums5 = Sums();
+    var sums6 = Sums();
+    var sums7 = Sums();
     for (var first = 0u; first < n.packs; first += 2u) {
         let pack = first + lane % 2u;
         var copied_x = mat2x4<f32>();

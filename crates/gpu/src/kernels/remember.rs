@@ -126,7 +126,7 @@ pub fn remember(gpu: &Gpu, [q, k, v]: [&Rows; 3], cos: &Rows, sin: &Rows, cache:
     };
     let reads = [q.into(), k.into(), v.into(), cos.into(), sin.into()];
     let writes = [(&turned).into(), (&cache.buffers.keys).into(), (&cache.buffers.values).into()];
-    let pairs = (tokens * width + queries * of_queries) / 2;
+    let pairs = tokens * (width / 2) + queries * (of_queries / 2);
     gpu.launch(&KERNEL, &reads, &writes, numbers, super::spread(pairs.div_ceil(64)));
     cache.len += tokens;
     turned

@@ -17,14 +17,15 @@ var<workgroup> scratch: array<f32, 2048>;
 
 // Every lane copies two packs of x and two of W. Rows beyond the last repeat it; their sums are not written. Columns beyond the last are 0.
 fn copy_step(first_row: u32, first_out: u32, first: u32, lane: u32) {
+    // Zeros are written out: not every browser sets a variable of a loop to zero in each round.
     for (var half = 0u; half < 2u; half++) {
         let at = 2u * lane + half;
         let pack = first + at % 4u;
         let to = at / 4u * PITCH + 2u * (at % 4u);
-        var x0: Four;
-        var x1: Four;
-        var w0: Four;
-        var w1: Four;
+        var x0 = Four();
+        var x1 = Four();
+        var w0 = Four();
+        var w1 = Four();
         if pack < n.packs {
             let in_x = 2u * (min(first_row + at / 4u, n.rows - 1u) * n.packs + pack);
             let in_w = 2u * ((n.above + min(first_out + at / 4u, n.outs - 1u)) * n.packs + pack);

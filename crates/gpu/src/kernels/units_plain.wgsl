@@ -41,7 +41,7 @@ fn multiply_add(x: OfX, w: OfW, sums: Sums) -> Sums {
 }
 
 fn take_sums(at: u32) -> Sums {
-    var sums: Sums;
+    var sums = Sums();
     for (var index = 0u; index < 8u; index++) {
         sums.eight[index] = scratch[at + 8u * plain_lane + index];
     }

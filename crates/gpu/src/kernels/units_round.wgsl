@@ -54,9 +54,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) ids: vec3
         scales[row] = bitcast<f32>(select((254u - raised) << 23u, 0x7fc00000u, exponent == 255u));
     }
     for (var pack = lane; pack < n.packs; pack += LANES) {
-        var words: vec4<u32>;
+        var words = vec4<u32>();
         for (var word = 0u; word < 4u; word++) {
-            var two: vec2<f32>;
+            var two = vec2<f32>();
             for (var index = 0u; index < 2u; index++) {
                 let column = 8u * pack + 2u * word + index;
                 if column < n.width && exponent < 255u {

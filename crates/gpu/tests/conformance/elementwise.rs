@@ -75,9 +75,9 @@ async fn the_tail_of_gelu_is_no_difference_of_numbers_near_one() {
     let found = read(&activate(gpu(), &gpu().rows(&x, [1, x.len()]), Activation::Gelu)).await;
     for (found, &x) in found.iter().zip(&x) {
         let expected = 0.5 * f64::from(x) * erfc(f64::from(-x) / 2.0f64.sqrt());
-        // The square in the exponential is rounded: a few units in the last place at its largest.
+        // WGSL lets an exponential be off by three units in the last place and twice its argument, and the square in it is rounded.
         let off = (f64::from(*found) / expected - 1.0).abs();
-        assert!(off <= 1e-7 * (4.0 + f64::from(x * x)), "{x}: {found} instead of {expected}");
+        assert!(off <= 2e-7 * (4.0 + f64::from(x * x)), "{x}: {found} instead of {expected}");
     }
 }
 

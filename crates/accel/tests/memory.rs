@@ -178,8 +178,7 @@ fn on_a_gpu_activations_keys_and_values_are_wide() {
         let narrow = Need::of(&footprint, run(Precision::F16)).unwrap();
         let found = Need::of(&there, run(Precision::F16)).unwrap();
         assert_eq!((found.cache, found.activations), (wide.cache, wide.activations), "{}", folder.display());
-        assert!(found.cache == 2 * narrow.cache && found.activations > narrow.activations, "{}", folder.display());
-        assert!(found.weights < wide.weights);
+        assert!(found.cache == 2 * narrow.cache && found.weights < wide.weights, "{}", folder.display());
     }
 }
 

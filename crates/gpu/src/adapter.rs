@@ -37,7 +37,8 @@ pub async fn adapters() -> Vec<Adapter> {
 impl Adapter {
     fn of(instance: &Instance, adapter: wgpu::Adapter) -> Self {
         let packed_dots = instance.wgsl_language_features().contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct);
-        Self { adapter, ways: Ways { units: None, packed_dots } }
+        let shared = adapter.limits().max_compute_workgroup_storage_size;
+        Self { adapter, ways: Ways { units: None, packed_dots, shared } }
     }
 
     /// The one that computes fastest, as far as wgpu can tell; a software rasterizer if there is no other.
@@ -75,7 +76,6 @@ impl Adapter {
         info.backend == wgpu::Backend::Vulkan
             && [info.subgroup_min_size, info.subgroup_max_size] == [LANES; 2]
             && self.adapter.features().contains(UNITS)
-            && self.adapter.limits().max_compute_workgroup_storage_size >= SHARED_BYTES
             && self.adapter.cooperative_matrix_properties().iter().any(fits)
     }
 
@@ -83,18 +83,18 @@ impl Adapter {
     /// nobody should be surprised by: without this no device does so.
     ///
     /// # Errors
-    /// When units of the device are asked for and [there are none](Self::has_matrix_units).
+    /// When units of the device are asked for and [there are none](Self::has_matrix_units), or workgroups have too little memory for either.
     pub fn with_matrix_units(self, units: MatrixUnits) -> Result<Self, GpuError> {
-        if units == MatrixUnits::Cooperative && !self.has_matrix_units() {
+        if self.ways.shared < SHARED_BYTES || (units == MatrixUnits::Cooperative && !self.has_matrix_units()) {
             return Err(GpuError::NoUnits(self.info().name));
         }
         Ok(Self { ways: Ways { units: Some(units), ..self.ways }, ..self })
     }
 
-    /// This adapter without what only some adapters' language has: as the least of them. For tests.
+    /// This adapter without what only some of them have: as the least of them. For tests.
     #[must_use]
     pub fn as_least(self) -> Self {
-        Self { ways: Ways { packed_dots: false, ..self.ways }, ..self }
+        Self { ways: Ways { units: None, packed_dots: false, shared: 16_384 }, ..self }
     }
 
     /// Opens it, with all that it offers. What is compiled on it is kept in the folder `cache` for the next process, where the driver lets

@@ -55,6 +55,8 @@ pub(crate) struct Inner {
 pub(crate) struct Ways {
     pub(crate) units: Option<MatrixUnits>,
     pub(crate) packed_dots: bool,
+    /// Bytes that the lanes of a workgroup can share.
+    pub(crate) shared: u32,
 }
 
 /// A kernel, compiled.
@@ -74,7 +76,7 @@ pub enum GpuError {
     #[error("the GPU could not be opened: {0}")]
     Refused(String),
     /// It has no matrix units, or others than our kernel is written for.
-    #[error("{0} has no matrix units that steady can use: it takes 16 x 16 in f16 with sums in f32, through Vulkan, in subgroups of 32")]
+    #[error("{0} has no matrix units that steady can use: it takes 16 x 16 in f16 with sums in f32, through Vulkan, in subgroups of 32, and 28 kB that a workgroup shares")]
     NoUnits(String),
     /// It stopped working, or refused a launch.
     #[error("the GPU failed: {0}")]
@@ -159,6 +161,11 @@ impl Gpu {
     /// Who multiplies f16 weights with many rows, if products by matrix units were [asked for](crate::Adapter::with_matrix_units).
     pub fn matrix_units(&self) -> Option<MatrixUnits> {
         self.0.ways.units
+    }
+
+    /// Bytes that the lanes of a workgroup can share; 16,384 on every device.
+    pub(crate) fn shared(&self) -> u32 {
+        self.0.ways.shared
     }
 
     /// Whether its language has a dot product of packed bytes.

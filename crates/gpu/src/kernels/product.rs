@@ -21,6 +21,8 @@ const LARGE_TILE: usize = 128;
 /// Fewest rows of a weight that the large tiles are for, and fewest of these tiles: with fewer, small ones fill more of a GPU.
 pub(super) const LARGE: usize = 1024;
 const LARGE_TILES: usize = 96;
+/// Bytes that such a workgroup shares: 256 rows of five vectors of four numbers.
+pub(super) const LARGE_SHARED: u32 = 256 * 5 * 16;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -158,7 +160,8 @@ impl<'a> Way<'a> {
             let (x, tile) = (Cow::Borrowed(x), super::units::TILE);
             return Self { kernel: units.kernel(), tile, x, rounded: Some(rounded), scales: Some(scales) };
         }
-        let large = || out >= LARGE && rows.div_ceil(LARGE_TILE) * out.div_ceil(LARGE_TILE) >= LARGE_TILES;
+        let room = gpu.shared() >= LARGE_SHARED;
+        let large = || room && out >= LARGE && rows.div_ceil(LARGE_TILE) * out.div_ceil(LARGE_TILE) >= LARGE_TILES;
         let (kernel, tile) = match &format.large {
             _ if rows <= FEW => (&format.few, BLOCK),
             Some(kernel) if large() => (kernel, LARGE_TILE),

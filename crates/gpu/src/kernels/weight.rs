@@ -29,7 +29,7 @@ pub(crate) struct Format {
 impl Format {
     /// Every kernel that reads weights of `out` rows, or makes ready what is multiplied with them.
     pub(super) fn kernels(&'static self, gpu: &Gpu, out: usize) -> Vec<&'static Kernel> {
-        let large = self.large.as_ref().filter(|_| out >= super::product::LARGE);
+        let large = self.large.as_ref().filter(|_| out >= super::product::LARGE && gpu.shared() >= super::product::LARGE_SHARED);
         let units = gpu.matrix_units().filter(|_| self.for_units).map(MatrixUnits::kernels);
         let of_all = [Some(&self.few), Some(&self.tiled), large, self.gather.as_ref(), self.rounding].into_iter().flatten();
         of_all.chain(units.into_iter().flatten()).collect()

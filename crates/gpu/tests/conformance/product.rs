@@ -195,6 +195,19 @@ async fn large_products_have_the_bits_of_small_ones() {
     }
 }
 
+/// Where workgroups have too little memory for large tiles, small ones give the same.
+async fn large_products_on_the_least_adapter() {
+    let least = best().await.as_least().open(None).await.unwrap();
+    let (rows, out, input) = (1030, 1410, 16);
+    let (values, x) = (numbers(out * input, 36), numbers(rows * input, 37));
+    let mut found = Vec::new();
+    for gpu in [&least, gpu()] {
+        let weight = Weight::f32(gpu, &values, [out, input]);
+        found.push(gpu.read(&product(gpu, &gpu.rows(&x, [rows, input]), &weight, &Epilogue::default())).await.unwrap());
+    }
+    assert!(found[0] == found[1]);
+}
+
 async fn a_slice_that_is_not_aligned_is_the_same_rows() {
     for format in [Format::F32, Format::F16, Format::Bf16, Format::Int8(0.7)] {
         for rows in [2, 30] {
@@ -299,6 +312,7 @@ crate::suite! {
     bias_and_residual_are_added,
     a_row_has_the_same_bits_in_any_company,
     large_products_have_the_bits_of_small_ones,
+    large_products_on_the_least_adapter,
     a_slice_that_is_not_aligned_is_the_same_rows,
     products_stand_side_by_side,
     #[cfg(not(target_family = "wasm"))]

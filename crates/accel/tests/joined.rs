@@ -26,10 +26,10 @@ fn ask(model: &Vlm) -> Answer {
 }
 
 #[track_caller]
-fn assert_alike(a: &Answer, b: &Answer, what: &str) {
+fn assert_alike(a: &Answer, b: &Answer, tolerance: f32, what: &str) {
     assert_eq!(a.output_ids, b.output_ids, "{what}");
     for (a, b) in a.first_logits.iter().zip(&b.first_logits) {
-        assert!((a - b).abs() < 2e-3, "{what}: {a} and {b}");
+        assert!((a - b).abs() < tolerance, "{what}: {a} and {b}");
     }
 }
 
@@ -49,7 +49,7 @@ fn a_layer_is_packed_by_itself() {
     for name in ["steady-llava", "steady-qwen2.5-vl"] {
         let models = devices().map(|device| load(name, &device, Precision::F32));
         let plain = models.each_ref().map(ask);
-        assert_alike(&plain[0], &plain[1], name);
+        assert_alike(&plain[0], &plain[1], 2e-3, name);
         for parts in [
             &["1.self_attn.q_proj"][..],
             &["0.self_attn.k_proj", "1.mlp.up_proj"],
@@ -71,7 +71,7 @@ fn a_layer_is_packed_by_itself() {
             let (on_cpu, on_gpu) = names.split_at(names.len() / 2);
             assert!(on_cpu == on_gpu && on_cpu.len() >= parts.len(), "{names:?}");
             let answers = packed.each_ref().map(ask);
-            assert_alike(&answers[0], &answers[1], &format!("{name}, {parts:?}"));
+            assert_alike(&answers[0], &answers[1], 2e-3, &format!("{name}, {parts:?}"));
             assert_ne!(answers[1].first_logits, plain[1].first_logits, "{parts:?}");
             let saved = [0, 1].map(|at| models[at].weight_bytes() - packed[at].weight_bytes());
             assert_eq!(saved[0], saved[1], "{name}, {parts:?}");
@@ -108,11 +108,12 @@ fn every_layer_is_watched() {
 
 #[test]
 fn a_quantizer_packs_what_is_joined_anew() {
-    for spec in ["w4:rtn", "int8"] {
+    // An activation that lies between two codes of eight bits is rounded by what devices differ in.
+    for (spec, tolerance) in [("w4:rtn", 2e-3), ("int8", 2e-2)] {
         let answers = devices().map(|device| {
             let model = load("steady-llava", &device, Precision::F32);
             ask(&Acceleration::parse(spec).unwrap().quantize(&model).block_on().unwrap().unwrap())
         });
-        assert_alike(&answers[0], &answers[1], spec);
+        assert_alike(&answers[0], &answers[1], tolerance, spec);
     }
 }

@@ -76,7 +76,9 @@ pub enum GpuError {
     #[error("the GPU could not be opened: {0}")]
     Refused(String),
     /// It has no matrix units, or others than our kernel is written for.
-    #[error("{0} has no matrix units that steady can use: it takes 16 x 16 in f16 with sums in f32, through Vulkan, in subgroups of 32, and 28 kB that a workgroup shares")]
+    #[error(
+        "{0} has no matrix units that steady can use: it takes 16 x 16 in f16 with sums in f32, through Vulkan, in subgroups of 32, and 28 kB that a workgroup shares"
+    )]
     NoUnits(String),
     /// It stopped working, or refused a launch.
     #[error("the GPU failed: {0}")]

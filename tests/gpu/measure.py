@@ -10,13 +10,14 @@ that is cut off has told what it knew. Steps:
 2. conformance: every kernel against its definition in f64.
 3. studies: the embedded models on the CPU and twice on the GPU: seconds, answers that differ though the CPU's margin is firm, equal bytes.
 4. large: a checkpoint with the shapes of Qwen2-VL-2B (2.2 billion parameters, random weights, f16): seconds of a process's first answer, the first token
-   of a prompt of about 1,400 tokens, decoding, all of it with 4-bit weights beside it.
+   of a prompt of about 1,400 tokens, decoding, all of it with 4-bit weights beside it; and in f16 once more by matrix units, if there are some.
 
 `--device cpu --large tests/reference/tiny-qwen2-vl/published --side 100` goes the same way without a GPU, for trying this script.
 """
 
 import argparse
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -114,12 +115,21 @@ def picture(file, side):
 
 
 def large():
+    """With `f32` arithmetic, and where the GPU has matrix units once more by those."""
     if not options.large:
         return
+    has_units = options.device == "gpu" and any("with matrix units" in str(found) for found in measured.get("devices", []))
+    for units in ("", "cooperative") if has_units else ("",):
+        os.environ["STEADY_MATRIX_UNITS"] = units
+        timed(units)
+    del os.environ["STEADY_MATRIX_UNITS"]
+
+
+def timed(units):
     image = options.out / "image.png"
     picture(image, options.side)
     prompt = "<|vision_start|><|image_pad|><|vision_end|>What is this?"
-    for spec in (None, "w4:rtn"):
+    for spec in (None,) if units else (None, "w4:rtn"):
         by_length = {}
         # The first process compiles; the second finds what it left.
         for new in (1, 1, 65):
@@ -132,12 +142,12 @@ def large():
                 return
             by_length[new] = json.loads(text)["answers"]
             first = by_length[new][0]["timing"]
-            say("process", accel=spec, tokens=new, seconds=round(seconds, 1), first_answer_ms=round(first["answer_ms"]))
+            say("process", units=units, accel=spec, tokens=new, seconds=round(seconds, 1), first_answer_ms=round(first["answer_ms"]))
         [one, many] = [by_length[new][-1] for new in (1, 65)]
         ms = many["timing"]["answer_ms"] - one["timing"]["answer_ms"]
         more = len(many["output_ids"]) - len(one["output_ids"])
         say(
-            "large", accel=spec, prompt_tokens=len(one["input_ids"]), first_token_ms=round(one["timing"]["answer_ms"], 1),
+            "large", units=units, accel=spec, prompt_tokens=len(one["input_ids"]), first_token_ms=round(one["timing"]["answer_ms"], 1),
             decode_tokens_per_s=round(more / ms * 1e3, 1) if more >= 32 else None,
         )
 

@@ -75,7 +75,7 @@ fn ask(variants: &[(Acceleration, Vlm)], count: usize, mut seen: impl FnMut(), m
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Most of what one forward pass of the decoder, be it a question's or a token's, may ask of the GPU.
-const DISPATCHES: u64 = 150;
+const DISPATCHES: u64 = 75;
 const SUBMISSIONS: u64 = 2;
 
 #[test]

@@ -160,6 +160,28 @@ fn a_cache_by_hand() {
     assert_eq!(footprint.cache_bytes(Precision::F16, 100), 2 * 4 * 4 * 32 * 100 * 2);
 }
 
+/// A GPU keeps weights as they are asked for, and computes in `f32`.
+#[cfg(feature = "gpu")]
+#[test]
+fn on_a_gpu_activations_keys_and_values_are_wide() {
+    let device = steady_vlm::DeviceChoice::Gpu.open().expect("a wgpu adapter; on a machine without a GPU install Mesa's lavapipe").device;
+    for folder in checkpoints() {
+        let checkpoint = Checkpoint::open(&folder).unwrap();
+        let footprint = checkpoint.footprint().unwrap();
+        let there = footprint.on(&device);
+        for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
+            let model = Vlm::load(&checkpoint, &device, precision).unwrap();
+            assert_eq!(there.weight_bytes(precision), model.weight_bytes() as u64, "{} {precision}", folder.display());
+        }
+        let run = |precision| Run { precision, ..asking(400) };
+        let wide = Need::of(&footprint, run(Precision::F32)).unwrap();
+        let narrow = Need::of(&footprint, run(Precision::F16)).unwrap();
+        let found = Need::of(&there, run(Precision::F16)).unwrap();
+        assert_eq!((found.cache, found.activations), (wide.cache, wide.activations), "{}", folder.display());
+        assert!(found.cache == 2 * narrow.cache && found.weights < wide.weights, "{}", folder.display());
+    }
+}
+
 #[test]
 fn a_shortage_says_what_would_fit() {
     let footprint = embedded().footprint().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Once;
 use anyhow::{Result, bail};
 use steady_accel::memory::{Budget, Misfit, Run, misfit};
 use steady_vlm::families::PixelRange;
-use steady_vlm::{Checkpoint, DeviceMemory, OpenDevice};
+use steady_vlm::{Checkpoint, DeviceMemory, Footprint, OpenDevice};
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use crate::console;
@@ -23,14 +23,18 @@ pub(crate) fn check<'a>(checkpoint: &Checkpoint, device: &OpenDevice, runs: &dyn
     }
     let host = if device.memory == DeviceMemory::Shared { None } else { Room::of(DeviceMemory::Shared).free };
     let budget = Budget { free, host };
-    refuse(checkpoint, budget, runs)
+    refuse(checkpoint, &checkpoint.footprint()?.on(&device.device), budget, runs)
 }
 
-fn refuse<'a>(checkpoint: &Checkpoint, budget: Budget, runs: &dyn Fn(Option<usize>) -> Result<Vec<Run<'a>>>) -> Result<()> {
-    let footprint = checkpoint.footprint()?;
+fn refuse<'a>(
+    checkpoint: &Checkpoint,
+    footprint: &Footprint,
+    budget: Budget,
+    runs: &dyn Fn(Option<usize>) -> Result<Vec<Run<'a>>>,
+) -> Result<()> {
     let misfit = |max_pixels| -> Result<Option<Misfit>> {
         for run in runs(max_pixels)? {
-            if let Some(misfit) = misfit(&footprint, run, budget)? {
+            if let Some(misfit) = misfit(footprint, run, budget)? {
                 return Ok(Some(misfit));
             }
         }
@@ -161,7 +165,7 @@ mod tests {
                 let prompt = text + image.tokens;
                 Ok(vec![Run { precision: Precision::F32, accelerations: &[], copies: &[], beside: 0, image, prompt, tokens: prompt + 4 }])
             };
-            refuse(checkpoint, budget, &runs).err().map(|error| error.to_string())
+            refuse(checkpoint, &checkpoint.footprint().unwrap(), budget, &runs).err().map(|error| error.to_string())
         };
         let message = refused(&checkpoint).unwrap();
         for part in ["activations", "20.0 MB are free", "too few"] {

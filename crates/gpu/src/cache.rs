@@ -9,7 +9,10 @@ use std::{
     sync::Mutex,
 };
 
-use crate::{device::lock, kernels};
+use crate::{
+    device::lock,
+    kernels::{self, MatrixUnits},
+};
 
 /// What a driver has compiled, and the file that it is kept in.
 #[derive(Debug)]
@@ -32,7 +35,8 @@ impl Cache {
         let file = folder.join(wgpu::util::pipeline_cache_key(info)?);
         let mut hasher = DefaultHasher::new();
         (&info.driver, &info.driver_info).hash(&mut hasher);
-        for kernel in kernels::ALL {
+        let for_units = [MatrixUnits::Cooperative, MatrixUnits::Plain].map(MatrixUnits::kernels);
+        for kernel in kernels::ALL.iter().chain(kernels::PLAIN).chain(for_units.as_flattened()) {
             kernel.source.hash(&mut hasher);
         }
         let key = hasher.finish();

@@ -15,6 +15,7 @@ use wgpu::BufferUsages;
 use crate::cache::Cache;
 use crate::{
     kernel::Kernel,
+    kernels::MatrixUnits,
     memory::{Allocation, Pool, Rows, Words},
     queue::Recording,
 };
@@ -28,6 +29,7 @@ pub(crate) struct Inner {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
+    ways: Ways,
     pub(crate) pool: Arc<Pool>,
     /// Memory that the host can look at: what is read comes through here.
     pub(crate) staging: Arc<Pool>,
@@ -48,6 +50,15 @@ pub(crate) struct Inner {
     failure: Arc<OnceLock<String>>,
 }
 
+/// What a device does that not every device does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ways {
+    pub(crate) units: Option<MatrixUnits>,
+    pub(crate) packed_dots: bool,
+    /// Bytes that the lanes of a workgroup can share.
+    pub(crate) shared: u32,
+}
+
 /// A kernel, compiled.
 #[derive(Clone, Debug)]
 pub(crate) struct Pipeline {
@@ -64,6 +75,9 @@ pub enum GpuError {
     /// The driver does not open it.
     #[error("the GPU could not be opened: {0}")]
     Refused(String),
+    /// It has no matrix units, or others than our kernel is written for.
+    #[error("{0} has no matrix units that steady can use: it takes 16 x 16 in f16 with sums in f32, through Vulkan, in subgroups of 32, and 28 kB that a workgroup shares")]
+    NoUnits(String),
     /// It stopped working, or refused a launch.
     #[error("the GPU failed: {0}")]
     Failed(String),
@@ -103,7 +117,7 @@ impl Eq for Gpu {}
 
 impl Gpu {
     /// `folder` is where compiled programs are kept.
-    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo, folder: Option<&Path>) -> Self {
+    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo, ways: Ways, folder: Option<&Path>) -> Self {
         let failure = Arc::new(OnceLock::new());
         let seen = Arc::clone(&failure);
         // Whatever comes first is the cause, what follows its consequences.
@@ -123,6 +137,7 @@ impl Gpu {
             device,
             queue,
             info,
+            ways,
             pool: Arc::new(Pool::new(BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST)),
             staging: Arc::new(Pool::new(BufferUsages::MAP_READ | BufferUsages::COPY_DST)),
             recording,
@@ -141,6 +156,21 @@ impl Gpu {
     /// What the driver says of itself.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.0.info
+    }
+
+    /// Who multiplies f16 weights with many rows, if products by matrix units were [asked for](crate::Adapter::with_matrix_units).
+    pub fn matrix_units(&self) -> Option<MatrixUnits> {
+        self.0.ways.units
+    }
+
+    /// Bytes that the lanes of a workgroup can share; 16,384 on every device.
+    pub(crate) fn shared(&self) -> u32 {
+        self.0.ways.shared
+    }
+
+    /// Whether its language has a dot product of packed bytes.
+    pub(crate) fn has_packed_dots(&self) -> bool {
+        self.0.ways.packed_dots
     }
 
     /// Most bytes of one buffer that a kernel can see.
@@ -270,7 +300,7 @@ impl Gpu {
     /// A matrix of numbers that are not yet written.
     pub fn empty(&self, [rows, cols]: [usize; 2]) -> Rows {
         let memory = self.0.pool.take(&self.0.device, 4 * (rows * cols) as u64, None);
-        Rows { memory, start: 0, height: rows, width: cols }
+        Rows::whole(memory, [rows, cols])
     }
 
     /// Words that are not yet written.
@@ -284,7 +314,7 @@ impl Gpu {
     /// When there are not `rows × columns` of them.
     pub fn rows(&self, values: &[f32], [rows, cols]: [usize; 2]) -> Rows {
         assert_eq!(values.len(), rows * cols, "as many values as in [{rows}, {cols}]");
-        Rows { memory: self.transient(bytemuck::cast_slice(values)), start: 0, height: rows, width: cols }
+        Rows::whole(self.transient(bytemuck::cast_slice(values)), [rows, cols])
     }
 
     /// As [`Self::rows`], for what stays as long as the program: weights. Its memory is not handed out again.
@@ -293,7 +323,7 @@ impl Gpu {
     /// As [`Self::rows`].
     pub fn kept_rows(&self, values: &[f32], [rows, cols]: [usize; 2]) -> Rows {
         assert_eq!(values.len(), rows * cols, "as many values as in [{rows}, {cols}]");
-        Rows { memory: self.kept(bytemuck::cast_slice(values)), start: 0, height: rows, width: cols }
+        Rows::whole(self.kept(bytemuck::cast_slice(values)), [rows, cols])
     }
 
     /// Words of the host that are soon let go of: indices.

@@ -116,18 +116,25 @@ fn size_class(bytes: u64) -> u64 {
     bytes.next_multiple_of(step)
 }
 
-/// A matrix of `f32` on a GPU, row after row. Cheap to clone: clones and [slices](Rows::slice) share memory. What it holds never changes
-/// once it is written, but for a kernel that says so.
+/// A matrix of `f32` on a GPU, row after row. Cheap to clone: clones, [slices](Rows::slice) and [columns](Rows::columns) share memory. What it
+/// holds never changes once it is written, but for a kernel that says so.
 #[derive(Clone, Debug)]
 pub struct Rows {
     pub(crate) memory: Arc<Allocation>,
     /// Numbers in front of the first.
     pub(crate) start: usize,
+    /// Numbers from one row to the next: more than there are columns where they are columns of a wider matrix.
+    pub(crate) pitch: usize,
     pub(crate) height: usize,
     pub(crate) width: usize,
 }
 
 impl Rows {
+    /// A whole matrix at the beginning of `memory`.
+    pub(crate) fn whole(memory: Arc<Allocation>, [height, width]: [usize; 2]) -> Self {
+        Self { memory, start: 0, pitch: width, height, width }
+    }
+
     /// `[rows, columns]`.
     pub fn dims(&self) -> [usize; 2] {
         [self.height, self.width]
@@ -138,6 +145,11 @@ impl Rows {
         self.start
     }
 
+    /// Whether its rows follow one another without a gap.
+    pub fn is_dense(&self) -> bool {
+        self.pitch == self.width || self.height <= 1
+    }
+
     /// Some of the rows, in the same memory.
     ///
     /// # Panics
@@ -145,17 +157,28 @@ impl Rows {
     #[must_use]
     pub fn slice(&self, rows: Range<usize>) -> Self {
         assert!(rows.start <= rows.end && rows.end <= self.height, "rows {rows:?} of {}", self.height);
-        Self { memory: Arc::clone(&self.memory), start: self.start + rows.start * self.width, height: rows.len(), width: self.width }
+        Self { start: self.start + rows.start * self.pitch, height: rows.len(), ..self.clone() }
+    }
+
+    /// Some of the columns, in the same memory: one of queries, keys and values that a product left side by side.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    #[must_use]
+    pub fn columns(&self, columns: Range<usize>) -> Self {
+        assert!(columns.start <= columns.end && columns.end <= self.width, "columns {columns:?} of {}", self.width);
+        Self { start: self.start + columns.start, width: columns.len(), ..self.clone() }
     }
 
     /// The same numbers as a matrix of another shape, in the same memory.
     ///
     /// # Panics
-    /// When it holds more or fewer numbers.
+    /// When it holds more or fewer numbers, or is [not dense](Self::is_dense).
     #[must_use]
     pub fn reshape(&self, [rows, cols]: [usize; 2]) -> Self {
         assert_eq!(rows * cols, self.height * self.width, "as many numbers in [{rows}, {cols}] as in [{}, {}]", self.height, self.width);
-        Self { memory: Arc::clone(&self.memory), start: self.start, height: rows, width: cols }
+        assert!(self.is_dense(), "columns of a wider matrix in another shape");
+        Self { pitch: cols, height: rows, width: cols, ..self.clone() }
     }
 }
 

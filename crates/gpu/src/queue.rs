@@ -3,12 +3,13 @@
 use std::{
     collections::HashMap,
     num::NonZero,
+    ops::Range,
     sync::{Arc, atomic::Ordering},
 };
 
 use bytemuck::Pod;
 
-use crate::{Gpu, GpuError, Kernel, Rows, Words, device::lock, memory::Allocation};
+use crate::{Gpu, GpuError, Kernel, Rows, Words, device::lock, kernels, memory::Allocation};
 
 /// Launches that are yet to be submitted.
 #[derive(Debug)]
@@ -136,24 +137,30 @@ impl Gpu {
         self.0.counted.dispatches.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Copies rows of `from` over the rows of `to` that begin at `row`. They are as wide, and lie in other memory.
+    /// Copies rows of `from` over the rows of `to` that begin at `row`. They are as wide, dense, and lie in other memory.
     ///
     /// # Panics
     /// When they do not fit.
     pub fn copy(&self, from: &Rows, to: &Rows, row: usize) {
+        assert!(from.is_dense() && to.is_dense(), "a copy of columns of a wider matrix");
         assert!(from.width == to.width && row + from.height <= to.height, "{:?} to row {row} of {:?}", from.dims(), to.dims());
         assert_ne!(from.memory.id, to.memory.id, "a copy within one buffer");
         if from.height * from.width == 0 {
             return;
         }
+        let range = from.start..from.start + from.height * from.width;
+        self.copy_words(&from.memory, range, &to.memory, to.start + row * to.width);
+    }
+
+    /// Copies the words `range` of one buffer to another, from its word `to` on.
+    pub(crate) fn copy_words(&self, from: &Arc<Allocation>, range: Range<usize>, into: &Arc<Allocation>, to: usize) {
         let mut recording = lock(&self.0.recording);
         recording.pass = None;
-        for memory in [&from.memory, &to.memory] {
+        for memory in [from, into] {
             memory.used_in(recording.submission);
         }
-        let (source, destination) = (4 * from.start as u64, 4 * (to.start + row * to.width) as u64);
-        let bytes = 4 * (from.height * from.width) as u64;
-        recording.encoder(&self.0.device).copy_buffer_to_buffer(&from.memory.buffer, source, &to.memory.buffer, destination, bytes);
+        let [source, destination, bytes] = [range.start, to, range.len()].map(|words| 4 * words as u64);
+        recording.encoder(&self.0.device).copy_buffer_to_buffer(&from.buffer, source, &into.buffer, destination, bytes);
     }
 
     /// Sends off what was launched so far. Nothing waits for it.
@@ -202,8 +209,9 @@ impl Gpu {
     /// # Errors
     /// As [`Self::read`].
     pub async fn read_all(&self, all: &[&Rows]) -> Result<Vec<Vec<f32>>, GpuError> {
+        let dense: Vec<_> = all.iter().map(|rows| kernels::dense(self, rows)).collect();
         let parts: Vec<_> =
-            all.iter().map(|rows| Part { memory: &rows.memory, start: rows.start, len: rows.height * rows.width }).collect();
+            dense.iter().map(|rows| Part { memory: &rows.memory, start: rows.start, len: rows.height * rows.width }).collect();
         self.fetch(&parts).wait().await
     }
 

@@ -97,8 +97,10 @@ impl KeyValues {
         })
     }
 
-    /// Appends the keys and values of some tokens, `[tokens, kv_heads * head_dim]`; the keys are rotated on the way.
-    pub fn remember(&mut self, keys: &Matrix, values: &Matrix, rotation: &Rotation, heads: Heads) {
+    /// Appends the keys and values of some tokens, `[tokens, kv_heads * head_dim]`; the keys are rotated on the way, and so are `queries` of
+    /// the last of these tokens, `[queries, heads * head_dim]`, which come back.
+    #[must_use]
+    pub fn remember(&mut self, queries: &Matrix, keys: &Matrix, values: &Matrix, rotation: &Rotation, heads: Heads) -> Matrix {
         match (&mut self.0, &keys.0) {
             (held, Place::Cpu(_)) => {
                 let split = |x: &Matrix| flex::split_heads(x.tensor(), heads.keys); // [tokens, kv_heads, head_dim]
@@ -107,6 +109,7 @@ impl KeyValues {
                     Held::Cpu(cache) => cache.append(keys, values),
                     held => *held = Held::Cpu(flex::Cache::of(keys, values)),
                 }
+                rotation.last(queries.dims()[0]).apply(queries, heads.queries)
             }
             #[cfg(feature = "gpu")]
             (held, Place::Gpu(gpu, keys)) => {
@@ -115,32 +118,31 @@ impl KeyValues {
                     *held = Held::Gpu(gpu.clone(), steady_gpu::kernels::KeyValues::new(gpu, width, tokens));
                 }
                 let Held::Gpu(_, cache) = held else { apart() };
-                steady_gpu::kernels::remember(gpu, keys.into(), values.rows().into(), rotation.cos.rows(), rotation.sin.rows(), cache);
+                let of_tokens = [queries.rows(), keys, values.rows()];
+                let turned = steady_gpu::kernels::remember(gpu, of_tokens, rotation.cos.rows(), rotation.sin.rows(), cache);
+                Matrix(Place::Gpu(gpu.clone(), turned))
             }
         }
     }
 
-    /// The attention of `queries [tokens, heads * head_dim]`, which are rotated on the way and stand behind all but as many of the tokens
-    /// that are held: `[tokens, heads * head_dim]`, and what the last of them looked at.
-    pub fn attend(&self, queries: &Matrix, rotation: &Rotation, heads: Heads, sight: &CausalSight) -> (Matrix, LastRow) {
+    /// The attention of `queries [tokens, heads * head_dim]`, rotated, which stand behind all but as many of the tokens that are held:
+    /// `[tokens, heads * head_dim]`, and what the last of them looked at.
+    pub fn attend(&self, queries: &Matrix, heads: Heads, sight: &CausalSight) -> (Matrix, LastRow) {
         match (&self.0, &queries.0) {
             (Held::Cpu(cache), Place::Cpu(_)) => {
-                let queries = rotation.on_cpu(flex::split_heads(queries.tensor(), heads.queries)).swap_dims(0, 1);
+                let queries = flex::split_heads(queries.tensor(), heads.queries).swap_dims(0, 1);
                 let (keys, values) = cache.held();
                 let probabilities = flex::probabilities(queries, keys, sight.mask.as_ref());
                 let attended = flex::weighted(probabilities.clone(), values);
                 (attended.into(), LastRow(Row::Cpu(probabilities)))
             }
             #[cfg(feature = "gpu")]
-            (Held::Gpu(gpu, cache), Place::Gpu(..)) => {
+            (Held::Gpu(gpu, cache), Place::Gpu(_, rows)) => {
                 use steady_gpu::kernels;
-                let queries = rotation.apply(queries, heads.queries);
-                let rows = queries.rows();
                 let shape = on_gpu(heads, rows.dims()[1]);
                 let &CausalSight { past, window, .. } = sight;
                 let (keys, values) = (cache.keys(), cache.values());
-                let attended =
-                    kernels::attention(gpu, rows.into(), (&keys).into(), (&values).into(), shape, &kernels::Sight::Causal { past, window });
+                let attended = kernels::attention(gpu, rows, &keys, &values, shape, &kernels::Sight::Causal { past, window });
                 let last = rows.dims()[0] - 1;
                 let row = Row::Gpu { gpu: gpu.clone(), query: rows.slice(last..last + 1), keys, heads: shape, window };
                 (Matrix(Place::Gpu(gpu.clone(), attended)), LastRow(row))
@@ -209,7 +211,7 @@ impl LastRow {
             Row::Gpu { gpu, query, keys, heads, window } => {
                 let held = keys.dims()[0];
                 let sight = steady_gpu::kernels::Sight::Causal { past: held - 1, window };
-                let row = steady_gpu::kernels::attention_row(&gpu, (&query).into(), (&keys).into(), heads, &sight);
+                let row = steady_gpu::kernels::attention_row(&gpu, &query, &keys, heads, &sight);
                 let all = gpu.read(&row).await?;
                 Ok(all.chunks(held).flat_map(|head| head[columns.clone()].to_vec()).collect())
             }
@@ -244,7 +246,7 @@ pub fn attend_all(queries: Matrix, keys: Matrix, values: &Matrix, heads: usize, 
             use steady_gpu::kernels;
             let shape = on_gpu(Heads { queries: heads, keys: heads }, rows.dims()[1]);
             let sight = kernels::Sight::All { raise: raise.as_ref().map(Matrix::rows) };
-            let attended = kernels::attention(gpu, rows.into(), keys.rows().into(), values.rows().into(), shape, &sight);
+            let attended = kernels::attention(gpu, rows, keys.rows(), values.rows(), shape, &sight);
             let attended = Matrix(Place::Gpu(gpu.clone(), attended));
             (attended, Seen { probabilities: None, queries, keys, raise, heads })
         }
@@ -265,7 +267,7 @@ impl Seen {
                 use steady_gpu::kernels;
                 let shape = on_gpu(Heads { queries: self.heads, keys: self.heads }, rows.dims()[1]);
                 let sight = kernels::Sight::All { raise: self.raise.as_ref().map(Matrix::rows) };
-                let row = kernels::attention_row(gpu, (&rows.slice(0..1)).into(), self.keys.rows().into(), shape, &sight);
+                let row = kernels::attention_row(gpu, &rows.slice(0..1), self.keys.rows(), shape, &sight);
                 Matrix(Place::Gpu(gpu.clone(), row)).columns(first..rows.dims()[0])
             }
             (None, Place::Cpu(_)) => unreachable!("probabilities are kept on the CPU"),
@@ -290,12 +292,12 @@ pub fn attend_within(qkv: &Matrix, heads: usize, rotation: &Rotation, stretches:
         }
         #[cfg(feature = "gpu")]
         Place::Gpu(gpu, rows) => {
-            use steady_gpu::kernels::{self, Columns, Sight};
-            let part = |index: usize| Columns { rows, first: index * width };
-            let rotated = |index: usize| kernels::rotate(gpu, part(index), heads, rotation.cos.rows(), rotation.sin.rows());
-            let (queries, keys) = (rotated(0), rotated(1));
+            use steady_gpu::kernels::{self, Sight};
+            // Queries and keys turn alike: they are twice as many heads.
+            let turned = kernels::rotate(gpu, &rows.columns(0..2 * width), 2 * heads, rotation.cos.rows(), rotation.sin.rows());
+            let (queries, keys, values) = (turned.columns(0..width), turned.columns(width..2 * width), rows.columns(2 * width..3 * width));
             let shape = on_gpu(Heads { queries: heads, keys: heads }, width);
-            let attend = |sight: &Sight<'_>| kernels::attention(gpu, (&queries).into(), (&keys).into(), part(2), shape, sight);
+            let attend = |sight: &Sight<'_>| kernels::attention(gpu, &queries, &keys, &values, shape, sight);
             let attended = match stretches {
                 [Stretches { count: 1, .. }] => attend(&Sight::All { raise: None }),
                 stretches => attend(&Sight::Within { ranges: &gpu.words(&ranges(stretches)) }),

@@ -47,6 +47,16 @@ impl Device {
 }
 
 impl Device {
+    /// Columns that a row of `width` takes where it is a dense weight's: a GPU's kernels take eight at a time.
+    #[must_use]
+    pub fn row(&self, width: usize) -> usize {
+        match self {
+            Self::Cpu => width,
+            #[cfg(feature = "gpu")]
+            Self::Gpu(_) => width.next_multiple_of(steady_gpu::Weight::COLUMNS),
+        }
+    }
+
     /// Waits until everything is compiled that the weights on this device will need. `progress` hears how much of it is ready; a CPU needs
     /// nothing.
     pub async fn prepare(&self, progress: &(dyn Fn(usize, usize) + Sync)) {

@@ -67,4 +67,4 @@ pub use matrix::Matrix;
 pub use norm::Normalization;
 pub use rotation::Rotation;
 pub use w4::W4Weight;
-pub use weight::{Added, Table, Weight};
+pub use weight::{Added, Layer, Table, Weight};

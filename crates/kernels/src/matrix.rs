@@ -126,7 +126,7 @@ impl Matrix {
         }
     }
 
-    /// The columns `range`.
+    /// The columns `range`; on a GPU where they lie.
     #[must_use]
     pub fn columns(&self, range: Range<usize>) -> Self {
         match &self.0 {
@@ -135,7 +135,7 @@ impl Matrix {
                 tensor.clone().slice([0..rows, range]).into()
             }
             #[cfg(feature = "gpu")]
-            Place::Gpu(gpu, rows) => Self(Place::Gpu(gpu.clone(), steady_gpu::kernels::columns(gpu, rows, range))),
+            Place::Gpu(gpu, rows) => Self(Place::Gpu(gpu.clone(), rows.columns(range))),
         }
     }
 
@@ -145,7 +145,7 @@ impl Matrix {
         match &self.0 {
             Place::Cpu(tensor) => tensor.clone().reshape(shape).into(),
             #[cfg(feature = "gpu")]
-            Place::Gpu(gpu, rows) => Self(Place::Gpu(gpu.clone(), rows.reshape(shape))),
+            Place::Gpu(gpu, rows) => Self(Place::Gpu(gpu.clone(), steady_gpu::kernels::dense(gpu, rows).reshape(shape))),
         }
     }
 
@@ -196,6 +196,25 @@ impl Matrix {
                 let rows: Vec<&steady_gpu::Rows> = parts.iter().map(Self::rows).collect();
                 let joined = if dimension == 0 { steady_gpu::kernels::stack(gpu, &rows) } else { steady_gpu::kernels::beside(gpu, &rows) };
                 Self(Place::Gpu(gpu.clone(), joined))
+            }
+        }
+    }
+
+    /// Moves matrices of one row side by side where that makes one product of several ([`Weight::join`](crate::Weight::join)): on a GPU.
+    pub fn join(rows: &mut [&mut Self]) {
+        #[cfg(not(feature = "gpu"))]
+        let _ = rows;
+        #[cfg(feature = "gpu")]
+        {
+            let (mut gpus, mut on_gpu) = (Vec::new(), Vec::new());
+            for matrix in rows.iter_mut() {
+                if let Place::Gpu(gpu, rows) = &mut matrix.0 {
+                    gpus.push(&*gpu);
+                    on_gpu.push(rows);
+                }
+            }
+            if let Some(gpu) = gpus.first() {
+                steady_gpu::kernels::join_rows(gpu, &mut on_gpu);
             }
         }
     }

@@ -24,11 +24,14 @@ impl Rotation {
         Self { cos: Matrix::new(cos, shape, device, element), sin: Matrix::new(sin, shape, device, element) }
     }
 
-    /// That of the last token alone.
+    /// That of the last `count` tokens alone.
     #[must_use]
-    pub fn last(&self) -> Self {
+    pub fn last(&self, count: usize) -> Self {
         let [tokens, _] = self.cos.dims();
-        let last = |table: &Matrix| table.slice(tokens - 1..tokens);
+        if count == tokens {
+            return self.clone();
+        }
+        let last = |table: &Matrix| table.slice(tokens - count..tokens);
         Self { cos: last(&self.cos), sin: last(&self.sin) }
     }
 
@@ -39,7 +42,7 @@ impl Rotation {
             Place::Cpu(_) => crate::flex::attention::joined(self.on_cpu(crate::flex::attention::split_heads(x.tensor(), heads))).into(),
             #[cfg(feature = "gpu")]
             Place::Gpu(gpu, x) => {
-                let rotated = steady_gpu::kernels::rotate(gpu, x.into(), heads, self.cos.rows(), self.sin.rows());
+                let rotated = steady_gpu::kernels::rotate(gpu, x, heads, self.cos.rows(), self.sin.rows());
                 Matrix(Place::Gpu(gpu.clone(), rotated))
             }
         }

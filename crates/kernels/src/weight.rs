@@ -150,6 +150,54 @@ impl Weight {
     }
 }
 
+/// A weight, and what is added to every row of a product with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'a> {
+    /// `[out, in]`
+    pub weight: &'a Weight,
+    /// `[1, out]`
+    pub bias: Option<&'a Matrix>,
+}
+
+impl Weight {
+    /// Moves weights that are multiplied with the same matrices together, so that [`Weight::products`] takes one launch for all of them: on
+    /// a GPU, where they are of one format. Nothing else changes. Whether they were moved.
+    pub fn join(weights: &mut [&mut Self]) -> bool {
+        #[cfg(not(feature = "gpu"))]
+        let _ = weights;
+        #[cfg(feature = "gpu")]
+        {
+            let (mut gpus, mut on_gpu) = (Vec::new(), Vec::new());
+            for weight in weights.iter_mut() {
+                if let Form::Gpu(gpu, weight) = &mut weight.0 {
+                    gpus.push(&*gpu);
+                    on_gpu.push(weight);
+                }
+            }
+            if let Some(gpu) = gpus.first() {
+                return steady_gpu::kernels::join(gpu, &mut on_gpu);
+            }
+        }
+        false
+    }
+
+    /// The products of one `x [rows, in]` with several layers, each `[rows, out]`: the same bits as one by one.
+    ///
+    /// # Panics
+    /// When `x` is not `in` wide.
+    pub fn products<const N: usize>(x: &Matrix, layers: [Layer<'_>; N]) -> [Matrix; N] {
+        #[cfg(feature = "gpu")]
+        if let Place::Gpu(gpu, x) = &x.0 {
+            let layers = layers.map(|layer| {
+                let Form::Gpu(_, weight) = &layer.weight.0 else { apart() };
+                steady_gpu::kernels::Layer { weight, bias: layer.bias.map(Matrix::rows) }
+            });
+            return steady_gpu::kernels::products(gpu, x, layers).map(|rows| Matrix(Place::Gpu(gpu.clone(), rows)));
+        }
+        layers.map(|Layer { weight, bias }| weight.product(x, Added { bias, residual: None }))
+    }
+}
+
 /// A table of rows that are looked up: token embeddings, and the head that shares their shape.
 #[derive(Clone, Debug)]
 pub struct Table(TableForm);

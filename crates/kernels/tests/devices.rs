@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use half::bf16;
 use pollster::FutureExt;
 use steady_kernels::{
-    Activation, Added, CausalSight, Chooser, Device, Element, Heads, Int8Codes, Int8Weight, KeyValues, Matrix, Normalization, PackedLinear,
-    Rotation, Stretches, Table, W4Codes, W4Weight, Weight, attend_all, attend_within,
+    Activation, Added, CausalSight, Chooser, Device, Element, Heads, Int8Codes, Int8Weight, KeyValues, Layer, Matrix, Normalization,
+    PackedLinear, Rotation, Stretches, Table, W4Codes, W4Weight, Weight, attend_all, attend_within,
 };
 
 /// Whatever there is; a software rasterizer where there is nothing else.
@@ -76,6 +76,33 @@ fn products_with_what_is_added() {
     assert_eq!(read(gpu()), read(&Device::Cpu));
 }
 
+/// Several layers of one input, joined: on the CPU that is no change, on a GPU one launch whose columns the results are.
+#[test]
+fn products_of_one_input() {
+    for joined in [false, true] {
+        for index in 0..4 {
+            for (rows, part) in [(1, 0), (9, 1), (9, 2)] {
+                assert_same(&format!("part {part} of {rows} rows, weight {index}, joined {joined}"), |device| {
+                    let mut weights = [70, 6, 6].map(|out| weights([out, 48], device).swap_remove(index).1);
+                    let mut biases = [70, 6, 6].map(|out| matrix([1, out], out as u32, device));
+                    if joined {
+                        assert_eq!(Weight::join(&mut weights.each_mut()), *device != Device::Cpu);
+                        Matrix::join(&mut biases.each_mut());
+                    }
+                    let x = matrix([rows, 48], 1, device);
+                    let [a, b, c] = [0, 1, 2].map(|at| Layer { weight: &weights[at], bias: Some(&biases[at]) });
+                    let [of_a, of_b, of_c] = Weight::products(&x, [a, b, c]);
+                    match part {
+                        0 => of_a,
+                        1 => Activation::Silu.gated(&of_b, &of_c),
+                        _ => of_c.slice(2..7).gather(&[4, 0]).add(&of_b.slice(3..5)),
+                    }
+                });
+            }
+        }
+    }
+}
+
 #[test]
 fn tables_are_looked_up_and_projected_on() {
     let values = numbers(30 * 16, 4);
@@ -130,11 +157,12 @@ fn keys_and_values_are_remembered_and_attended_to() {
                 if step == 1 {
                     // The trunk goes on by itself, and is not seen.
                     let branch = held.branch(3);
-                    held.remember(&part(heads.keys, 99), &part(heads.keys, 98), &rotation, heads);
+                    let _ = held.remember(&part(heads.queries, 97), &part(heads.keys, 99), &part(heads.keys, 98), &rotation, heads);
                     held = branch;
                 }
-                held.remember(&part(heads.keys, seed), &part(heads.keys, seed + 1), &rotation, heads);
-                last.push(held.attend(&part(heads.queries, seed + 2), &rotation, heads, &sight));
+                let queries = part(heads.queries, seed + 2);
+                let queries = held.remember(&queries, &part(heads.keys, seed), &part(heads.keys, seed + 1), &rotation, heads);
+                last.push(held.attend(&queries, heads, &sight));
             }
             assert_eq!(held.len(), 31);
             last

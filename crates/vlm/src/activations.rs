@@ -3,7 +3,7 @@
 //! Whoever computes says so beside the code that computes: the towers, the projectors and the decoder each have a function that follows their
 //! `forward` step by step. The numbers are upper bounds. A test compares them with what is allocated.
 
-use crate::Precision;
+use steady_kernels::Element;
 
 /// An image as its vision tower takes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,9 +32,9 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// In this precision.
-    pub fn new(precision: Precision) -> Self {
-        Self { element: precision.element().size() as u64 }
+    /// Of activations that are kept as `element`.
+    pub fn new(element: Element) -> Self {
+        Self { element: element.size() as u64 }
     }
 
     /// Whether activations are narrower than what norms and scores are computed in.

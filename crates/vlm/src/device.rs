@@ -49,10 +49,12 @@ pub enum Precision {
 }
 
 impl DeviceChoice {
-    /// Opens the device.
+    /// Opens the device. Of a GPU the environment variable `STEADY_MATRIX_UNITS` may ask that prompts be multiplied with f16 weights by its matrix
+    /// units (`cooperative`), or as such units would (`plain`), which rounds activations to f16; the device's identity then says so.
     ///
     /// # Errors
-    /// For [`DeviceChoice::Gpu`], when no adapter is found or the program was built without the `gpu` feature.
+    /// For [`DeviceChoice::Gpu`], when no adapter is found, it has no matrix units that were asked for, or the program was built without the
+    /// `gpu` feature.
     pub fn open(self) -> Result<OpenDevice, VlmError> {
         match self {
             Self::Cpu => Ok(cpu()),
@@ -89,6 +91,9 @@ impl OpenDevice {
 /// When the CPU fails; a GPU that fails is not chosen.
 #[cfg(not(target_family = "wasm"))]
 pub fn open_faster(work: &Work) -> Result<(OpenDevice, String), VlmError> {
+    if let Some(asked) = gpu::asks_for_units() {
+        return Ok((gpu::open()?, asked));
+    }
     let here = cpu();
     let cpu_pace = paces::remembered(&here)?;
     if cpu_pace.makes_short_work_of(work) {
@@ -236,6 +241,11 @@ mod gpu {
         Err("this program was built without GPU support (cargo feature `gpu`)".to_owned())
     }
 
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn asks_for_units() -> Option<String> {
+        None
+    }
+
     pub(super) fn list() -> Vec<String> {
         Vec::new()
     }
@@ -246,10 +256,13 @@ mod gpu {
     use std::sync::OnceLock;
 
     use pollster::FutureExt;
-    use steady_gpu::{Adapter, AdapterInfo, DeviceType};
+    use steady_gpu::{Adapter, AdapterInfo, DeviceType, MatrixUnits};
     use steady_kernels::Device;
 
     use super::{DeviceMemory, OpenDevice, VlmError, device_error};
+
+    /// Asks for products by matrix units.
+    const UNITS: &str = "STEADY_MATRIX_UNITS";
 
     /// Opened once: models that are loaded one after the other share its compiled kernels.
     static GPU: OnceLock<Result<OpenDevice, String>> = OnceLock::new();
@@ -259,14 +272,23 @@ mod gpu {
         let opened = || {
             // Compiled kernels are kept there from one run to the next.
             let cache = crate::files::cache_home().map(|folder| folder.join("steady"));
-            let gpu = async { Adapter::best().await?.open(cache.as_deref()).await }.block_on();
-            let gpu = gpu.map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
+            let units = asked_units(&std::env::var(UNITS).unwrap_or_default())?;
+            let gpu = async {
+                let adapter = Adapter::best().await?;
+                let adapter = if let Some(units) = units { adapter.with_matrix_units(units)? } else { adapter };
+                adapter.open(cache.as_deref()).await
+            };
+            let gpu = gpu.block_on().map_err(|error| format!("no GPU could be opened through wgpu: {error}"))?;
             let info = gpu.info();
             let memory = match info.device_type {
                 DeviceType::Cpu | DeviceType::IntegratedGpu => DeviceMemory::Shared,
                 DeviceType::DiscreteGpu | DeviceType::VirtualGpu | DeviceType::Other => DeviceMemory::of_card(&info.device_pci_bus_id),
             };
-            let identity = describe(info);
+            let identity = match units {
+                None => describe(info),
+                Some(MatrixUnits::Cooperative) => format!("{}, f16 by matrix units", describe(info)),
+                Some(MatrixUnits::Plain) => format!("{}, f16 as by matrix units", describe(info)),
+            };
             Ok(OpenDevice { device: Device::Gpu(gpu), identity, memory })
         };
         GPU.get_or_init(opened).clone().map_err(device_error)
@@ -288,7 +310,26 @@ mod gpu {
 
     /// Every adapter that wgpu sees, in words.
     pub(super) fn list() -> Vec<String> {
-        steady_gpu::adapters().block_on().iter().map(|adapter| describe(&adapter.info())).collect()
+        let of = |adapter: &Adapter| {
+            let units = if adapter.has_matrix_units() { ", with matrix units" } else { "" };
+            describe(&adapter.info()) + units
+        };
+        steady_gpu::adapters().block_on().iter().map(of).collect()
+    }
+
+    /// That the environment asks for a GPU, by asking for its matrix units.
+    pub(super) fn asks_for_units() -> Option<String> {
+        std::env::var_os(UNITS).filter(|value| !value.is_empty()).map(|_| format!("{UNITS} asks for a GPU's matrix units"))
+    }
+
+    /// What the environment asks for.
+    fn asked_units(value: &str) -> Result<Option<MatrixUnits>, String> {
+        match value {
+            "" => Ok(None),
+            "cooperative" => Ok(Some(MatrixUnits::Cooperative)),
+            "plain" => Ok(Some(MatrixUnits::Plain)),
+            other => Err(format!("{UNITS}: expected cooperative or plain, found `{other}`")),
+        }
     }
 
     fn describe(info: &AdapterInfo) -> String {
@@ -301,6 +342,20 @@ mod gpu {
         };
         let driver = format!("{} {}", info.driver, info.driver_info);
         format!("wgpu, {} ({kind}), {}, {}", info.name, info.backend, driver.trim())
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::{MatrixUnits, asked_units};
+
+        #[test]
+        fn matrix_units_are_asked_for_by_name() {
+            assert_eq!(asked_units(""), Ok(None));
+            assert_eq!(asked_units("plain"), Ok(Some(MatrixUnits::Plain)));
+            assert_eq!(asked_units("cooperative"), Ok(Some(MatrixUnits::Cooperative)));
+            let error = asked_units("on").unwrap_err();
+            assert!(error.contains("cooperative or plain") && error.contains("on"), "{error}");
+        }
     }
 }
 

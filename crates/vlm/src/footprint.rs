@@ -3,17 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use steady_kernels::{Device, Element};
+
 use crate::{
     Extent, Precision, Sizes, cost, decoder,
     families::Architecture,
     nn::{LinearSize, Survey},
 };
 
-/// Sizes of a checkpoint's weights, and of what it remembers of a prompt.
+/// Sizes of a checkpoint's weights, and of what it remembers of a prompt: on a CPU, or on the device that it was [told of](Self::on).
 #[derive(Clone)]
 pub struct Footprint {
     survey: Survey,
     architecture: Arc<dyn Architecture>,
+    device: Device,
 }
 
 impl fmt::Debug for Footprint {
@@ -25,7 +28,18 @@ impl fmt::Debug for Footprint {
 
 impl Footprint {
     pub(crate) fn of(survey: Survey, architecture: &Arc<dyn Architecture>) -> Self {
-        Self { survey, architecture: Arc::clone(architecture) }
+        Self { survey, architecture: Arc::clone(architecture), device: Device::Cpu }
+    }
+
+    /// The same on `device`. A GPU computes in `f32` whatever weights are kept as, and pads their rows.
+    #[must_use]
+    pub fn on(&self, device: &Device) -> Self {
+        Self { device: device.clone(), ..self.clone() }
+    }
+
+    /// What activations are kept as, and weights that are no matrices of a product.
+    fn activations(&self, precision: Precision) -> Element {
+        self.device.activations(precision.element())
     }
 
     /// The linear layers, in the order in which they are loaded.
@@ -36,9 +50,12 @@ impl Footprint {
     /// Bytes of all weights in this precision, packed only if the checkpoint holds them packed: what
     /// [`Vlm::weight_bytes`](crate::Vlm::weight_bytes) will be.
     pub fn weight_bytes(&self, precision: Precision) -> u64 {
-        let linears: u64 = self.linears().iter().map(|linear| bytes(linear, precision)).sum();
-        let tables: u64 = self.survey.tables.iter().map(|&[rows, width]| rows as u64 * precision.row_bytes(width)).sum();
-        linears + tables + self.survey.elements * element_bytes(precision) + self.survey.norms * size_of::<f32>() as u64
+        let matrix = |rows: usize, width: usize| rows as u64 * precision.row_bytes(self.device.row(width));
+        let bytes = |linear: &LinearSize| linear.packed.unwrap_or_else(|| matrix(linear.out, linear.input));
+        let linears: u64 = self.linears().iter().map(bytes).sum();
+        let tables: u64 = self.survey.tables.iter().map(|&[rows, width]| matrix(rows, width)).sum();
+        let elements = self.survey.elements * self.activations(precision).size() as u64;
+        linears + tables + elements + self.survey.norms * size_of::<f32>() as u64
     }
 
     /// The precision that most of the weights are published in.
@@ -54,14 +71,14 @@ impl Footprint {
     /// Bytes of the keys and values of `tokens` tokens.
     pub fn cache_bytes(&self, precision: Precision, tokens: usize) -> u64 {
         let text = self.architecture.decoder();
-        cost::kv_bytes(text, &vec![tokens; text.num_layers], element_bytes(precision) as usize) as u64
+        cost::kv_bytes(text, &vec![tokens; text.num_layers], self.activations(precision).size()) as u64
     }
 
     /// Most bytes of what is computed on the way and alive at once, weights, keys and values aside: while `image` passes the vision tower, and
     /// while a prompt of `tokens` tokens with it passes the decoder. `held` is how many such images are kept at once, as different weights
     /// see them. An upper bound, from shapes.
     pub fn activation_bytes(&self, precision: Precision, image: &Extent, tokens: usize, held: usize) -> u64 {
-        let sizes = Sizes::new(precision);
+        let sizes = Sizes::new(self.activations(precision));
         let seen = self.architecture.image_bytes(image, sizes);
         let pixels = sizes.wide(1, image.values);
         let others = seen.kept * held.saturating_sub(1) as u64;
@@ -77,13 +94,4 @@ impl Footprint {
         };
         self.survey.largest * element as u64
     }
-}
-
-fn bytes(linear: &LinearSize, precision: Precision) -> u64 {
-    linear.packed.unwrap_or_else(|| linear.out as u64 * precision.row_bytes(linear.input))
-}
-
-/// Of an activation.
-fn element_bytes(precision: Precision) -> u64 {
-    precision.element().size() as u64
 }

@@ -77,5 +77,5 @@ pub use prefill::{Left, Prefix};
 pub use reduction::{
     Evidence, Merge, Merger, Needs, Observed, PositionPolicy, Reduction, Site, Step, TokenReducer, TowerTask, TowerTokens,
 };
-pub use steady_kernels::{Device, Matrix};
+pub use steady_kernels::{Device, Element, Matrix};
 pub use text::{Interleaved, Prepared};

@@ -21,6 +21,8 @@ pub(crate) enum WebTask {
     Build,
     /// Serve it on a local port and rebuild on every change.
     Serve,
+    /// Run the kernels' conformance suite in a browser.
+    Kernels,
 }
 
 pub(crate) fn run(task: &WebTask) -> anyhow::Result<()> {
@@ -28,6 +30,7 @@ pub(crate) fn run(task: &WebTask) -> anyhow::Result<()> {
         WebTask::Setup => setup::page(),
         WebTask::Build => build(),
         WebTask::Serve => trunk(&["serve", "--release"]),
+        WebTask::Kernels => kernels(),
     }
 }
 
@@ -76,6 +79,16 @@ pub(crate) fn test() -> anyhow::Result<()> {
     // without it the test that needs it says so
     browser.envs(setup::axe().map(|axe| ("STEADY_AXE", axe)));
     run_command(&mut browser)
+}
+
+/// Holds every kernel to its definition in a browser's WebGPU, in a worker, as the page computes: the suite that also runs natively.
+pub(crate) fn kernels() -> anyhow::Result<()> {
+    // Seconds of all tests together; a GPU made of software takes minutes.
+    const LONGEST: &str = "1800";
+    let mut suite = cargo(["test", "--release", "--target", setup::WASM, "--package", "steady-gpu", "--test", "conformance"]);
+    // The runner comes with wasm-bindgen. It starts the browser as `crates/gpu/webdriver.json` says.
+    suite.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", "wasm-bindgen-test-runner").env("WASM_BINDGEN_TEST_TIMEOUT", LONGEST);
+    for_wasm(&mut suite)
 }
 
 fn trunk(arguments: &[&str]) -> anyhow::Result<()> {

@@ -23,6 +23,7 @@ pub(crate) fn run(stages: &mut Stages, scope: &Scope) -> anyhow::Result<()> {
     stages.run("native tests", || shell::run(snapshots::watch(&mut native("test", cpu))?))?;
     stages.run("snapshots", snapshots::check)?;
     if !cpu {
+        stages.run("kernels in a browser", page::kernels)?;
         stages.run("page lint", page::lint)?;
         stages.run("page build", page::build)?;
         stages.run("page tests", page::test)?;

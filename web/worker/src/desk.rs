@@ -255,7 +255,7 @@ fn check(
     let budget = Budget { free: shared.then(memory::room), host: (!shared).then(memory::room) };
     let copies = controls::copies(controls);
     let run = Run { precision: opened.precision, accelerations, copies: &copies, beside: 0, image, prompt, tokens };
-    match misfit(&*checkpoint.footprint()?, run, budget)? {
+    match misfit(&checkpoint.footprint()?.on(&device.device), run, budget)? {
         Some(misfit) => bail!("model {} does not fit: {misfit}", checkpoint.name()),
         None => Ok(()),
     }

@@ -4,7 +4,6 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::Columns;
 use crate::{Gpu, Kernel, Rows, Words};
 
 /// Of many queries. Reads `q`, `k`, `v`, `raise`, `ranges`; writes `y`.
@@ -117,27 +116,28 @@ pub enum Sight<'a> {
 
 /// Everything that a launch is about, checked.
 struct Attention<'a> {
-    q: Columns<'a>,
-    keys: Columns<'a>,
-    values: Columns<'a>,
+    q: &'a Rows,
+    keys: &'a Rows,
+    values: &'a Rows,
     sight: &'a Sight<'a>,
     numbers: Numbers,
 }
 
 impl<'a> Attention<'a> {
-    fn new(q: Columns<'a>, keys: Columns<'a>, values: Columns<'a>, heads: Heads, sight: &'a Sight<'a>) -> Self {
+    fn new(q: &'a Rows, keys: &'a Rows, values: &'a Rows, heads: Heads, sight: &'a Sight<'a>) -> Self {
         let Heads { heads, kv_heads, head_dim } = heads;
         assert!(kv_heads > 0 && heads.is_multiple_of(kv_heads), "{heads} heads share {kv_heads}");
         assert!((1..=WIDEST).contains(&head_dim), "heads of {head_dim}");
-        let (queries, held) = (q.height(heads * head_dim), keys.height(kv_heads * head_dim));
-        assert_eq!(values.height(kv_heads * head_dim), held, "as many values as keys");
+        let ([queries, width], [held, of_keys]) = (q.dims(), keys.dims());
+        assert_eq!((width, of_keys), (heads * head_dim, kv_heads * head_dim), "columns of queries and keys");
+        assert_eq!(values.dims(), keys.dims(), "as many values as keys");
         let mut numbers = Numbers {
-            q: q.start(),
-            q_stride: q.stride(),
-            k: keys.start(),
-            k_stride: keys.stride(),
-            v: values.start(),
-            v_stride: values.stride(),
+            q: q.start as u32,
+            q_stride: q.pitch as u32,
+            k: keys.start as u32,
+            k_stride: keys.pitch as u32,
+            v: values.start as u32,
+            v_stride: values.pitch as u32,
             queries: queries as u32,
             keys: held as u32,
             heads: heads as u32,
@@ -175,13 +175,13 @@ impl<'a> Attention<'a> {
 
     fn launch(&self, gpu: &Gpu, kernel: &'static Kernel, y: &Rows, groups: [usize; 3]) {
         // Something must be bound in place of what is not there.
-        let (mut raise, mut ranges) = (self.q.rows.into(), self.q.rows.into());
+        let (mut raise, mut ranges) = (self.q.into(), self.q.into());
         match *self.sight {
             Sight::All { raise: Some(by) } => raise = by.into(),
             Sight::Within { ranges: of_queries } => ranges = of_queries.into(),
             _ => {}
         }
-        let reads = [self.q.rows.into(), self.keys.rows.into(), self.values.rows.into(), raise, ranges];
+        let reads = [self.q.into(), self.keys.into(), self.values.into(), raise, ranges];
         gpu.launch(kernel, &reads, &[y.into()], Numbers { y: y.start() as u32, ..self.numbers }, groups);
     }
 }
@@ -191,7 +191,7 @@ impl<'a> Attention<'a> {
 ///
 /// # Panics
 /// When the shapes do not agree.
-pub fn attention(gpu: &Gpu, q: Columns<'_>, keys: Columns<'_>, values: Columns<'_>, heads: Heads, sight: &Sight<'_>) -> Rows {
+pub fn attention(gpu: &Gpu, q: &Rows, keys: &Rows, values: &Rows, heads: Heads, sight: &Sight<'_>) -> Rows {
     let mut attention = Attention::new(q, keys, values, heads, sight);
     let Heads { heads, head_dim, .. } = heads;
     let queries = attention.numbers.queries as usize;
@@ -223,7 +223,7 @@ pub fn attention(gpu: &Gpu, q: Columns<'_>, keys: Columns<'_>, values: Columns<'
 ///
 /// # Panics
 /// When the shapes do not agree, or `q` is not one row.
-pub fn attention_row(gpu: &Gpu, q: Columns<'_>, keys: Columns<'_>, heads: Heads, sight: &Sight<'_>) -> Rows {
+pub fn attention_row(gpu: &Gpu, q: &Rows, keys: &Rows, heads: Heads, sight: &Sight<'_>) -> Rows {
     // The kernel has a place for values, and reads none.
     let attention = Attention::new(q, keys, keys, heads, sight);
     assert_eq!(attention.numbers.queries, 1, "one query");

@@ -8,15 +8,16 @@ use crate::{Gpu, Kernel, Rows};
 pub(crate) static KERNEL: Kernel = Kernel { name: "elementwise", source: &[include_str!("elementwise.wgsl")], reads: 2, writes: 1 };
 
 #[repr(C)]
-#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable)]
 struct Numbers {
     a: u32,
     b: u32,
     y: u32,
     count: u32,
     width: u32,
-    pitch: u32,
-    repeat: u32,
+    pitch_a: u32,
+    pitch_b: u32,
+    rows_of_b: u32,
     operation: u32,
     activation: u32,
 }
@@ -65,39 +66,23 @@ pub fn gated(gpu: &Gpu, gate: &Rows, up: &Rows, activation: Activation) -> Rows 
     combine(gpu, gate, up, 3, activation)
 }
 
-/// As [`gated`], where one product left both: the gate in the left half of the columns of `halves [rows, 2 inner]`, what it lets through in
-/// the right half. The result is `[rows, inner]`.
-///
-/// # Panics
-/// When there is an odd number of columns.
-pub fn gated_halves(gpu: &Gpu, halves: &Rows, activation: Activation) -> Rows {
-    let [rows, pitch] = halves.dims();
-    assert!(pitch.is_multiple_of(2), "two halves of {pitch} columns");
-    let width = pitch / 2;
-    let right = halves.start() + width;
-    let numbers = Numbers {
-        b: right as u32,
-        width: width as u32,
-        pitch: pitch as u32,
-        repeat: (rows * pitch) as u32,
-        operation: 3,
-        ..Numbers::default()
-    };
-    launch(gpu, [halves, halves], [rows, width], activation, numbers)
-}
-
 fn combine(gpu: &Gpu, a: &Rows, b: &Rows, operation: u32, activation: Activation) -> Rows {
     let ([rows, width], [of_b, width_of_b]) = (a.dims(), b.dims());
     assert!(width == width_of_b && (of_b == rows || of_b == 1), "{:?} with {:?}", a.dims(), b.dims());
-    let repeat = (of_b * width_of_b) as u32;
-    let numbers = Numbers { b: b.start() as u32, width: width as u32, pitch: width as u32, repeat, operation, ..Numbers::default() };
-    launch(gpu, [a, b], [rows, width], activation, numbers)
-}
-
-fn launch(gpu: &Gpu, [a, b]: [&Rows; 2], [rows, width]: [usize; 2], activation: Activation, numbers: Numbers) -> Rows {
     let y = gpu.empty([rows, width]);
     let count = rows * width;
-    let numbers = Numbers { a: a.start() as u32, y: y.start() as u32, count: count as u32, activation: activation as u32, ..numbers };
+    let numbers = Numbers {
+        a: a.start() as u32,
+        b: b.start() as u32,
+        y: y.start() as u32,
+        count: count as u32,
+        width: width as u32,
+        pitch_a: a.pitch as u32,
+        pitch_b: b.pitch as u32,
+        rows_of_b: of_b as u32,
+        operation,
+        activation: activation as u32,
+    };
     gpu.launch(&KERNEL, &[a.into(), b.into()], &[(&y).into()], numbers, super::spread(count.div_ceil(64)));
     y
 }

@@ -7,10 +7,11 @@ struct Numbers {
     count: u32,
     // Columns of y.
     width: u32,
-    // From a row of a to the next one.
-    pitch: u32,
-    // Numbers of b; fewer than there are of a where b is one row for all.
-    repeat: u32,
+    // From a row of a and of b to the next one.
+    pitch_a: u32,
+    pitch_b: u32,
+    // 1 where b is one row for all.
+    rows_of_b: u32,
     // 0: a + b, 1: a b, 2: activation(a), 3: activation(a) b
     operation: u32,
     // 0: GELU, 1: its tanh approximation, 2: x sigmoid(1.702 x), 3: x sigmoid(x), 4: max(x, 0)
@@ -79,9 +80,10 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: v
     if at >= n.count {
         return;
     }
-    let place = at / n.width * n.pitch + at % n.width;
-    let left = a[n.a + place];
-    let right = b[n.b + place % n.repeat];
+    let row = at / n.width;
+    let column = at % n.width;
+    let left = a[n.a + row * n.pitch_a + column];
+    let right = b[n.b + row % n.rows_of_b * n.pitch_b + column];
     var value = 0.0;
     switch n.operation {
         case 0u: {

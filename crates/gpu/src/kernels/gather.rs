@@ -13,6 +13,7 @@ struct Numbers {
     rows: u32,
     first: u32,
     held: u32,
+    above: u32,
 }
 
 /// Rows `ids` of `weight`, `[ids, in]`.
@@ -49,6 +50,7 @@ fn launch(gpu: &Gpu, weight: &Weight, rows: usize, pairs: impl FnOnce() -> Words
             rows: rows as u32,
             first: part.first as u32,
             held: part.rows as u32,
+            above: part.above as u32,
         };
         let scales = part.scales.as_ref().unwrap_or(&part.words);
         let reads = [(&pairs).into(), (&part.words).into(), scales.into()];

@@ -7,9 +7,10 @@ struct Numbers {
     group: u32,
     // Rows that are gathered.
     rows: u32,
-    // The part of the weight that is bound: its first row, and how many it holds.
+    // The part of the weight that is bound: its first row, how many it holds, and how many lie in front of them in its memory.
     first: u32,
     held: u32,
+    above: u32,
 }
 
 // For each of them: which row of the weight, and which row of y it becomes.
@@ -30,7 +31,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: v
     if row.x >= n.held {
         return;
     }
-    var values = weights(row.x, pack);
+    var values = weights(n.above + row.x, pack);
     for (var column = 8u * pack; column < min(8u * pack + 8u, n.width); column++) {
         y[row.y * n.width + column] = values[column % 8u / 4u][column % 4u];
     }

@@ -1,4 +1,4 @@
-// What the products of LLM.int8() share. A pack is 16 codes, four a word, the lowest byte first; int8_round.wgsl says what a rounded row is.
+// What the products of LLM.int8() share, but for the dot product of four bytes, which is the file's in front of this one. A pack is 16 codes, four a word, the lowest byte first; int8_round.wgsl says what a rounded row is.
 
 @group(0) @binding(1) var<storage, read> words: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> absmax: array<f32>;
@@ -30,7 +30,7 @@ fn outliers(row: u32, pack: u32) -> u32 {
 }
 
 fn dot16(a: vec4<u32>, b: vec4<u32>) -> i32 {
-    return dot4I8Packed(a.x, b.x) + dot4I8Packed(a.y, b.y) + dot4I8Packed(a.z, b.z) + dot4I8Packed(a.w, b.w);
+    return dot4(a.x, b.x) + dot4(a.y, b.y) + dot4(a.z, b.z) + dot4(a.w, b.w);
 }
 
 fn integers(codes: vec4<u32>, w: Four) -> vec4<i32> {
@@ -51,6 +51,7 @@ fn floats(row: u32, pack: u32, bits: u32, w: Four) -> vec4<f32> {
 }
 
 fn finish_int8(integer: i32, float: f32, row: u32, out: u32) {
-    let scale = bitcast<f32>(rounded[rounded_row(row)]) * absmax[out] / 16129.0;
-    finish(f32(integer) * scale + float * (absmax[out] / 127.0), row, out);
+    let largest = absmax[n.above + out];
+    let scale = bitcast<f32>(rounded[rounded_row(row)]) * largest / 16129.0;
+    finish(f32(integer) * scale + float * (largest / 127.0), row, out);
 }

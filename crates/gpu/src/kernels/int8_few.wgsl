@@ -14,7 +14,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) ids: vec3
     let row = 4u * (index % blocks);
     let rows = min(n.rows - row, 4u);
     let out = 4u * (index / blocks);
-    let outs = min(vec4<u32>(out) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(n.outs - 1u));
+    let outs = n.above + min(vec4<u32>(out) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(n.outs - 1u));
     for (var at = lane; at < rows * LANES; at += LANES) {
         integer[at] = vec4<i32>();
         float[at] = vec4<f32>();

@@ -2,26 +2,29 @@
 
 mod argmax;
 mod attention;
-mod columns;
 mod elementwise;
 mod gather;
 mod int8;
+mod join;
 mod norm;
 mod place;
 mod product;
 mod remember;
 mod rotate;
+mod units;
 mod weight;
 
 pub use argmax::{Seen, choose};
 pub use attention::{Heads, Sight, attention, attention_row};
-pub use columns::Columns;
-pub use elementwise::{Activation, activate, add, gated, gated_halves, multiply};
+pub use elementwise::{Activation, activate, add, gated, multiply};
+pub use join::{join, join_rows};
 pub use norm::{Norm, norm};
-pub use place::{beside, columns, gather, stack};
-pub use product::{Epilogue, product, product_into};
+pub use place::{beside, dense, gather, stack};
+pub use product::{Epilogue, Layer, product, product_into, products};
 pub use remember::{KeyValues, remember};
 pub use rotate::rotate;
+pub use units::MatrixUnits;
+pub(crate) use units::{LANES, SHARED_BYTES};
 pub use weight::Weight;
 
 use crate::Kernel;
@@ -37,12 +40,13 @@ static SHARED: &[&Kernel] = &[
     &elementwise::KERNEL,
     &norm::KERNEL,
     &place::KERNEL,
-    &product::PAD,
     &remember::KERNEL,
     &rotate::KERNEL,
 ];
 
-/// Every kernel there is. A model needs those of its weights' formats alone: what [`Gpu::prepare`](crate::Gpu::prepare) is given may be less.
+/// Every kernel that devices usually run; those for matrix units are [theirs](MatrixUnits::kernels), and [`PLAIN`] has what takes the place of
+/// others. A model needs those of its weights' formats
+/// alone: what [`Gpu::prepare`](crate::Gpu::prepare) is given may be less.
 #[rustfmt::skip]
 pub static ALL: &[&Kernel] = &[
     &argmax::CHOOSE,
@@ -55,15 +59,17 @@ pub static ALL: &[&Kernel] = &[
     &int8::ROUND,
     &norm::KERNEL,
     &place::KERNEL,
-    &product::PAD,
     &remember::KERNEL,
     &rotate::KERNEL,
-    &weight::BF16.few, &weight::BF16.tiled, weight::BF16.gather.as_ref().unwrap(),
-    &weight::F16.few, &weight::F16.tiled, weight::F16.gather.as_ref().unwrap(),
-    &weight::F32.few, &weight::F32.tiled, weight::F32.gather.as_ref().unwrap(),
+    &weight::BF16.few, &weight::BF16.tiled, weight::BF16.large.as_ref().unwrap(), weight::BF16.gather.as_ref().unwrap(),
+    &weight::F16.few, &weight::F16.tiled, weight::F16.large.as_ref().unwrap(), weight::F16.gather.as_ref().unwrap(),
+    &weight::F32.few, &weight::F32.tiled, weight::F32.large.as_ref().unwrap(), weight::F32.gather.as_ref().unwrap(),
     &weight::INT8.few, &weight::INT8.tiled,
-    &weight::W4.few, &weight::W4.tiled, weight::W4.gather.as_ref().unwrap(),
+    &weight::W4.few, &weight::W4.tiled, weight::W4.large.as_ref().unwrap(), weight::W4.gather.as_ref().unwrap(),
 ];
+
+/// What takes the place of kernels that a device's language is too small for.
+pub static PLAIN: &[&Kernel] = &[&weight::INT8_PLAIN.few, &weight::INT8_PLAIN.tiled];
 
 /// Most workgroups along one axis, on every device.
 const MAX_GROUPS: usize = 65535;

@@ -7,6 +7,8 @@ struct Numbers {
     bias: u32,
     y: u32,
     width: u32,
+    // From a row of x to the next one.
+    pitch: u32,
     // 1: a layer norm, 0: an RMS norm.
     layer: u32,
     epsilon: f32,
@@ -43,7 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if row >= n.rows {
         return;
     }
-    let first = n.x + row * n.width;
+    let first = n.x + row * n.pitch;
     var mean = 0.0;
     if n.layer == 1u {
         var total = 0.0;

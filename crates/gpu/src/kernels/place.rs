@@ -1,6 +1,6 @@
 //! Rows and columns of matrices put elsewhere: one kernel, which copies from a rectangle of one matrix to a rectangle of another.
 
-use std::ops::Range;
+use std::borrow::Cow;
 
 use bytemuck::{Pod, Zeroable};
 
@@ -10,7 +10,7 @@ use crate::{Gpu, Kernel, Rows, Words, queue::Bound};
 pub(crate) static KERNEL: Kernel = Kernel { name: "place", source: &[include_str!("place.wgsl")], reads: 2, writes: 1 };
 
 #[repr(C)]
-#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable)]
 struct Numbers {
     x: u32,
     y: u32,
@@ -18,13 +18,24 @@ struct Numbers {
     y_pitch: u32,
     rows: u32,
     columns: u32,
+    filled: u32,
     listed: u32,
 }
 
-/// `rows × columns` numbers from the place `numbers.x` of `x` on, to the place `numbers.y` of `y` on.
-fn place(gpu: &Gpu, x: &Rows, ids: Option<&Words>, y: &Rows, numbers: Numbers) {
-    let numbers = Numbers { x_pitch: x.dims()[1] as u32, y_pitch: y.dims()[1] as u32, listed: u32::from(ids.is_some()), ..numbers };
-    let groups = (numbers.rows as usize * numbers.columns as usize).div_ceil(64);
+/// Rows of `x`, those that are listed or as many as `y` has, to those of `y`, which end in zeros where they are longer.
+fn place(gpu: &Gpu, x: &Rows, ids: Option<&Words>, y: &Rows) {
+    let [rows, columns] = y.dims();
+    let numbers = Numbers {
+        x: x.start as u32,
+        y: y.start as u32,
+        x_pitch: x.pitch as u32,
+        y_pitch: y.pitch as u32,
+        rows: rows as u32,
+        columns: columns as u32,
+        filled: x.width as u32,
+        listed: u32::from(ids.is_some()),
+    };
+    let groups = (rows * columns).div_ceil(64);
     // What is not listed reads no list; something must be bound all the same.
     let ids = ids.map_or(Bound::from(x), Bound::from);
     gpu.launch(&KERNEL, &[x.into(), ids], &[y.into()], numbers, super::spread(groups));
@@ -32,23 +43,20 @@ fn place(gpu: &Gpu, x: &Rows, ids: Option<&Words>, y: &Rows, numbers: Numbers) {
 
 /// The rows `ids` of `x`, each below their number, in that order.
 pub fn gather(gpu: &Gpu, x: &Rows, ids: &Words) -> Rows {
-    let columns = x.dims()[1];
-    let y = gpu.empty([ids.len(), columns]);
-    let numbers = Numbers { x: x.start() as u32, y: 0, rows: ids.len() as u32, columns: columns as u32, ..Numbers::default() };
-    place(gpu, x, Some(ids), &y, numbers);
+    let y = gpu.empty([ids.len(), x.width]);
+    place(gpu, x, Some(ids), &y);
     y
 }
 
-/// The columns `range` of `x`.
-///
-/// # Panics
-/// When there are not so many.
-pub fn columns(gpu: &Gpu, x: &Rows, range: Range<usize>) -> Rows {
-    let [rows, width] = x.dims();
-    assert!(range.end <= width, "columns {range:?} of {width}");
-    let y = gpu.empty([rows, range.len()]);
-    let numbers = Numbers { x: (x.start() + range.start) as u32, rows: rows as u32, columns: range.len() as u32, ..Numbers::default() };
-    place(gpu, x, None, &y, numbers);
+/// `x` itself where its rows follow one another without a gap, else a copy of which they do.
+pub fn dense<'a>(gpu: &Gpu, x: &'a Rows) -> Cow<'a, Rows> {
+    if x.is_dense() { Cow::Borrowed(x) } else { Cow::Owned(padded(gpu, x, x.width)) }
+}
+
+/// A copy whose rows end in zeros, `width` columns wide.
+pub(super) fn padded(gpu: &Gpu, x: &Rows, width: usize) -> Rows {
+    let y = gpu.empty([x.height, width]);
+    place(gpu, x, None, &y);
     y
 }
 
@@ -63,8 +71,7 @@ pub fn beside(gpu: &Gpu, parts: &[&Rows]) -> Rows {
     for part in parts {
         let [of_part, width] = part.dims();
         assert_eq!(of_part, rows, "rows of matrices side by side");
-        let numbers = Numbers { x: part.start() as u32, y: column as u32, rows: rows as u32, columns: width as u32, ..Numbers::default() };
-        place(gpu, part, None, &y, numbers);
+        place(gpu, part, None, &y.columns(column..column + width));
         column += width;
     }
     y
@@ -81,9 +88,7 @@ pub fn stack(gpu: &Gpu, parts: &[&Rows]) -> Rows {
     for part in parts {
         let [rows, of_part] = part.dims();
         assert_eq!(of_part, width, "columns of matrices one below the other");
-        let numbers =
-            Numbers { x: part.start() as u32, y: (row * width) as u32, rows: rows as u32, columns: width as u32, ..Numbers::default() };
-        place(gpu, part, None, &y, numbers);
+        place(gpu, part, None, &y.slice(row..row + rows));
         row += rows;
     }
     y

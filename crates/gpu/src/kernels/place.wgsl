@@ -1,4 +1,5 @@
-// Copies rows of x to y. Either may be columns of a wider matrix; which row of x becomes which of y may be listed.
+// Copies rows of x to y, which end in zeros where they are longer. Either may be columns of a wider matrix; which row of x becomes which of y
+// may be listed.
 
 struct Numbers {
     x: u32,
@@ -7,7 +8,9 @@ struct Numbers {
     x_pitch: u32,
     y_pitch: u32,
     rows: u32,
+    // Of y, and how many of them x has.
     columns: u32,
+    filled: u32,
     // 1: `ids` says which row of x is taken.
     listed: u32,
 }
@@ -29,5 +32,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: v
     if n.listed == 1u {
         taken = ids[row];
     }
-    y[n.y + row * n.y_pitch + column] = x[n.x + taken * n.x_pitch + column];
+    var value = 0.0;
+    if column < n.filled {
+        value = x[n.x + taken * n.x_pitch + column];
+    }
+    y[n.y + row * n.y_pitch + column] = value;
 }

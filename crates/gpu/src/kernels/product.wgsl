@@ -9,8 +9,9 @@ struct Numbers {
     // From a row to the next one.
     residual_pitch: u32,
     y_pitch: u32,
-    // Rows of x and of the weight.
+    // Rows of x, those in front of the weight's first in its memory, and those of the weight.
     rows: u32,
+    above: u32,
     outs: u32,
     // Packs in a row of x and of the weight.
     packs: u32,

@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) ids: vec3
     let rows = min(n.rows - row, 4u);
     let out = 4u * (index / blocks);
     // Rows of W beyond the last repeat it; their sums are not written.
-    let outs = min(vec4<u32>(out) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(n.outs - 1u));
+    let outs = n.above + min(vec4<u32>(out) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(n.outs - 1u));
     var sum0 = vec4<f32>();
     var sum1 = vec4<f32>();
     var sum2 = vec4<f32>();

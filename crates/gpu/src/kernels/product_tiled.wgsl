@@ -27,7 +27,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) ids: vec3
     // Half of the lanes copy x and the other half W: a pack each. Rows beyond the last repeat it; their sums are not written.
     let copies_x = lane < 128u;
     let row_of_x = min(first_row + lane / 2u, n.rows - 1u);
-    let row_of_w = min(first_out + (lane % 128u) / 2u, n.outs - 1u);
+    let row_of_w = n.above + min(first_out + (lane % 128u) / 2u, n.outs - 1u);
     let to = (lane / 2u) * PITCH + 2u * (lane % 2u);
     let mine = vec2<u32>(lane % 16u, lane / 16u);
     let of_x = mine.y * PITCH;

@@ -1,18 +1,19 @@
-//! Keys and values of the tokens seen so far.
+//! Keys and values of the tokens seen so far, and the queries that look at them.
 
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::Columns;
 use crate::{Gpu, Kernel, Rows};
 
-/// Reads `k`, `v`, `cos`, `sin`; writes `keys` and `values`.
-pub(crate) static KERNEL: Kernel = Kernel { name: "remember", source: &[include_str!("remember.wgsl")], reads: 4, writes: 2 };
+/// Reads `q`, `k`, `v`, `cos`, `sin`; writes `turned`, `keys` and `values`.
+pub(crate) static KERNEL: Kernel = Kernel { name: "remember", source: &[include_str!("remember.wgsl")], reads: 5, writes: 3 };
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Numbers {
+    q: u32,
+    q_stride: u32,
     k: u32,
     k_stride: u32,
     v: u32,
@@ -21,6 +22,8 @@ struct Numbers {
     sin: u32,
     keys: u32,
     values: u32,
+    queries: u32,
+    query_heads: u32,
     tokens: u32,
     heads: u32,
     half: u32,
@@ -84,36 +87,47 @@ impl KeyValues {
 }
 
 /// Appends tokens to `cache`, which grows when it is full: keys `k [tokens, kv_heads * head_dim]` rotated as [`rotate`](fn@super::rotate)
-/// does, values `v` of the same shape as they are. `cos` and `sin` are `[tokens, head_dim / 2]`.
+/// does, values `v` of the same shape as they are. `cos` and `sin` are `[tokens, head_dim / 2]`. The queries of the last of the tokens,
+/// `q [queries, heads * head_dim]`, are rotated likewise: a matrix of that shape.
 ///
 /// # Panics
 /// When the shapes do not agree.
-pub fn remember(gpu: &Gpu, k: Columns<'_>, v: Columns<'_>, cos: &Rows, sin: &Rows, cache: &mut KeyValues) {
+pub fn remember(gpu: &Gpu, [q, k, v]: [&Rows; 3], cos: &Rows, sin: &Rows, cache: &mut KeyValues) -> Rows {
     let [tokens, half] = cos.dims();
     let [capacity, width] = cache.buffers.keys.dims();
+    let [queries, of_queries] = q.dims();
     assert_eq!(cos.dims(), sin.dims(), "cosines and sines");
-    assert!(half > 0 && width.is_multiple_of(2 * half), "heads of {} in a width of {width}", 2 * half);
-    assert_eq!([k.height(width), v.height(width)], [tokens; 2], "as many tokens as angles");
+    let divides = |width: usize| half > 0 && width.is_multiple_of(2 * half);
+    assert!(divides(width) && divides(of_queries), "heads of {} in widths of {of_queries} and {width}", 2 * half);
+    assert_eq!([k.dims(), v.dims()], [[tokens, width]; 2], "as many tokens as angles, heads side by side");
+    assert!(queries <= tokens, "{queries} queries of {tokens} tokens");
     if cache.len + tokens > capacity || Arc::strong_count(&cache.buffers) > 1 {
         *cache = cache.branch(gpu, tokens.max(KeyValues::STEP));
     }
-    let heads = width / (2 * half);
+    let turned = gpu.empty([queries, of_queries]);
     let place = |held: &Rows| (held.start() + cache.len * width) as u32;
+    let heads = |width: usize| (width / (2 * half)) as u32;
     let numbers = Numbers {
-        k: k.start(),
-        k_stride: k.stride(),
-        v: v.start(),
-        v_stride: v.stride(),
+        q: q.start as u32,
+        q_stride: q.pitch as u32,
+        k: k.start as u32,
+        k_stride: k.pitch as u32,
+        v: v.start as u32,
+        v_stride: v.pitch as u32,
         cos: cos.start() as u32,
         sin: sin.start() as u32,
         keys: place(&cache.buffers.keys),
         values: place(&cache.buffers.values),
+        queries: queries as u32,
+        query_heads: heads(of_queries),
         tokens: tokens as u32,
-        heads: heads as u32,
+        heads: heads(width),
         half: half as u32,
     };
-    let reads = [k.rows.into(), v.rows.into(), cos.into(), sin.into()];
-    let writes = [(&cache.buffers.keys).into(), (&cache.buffers.values).into()];
-    gpu.launch(&KERNEL, &reads, &writes, numbers, super::spread((tokens * heads * half).div_ceil(64)));
+    let reads = [q.into(), k.into(), v.into(), cos.into(), sin.into()];
+    let writes = [(&turned).into(), (&cache.buffers.keys).into(), (&cache.buffers.values).into()];
+    let pairs = tokens * (width / 2) + queries * (of_queries / 2);
+    gpu.launch(&KERNEL, &reads, &writes, numbers, super::spread(pairs.div_ceil(64)));
     cache.len += tokens;
+    turned
 }

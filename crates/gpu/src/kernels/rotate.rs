@@ -2,7 +2,6 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::Columns;
 use crate::{Gpu, Kernel, Rows};
 
 /// Reads `x`, `cos`, `sin`; writes `y`.
@@ -26,15 +25,15 @@ struct Numbers {
 ///
 /// # Panics
 /// When the shapes do not agree.
-pub fn rotate(gpu: &Gpu, x: Columns<'_>, heads: usize, cos: &Rows, sin: &Rows) -> Rows {
+pub fn rotate(gpu: &Gpu, x: &Rows, heads: usize, cos: &Rows, sin: &Rows) -> Rows {
     let [tokens, half] = cos.dims();
     let width = heads * 2 * half;
     assert_eq!(cos.dims(), sin.dims(), "cosines and sines");
-    assert_eq!(x.height(width), tokens, "as many tokens as angles");
+    assert_eq!(x.dims(), [tokens, width], "as many tokens as angles, heads side by side");
     let y = gpu.empty([tokens, width]);
     let numbers = Numbers {
-        x: x.start(),
-        x_stride: x.stride(),
+        x: x.start as u32,
+        x_stride: x.pitch as u32,
         cos: cos.start() as u32,
         sin: sin.start() as u32,
         y: y.start() as u32,
@@ -43,6 +42,6 @@ pub fn rotate(gpu: &Gpu, x: Columns<'_>, heads: usize, cos: &Rows, sin: &Rows) -
         half: half as u32,
     };
     let groups = super::spread((tokens * heads * half).div_ceil(64));
-    gpu.launch(&KERNEL, &[x.rows.into(), cos.into(), sin.into()], &[(&y).into()], numbers, groups);
+    gpu.launch(&KERNEL, &[x.into(), cos.into(), sin.into()], &[(&y).into()], numbers, groups);
     y
 }

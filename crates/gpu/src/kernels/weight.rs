@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::MatrixUnits;
 use crate::{Gpu, Kernel, Rows, Words};
 
 /// How a weight's numbers lie, and the kernels that read them.
@@ -15,6 +16,10 @@ pub(crate) struct Format {
     pub(crate) few: Kernel,
     /// The product for many.
     pub(crate) tiled: Kernel,
+    /// The product for many rows of x and of the weight, where there is another.
+    pub(crate) large: Option<Kernel>,
+    /// Whether its packs are eight f16, which matrix units take as they are.
+    pub(crate) for_units: bool,
     /// Where rows can be gathered, the kernel that does it.
     pub(crate) gather: Option<Kernel>,
     /// What rounds x before its products.
@@ -22,9 +27,12 @@ pub(crate) struct Format {
 }
 
 impl Format {
-    /// Every kernel that reads its weights, or makes ready what is multiplied with them.
-    fn kernels(&'static self) -> impl Iterator<Item = &'static Kernel> {
-        [Some(&self.few), Some(&self.tiled), self.gather.as_ref(), self.rounding].into_iter().flatten()
+    /// Every kernel that reads weights of `out` rows, or makes ready what is multiplied with them.
+    pub(super) fn kernels(&'static self, gpu: &Gpu, out: usize) -> Vec<&'static Kernel> {
+        let large = self.large.as_ref().filter(|_| out >= super::product::LARGE && gpu.shared() >= super::product::LARGE_SHARED);
+        let units = gpu.matrix_units().filter(|_| self.for_units).map(MatrixUnits::kernels);
+        let of_all = [Some(&self.few), Some(&self.tiled), large, self.gather.as_ref(), self.rounding].into_iter().flatten();
+        of_all.chain(units.into_iter().flatten()).collect()
     }
 }
 
@@ -35,9 +43,9 @@ const fn product(name: &'static str, source: &'static [&'static str]) -> Kernel 
 
 /// Sources of a format whose packs are widened to eight `f32`.
 macro_rules! widened {
-    ($name:literal, $bits:literal) => {
+    ($name:literal, $bits:literal, $for_units:literal) => {
         Format {
-            columns: 8,
+            columns: Weight::COLUMNS,
             bits: $bits,
             few: product(
                 concat!("product_few_", $name),
@@ -47,6 +55,11 @@ macro_rules! widened {
                 concat!("product_tiled_", $name),
                 &[include_str!("product.wgsl"), include_str!(concat!("weight_", $name, ".wgsl")), include_str!("product_tiled.wgsl")],
             ),
+            large: Some(product(
+                concat!("product_large_", $name),
+                &[include_str!("product.wgsl"), include_str!(concat!("weight_", $name, ".wgsl")), include_str!("product_large.wgsl")],
+            )),
+            for_units: $for_units,
             gather: Some(Kernel {
                 name: concat!("gather_", $name),
                 source: &[include_str!(concat!("weight_", $name, ".wgsl")), include_str!("gather.wgsl")],
@@ -58,18 +71,35 @@ macro_rules! widened {
     };
 }
 
-pub(crate) static F32: Format = widened!("f32", 32);
-pub(crate) static F16: Format = widened!("f16", 16);
-pub(crate) static BF16: Format = widened!("bf16", 16);
-pub(crate) static W4: Format = widened!("w4", 4);
-pub(crate) static INT8: Format = Format {
-    columns: 16,
-    bits: 8,
-    few: product("product_few_int8", &[include_str!("product.wgsl"), include_str!("int8.wgsl"), include_str!("int8_few.wgsl")]),
-    tiled: product("product_tiled_int8", &[include_str!("product.wgsl"), include_str!("int8.wgsl"), include_str!("int8_tiled.wgsl")]),
-    gather: None,
-    rounding: Some(&super::int8::ROUND),
-};
+/// Sources of the products of LLM.int8().
+macro_rules! bytes {
+    ($name:literal, $dot:literal) => {
+        Format {
+            columns: 16,
+            bits: 8,
+            few: product(
+                concat!("product_few_", $name),
+                &[include_str!("product.wgsl"), include_str!($dot), include_str!("int8.wgsl"), include_str!("int8_few.wgsl")],
+            ),
+            tiled: product(
+                concat!("product_tiled_", $name),
+                &[include_str!("product.wgsl"), include_str!($dot), include_str!("int8.wgsl"), include_str!("int8_tiled.wgsl")],
+            ),
+            large: None,
+            for_units: false,
+            gather: None,
+            rounding: Some(&super::int8::ROUND),
+        }
+    };
+}
+
+pub(crate) static F32: Format = widened!("f32", 32, false);
+pub(crate) static F16: Format = widened!("f16", 16, true);
+pub(crate) static BF16: Format = widened!("bf16", 16, false);
+pub(crate) static W4: Format = widened!("w4", 4, false);
+pub(crate) static INT8: Format = bytes!("int8", "dot_packed.wgsl");
+/// As [`INT8`], for devices whose language has no dot product of packed bytes.
+pub(crate) static INT8_PLAIN: Format = bytes!("int8_plain", "dot_plain.wgsl");
 
 /// A matrix `W [out, in]` on a GPU, in the format that its numbers were stored in. Cheap to clone.
 ///
@@ -88,15 +118,20 @@ pub struct Weight {
 /// Some consecutive rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    /// Which is the first.
+    /// Which of the weight's is the first.
     pub(crate) first: usize,
     pub(crate) rows: usize,
+    /// Rows in front of them in their memory, which are another weight's.
+    pub(crate) above: usize,
     pub(crate) words: Words,
     /// One per row or per group of a row, in formats that have scales.
     pub(crate) scales: Option<Words>,
 }
 
 impl Weight {
+    /// Columns to whose multiple the rows of dense weights are padded.
+    pub const COLUMNS: usize = 8;
+
     /// A matrix of `f32`, row after row.
     ///
     /// # Panics
@@ -146,7 +181,8 @@ impl Weight {
     /// When there are not as many words or maxima.
     pub fn int8(gpu: &Gpu, words: &[u32], absmax: &[f32], threshold: f32, shape: [usize; 2]) -> Self {
         assert_eq!(absmax.len(), shape[0], "a weight {shape:?}: a maximum for each row");
-        let weight = Self::new(gpu, &INT8, bytemuck::cast_slice(words), bytemuck::cast_slice(absmax), shape, gpu.max_binding());
+        let format = if gpu.has_packed_dots() { &INT8 } else { &INT8_PLAIN };
+        let weight = Self::new(gpu, format, bytemuck::cast_slice(words), bytemuck::cast_slice(absmax), shape, gpu.max_binding());
         Self { threshold: Some(threshold), ..weight }
     }
 
@@ -161,11 +197,11 @@ impl Weight {
         let scales_per_row = scales.len() / out.max(1);
         assert_eq!(scales.len(), out * scales_per_row, "scales of a weight [{out}, {input}]");
         assert!(
-            scales_per_row == 0 || format.columns != 8 || packs.is_multiple_of(scales_per_row),
+            scales_per_row == 0 || format.columns != Self::COLUMNS || packs.is_multiple_of(scales_per_row),
             "{scales_per_row} groups in {packs} words of a row"
         );
         gpu.want(super::SHARED);
-        gpu.want(&format.kernels().collect::<Vec<_>>());
+        gpu.want(&format.kernels(gpu, out));
         let rows_per_part = (limit / padded.max(1) as u64) as usize;
         assert!(rows_per_part > 0, "a row of {padded} bytes, of which a kernel sees {limit}");
         let parts = (0..out).step_by(rows_per_part).map(|first| {
@@ -174,7 +210,7 @@ impl Weight {
             let words = Words { memory: gpu.kept(&bytes), len: bytes.len() / 4 };
             let of_part = &scales[first * scales_per_row..(first + rows) * scales_per_row];
             let scales = (!of_part.is_empty()).then(|| gpu.kept_words(of_part));
-            Part { first, rows, words, scales }
+            Part { first, rows, above: 0, words, scales }
         });
         Self { format, parts: parts.collect(), shape: [out, input], group: packs / scales_per_row.max(1), threshold: None }
     }
@@ -186,7 +222,7 @@ impl Weight {
 
     /// Device memory in bytes.
     pub fn bytes(&self) -> usize {
-        self.parts.iter().map(|part| 4 * (part.words.len() + part.scales.as_ref().map_or(0, Words::len))).sum()
+        4 * self.shape[0] * (self.words_per_row() + self.scales_per_row())
     }
 
     /// Rows `ids` as f32, `[ids, in]`: a token's embedding is a row.
@@ -209,6 +245,17 @@ impl Weight {
     pub(crate) fn packs(&self) -> usize {
         self.shape[1].div_ceil(self.format.columns)
     }
+
+    /// Words of a row's packs.
+    pub(crate) fn words_per_row(&self) -> usize {
+        self.packs() * self.format.columns * self.format.bits / 32
+    }
+
+    /// Scales of a row.
+    pub(crate) fn scales_per_row(&self) -> usize {
+        let scaled = self.parts.iter().any(|part| part.scales.is_some());
+        if scaled { self.packs() / self.group } else { 0 }
+    }
 }
 
 /// Rows of `from` bytes as rows of `to`, the rest zeros.
@@ -228,7 +275,7 @@ fn padded_rows(bytes: &[u8], from: usize, to: usize) -> Cow<'_, [u8]> {
 mod tests {
     use pollster::FutureExt;
 
-    use super::{BF16, F16, F32, INT8, Kernel, W4, Weight};
+    use super::{BF16, F16, F32, Format, INT8, INT8_PLAIN, Kernel, W4, Weight};
     use crate::{
         Adapter,
         kernels::{Epilogue, product},
@@ -274,10 +321,11 @@ mod tests {
 
     #[test]
     fn kernels_are_told_apart_by_name() {
-        let formats = [&F32, &F16, &BF16, &W4, &INT8];
-        let kernels = formats.iter().flat_map(|format| [Some(&format.few), Some(&format.tiled), format.gather.as_ref()]).flatten();
+        let formats = [&F32, &F16, &BF16, &W4, &INT8, &INT8_PLAIN];
+        let of = |format: &'static Format| [Some(&format.few), Some(&format.tiled), format.large.as_ref(), format.gather.as_ref()];
+        let kernels = formats.into_iter().flat_map(of).flatten();
         let names: Vec<_> = kernels.map(|Kernel { name, .. }| name).collect();
         let unique: std::collections::HashSet<_> = names.iter().collect();
-        assert_eq!((names.len(), unique.len()), (14, 14), "{names:?}");
+        assert_eq!((names.len(), unique.len()), (20, 20), "{names:?}");
     }
 }

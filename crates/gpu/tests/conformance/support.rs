@@ -1,13 +1,56 @@
 //! The GPU that the suite runs on, numbers to feed it, and what counts as equal.
 
-use pollster::FutureExt;
 use std::sync::OnceLock;
+
 use steady_gpu::{Adapter, Gpu, Rows};
 
+static GPU: OnceLock<Gpu> = OnceLock::new();
+
+/// Makes functions tests: of this machine, where each waits, and of a browser, which goes on meanwhile. A condition keeps one of them from
+/// browsers.
+#[macro_export]
+macro_rules! suite {
+    ($($(#[$condition:meta])* $name:ident),* $(,)?) => {
+        mod suite {
+            $(
+                $(#[$condition])*
+                #[cfg(not(target_family = "wasm"))]
+                #[test]
+                fn $name() {
+                    pollster::block_on(async {
+                        $crate::support::open().await;
+                        super::$name().await;
+                    });
+                }
+
+                $(#[$condition])*
+                #[cfg(target_family = "wasm")]
+                #[wasm_bindgen_test::wasm_bindgen_test]
+                async fn $name() {
+                    $crate::support::open().await;
+                    super::$name().await;
+                }
+            )*
+        }
+    };
+}
+
 /// Whatever there is; a software rasterizer where there is nothing else.
+pub(crate) async fn best() -> Adapter {
+    Adapter::best().await.unwrap()
+}
+
+/// Opens the GPU that most tests share.
+pub(crate) async fn open() {
+    if GPU.get().is_none() {
+        let gpu = best().await.open(None).await.unwrap();
+        GPU.get_or_init(|| gpu);
+    }
+}
+
+/// The GPU that most tests share.
 pub(crate) fn gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| Adapter::best().block_on().unwrap().open(None).block_on().unwrap())
+    GPU.get().unwrap()
 }
 
 /// `count` numbers between -1 and 1 that depend on `seed` alone.
@@ -22,8 +65,13 @@ pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
 }
 
 /// What a kernel left.
-pub(crate) fn read(rows: &Rows) -> Vec<f32> {
-    gpu().read(rows).block_on().unwrap()
+pub(crate) async fn read(rows: &Rows) -> Vec<f32> {
+    gpu().read(rows).await.unwrap()
+}
+
+/// What several launches left.
+pub(crate) async fn read_all<const N: usize>(gpu: &Gpu, rows: [Rows; N]) -> [Vec<f32>; N] {
+    gpu.read_all(&rows.each_ref()).await.unwrap().try_into().unwrap()
 }
 
 /// Whether `found` is `expected` but for rounding in `f32`: within `tolerance` of the largest number expected.

@@ -56,12 +56,11 @@ pub(crate) fn int8_codes([out, input]: [usize; 2], seed: u64) -> (Vec<i8>, Vec<f
     (codes, numbers(out, seed + 1).iter().map(|value| value.abs() + 0.1).collect())
 }
 
-fn word_of_bytes(bytes: &[i8]) -> u32 {
+pub(crate) fn word_of_bytes(bytes: &[i8]) -> u32 {
     bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte.cast_unsigned()))
 }
 
-#[test]
-fn gathered_rows_are_those_of_the_matrix() {
+async fn gathered_rows_are_those_of_the_matrix() {
     for format in [Format::F32, Format::F16, Format::Bf16, Format::W4(8)] {
         for [out, input] in [[1, 8], [7, 16], [100, 72], [5, 1], [300, 13]] {
             if format == Format::W4(8) && input % 8 != 0 {
@@ -71,7 +70,7 @@ fn gathered_rows_are_those_of_the_matrix() {
             assert_eq!(weight.shape(), [out, input]);
             let last = out as u32 - 1;
             let ids = [last, 0, last / 2, last, last];
-            let found = read(&weight.rows(gpu(), &ids));
+            let found = read(&weight.rows(gpu(), &ids)).await;
             let expected: Vec<f64> = ids.iter().flat_map(|&id| values[id as usize * input..][..input].to_vec()).collect();
             let found: Vec<f64> = found.iter().map(|&value| value.into()).collect();
             // Widening is exact; 4 bits are multiplied out.
@@ -81,29 +80,38 @@ fn gathered_rows_are_those_of_the_matrix() {
     }
 }
 
-#[test]
-fn more_rows_are_gathered_than_one_axis_takes() {
+/// A software GPU of a browser takes minutes.
+#[cfg(not(target_family = "wasm"))]
+async fn more_rows_are_gathered_than_one_axis_takes() {
     let values = numbers(11, 4);
     let ids: Vec<u32> = (0..64 * 65_536 + 100).map(|at| at % 11).collect();
-    let found = read(&Weight::f32(gpu(), &values, [11, 1]).rows(gpu(), &ids));
+    let found = read(&Weight::f32(gpu(), &values, [11, 1]).rows(gpu(), &ids)).await;
     let expected: Vec<f32> = ids.iter().map(|&id| values[id as usize]).collect();
     assert!(found == expected, "{} rows", ids.len());
 }
 
-#[test]
-fn no_rows_are_gathered() {
+async fn no_rows_are_gathered() {
     assert_eq!(Weight::f32(gpu(), &numbers(8, 5), [1, 8]).rows(gpu(), &[]).dims(), [0, 8]);
 }
 
+#[cfg(not(target_family = "wasm"))]
 #[test]
 #[should_panic(expected = "rows of a weight [3, 8]")]
 fn a_row_beyond_the_last() {
+    pollster::block_on(crate::support::open());
     let _ = Weight::f32(gpu(), &numbers(24, 6), [3, 8]).rows(gpu(), &[0, 3]);
 }
 
-#[test]
-fn bytes_are_those_of_the_format() {
+async fn bytes_are_those_of_the_format() {
     let bytes = |format| some(format, [3, 128], 7).0.bytes();
     let formats = [Format::F32, Format::F16, Format::Bf16, Format::W4(64), Format::Int8(6.0)];
     assert_eq!(formats.map(bytes), [3 * 512, 3 * 256, 3 * 256, 3 * (64 + 8), 3 * (128 + 4)]);
+}
+
+crate::suite! {
+    gathered_rows_are_those_of_the_matrix,
+    #[cfg(not(target_family = "wasm"))]
+    more_rows_are_gathered_than_one_axis_takes,
+    no_rows_are_gathered,
+    bytes_are_those_of_the_format,
 }

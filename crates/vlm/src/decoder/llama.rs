@@ -130,7 +130,7 @@ impl Llama {
         for index in layers {
             debug_assert_eq!(cache.layer(index).len(), past);
             let layer = &self.layers[index];
-            let (next, seen) = if index + 1 == self.layers.len() {
+            let (next, seen) = if index + 1 == self.layers.len() && positions.len() > 1 {
                 layer.finish(&hidden, &rotation, &last, cache.layer(index))
             } else {
                 layer.forward(&hidden, &rotation, &all, cache.layer(index))
@@ -193,7 +193,7 @@ impl Layer {
         let gate_proj = projection("mlp.gate_proj", [width, inner], mlp_bias)?;
         let up_proj = projection("mlp.up_proj", [width, inner], mlp_bias)?;
         let down_proj = projection("mlp.down_proj", [inner, width], mlp_bias)?;
-        Ok(Self {
+        let mut layer = Self {
             input_norm: input_norm.feeding(&[&q_proj, &k_proj, &v_proj]),
             post_attention_norm: loader.rms_norm(&name("post_attention_layernorm"), width, eps)?.feeding(&[&gate_proj, &up_proj]),
             q_proj,
@@ -205,38 +205,45 @@ impl Layer {
             down_proj,
             heads: Heads { queries: config.num_heads, keys: config.num_kv_heads },
             act: config.act,
-        })
+        };
+        layer.join();
+        Ok(layer)
+    }
+
+    /// Layers that see the same are one product where their device has one.
+    fn join(&mut self) {
+        Linear::join([&mut self.q_proj, &mut self.k_proj, &mut self.v_proj]);
+        Linear::join([&mut self.gate_proj, &mut self.up_proj]);
     }
 
     /// `[tokens, width]` to the same, and what the last token looked at.
     fn forward(&self, hidden: &Matrix, rotation: &Rotation, sight: &CausalSight, held: &mut KeyValues) -> (Matrix, SeenRow) {
         let x = self.input_norm.forward(hidden);
-        self.remember(&x, rotation, held);
-        self.rest(hidden, &x, rotation, held, sight)
+        let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], &x);
+        let q = held.remember(&q, &k, &v, rotation, self.heads);
+        self.rest(hidden, &q, held, sight)
     }
 
     /// As [`Self::forward`] for the layer whose output only the head sees: every token is remembered, but only the last one,
     /// whose `sight` is that of one token, goes on. `[tokens, width]` to `[1, width]`.
     fn finish(&self, hidden: &Matrix, rotation: &Rotation, sight: &CausalSight, held: &mut KeyValues) -> (Matrix, SeenRow) {
         let x = self.input_norm.forward(hidden);
-        self.remember(&x, rotation, held);
         let [tokens, _] = hidden.dims();
         let last = |rows: &Matrix| rows.slice(tokens - 1..tokens);
-        self.rest(&last(hidden), &last(&x), &rotation.last(), held, sight)
+        let q = self.q_proj.forward(&last(&x));
+        let [k, v] = Linear::forward_all([&self.k_proj, &self.v_proj], &x);
+        let q = held.remember(&q, &k, &v, rotation, self.heads);
+        self.rest(&last(hidden), &q, held, sight)
     }
 
-    /// Appends the keys and values of normalised `x` to what is held.
-    fn remember(&self, x: &Matrix, rotation: &Rotation, held: &mut KeyValues) {
-        held.remember(&self.k_proj.forward(x), &self.v_proj.forward(x), rotation, self.heads);
-    }
-
-    /// Attention of `x` (`hidden`, normalised) over what is held, then the MLP.
-    fn rest(&self, hidden: &Matrix, x: &Matrix, rotation: &Rotation, held: &KeyValues, sight: &CausalSight) -> (Matrix, SeenRow) {
-        let (attended, seen) = held.attend(&self.q_proj.forward(x), rotation, self.heads, sight);
+    /// Attention of rotated queries, which `hidden` gave, over what is held, then the MLP.
+    fn rest(&self, hidden: &Matrix, queries: &Matrix, held: &KeyValues, sight: &CausalSight) -> (Matrix, SeenRow) {
+        let (attended, seen) = held.attend(queries, self.heads, sight);
         let hidden = self.o_proj.onto(&attended, hidden);
 
         let x = self.post_attention_norm.forward(&hidden);
-        let gated = self.act.gated(&self.gate_proj.forward(&x), &self.up_proj.forward(&x));
+        let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], &x);
+        let gated = self.act.gated(&gate, &up);
         (self.down_proj.onto(&gated, &hidden), seen)
     }
 }
@@ -251,6 +258,7 @@ impl Visit for Layer {
         for linear in [&mut self.gate_proj, &mut self.up_proj, &mut self.down_proj] {
             visitor(Part::Linear(linear));
         }
+        self.join();
     }
 }
 

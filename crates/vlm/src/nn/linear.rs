@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use steady_kernels::{Added, Device, Matrix, PackedLinear, Weight};
+use steady_kernels::{Added, Device, Layer, Matrix, PackedLinear, Weight};
 
 use crate::{HostMatrix, VlmError};
 
@@ -105,10 +105,41 @@ impl Linear {
         self.product(x, Some(residual))
     }
 
-    fn product(&self, x: &Matrix, residual: Option<&Matrix>) -> Matrix {
+    /// What each of `linears` gives of one `x`: as [`Self::forward`] of one after the other, and on a GPU one product where they are
+    /// [joined](Self::join).
+    pub fn forward_all<const N: usize>(linears: [&Self; N], x: &Matrix) -> [Matrix; N] {
+        for linear in linears {
+            linear.show(x);
+        }
+        Weight::products(x, linears.map(|linear| Layer { weight: linear.weight(), bias: linear.bias.as_ref() }))
+    }
+
+    /// Moves the weights of layers that see the same together in their device's memory, where that makes one product of theirs. They stay
+    /// layers of their own; one that is packed afterwards leaves the others, until they are joined anew.
+    pub fn join<const N: usize>(mut linears: [&mut Self; N]) {
+        let mut weights = linears.each_ref().map(|linear| linear.weight().clone());
+        if Weight::join(&mut weights.each_mut()) {
+            for (linear, weight) in linears.iter_mut().zip(weights) {
+                linear.weight = match linear.weight {
+                    Held::Dense(_) => Held::Dense(Arc::new(Dense(weight))),
+                    Held::Packed(_) => Held::Packed(Arc::new(weight)),
+                };
+            }
+        }
+        let mut biases: Vec<&mut Matrix> = linears.iter_mut().filter_map(|linear| linear.bias.as_mut()).collect();
+        if biases.len() == N {
+            Matrix::join(&mut biases);
+        }
+    }
+
+    fn show(&self, x: &Matrix) {
         if let Some(observer) = &self.observer {
             observer.inputs(&self.name, x);
         }
+    }
+
+    fn product(&self, x: &Matrix, residual: Option<&Matrix>) -> Matrix {
+        self.show(x);
         self.weight().product(x, Added { bias: self.bias.as_ref(), residual })
     }
 

@@ -286,7 +286,7 @@ impl Layer {
         let out_proj = linear("self_attn.out_proj", [width, width])?;
         let fc1 = linear("mlp.fc1", [width, inner])?;
         let fc2 = linear("mlp.fc2", [inner, width])?;
-        Ok(Self {
+        let mut layer = Self {
             norm_1: norm_1.feeding(&[&q_proj, &k_proj, &v_proj]),
             norm_2: loader.layer_norm(&name("layer_norm2"), width, eps)?.feeding(&[&fc1]),
             q_proj,
@@ -297,13 +297,20 @@ impl Layer {
             fc2,
             heads: config.num_heads,
             act: config.act,
-        })
+        };
+        layer.join();
+        Ok(layer)
+    }
+
+    /// Layers that see the same are one product where their device has one.
+    fn join(&mut self) {
+        Linear::join([&mut self.q_proj, &mut self.k_proj, &mut self.v_proj]);
     }
 
     /// The attention's half, `[tokens, width]` to the same, and what there was to see.
     fn attend(&self, hidden: &Matrix, merging: Option<&Merging>) -> (Matrix, Seen) {
         let x = self.norm_1.forward(hidden);
-        let (q, k, v) = (self.q_proj.forward(&x), self.k_proj.forward(&x), self.v_proj.forward(&x));
+        let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], &x);
         let (attended, seen) = attend_all(q, k, &v, self.heads, merging.map(|merging| merging.raise(hidden)));
         (self.out_proj.onto(&attended, hidden), seen)
     }
@@ -325,5 +332,6 @@ impl Visit for Layer {
         for linear in [&mut self.fc1, &mut self.fc2] {
             visitor(Part::Linear(linear));
         }
+        self.join();
     }
 }

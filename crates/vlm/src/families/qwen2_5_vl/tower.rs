@@ -158,7 +158,7 @@ impl Block {
         let attention = Attention::load(loader, config, index)?;
         let gate_proj = loader.linear(&name("mlp.gate_proj"), [width, inner], true)?;
         let up_proj = loader.linear(&name("mlp.up_proj"), [width, inner], true)?;
-        Ok(Self {
+        let mut block = Self {
             norm_1: norm_1.feeding(&[attention.entrance()]),
             norm_2: loader.rms_norm(&name("norm2"), width, EPSILON)?.feeding(&[&gate_proj, &up_proj]),
             down_proj: loader.linear(&name("mlp.down_proj"), [inner, width], true)?,
@@ -166,13 +166,21 @@ impl Block {
             gate_proj,
             up_proj,
             act: config.act,
-        })
+        };
+        block.join();
+        Ok(block)
+    }
+
+    /// Layers that see the same are one product where their device has one.
+    fn join(&mut self) {
+        Linear::join([&mut self.gate_proj, &mut self.up_proj]);
     }
 
     fn forward(&self, hidden: &Matrix, rotation: &Rotation, stretches: &[Stretches]) -> Matrix {
         let hidden = self.attention.onto(hidden, &self.norm_1.forward(hidden), rotation, stretches);
         let x = self.norm_2.forward(&hidden);
-        let gated = self.act.gated(&self.gate_proj.forward(&x), &self.up_proj.forward(&x));
+        let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], &x);
+        let gated = self.act.gated(&gate, &up);
         self.down_proj.onto(&gated, &hidden)
     }
 }
@@ -185,6 +193,7 @@ impl Visit for Block {
         for linear in [&mut self.gate_proj, &mut self.up_proj, &mut self.down_proj] {
             visitor(Part::Linear(linear));
         }
+        self.join();
     }
 }
 

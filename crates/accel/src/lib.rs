@@ -34,6 +34,7 @@
 
 mod acceleration;
 mod apply;
+mod calibrate;
 mod implementation;
 pub mod memory;
 mod quantize;
@@ -42,8 +43,9 @@ mod registry;
 
 pub use acceleration::Acceleration;
 pub use apply::{Description, QuantizedModules};
+pub use calibrate::{Gram, Samples};
 pub use implementation::{Built, Implementation};
-pub use quantize::{AccelError, Calibration, Fitted, FittedRtn, Int8, LinearShape, Quantizer, Rtn};
+pub use quantize::{AccelError, Calibration, Fitted, FittedGptq, FittedRtn, Gptq, Int8, LinearShape, Quantizer, Rtn};
 pub use reduce::{DivPrune, FastV, RandomKeep};
 pub use registry::Registry;
 pub use steady_methods::{Group, Keep, SpecError};

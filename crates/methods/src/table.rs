@@ -3,7 +3,7 @@
 use crate::{Method, MethodKind, Parameter, ParameterKind};
 
 /// Every method a spec may name.
-pub static METHODS: [&Method; 5] = [&W4_RTN, &INT8, &DIVPRUNE, &FASTV, &RANDOM];
+pub static METHODS: [&Method; 6] = [&W4_RTN, &W4_GPTQ, &INT8, &DIVPRUNE, &FASTV, &RANDOM];
 
 /// Round-to-nearest, 4 bits.
 pub static W4_RTN: Method = Method {
@@ -21,6 +21,42 @@ pub static W4_RTN: Method = Method {
     summary: "4-bit weights by rounding to nearest, in the decoder's linear layers",
     plain: "Weights in 4 bits, rounded to the nearest step of a scale per group.",
     source: "group-wise round-to-nearest as in GPTQ's and AWQ's baselines (arXiv 2210.17323, 2306.00978)",
+};
+
+/// GPTQ, 4 bits.
+pub static W4_GPTQ: Method = Method {
+    name: "w4:gptq",
+    kind: MethodKind::Quantizer,
+    parameters: &[
+        Parameter {
+            name: "g",
+            kind: ParameterKind::Group,
+            default: "auto",
+            meaning: "inputs per scale; auto = the largest of 128, 64, 32, 16 that divides every input width",
+        },
+        Parameter {
+            name: "asym",
+            kind: ParameterKind::Flag,
+            default: "",
+            meaning: "a zero point per group; without it symmetric, as AutoGPTQ has it",
+        },
+        Parameter {
+            name: "act",
+            kind: ParameterKind::Flag,
+            default: "",
+            meaning: "columns with the largest activations first, with static groups",
+        },
+        Parameter {
+            name: "damp",
+            kind: ParameterKind::Positive,
+            default: "0.01",
+            meaning: "share of the mean of the Hessian's diagonal that is added to it",
+        },
+        Parameter { name: "n", kind: ParameterKind::Count, default: "128", meaning: "prompts to calibrate with" },
+    ],
+    summary: "4-bit weights, each column's rounding error made up for by those behind it, in the decoder's linear layers",
+    plain: "Weights in 4 bits, fitted to prompts so that rounding errors make up for each other.",
+    source: "GPTQ, ICLR 2023 (arXiv 2210.17323), as in AutoGPTQ 0.7.1",
 };
 
 /// LLM.int8().

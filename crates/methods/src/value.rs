@@ -13,6 +13,8 @@ pub enum ParameterKind {
     Seed,
     /// A number above 0.
     Positive,
+    /// An integer above 0.
+    Count,
     /// Inputs that share a scale ([`Group`]).
     Group,
     /// Present or absent, without a value.
@@ -30,6 +32,8 @@ pub enum Value {
     Seed(u64),
     /// A finite number above 0.
     Positive(f32),
+    /// An integer above 0.
+    Count(usize),
     /// Inputs that share a scale.
     Group(Group),
     /// Whether it is there.
@@ -62,6 +66,7 @@ impl ParameterKind {
             Self::Layer => "a decoder layer from 1 on",
             Self::Seed => "an integer from 0 to 18446744073709551615",
             Self::Positive => "a number above 0",
+            Self::Count => "an integer above 0",
             Self::Group => "`auto` or a multiple of 8",
             Self::Flag => "no value",
         }
@@ -73,6 +78,7 @@ impl ParameterKind {
             Self::Layer => text.parse().ok().filter(|&layer| layer >= 1).map(Value::Layer),
             Self::Seed => text.parse().ok().map(Value::Seed),
             Self::Positive => text.parse().ok().filter(|number: &f32| number.is_finite() && *number > 0.0).map(Value::Positive),
+            Self::Count => text.parse().ok().filter(|&count| count >= 1).map(Value::Count),
             Self::Group => Group::parse(text).map(Value::Group),
             Self::Flag => None,
         }
@@ -114,6 +120,7 @@ impl fmt::Display for Value {
             Self::Layer(layer) => layer.fmt(f),
             Self::Seed(seed) => seed.fmt(f),
             Self::Positive(number) => number.fmt(f),
+            Self::Count(count) => count.fmt(f),
             Self::Group(group) => group.fmt(f),
             Self::Flag(flag) => flag.fmt(f),
         }

@@ -122,7 +122,7 @@ fn methods_of_ones_own_are_read_beside_those_of_the_table() {
         assert_eq!(Spec::parse_of(&all, text).unwrap().to_string(), expected, "{text}");
     }
     let unknown = Spec::parse_of(&all, "int7").unwrap_err().to_string();
-    assert_eq!(unknown, "unknown acceleration `int7`; valid: none, w4, w4:rtn, int8, divprune, fastv, random");
+    assert_eq!(unknown, "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, int8, divprune, fastv, random");
     let two = Spec::parse_of(&all, "w4+int8").unwrap_err().to_string();
     assert_eq!(two, "`w4:g=32` and `int8:threshold=6` are both quantizers: an acceleration has at most one");
 }

@@ -6,6 +6,7 @@
 //! from the same pass. Groups fill part files in a fixed order, and each is kept until its part is whole; a killed run loses the group in flight and
 //! nothing else, and the files it leaves after finishing are the ones it would have left without interruption.
 
+mod calibration;
 pub mod controls;
 mod error;
 #[cfg(feature = "files")]
@@ -21,6 +22,7 @@ mod subject;
 mod variants;
 mod work;
 
+pub use calibration::quantize;
 pub use error::StudyError;
 #[cfg(feature = "files")]
 pub use folder::Folder;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use image::RgbImage;
 use steady_accel::memory::stored_bytes;
-use steady_accel::{Acceleration, Description};
+use steady_accel::{Acceleration, Description, Samples};
 use steady_bench::{Benchmark, PostPrompts, Question};
 use steady_methods::Change;
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
@@ -13,6 +13,7 @@ use steady_records::{BASELINE, Plan};
 use steady_vlm::{Answer, Decoding, EncodedImage, Footprint, Merger, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm};
 use web_time::Instant;
 
+use crate::calibration::CalibrationSet;
 use crate::controls::{self, Controlled};
 use crate::{Published, Reply, StudyError, Subject};
 
@@ -24,6 +25,8 @@ pub struct Variants {
     /// The baseline first.
     all: Vec<Variant>,
     controls: Vec<Controlled>,
+    /// What quantizers were calibrated with, if any was.
+    calibration: Option<String>,
     /// What the reducers ask to see of the vision tower.
     needs: Needs,
     decoding: Decoding,
@@ -49,7 +52,8 @@ struct Variant {
 }
 
 impl Variants {
-    /// Packs the weights once per quantizer, whatever reducers stand beside it. The baseline is added in front and need not be among `accelerations`.
+    /// Packs the weights once per quantizer, whatever reducers stand beside it. Quantizers that calibrate do so with questions of the embedded
+    /// world that no study asks. The baseline is added in front and need not be among `accelerations`.
     ///
     /// # Errors
     /// [`StudyError::Accel`] when a quantizer does not fit the model, [`StudyError::Plan`] when two specs say the same.
@@ -57,6 +61,13 @@ impl Variants {
         let outside = |reducer: &&dyn TokenReducer| Merger::of(*reducer).is_none();
         let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer).filter(outside));
         let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned(), stored_bytes: None };
+        let mut wanted = 0;
+        for acceleration in accelerations {
+            wanted = wanted.max(acceleration.calibrates_with(&model)?);
+        }
+        let reader = model.clone();
+        let set = (wanted > 0).then(|| CalibrationSet::embedded(wanted, &reader));
+        let samples = set.as_ref().map(|set| set as &dyn Samples);
         let argument = ("--accel", BASELINE.to_owned());
         let mut variants = vec![Variant { acceleration: Acceleration::none(), model, weights: None, plan: baseline, argument }];
         for acceleration in accelerations.iter().filter(|acceleration| !acceleration.is_none()) {
@@ -70,13 +81,14 @@ impl Variants {
             let weights = description.weights().map(str::to_owned);
             let model = match variants.iter().find(|other| other.weights == weights) {
                 Some(other) => other.model.clone(),
-                None => acceleration.quantize(base).await?.unwrap_or_else(|| base.clone()),
+                None => acceleration.quantize_seeing(base, samples).await?.unwrap_or_else(|| base.clone()),
             };
             let argument = ("--accel", plan.spec.clone());
             variants.push(Variant { acceleration: acceleration.clone(), model, weights, plan, argument });
         }
         let controls = vec![controls::order(&variants[0].model)];
-        Ok(Self { all: variants, controls, needs, decoding, post_prompts: PostPrompts::default() })
+        let calibration = set.as_ref().map(CalibrationSet::describe);
+        Ok(Self { all: variants, controls, calibration, needs, decoding, post_prompts: PostPrompts::default() })
     }
 
     /// These variants, and these checkpoints as if they were accelerations.
@@ -175,7 +187,7 @@ impl Variants {
             post_prompts: self.post_prompts.clone(),
             processor: named(model.processor().image_processor().settings()),
             decoding: named(decoding),
-            calibration: None,
+            calibration: self.calibration.clone(),
             precision: info.precision.to_string(),
             device: device.to_owned(),
             groups_per_part: GROUPS_PER_PART,

@@ -11,6 +11,7 @@ use steady_methods::{INT8, Value};
 use steady_vlm::HostMatrix;
 
 use super::{AccelError, Fitted, LinearShape, Quantizer};
+use crate::Gram;
 use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
@@ -71,7 +72,7 @@ impl Fitted for Int8 {
         4 * linear.out as u64 * (linear.input.div_ceil(4) as u64 + 1)
     }
 
-    fn pack(&self, linear: &str, weight: &HostMatrix, _inputs: Option<&HostMatrix>) -> Result<PackedLinear, AccelError> {
+    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
         Int8Weight::new(&self.codes(weight))
             .map(PackedLinear::from)
             .map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })

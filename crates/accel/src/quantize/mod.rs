@@ -1,5 +1,6 @@
 //! Quantizers: a float matrix in, a packed one out.
 
+mod gptq;
 mod int8;
 mod rtn;
 
@@ -8,13 +9,14 @@ use steady_kernels::{PackError, PackedLinear};
 use steady_vlm::HostMatrix;
 use thiserror::Error;
 
+pub use gptq::{FittedGptq, Gptq};
 pub use int8::Int8;
 pub use rtn::{FittedRtn, Rtn};
 
-use crate::Implementation;
+use crate::{Gram, Implementation};
 
 /// For every quantizer of [`steady_methods::METHODS`], in that order, what carries it out.
-pub(crate) const QUANTIZERS: &[Implementation] = &[rtn::IMPLEMENTATION, int8::IMPLEMENTATION];
+pub(crate) const QUANTIZERS: &[Implementation] = &[rtn::IMPLEMENTATION, gptq::IMPLEMENTATION, int8::IMPLEMENTATION];
 
 /// A way to pack the weights of a model's linear layers, as asked for.
 pub trait Quantizer: Send + Sync {
@@ -51,12 +53,12 @@ pub trait Fitted: Send + Sync {
     /// Bytes that a packed layer of this shape takes, by its layout.
     fn packed_bytes(&self, linear: &LinearShape) -> u64;
 
-    /// Packs `weight [out, in]` of the layer `linear` in the host's memory. `inputs [rows, in]` are what went into the layer, if
-    /// [`Self::calibration`] asks for that.
+    /// Packs `weight [out, in]` of the layer `linear` in the host's memory. `seen` is what went into the layer, if [`Self::calibration`] asks
+    /// for that.
     ///
     /// # Errors
     /// When the weight does not fit the packed layout.
-    fn pack(&self, linear: &str, weight: &HostMatrix, inputs: Option<&HostMatrix>) -> Result<PackedLinear, AccelError>;
+    fn pack(&self, linear: &str, weight: &HostMatrix, seen: Option<&Gram>) -> Result<PackedLinear, AccelError>;
 }
 
 /// What a quantizer must see of a model at work.
@@ -64,7 +66,7 @@ pub trait Fitted: Send + Sync {
 pub enum Calibration {
     /// Nothing: the weights are enough.
     Nothing,
-    /// What goes into the layers that it takes.
+    /// What goes into the layers that it takes, with those before them packed.
     Inputs {
         /// While the model reads this many prompts.
         samples: usize,
@@ -124,6 +126,22 @@ pub enum AccelError {
         method: String,
         /// Prompts it asks for.
         samples: usize,
+    },
+    /// There are fewer prompts to calibrate with than the method asks for.
+    #[error("{method}: calibrates with {samples} prompts, and there are {found}; give fewer with n=")]
+    TooFew {
+        /// The method as settled.
+        method: String,
+        /// Prompts it asks for.
+        samples: usize,
+        /// Prompts there are.
+        found: usize,
+    },
+    /// What the layers saw is of no use.
+    #[error("calibration: {problem}")]
+    Calibration {
+        /// Why.
+        problem: String,
     },
     /// A layer's weight could not be read back from its device.
     #[error("{linear}: {problem}")]

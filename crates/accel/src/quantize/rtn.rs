@@ -13,6 +13,7 @@ use steady_methods::{Group, Value, W4_RTN};
 use steady_vlm::HostMatrix;
 
 use super::{AccelError, Fitted, LinearShape, Quantizer};
+use crate::Gram;
 use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
@@ -22,6 +23,11 @@ pub(crate) const IMPLEMENTATION: Implementation = Implementation {
         _ => None,
     },
 };
+
+/// What 4-bit methods pack, in words.
+pub(super) const SCOPE: &str = "the decoder's q, k, v, o, gate, up and down projections (not embeddings, head, vision tower, projector)";
+/// What the names of these layers begin with.
+pub(super) const DECODER: &str = "language_model.layers.";
 
 /// Group sizes that `auto` chooses from, the usual one first.
 const GROUPS: &[usize] = &[128, 64, 32, 16];
@@ -46,7 +52,7 @@ pub struct FittedRtn {
 }
 
 /// The group size for these layers.
-fn settle(group: Group, linears: &[LinearShape]) -> Result<usize, AccelError> {
+pub(super) fn settle(group: Group, linears: &[LinearShape]) -> Result<usize, AccelError> {
     let misfit = |size: usize| linears.iter().find(|linear| !linear.input.is_multiple_of(size));
     match group {
         Group::Size(group) => match misfit(group) {
@@ -116,11 +122,11 @@ impl Quantizer for Rtn {
     }
 
     fn scope(&self) -> &'static str {
-        "the decoder's q, k, v, o, gate, up and down projections (not embeddings, head, vision tower, projector)"
+        SCOPE
     }
 
     fn takes(&self, linear: &str) -> bool {
-        linear.starts_with("language_model.layers.")
+        linear.starts_with(DECODER)
     }
 
     fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {
@@ -138,7 +144,7 @@ impl Fitted for FittedRtn {
         4 * linear.out as u64 * (linear.input.div_ceil(8) + linear.input.div_ceil(self.group)) as u64
     }
 
-    fn pack(&self, linear: &str, weight: &HostMatrix, _inputs: Option<&HostMatrix>) -> Result<PackedLinear, AccelError> {
+    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
         W4Weight::new(&self.codes(weight)).map(PackedLinear::from).map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })
     }
 }

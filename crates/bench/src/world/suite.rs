@@ -38,17 +38,29 @@ pub const EMBEDDED: BenchmarkRow = BenchmarkRow {
 /// picture), a sign up to two questions, the other kinds up to four; questions about one picture share
 /// [`Question::image`].
 pub struct EmbeddedSuite {
+    split: Split,
     questions: Vec<Question>,
-    /// Image ids with their positions in the test split.
+    /// Image ids with their positions in the split.
     images: BTreeMap<String, u64>,
 }
 
 impl EmbeddedSuite {
     /// The test suite with `per_family` questions in each family.
     pub fn test(per_family: usize) -> Self {
-        let mut gallery = Gallery::default();
-        let mut columns = TaskFamily::ALL.map(Column::new);
-        let mut suite = Self { questions: Vec::new(), images: BTreeMap::new() };
+        Self::of(Split::Test, per_family)
+    }
+
+    /// `count` questions about pictures that no test asks about, drawn in the same way: what quantizers calibrate with.
+    pub fn calibration(count: usize) -> Self {
+        let mut suite = Self::of(Split::Train, count.div_ceil(TaskFamily::ALL.len()));
+        suite.questions.truncate(count);
+        suite
+    }
+
+    fn of(split: Split, per_family: usize) -> Self {
+        let mut gallery = Gallery { split, found: Default::default(), walked: 0 };
+        let mut columns = TaskFamily::ALL.map(|family| Column::new(split, family));
+        let mut suite = Self { split, questions: Vec::new(), images: BTreeMap::new() };
         for _ in 0..per_family {
             for column in &mut columns {
                 let (position, question) = column.next(&mut gallery);
@@ -59,7 +71,7 @@ impl EmbeddedSuite {
         suite
     }
 
-    /// Where in the test split the image with this id is.
+    /// Where in its split the image with this id is.
     fn position(&self, id: &str) -> Result<u64, BenchError> {
         self.images.get(id).copied().ok_or_else(|| BenchError::UnknownImage {
             benchmark: NAME.into(),
@@ -68,7 +80,7 @@ impl EmbeddedSuite {
         })
     }
 
-    /// Ids of the images in order of first use, with their positions in the test split.
+    /// Ids of the images in order of first use, with their positions in the split.
     pub(crate) fn images(&self) -> Vec<(&str, u64)> {
         let mut seen = BTreeSet::new();
         let used = self.questions.iter().map(|q| q.image.as_str()).filter(|id| seen.insert(*id));
@@ -76,9 +88,9 @@ impl EmbeddedSuite {
     }
 }
 
-/// Test positions by kind of scene, found by walking the split.
-#[derive(Default)]
+/// Positions in a split by kind of scene, found by walking the split.
 struct Gallery {
+    split: Split,
     found: [Vec<u64>; SceneKind::ALL.len()],
     walked: u64,
 }
@@ -87,7 +99,7 @@ impl Gallery {
     /// Position of the `n`-th picture of a kind.
     fn position(&mut self, kind: SceneKind, n: usize) -> u64 {
         while self.found[kind as usize].len() <= n {
-            let here = kind_at(Split::Test.index(self.walked), &TaskFamily::ALL);
+            let here = kind_at(self.split.index(self.walked), &TaskFamily::ALL);
             self.found[here as usize].push(self.walked);
             self.walked += 1;
         }
@@ -97,6 +109,7 @@ impl Gallery {
 
 /// The questions of one family, in order.
 struct Column {
+    split: Split,
     family: TaskFamily,
     /// Number of the next picture among those of the family's kind.
     next_picture: usize,
@@ -107,8 +120,8 @@ struct Column {
 }
 
 impl Column {
-    fn new(family: TaskFamily) -> Self {
-        Self { family, next_picture: 0, pending: VecDeque::new(), used: BTreeMap::new() }
+    fn new(split: Split, family: TaskFamily) -> Self {
+        Self { split, family, next_picture: 0, pending: VecDeque::new(), used: BTreeMap::new() }
     }
 
     fn next(&mut self, gallery: &mut Gallery) -> (u64, Question) {
@@ -118,7 +131,7 @@ impl Column {
                     id,
                     benchmark: NAME.into(),
                     family: self.family.name().into(),
-                    image: image_id(Split::Test, position),
+                    image: image_id(self.split, position),
                     text: draft.words.text,
                     gold: vec![draft.answer],
                     kind: written::kind(self.family, draft.kind),
@@ -136,7 +149,7 @@ impl Column {
 
     /// The suite's questions about one picture.
     fn about(&mut self, position: u64) -> Vec<Draft> {
-        let index = Split::Test.index(position);
+        let index = self.split.index(position);
         let scene = Scene::arrange(self.family.scene(), Level::Full, &mut Dice::new("arrange", index));
         let mut dice = Dice::new(&format!("suite/{}", self.family.name()), index);
         let wanted = match self.family {
@@ -197,7 +210,7 @@ impl Benchmark for EmbeddedSuite {
     }
 
     fn image(&self, id: &str) -> Result<RgbImage, BenchError> {
-        Ok(Picture::draw(Split::Test, self.position(id)?, Level::Full, &TaskFamily::ALL).image)
+        Ok(Picture::draw(self.split, self.position(id)?, Level::Full, &TaskFamily::ALL).image)
     }
 
     /// One size for all.
@@ -220,7 +233,7 @@ impl Benchmark for EmbeddedSuite {
         }
         for (id, position) in self.images() {
             hash.update(id);
-            hash.update(Picture::draw(Split::Test, position, Level::Full, &TaskFamily::ALL).image.as_raw());
+            hash.update(Picture::draw(self.split, position, Level::Full, &TaskFamily::ALL).image.as_raw());
         }
         HEXLOWER.encode(&hash.finalize())
     }

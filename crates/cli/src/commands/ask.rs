@@ -128,7 +128,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
                 if packed.as_ref().is_none_or(|(last, _)| last != weights) {
                     drop(packed.take());
                     let start = Instant::now();
-                    packed = acceleration.quantize(&base).block_on()?.map(|model| (weights.to_owned(), model));
+                    packed = steady_study::quantize(acceleration, &base).block_on()?.map(|model| (weights.to_owned(), model));
                     quantize_ms = milliseconds(start);
                 }
                 packed.as_ref().map_or(&base, |(_, model)| model)

@@ -87,7 +87,8 @@ pub(crate) fn kernels() -> anyhow::Result<()> {
     const LONGEST: &str = "1800";
     let mut suite = cargo(["test", "--release", "--target", setup::WASM, "--package", "steady-gpu", "--test", "conformance"]);
     // The runner comes with wasm-bindgen. It starts the browser as `crates/gpu/webdriver.json` says.
-    suite.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", "wasm-bindgen-test-runner").env("WASM_BINDGEN_TEST_TIMEOUT", LONGEST);
+    suite.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", "wasm-bindgen-test-runner");
+    suite.env("CHROMEDRIVER", "chromedriver").env("WASM_BINDGEN_TEST_TIMEOUT", LONGEST);
     for_wasm(&mut suite)
 }
 

@@ -11,7 +11,7 @@ use steady_kernels::{Matrix, PackedLinear, W4Codes, W4Weight};
 use steady_vlm::{Answer, Checkpoint, Decoding, Dense, Device, DeviceChoice, Observer, Precision, Vlm};
 
 fn devices() -> [Device; 2] {
-    [DeviceChoice::Cpu, DeviceChoice::Gpu].map(|choice| choice.open().expect("on a machine without a GPU install Mesa's lavapipe").device)
+    [DeviceChoice::Cpu, DeviceChoice::Gpu].map(|choice| choice.open().unwrap().device)
 }
 
 fn load(name: &str, device: &Device, precision: Precision) -> Vlm {

@@ -85,7 +85,9 @@ fn what_is_no_log_is_refused_with_what_would_be() {
     let prose = out.path().join("notes.json");
     fs::write(&prose, "{\"title\": \"notes\"}").unwrap();
     let message = refuse(&["compare", text(&prose), text(&prose), "--out", text(out.path())]);
-    for expected in ["notes.json holds an object of title", "lmms-eval samples: JSON lines with", "VLMEvalKit", "NeMo Evaluator", "Inspect", "who-what"] {
+    for expected in
+        ["notes.json holds an object of title", "lmms-eval samples: JSON lines with", "VLMEvalKit", "NeMo Evaluator", "Inspect", "who-what"]
+    {
         assert!(message.contains(expected), "{expected}: {message}");
     }
     let nowhere = refuse(&["compare", "nowhere.csv", text(&prose), "--out", text(out.path())]);

@@ -248,7 +248,9 @@ pub(crate) struct CompareArgs {
 
 /// `ROLE=NAME`.
 fn role_and_name(text: &str) -> Result<(String, String), String> {
-    text.split_once('=').map(|(role, name)| (role.to_owned(), name.to_owned())).ok_or_else(|| "expected ROLE=NAME, like gold=label".to_owned())
+    text.split_once('=')
+        .map(|(role, name)| (role.to_owned(), name.to_owned()))
+        .ok_or_else(|| "expected ROLE=NAME, like gold=label".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -33,8 +33,7 @@ pub fn look(a: &Log, b: &Log) -> Look {
     let mut look = Look::default();
     let mut refuse = |field: &str, what: String| look.refused.push(Difference { field: field.to_owned(), what });
     let by_id: HashMap<&str, &Answer> = b.answers.iter().map(|answer| (answer.id.as_str(), answer)).collect();
-    let pairs: Vec<(&Answer, &Answer)> =
-        a.answers.iter().filter_map(|answer| Some((answer, *by_id.get(answer.id.as_str())?))).collect();
+    let pairs: Vec<(&Answer, &Answer)> = a.answers.iter().filter_map(|answer| Some((answer, *by_id.get(answer.id.as_str())?))).collect();
     if !a.benchmark.is_empty() && !b.benchmark.is_empty() && a.benchmark != b.benchmark {
         refuse("benchmark", format!("{} in {}, {} in {}", a.benchmark, a.name, b.benchmark, b.name));
     }
@@ -42,11 +41,8 @@ pub fn look(a: &Log, b: &Log) -> Look {
         refuse("questions", what);
     }
     let mut compared = |field: &str, of: &dyn Fn(&Answer) -> Option<String>| {
-        let unlike: Vec<(String, String, &Answer, &Answer)> = pairs
-            .iter()
-            .filter_map(|(a, b)| Some((of(a)?, of(b)?, *a, *b)))
-            .filter(|(of_a, of_b, ..)| of_a != of_b)
-            .collect();
+        let unlike: Vec<(String, String, &Answer, &Answer)> =
+            pairs.iter().filter_map(|(a, b)| Some((of(a)?, of(b)?, *a, *b))).filter(|(of_a, of_b, ..)| of_a != of_b).collect();
         if !unlike.is_empty() {
             let first: Vec<String> = unlike
                 .iter()
@@ -84,7 +80,10 @@ pub fn look(a: &Log, b: &Log) -> Look {
 fn remarks(a: &Log, b: &Log, pairs: &[(&Answer, &Answer)]) -> Vec<String> {
     let mut remarks = Vec::new();
     if a.format.name != b.format.name {
-        remarks.push(format!("{} is {}, {} is {}: where there is gold, both are scored by this program", a.name, a.format.title, b.name, b.format.title));
+        remarks.push(format!(
+            "{} is {}, {} is {}: where there is gold, both are scored by this program",
+            a.name, a.format.title, b.name, b.format.title
+        ));
     }
     for (one, other) in [(a, b), (b, a)] {
         let alone: Vec<&str> = one.settings.keys().filter(|name| !other.settings.contains_key(*name)).map(String::as_str).collect();
@@ -110,7 +109,8 @@ fn missing(a: &Log, b: &Log, shared: usize) -> Option<String> {
     let lacking = |one: &Log, other: &Log| {
         let there: BTreeSet<&str> = other.answers.iter().map(|answer| answer.id.as_str()).collect();
         let ids: Vec<&str> = one.answers.iter().map(|answer| answer.id.as_str()).filter(|id| !there.contains(id)).collect();
-        (!ids.is_empty()).then(|| format!("{} of the {} in {} are not in {}: {}", ids.len(), one.answers.len(), one.name, other.name, some(&ids)))
+        (!ids.is_empty())
+            .then(|| format!("{} of the {} in {} are not in {}: {}", ids.len(), one.answers.len(), one.name, other.name, some(&ids)))
     };
     let parts: Vec<String> = [lacking(a, b), lacking(b, a)].into_iter().flatten().collect();
     let none = if shared == 0 { "no question is in both; " } else { "" };

@@ -71,8 +71,13 @@ pub fn compare(runs: Runs<'_>, allowed: &[String], command: &str) -> Result<Comp
     let mut refused = Vec::new();
     for (log, notes) in all.iter().zip(&mut notes).skip(1) {
         let look = look(baseline, log);
-        let (let_through, no): (Vec<Difference>, Vec<Difference>) = look.refused.into_iter().partition(|difference| difference.is_allowed(allowed));
-        notes.extend(let_through.into_iter().map(|difference| format!("let through: {} {}", difference.field, difference.what.replace("\n    ", " "))));
+        let (let_through, no): (Vec<Difference>, Vec<Difference>) =
+            look.refused.into_iter().partition(|difference| difference.is_allowed(allowed));
+        notes.extend(
+            let_through
+                .into_iter()
+                .map(|difference| format!("let through: {} {}", difference.field, difference.what.replace("\n    ", " "))),
+        );
         notes.extend(look.remarks);
         refused.extend(no);
     }
@@ -92,16 +97,20 @@ pub fn compare(runs: Runs<'_>, allowed: &[String], command: &str) -> Result<Comp
         asked.push((question, answers, judge));
     }
     if asked.is_empty() {
-        let what = "no question is in all of them".to_owned();
-        return Err(LogError::Incomparable(vec![Difference { field: "questions".to_owned(), what }]));
+        return Err(LogError::NothingShared);
     }
-    let unjudged: Vec<String> = asked.iter().filter(|(.., judge)| *judge == Judge::Nobody).map(|(question, ..)| question.id.clone()).collect();
+    let unjudged: Vec<String> =
+        asked.iter().filter(|(.., judge)| *judge == Judge::Nobody).map(|(question, ..)| question.id.clone()).collect();
     if unjudged.is_empty() || unjudged.len() == asked.len() {
         if !unjudged.is_empty() {
             notes[0].push("neither gold nor scores: only changed answers are counted".to_owned());
         }
     } else {
-        notes[0].push(format!("left out, for they have neither gold nor a score in every run: {} questions, {} first", unjudged.len(), unjudged[0]));
+        notes[0].push(format!(
+            "left out, for they have neither gold nor a score in every run: {} questions, {} first",
+            unjudged.len(),
+            unjudged[0]
+        ));
         asked.retain(|(.., judge)| *judge != Judge::Nobody);
     }
     let columns: Vec<Vec<Judged<'_>>> = (0..all.len())
@@ -206,7 +215,7 @@ fn corrections(column: &[Judged<'_>], asked: &[(Question, Vec<&Answer>, Judge)])
         }
     }
     let line = |(reason, (all, before, after, other)): (&str, (usize, usize, usize, usize))| {
-        format!("{reason}: {before} of {all} right by the tool, {after} here; {other} verdicts differ")
+        format!("{reason}: {before} of {all} right by the tool, {after} here, {other} of them judged otherwise")
     };
     by_reason.into_iter().map(line).collect()
 }
@@ -310,7 +319,11 @@ const NO_COST: CostRow =
 
 fn plan(baseline: &Log, all: &[&Log], specs: &[String], questions: usize, command: &str) -> PlanSummary {
     let shared = |of: &dyn Fn(&Log) -> &BTreeMap<String, String>| -> BTreeMap<String, String> {
-        of(baseline).iter().filter(|(name, value)| all.iter().all(|log| of(log).get(*name) == Some(*value))).map(|(n, v)| (n.clone(), v.clone())).collect()
+        of(baseline)
+            .iter()
+            .filter(|(name, value)| all.iter().all(|log| of(log).get(*name) == Some(*value)))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect()
     };
     let mut decoding = shared(&|log| &log.settings);
     let mut circumstances = shared(&|log| &log.circumstances);

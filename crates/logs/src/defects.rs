@@ -5,10 +5,12 @@ use steady_bench::{Question, score};
 use crate::log::{Answer, Read};
 
 /// lmms-eval's POPE takes a reply for an answer only if it is `yes` or `no` to the letter (lmms_eval/tasks/pope/utils.py).
-pub const POPE: &str = "lmms-eval takes no reply but a bare yes or no in POPE, so that `Yes.` is wrong; read here by the words yes and no in it";
+pub const POPE: &str =
+    "lmms-eval takes no reply but a bare yes or no in POPE, so that `Yes.` is wrong; read here by the words yes and no in it";
 
 /// lmms-eval's MMMU draws a letter where it finds none, from a generator whose state depends on the questions before (lmms_eval/tasks/mmmu/utils.py).
-pub const MMMU_GUESS: &str = "lmms-eval guesses a letter in MMMU where a reply has none, and one changed answer shifts the guesses behind it; unparsed here";
+pub const MMMU_GUESS: &str =
+    "lmms-eval guesses a letter in MMMU where a reply has none, and one changed answer shifts the guesses behind it; unparsed here";
 
 /// lmms-eval's MMMU up to 0.6 keeps one candidate of an open answer and compares its characters one by one.
 pub const MMMU_OPEN: &str = "lmms-eval up to 0.6 compares open answers of MMMU character by character; by MMMU's own rule here";
@@ -49,8 +51,7 @@ pub fn question(answer: &Answer) -> Question {
 }
 
 /// Words after which an open answer of MMMU is looked for.
-const INDICATORS: [&str; 10] =
-    ["could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ", "=", "are "];
+const INDICATORS: [&str; 10] = ["could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ", "=", "are "];
 
 /// Candidates for the answer in an open reply, by the rule of MMMU's own evaluation (github.com/MMMU-Benchmark/MMMU, eval/eval_utils.py): what stands
 /// behind the last indicator of each sentence, the shortest there is, else the reply; and all numbers in them.
@@ -60,9 +61,10 @@ pub fn mmmu_open_candidates(reply: &str) -> Vec<String> {
     let sentences: Vec<&str> = reply.split('\n').flat_map(|line| line.split(". ")).collect();
     for (i, sentence) in sentences.iter().enumerate() {
         let last = i + 1 == sentences.len();
-        let tails = INDICATORS.iter().filter(|indicator| last || **indicator != "=").filter_map(|indicator| {
-            sentence.rfind(indicator).map(|at| sentence[at + indicator.len()..].trim())
-        });
+        let tails = INDICATORS
+            .iter()
+            .filter(|indicator| last || **indicator != "=")
+            .filter_map(|indicator| sentence.rfind(indicator).map(|at| sentence[at + indicator.len()..].trim()));
         let shortest = tails.min_by_key(|tail| tail.chars().count());
         found.extend(shortest.filter(|tail| !tail.chars().all(|c| ":,.!?;'".contains(c) || c.is_whitespace())).map(str::to_owned));
     }
@@ -98,4 +100,3 @@ pub fn mmmu_open_right(candidates: &[String], gold: &[String]) -> bool {
         })
     })
 }
-

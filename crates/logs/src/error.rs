@@ -78,6 +78,9 @@ pub enum LogError {
     /// Runs that were not asked the same things in the same way.
     #[error("the runs cannot be compared:{}\nWhat differs on purpose is let through by {}.", listed(.0), flags(.0))]
     Incomparable(Vec<Difference>),
+    /// Runs without a question in common.
+    #[error("no question is in all of the runs: their identities differ")]
+    NothingShared,
     /// The report refuses what came out, which no log causes.
     #[error("report: {0}")]
     Report(#[from] ReportError),

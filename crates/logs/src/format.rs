@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::LogError;
 use crate::formats::{generic, inspect, llava, lm_eval, lmms_eval, nemo, steady, vlmevalkit, who_what};
 use crate::log::{Log, each_once};
 use crate::source::{Content, File, Source};
-use crate::LogError;
 
 /// A format that runs are logged in: a row of [`FORMATS`].
 #[derive(Clone, Copy, Debug)]
@@ -97,27 +97,29 @@ impl Run<'_> {
 /// # Errors
 /// [`LogError::Unknown`] with what every format expects where none fits, [`LogError::Mixed`] where several do, and what reading says.
 pub fn read(name: &str, sources: &[Source], choices: &Choices, formats: &'static [LogFormat]) -> Result<Log, LogError> {
-    let files: Vec<File> = sources.iter().map(File::read).collect::<Result<_, _>>()?;
-    let formats: Vec<&'static LogFormat> = match &choices.format {
+    // who names columns means a table
+    let table = (!choices.columns.is_empty()).then(|| generic::FORMAT.name.to_owned());
+    let formats: Vec<&'static LogFormat> = match choices.format.as_ref().or(table.as_ref()) {
         None => formats.iter().collect(),
         Some(wanted) => {
             let found = formats.iter().find(|format| format.name == *wanted);
             let known = || formats.iter().map(|format| format.name).collect::<Vec<_>>().join(", ");
-            vec![found.ok_or_else(|| LogError::Absent { run: "steady".to_owned(), what: "format", name: wanted.clone(), known: known() })?]
+            vec![found.ok_or_else(|| LogError::Absent {
+                run: "steady".to_owned(),
+                what: "format",
+                name: wanted.clone(),
+                known: known(),
+            })?]
         }
     };
-    let of = |file: &File| formats.iter().copied().find(|format| (format.recognises)(&file.content));
-    let mut found: Vec<(&File, &'static LogFormat)> = Vec::new();
-    let mut rest = Vec::new();
-    for file in &files {
-        match of(file) {
-            Some(format) => found.push((file, format)),
-            None => rest.push(file),
-        }
-    }
+    let chosen = choices.format.is_some() || table.is_some();
+    let files: Vec<(File, Option<&'static LogFormat>)> =
+        sources.iter().map(|source| Ok(recognise(File::read(source)?, &formats, chosen))).collect::<Result<_, LogError>>()?;
+    let found: Vec<(&File, &'static LogFormat)> = files.iter().filter_map(|(file, format)| Some((file, (*format)?))).collect();
+    let rest = files.iter().filter(|(_, format)| format.is_none()).map(|(file, _)| file);
     let Some(&(first, format)) = found.first() else {
         let expected = formats.iter().map(|format| format!("  {}: {}", format.title, format.expects)).collect::<Vec<_>>().join("\n");
-        let found = files.iter().map(|file| format!("{} holds {}", file.name, looks(&file.content))).collect::<Vec<_>>().join(", ");
+        let found = files.iter().map(|(file, _)| format!("{} holds {}", file.name, looks(&file.content))).collect::<Vec<_>>().join(", ");
         let found = if found.is_empty() { "no file that may hold answers".to_owned() } else { found };
         return Err(LogError::Unknown { run: name.to_owned(), found, expected });
     };
@@ -130,7 +132,7 @@ pub fn read(name: &str, sources: &[Source], choices: &Choices, formats: &'static
             second_format: other.title,
         });
     }
-    let (others, strange): (Vec<&File>, Vec<&File>) = rest.into_iter().partition(|file| (format.accompanies)(&file.content));
+    let (others, strange): (Vec<&File>, Vec<&File>) = rest.partition(|file| (format.accompanies)(&file.content));
     let run = Run { name, format, answers: found.iter().map(|(file, _)| *file).collect(), others, choices };
     let mut log = (format.read)(&run)?;
     if log.answers.is_empty() {
@@ -144,6 +146,29 @@ pub fn read(name: &str, sources: &[Source], choices: &Choices, formats: &'static
     Ok(log)
 }
 
+/// A file and the format that reads its answers. One that was chosen takes whatever has rows.
+fn recognise(file: File, formats: &[&'static LogFormat], chosen: bool) -> (File, Option<&'static LogFormat>) {
+    let of = |file: &File| {
+        let takes = |format: &&LogFormat| (format.recognises)(&file.content) || chosen && matches!(file.content, Content::Rows(_));
+        formats.iter().copied().find(takes)
+    };
+    match (of(&file), file.as_row()) {
+        (None, Some(row)) if of(&row).is_some() => {
+            let format = of(&row);
+            (row, format)
+        }
+        (format, _) => (file, format),
+    }
+}
+
+/// The format that a file is in, if it is in one.
+///
+/// # Errors
+/// As [`File::read`].
+pub fn format_of(source: &Source, formats: &'static [LogFormat]) -> Result<Option<&'static LogFormat>, LogError> {
+    Ok(recognise(File::read(source)?, &formats.iter().collect::<Vec<_>>(), false).1)
+}
+
 /// The first few names of what a file holds.
 fn looks(content: &Content) -> String {
     let named = |names: Vec<&String>| {
@@ -151,7 +176,9 @@ fn looks(content: &Content) -> String {
         format!("{}{}", shown.join(", "), if names.len() > shown.len() { ", ..." } else { "" })
     };
     match content {
-        Content::Rows(rows) => rows.first().map_or_else(|| "no rows".to_owned(), |row| format!("rows of {}", named(row.fields.keys().collect()))),
+        Content::Rows(rows) => {
+            rows.first().map_or_else(|| "no rows".to_owned(), |row| format!("rows of {}", named(row.fields.keys().collect())))
+        }
         Content::Document(document) => match document.as_object() {
             Some(fields) => format!("an object of {}", named(fields.keys().collect())),
             None => "no object".to_owned(),

@@ -38,7 +38,7 @@ pub mod source;
 
 pub use compare::{Comparison, Runs, compare};
 pub use error::LogError;
-pub use format::{Choices, FORMATS, LogFormat, Run, read};
+pub use format::{Choices, FORMATS, LogFormat, Run, format_of, read};
 pub use formats::generic::ROLES;
 pub use log::{Answer, Log, Read};
 pub use source::Source;

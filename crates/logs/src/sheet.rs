@@ -21,8 +21,8 @@ pub(crate) fn rows(archive: &mut ZipArchive<Cursor<&[u8]>>) -> Result<Vec<Vec<Op
     };
     let workbook = part(archive, "xl/workbook.xml")?.ok_or("no xl/workbook.xml")?;
     let relations = part(archive, "xl/_rels/workbook.xml.rels")?.ok_or("no xl/_rels/workbook.xml.rels")?;
-    let first = attribute_of_first(&workbook, b"sheet", b"r:id", None)?.ok_or("a workbook without a sheet")?;
-    let target = attribute_of_first(&relations, b"Relationship", b"Target", Some((b"Id", &first)))?.ok_or("its first sheet is missing")?;
+    let first = attribute_of_first(&workbook, "sheet", "r:id", None)?.ok_or("a workbook without a sheet")?;
+    let target = attribute_of_first(&relations, "Relationship", "Target", Some(("Id", &first)))?.ok_or("its first sheet is missing")?;
     let target = target.strip_prefix('/').map_or_else(|| format!("xl/{target}"), str::to_owned);
     let sheet = part(archive, &target)?.ok_or_else(|| format!("its first sheet, {target}, is missing"))?;
     cells(&sheet, &texts)
@@ -37,7 +37,7 @@ fn part(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<St
 }
 
 /// An attribute of the first element of this name, or of the first whose other attribute has that value.
-fn attribute_of_first(xml: &str, element: &[u8], name: &[u8], with: Option<(&[u8], &str)>) -> Result<Option<String>, String> {
+fn attribute_of_first(xml: &str, element: &str, name: &str, with: Option<(&str, &str)>) -> Result<Option<String>, String> {
     let mut reader = Reader::from_str(xml);
     loop {
         match reader.read_event().map_err(|error| error.to_string())? {
@@ -56,9 +56,14 @@ fn attribute_of_first(xml: &str, element: &[u8], name: &[u8], with: Option<(&[u8
     }
 }
 
-fn attribute(start: &BytesStart<'_>, name: &[u8]) -> Result<Option<String>, String> {
-    let found = start.attributes().flatten().find(|attribute| attribute.key.as_ref() == name);
-    found.map(|attribute| std::str::from_utf8(&attribute.value).map(unescaped).map_err(|error| error.to_string())).transpose()
+fn attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(|error| error.to_string())?;
+        if attribute.key.as_ref() == name {
+            return Ok(Some(unescaped(&attribute.value)));
+        }
+    }
+    Ok(None)
 }
 
 /// The shared texts, each out of one or several runs of it; how a word is pronounced (`rPh`) is no part of it.
@@ -68,20 +73,20 @@ fn shared(xml: &str) -> Result<Vec<String>, String> {
     loop {
         match reader.read_event().map_err(|error| error.to_string())? {
             Event::Start(start) => match start.local_name().as_ref() {
-                b"si" => texts.push(String::new()),
-                b"t" => inside = true,
-                b"rPh" => phonetic = true,
+                "si" => texts.push(String::new()),
+                "t" => inside = true,
+                "rPh" => phonetic = true,
                 _ => {}
             },
-            Event::Empty(start) if start.local_name().as_ref() == b"si" => texts.push(String::new()),
+            Event::Empty(start) if start.local_name().as_ref() == "si" => texts.push(String::new()),
             Event::End(end) => match end.local_name().as_ref() {
-                b"t" => inside = false,
-                b"rPh" => phonetic = false,
+                "t" => inside = false,
+                "rPh" => phonetic = false,
                 _ => {}
             },
             event => {
                 if let (true, false, Some(text)) = (inside, phonetic, texts.last_mut()) {
-                    text.push_str(&words(&event)?);
+                    text.push_str(&words(&event));
                 }
                 if matches!(event, Event::Eof) {
                     return Ok(texts);
@@ -92,15 +97,12 @@ fn shared(xml: &str) -> Result<Vec<String>, String> {
 }
 
 /// What an event says as text: its own words, or the sign that an entity stands for.
-fn words(event: &Event<'_>) -> Result<String, String> {
+fn words(event: &Event<'_>) -> String {
     match event {
-        Event::Text(text) => Ok(text.decode().map_err(|error| error.to_string())?.into_owned()),
-        Event::CData(text) => Ok(text.decode().map_err(|error| error.to_string())?.into_owned()),
-        Event::GeneralRef(reference) => {
-            let name = reference.decode().map_err(|error| error.to_string())?;
-            Ok(unescaped(&format!("&{name};")))
-        }
-        _ => Ok(String::new()),
+        Event::Text(text) => text.to_string(),
+        Event::CData(text) => text.to_string(),
+        Event::GeneralRef(reference) => unescaped(&format!("&{};", &**reference)),
+        _ => String::new(),
     }
 }
 
@@ -118,25 +120,25 @@ fn cells(xml: &str, texts: &[String]) -> Result<Vec<Vec<Option<String>>>, String
         let event = reader.read_event().map_err(|error| error.to_string())?;
         match &event {
             Event::Start(start) | Event::Empty(start) => match start.local_name().as_ref() {
-                b"row" => rows.push(Vec::new()),
-                b"c" => {
+                "row" => rows.push(Vec::new()),
+                "c" => {
                     let next = rows.last().map_or(0, Vec::len);
-                    place = attribute(start, b"r")?.map_or(Some(next), |name| column(&name)).ok_or("a cell without a place")?;
+                    place = attribute(start, "r")?.map_or(Some(next), |name| column(&name)).ok_or("a cell without a place")?;
                     if place >= MOST_COLUMNS {
                         return Err(format!("a cell in column {}, more than the {MOST_COLUMNS} that a table of answers has", place + 1));
                     }
-                    kind = attribute(start, b"t")?.unwrap_or_default();
+                    kind = attribute(start, "t")?.unwrap_or_default();
                     said = None;
                 }
-                b"v" | b"t" if matches!(event, Event::Start(_)) => {
+                "v" | "t" if matches!(event, Event::Start(_)) => {
                     inside = true;
                     said.get_or_insert_default();
                 }
                 _ => {}
             },
             Event::End(end) => match end.local_name().as_ref() {
-                b"v" | b"t" => inside = false,
-                b"c" => {
+                "v" | "t" => inside = false,
+                "c" => {
                     let Some(row) = rows.last_mut() else { return Err("a cell outside of a row".to_owned()) };
                     if row.len() <= place {
                         row.resize(place + 1, None);
@@ -148,7 +150,7 @@ fn cells(xml: &str, texts: &[String]) -> Result<Vec<Vec<Option<String>>>, String
             Event::Eof => return Ok(rows),
             _ => {
                 if let (true, Some(said)) = (inside, &mut said) {
-                    said.push_str(&words(&event)?);
+                    said.push_str(&words(&event));
                 }
             }
         }
@@ -186,7 +188,9 @@ mod tests {
 
     #[test]
     fn texts_are_shared_or_in_their_cells() {
-        let texts = shared("<sst><si><t>a &amp; b</t></si><si><r><t>one</t></r><r><t xml:space=\"preserve\"> two</t></r><rPh><t>x</t></rPh></si><si/></sst>");
+        let texts = shared(
+            "<sst><si><t>a &amp; b</t></si><si><r><t>one</t></r><r><t xml:space=\"preserve\"> two</t></r><rPh><t>x</t></rPh></si><si/></sst>",
+        );
         let texts = texts.unwrap();
         assert_eq!(texts, ["a & b", "one two", ""]);
         let sheet = "<worksheet><sheetData><row r=\"1\"><c r=\"A1\" t=\"s\"><v>1</v></c><c r=\"C1\" t=\"inlineStr\"><is><t>in &lt;place&gt;</t></is></c></row>\

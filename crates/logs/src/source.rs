@@ -151,6 +151,15 @@ impl File {
     }
 }
 
+impl File {
+    /// The same with its one object as a row: a log of one line is a log too, and looks like a document.
+    pub(crate) fn as_row(&self) -> Option<Self> {
+        let Content::Document(Value::Object(fields)) = &self.content else { return None };
+        let row = Row::new(&self.name.as_str().into(), "line", 1, fields.clone());
+        Some(Self { name: self.name.clone(), content: Content::Rows(vec![row]) })
+    }
+}
+
 /// Text in UTF-8, or in UTF-16 with its mark; other encodings are not guessed.
 fn decoded(bytes: &[u8]) -> Result<String, String> {
     let utf_16 = |units: &[u8], unit: fn([u8; 2]) -> u16| {
@@ -176,8 +185,8 @@ fn decoded(bytes: &[u8]) -> Result<String, String> {
 /// One JSON object, or one on every line.
 fn objects(name: &str, text: &str) -> Result<Content, LogError> {
     let first = text.trim_start().lines().next().unwrap_or_default();
-    // a first line that is an object is one of many, or the only one: a log of one line is a log too
-    if json(first.trim()).is_ok_and(|value| value.is_object()) {
+    let many = text.trim().len() > first.trim().len();
+    if many && json(first.trim()).is_ok_and(|value| value.is_object()) {
         return lines(name, text);
     }
     if let Ok(document) = json(text) {
@@ -279,7 +288,10 @@ fn table(name: &str, text: &str) -> Result<Content, LogError> {
     for (i, cells) in records.enumerate() {
         let (found, expected) = (cells.len(), columns.len());
         if found != expected {
-            return Err(fail(format!("row {} has {found} cells, the columns are {expected}; is the file cut off, or a quote missing?", i + 1)));
+            return Err(fail(format!(
+                "row {} has {found} cells, the columns are {expected}; is the file cut off, or a quote missing?",
+                i + 1
+            )));
         }
         if cells.iter().map(String::len).sum::<usize>() > MOST_LINE {
             return Err(fail(format!("row {} is longer than {} MB", i + 1, MOST_LINE >> 20)));
@@ -310,8 +322,7 @@ impl Iterator for Records<'_> {
     fn next(&mut self) -> Option<Vec<String>> {
         let (mut written, mut cells) = (0, 0);
         loop {
-            let (result, read, wrote, ended) =
-                self.reader.read_record(self.rest, &mut self.cells[written..], &mut self.ends[cells..]);
+            let (result, read, wrote, ended) = self.reader.read_record(self.rest, &mut self.cells[written..], &mut self.ends[cells..]);
             self.rest = &self.rest[read..];
             written += wrote;
             cells += ended;
@@ -349,7 +360,10 @@ fn archive(name: &str, bytes: &[u8]) -> Result<Content, LogError> {
         return sheet(name, &mut archive);
     }
     if !names.iter().any(|part| part == "header.json" || part == "_journal/start.json") {
-        return Err(fail(format!("a zip archive that is neither a spreadsheet nor a log of Inspect; it holds {}", shortened(&names.join(", "), 80))));
+        return Err(fail(format!(
+            "a zip archive that is neither a spreadsheet nor a log of Inspect; it holds {}",
+            shortened(&names.join(", "), 80)
+        )));
     }
     if !names.iter().any(|part| part == "header.json") {
         return Err(fail("a log of Inspect without header.json: the run did not end".to_owned()));
@@ -394,7 +408,8 @@ fn unpacked(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<
 
 /// The first sheet of a workbook, its first row the names of the columns.
 fn sheet(name: &str, archive: &mut zip::ZipArchive<Cursor<&[u8]>>) -> Result<Content, LogError> {
-    let rows = sheet::rows(archive).map_err(|reason| LogError::File { file: name.to_owned(), reason: format!("a spreadsheet: {reason}") })?;
+    let rows =
+        sheet::rows(archive).map_err(|reason| LogError::File { file: name.to_owned(), reason: format!("a spreadsheet: {reason}") })?;
     let file: Arc<str> = name.into();
     let mut rows = rows.into_iter();
     let columns: Vec<String> = rows.next().unwrap_or_default().into_iter().map(Option::unwrap_or_default).collect();

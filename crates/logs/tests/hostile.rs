@@ -36,7 +36,11 @@ fn what_was_not_asked_the_same_is_refused_by_its_field() {
         ("gold", other("no,No", "maybe,No"), vec![]),
         ("missing", other("3,A bus?,yes,Yes\n", ""), vec![]),
         ("missing, let through", other("3,A bus?,yes,Yes\n", ""), vec!["questions"]),
-        ("nothing in common", A.replace("\n1", "\n11").replace("\n2", "\n12").replace("\n3", "\n13").replace("\n4", "\n14"), vec!["questions"]),
+        (
+            "nothing in common",
+            A.replace("\n1", "\n11").replace("\n2", "\n12").replace("\n3", "\n13").replace("\n4", "\n14"),
+            vec!["questions"],
+        ),
         ("order", "id,question,gold,prediction\n2,A dog?,no,No\n1,A cat?,yes,Yes\n3,A bus?,yes,Yes\n4,A car?,no,No\n".to_owned(), vec![]),
         ("prompt, let through", other("A bus?", "A train?"), vec!["prompt"]),
     ] {
@@ -54,8 +58,14 @@ fn what_cannot_be_read_is_refused_by_its_place() {
         ("two.csv", "id,question,prompt,prediction\n1,A cat?,A cat?,Yes\n"),
         ("score.csv", "id,prediction,score\n1,Yes,73\n"),
         ("empty-id.csv", "id,prediction\n1,Yes\n,No\n"),
-        ("choices.jsonl", "{\"doc_id\": 1, \"target\": \"0\", \"arguments\": [[\"q\", \" a\"], [\"q\", \" b\"]], \"filtered_resps\": [[-1.0, true]], \"prompt_hash\": \"x\"}\n"),
-        ("repeats.jsonl", "{\"doc_id\": 1, \"target\": \"0\", \"filtered_resps\": [\"a\", \"b\"], \"doc_hash\": \"x\", \"input\": \"q\"}\n"),
+        (
+            "choices.jsonl",
+            "{\"doc_id\": 1, \"target\": \"0\", \"arguments\": [[\"q\", \" a\"], [\"q\", \" b\"]], \"filtered_resps\": [[-1.0, true]], \"prompt_hash\": \"x\"}\n",
+        ),
+        (
+            "repeats.jsonl",
+            "{\"doc_id\": 1, \"target\": \"0\", \"filtered_resps\": [\"a\", \"b\"], \"doc_hash\": \"x\", \"input\": \"q\"}\n",
+        ),
         ("header.json", "{\"version\": 2, \"eval\": {\"task\": \"t\"}, \"plan\": {}}"),
         ("strange.json", "{\"version\": 2, \"results\": {}}"),
         ("strange.csv", "name,age\nAnn,7\n"),
@@ -89,7 +99,8 @@ fn unread_answers_are_told_apart_by_what_they_say() {
         )
     };
     let [one, same, other] = ["five", "five", "six"].map(|reply| log("a.jsonl", line(reply)).unwrap());
-    let changed = |log: &Log| compare(Runs { baseline: &one, others: &[log], controls: &[] }, &[], "").unwrap().report.summaries()[0].dr.count;
+    let changed =
+        |log: &Log| compare(Runs { baseline: &one, others: &[log], controls: &[] }, &[], "").unwrap().report.summaries()[0].dr.count;
     assert_eq!((changed(&same), changed(&other)), (0, 1));
 }
 

@@ -91,7 +91,9 @@ fn what_changed_is_what_is_counted_by_hand() {
         let choices = Choices { filter: Some(filter.to_owned()).filter(|filter| !filter.is_empty()), ..Choices::default() };
         for pair in ["ab", "ac", "bc"] {
             // one version is kept as another kind of file
-            let path = |version: &str| if version == "c" { layout.replace(".xlsx", ".tsv") } else { layout.to_owned() }.replace("VERSION", version);
+            let path = |version: &str| {
+                if version == "c" { layout.replace(".xlsx", ".tsv") } else { layout.to_owned() }.replace("VERSION", version)
+            };
             let paths = [path(&pair[..1]), path(&pair[1..])];
             assert_eq!(log("run", &paths[0], &choices).format.name, format, "{}", paths[0]);
             let comparison = compared([&paths[0], &paths[1]], &choices).unwrap_or_else(|error| panic!("{paths:?}: {error}"));
@@ -109,7 +111,9 @@ fn an_archive_and_its_json_are_one_log() {
     assert_eq!(packed.answers.len(), 4);
     assert_eq!(packed.settings, plain.settings);
     for (packed, plain) in packed.answers.iter().zip(&plain.answers) {
-        let said = |answer: &steady_logs::Answer| (answer.id.clone(), answer.question.clone(), answer.gold.clone(), answer.reply.clone(), answer.score);
+        let said = |answer: &steady_logs::Answer| {
+            (answer.id.clone(), answer.question.clone(), answer.gold.clone(), answer.reply.clone(), answer.score)
+        };
         assert_eq!(said(packed), said(plain));
     }
 }

@@ -193,7 +193,8 @@ impl Report {
     /// where there is none, the one with the highest DR. `None` without accelerations.
     pub fn headline(&self) -> Option<&Summary> {
         let hides = |summary: &Summary| summary.dr.value - summary.accuracy_change.value.abs();
-        let hidden = self.summaries().iter().filter(|summary| self.judged() && summary.hidden()).max_by(|a, b| hides(a).total_cmp(&hides(b)));
+        let hidden =
+            self.summaries().iter().filter(|summary| self.judged() && summary.hidden()).max_by(|a, b| hides(a).total_cmp(&hides(b)));
         hidden.or_else(|| self.summaries().iter().max_by(|a, b| a.dr.value.total_cmp(&b.dr.value)))
     }
 

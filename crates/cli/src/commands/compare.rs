@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use steady_bench::{BENCHMARKS, thumbnails};
-use steady_logs::source::{File, MOST_BYTES};
-use steady_logs::{Choices, Comparison, FORMATS, Log, Runs, Source, compare, read};
+use steady_logs::source::MOST_BYTES;
+use steady_logs::{Choices, Comparison, FORMATS, Log, Runs, Source, compare, format_of, read};
 use steady_study::Folder;
 
 use crate::args::CompareArgs;
@@ -103,9 +103,7 @@ fn sources(path: &Path) -> Result<Vec<Source>> {
     };
     let answers = of_file(path)?;
     let mut found = vec![answers];
-    let content = File::read(&found[0])?.content;
-    let format = FORMATS.iter().find(|format| (format.recognises)(&content));
-    if let (Some(format), Some(folder)) = (format, path.parent()) {
+    if let (Some(format), Some(folder)) = (format_of(&found[0], FORMATS)?, path.parent()) {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let mut beside: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         beside.sort();

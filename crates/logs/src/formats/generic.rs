@@ -15,7 +15,8 @@ pub(crate) const FORMAT: LogFormat = LogFormat {
     expects: "a column of answers (prediction, response, model_answer, ..) and one of ids or questions; --column ROLE=NAME says which is which",
     recognises: |content| match content {
         Content::Rows(rows) => rows.first().is_some_and(|row| {
-            let has = |role: &str| ROLES.iter().any(|(name, known)| *name == role && known.iter().any(|column| column_of(row, column).is_some()));
+            let has =
+                |role: &str| ROLES.iter().any(|(name, known)| *name == role && known.iter().any(|column| column_of(row, column).is_some()));
             (has("answer") || column_of(row, "answer").is_some()) && (has("id") || has("question"))
         }),
         Content::Document(_) => false,
@@ -29,8 +30,37 @@ pub(crate) const FORMAT: LogFormat = LogFormat {
 pub const ROLES: &[(&str, &[&str])] = &[
     ("id", &["id", "question_id", "questionid", "qid", "sample_id", "doc_id", "index", "idx", "uid"]),
     ("question", &["question", "prompt", "query", "input", "instruction"]),
-    ("answer", &["prediction", "response", "model_answer", "model_response", "model_output", "output", "generated", "generated_text", "completion", "reply", "pred"]),
-    ("gold", &["gold", "gold_answer", "ground_truth", "groundtruth", "reference", "target", "label", "expected", "expected_answer", "correct_answer"]),
+    (
+        "answer",
+        &[
+            "prediction",
+            "response",
+            "model_answer",
+            "model_response",
+            "model_output",
+            "output",
+            "generated",
+            "generated_text",
+            "completion",
+            "reply",
+            "pred",
+        ],
+    ),
+    (
+        "gold",
+        &[
+            "gold",
+            "gold_answer",
+            "ground_truth",
+            "groundtruth",
+            "reference",
+            "target",
+            "label",
+            "expected",
+            "expected_answer",
+            "correct_answer",
+        ],
+    ),
     ("score", &["score", "correct", "is_correct", "hit", "acc", "accuracy", "reward", "exact_match", "passed"]),
     ("image", &["image", "image_id", "image_path", "image_file", "img", "picture"]),
     ("family", &["family", "category", "task", "subject", "group"]),
@@ -53,7 +83,12 @@ impl Columns {
         for (role, name) in &run.choices.columns {
             let roles = || ROLES.iter().map(|(role, _)| *role).collect::<Vec<_>>().join(", ");
             let known = ROLES.iter().find(|(known, _)| known == role);
-            let (role, _) = known.ok_or_else(|| LogError::Absent { run: "steady".to_owned(), what: "role of a column", name: role.clone(), known: roles() })?;
+            let (role, _) = known.ok_or_else(|| LogError::Absent {
+                run: "steady".to_owned(),
+                what: "role of a column",
+                name: role.clone(),
+                known: roles(),
+            })?;
             if !row.fields.contains_key(name) {
                 return Err(LogError::Absent { run: file.name.clone(), what: "column", name: name.clone(), known: all() });
             }
@@ -71,7 +106,8 @@ impl Columns {
                 // of several ids the first known name is as good as any; elsewhere a wrong column would go unseen
                 [first, ..] if *role == "id" || *role == "family" || *role == "image" => columns.push((role, first.to_owned())),
                 [first, second, ..] => {
-                    let reason = format!("the columns {first} and {second} could both be the {role}: say which with --column {role}={first}");
+                    let reason =
+                        format!("the columns {first} and {second} could both be the {role}: say which with --column {role}={first}");
                     return Err(run.wrong(file, reason));
                 }
             }
@@ -106,13 +142,23 @@ fn read(run: &Run<'_>) -> Result<Log, LogError> {
         let Content::Rows(rows) = &file.content else { continue };
         let Some(first) = rows.first() else { continue };
         let columns = Columns::of(run, file, first)?;
-        let understood = columns.0.iter().map(|(role, column)| if role == column { (*role).to_owned() } else { format!("{column} as {role}") });
-        log.notes.push(format!("{}: read {}", file.name, understood.collect::<Vec<_>>().join(", ")));
+        let understood =
+            columns.0.iter().map(|(role, column)| if role == column { (*role).to_owned() } else { format!("{column} as {role}") });
+        let understood = format!("read {}", understood.collect::<Vec<_>>().join(", "));
+        if !log.notes.contains(&understood) {
+            log.notes.push(understood);
+        }
         let score = run.choices.metric.as_deref().or(columns.column("score"));
         for row in rows {
             let listed = columns.column("options").map_or(Vec::new(), |column| gold_of(row.get(column)));
             let lettered: Vec<String> = (0..26).map_while(|i| row.text(&letter_at(i))).collect();
-            let options = if listed.len() > 1 { listed } else if lettered.len() > 1 { lettered } else { Vec::new() };
+            let options = if listed.len() > 1 {
+                listed
+            } else if lettered.len() > 1 {
+                lettered
+            } else {
+                Vec::new()
+            };
             let gold = columns.column("gold").map_or(Vec::new(), |column| gold_of(row.get(column)));
             log.answers.push(Answer {
                 place: row.place(),

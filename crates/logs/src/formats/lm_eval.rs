@@ -20,7 +20,7 @@ pub(crate) const FORMAT: LogFormat = LogFormat {
     title: "lm-evaluation-harness samples",
     expects: "JSON lines with doc_id, target, arguments, filtered_resps, prompt_hash",
     recognises: |content| rows_have(content, &["doc_id", "target", "arguments", "filtered_resps", "prompt_hash"]),
-    accompanies: |content| document_has(content, &["results", "configs"]) && !document_has(content, &["lmms_eval_version"]),
+    accompanies: |content| document_has(content, &["results", "configs"]),
     beside: |answers, other| {
         let date = answers.rsplit_once('_').map_or(answers, |(_, date)| date).trim_end_matches(".jsonl");
         other == format!("results_{date}.json")
@@ -59,7 +59,7 @@ fn read(run: &Run<'_>) -> Result<Log, LogError> {
         let distinct: BTreeSet<&String> = of_file.iter().collect();
         if distinct.len() > 1 {
             let names = distinct.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-            log.notes.push(format!("{}: of the filters {names} the answers of {filter} are compared (--filter takes another)", file.name));
+            log.notes.push(format!("{task}: of the filters {names} the answers of {filter} are compared (--filter takes another)"));
         }
         log.settings.insert(under(task, "filter"), filter.clone());
         for row in rows(&file.content).iter().filter(|row| row.text("filter").unwrap_or_default() == filter) {

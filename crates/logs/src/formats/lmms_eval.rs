@@ -19,7 +19,7 @@ pub(crate) const FORMAT: LogFormat = LogFormat {
     title: "lmms-eval samples",
     expects: "JSON lines with doc_id, target, filtered_resps, doc_hash, input",
     recognises: |content| rows_have(content, &["doc_id", "target", "filtered_resps", "doc_hash", "input"]),
-    accompanies: |content| document_has(content, &["results", "configs", "lmms_eval_version"]),
+    accompanies: |content| document_has(content, &["results", "configs"]),
     beside: |answers, other| answers.split_once("_samples_").is_some_and(|(date, _)| other == format!("{date}_results.json")),
     read,
 };
@@ -115,7 +115,8 @@ fn reply(row: &Row, answer: &mut Answer) -> Result<(), LogError> {
         Value::String(said) => answer.reply.clone_from(said),
         Value::Array(values) => {
             let likely: Option<Vec<f64>> = values.iter().map(|value| value.as_array()?.first()?.as_f64()).collect();
-            let likely = likely.ok_or_else(|| row.wrong("filtered_resps", "one answer (one of several repeats cannot be told from the others)"))?;
+            let likely =
+                likely.ok_or_else(|| row.wrong("filtered_resps", "one answer (one of several repeats cannot be told from the others)"))?;
             let best = (0..likely.len()).reduce(|best, i| if likely[i] > likely[best] { i } else { best }).unwrap_or_default();
             answer.reply = letter_at(best);
             answer.read = Read::As(letter_at(best));

@@ -86,7 +86,15 @@ fn task_settings(log: &mut Log, results: &Value, tasks: &[&str], version: &str) 
         put(format!("{task}.num_fewshot"), results.get("n-shot").and_then(|shots| shots.get(task)));
         put(format!("{task}.task_version"), results.get("versions").and_then(|versions| versions.get(task)));
         let config = results.get("configs").and_then(|configs| configs.get(task));
-        for name in ["generation_kwargs", "doc_to_text", "doc_to_target", "doc_to_choice", "description", "filter_list", "lmms_eval_specific_kwargs"] {
+        for name in [
+            "generation_kwargs",
+            "doc_to_text",
+            "doc_to_target",
+            "doc_to_choice",
+            "description",
+            "filter_list",
+            "lmms_eval_specific_kwargs",
+        ] {
             // a function is written with its address
             let value = config.and_then(|config| config.get(name)).filter(|value| !value.to_string().contains(" at 0x"));
             put(format!("{task}.{name}"), value);
@@ -106,10 +114,11 @@ fn task_settings(log: &mut Log, results: &Value, tasks: &[&str], version: &str) 
         log.circumstances.insert("transformers_version".to_owned(), text_of(value));
     }
     let text = |name: &str| config.and_then(|config| config.get(name)).filter(|value| value.as_str() != Some("")).map(text_of);
-    log.model = match (text("model").filter(|model| !model.is_empty()), text("model_args").filter(|args| !args.is_empty() && args != "null")) {
-        (Some(model), Some(args)) => Some(format!("{model} ({args})")),
-        (model, _) => model,
-    };
+    log.model =
+        match (text("model").filter(|model| !model.is_empty()), text("model_args").filter(|args| !args.is_empty() && args != "null")) {
+            (Some(model), Some(args)) => Some(format!("{model} ({args})")),
+            (model, _) => model,
+        };
 }
 
 #[cfg(test)]

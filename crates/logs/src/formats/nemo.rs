@@ -47,6 +47,8 @@ fn read(run: &Run<'_>) -> Result<Log, LogError> {
             }
             log.model = config.get("model").filter(|model| !model.is_null()).map(text_of);
         }
+        // a scorer that extracts, and found nothing in some replies
+        let extracts = rows.iter().any(|row| row.get("extracted_answer").is_some());
         let repeated = rows.iter().any(|row| row.text("repeat").is_some_and(|repeat| repeat != "0"));
         for row in rows {
             let problem = row.need("problem_idx", "the problem's number")?;
@@ -62,7 +64,7 @@ fn read(run: &Run<'_>) -> Result<Log, LogError> {
                 question: row.text("prompt"),
                 gold: gold_of(row.get("expected_answer")),
                 reply: row.text("model_response").unwrap_or_default(),
-                read: row.text("extracted_answer").map_or(Read::Unsaid, Read::As),
+                read: row.text("extracted_answer").map_or(if extracts { Read::Nothing } else { Read::Unsaid }, Read::As),
                 score: score_of(row, "reward", reward)?,
                 ..Answer::default()
             });

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARKS, BenchmarkRow};
+use steady_logs::{FORMATS, LogFormat};
 use steady_methods::{CONTROLS, Control};
 use steady_vlm::image::PixelBackend;
 
@@ -35,6 +36,7 @@ Examples:
   steady --perturb noise=20 --perturb jpeg=20     does acceleration make the model more brittle?
   steady --models all                             every embedded model, a report each
   steady ask --image photo.jpg --question \"Is there a red circle?\"
+  steady compare base.jsonl w4.jsonl              what changed between two runs of another tool
   steady accels                                   what can be given to --accel
   steady perturbs                                 what can be given to --perturb
   steady controls                                 what can be given to --control
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Ask one question about one image, before and after acceleration
     Ask(AskArgs),
+    /// Compare what two or three runs logged, whichever tool ran them; needs no model
+    Compare(CompareArgs),
     /// Rebuild the report of a run folder from its records and print it
     Report(ReportArgs),
     /// Print a link that holds the whole report of a run
@@ -202,6 +206,60 @@ pub(crate) struct AskArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+What is read, told by what a file holds and not by its name: runs of steady (folder or report.json; RUN#SPEC is one of its accelerations), samples of
+lmms-eval and lm-evaluation-harness, sheets of VLMEvalKit, results of NeMo Evaluator, logs of Inspect, CSV of OpenVINO's who-what benchmark, answers of
+LLaVA, and any table or JSON lines. Three runs are the original, the previous version and the new one.
+
+Runs that were not asked the same in the same way are refused, and what differs is named.
+
+Examples:
+  steady compare base/samples_gqa.jsonl w4/samples_gqa.jsonl
+  steady compare logs/llava-fp16 logs/llava-w4 --control logs/llava-fp16-again
+  steady compare original.xlsx v1.xlsx v2.xlsx --out compared
+  steady compare base.csv w4.csv --column question=text --column answer=said --column gold=truth
+  steady compare fp16.jsonl w4.jsonl --filter flexible-extract --allow settings.batch_size --allow questions
+  steady compare steady-out/mine steady-out/mine#int8:threshold=6 --json | jq .summary")]
+pub(crate) struct CompareArgs {
+    /// Runs: a file, or a folder of files. The first is the one to compare with
+    #[arg(value_name = "RUN", required = true, num_args = 2..=3)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// A rerun of the first, under which nothing should change; repeatable. The one under which most answers change is the noise floor
+    #[arg(long = "control", value_name = "RUN")]
+    pub(crate) controls: Vec<PathBuf>,
+    /// What may differ, by the name that a refusal gives it, or by what stands before its first dot; repeatable
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) allow: Vec<String>,
+    /// Which column of a table has which role: id, question, answer, gold, score, image, family, options; repeatable
+    #[arg(long = "column", value_name = "ROLE=NAME", value_parser = role_and_name)]
+    pub(crate) columns: Vec<(String, String)>,
+    /// Which filter's answers, where lm-evaluation-harness logged several [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) filter: Option<String>,
+    /// Which score says what is right, where a log has several [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Option<String>,
+    /// The runs' format, where what they hold does not tell it
+    #[arg(long, value_name = "NAME", value_parser = log_formats())]
+    pub(crate) format: Option<String>,
+    /// Folder for report.json and report.html; of three runs, the report against the previous version is in its folder `previous` [default:
+    /// ./steady-out/compare-<runs>]
+    #[allow(rustdoc::invalid_html_tags, reason = "printed as help, where these are no tags")]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print report.json on stdout instead of the table; of three runs, a line for each report
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ROLE=NAME`.
+fn role_and_name(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(role, name)| (role.to_owned(), name.to_owned()))
+        .ok_or_else(|| "expected ROLE=NAME, like gold=label".to_owned())
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
 Examples:
   steady report steady-out/steady-llava-steady-world-1f0c9a2e
   steady report runs/first --open
@@ -308,6 +366,11 @@ pub(crate) enum PostPromptArg {
 fn controls() -> PossibleValuesParser {
     let value = |control: &Control| PossibleValue::new(control.name).help(control.summary);
     PossibleValuesParser::new(CONTROLS.iter().map(value).chain([PossibleValue::new("none").help("no control: without a noise floor")]))
+}
+
+/// What `--format` takes.
+fn log_formats() -> PossibleValuesParser {
+    PossibleValuesParser::new(FORMATS.iter().map(|format: &LogFormat| PossibleValue::new(format.name).help(format.title)))
 }
 
 /// What `--bench` takes.

@@ -29,6 +29,7 @@ pub fn main() -> ExitCode {
         None => commands::study::embedded(&cli.models, &cli.study),
         Some(Command::Run(args)) => commands::study::run(args),
         Some(Command::Ask(args)) => commands::ask::run(args),
+        Some(Command::Compare(args)) => commands::compare::run(args),
         Some(Command::Report(args)) => commands::report::run(args),
         Some(Command::Share(args)) => commands::share::run(args),
         Some(Command::Models(args)) => commands::list::models(args),

@@ -41,6 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod assurance;
 mod check;
 mod distribution;
 mod error;
@@ -59,6 +60,7 @@ mod summary;
 mod table;
 mod worst;
 
+pub use assurance::{Agreement, Assurance, CONFIDENCE, Calibration, CalibrationShift, Clustered, Collapse, Diagnostic, POWER, Unparsed};
 pub use distribution::{DistributionError, kl_divergence, margin};
 pub use error::ReportError;
 pub use filter::Filter;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::assurance::Collapse;
 use crate::error::ReportError;
 use crate::measurements::{AccelerationReport, BASELINE, ControlReport, Flag, Measurements, PlanSummary, QuestionRow};
 use crate::statistics::PairedTest;
@@ -148,10 +149,14 @@ impl Report {
         for flagged in &self.measurements.flagged {
             *kinds.entry(flagged.flag).or_default() += 1;
         }
+        let collapses = self.summaries().iter().flat_map(|summary| {
+            let of = |collapse: &Collapse| format!("{}: {collapse}", summary.spec);
+            summary.assurance.collapsed.iter().flatten().map(of).collect::<Vec<_>>()
+        });
         let line = |(flag, count): (Flag, usize)| {
             format!("{count} answer{} {}: flagged in report.json", if count == 1 { "" } else { "s" }, flag.label())
         };
-        kinds.into_iter().map(line).collect()
+        kinds.into_iter().map(line).chain(collapses).collect()
     }
 
     /// The findings in words, a line for each acceleration, the headline first: it is the largest of all and says so.

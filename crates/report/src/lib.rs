@@ -70,6 +70,7 @@ pub use measurements::{
     QuestionKind, QuestionRow, Ties, TokenLogit,
 };
 pub use outcome::{Contradiction, Outcome};
+pub use printable::one_line;
 pub use rates::{Proportion, Rate, Tally};
 pub use report::{Perturbed, Report};
 pub use statistics::{Interval, PairedTest};

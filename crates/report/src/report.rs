@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::assurance::Collapse;
 use crate::error::ReportError;
-use crate::measurements::{AccelerationReport, BASELINE, ControlReport, Flag, Measurements, PlanSummary, QuestionRow};
+use crate::measurements::{AccelerationReport, AnswerRow, BASELINE, ControlReport, Flag, Measurements, PlanSummary, QuestionRow};
+use crate::outcome::Outcome;
+use crate::rates::Tally;
 use crate::statistics::PairedTest;
 use crate::summary::{Condition, Summary};
 
@@ -135,6 +137,21 @@ impl Report {
         let margin = self.tie_margin?;
         let baseline = &self.measurements.questions[question].baseline;
         baseline.margin.is_some().then(|| baseline.is_tie(margin))
+    }
+
+    /// The tallies of the images that some rows are about, in the order of their names; `answers` are an acceleration's or a control's.
+    ///
+    /// # Errors
+    /// None of answers of this report: their outcomes fit their verdicts.
+    pub fn tallies(&self, answers: &[AnswerRow], keep: impl Fn(usize) -> bool) -> Result<BTreeMap<&str, Tally>, ReportError> {
+        let mut images: BTreeMap<&str, Tally> = BTreeMap::new();
+        for (i, (question, answer)) in self.questions().iter().zip(answers).enumerate().filter(|(i, _)| keep(*i)) {
+            let tally = images.entry(&question.image).or_default();
+            tally
+                .record(answer.outcome.unwrap_or(Outcome::Same), question.baseline.correct, answer.correct)
+                .map_err(|reason| ReportError::Contradiction { field: format!("answers[{i}].outcome"), reason })?;
+        }
+        Ok(images)
     }
 
     /// What is odd about an answer, by the row of its question and the spec of whoever gave it.

@@ -12,6 +12,7 @@ const TENSOR_FREE: &[&str] = &[
     "steady-report",
     "steady-bench",
     "steady-records",
+    "steady-verdict",
     "steady-methods",
     "steady-pixels",
     "steady-protocol",

@@ -246,12 +246,12 @@ fn named<'a>(
     match wanted {
         None => Ok(vec![None]),
         Some(EACH) if !there.is_empty() => Ok(there.into_iter().map(Some).collect()),
-        Some(wanted) => match there.iter().find(|name| **name == wanted) {
-            Some(name) => Ok(vec![Some(name)]),
-            None => {
+        Some(wanted) => {
+            let found = there.iter().find(|name| **name == wanted).map(|name| vec![Some(*name)]);
+            found.ok_or_else(|| {
                 let (rule, found, run) = (rule.place.clone(), wanted.to_owned(), run.name.clone());
-                Err(VerdictError::Unknown { rule, what, found, run, are: there_are(there) })
-            }
-        },
+                VerdictError::Unknown { rule, what, found, run, are: there_are(there) }
+            })
+        }
     }
 }

@@ -197,7 +197,7 @@ impl Guard {
 
     /// Whether the held-out images keep the limit, as observed; `None` without any.
     pub fn holds(&self) -> Option<bool> {
-        (self.held_out.images > 0).then(|| self.held_out.risk <= self.limit)
+        (self.held_out.images > 0).then_some(self.held_out.risk <= self.limit)
     }
 
     /// The risk-coverage curve of the held-out images as an SVG file.

@@ -64,12 +64,12 @@ mod tests {
     fn single_questions_are_worth_themselves() {
         let images: Vec<(f64, f64)> = (0..400).map(|i| (f64::from(u8::from(i % 40 == 0)), 1.0)).collect();
         assert!((effect(&images) - 1.0).abs() < 0.01);
-        assert!(effect(&[(0.0, 1.0); 50]) == 1.0);
+        assert!((effect(&[(0.0, 1.0); 50]) - 1.0).abs() < 1e-12);
     }
 
     #[test]
     fn of_what_never_happened_an_image_counts_once() {
-        assert!(effect(&[(0.0, 4.0); 50]) == 4.0);
+        assert!((effect(&[(0.0, 4.0); 50]) - 4.0).abs() < 1e-12);
         // (2² + 4²) / (2 + 4): a question is more often one of the larger image's
         assert!((effect_on_drop(&[(0.0, 0.0, 2.0), (0.0, 0.0, 4.0)]) - 20.0 / 6.0).abs() < 1e-12);
     }

@@ -1,5 +1,7 @@
 //! The risk-coverage curve: how much breaks, against how much the accelerated model still answers.
 
+use std::fmt::Write;
+
 use maud::{Markup, html};
 
 use super::{Guard, Point};
@@ -57,7 +59,8 @@ fn steps(curve: &[Point], x: &dyn Fn(f64) -> f64, y: &dyn Fn(f64) -> f64) -> Str
     let mut path = String::new();
     for point in curve.iter().rev() {
         path.push_str(if path.is_empty() { "M" } else { "L" });
-        path.push_str(&format!("{} {}", tenth(x(point.coverage)), tenth(y(point.risk))));
+        // writing to a string cannot fail
+        let _ = write!(path, "{} {}", tenth(x(point.coverage)), tenth(y(point.risk)));
     }
     path
 }

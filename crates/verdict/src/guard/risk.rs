@@ -123,7 +123,7 @@ pub(super) fn threshold(images: &[Image], limit: f64, guarantee: Guarantee) -> O
     // from the safest threshold down, while the guarantee holds
     let (mut sum, mut next) = (0.0, 0);
     while let Some(&(lead, _)) = harms.get(next) {
-        let tied = harms[next..].iter().take_while(|harm| harm.0 == lead);
+        let tied = harms[next..].iter().take_while(|harm| harm.0.total_cmp(&lead).is_eq());
         let (more, count) = tied.fold((0.0, 0), |(more, count), harm| (more + harm.1, count + 1));
         if !shows(sum + more) {
             return Some(lead.next_up().max(0.0));

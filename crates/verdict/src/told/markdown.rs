@@ -31,7 +31,9 @@ pub(super) fn table(findings: &[Finding]) -> String {
     let row = |cells: &[String]| format!("| {} |\n", cells.iter().map(|text| cell(text)).collect::<Vec<_>>().join(" | "));
     let mut text = row(&Finding::HEADS.map(str::to_owned));
     text.push_str(&row(&Finding::HEADS.map(|_| "---".to_owned())));
-    findings.iter().for_each(|finding| text.push_str(&row(&finding.cells())));
+    for finding in findings {
+        text.push_str(&row(&finding.cells()));
+    }
     text
 }
 

@@ -83,7 +83,7 @@ fn a_policy_over_two_benchmarks() {
         format!("{}\n{}\n{}\n", judged.headline(), rows.join("\n"), judged.pooled().unwrap_or_default())
     });
     assert_snapshot!("two_benchmarks", text.collect::<Vec<_>>().join("\n"));
-    assert_eq!(gate.accelerations[0].accuracy_fell.unwrap().any, 1.0);
+    assert!(gate.accelerations[0].accuracy_fell.unwrap().any > 0.99);
     assert!(gate.accelerations[1].accuracy_fell.unwrap().any < 0.001);
 }
 

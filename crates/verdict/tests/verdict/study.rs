@@ -7,11 +7,11 @@ use steady_verdict::Run;
 
 /// What became of some questions: broken, repaired, changed.
 #[derive(Clone, Copy)]
-pub struct Moved(pub usize, pub usize, pub usize);
+pub(crate) struct Moved(pub(crate) usize, pub(crate) usize, pub(crate) usize);
 
 /// A run of `questions` questions, `by_image` about each image, half in the family `existence` and half in `reading`: what each acceleration and each
 /// control did, the first questions first.
-pub fn run(benchmark: &str, questions: usize, by_image: usize, accelerations: &[(&str, Moved)], controls: &[(&str, Moved)]) -> Run {
+pub(crate) fn run(benchmark: &str, questions: usize, by_image: usize, accelerations: &[(&str, Moved)], controls: &[(&str, Moved)]) -> Run {
     let answer = |correct: bool, outcome: Option<Outcome>, margin: f32| AnswerRow {
         text: if correct { "yes" } else { "no" }.to_owned(),
         parsed: Some(if correct { "yes" } else { "no" }.to_owned()),

@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod decide;
+
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -10,6 +12,8 @@ use steady_bench::{BENCHMARKS, BenchmarkRow};
 use steady_logs::{FORMATS, LogFormat};
 use steady_methods::{CONTROLS, Control};
 use steady_vlm::image::PixelBackend;
+
+pub(crate) use decide::{GateArgs, GuardArgs, PlanSizeArgs};
 
 /// Does an accelerated vision-language model still give the same answers to the same questions?
 ///
@@ -40,8 +44,9 @@ Examples:
   steady accels                                   what can be given to --accel
   steady perturbs                                 what can be given to --perturb
   steady controls                                 what can be given to --control
+  steady gate --max-ndr 2%                        PASS, FAIL or INCONCLUSIVE of the newest run
 
-Exit codes: 0 ok, 1 a gate failed, 2 wrong usage or input.";
+Exit codes: 0 ok, 1 a gate failed, 2 wrong usage or input, 3 a gate is inconclusive.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -55,6 +60,12 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Print a link that holds the whole report of a run
     Share(ShareArgs),
+    /// Judge a run by a policy: PASS, FAIL or INCONCLUSIVE
+    Gate(GateArgs),
+    /// Choose where the baseline shall answer instead of an acceleration, so that what breaks stays under a limit
+    Guard(GuardArgs),
+    /// Say how many questions it takes to show something
+    PlanSize(PlanSizeArgs),
     /// List the embedded models
     #[command(after_help = "Examples:\n  steady models\n  steady models --json | jq '.[0].parameters'")]
     Models(ListArgs),
@@ -170,6 +181,7 @@ pub(crate) struct RunArgs {
 Examples:
   steady ask --image photo.jpg --question \"How many circles are there?\"
   steady ask --model ~/models/llava-1.5-7b-hf --image scan.png --question \"A fracture?\" --accel w4:rtn --accel int8
+  steady ask --image photo.jpg --question \"A circle?\" --guard guard.json
   steady ask --image photo.jpg --prompt \"USER: <image>\\nWhat is this? ASSISTANT:\" --json"
 )]
 pub(crate) struct AskArgs {
@@ -187,6 +199,9 @@ pub(crate) struct AskArgs {
     /// Acceleration to ask under besides the baseline; repeatable
     #[arg(long = "accel", value_name = "SPEC")]
     pub(crate) accelerations: Vec<String>,
+    /// Ask the guard's acceleration, and the baseline only where that is unsure; a file by `steady guard`
+    #[arg(long, value_name = "FILE", conflicts_with = "accelerations")]
+    pub(crate) guard: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     /// Where the model runs

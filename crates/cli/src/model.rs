@@ -154,7 +154,7 @@ pub(crate) fn device(
                 cpu if began(&cpu) => cpu,
                 cpu => DeviceChoice::Gpu.open().ok().filter(began).unwrap_or(cpu),
             };
-            (device, Some("the study began there".to_owned()))
+            (device, Some("it was begun there".to_owned()))
         }
         DeviceArg::Auto => {
             let (faster, reason) = open_faster(&work()?)?;

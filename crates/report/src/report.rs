@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::assurance::Collapse;
 use crate::error::ReportError;
-use crate::measurements::{AccelerationReport, BASELINE, ControlReport, Flag, Measurements, PlanSummary, QuestionRow};
+use crate::measurements::{AccelerationReport, AnswerRow, BASELINE, ControlReport, Flag, Measurements, PlanSummary, QuestionRow};
+use crate::outcome::Outcome;
+use crate::rates::Tally;
 use crate::statistics::PairedTest;
 use crate::summary::{Condition, Summary};
 
@@ -155,6 +158,21 @@ impl Report {
         baseline.margin.is_some().then(|| baseline.is_tie(margin))
     }
 
+    /// The tallies of the images that some rows are about, in the order of their names; `answers` are an acceleration's or a control's.
+    ///
+    /// # Errors
+    /// None of answers of this report: their outcomes fit their verdicts.
+    pub fn tallies(&self, answers: &[AnswerRow], keep: impl Fn(usize) -> bool) -> Result<BTreeMap<&str, Tally>, ReportError> {
+        let mut images: BTreeMap<&str, Tally> = BTreeMap::new();
+        for (i, (question, answer)) in self.questions().iter().zip(answers).enumerate().filter(|(i, _)| keep(*i)) {
+            let tally = images.entry(&question.image).or_default();
+            tally
+                .record(answer.outcome.unwrap_or(Outcome::Same), question.baseline.correct, answer.correct)
+                .map_err(|reason| ReportError::Contradiction { field: format!("answers[{i}].outcome"), reason })?;
+        }
+        Ok(images)
+    }
+
     /// What is odd about an answer, by the row of its question and the spec of whoever gave it.
     pub fn flag(&self, question: usize, spec: &str) -> Option<Flag> {
         let of_row = self.flagged.get(&question)?.iter().map(|&place| &self.measurements.flagged[place]);
@@ -167,10 +185,14 @@ impl Report {
         for flagged in &self.measurements.flagged {
             *kinds.entry(flagged.flag).or_default() += 1;
         }
+        let collapses = self.summaries().iter().flat_map(|summary| {
+            let of = |collapse: &Collapse| format!("{}: {collapse}", summary.spec);
+            summary.assurance.collapsed.iter().flatten().map(of).collect::<Vec<_>>()
+        });
         let line = |(flag, count): (Flag, usize)| {
             format!("{count} answer{} {}: flagged in report.json", if count == 1 { "" } else { "s" }, flag.label())
         };
-        kinds.into_iter().map(line).collect()
+        kinds.into_iter().map(line).chain(collapses).collect()
     }
 
     /// The findings in words, a line for each acceleration, the headline first: it is the largest of all and says so.

@@ -3,6 +3,7 @@
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table, TableComponent};
 
+use crate::assurance::Assurance;
 use crate::measurements::{BASELINE, CostRow};
 use crate::number::{p_value, percent, points, scaled};
 use crate::printable::one_line;
@@ -11,10 +12,10 @@ use crate::statistics::Interval;
 use crate::summary::Summary;
 
 impl Report {
-    /// Tables of plain text, one row for each acceleration: what changed, what changed under perturbation, where that was asked, and what it bought. No
+    /// Tables of plain text, one row for each acceleration: what changed, how bad it can be, what changed under perturbation, where that was asked, and what it bought. No
     /// colour codes; shares in percent.
     pub fn table(&self) -> String {
-        let tables = [Some(self.stability_table()), self.perturbed_table(), self.cost_table()];
+        let tables = [Some(self.stability_table()), Some(self.release_table()), self.perturbed_table(), self.cost_table()];
         let tables = tables.into_iter().flatten().map(|table| format!("{table}\n"));
         let remarks = Some(self.remarks().join("\n")).filter(|remarks| !remarks.is_empty()).map(|remarks| format!("{remarks}\n"));
         tables.chain(remarks).collect::<Vec<_>>().join("\n")
@@ -52,6 +53,27 @@ impl Report {
         }
         for (summary, control) in self.control_summaries().iter().zip(self.controls()) {
             add(format!("{}: {}", self.control_name(summary), one_line(&control.what_it_is)), summary, false);
+        }
+        table
+    }
+
+    /// One-sided bounds, and whether answers turned into others of a kind; columns that no answer fills are left out.
+    fn release_table(&self) -> Table {
+        let unread = self.summaries().iter().any(|summary| summary.assurance.unparsed.is_some());
+        let calibrated = self.summaries().iter().any(|summary| summary.assurance.calibration.is_some());
+        let mut header = vec!["95 % sure, at most", "drop", "NDR", "DR", "drop seen from"];
+        header.extend(unread.then_some("unread"));
+        header.extend(calibrated.then_some("ECE"));
+        let mut table = empty_table(&header, 1);
+        for summary in self.summaries() {
+            let Assurance { drop_at_most, ndr_at_most, dr_at_most, least_drop, unparsed, calibration, .. } = &summary.assurance;
+            let or_dash = |shown: Option<String>| shown.unwrap_or_else(|| "-".to_owned());
+            let mut row = vec![one_line(&summary.spec), points(*drop_at_most), percent(*ndr_at_most), percent(*dr_at_most)];
+            row.push(or_dash(least_drop.map(percent)));
+            row.extend(unread.then(|| or_dash(unparsed.map(|unparsed| format!("{} -> {}", unparsed.before, unparsed.after)))));
+            let errors = calibration.map(|shift| format!("{} -> {}", percent(shift.before.ece), percent(shift.after.ece)));
+            row.extend(calibrated.then(|| or_dash(errors)));
+            table.add_row(row);
         }
         table
     }

@@ -29,6 +29,7 @@ pub(super) fn opening(report: &Report) -> Markup {
             nav aria-label="Sections" {
                 @if report.judged() { a href="#chart" { "Accuracy and answers" } }
                 a href="#rates" { "All rates" }
+                a href="#release" { "For a release" }
                 a href="#families" { "Families" }
                 @if !plan.perturbations.is_empty() { a href="#perturbed" { "Under perturbation" } }
                 a href="#questions" { "Questions" }

@@ -219,6 +219,7 @@ pub(super) fn plan(report: &Report) -> Markup {
                     (one("checkpoint SHA-256", &plan.checkpoint_sha256))
                     (one("benchmark", &plan.benchmark))
                     (one("benchmark fingerprint", &plan.benchmark_fingerprint))
+                    @if !plan.plan_sha256.is_empty() { (one("plan SHA-256", &plan.plan_sha256)) }
                     (one("questions", &plan.questions.to_string()))
                     (one("accelerations", &plan.specs.join("   ")))
                     @if !plan.perturbations.is_empty() { (one("perturbations", &plan.perturbations.join("   "))) }
@@ -254,6 +255,11 @@ pub(super) fn notes(report: &Report) -> Markup {
                     dt { "tie" } dd { "A changed answer for which the baseline's first token led by no more than the most by which any control moved the lead of any baseline's first token. Where another token leads under the control, both leads count together. Ties at later tokens are not seen." }
                     dt { "interval" } dd { "Of a share, where several questions are about one image: the 95 % percentile interval from 2,000 bootstrap samples of whole images, since questions about one image are not independent. Not available where all samples come out alike, as where nothing changed. Else, and beside it: the 95 % Wilson interval." }
                     dt { "McNemar p" } dd { "Exact two-sided McNemar test: could broken and repaired answers be equally likely? A p near 1 beside a high DR is the hidden case. By image: the difference of each image is as likely to point the other way. Adjusted: that one, by Holm, for all accelerations under all conditions." }
+                    dt { "at most" } dd { "One-sided bounds at 95 %. Of the drop in accuracy: Tango's score interval for paired proportions, so that the acceleration is not inferior by any margin above it. Of NDR and DR: exact, after Clopper and Pearson, so that 0 of 300 means at most 1 %. Where several questions are about one image, counts are divided by their design effect first." }
+                    dt { "drop seen from" } dd { "The least drop in accuracy that McNemar's one-sided test at 5 % would have found among so many questions with a chance of 80 %." }
+                    dt { "unread" } dd { "Answers that the benchmark's parser could not read. They count as wrong; beside them what would have come out had they been right." }
+                    dt { "agreement" } dd { "Of the yes/no questions that the baseline answers with yes, or with no, how many the accelerated model answers the same: positive and negative percent agreement. Sensitivity and specificity are against the gold answers." }
+                    dt { "ECE" } dd { "Expected calibration error, in 15 bins, of the confidence in the first answer token against the second. Overconfidence is mean confidence minus accuracy." }
                     dt { "margin" } dd { "Highest minus second-highest logit of the first answer token: how firmly the model chose." }
                     dt { "KL" } dd { "Kullback-Leibler divergence of the accelerated from the baseline's distribution over the first answer token, in nats." }
                     dt { "visual tokens" } dd { "Image tokens that the language model saw, averaged over its layers." }

@@ -54,7 +54,7 @@ mod w4;
 mod weight;
 
 pub use activation::Activation;
-pub use attention::{CausalSight, Heads, KeyValues, LastRow, Seen, Stretches, attend_all, attend_within};
+pub use attention::{CausalSight, Heads, KeyValues, LastRow, Seen, Stretches, attend_all, attend_within, received};
 pub use bf16::Bf16Weight;
 pub use codes::{Int8Codes, PackError, W4Codes};
 pub use device::{Device, DeviceError, Element};

@@ -37,6 +37,7 @@ Examples:
   steady                                          the whole study, report in ./steady-out/
   steady --questions 50 --accel w4:rtn            a short one, of one acceleration
   steady --accel w4:rtn+divprune:keep=0.33 --json both at once, report.json on stdout
+  steady --accel reducers --questions 100         one of each token reducer; `steady accels` lists the presets
   steady --perturb noise=20 --perturb jpeg=20     does acceleration make the model more brittle?
   steady --models all                             every embedded model, a report each
   steady ask --image photo.jpg --question \"Is there a red circle?\"
@@ -113,7 +114,7 @@ pub(crate) struct ImageArgs {
 /// Options of every study.
 #[derive(Debug, Args)]
 pub(crate) struct StudyArgs {
-    /// Acceleration to compare with the baseline; repeatable [default: the five of the preset]
+    /// Acceleration to compare with the baseline, or a preset of several; repeatable [default: first5]
     #[arg(long = "accel", value_name = "SPEC")]
     pub(crate) accelerations: Vec<String>,
     /// What is done to the images, e.g. noise=20 or blur=1.5+jpeg=30; repeatable. Every question is asked about the clean image and about each
@@ -196,7 +197,7 @@ pub(crate) struct AskArgs {
     /// The whole prompt, taken verbatim, with one image placeholder in it; needs no chat template
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
-    /// Acceleration to ask under besides the baseline; repeatable
+    /// Acceleration to ask under besides the baseline, or a preset of several; repeatable
     #[arg(long = "accel", value_name = "SPEC")]
     pub(crate) accelerations: Vec<String>,
     /// Ask the guard's acceleration, and the baseline only where that is unsure; a file by `steady guard`

@@ -177,7 +177,7 @@ pub(crate) fn accels(args: &ListArgs) -> Result<()> {
         return console::json(&rows);
     }
     let mut text = String::from(
-        "The first line of each is the whole spec with its defaults; the name alone means the same.\nOne that changes weights and one that changes visual tokens can be joined: w4:rtn+divprune:keep=0.33\n",
+        "The first line of each is the whole spec with its defaults; the name alone means the same.\nOne that changes weights and one that changes visual tokens can be joined: w4:rtn+divprune:keep=0.33\nA preset's name stands for its specs: --accel reducers\n",
     );
     for row in &rows {
         let _ = writeln!(text, "\n{}  ({})\n    {}\n    {}", row.canonical, row.kind, row.summary, row.source);
@@ -185,7 +185,7 @@ pub(crate) fn accels(args: &ListArgs) -> Result<()> {
             let _ = writeln!(text, "      {:<10} {}; {}", parameter.name, parameter.meaning, parameter.expects);
         }
     }
-    for preset in PRESETS {
+    for preset in &PRESETS {
         let _ = writeln!(text, "\nPreset {}: {}\n    {}", preset.name, preset.summary, preset.specs.join("\n    "));
     }
     console::result(&text)

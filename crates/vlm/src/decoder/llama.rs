@@ -256,32 +256,40 @@ impl Layer {
 
     /// `[tokens, width]` to the same, and what the last token looked at.
     fn forward(&self, hidden: &Matrix, rotation: &Rotation, sight: &CausalSight, held: &mut KeyValues) -> (Matrix, SeenRow) {
-        let x = self.input_norm.forward(hidden);
-        let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], &x);
-        let q = held.remember(&q, &k, &v, rotation, self.heads);
-        self.rest(hidden, &q, held, sight)
+        // Nothing but the queries outlives this block: a long prompt's matrices are most of what it takes.
+        let queries = {
+            let x = self.input_norm.forward(hidden);
+            let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], &x);
+            held.remember(&q, &k, &v, rotation, self.heads)
+        };
+        self.rest(hidden, queries, held, sight)
     }
 
     /// As [`Self::forward`] for the layer whose output only the head sees: every token is remembered, but only the last one,
     /// whose `sight` is that of one token, goes on. `[tokens, width]` to `[1, width]`.
     fn finish(&self, hidden: &Matrix, rotation: &Rotation, sight: &CausalSight, held: &mut KeyValues) -> (Matrix, SeenRow) {
-        let x = self.input_norm.forward(hidden);
         let [tokens, _] = hidden.dims();
         let last = |rows: &Matrix| rows.slice(tokens - 1..tokens);
-        let q = self.q_proj.forward(&last(&x));
-        let [k, v] = Linear::forward_all([&self.k_proj, &self.v_proj], &x);
-        let q = held.remember(&q, &k, &v, rotation, self.heads);
-        self.rest(&last(hidden), &q, held, sight)
+        let queries = {
+            let x = self.input_norm.forward(hidden);
+            let q = self.q_proj.forward(&last(&x));
+            let [k, v] = Linear::forward_all([&self.k_proj, &self.v_proj], &x);
+            held.remember(&q, &k, &v, rotation, self.heads)
+        };
+        self.rest(&last(hidden), queries, held, sight)
     }
 
     /// Attention of rotated queries, which `hidden` gave, over what is held, then the MLP.
-    fn rest(&self, hidden: &Matrix, queries: &Matrix, held: &KeyValues, sight: &CausalSight) -> (Matrix, SeenRow) {
-        let (attended, seen) = held.attend(queries, self.heads, sight);
+    fn rest(&self, hidden: &Matrix, queries: Matrix, held: &KeyValues, sight: &CausalSight) -> (Matrix, SeenRow) {
+        let (attended, seen) = held.attend(&queries, self.heads, sight);
+        drop(queries);
         let hidden = self.o_proj.onto(&attended, hidden);
 
         let x = self.post_attention_norm.forward(&hidden);
-        let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], &x);
-        let gated = self.act.gated(&gate, &up);
+        let gated = {
+            let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], &x);
+            self.act.gated(&gate, &up)
+        };
         (self.down_proj.onto(&gated, &hidden), seen)
     }
 }

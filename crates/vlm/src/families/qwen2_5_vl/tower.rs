@@ -190,8 +190,10 @@ impl Block {
     fn forward(&self, hidden: &Matrix, rotation: &Rotation, stretches: &[Stretches]) -> Matrix {
         let hidden = self.attention.onto(hidden, &self.norm_1.forward(hidden), rotation, stretches);
         let x = self.norm_2.forward(&hidden);
-        let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], &x);
-        let gated = self.act.gated(&gate, &up);
+        let gated = {
+            let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], &x);
+            self.act.gated(&gate, &up)
+        };
         self.down_proj.onto(&gated, &hidden)
     }
 }

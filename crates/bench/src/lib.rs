@@ -38,6 +38,8 @@ mod asked;
 mod benchmark;
 mod benchmarks;
 mod error;
+#[cfg(feature = "files")]
+mod files;
 pub mod perturb;
 mod post_prompt;
 mod question;
@@ -46,10 +48,10 @@ mod thumbnails;
 pub mod world;
 
 pub use asked::{asked, suite_of};
-pub use benchmark::{Benchmark, BenchmarkRow, Benchmarks, OpenBenchmark, select};
+pub use benchmark::{Benchmark, BenchmarkRow, Benchmarks, Chosen, DrawBenchmark, Origin, Place, ReadBenchmark, Understood, select};
 pub use benchmarks::BENCHMARKS;
 pub use error::BenchError;
 pub use post_prompt::PostPrompts;
 pub use question::{AnswerKind, Question};
-pub use score::{Verdict, same_answer, score};
+pub use score::{OfficialScorer, Verdict, same_answer, score};
 pub use thumbnails::{THUMBNAIL, thumbnail, thumbnails};

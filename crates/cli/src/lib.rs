@@ -32,7 +32,7 @@ pub fn main() -> ExitCode {
         Some(Command::Report(args)) => commands::report::run(args),
         Some(Command::Share(args)) => commands::share::run(args),
         Some(Command::Models(args)) => commands::list::models(args),
-        Some(Command::Benches(args)) => commands::list::benches(args),
+        Some(Command::Benches(args)) => commands::benches::run(args),
         Some(Command::Accels(args)) => commands::list::accels(args),
         Some(Command::Perturbs(args)) => commands::list::perturbs(args),
         Some(Command::Controls(args)) => commands::list::controls(args),

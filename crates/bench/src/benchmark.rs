@@ -138,12 +138,15 @@ impl Place {
     }
 }
 
-/// What opens the benchmark again from any folder: its path is absolute if there is one.
+/// What opens the benchmark again from any folder: its paths are absolute if there is something at them.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
-        write!(f, "{}:{}", self.benchmark, path.display())?;
-        self.options.iter().try_for_each(|(name, value)| write!(f, ",{name}={value}"))
+        let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        write!(f, "{}:{}", self.benchmark, absolute(&self.path).display())?;
+        self.options.iter().try_for_each(|(name, value)| match name.as_str() {
+            "images" => write!(f, ",images={}", absolute(value.as_ref()).display()),
+            _ => write!(f, ",{name}={value}"),
+        })
     }
 }
 

@@ -9,25 +9,22 @@ use crate::{AnswerKind, BenchError, Benchmark};
 
 const NAME: &str = "easy-vqa";
 
+const WANTED: &str = "in the PyPI package of the same name: `pip install easy-vqa`, or `pip download easy-vqa` and unzip it, and name the folder that holds easy_vqa";
+
 /// easy-VQA among the benchmarks.
 pub(super) const EASY_VQA: BenchmarkRow = BenchmarkRow {
     name: NAME,
     title: NAME,
     what: "easy-VQA's test half: shapes and colours (easy-vqa:DIR)",
     questions: "9,673",
-    origin: Origin::Files {
-        wanted: "in the PyPI package of the same name: `pip install easy-vqa`, or `pip download easy-vqa` and unzip it, and name the folder that holds easy_vqa",
-        options: &[("broken", "skip: leave out rows that cannot be asked")],
-        read,
-    },
+    origin: Origin::Files { wanted: WANTED, options: &[("broken", "skip: leave out rows that cannot be asked")], read },
 };
 
 fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
     // The folder that the package was unpacked into, the package, its data, or the test half.
     let inside = ["easy_vqa/data/test", "data/test", "test", ""].map(|inside| place.path.join(inside));
     let Some(test) = inside.iter().find(|folder| folder.join("questions.json").is_file()) else {
-        let Origin::Files { wanted, .. } = EASY_VQA.origin else { unreachable!() };
-        let problem = format!("has no easy_vqa/data/test/questions.json in it; the files are {wanted}");
+        let problem = format!("has no easy_vqa/data/test/questions.json in it; the files are {WANTED}");
         return Err(BenchError::File { path: place.path.clone(), problem });
     };
     let pictures = Pictures::new(Images::open(&test.join("images"))?, Vec::new());

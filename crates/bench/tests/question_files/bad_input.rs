@@ -38,7 +38,7 @@ fn rows_that_cannot_be_asked_are_named_and_counted() {
       row 8 (line 9), has 3 fields, and there are 5 columns
       row 9 (line 10), column image: is the address https://example.org/a.png; fetch the picture and give its path
       row 10 (line 11), column answer: looks like a list, but is one of neither JSON nor Python
-      row 11 (line 12), column image: image cut.png: unexpected end of file
+      row 11 (line 12), column image: image cut.png: image file is truncated
     mend them, or leave them out with `,broken=skip`
     ");
     // left out on request, and said so
@@ -123,16 +123,30 @@ fn files_that_are_no_tables() {
 #[test]
 fn a_row_without_an_end_is_refused_before_it_is_held() {
     let place = Place::with_pictures();
-    for (name, start) in
-        [("q.csv", "image,question\na.png,\""), ("q.jsonl", "{\"image\": \"a.png\", \"question\": \""), ("q.json", "[{\"question\": \"")]
-    {
+    for (name, start, problem) in [
+        ("q.csv", "image,question\na.png,\"", "q.csv: row 1 (line 2) is longer than 128 MiB; is a line break or a closing quote missing?"),
+        ("q.jsonl", "{\"image\": \"a.png\", \"question\": \"", "q.jsonl: line 1 is longer than 128 MiB; is a line break missing?"),
+        ("q.json", "[{\"question\": \"", "q.json: row 1: control character"),
+    ] {
         let mut file = File::create(place.path(name)).unwrap();
         // past what is looked at for zeros
         write!(file, "{start}{}", "x".repeat(5000)).unwrap();
         file.set_len(10 << 30).unwrap();
         let error = place.refused(name);
-        assert!(error.contains("is longer than 128 MiB"), "{name}: {error}");
+        assert!(error.starts_with(problem), "{error}");
     }
+}
+
+/// A list of JSON is read through a cap of its own.
+#[test]
+fn a_row_of_a_list_without_an_end_is_refused_too() {
+    let place = Place::with_pictures();
+    let mut file = std::io::BufWriter::new(File::create(place.path("q.json")).unwrap());
+    write!(file, "[{{\"question\": \"").unwrap();
+    (0..140).for_each(|_| file.write_all(&[b'x'; 1 << 20]).unwrap());
+    drop(file);
+    let error = place.refused("q.json");
+    assert!(error.starts_with("q.json: row 1: is longer than 128 MiB; is a line break or a closing quote missing?"), "{error}");
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn broken_rows_of_parquet_are_named() {
     insta::assert_snapshot!(place.refused("q.parquet"), @r"
     q.parquet: 2 of 4 rows cannot be asked:
       row 2, column image: has neither `bytes` nor `path`
-      row 4, column image: image 2fb8b3a7fc5f8ac6: is not a PNG, JPEG or WebP file
+      row 4, column image: image 610f5ae4d76e3326: is not a PNG, JPEG or WebP file
     mend them, or leave them out with `,broken=skip`
     ");
     // files of one folder are one table

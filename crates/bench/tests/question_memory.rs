@@ -21,7 +21,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 const ROWS: usize = 9_000;
 /// Of the megabytes that all pictures have together.
-const MOST_MB: f32 = 150.0;
+const MOST_MB: f32 = 60.0;
 
 /// A photo-like file of about 40 kB, whose last bytes, behind its end, tell it from all others.
 fn picture(jpeg: &[u8], n: usize) -> Vec<u8> {

@@ -8,7 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
-use steady_bench::{BENCHMARKS, BenchmarkRow};
+use steady_bench::{BENCHMARKS, BenchError};
 use steady_logs::{FORMATS, LogFormat};
 use steady_methods::{CONTROLS, Control};
 use steady_vlm::image::PixelBackend;
@@ -70,9 +70,8 @@ pub(crate) enum Command {
     /// List the embedded models
     #[command(after_help = "Examples:\n  steady models\n  steady models --json | jq '.[0].parameters'")]
     Models(ListArgs),
-    /// List the benchmarks, with an example of each family
-    #[command(after_help = "Examples:\n  steady benches\n  steady benches --json | jq -r '.[].family'")]
-    Benches(ListArgs),
+    /// List the benchmarks, with an example of each family; `show` looks into one
+    Benches(BenchesArgs),
     /// List the accelerations, their parameters and defaults
     #[command(after_help = "Examples:\n  steady accels\n  steady accels --json | jq -r '.[].canonical'")]
     Accels(ListArgs),
@@ -157,6 +156,8 @@ Examples:
   steady run --model Qwen/Qwen2-VL-2B-Instruct --against Qwen/Qwen2-VL-2B-Instruct-AWQ --dtype auto
   steady run --accel w4:rtn --perturb noise=20 --perturb blur=1.5+jpeg=30
   steady run --bench embedded --questions 100 --out runs/first
+  steady run --bench file:photos.csv                   your own questions; `steady benches show photos.csv` says how they are read
+  steady run --bench file:q.csv,question=prompt,images=pictures.zip
   steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice
 
 An answer has at most as many tokens as `max_new_tokens` in the checkpoint's generation_config.json says, else 64. How many answers were cut \
@@ -164,8 +165,8 @@ there stands under the table, and `cut` in the records says which.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// What is asked
-    #[arg(long, value_parser = benchmarks(), default_value = EMBEDDED.name)]
+    /// What is asked: a name that `steady benches` lists; your own questions as file:PATH, and others that lie in files as NAME:PATH
+    #[arg(long, value_name = "BENCH", value_parser = benchmark, default_value = EMBEDDED.name)]
     pub(crate) bench: String,
     /// Another checkpoint of the same model, such as one that was quantized and published, that answers beside it; repeatable. It loads as it
     /// is: float, or packed in four bits (compressed-tensors, AWQ, GPTQ)
@@ -320,6 +321,47 @@ pub(crate) struct ShareArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  steady benches
+  steady benches --json | jq -r '.[].family'
+  steady benches show photos.csv"
+)]
+pub(crate) struct BenchesArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<BenchesCommand>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchesCommand {
+    /// Say how a benchmark's files are read: columns, counts, the first questions, what is odd
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A table of your own needs a column of pictures and one of questions. The others are optional: right answers, options to choose from, an id, a group. \
+Columns are known by their usual names; ,ROLE=COLUMN behind the file names another, and ,ROLE= none. What can be chosen there: image, question, gold, \
+choices, id, group, kind, images (folder or .zip of the pictures), delimiter, broken=skip.
+
+Examples:
+  steady benches show photos.csv
+  steady benches show photos.csv,question=prompt,gold=label
+  steady benches show data/test-00000-of-00001.parquet
+  steady benches show easy-vqa:site-packages")]
+pub(crate) struct ShowArgs {
+    /// File of questions, or a benchmark with the place of its files as `--bench` takes it
+    #[arg(value_name = "FILE|BENCH")]
+    pub(crate) bench: String,
+    /// Print JSON on stdout instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Print JSON on stdout instead of a table
     #[arg(long)]
@@ -390,9 +432,8 @@ fn log_formats() -> PossibleValuesParser {
 }
 
 /// What `--bench` takes.
-fn benchmarks() -> PossibleValuesParser {
-    let value = |row: &BenchmarkRow| PossibleValue::new(row.name).alias(row.title).help(row.what);
-    PossibleValuesParser::new(BENCHMARKS.0.iter().map(value))
+fn benchmark(spec: &str) -> Result<String, BenchError> {
+    BENCHMARKS.find(spec).map(|_| spec.to_owned())
 }
 
 #[cfg(test)]
@@ -443,10 +484,12 @@ mod tests {
         let chosen = |name: &str| Cli::try_parse_from(["steady", "run", "--bench", name]);
         for name in ["embedded", "steady-world"] {
             let Some(Command::Run(run)) = chosen(name).unwrap().command else { panic!("another command") };
-            assert_eq!(BENCHMARKS.find(&run.bench).unwrap().title, "steady-world");
+            assert_eq!(BENCHMARKS.find(&run.bench).unwrap().row.title, "steady-world");
         }
-        let refused = chosen("pope").unwrap_err().to_string();
-        assert!(refused.contains("pope") && refused.contains("[possible values: embedded]"), "{refused}");
+        let refused = chosen("poppy").unwrap_err().to_string();
+        assert!(refused.contains("unknown benchmark \"poppy\": expected one of embedded, file, "), "{refused}");
+        let refused = chosen("file:q.csv,questoin=prompt").unwrap_err().to_string();
+        assert!(refused.contains("unknown option \"questoin\": expected one of image, question, "), "{refused}");
     }
 
     #[test]

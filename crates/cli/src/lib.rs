@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
         Some(Command::Guard(args)) => commands::guard::run(args),
         Some(Command::PlanSize(args)) => done(commands::plan_size::run(args)),
         Some(Command::Models(args)) => done(commands::list::models(args)),
-        Some(Command::Benches(args)) => done(commands::list::benches(args)),
+        Some(Command::Benches(args)) => done(commands::benches::run(args)),
         Some(Command::Accels(args)) => done(commands::list::accels(args)),
         Some(Command::Perturbs(args)) => done(commands::list::perturbs(args)),
         Some(Command::Controls(args)) => done(commands::list::controls(args)),

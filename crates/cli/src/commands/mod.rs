@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod ask;
+pub(crate) mod benches;
 pub(crate) mod compare;
 pub(crate) mod gate;
 pub(crate) mod guard;

@@ -50,7 +50,7 @@ impl Looked {
             return Ok(Self { question, image, under, recorded });
         }
         let mut sized = BENCHMARKS.0.iter().flat_map(|row| SIZES.map(|size| (row, size)));
-        let anywhere = sized.find_map(|(row, size)| found(&*(row.open)(size, &[]).ok()?));
+        let anywhere = sized.find_map(|(row, size)| found(&*row.open(size, &[]).ok()?));
         let (question, image) = anywhere.ok_or_else(|| format!("The embedded suite has no question {id}."))?;
         Ok(Self { question, image, under, recorded: None })
     }

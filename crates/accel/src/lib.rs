@@ -46,6 +46,8 @@ pub use apply::{Description, QuantizedModules};
 pub use calibrate::{Gram, Samples};
 pub use implementation::{Built, Implementation};
 pub use quantize::{AccelError, Calibration, Fitted, FittedGptq, FittedRtn, Gptq, Int8, LinearShape, Quantizer, Rtn};
-pub use reduce::{DivPrune, FastV, RandomKeep};
+pub use reduce::{
+    Blind, CdPruner, Dart, DivPrune, FastV, FasterVlm, PruMerge, PyramidDrop, RandomKeep, SparseVlm, VisPruner, VisionZip, Vtw,
+};
 pub use registry::Registry;
-pub use steady_methods::{Group, Keep, SpecError};
+pub use steady_methods::{Group, Keep, Layers, Positions, SpecError};

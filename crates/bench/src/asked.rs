@@ -3,7 +3,7 @@
 use steady_report::QuestionKind;
 use steady_report::share::{Suite, SuiteQuestion};
 
-use crate::{AnswerKind, Benchmark, Question};
+use crate::{AnswerKind, Benchmark, OfficialScorer, Question};
 
 impl From<&AnswerKind> for QuestionKind {
     fn from(kind: &AnswerKind) -> Self {
@@ -12,6 +12,9 @@ impl From<&AnswerKind> for QuestionKind {
             AnswerKind::Choice { .. } => Self::Choice,
             AnswerKind::Short | AnswerKind::ShortOrUnanswerable => Self::Short,
             AnswerKind::Number | AnswerKind::NumberWithin { .. } => Self::Number,
+            AnswerKind::Official(OfficialScorer::Pope | OfficialScorer::Mme) => Self::YesNo,
+            AnswerKind::Official(OfficialScorer::ScienceQa | OfficialScorer::Ai2d | OfficialScorer::Seed) => Self::Choice,
+            AnswerKind::Official(_) => Self::Short,
         }
     }
 }

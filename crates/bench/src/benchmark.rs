@@ -1,6 +1,8 @@
 //! A list of questions about images, and how it is opened by its name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use crate::{BenchError, Question};
 
@@ -29,11 +31,56 @@ pub trait Benchmark: Send + Sync {
 
     /// Hash (hex) over questions, gold answers and pixels: two runs with equal fingerprints asked the same things.
     fn fingerprint(&self) -> String;
+
+    /// What opens it again, as it is typed to choose it.
+    fn spec(&self) -> String {
+        self.name().to_owned()
+    }
+
+    /// Most tokens that an answer may have, where the benchmark says so.
+    fn max_new_tokens(&self) -> Option<u32> {
+        None
+    }
+
+    /// How its files were read, of one that has any.
+    fn understood(&self) -> Option<&Understood> {
+        None
+    }
 }
 
-/// Opens a benchmark that is large enough to ask so many questions of the families of these names, of all families where none is named. One of fixed size
-/// gives what it has.
-pub type OpenBenchmark = fn(questions: usize, families: &[String]) -> Result<Box<dyn Benchmark>, BenchError>;
+/// What was taken for what in files of questions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Understood {
+    /// What a column was taken for, and its name.
+    pub columns: Vec<(String, String)>,
+    /// Columns that play no part.
+    pub unused: Vec<String>,
+    /// What is odd: rows that were left out, and whatever else a reader should know.
+    pub odd: Vec<String>,
+}
+
+/// Draws a benchmark that is large enough to ask so many questions of the families of these names, of all families where none is named. One of fixed
+/// size gives what it has.
+pub type DrawBenchmark = fn(questions: usize, families: &[String]) -> Result<Box<dyn Benchmark>, BenchError>;
+
+/// Opens a benchmark out of the files in a place.
+pub type ReadBenchmark = fn(&Place) -> Result<Box<dyn Benchmark>, BenchError>;
+
+/// Where a benchmark's questions come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin {
+    /// The program makes them.
+    Drawn(DrawBenchmark),
+    /// They lie in files that somebody has.
+    Files {
+        /// Which files these are and where they can be had, for whoever lacks them: the end of a sentence.
+        wanted: &'static str,
+        /// What may stand behind the place as `,name=value`: the name, and what it means.
+        options: &'static [(&'static str, &'static str)],
+        /// How they are read.
+        read: ReadBenchmark,
+    },
+}
 
 /// A benchmark that can be opened by its name: a row of [`Benchmarks`].
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +93,69 @@ pub struct BenchmarkRow {
     pub what: &'static str,
     /// How many questions it has, in words.
     pub questions: &'static str,
-    /// How it is opened.
-    pub open: OpenBenchmark,
+    /// Where its questions come from.
+    pub origin: Origin,
+}
+
+/// Where files are, and how they are to be read: what stands behind a benchmark's name, `DIR,question=prompt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The name before it.
+    pub benchmark: String,
+    /// File or folder.
+    pub path: PathBuf,
+    /// What was chosen, by name.
+    pub options: BTreeMap<String, String>,
+}
+
+impl Place {
+    /// Reads `PATH[,name=value]..`: from the end, whatever is one of `options`. So a comma in a path is no trouble unless such a name follows.
+    ///
+    /// # Errors
+    /// [`BenchError::UnknownName`] for something else that looks like an option while the path with it does not exist.
+    fn parse(benchmark: &str, text: &str, options: &[(&str, &str)]) -> Result<Self, BenchError> {
+        let (mut path, mut chosen) = (text, BTreeMap::new());
+        while let Some((before, last)) = path.rsplit_once(',') {
+            let Some((name, value)) = last.split_once('=') else { break };
+            if options.iter().any(|(known, _)| *known == name) {
+                if chosen.insert(name.to_owned(), value.to_owned()).is_some() {
+                    return Err(BenchError::Spec { spec: text.to_owned(), problem: format!("`{name}` is given twice") });
+                }
+                path = before;
+            } else if Path::new(path).exists() {
+                break;
+            } else {
+                let expected = options.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
+                return Err(BenchError::UnknownName { what: "option", found: name.to_owned(), expected });
+            }
+        }
+        Ok(Self { benchmark: benchmark.to_owned(), path: PathBuf::from(path), options: chosen })
+    }
+
+    /// What was chosen by this name; nothing also where it was left empty.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// What opens the benchmark again from any folder: its paths are absolute if there is something at them.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        write!(f, "{}:{}", self.benchmark, absolute(&self.path).display())?;
+        self.options.iter().try_for_each(|(name, value)| match name.as_str() {
+            "images" => write!(f, ",images={}", absolute(value.as_ref()).display()),
+            _ => write!(f, ",{name}={value}"),
+        })
+    }
+}
+
+/// A benchmark that was chosen: a row, and where its files are if it has any.
+#[derive(Clone, Debug)]
+pub struct Chosen<'a> {
+    /// The row.
+    pub row: &'a BenchmarkRow,
+    place: Option<Place>,
 }
 
 /// A table of benchmarks, for whatever opens them by name.
@@ -58,12 +166,45 @@ pub struct Benchmarks<'a>(pub &'a [BenchmarkRow]);
 const MOST_REOPENED: usize = 5_000;
 
 impl BenchmarkRow {
+    /// Opens one that the program draws; see [`DrawBenchmark`].
+    ///
+    /// # Errors
+    /// [`BenchError::Spec`] for one that lies in files, since nobody said where; or what drawing it says.
+    pub fn open(&self, questions: usize, families: &[String]) -> Result<Box<dyn Benchmark>, BenchError> {
+        Chosen { row: self, place: None }.open(questions, families)
+    }
+
+    /// As [`Chosen::draw`], of one that the program draws.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Chosen::draw`].
+    pub fn draw(&self, count: usize, families: &[String]) -> Result<(Box<dyn Benchmark>, Vec<Question>), BenchError> {
+        Chosen { row: self, place: None }.draw(count, families)
+    }
+}
+
+impl Chosen<'_> {
+    /// Opens it, large enough for so many questions of these families.
+    ///
+    /// # Errors
+    /// Whatever drawing or reading it says.
+    pub fn open(&self, questions: usize, families: &[String]) -> Result<Box<dyn Benchmark>, BenchError> {
+        match (self.row.origin, &self.place) {
+            (Origin::Drawn(draw), _) => draw(questions, families),
+            (Origin::Files { read, .. }, Some(place)) => read(place),
+            (Origin::Files { wanted, .. }, None) => Err(BenchError::Spec {
+                spec: self.row.name.to_owned(),
+                problem: format!("say where its files are, as {}:PATH; they are {wanted}", self.row.name),
+            }),
+        }
+    }
+
     /// Opens it, and chooses `count` of its questions as [`select`] does, of the families of these names alone unless there are none.
     ///
     /// # Errors
     /// [`BenchError::UnknownName`] for a family that it does not have, or what opening it says.
     pub fn draw(&self, count: usize, families: &[String]) -> Result<(Box<dyn Benchmark>, Vec<Question>), BenchError> {
-        let benchmark = (self.open)(count, families)?;
+        let benchmark = self.open(count, families)?;
         let all = benchmark.questions();
         if let Some(unknown) = families.iter().find(|name| !all.iter().any(|question| question.family == **name)) {
             let mut known: Vec<&str> = all.iter().map(|question| question.family.as_str()).collect();
@@ -77,24 +218,46 @@ impl BenchmarkRow {
 }
 
 impl<'a> Benchmarks<'a> {
-    /// The benchmark of this name or title.
+    /// The benchmark of this name or title; of one that lies in files, `NAME:PATH[,option=value]..`.
     ///
     /// # Errors
-    /// [`BenchError::UnknownName`] listing the names.
-    pub fn find(self, name: &str) -> Result<&'a BenchmarkRow, BenchError> {
-        self.0.iter().find(|row| row.name == name || row.title == name).ok_or_else(|| BenchError::UnknownName {
+    /// [`BenchError::UnknownName`] listing the names, or the options; [`BenchError::Spec`] for a place of one that has no files.
+    pub fn find(self, spec: &str) -> Result<Chosen<'a>, BenchError> {
+        let (name, place) = match spec.split_once(':') {
+            Some((name, place)) => (name, Some(place)),
+            None => (spec, None),
+        };
+        let row = self.0.iter().find(|row| row.name == name || row.title == name).ok_or_else(|| BenchError::UnknownName {
             what: "benchmark",
             found: name.to_owned(),
             expected: self.0.iter().map(|row| row.name).collect::<Vec<_>>().join(", "),
-        })
+        })?;
+        let place = match (row.origin, place) {
+            (_, None) => None,
+            (Origin::Files { options, .. }, Some(place)) => Some(Place::parse(row.name, place, options)?),
+            (Origin::Drawn(_), Some(_)) => {
+                return Err(BenchError::Spec {
+                    spec: spec.to_owned(),
+                    problem: format!("{name} is drawn by this program and has no files"),
+                });
+            }
+        };
+        Ok(Chosen { row, place })
     }
 
-    /// The benchmark that a plan or a report speaks of: the one of this name, at least `questions` large, if it has that fingerprint.
+    /// The benchmark in files that a plan speaks of, if they are still there and have that fingerprint.
+    pub fn reopen_at(self, spec: &str, fingerprint: &str) -> Option<Box<dyn Benchmark>> {
+        let benchmark = self.find(spec).ok()?.open(0, &[]).ok()?;
+        (benchmark.fingerprint() == fingerprint).then_some(benchmark)
+    }
+
+    /// The benchmark that a plan or a report speaks of: the one of this name, at least `questions` large, if it has that fingerprint. A report may come
+    /// from anywhere, so it opens no files.
     pub fn reopen(self, name: &str, fingerprint: &str, questions: usize) -> Option<Box<dyn Benchmark>> {
         if questions > MOST_REOPENED {
             return None;
         }
-        let benchmark = (self.find(name).ok()?.open)(questions, &[]).ok()?;
+        let benchmark = self.find(name).ok()?.open(questions, &[]).ok()?;
         (benchmark.name() == name && benchmark.fingerprint() == fingerprint).then_some(benchmark)
     }
 }

@@ -3,8 +3,8 @@
 //! A [`Question`] carries everything a scorer needs; [`score()`] judges a reply and [`same_answer`] compares two of them.
 //! Both say "unparsed" where a reply cannot be read and never guess, since a guess that depends on anything but the reply
 //! would show up as an answer that flipped. A [`Benchmark`] is a list of questions with their images, opened by its name out of a table
-//! ([`BENCHMARKS`]); the one that needs no download is [`world::EmbeddedSuite`], drawn from seeds by [`world`]. [`perturb`] changes images on
-//! their way to the model.
+//! ([`BENCHMARKS`]); the one that needs no download is [`world::EmbeddedSuite`], drawn from seeds by [`world`]. Others are read out of files that
+//! somebody has (feature `files`), one's own table of questions among them. [`perturb`] changes images on their way to the model.
 //!
 //! ```
 //! use steady_bench::perturb::PerturbationSpec;
@@ -38,6 +38,8 @@ mod asked;
 mod benchmark;
 mod benchmarks;
 mod error;
+#[cfg(feature = "files")]
+mod files;
 pub mod perturb;
 mod post_prompt;
 mod question;
@@ -46,10 +48,10 @@ mod thumbnails;
 pub mod world;
 
 pub use asked::{asked, suite_of};
-pub use benchmark::{Benchmark, BenchmarkRow, Benchmarks, OpenBenchmark, select};
+pub use benchmark::{Benchmark, BenchmarkRow, Benchmarks, Chosen, DrawBenchmark, Origin, Place, ReadBenchmark, Understood, select};
 pub use benchmarks::BENCHMARKS;
 pub use error::BenchError;
 pub use post_prompt::PostPrompts;
 pub use question::{AnswerKind, Question};
-pub use score::{Verdict, same_answer, score};
+pub use score::{OfficialScorer, Verdict, same_answer, score};
 pub use thumbnails::{THUMBNAIL, thumbnail, thumbnails};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::world;
+use crate::{OfficialScorer, world};
 
 /// The form of the expected answer: all that a scorer goes by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub enum AnswerKind {
         /// The share.
         tolerance: f64,
     },
+    /// Whatever a published benchmark's own scorer takes.
+    Official(OfficialScorer),
 }
 
 impl AnswerKind {
@@ -38,6 +40,7 @@ impl AnswerKind {
             Self::ShortOrUnanswerable => "short_or_unanswerable",
             Self::Number => "number",
             Self::NumberWithin { .. } => "number_within",
+            Self::Official(scorer) => scorer.name(),
         }
     }
 }

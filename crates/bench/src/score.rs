@@ -7,6 +7,11 @@
 //!
 //! Whatever is said of a reply is said of its [`Reading`]: whether it is right, and whether another reply is the same answer.
 
+mod official;
+mod vqa;
+
+pub use official::OfficialScorer;
+
 use crate::{AnswerKind, Question};
 
 /// What a scorer says about a reply.
@@ -14,7 +19,7 @@ use crate::{AnswerKind, Question};
 pub struct Verdict {
     /// Whether the reply counts as right.
     pub correct: bool,
-    /// Graded score in 0..=1; 0 or 1 for every kind so far.
+    /// Graded score in 0..=1; 0 or 1 but where people agree in part ([`OfficialScorer::Vqa`]).
     pub score: f32,
     /// The answer as read, `None` if the reply could not be read.
     pub parsed: Option<String>,
@@ -38,14 +43,15 @@ enum Reading {
 }
 
 impl Reading {
-    fn of(question: &Question, reply: &str) -> Self {
-        let reply = plain(reply);
+    fn of(question: &Question, original: &str) -> Self {
+        let reply = plain(original);
         let read = match &question.kind {
             AnswerKind::YesNo => yes_no(&reply),
             AnswerKind::Choice { options } => choice(&reply, options),
             AnswerKind::Short => short(&reply),
             AnswerKind::ShortOrUnanswerable => short(&reply).map(unanswerable),
             AnswerKind::Number | AnswerKind::NumberWithin { .. } => number(&reply),
+            AnswerKind::Official(scorer) => scorer.read(original, &question.gold),
         };
         read.map_or_else(|| Self::Unread(normalize(&reply)), Self::As)
     }
@@ -61,6 +67,10 @@ impl Reading {
 /// Scores a reply to a question.
 pub fn score(question: &Question, reply: &str) -> Verdict {
     let parsed = Reading::of(question, reply).parsed();
+    if let AnswerKind::Official(scorer) = question.kind {
+        let score = parsed.as_ref().map_or(0.0, |answer| scorer.worth(answer, &question.gold));
+        return Verdict { correct: OfficialScorer::right(score), score, parsed };
+    }
     let gold = || question.gold.iter().filter_map(|gold| Reading::of(question, gold).parsed());
     let correct = parsed.as_ref().is_some_and(|answer| gold().any(|gold| agrees(question, answer, &gold)));
     Verdict { correct, score: f32::from(u8::from(correct)), parsed }

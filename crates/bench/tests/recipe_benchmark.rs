@@ -15,7 +15,7 @@ use data_encoding::HEXLOWER;
 use image::{Rgb, RgbImage};
 use sha2::{Digest, Sha256};
 use steady_bench::world::EMBEDDED;
-use steady_bench::{AnswerKind, BenchError, Benchmark, BenchmarkRow, Benchmarks, Question, same_answer, score};
+use steady_bench::{AnswerKind, BenchError, Benchmark, BenchmarkRow, Benchmarks, Origin, Question, same_answer, score};
 
 const NAME: &str = "flags/1";
 const FLAGS: [(&str, [Rgb<u8>; 3], &str); 2] = [
@@ -27,8 +27,13 @@ const FLAGS: [(&str, [Rgb<u8>; 3], &str); 2] = [
 struct Flags(Vec<Question>);
 
 /// This would be a row of `BENCHMARKS`.
-const ROW: BenchmarkRow =
-    BenchmarkRow { name: "flags", title: NAME, what: "Flags of three stripes", questions: "4", open: |_, _| Ok(Box::new(Flags::new())) };
+const ROW: BenchmarkRow = BenchmarkRow {
+    name: "flags",
+    title: NAME,
+    what: "Flags of three stripes",
+    questions: "4",
+    origin: Origin::Drawn(|_, _| Ok(Box::new(Flags::new()))),
+};
 
 impl Flags {
     fn new() -> Self {

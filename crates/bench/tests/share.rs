@@ -89,6 +89,7 @@ fn report(questions: &[SuiteQuestion], fingerprint: &str, perturbations: &[&str]
         checkpoint_sha256: "ffa7ab0eb6aa7651f28bd329a45749b31b6cc0e185c9908828f8f1318bd4bfce".to_owned(),
         benchmark: "steady-world".to_owned(),
         benchmark_fingerprint: fingerprint.to_owned(),
+        plan_sha256: String::new(),
         questions: questions.len(),
         perturbations: perturbations.iter().map(|&perturbation| perturbation.to_owned()).collect(),
         specs: ACCELERATIONS.iter().map(|(spec, _)| (*spec).to_owned()).collect(),

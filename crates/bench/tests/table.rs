@@ -5,7 +5,7 @@
 use image::RgbImage;
 use serde_json::json;
 use steady_bench::world::{EMBEDDED, EmbeddedSuite};
-use steady_bench::{AnswerKind, BENCHMARKS, BenchError, Benchmark, BenchmarkRow, Benchmarks, Question, score};
+use steady_bench::{AnswerKind, BENCHMARKS, BenchError, Benchmark, BenchmarkRow, Benchmarks, Origin, Question, score};
 
 /// Gauges to be read, within a tenth.
 struct Gauges(Vec<Question>);
@@ -15,7 +15,7 @@ const GAUGES: BenchmarkRow = BenchmarkRow {
     title: "gauges/1",
     what: "Two dials",
     questions: "2",
-    open: |_, _| {
+    origin: Origin::Drawn(|_, _| {
         let question = |n: usize, family: &str| Question {
             id: format!("gauge-{n}"),
             benchmark: "gauges/1".into(),
@@ -26,7 +26,7 @@ const GAUGES: BenchmarkRow = BenchmarkRow {
             kind: AnswerKind::NumberWithin { tolerance: 0.1 },
         };
         Ok(Box::new(Gauges(vec![question(0, "pressure"), question(1, "level")])))
-    },
+    }),
 };
 
 impl Benchmark for Gauges {
@@ -64,7 +64,7 @@ fn a_benchmark_of_ones_own_is_a_row_beside_the_others() {
     assert!(BENCHMARKS.reopen("gauges/1", &"9".repeat(64), 2).is_none());
     let error = TABLE.find("pope").err().unwrap().to_string();
     assert_eq!(error, "unknown benchmark \"pope\": expected one of embedded, gauges");
-    assert!(std::ptr::eq(TABLE.find("steady-world").unwrap(), TABLE.find("embedded").unwrap()));
+    assert!(std::ptr::eq(TABLE.find("steady-world").unwrap().row, TABLE.find("embedded").unwrap().row));
 }
 
 /// Hashes of questions are in the plans of runs that were begun before kinds said how exact an answer must be.

@@ -1,14 +1,19 @@
 //! What can be typed.
 
+mod decide;
+
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
-use steady_bench::{BENCHMARKS, BenchmarkRow};
+use steady_bench::{BENCHMARKS, BenchError};
+use steady_logs::{FORMATS, LogFormat};
 use steady_methods::{CONTROLS, Control};
 use steady_vlm::image::PixelBackend;
+
+pub(crate) use decide::{GateArgs, GuardArgs, PlanSizeArgs};
 
 /// Does an accelerated vision-language model still give the same answers to the same questions?
 ///
@@ -32,14 +37,17 @@ Examples:
   steady                                          the whole study, report in ./steady-out/
   steady --questions 50 --accel w4:rtn            a short one, of one acceleration
   steady --accel w4:rtn+divprune:keep=0.33 --json both at once, report.json on stdout
+  steady --accel reducers --questions 100         one of each token reducer; `steady accels` lists the presets
   steady --perturb noise=20 --perturb jpeg=20     does acceleration make the model more brittle?
   steady --models all                             every embedded model, a report each
   steady ask --image photo.jpg --question \"Is there a red circle?\"
+  steady compare base.jsonl w4.jsonl              what changed between two runs of another tool
   steady accels                                   what can be given to --accel
   steady perturbs                                 what can be given to --perturb
   steady controls                                 what can be given to --control
+  steady gate --max-ndr 2%                        PASS, FAIL or INCONCLUSIVE of the newest run
 
-Exit codes: 0 ok, 1 a gate failed, 2 wrong usage or input.";
+Exit codes: 0 ok, 1 a gate failed, 2 wrong usage or input, 3 a gate is inconclusive.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -47,16 +55,23 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Ask one question about one image, before and after acceleration
     Ask(AskArgs),
+    /// Compare what two or three runs logged, whichever tool ran them; needs no model
+    Compare(CompareArgs),
     /// Rebuild the report of a run folder from its records and print it
     Report(ReportArgs),
     /// Print a link that holds the whole report of a run
     Share(ShareArgs),
+    /// Judge a run by a policy: PASS, FAIL or INCONCLUSIVE
+    Gate(GateArgs),
+    /// Choose where the baseline shall answer instead of an acceleration, so that what breaks stays under a limit
+    Guard(GuardArgs),
+    /// Say how many questions it takes to show something
+    PlanSize(PlanSizeArgs),
     /// List the embedded models
     #[command(after_help = "Examples:\n  steady models\n  steady models --json | jq '.[0].parameters'")]
     Models(ListArgs),
-    /// List the benchmarks, with an example of each family
-    #[command(after_help = "Examples:\n  steady benches\n  steady benches --json | jq -r '.[].family'")]
-    Benches(ListArgs),
+    /// List the benchmarks, with an example of each family; `show` looks into one
+    Benches(BenchesArgs),
     /// List the accelerations, their parameters and defaults
     #[command(after_help = "Examples:\n  steady accels\n  steady accels --json | jq -r '.[].canonical'")]
     Accels(ListArgs),
@@ -98,7 +113,7 @@ pub(crate) struct ImageArgs {
 /// Options of every study.
 #[derive(Debug, Args)]
 pub(crate) struct StudyArgs {
-    /// Acceleration to compare with the baseline; repeatable [default: the five of the preset]
+    /// Acceleration to compare with the baseline, or a preset of several; repeatable [default: first5]
     #[arg(long = "accel", value_name = "SPEC")]
     pub(crate) accelerations: Vec<String>,
     /// What is done to the images, e.g. noise=20 or blur=1.5+jpeg=30; repeatable. Every question is asked about the clean image and about each
@@ -141,6 +156,8 @@ Examples:
   steady run --model Qwen/Qwen2-VL-2B-Instruct --against Qwen/Qwen2-VL-2B-Instruct-AWQ --dtype auto
   steady run --accel w4:rtn --perturb noise=20 --perturb blur=1.5+jpeg=30
   steady run --bench embedded --questions 100 --out runs/first
+  steady run --bench file:photos.csv                   your own questions; `steady benches show photos.csv` says how they are read
+  steady run --bench file:q.csv,question=prompt,images=pictures.zip
   steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice
 
 An answer has at most as many tokens as `max_new_tokens` in the checkpoint's generation_config.json says, else 64. How many answers were cut \
@@ -148,8 +165,8 @@ there stands under the table, and `cut` in the records says which.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// What is asked
-    #[arg(long, value_parser = benchmarks(), default_value = EMBEDDED.name)]
+    /// What is asked: a name that `steady benches` lists; your own questions as file:PATH, and others that lie in files as NAME:PATH
+    #[arg(long, value_name = "BENCH", value_parser = benchmark, default_value = EMBEDDED.name)]
     pub(crate) bench: String,
     /// Another checkpoint of the same model, such as one that was quantized and published, that answers beside it; repeatable. It loads as it
     /// is: float, or packed in four bits (compressed-tensors, AWQ, GPTQ)
@@ -166,6 +183,7 @@ pub(crate) struct RunArgs {
 Examples:
   steady ask --image photo.jpg --question \"How many circles are there?\"
   steady ask --model ~/models/llava-1.5-7b-hf --image scan.png --question \"A fracture?\" --accel w4:rtn --accel int8
+  steady ask --image photo.jpg --question \"A circle?\" --guard guard.json
   steady ask --image photo.jpg --prompt \"USER: <image>\\nWhat is this? ASSISTANT:\" --json"
 )]
 pub(crate) struct AskArgs {
@@ -180,9 +198,12 @@ pub(crate) struct AskArgs {
     /// The whole prompt, taken verbatim, with one image placeholder in it; needs no chat template
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
-    /// Acceleration to ask under besides the baseline; repeatable
+    /// Acceleration to ask under besides the baseline, or a preset of several; repeatable
     #[arg(long = "accel", value_name = "SPEC")]
     pub(crate) accelerations: Vec<String>,
+    /// Ask the guard's acceleration, and the baseline only where that is unsure; a file by `steady guard`
+    #[arg(long, value_name = "FILE", conflicts_with = "accelerations")]
+    pub(crate) guard: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     /// Where the model runs
@@ -198,6 +219,60 @@ pub(crate) struct AskArgs {
     /// Print one JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What is read, told by what a file holds and not by its name: runs of steady (folder or report.json; RUN#SPEC is one of its accelerations), samples of
+lmms-eval and lm-evaluation-harness, sheets of VLMEvalKit, results of NeMo Evaluator, logs of Inspect, CSV of OpenVINO's who-what benchmark, answers of
+LLaVA, and any table or JSON lines. Three runs are the original, the previous version and the new one.
+
+Runs that were not asked the same in the same way are refused, and what differs is named.
+
+Examples:
+  steady compare base/samples_gqa.jsonl w4/samples_gqa.jsonl
+  steady compare logs/llava-fp16 logs/llava-w4 --control logs/llava-fp16-again
+  steady compare original.xlsx v1.xlsx v2.xlsx --out compared
+  steady compare base.csv w4.csv --column question=text --column answer=said --column gold=truth
+  steady compare fp16.jsonl w4.jsonl --filter flexible-extract --allow settings.batch_size --allow questions
+  steady compare steady-out/mine steady-out/mine#int8:threshold=6 --json | jq .summary")]
+pub(crate) struct CompareArgs {
+    /// Runs: a file, or a folder of files. The first is the one to compare with
+    #[arg(value_name = "RUN", required = true, num_args = 2..=3)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// A rerun of the first, under which nothing should change; repeatable. The one under which most answers change is the noise floor
+    #[arg(long = "control", value_name = "RUN")]
+    pub(crate) controls: Vec<PathBuf>,
+    /// What may differ, by the name that a refusal gives it, or by what stands before its first dot; repeatable
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) allow: Vec<String>,
+    /// Which column of a table has which role: id, question, answer, gold, score, image, family, options; repeatable
+    #[arg(long = "column", value_name = "ROLE=NAME", value_parser = role_and_name)]
+    pub(crate) columns: Vec<(String, String)>,
+    /// Which filter's answers, where lm-evaluation-harness logged several [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) filter: Option<String>,
+    /// Which score says what is right, where a log has several [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Option<String>,
+    /// The runs' format, where what they hold does not tell it
+    #[arg(long, value_name = "NAME", value_parser = log_formats())]
+    pub(crate) format: Option<String>,
+    /// Folder for report.json and report.html; of three runs, the report against the previous version is in its folder `previous` [default:
+    /// ./steady-out/compare-<runs>]
+    #[allow(rustdoc::invalid_html_tags, reason = "printed as help, where these are no tags")]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print report.json on stdout instead of the table; of three runs, a line for each report
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ROLE=NAME`.
+fn role_and_name(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(role, name)| (role.to_owned(), name.to_owned()))
+        .ok_or_else(|| "expected ROLE=NAME, like gold=label".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -243,6 +318,47 @@ pub(crate) struct ShareArgs {
     /// Address of the page that shows the report
     #[arg(long, value_name = "URL", default_value = PAGE)]
     pub(crate) page: String,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  steady benches
+  steady benches --json | jq -r '.[].family'
+  steady benches show photos.csv"
+)]
+pub(crate) struct BenchesArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<BenchesCommand>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchesCommand {
+    /// Say how a benchmark's files are read: columns, counts, the first questions, what is odd
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A table of your own needs a column of pictures and one of questions. The others are optional: right answers, options to choose from, an id, a group. \
+Columns are known by their usual names; ,ROLE=COLUMN behind the file names another, and ,ROLE= none. What can be chosen there: image, question, gold, \
+choices, id, group, kind, images (folder or .zip of the pictures), delimiter, broken=skip.
+
+Examples:
+  steady benches show photos.csv
+  steady benches show photos.csv,question=prompt,gold=label
+  steady benches show data/test-00000-of-00001.parquet
+  steady benches show easy-vqa:site-packages")]
+pub(crate) struct ShowArgs {
+    /// File of questions, or a benchmark with the place of its files as `--bench` takes it
+    #[arg(value_name = "FILE|BENCH")]
+    pub(crate) bench: String,
+    /// Print JSON on stdout instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -310,10 +426,14 @@ fn controls() -> PossibleValuesParser {
     PossibleValuesParser::new(CONTROLS.iter().map(value).chain([PossibleValue::new("none").help("no control: without a noise floor")]))
 }
 
+/// What `--format` takes.
+fn log_formats() -> PossibleValuesParser {
+    PossibleValuesParser::new(FORMATS.iter().map(|format: &LogFormat| PossibleValue::new(format.name).help(format.title)))
+}
+
 /// What `--bench` takes.
-fn benchmarks() -> PossibleValuesParser {
-    let value = |row: &BenchmarkRow| PossibleValue::new(row.name).alias(row.title).help(row.what);
-    PossibleValuesParser::new(BENCHMARKS.0.iter().map(value))
+fn benchmark(spec: &str) -> Result<String, BenchError> {
+    BENCHMARKS.find(spec).map(|_| spec.to_owned())
 }
 
 #[cfg(test)]
@@ -364,10 +484,12 @@ mod tests {
         let chosen = |name: &str| Cli::try_parse_from(["steady", "run", "--bench", name]);
         for name in ["embedded", "steady-world"] {
             let Some(Command::Run(run)) = chosen(name).unwrap().command else { panic!("another command") };
-            assert_eq!(BENCHMARKS.find(&run.bench).unwrap().title, "steady-world");
+            assert_eq!(BENCHMARKS.find(&run.bench).unwrap().row.title, "steady-world");
         }
-        let refused = chosen("pope").unwrap_err().to_string();
-        assert!(refused.contains("pope") && refused.contains("[possible values: embedded]"), "{refused}");
+        let refused = chosen("poppy").unwrap_err().to_string();
+        assert!(refused.contains("unknown benchmark \"poppy\": expected one of embedded, file, "), "{refused}");
+        let refused = chosen("file:q.csv,questoin=prompt").unwrap_err().to_string();
+        assert!(refused.contains("unknown option \"questoin\": expected one of image, question, "), "{refused}");
     }
 
     #[test]

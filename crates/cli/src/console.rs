@@ -52,9 +52,9 @@ pub(crate) fn note(text: &str) {
 }
 
 /// Turns the outcome of a command into an exit code, printing an error as one readable chain.
-pub(crate) fn finish(outcome: Result<()>) -> ExitCode {
+pub(crate) fn finish(outcome: Result<ExitCode>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // Whoever reads us has read enough (`steady report x | head`).
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,6 +1,6 @@
 //! `steady`, the command line: does an accelerated vision-language model still give the same answers to the same questions?
 //!
-//! Results go to stdout, progress and logs to stderr. Exit codes: 0 done, 1 a gate failed, 2 wrong usage or input.
+//! Results go to stdout, progress and logs to stderr. Exit codes: 0 done, 1 a gate failed, 2 wrong usage or input, 3 a gate is inconclusive.
 
 mod args;
 mod commands;
@@ -15,6 +15,7 @@ mod progress;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
@@ -25,17 +26,22 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_env("STEADY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().init();
+    let done = |outcome: Result<()>| outcome.map(|()| ExitCode::SUCCESS);
     console::finish(match &cli.command {
-        None => commands::study::embedded(&cli.models, &cli.study),
-        Some(Command::Run(args)) => commands::study::run(args),
-        Some(Command::Ask(args)) => commands::ask::run(args),
-        Some(Command::Report(args)) => commands::report::run(args),
-        Some(Command::Share(args)) => commands::share::run(args),
-        Some(Command::Models(args)) => commands::list::models(args),
-        Some(Command::Benches(args)) => commands::list::benches(args),
-        Some(Command::Accels(args)) => commands::list::accels(args),
-        Some(Command::Perturbs(args)) => commands::list::perturbs(args),
-        Some(Command::Controls(args)) => commands::list::controls(args),
-        Some(Command::Devices(args)) => commands::list::devices(args),
+        None => done(commands::study::embedded(&cli.models, &cli.study)),
+        Some(Command::Run(args)) => done(commands::study::run(args)),
+        Some(Command::Ask(args)) => done(commands::ask::run(args)),
+        Some(Command::Compare(args)) => done(commands::compare::run(args)),
+        Some(Command::Report(args)) => done(commands::report::run(args)),
+        Some(Command::Share(args)) => done(commands::share::run(args)),
+        Some(Command::Gate(args)) => commands::gate::run(args),
+        Some(Command::Guard(args)) => commands::guard::run(args),
+        Some(Command::PlanSize(args)) => done(commands::plan_size::run(args)),
+        Some(Command::Models(args)) => done(commands::list::models(args)),
+        Some(Command::Benches(args)) => done(commands::benches::run(args)),
+        Some(Command::Accels(args)) => done(commands::list::accels(args)),
+        Some(Command::Perturbs(args)) => done(commands::list::perturbs(args)),
+        Some(Command::Controls(args)) => done(commands::list::controls(args)),
+        Some(Command::Devices(args)) => done(commands::list::devices(args)),
     })
 }

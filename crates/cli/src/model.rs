@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use pollster::FutureExt;
 use steady_accel::Acceleration;
+use steady_methods::Preset;
 use steady_vlm::image::ImageOptions;
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, OpenDevice, Precision, Vlm, Work, open_faster};
 
@@ -154,7 +155,7 @@ pub(crate) fn device(
                 cpu if began(&cpu) => cpu,
                 cpu => DeviceChoice::Gpu.open().ok().filter(began).unwrap_or(cpu),
             };
-            (device, Some("the study began there".to_owned()))
+            (device, Some("it was begun there".to_owned()))
         }
         DeviceArg::Auto => {
             let (faster, reason) = open_faster(&work()?)?;
@@ -172,9 +173,19 @@ pub(crate) fn device(
     Ok(device)
 }
 
+/// What `--accel` asks for: specs, and names of presets that stand for theirs. What a preset brings a second time is left out.
 pub(crate) fn accelerations(specs: &[impl AsRef<str>]) -> Result<Vec<Acceleration>> {
-    let one = |spec: &str| Acceleration::parse(spec).with_context(|| format!("--accel {spec}"));
-    specs.iter().map(|spec| one(spec.as_ref())).collect()
+    let mut accelerations = Vec::new();
+    for spec in specs.iter().map(AsRef::as_ref) {
+        let preset = Preset::named(spec);
+        for text in preset.map_or(&[spec][..], |preset| preset.specs) {
+            let acceleration = Acceleration::parse(text).with_context(|| format!("--accel {text}"))?;
+            if preset.is_none() || !accelerations.contains(&acceleration) {
+                accelerations.push(acceleration);
+            }
+        }
+    }
+    Ok(accelerations)
 }
 
 /// Greedy, as the checkpoint says, with at most `max_new_tokens` where the user sets a limit.
@@ -193,6 +204,19 @@ mod tests {
 
     fn refused(model: &str, max_pixels: u32) -> String {
         chosen(model, max_pixels).map(|_| ()).map_err(|error| format!("{error:#}")).unwrap_err()
+    }
+
+    #[test]
+    fn a_preset_stands_for_its_specs() {
+        let texts = |specs: &[&str]| -> Vec<String> { accelerations(specs).unwrap().iter().map(ToString::to_string).collect() };
+        let canonical = |specs: &[&'static str]| texts(specs);
+        assert_eq!(texts(&["first5"]), canonical(steady_methods::FIRST5.specs));
+        // What is there already does not come again; what is typed twice is for the study to refuse.
+        assert_eq!(texts(&["int8", "first5"])[..2], ["int8:threshold=6", "w4:rtn,g=auto"]);
+        assert_eq!(texts(&["int8", "first5"]).len(), 5);
+        assert_eq!(texts(&["int8", "int8"]).len(), 2);
+        let error = format!("{:#}", accelerations(&["sixth"]).unwrap_err());
+        assert!(error.starts_with("--accel sixth: unknown acceleration `sixth`"), "{error}");
     }
 
     const QWEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/reference/tiny-qwen2-vl/resaved");

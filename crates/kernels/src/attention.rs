@@ -154,6 +154,57 @@ impl KeyValues {
         }
     }
 
+    /// What `queries`, which stand behind `past` of the tokens that are held and are rotated on the way, look at, mean over heads:
+    /// `[tokens, held]`, row after row on the host. None sees what is behind it, nor with a sliding window what is `window` tokens back.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub async fn looks(
+        &self,
+        queries: &Matrix,
+        rotation: &Rotation,
+        heads: Heads,
+        past: usize,
+        window: Option<usize>,
+    ) -> Result<Vec<f32>, DeviceError> {
+        match (&self.0, &queries.0) {
+            (Held::Cpu(cache), Place::Cpu(_)) => {
+                let queries = rotation.on_cpu(flex::split_heads(queries.tensor(), heads.queries)).swap_dims(0, 1);
+                let (keys, _) = cache.held();
+                let [tokens, held] = [queries.dims()[1], keys.dims()[1]];
+                // A mask for all that could stand behind `past`, of which the first rows are these.
+                let mask = flex::causal_mask(held - past, past, window).map(|mask| mask.slice([0..1, 0..tokens, 0..held]));
+                let mean = flex::probabilities(queries, keys, mask.as_ref()).mean_dim(0).reshape([tokens, held]);
+                Matrix::from(mean).read().await
+            }
+            #[cfg(feature = "gpu")]
+            (Held::Gpu(gpu, cache), Place::Gpu(..)) => {
+                use steady_gpu::kernels;
+                let queries = rotation.apply(queries, heads.queries);
+                let (rows, keys) = (queries.rows(), cache.keys());
+                let [tokens, width] = rows.dims();
+                let shape = on_gpu(heads, width);
+                let looked = |token: usize| {
+                    // It sees itself and what came before, so what follows it is left out.
+                    let (query, keys) = (rows.slice(token..token + 1), keys.slice(0..past + token + 1));
+                    kernels::attention_row(gpu, &query, &keys, shape, &kernels::Sight::Causal { past: past + token, window })
+                };
+                let looked: Vec<_> = (0..tokens).map(looked).collect();
+                let mut mean = Vec::with_capacity(tokens * self.len());
+                for row in gpu.read_all(&looked.iter().collect::<Vec<_>>()).await? {
+                    let seen = row.len() / heads.queries;
+                    let over_heads = |column: usize| row.iter().skip(column).step_by(seen).sum::<f32>() / heads.queries as f32;
+                    mean.extend((0..self.len()).map(|column| if column < seen { over_heads(column) } else { 0.0 }));
+                }
+                Ok(mean)
+            }
+            #[cfg(feature = "gpu")]
+            _ => apart(),
+            #[cfg(not(feature = "gpu"))]
+            (Held::Nothing, _) => panic!("attention over nothing"),
+        }
+    }
+
     /// Keys and values of the first `tokens` on the host, as they lie on the device.
     ///
     /// # Errors
@@ -274,10 +325,40 @@ impl Seen {
         }
     }
 
+    /// The query of the first token, which is the class token, and below it its key: `[2, heads * head_dim]`.
+    pub fn class_projections(&self) -> Matrix {
+        Matrix::stack(&[self.queries.slice(0..1), self.keys.slice(0..1)])
+    }
+
     /// The keys of the tokens from `first` on, heads side by side: `[tokens - first, heads * head_dim]`.
     pub fn keys(&self, first: usize) -> Matrix {
         self.keys.slice(first..self.keys.dims()[0])
     }
+}
+
+/// What each token receives of the attention of all tokens in both directions, mean over heads and queries: one number a token, on the host.
+/// `queries` and `keys` are `[tokens, heads * head_dim]`. It is computed on the CPU wherever they are, some queries at a time.
+///
+/// # Errors
+/// When the device failed.
+pub async fn received(queries: &Matrix, keys: &Matrix, heads: usize) -> Result<Vec<f32>, DeviceError> {
+    let on_cpu = async |x: &Matrix| match &x.0 {
+        Place::Cpu(_) => Ok(x.clone()),
+        #[cfg(feature = "gpu")]
+        Place::Gpu(..) => Ok::<_, DeviceError>(Matrix::new(x.read().await?, x.dims(), &Device::Cpu, crate::Element::F32)),
+    };
+    let split = |x: &Matrix| flex::split_heads(x.tensor(), heads).swap_dims(0, 1);
+    let (queries, keys) = (split(&on_cpu(queries).await?), split(&on_cpu(keys).await?));
+    let [_, tokens, head_dim] = queries.dims();
+    let rows = flex::rows_at_once(heads, tokens, SCORES);
+    let mut received = vec![0.0; tokens];
+    for first in (0..tokens).step_by(rows) {
+        let piece = queries.clone().slice([0..heads, first..tokens.min(first + rows), 0..head_dim]);
+        let sum = flex::probabilities(piece, keys.clone(), None).sum_dim(1).sum_dim(0).reshape([1, tokens]);
+        received.iter_mut().zip(Matrix::from(sum).read().await?).for_each(|(total, sum)| *total += sum);
+    }
+    received.iter_mut().for_each(|total| *total /= (heads * tokens) as f32);
+    Ok(received)
 }
 
 /// Attention in both directions that stays within each stretch of tokens. `qkv` is `[tokens, 3 * heads * head_dim]`: queries, keys and values side by

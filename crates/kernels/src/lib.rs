@@ -55,7 +55,7 @@ mod w4;
 mod weight;
 
 pub use activation::Activation;
-pub use attention::{CausalSight, Heads, KeyValues, LastRow, Seen, Stretches, attend_all, attend_within};
+pub use attention::{CausalSight, Heads, KeyValues, LastRow, Seen, Stretches, attend_all, attend_within, received};
 pub use bf16::Bf16Weight;
 pub use choice::{Choice, Chooser, Chosen, Next};
 pub use codes::{Int8Codes, PackError, W4Codes};

@@ -27,7 +27,7 @@ mod value;
 
 pub use control::{Baseline, CONTROLS, Change, Control, UnknownControl};
 pub use method::{Method, MethodKind, Parameter};
-pub use preset::{FIRST3, FIRST5, PRESETS, Preset};
+pub use preset::{DEPLOYED, FIRST3, FIRST5, PAPER8, PRESETS, Preset, REDUCERS};
 pub use spec::{Part, Spec, SpecError};
 pub use table::*;
-pub use value::{Group, Keep, ParameterKind, Value};
+pub use value::{Group, Keep, Layers, ParameterKind, Positions, Value};

@@ -1,7 +1,7 @@
 //! Named sets of specs.
 
 /// Every preset.
-pub const PRESETS: [Preset; 2] = [FIRST5, FIRST3];
+pub static PRESETS: [Preset; 5] = [FIRST5, FIRST3, REDUCERS, DEPLOYED, PAPER8];
 
 /// What a study is of that was not told otherwise, and what the page offers by a checkbox.
 pub const FIRST5: Preset = Preset {
@@ -17,6 +17,43 @@ pub const FIRST3: Preset = Preset {
     specs: &["w4:rtn", "divprune:keep=0.33", "fastv:k=2,keep=0.5"],
 };
 
+/// One of each token reducer at a budget of a third, where it has one, and the controls.
+pub const REDUCERS: Preset = Preset {
+    name: "reducers",
+    summary: "every token reducer, at a third of the visual tokens where it is told how many, and the controls",
+    specs: &[
+        "divprune:keep=0.333",
+        "cdpruner:keep=0.333",
+        "dart:keep=0.333",
+        "visionzip:keep=0.333",
+        "prumerge",
+        "prumerge:plus",
+        "fastervlm:keep=0.333",
+        "vispruner:keep=0.333",
+        "fastv:k=2,keep=0.333",
+        "pyramiddrop",
+        "sparsevlm:keep=0.333",
+        "vtw",
+        "random:keep=0.333",
+        "blind",
+    ],
+};
+
+/// What vendors ship, as they ship it. OpenVINO drops nothing unless it is told a share: half is ours.
+pub const DEPLOYED: Preset = Preset {
+    name: "deployed",
+    summary: "token reducers that products ship, at the vendors' defaults",
+    specs: &["dart:keep=0.75,image=4,text=4", "cdpruner:keep=0.5,halves", "visionzip:keep=0.333"],
+};
+
+/// Eight accelerations of the kinds that "Does Acceleration Cause Hidden Instability in Vision Language Models?" studies (EMNLP 2025), as far
+/// as they are here; its own list could not be read.
+pub const PAPER8: Preset = Preset {
+    name: "paper8",
+    summary: "of eight widely used accelerations, weights and visual tokens, those that there are",
+    specs: &["w4:gptq", "int8", "fastv:k=2,keep=0.5", "vtw", "prumerge:plus", "visionzip:keep=0.333"],
+};
+
 /// A named set of specs, to be compared with the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preset {
@@ -26,4 +63,11 @@ pub struct Preset {
     pub summary: &'static str,
     /// One spec per acceleration.
     pub specs: &'static [&'static str],
+}
+
+impl Preset {
+    /// The preset of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        PRESETS.iter().find(|preset| preset.name == name)
+    }
 }

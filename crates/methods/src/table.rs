@@ -3,7 +3,32 @@
 use crate::{Method, MethodKind, Parameter, ParameterKind};
 
 /// Every method a spec may name.
-pub static METHODS: [&Method; 6] = [&W4_RTN, &W4_GPTQ, &INT8, &DIVPRUNE, &FASTV, &RANDOM];
+pub static METHODS: [&Method; 16] = [
+    &W4_RTN,
+    &W4_GPTQ,
+    &INT8,
+    &DIVPRUNE,
+    &CDPRUNER,
+    &DART,
+    &VISIONZIP,
+    &PRUMERGE,
+    &FASTERVLM,
+    &VISPRUNER,
+    &FASTV,
+    &PYRAMIDDROP,
+    &SPARSEVLM,
+    &VTW,
+    &RANDOM,
+    &BLIND,
+];
+
+/// Where a method's source counts the positions of what is left anew.
+const RENUMBERED: Parameter = Parameter {
+    name: "positions",
+    kind: ParameterKind::Positions,
+    default: "renumber",
+    meaning: "rotary positions of what is left; Qwen keeps them in any case",
+};
 
 /// Round-to-nearest, 4 bits.
 pub static W4_RTN: Method = Method {
@@ -52,7 +77,7 @@ pub static W4_GPTQ: Method = Method {
             default: "0.01",
             meaning: "share of the mean of the Hessian's diagonal that is added to it",
         },
-        Parameter { name: "n", kind: ParameterKind::Count, default: "128", meaning: "prompts to calibrate with" },
+        Parameter { name: "n", kind: ParameterKind::Samples, default: "128", meaning: "prompts to calibrate with" },
     ],
     summary: "4-bit weights, each column's rounding error made up for by those behind it, in the decoder's linear layers",
     plain: "Weights in 4 bits, fitted to prompts so that rounding errors make up for each other.",
@@ -84,6 +109,104 @@ pub static DIVPRUNE: Method = Method {
     source: "DivPrune, CVPR 2025 (arXiv 2503.02175)",
 };
 
+/// CDPruner: visual tokens that are relevant and diverse.
+pub static CDPRUNER: Method = Method {
+    name: "cdpruner",
+    kind: MethodKind::TokenReducer,
+    parameters: &[
+        Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.111", meaning: "visual tokens that stay" },
+        Parameter {
+            name: "halves",
+            kind: ParameterKind::Flag,
+            default: "",
+            meaning: "each half of the image apart, an even number in all: OpenVINO's way",
+        },
+        RENUMBERED,
+    ],
+    summary: "keeps projected visual tokens that are relevant to the question and unlike each other",
+    plain: "Keeps the visual tokens that fit the question and differ from each other.",
+    source: "CDPruner, NeurIPS 2025 (arXiv 2506.10967), with the decoder's text embeddings as in OpenVINO GenAI",
+};
+
+/// DART: pivots and what resembles them least.
+pub static DART: Method = Method {
+    name: "dart",
+    kind: MethodKind::TokenReducer,
+    parameters: &[
+        Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.75", meaning: "visual tokens that stay; a share is rounded up" },
+        Parameter { name: "image", kind: ParameterKind::Count, default: "4", meaning: "pivots among the visual tokens" },
+        Parameter { name: "text", kind: ParameterKind::Count, default: "4", meaning: "pivots among the text" },
+        Parameter {
+            name: "positions",
+            kind: ParameterKind::Positions,
+            default: "keep",
+            meaning: "rotary positions of what is left; Qwen keeps them in any case",
+        },
+    ],
+    summary: "keeps a few projected visual tokens as pivots and those that resemble pivots and text least",
+    plain: "Drops the visual tokens that repeat what a few others say.",
+    source: "DART, EMNLP 2025 (arXiv 2502.11494), on input embeddings as in TensorRT-Edge-LLM",
+};
+
+/// VisionZip: dominant visual tokens, and the rest merged.
+pub static VISIONZIP: Method = Method {
+    name: "visionzip",
+    kind: MethodKind::TokenReducer,
+    parameters: &[Parameter {
+        name: "keep",
+        kind: ParameterKind::Keep,
+        default: "0.333",
+        meaning: "tokens that are left, 5 of 32 of them merged; published are 0.333, 0.222 and 0.111",
+    }],
+    summary: "keeps what the vision tower's class token looks at, itself included, and merges the rest into a few tokens",
+    plain: "Keeps what the eye looks at most, and sums the rest up in a few tokens.",
+    source: "VisionZip, CVPR 2025 (arXiv 2412.04467)",
+};
+
+/// PruMerge and PruMerge+.
+pub static PRUMERGE: Method = Method {
+    name: "prumerge",
+    kind: MethodKind::TokenReducer,
+    parameters: &[Parameter {
+        name: "plus",
+        kind: ParameterKind::Flag,
+        default: "",
+        meaning: "PruMerge+: evenly spread visual tokens join those that stand out",
+    }],
+    summary: "keeps as many visual tokens as stand out to the vision tower's class token, and adds their neighbours to them",
+    plain: "Keeps the visual tokens that stand out, as many as there are, and folds the others into them.",
+    source: "LLaVA-PruMerge, ICCV 2025 (arXiv 2403.15388)",
+};
+
+/// FasterVLM: what the class token looks at.
+pub static FASTERVLM: Method = Method {
+    name: "fastervlm",
+    kind: MethodKind::TokenReducer,
+    parameters: &[Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.25", meaning: "visual tokens that stay" }, RENUMBERED],
+    summary: "keeps the visual tokens that the vision tower's class token looks at most",
+    plain: "Keeps the visual tokens that the eye looks at most.",
+    source: "FasterVLM (arXiv 2412.01818)",
+};
+
+/// VisPruner: what the class token looks at, and what nothing resembles.
+pub static VISPRUNER: Method = Method {
+    name: "vispruner",
+    kind: MethodKind::TokenReducer,
+    parameters: &[
+        Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.111", meaning: "visual tokens that stay" },
+        Parameter {
+            name: "important",
+            kind: ParameterKind::Fraction,
+            default: "0.5",
+            meaning: "share of them by attention; the rest by how little they resemble another",
+        },
+        RENUMBERED,
+    ],
+    summary: "keeps what the vision tower's class token looks at, and of the rest what resembles nothing else",
+    plain: "Keeps what the eye looks at most, and of the rest what is unlike anything else.",
+    source: "VisPruner, ICCV 2025 (arXiv 2412.01818v2)",
+};
+
 /// FastV: the visual tokens that the last prompt token attends to most.
 pub static FASTV: Method = Method {
     name: "fastv",
@@ -97,6 +220,71 @@ pub static FASTV: Method = Method {
     source: "FastV, ECCV 2024 (arXiv 2403.06764)",
 };
 
+/// PyramidDrop: three stages inside the decoder.
+pub static PYRAMIDDROP: Method = Method {
+    name: "pyramiddrop",
+    kind: MethodKind::TokenReducer,
+    parameters: &[
+        Parameter {
+            name: "layers",
+            kind: ParameterKind::Layers(3),
+            default: "auto",
+            meaning: "decoder layers that see fewer visual tokens; auto = a quarter, half and three quarters of the depth",
+        },
+        Parameter { name: "ratio", kind: ParameterKind::Fraction, default: "0.5", meaning: "visual tokens that each stage leaves" },
+        RENUMBERED,
+    ],
+    summary: "inside the decoder, in three stages, keeps the visual tokens that the last prompt token attends to most",
+    plain: "Drops visual tokens step by step inside the decoder, those that text attends to least.",
+    source: "PyramidDrop, CVPR 2025 (arXiv 2410.17247)",
+};
+
+/// SparseVLM: three stages inside the decoder, rated by words about the image.
+pub static SPARSEVLM: Method = Method {
+    name: "sparsevlm",
+    kind: MethodKind::TokenReducer,
+    parameters: &[
+        Parameter {
+            name: "layers",
+            kind: ParameterKind::Layers(3),
+            default: "auto",
+            meaning: "decoder layers that see fewer visual tokens; auto = 3, 7 and 16 of 32",
+        },
+        Parameter {
+            name: "keep",
+            kind: ParameterKind::Keep,
+            default: "0.333",
+            meaning: "visual tokens in the mean over all layers; published are 0.333, 0.222, 0.167 and 0.111",
+        },
+    ],
+    summary: "inside the decoder, in three stages, keeps the visual tokens that words about the image attend to, and merges some of the rest",
+    plain: "Drops visual tokens step by step inside the decoder, those that the words about the picture attend to least.",
+    source: "SparseVLM, ICML 2025 (arXiv 2410.04417)",
+};
+
+/// VTW: no visual tokens in the upper layers.
+pub static VTW: Method = Method {
+    name: "vtw",
+    kind: MethodKind::TokenReducer,
+    parameters: &[
+        Parameter {
+            name: "k",
+            kind: ParameterKind::Layers(1),
+            default: "auto",
+            meaning: "first decoder layer without visual tokens; auto = 15 of 32",
+        },
+        Parameter {
+            name: "positions",
+            kind: ParameterKind::Positions,
+            default: "keep",
+            meaning: "rotary positions of the text; Qwen keeps them in any case",
+        },
+    ],
+    summary: "inside the decoder, drops every visual token at one layer",
+    plain: "Takes the picture away half-way through the decoder.",
+    source: "VTW, AAAI 2025 (arXiv 2405.05803)",
+};
+
 /// The control: random visual tokens.
 pub static RANDOM: Method = Method {
     name: "random",
@@ -108,4 +296,14 @@ pub static RANDOM: Method = Method {
     summary: "the control: keeps a random set of projected visual tokens, one set per image",
     plain: "Keeps visual tokens by chance: what any method has to beat.",
     source: "control; see UniPruneBench (arXiv 2511.02650)",
+};
+
+/// The control: no visual tokens.
+pub static BLIND: Method = Method {
+    name: "blind",
+    kind: MethodKind::TokenReducer,
+    parameters: &[],
+    summary: "the control: no visual token reaches the decoder; what is answered right is answered without the image",
+    plain: "Shows no picture at all: what can be answered without looking.",
+    source: "control; see `EVAL.md` of FasterVLM (arXiv 2412.01818)",
 };

@@ -9,12 +9,20 @@ pub enum ParameterKind {
     Keep,
     /// A decoder layer, counted from 0; layer 0 has no layer before it and is not a choice.
     Layer,
+    /// As many decoder layers as the method acts before, ascending ([`Layers`]).
+    Layers(usize),
+    /// A number of tokens, 0 included.
+    Count,
+    /// A share, 0 and 1 included.
+    Fraction,
+    /// Rotary positions of what is left ([`Positions`]).
+    Positions,
     /// Any unsigned 64-bit integer.
     Seed,
     /// A number above 0.
     Positive,
-    /// An integer above 0.
-    Count,
+    /// Prompts to calibrate with, at least one.
+    Samples,
     /// Inputs that share a scale ([`Group`]).
     Group,
     /// Present or absent, without a value.
@@ -28,12 +36,20 @@ pub enum Value {
     Keep(Keep),
     /// A decoder layer, from 1 on.
     Layer(usize),
+    /// Decoder layers.
+    Layers(Layers),
+    /// A number of tokens.
+    Count(usize),
+    /// A share in [0, 1].
+    Fraction(f64),
+    /// Rotary positions of what is left.
+    Positions(Positions),
     /// A seed.
     Seed(u64),
     /// A finite number above 0.
     Positive(f32),
-    /// An integer above 0.
-    Count(usize),
+    /// Prompts to calibrate with.
+    Samples(usize),
     /// Inputs that share a scale.
     Group(Group),
     /// Whether it is there.
@@ -47,6 +63,24 @@ pub enum Keep {
     Share(f64),
     /// This many, at least 2. An image with fewer keeps them all.
     Count(usize),
+}
+
+/// Decoder layers that a method acts before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layers {
+    /// Those of the source, at the same shares of the decoder's depth.
+    Auto,
+    /// These, of which the first so many count: ascending, from 1 on.
+    At([usize; 3], usize),
+}
+
+/// Rotary positions of what is left of a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Positions {
+    /// As they were in the whole prompt.
+    Keep,
+    /// Counted anew.
+    Renumber,
 }
 
 /// How many inputs share a scale.
@@ -64,9 +98,14 @@ impl ParameterKind {
         match self {
             Self::Keep => "a share in (0, 1] or a count of at least 2",
             Self::Layer => "a decoder layer from 1 on",
+            Self::Layers(1) => "`auto` or a decoder layer from 1 on",
+            Self::Layers(_) => "`auto` or three decoder layers from 1 on, ascending, as in 8/16/24",
+            Self::Count => "a whole number from 0 on",
+            Self::Fraction => "a share in [0, 1]",
+            Self::Positions => "`keep` or `renumber`",
             Self::Seed => "an integer from 0 to 18446744073709551615",
             Self::Positive => "a number above 0",
-            Self::Count => "an integer above 0",
+            Self::Samples => "an integer above 0",
             Self::Group => "`auto` or a multiple of 8",
             Self::Flag => "no value",
         }
@@ -76,9 +115,13 @@ impl ParameterKind {
         match self {
             Self::Keep => Keep::parse(text).map(Value::Keep),
             Self::Layer => text.parse().ok().filter(|&layer| layer >= 1).map(Value::Layer),
+            Self::Layers(count) => Layers::parse(text, count).map(Value::Layers),
+            Self::Count => text.parse().ok().map(Value::Count),
+            Self::Fraction => text.parse().ok().filter(|share: &f64| (0.0..=1.0).contains(share)).map(Value::Fraction),
+            Self::Positions => Positions::parse(text).map(Value::Positions),
             Self::Seed => text.parse().ok().map(Value::Seed),
             Self::Positive => text.parse().ok().filter(|number: &f32| number.is_finite() && *number > 0.0).map(Value::Positive),
-            Self::Count => text.parse().ok().filter(|&count| count >= 1).map(Value::Count),
+            Self::Samples => text.parse().ok().filter(|&count| count >= 1).map(Value::Samples),
             Self::Group => Group::parse(text).map(Value::Group),
             Self::Flag => None,
         }
@@ -103,6 +146,33 @@ impl Keep {
     }
 }
 
+impl Layers {
+    fn parse(text: &str, count: usize) -> Option<Self> {
+        if text == "auto" {
+            return Some(Self::Auto);
+        }
+        let mut layers = [0; 3];
+        let mut given = 0;
+        for part in text.split('/') {
+            let layer: usize = part.trim().parse().ok()?;
+            let above = layers[..given].last().is_none_or(|below| *below < layer);
+            *layers.get_mut(given).filter(|_| layer >= 1 && above)? = layer;
+            given += 1;
+        }
+        (given == count).then_some(Self::At(layers, given))
+    }
+}
+
+impl Positions {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "keep" => Some(Self::Keep),
+            "renumber" => Some(Self::Renumber),
+            _ => None,
+        }
+    }
+}
+
 impl Group {
     fn parse(text: &str) -> Option<Self> {
         if text == "auto" {
@@ -117,10 +187,12 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keep(keep) => keep.fmt(f),
-            Self::Layer(layer) => layer.fmt(f),
+            Self::Layer(number) | Self::Count(number) | Self::Samples(number) => number.fmt(f),
+            Self::Layers(layers) => layers.fmt(f),
+            Self::Fraction(share) => share.fmt(f),
+            Self::Positions(positions) => positions.fmt(f),
             Self::Seed(seed) => seed.fmt(f),
             Self::Positive(number) => number.fmt(f),
-            Self::Count(count) => count.fmt(f),
             Self::Group(group) => group.fmt(f),
             Self::Flag(flag) => flag.fmt(f),
         }
@@ -133,6 +205,27 @@ impl fmt::Display for Keep {
             Self::Share(share) => share.fmt(f),
             Self::Count(count) => count.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::At(layers, count) => {
+                let layers: Vec<String> = layers[..*count].iter().map(ToString::to_string).collect();
+                f.write_str(&layers.join("/"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Positions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "keep",
+            Self::Renumber => "renumber",
+        })
     }
 }
 

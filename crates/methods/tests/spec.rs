@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
-use steady_methods::{FIRST3, FIRST5, METHODS, Method, MethodKind, PRESETS, Parameter, ParameterKind, Spec};
+use steady_methods::{FIRST3, FIRST5, METHODS, Method, MethodKind, PRESETS, Parameter, ParameterKind, Preset, Spec};
 
 fn canonical(text: &str) -> String {
     Spec::parse(text).unwrap().to_string()
@@ -77,7 +77,10 @@ fn every_method_stands_in_the_list_with_valid_defaults() {
 
 #[test]
 fn presets_hold_valid_distinct_specs() {
-    for preset in PRESETS {
+    for preset in &PRESETS {
+        // On a command line either stands in one place.
+        assert!(METHODS.iter().all(|method| method.name != preset.name));
+        assert_eq!(Preset::named(preset.name), Some(preset));
         let mut specs: Vec<String> = preset.specs.iter().map(|spec| canonical(spec)).collect();
         specs.sort();
         specs.dedup();
@@ -122,7 +125,11 @@ fn methods_of_ones_own_are_read_beside_those_of_the_table() {
         assert_eq!(Spec::parse_of(&all, text).unwrap().to_string(), expected, "{text}");
     }
     let unknown = Spec::parse_of(&all, "int7").unwrap_err().to_string();
-    assert_eq!(unknown, "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, int8, divprune, fastv, random");
+    assert_eq!(
+        unknown,
+        "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, int8, divprune, cdpruner, dart, visionzip, prumerge, \
+         fastervlm, vispruner, fastv, pyramiddrop, sparsevlm, vtw, random, blind"
+    );
     let two = Spec::parse_of(&all, "w4+int8").unwrap_err().to_string();
     assert_eq!(two, "`w4:g=32` and `int8:threshold=6` are both quantizers: an acceleration has at most one");
 }
@@ -146,7 +153,51 @@ fn reducer() -> impl Strategy<Value = String> {
         keep().prop_map(|keep| format!("divprune:keep={keep}")),
         (1..1000_u32, keep()).prop_map(|(k, keep)| format!("fastv:k={k},keep={keep}")),
         (keep(), any::<u64>()).prop_map(|(keep, seed)| format!("random:keep={keep},seed={seed}")),
+        (keep(), any::<bool>(), positions()).prop_map(|(keep, halves, positions)| {
+            format!("cdpruner:keep={keep}{},positions={positions}", if halves { ",halves" } else { "" })
+        }),
+        (keep(), 0..9_usize, 0..9_usize, positions())
+            .prop_map(|(keep, image, text, positions)| format!("dart:keep={keep},image={image},text={text},positions={positions}")),
+        (layers(3), 0.0..=1.0_f64, positions())
+            .prop_map(|(layers, ratio, positions)| format!("pyramiddrop:layers={layers},ratio={ratio},positions={positions}")),
+        (layers(1), positions()).prop_map(|(k, positions)| format!("vtw:k={k},positions={positions}")),
+        Just("blind".to_owned()),
     ]
+}
+
+fn positions() -> impl Strategy<Value = &'static str> {
+    prop_oneof![Just("keep"), Just("renumber")]
+}
+
+fn layers(count: usize) -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("auto".to_owned()),
+        prop::collection::btree_set(1..100_usize, count).prop_map(|layers| layers
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("/")),
+    ]
+}
+
+#[test]
+fn layers_are_as_many_as_the_method_has_and_ascend() {
+    for good in ["pyramiddrop:layers=1/2/3", "pyramiddrop:layers=auto", "vtw:k=7", "vtw:k=auto", "sparsevlm:layers=3/7/16"] {
+        assert!(canonical(good).starts_with(good), "{good}");
+    }
+    for bad in [
+        "pyramiddrop:layers=1/2",
+        "pyramiddrop:layers=1/2/3/4",
+        "pyramiddrop:layers=2/2/3",
+        "pyramiddrop:layers=0/1/2",
+        "vtw:k=0",
+        "vtw:k=1/2",
+    ] {
+        let error = Spec::parse(bad).unwrap_err().to_string();
+        assert!(error.contains("expected `auto` or"), "{error}");
+    }
+    let error = Spec::parse("dart:positions=both").unwrap_err().to_string();
+    assert_eq!(error, "`dart`: positions=both: expected `keep` or `renumber`");
 }
 
 proptest! {

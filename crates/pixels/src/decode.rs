@@ -15,6 +15,8 @@ use crate::{PictureError, jpeg, orientation};
 pub const MAX_PIXELS: u64 = 2 * 89_478_485;
 /// Bytes that a decoder may allocate: 16-bit RGBA at the pixel limit.
 const MAX_BYTES: u64 = MAX_PIXELS * 8;
+#[cfg(not(feature = "formats"))]
+const NO_WEBP: &str = "is a WebP file, which this build does not read";
 
 /// Kinds of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,14 @@ impl Kind {
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] if cfg!(feature = "formats") => Some(Self::WebP),
             _ => None,
         }
+    }
+
+    /// The same, or what was expected.
+    fn expected(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.is_empty() {
+            return Err("the file is empty".to_owned());
+        }
+        Self::of(bytes).ok_or_else(|| "is not a PNG, JPEG or WebP file".to_owned())
     }
 }
 
@@ -53,11 +63,30 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, PictureError> {
     upright(bytes).map_err(|problem| PictureError::Refused { name: name.to_owned(), problem })
 }
 
+/// Width and height of the picture in these bytes as [`decode()`] makes it, turned upright, from its headers alone.
+///
+/// # Errors
+/// As [`decode()`], as far as headers tell.
+pub fn size(bytes: &[u8], name: &str) -> Result<(u32, u32), PictureError> {
+    upright_size(bytes).map_err(|problem| PictureError::Refused { name: name.to_owned(), problem })
+}
+
+fn upright_size(bytes: &[u8]) -> Result<(u32, u32), String> {
+    let kind = Kind::expected(bytes)?;
+    let (width, height) = match kind {
+        Kind::Jpeg => jpeg::size(bytes)?,
+        Kind::Png => PngDecoder::new(Cursor::new(bytes)).map_err(told)?.dimensions(),
+        #[cfg(feature = "formats")]
+        Kind::WebP => image::codecs::webp::WebPDecoder::new(Cursor::new(bytes)).map_err(told)?.dimensions(),
+        #[cfg(not(feature = "formats"))]
+        Kind::WebP => return Err(NO_WEBP.to_owned()),
+    };
+    bounded((width, height))?;
+    Ok(if orientation::lies(bytes, kind)? { (height, width) } else { (width, height) })
+}
+
 fn upright(bytes: &[u8]) -> Result<RgbImage, String> {
-    if bytes.is_empty() {
-        return Err("the file is empty".to_owned());
-    }
-    let kind = Kind::of(bytes).ok_or("is not a PNG, JPEG or WebP file")?;
+    let kind = Kind::expected(bytes)?;
     let image = match kind {
         Kind::Jpeg => {
             bounded(jpeg::size(bytes)?)?;
@@ -67,7 +96,7 @@ fn upright(bytes: &[u8]) -> Result<RgbImage, String> {
         #[cfg(feature = "formats")]
         Kind::WebP => decoded(image::codecs::webp::WebPDecoder::new(Cursor::new(bytes)).map_err(told)?)?,
         #[cfg(not(feature = "formats"))]
-        Kind::WebP => return Err("is a WebP file, which this build does not read".to_owned()),
+        Kind::WebP => return Err(NO_WEBP.to_owned()),
     };
     // Grey that counts to 65,535 is clipped, and a transparent level of it (tRNS) is no alpha channel.
     let clipped = kind == Kind::Png && matches!(bytes.get(24..26), Some([16, 0]));

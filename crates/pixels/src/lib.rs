@@ -10,6 +10,6 @@ mod orientation;
 mod resize;
 
 pub(crate) use decode::Kind;
-pub use decode::{MAX_PIXELS, decode, load};
+pub use decode::{MAX_PIXELS, decode, load, size};
 pub use error::PictureError;
 pub use resize::{Filter, PixelBackend, resize};

@@ -31,15 +31,28 @@ struct Notes {
 /// # Errors
 /// When Exif data are such that Pillow gives up.
 pub(crate) fn apply(image: &mut DynamicImage, bytes: &[u8], kind: Kind) -> Result<(), String> {
+    if let Some(orientation) = of(bytes, kind)? {
+        image.apply_orientation(orientation);
+    }
+    Ok(())
+}
+
+/// Whether turning the picture upright makes its width its height.
+///
+/// # Errors
+/// As [`apply`].
+pub(crate) fn lies(bytes: &[u8], kind: Kind) -> Result<bool, String> {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    Ok(matches!(of(bytes, kind)?, Some(Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)))
+}
+
+fn of(bytes: &[u8], kind: Kind) -> Result<Option<Orientation>, String> {
     let notes = match kind {
         Kind::Jpeg => of_jpeg(bytes),
         Kind::Png => of_png(bytes)?,
         Kind::WebP => of_webp(bytes),
     };
-    if let Some(orientation) = notes.orientation(kind)?.and_then(Orientation::from_exif) {
-        image.apply_orientation(orientation);
-    }
-    Ok(())
+    Ok(notes.orientation(kind)?.and_then(Orientation::from_exif))
 }
 
 impl Notes {

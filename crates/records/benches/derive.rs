@@ -82,6 +82,7 @@ fn study(count: usize) -> (Work, Vec<Answers>) {
             size: count,
             questions: count,
             questions_sha256: questions_sha256(&questions).expect("a hash"),
+            opened_by: None,
         },
         perturbations: vec![CLEAN.into()],
         prompt: "{question}".into(),

@@ -27,6 +27,7 @@
 //!         size: suite.questions().len(),
 //!         questions: questions.len(),
 //!         questions_sha256: questions_sha256(&questions)?,
+//!         opened_by: None,
 //!     },
 //!     perturbations: vec![CLEAN.into(), "noise=20".into()],
 //!     prompt: "USER: <image>\n{question} ASSISTANT:".into(),

@@ -86,7 +86,7 @@ pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterato
         controls.push(ControlReport { spec: spec.clone(), what_it_is: describe.clone(), answers: pair(&after)?, first_token: None });
     }
     let baseline_cost = cost(&baseline[..questions.len()], plan.accelerations.first().and_then(|baseline| baseline.stored_bytes));
-    Report::new(Measurements { plan: summary(plan), baseline_cost, questions: rows, accelerations, controls, flagged })
+    Report::new(Measurements { plan: summary(plan)?, baseline_cost, questions: rows, accelerations, controls, flagged })
         .map_err(|e| RecordsError::Report(e.to_string()))
 }
 
@@ -186,13 +186,14 @@ fn cost(answers: &[Judged<'_>], stored_bytes: Option<u64>) -> CostRow {
     }
 }
 
-fn summary(plan: &Plan) -> PlanSummary {
+fn summary(plan: &Plan) -> Result<PlanSummary, RecordsError> {
     let versions = [("steady", &plan.versions.steady), ("burn", &plan.versions.burn)];
-    PlanSummary {
+    Ok(PlanSummary {
         model: plan.model.name.clone(),
         checkpoint_sha256: plan.model.sha256.clone(),
         benchmark: plan.benchmark.name.clone(),
         benchmark_fingerprint: plan.benchmark.fingerprint.clone(),
+        plan_sha256: plan.sha256()?,
         questions: plan.benchmark.questions,
         perturbations: plan.perturbations.iter().filter(|perturbation| *perturbation != CLEAN).cloned().collect(),
         specs: plan.accelerations.iter().map(|acceleration| acceleration.spec.clone()).filter(|spec| spec != BASELINE).collect(),
@@ -205,5 +206,5 @@ fn summary(plan: &Plan) -> PlanSummary {
         versions: versions.map(|(name, version)| (name.to_owned(), version.clone())).into(),
         seeds: BTreeMap::new(),
         command_line: plan.command.clone(),
-    }
+    })
 }

@@ -116,6 +116,10 @@ pub struct BenchmarkPlan {
     pub questions: usize,
     /// SHA-256 over the questions asked, in order, with their gold answers.
     pub questions_sha256: String,
+    /// What opens it again where its files were, if it lies in files. They may have moved: like the command it is no part of what is the same
+    /// experiment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_by: Option<String>,
 }
 
 impl Plan {
@@ -125,12 +129,13 @@ impl Plan {
         accelerations.chain(self.controls.iter().map(|control| control.spec.as_str())).collect()
     }
 
-    /// SHA-256 of the plan's JSON but for the command: two ways of naming one model are one experiment. Every part file carries it.
+    /// SHA-256 of the plan's JSON but for the command and where the benchmark's files were: two ways of naming one model are one experiment. Every part file carries it.
     ///
     /// # Errors
     /// [`RecordsError::Plan`] when the plan cannot be written as JSON.
     pub fn sha256(&self) -> Result<String, RecordsError> {
-        let nameless = Self { command: String::new(), ..self.clone() };
+        let benchmark = BenchmarkPlan { opened_by: None, ..self.benchmark.clone() };
+        let nameless = Self { command: String::new(), benchmark, ..self.clone() };
         Ok(HEXLOWER.encode(&Sha256::digest(nameless.to_json()?.to_string())))
     }
 
@@ -200,7 +205,7 @@ impl Plan {
         names.dedup();
         names
             .into_iter()
-            .filter(|name| *name != "command" && there.get(*name) != asked.get(*name))
+            .filter(|name| !["command", "benchmark.opened_by"].contains(&name.as_str()) && there.get(*name) != asked.get(*name))
             .map(|name| format!("{name}: there {}, asked {}", shown(there.get(name)), shown(asked.get(name))))
             .collect()
     }

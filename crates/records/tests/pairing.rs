@@ -41,6 +41,7 @@ fn plan(questions: &[Question]) -> Plan {
             size: questions.len(),
             questions: questions.len(),
             questions_sha256: questions_sha256(questions).unwrap(),
+            opened_by: None,
         },
         perturbations: vec![CLEAN.into()],
         prompt: "{question}".into(),

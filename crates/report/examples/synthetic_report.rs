@@ -119,6 +119,7 @@ fn measurements(chance: &mut Chance) -> Result<Measurements, Box<dyn Error>> {
         checkpoint_sha256: "9f2c1f6a77be0b0c8e5d54b5c1a9e3f7d2b8c4a6e1f3957b8d6c4a2e0f1b3d5c".to_owned(),
         benchmark: "steady-world".to_owned(),
         benchmark_fingerprint: "1c7e9a40d2".to_owned(),
+        plan_sha256: String::new(),
         questions: questions.len(),
         perturbations: Vec::new(),
         specs: ACCELERATIONS.iter().map(|acceleration| acceleration.0.to_owned()).collect(),

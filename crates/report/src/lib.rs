@@ -41,6 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod assurance;
 mod check;
 mod distribution;
 mod error;
@@ -59,6 +60,7 @@ mod summary;
 mod table;
 mod worst;
 
+pub use assurance::{Agreement, Assurance, CONFIDENCE, Calibration, CalibrationShift, Clustered, Collapse, Diagnostic, POWER, Unparsed};
 pub use distribution::{DistributionError, kl_divergence, margin};
 pub use error::ReportError;
 pub use filter::Filter;
@@ -68,6 +70,7 @@ pub use measurements::{
     QuestionKind, QuestionRow, Ties, TokenLogit,
 };
 pub use outcome::{Contradiction, Outcome};
+pub use printable::one_line;
 pub use rates::{Proportion, Rate, Tally};
 pub use report::{Perturbed, Report};
 pub use statistics::{Interval, PairedTest};

@@ -103,6 +103,9 @@ pub struct PlanSummary {
     pub benchmark: String,
     /// Fingerprint of the benchmark's questions and images.
     pub benchmark_fingerprint: String,
+    /// SHA-256 of the plan, hexadecimal: what was fixed before the first answer. Empty where it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan_sha256: String,
     /// Number of questions; each was asked about the clean image and once under each perturbation.
     pub questions: usize,
     /// What was done to the images, besides nothing.

@@ -23,8 +23,8 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// [`printable`] on one line.
-pub(crate) fn one_line(text: &str) -> String {
+/// Text from outside on one line, with every character made visible that would otherwise act: control characters, terminal escapes, marks that reorder.
+pub fn one_line(text: &str) -> String {
     printable(text).replace('\n', "\u{240a}").replace('\t', " ")
 }
 

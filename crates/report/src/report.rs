@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::assurance::Collapse;
 use crate::error::ReportError;
-use crate::measurements::{AccelerationReport, BASELINE, ControlReport, Flag, Measurements, PlanSummary, QuestionRow};
+use crate::measurements::{AccelerationReport, AnswerRow, BASELINE, ControlReport, Flag, Measurements, PlanSummary, QuestionRow};
+use crate::outcome::Outcome;
+use crate::rates::Tally;
 use crate::statistics::PairedTest;
 use crate::summary::{Condition, Summary};
 
@@ -90,6 +93,25 @@ impl Report {
         question % self.plan().questions
     }
 
+    /// Whether answers are right or wrong at all: some question has a gold answer, or some answer was taken for right by whoever scored it. Where not, there is no
+    /// accuracy, and all that can be said is which answers changed.
+    pub fn judged(&self) -> bool {
+        let Measurements { questions, accelerations, controls, .. } = &self.measurements;
+        let columns = accelerations.iter().map(|a| &a.answers).chain(controls.iter().map(|c| &c.answers));
+        questions.iter().any(|question| !question.gold.is_empty() || question.baseline.correct)
+            || columns.flatten().any(|answer| answer.correct)
+    }
+
+    /// Whether any lead of a first token is known.
+    pub(crate) fn tells_margins(&self) -> bool {
+        self.summaries().iter().chain(self.control_summaries()).any(|summary| summary.margin_same.or(summary.margin_diverged).is_some())
+    }
+
+    /// Whether any divergence of a first token's distribution is known.
+    pub(crate) fn tells_divergences(&self) -> bool {
+        self.summaries().iter().chain(self.control_summaries()).any(|summary| summary.kl_mean.is_some())
+    }
+
     /// Under what a question is asked: 0 for nothing, else one more than an index into the plan's perturbations.
     pub fn condition(&self, question: usize) -> usize {
         question / self.plan().questions
@@ -136,6 +158,21 @@ impl Report {
         baseline.margin.is_some().then(|| baseline.is_tie(margin))
     }
 
+    /// The tallies of the images that some rows are about, in the order of their names; `answers` are an acceleration's or a control's.
+    ///
+    /// # Errors
+    /// None of answers of this report: their outcomes fit their verdicts.
+    pub fn tallies(&self, answers: &[AnswerRow], keep: impl Fn(usize) -> bool) -> Result<BTreeMap<&str, Tally>, ReportError> {
+        let mut images: BTreeMap<&str, Tally> = BTreeMap::new();
+        for (i, (question, answer)) in self.questions().iter().zip(answers).enumerate().filter(|(i, _)| keep(*i)) {
+            let tally = images.entry(&question.image).or_default();
+            tally
+                .record(answer.outcome.unwrap_or(Outcome::Same), question.baseline.correct, answer.correct)
+                .map_err(|reason| ReportError::Contradiction { field: format!("answers[{i}].outcome"), reason })?;
+        }
+        Ok(images)
+    }
+
     /// What is odd about an answer, by the row of its question and the spec of whoever gave it.
     pub fn flag(&self, question: usize, spec: &str) -> Option<Flag> {
         let of_row = self.flagged.get(&question)?.iter().map(|&place| &self.measurements.flagged[place]);
@@ -148,10 +185,14 @@ impl Report {
         for flagged in &self.measurements.flagged {
             *kinds.entry(flagged.flag).or_default() += 1;
         }
+        let collapses = self.summaries().iter().flat_map(|summary| {
+            let of = |collapse: &Collapse| format!("{}: {collapse}", summary.spec);
+            summary.assurance.collapsed.iter().flatten().map(of).collect::<Vec<_>>()
+        });
         let line = |(flag, count): (Flag, usize)| {
             format!("{count} answer{} {}: flagged in report.json", if count == 1 { "" } else { "s" }, flag.label())
         };
-        kinds.into_iter().map(line).collect()
+        kinds.into_iter().map(line).chain(collapses).collect()
     }
 
     /// The findings in words, a line for each acceleration, the headline first: it is the largest of all and says so.
@@ -161,7 +202,8 @@ impl Report {
         summaries.sort_by_key(|summary| headline != Some(summary.spec.as_str()));
         let largest =
             |i: usize| if i == 0 && summaries.len() > 1 { format!(", the largest of {}", summaries.len()) } else { String::new() };
-        summaries.iter().enumerate().map(|(i, summary)| format!("{}{}: {}", summary.spec, largest(i), summary.finding())).collect()
+        let finding = |summary: &Summary| if self.judged() { summary.finding() } else { summary.change() };
+        summaries.iter().enumerate().map(|(i, summary)| format!("{}{}: {}", summary.spec, largest(i), finding(summary))).collect()
     }
 
     /// What became of the answers under each perturbation of the plan.
@@ -173,7 +215,8 @@ impl Report {
     /// where there is none, the one with the highest DR. `None` without accelerations.
     pub fn headline(&self) -> Option<&Summary> {
         let hides = |summary: &Summary| summary.dr.value - summary.accuracy_change.value.abs();
-        let hidden = self.summaries().iter().filter(|summary| summary.hidden()).max_by(|a, b| hides(a).total_cmp(&hides(b)));
+        let hidden =
+            self.summaries().iter().filter(|summary| self.judged() && summary.hidden()).max_by(|a, b| hides(a).total_cmp(&hides(b)));
         hidden.or_else(|| self.summaries().iter().max_by(|a, b| a.dr.value.total_cmp(&b.dr.value)))
     }
 

@@ -1,5 +1,11 @@
 //! How sure the rates are: intervals and tests.
 
+pub mod design;
+pub mod exact;
+pub mod pooling;
+pub mod size;
+pub mod tango;
+
 use std::array;
 use std::ops::AddAssign;
 
@@ -7,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Serialize;
 use statrs::function::beta::beta_reg;
-use statrs::function::erf::erfc;
+use statrs::function::erf::{erfc, erfc_inv};
 
 /// The 97.5 % quantile of the standard normal distribution: every interval here is a 95 % one.
 const Z: f64 = 1.959_963_984_540_054;
@@ -65,29 +71,76 @@ pub fn mcnemar(broken: u64, repaired: u64) -> f64 {
 /// cluster at a time (Pagano & Tritchler, "On obtaining permutation distributions in polynomial time", JASA 78 (1983)). Where clusters times the sum of
 /// all sizes exceed [`MOST_SUMS`], which takes thousands of clusters, it is the normal distribution with a correction for continuity.
 pub fn sign_flips(differences: impl IntoIterator<Item = i64>) -> f64 {
-    let differences: Vec<i64> = differences.into_iter().filter(|&difference| difference != 0).collect();
-    let sizes = || differences.iter().map(|difference| difference.unsigned_abs() as usize);
-    let (all, seen) = (sizes().sum::<usize>(), differences.iter().sum::<i64>().unsigned_abs() as usize);
-    if seen == 0 {
-        return 1.0;
+    let flips = SignFlips::of(differences);
+    match flips.sum().abs() {
+        0 => 1.0,
+        seen => (2.0 * flips.p_as_high(seen)).min(1.0),
     }
-    if differences.len().saturating_mul(all) > MOST_SUMS {
-        let variance: f64 = sizes().map(|size| (size as f64).powi(2)).sum();
-        return erfc((seen as f64 - 1.0) / (2.0 * variance).sqrt()).min(1.0);
+}
+
+/// What the sum of differences might have been, were each as likely to point the other way.
+pub(crate) struct SignFlips {
+    sum: i64,
+    /// Sum of the squares of the differences.
+    variance: f64,
+    /// Sum of their sizes.
+    all: usize,
+    /// `chances[s]`: of the sizes that point upwards to add up to s; none where they are too many to count.
+    chances: Option<Vec<f64>>,
+}
+
+impl SignFlips {
+    pub(crate) fn of(differences: impl IntoIterator<Item = i64>) -> Self {
+        let differences: Vec<i64> = differences.into_iter().filter(|&difference| difference != 0).collect();
+        let sizes = || differences.iter().map(|difference| difference.unsigned_abs() as usize);
+        let (all, sum) = (sizes().sum::<usize>(), differences.iter().sum::<i64>());
+        let variance = sizes().map(|size| (size as f64).powi(2)).sum();
+        if differences.len().saturating_mul(all) > MOST_SUMS {
+            return Self { sum, variance, all, chances: None };
+        }
+        let mut chances = vec![0.0; all + 1];
+        chances[0] = 1.0;
+        let mut reached = 0;
+        for size in sizes() {
+            reached += size;
+            for sum in (0..=reached).rev() {
+                let with = if sum >= size { chances[sum - size] } else { 0.0 };
+                chances[sum] = 0.5 * (chances[sum] + with);
+            }
+        }
+        Self { sum, variance, all, chances: Some(chances) }
     }
-    // chances[s]: of the sizes that point upwards to add up to s
-    let mut chances = vec![0.0; all + 1];
-    chances[0] = 1.0;
-    let mut reached = 0;
-    for size in sizes() {
-        reached += size;
-        for sum in (0..=reached).rev() {
-            let with = if sum >= size { chances[sum - size] } else { 0.0 };
-            chances[sum] = 0.5 * (chances[sum] + with);
+
+    /// The sum as it came out.
+    pub(crate) fn sum(&self) -> i64 {
+        self.sum
+    }
+
+    /// Whether any difference is one.
+    pub(crate) fn moves(&self) -> bool {
+        self.all > 0
+    }
+
+    /// Standard deviation of the sum.
+    pub(crate) fn deviation(&self) -> f64 {
+        self.variance.sqrt()
+    }
+
+    /// The chance of a sum of at least `least`.
+    pub(crate) fn p_as_high(&self, least: i64) -> f64 {
+        let all = self.all as i64;
+        if least <= -all {
+            return 1.0;
+        }
+        if least > all {
+            return 0.0;
+        }
+        match &self.chances {
+            None => pooling::normal_as_high(least, self.variance).min(1.0),
+            // as far down as up, and the smallest first
+            Some(chances) => chances[..=((all - least) / 2) as usize].iter().sum::<f64>().min(1.0),
         }
     }
-    // as far down as up, and the smallest first
-    (2.0 * chances[..=(all - seen) / 2].iter().sum::<f64>()).min(1.0)
 }
 
 /// Clusters times possible sums up to which [`sign_flips`] counts them all: a tenth of a second.
@@ -191,6 +244,33 @@ where
         let (low, high) = (quantile(&mut draws, 0.025), quantile(&mut draws, 0.975));
         (low < high).then_some(Interval { low, high })
     })
+}
+
+/// The chance of a standard normal number above `z`.
+pub(crate) fn normal_tail(z: f64) -> f64 {
+    0.5 * erfc(z / std::f64::consts::SQRT_2)
+}
+
+/// The number that a standard normal one stays below with chance `p`.
+pub(crate) fn quantile_of_normal(p: f64) -> f64 {
+    std::f64::consts::SQRT_2 * erfc_inv(2.0 * (1.0 - p))
+}
+
+/// Where a rising function crosses 0 between `low` and `high`, to the last digit; `low` where it is above 0 throughout, `high` where below.
+pub(crate) fn rising_root(mut low: f64, mut high: f64, function: impl Fn(f64) -> f64) -> f64 {
+    for _ in 0..100 {
+        let middle = f64::midpoint(low, high);
+        if middle <= low || middle >= high {
+            break;
+        }
+        if function(middle) < 0.0 { low = middle } else { high = middle }
+    }
+    high
+}
+
+/// The same of a falling function.
+pub(crate) fn falling_root(low: f64, high: f64, function: impl Fn(f64) -> f64) -> f64 {
+    rising_root(low, high, |x| -function(x))
 }
 
 /// Arithmetic mean, `None` of nothing.

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use crate::assurance::Assurance;
 use crate::error::ReportError;
 use crate::measurements::{AnswerRow, BASELINE, FirstToken, Measurements, QuestionRow, Ties};
 use crate::number::{p_relation, percent, points};
@@ -67,6 +68,8 @@ pub struct Summary {
     pub excess: Option<PairedTest>,
     /// Changed answers that were ties to begin with, where controls and margins tell.
     pub ties: Option<Ties>,
+    /// What a release board asks beyond that.
+    pub assurance: Assurance,
     /// Mean KL(baseline || accelerated) on the first answer token, nats.
     pub kl_mean: Option<f64>,
     /// Median of the same.
@@ -253,10 +256,12 @@ fn summarise<'a>(
     after: impl Iterator<Item = &'a AnswerRow>,
     first_token: Option<&FirstToken>,
 ) -> Result<Summary, ReportError> {
+    let (before, after): (Vec<&AnswerRow>, Vec<&AnswerRow>) =
+        (questions.iter().map(|question| &question.baseline).collect(), after.collect());
     let mut by_image: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut by_family: BTreeMap<&str, BTreeMap<&str, Tally>> = BTreeMap::new();
     let (mut score_changes, mut kl, mut margins_same, mut margins_diverged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (i, (question, answer)) in questions.iter().zip(after).enumerate() {
+    for (i, (question, answer)) in questions.iter().zip(&after).enumerate() {
         let outcome = answer.outcome.unwrap_or(Outcome::Same);
         let of_family = by_family.entry(&question.family).or_default();
         for tally in [by_image.entry(&question.image).or_default(), of_family.entry(&question.image).or_default()] {
@@ -282,6 +287,7 @@ fn summarise<'a>(
     });
     // every rate exists as soon as there is one question
     let (rates, score_change) = Rates::of(&images).zip(mean(&score_changes)).ok_or(ReportError::NoQuestions)?;
+    let assurance = Assurance::of(questions, &before, &after, &images).ok_or(ReportError::NoQuestions)?;
     Ok(Summary {
         spec: spec.to_owned(),
         tally: rates.tally,
@@ -301,6 +307,7 @@ fn summarise<'a>(
         noise_floor: None,
         excess: None,
         ties: first_token.ties,
+        assurance,
         kl_mean: first_token.kl_mean,
         kl_median: first_token.kl_median,
         margin_same: first_token.margin_same,
@@ -372,6 +379,13 @@ impl Summary {
             p_relation(self.mcnemar.p_adjusted),
             self.adjusted(),
         )
+    }
+
+    /// What changed in one line, where nothing is right or wrong: `12.3 % of answers changed (95 % interval 9.1-16.5)`.
+    pub(crate) fn change(&self) -> String {
+        let noise = self.noise_floor.map(|noise| format!("; noise floor {} %", percent(noise.value))).unwrap_or_default();
+        let by = if self.by_image() { " by image" } else { "" };
+        format!("{} % of answers changed (95 % interval{by} {}{noise})", percent(self.dr.value), ends(self.dr.interval))
     }
 
     /// What a p-value was adjusted for, to stand behind it.

@@ -163,7 +163,7 @@ impl Variants {
         let command = command(&[
             &["steady", "run"],
             &chosen_by.iter().map(String::as_str).collect::<Vec<_>>(),
-            &["--bench", benchmark.name(), "--questions", &questions.len().to_string(), "--dtype", &info.precision.to_string()],
+            &["--bench", &benchmark.spec(), "--questions", &questions.len().to_string(), "--dtype", &info.precision.to_string()],
             &self.all[1..].iter().flat_map(|variant| [variant.argument.0, &variant.argument.1]).collect::<Vec<_>>(),
             &controls.iter().flat_map(|control| ["--control", *control]).collect::<Vec<_>>(),
             &perturbations.iter().skip(1).flat_map(|perturbation| ["--perturb", perturbation]).collect::<Vec<_>>(),
@@ -181,6 +181,7 @@ impl Variants {
                 size: benchmark.questions().len(),
                 questions: questions.len(),
                 questions_sha256: questions_sha256(questions)?,
+                opened_by: benchmark.understood().map(|_| benchmark.spec()),
             },
             perturbations,
             prompt: model.prompt("{question}")?,

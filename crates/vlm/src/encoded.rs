@@ -7,7 +7,7 @@ use steady_kernels::Matrix;
 
 use crate::{
     HostMatrix, PixelValues, VlmError,
-    families::{Encoded, VisualEncoder},
+    families::{Encoded, Joined, VisualEncoder},
     reduction::{Observed, TowerTask},
 };
 
@@ -19,7 +19,9 @@ pub struct EncodedImage {
     features: Matrix,
     /// `[n, decoder width]`
     projected: Matrix,
-    observed: Arc<Observed<HostMatrix>>,
+    /// Of each view.
+    observed: Arc<Vec<Observed<HostMatrix>>>,
+    joined: Option<Arc<Joined>>,
     merged: Option<Merged>,
     flops: u64,
     key: u64,
@@ -38,11 +40,15 @@ pub(crate) struct Merged {
 
 impl EncodedImage {
     pub(crate) async fn new(encoder: &Arc<dyn VisualEncoder>, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Self, VlmError> {
-        let Encoded { features, projected, observed, flops } = encoder.encode(pixels, task).await?;
-        let observed = observed.read().await?;
-        let merged = task.merger.as_ref().zip(observed.merged_into.as_ref()).map(|(merger, into)| Merged::new(merger.name(), into));
-        let (observed, key) = (Arc::new(observed), pixel_key(pixels));
-        Ok(Self { encoder: Arc::clone(encoder), features, projected, observed, merged, flops, key })
+        let Encoded { features, projected, observed, order, flops } = encoder.encode(pixels, task).await?;
+        let mut views = Vec::with_capacity(observed.len());
+        for view in observed {
+            views.push(view.read().await?);
+        }
+        let merged_into = views.first().and_then(|view| view.merged_into.as_ref());
+        let merged = task.merger.as_ref().zip(merged_into).map(|(merger, into)| Merged::new(merger.name(), into));
+        let (observed, joined, key) = (Arc::new(views), order.map(Arc::new), pixel_key(pixels));
+        Ok(Self { encoder: Arc::clone(encoder), features, projected, observed, joined, merged, flops, key })
     }
 
     /// Number of visual tokens; fewer than the prompt has placeholders where a reducer merged some inside the tower.
@@ -71,8 +77,14 @@ impl EncodedImage {
         self.flops
     }
 
-    pub(crate) fn observed(&self) -> &Observed<HostMatrix> {
-        &self.observed
+    /// What was seen of a view, if there is such a one.
+    pub(crate) fn observed(&self, view: usize) -> Option<&Observed<HostMatrix>> {
+        self.observed.get(view)
+    }
+
+    /// How several views became visual tokens; `None` where features and visual tokens are one by one.
+    pub(crate) fn joined(&self) -> Option<&Joined> {
+        self.joined.as_deref()
     }
 
     pub(crate) fn merged(&self) -> Option<&Merged> {
@@ -82,6 +94,11 @@ impl EncodedImage {
     /// The name of the reducer that merged tokens inside the tower.
     pub(crate) fn merged_by(&self) -> Option<&str> {
         self.merged.as_ref().map(|merged| merged.by.as_str())
+    }
+
+    /// Whether a token of its own stands on each side of the image in a prompt.
+    pub(crate) fn marked(&self) -> bool {
+        self.encoder.marks_images()
     }
 
     /// Whether a visual token's position says where in the image it is.

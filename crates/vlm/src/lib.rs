@@ -75,7 +75,7 @@ pub use model::{Answer, Edits, ModelInfo, NormFeed, NotFinite, Vlm};
 pub use nn::{Dense, LinearMap, LinearSize, Observer};
 pub use prefill::{Left, Prefix};
 pub use reduction::{
-    Evidence, Merge, Merger, Needs, Observed, PositionPolicy, Reduction, Site, Step, TokenReducer, TowerTask, TowerTokens,
+    Evidence, Merge, Merger, Needs, Observed, PositionPolicy, PromptStates, Reduction, Site, Step, TokenReducer, TowerTask, TowerTokens,
 };
 pub use steady_kernels::{Device, Element, Matrix};
 pub use text::{Interleaved, Prepared};

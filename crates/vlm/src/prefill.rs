@@ -10,10 +10,11 @@ use std::{ops::Range, sync::Arc};
 use steady_kernels::Matrix;
 
 use crate::{
-    Evidence, HostMatrix, Reduction, Site, Step, TokenReducer, VlmError,
+    Evidence, HostMatrix, Needs, PromptStates, Reduction, Site, Step, TokenReducer, VlmError,
     decoder::{Chunk, KvCache, LastRow, Llama},
     encoded::EncodedImage,
-    layout::VisualLayout,
+    families::Joined,
+    layout::{Cells, View, VisualLayout},
     nn::{Position, in_line},
     reduction::{PositionPolicy, observed, reducer_error},
 };
@@ -62,15 +63,36 @@ pub(crate) struct Course<'r> {
     pub(crate) steps: Vec<(usize, Step)>,
     pub(crate) image: EncodedImage,
     pub(crate) layout: VisualLayout,
+    /// The prompt as far as it is known, before any reduction.
+    pub(crate) ids: Vec<u32>,
+    pub(crate) decoder: Arc<Llama>,
     /// What the steps so far left.
     pub(crate) left: Vec<Left>,
 }
 
-/// A prefix whose upper layers wait for the question.
+/// A prefix of which the rest waits for the question: upper layers, or all of them.
 pub(crate) struct Waiting<'r> {
     course: Course<'r>,
-    /// The states that enter the next step's layer.
+    /// The states that enter the next step's layer, or the decoder.
     rows: Rows,
+}
+
+/// What a decoder layer's attention is, for the visual tokens that a step acts on.
+#[derive(Default)]
+pub(crate) struct Looks {
+    last_row: Option<Vec<f32>>,
+    own: Option<Vec<f32>>,
+    text: Option<HostMatrix>,
+}
+
+/// What was there to be seen when some tokens went through the layers below a step.
+struct Passed {
+    /// The states that leave the last of them.
+    hidden: Matrix,
+    /// What the last token looked at there.
+    last_row: Option<LastRow>,
+    /// Of the same tokens the states that entered the last stretch of layers.
+    below: Matrix,
 }
 
 /// Hidden states with their place in the prompt.
@@ -138,19 +160,20 @@ impl Sequence {
 
     /// Feeds tokens that follow what is held, through all layers that hold something; returns the states that leave the last one.
     pub(crate) fn extend(&mut self, decoder: &Llama, hidden: Matrix) -> Matrix {
-        self.extend_watched(decoder, hidden).0
+        self.extend_watched(decoder, hidden).hidden
     }
 
-    /// As [`Self::extend`], and the attention of the last token in the last layer.
-    fn extend_watched(&mut self, decoder: &Llama, mut hidden: Matrix) -> (Matrix, Option<LastRow>) {
+    /// As [`Self::extend`], and what there was to see.
+    fn extend_watched(&mut self, decoder: &Llama, mut hidden: Matrix) -> Passed {
         let tokens = hidden.dims()[0];
-        let mut last_row = None;
+        let (mut below, mut last_row) = (hidden.clone(), None);
         for segment in &mut self.segments {
+            below = hidden.clone();
             let positions = segment.advance(tokens);
             let chunk = Chunk { hidden, positions: &positions };
             (hidden, last_row) = decoder.run(segment.layers.clone(), chunk, &mut self.cache);
         }
-        (hidden, last_row)
+        Passed { hidden, last_row, below }
     }
 
     /// Runs `rows`, which have positions of their own, through all layers that hold what stands before them.
@@ -165,9 +188,24 @@ impl Sequence {
 
     /// Runs `rows` through the layers from where the sequence ends up to `end`, which from then on hold them.
     fn climb(&mut self, decoder: &Llama, rows: &Rows, end: usize) -> (Matrix, Option<LastRow>) {
-        let layers = self.segments.last().map_or(0, |segment| segment.layers.end)..end;
+        let layers = self.end()..end;
         self.segments.push(Segment { layers: layers.clone(), next_position: rows.next_position });
         decoder.run(layers, rows.chunk(), &mut self.cache)
+    }
+
+    /// As [`Self::climb`] to the layer of a step. The last stretch is one layer where the step looks at it from several tokens.
+    fn climb_to(&mut self, decoder: &Llama, rows: &Rows, layer: usize, needs: &Needs) -> Passed {
+        let mut below = rows.clone();
+        if needs.text_attention && self.end() + 1 < layer {
+            below.hidden = self.climb(decoder, rows, layer - 1).0;
+        }
+        let (hidden, last_row) = self.climb(decoder, &below, layer);
+        Passed { hidden, last_row, below: below.hidden }
+    }
+
+    /// The layer behind the last that holds something.
+    fn end(&self) -> usize {
+        self.segments.last().map_or(0, |segment| segment.layers.end)
     }
 }
 
@@ -229,6 +267,13 @@ impl Rows {
                 visual.size = *size;
             }
         }
+        if let Some(places) = &reduction.order {
+            let (rows, sources) = (left.clone(), left.iter().map(|visual| order[visual.row]).collect::<Vec<_>>());
+            for (place, &from) in left.iter_mut().zip(places) {
+                order[place.row] = sources[from];
+                *place = VisualRow { row: place.row, ..rows[from] };
+            }
+        }
         let (positions, next_position) = match positions {
             PositionPolicy::Renumber => (in_line(0..order.len()).collect(), order.len()),
             PositionPolicy::Keep => {
@@ -246,6 +291,22 @@ impl Rows {
             Matrix::stack(&[vec![self.hidden.clone()], new_rows].concat()).gather(&order)
         };
         Self { hidden, positions, next_position, visual: left }
+    }
+
+    /// These rows with `visual` in place of all visual tokens, which are `tokens` of the image; counted anew.
+    pub(crate) fn with_visual(&self, visual: Matrix, tokens: &[Option<usize>]) -> Self {
+        let count = self.hidden.dims()[0];
+        let first = self.visual.first().map_or(0, |visual| visual.row);
+        let is_visual = |row: &usize| self.visual.binary_search_by_key(row, |visual| visual.row).is_ok();
+        let (before, behind) = (0..first, (first..count).filter(|row| !is_visual(row)));
+        let order: Vec<usize> = before.chain(count..count + tokens.len()).chain(behind).collect();
+        let visual_rows = tokens.iter().enumerate().map(|(at, &token)| VisualRow { row: first + at, token, size: 1.0 });
+        Self {
+            hidden: Matrix::stack(&[self.hidden.clone(), visual]).gather(&order),
+            positions: in_line(0..order.len()).collect(),
+            next_position: order.len(),
+            visual: visual_rows.collect(),
+        }
     }
 
     /// These rows and then `hidden`, whose positions continue.
@@ -274,7 +335,9 @@ impl Rows {
 
     /// Which of the image's visual tokens are still there.
     pub(crate) fn kept(&self) -> Vec<usize> {
-        self.visual.iter().filter_map(|visual| visual.token).collect()
+        let mut kept: Vec<usize> = self.visual.iter().filter_map(|visual| visual.token).collect();
+        kept.sort_unstable();
+        kept
     }
 }
 
@@ -320,12 +383,32 @@ pub(crate) async fn prefill_reducing<'r>(
 }
 
 impl<'r> Waiting<'r> {
-    /// Runs the question `hidden` through the layers below the step, lets it choose, and runs what is left through the rest.
-    pub(crate) async fn resume(&self, decoder: &Llama, mut sequence: Sequence, hidden: Matrix) -> Result<Prefilled<'r>, VlmError> {
-        let (hidden, last_row) = sequence.extend_watched(decoder, hidden);
-        let entering = self.rows.followed_by(hidden);
-        let mut course = self.course.clone();
-        let rows = Box::pin(course.step(&entering, last_row)).await?;
+    /// What waits for a question in front of the decoder.
+    pub(crate) fn new(course: Course<'r>, rows: Rows) -> Self {
+        Self { course, rows }
+    }
+
+    /// The whole prompt and the steps to come, if nothing of it went into the decoder: the step before it looks at the question `ids`.
+    pub(crate) fn before_decoder(&self, ids: &[u32], hidden: &Matrix) -> Option<(Rows, Course<'r>)> {
+        let (_, step) = self.course.steps.first()?;
+        let before = !matches!(step.site, Site::BeforeLayer(_));
+        before.then(|| (self.rows.followed_by(hidden.clone()), self.course.with(ids)))
+    }
+
+    /// Runs the question `ids`, whose embeddings are `hidden`, through the layers below the step, lets it choose, and runs what is left
+    /// through the rest.
+    pub(crate) async fn resume(
+        &self,
+        decoder: &Llama,
+        mut sequence: Sequence,
+        ids: &[u32],
+        hidden: Matrix,
+    ) -> Result<Prefilled<'r>, VlmError> {
+        let passed = sequence.extend_watched(decoder, hidden);
+        let entering = self.rows.followed_by(passed.hidden.clone());
+        let mut course = self.course.with(ids);
+        let looks = Box::pin(course.looks(&entering, passed, &mut sequence)).await?;
+        let rows = Box::pin(course.step(&entering, looks)).await?;
         climb(decoder, sequence, rows, course, false).await
     }
 }
@@ -340,31 +423,83 @@ async fn climb<'r>(
 ) -> Result<Prefilled<'r>, VlmError> {
     while let Some((_, step)) = course.steps.first() {
         let Site::BeforeLayer(layer) = step.site else { break };
-        let waits = question_follows && step.needs.last_row_attention;
-        let (hidden, last_row) = sequence.climb(decoder, &rows, layer);
-        let entering = Rows { hidden, ..rows };
+        let waits = question_follows && step.needs.looks_at_the_question();
+        let passed = sequence.climb_to(decoder, &rows, layer, &step.needs);
+        let entering = Rows { hidden: passed.hidden.clone(), ..rows };
         if waits {
             let left = course.left.clone();
             return Ok(Prefilled { sequence, hidden: None, left, waiting: Some(Waiting { course, rows: entering }) });
         }
-        rows = Box::pin(course.step(&entering, last_row)).await?;
+        let looks = Box::pin(course.looks(&entering, passed, &mut sequence)).await?;
+        rows = Box::pin(course.step(&entering, looks)).await?;
     }
     let (hidden, _) = sequence.climb(decoder, &rows, decoder.depth());
     Ok(Prefilled { sequence, hidden: Some(hidden), left: course.left, waiting: None })
 }
 
 impl Course<'_> {
-    /// Takes the next step, on the states that enter its layer.
-    async fn step(&mut self, entering: &Rows, last_row: Option<LastRow>) -> Result<Rows, VlmError> {
-        let reducer = self.reducer;
-        let attention = match last_row.filter(|_| self.steps[0].1.needs.last_row_attention) {
-            Some(row) => {
-                let columns: Vec<usize> = entering.visual.iter().map(|visual| visual.row).collect();
-                Some(row.mean_over_heads(&columns).await?)
-            }
+    /// The same steps, with `ids` behind the prompt.
+    fn with(&self, ids: &[u32]) -> Self {
+        Self { ids: [self.ids.as_slice(), ids].concat(), ..self.clone() }
+    }
+
+    /// Whether the next step stands before the decoder and looks at the question.
+    pub(crate) fn waits_before_decoder(&self) -> bool {
+        let waits = |step: &Step| !matches!(step.site, Site::BeforeLayer(_)) && step.needs.looks_at_the_question();
+        self.steps.first().is_some_and(|(_, step)| waits(step))
+    }
+
+    /// What the next step wants to see of attention. `entering` are the states that enter its layer; `passed` and `sequence` is what went
+    /// through the layers below, the prompt's last tokens at least.
+    async fn looks(&self, entering: &Rows, passed: Passed, sequence: &mut Sequence) -> Result<Looks, VlmError> {
+        let Some((_, Step { needs, site: Site::BeforeLayer(layer), .. })) = self.steps.first() else { return Ok(Looks::default()) };
+        let columns: Vec<usize> = entering.visual.iter().map(|visual| visual.row).collect();
+        let last_row = match passed.last_row.filter(|_| needs.last_row_attention) {
+            Some(row) => Some(row.mean_over_heads(&columns).await?),
             None => None,
         };
-        let (site, reduction, positions) = self.ask(entering, || entering.features(), attention.as_deref()).await?;
+        let own = if needs.own_attention {
+            Some(self.decoder.look_ahead(*layer, &entering.chunk()).mean_over_heads(&columns).await?)
+        } else {
+            None
+        };
+        let text = if needs.text_attention {
+            let behind = self.ids.len() - self.layout.end();
+            let (rows, passed_rows) = (entering.positions.len(), passed.below.dims()[0]);
+            let hidden = passed.below.slice(passed_rows - behind..passed_rows);
+            let chunk = Chunk { hidden, positions: &entering.positions[rows - behind..] };
+            Some(self.decoder.attention(layer - 1, &chunk, &mut sequence.cache, &columns).await?)
+        } else {
+            None
+        };
+        Ok(Looks { last_row, own, text })
+    }
+
+    /// The prompt as it entered the decoder.
+    async fn prompt(&self) -> Result<PromptStates, VlmError> {
+        let visual = HostMatrix::from_device(self.image.projected()).await?;
+        let (end, width) = (self.layout.end(), visual.cols);
+        let shown: Vec<bool> = {
+            let mut shown = vec![false; end];
+            self.layout.positions().for_each(|position| shown[position] = true);
+            shown
+        };
+        let before: Vec<u32> = self.ids.iter().zip(shown).filter(|(_, shown)| !shown).map(|(id, _)| *id).collect();
+        let mut text = [before.as_slice(), &self.ids[end..]].into_iter().map(|ids| async move {
+            if ids.is_empty() {
+                Ok(HostMatrix::new(0, width, Vec::new()))
+            } else {
+                HostMatrix::from_device(&self.decoder.embed(ids)?).await
+            }
+        });
+        let (Some(before), Some(behind)) = (text.next(), text.next()) else { unreachable!("two of two") };
+        Ok(PromptStates { before: before.await?, visual, behind: behind.await?, marked: self.image.marked() })
+    }
+
+    /// Takes the next step, on the states that enter its layer.
+    async fn step(&mut self, entering: &Rows, looks: Looks) -> Result<Rows, VlmError> {
+        let reducer = self.reducer;
+        let (site, reduction, positions) = self.ask(entering, || entering.features(), looks).await?;
         let states = |rows: &HostMatrix| rows.on(&entering.hidden.device(), entering.hidden.element());
         let rows = entering.reduced(&reduction, positions, reduction.rewritten.as_ref().map(states), reduction.merged.as_ref().map(states));
         if rows.positions.is_empty() {
@@ -380,7 +515,7 @@ impl Course<'_> {
         &mut self,
         rows: &Rows,
         features: impl Fn() -> Matrix,
-        last_row_attention: Option<&[f32]>,
+        looks: Looks,
     ) -> Result<(Site, Reduction, PositionPolicy), VlmError> {
         let (index, Step { site, needs, positions }) = self.steps.remove(0);
         let name = self.reducer.name();
@@ -389,21 +524,96 @@ impl Course<'_> {
         let tokens: Vec<Option<usize>> = rows.visual.iter().map(|visual| visual.token).collect();
         let sizes: Vec<f32> = rows.visual.iter().map(|visual| visual.size).collect();
         let first = self.left.is_empty();
-        let seen = self.image.observed();
+        let prompt = if needs.prompt { Some(Box::pin(self.prompt()).await?) } else { None };
         let evidence = Evidence {
-            visual_tokens,
             cells: self.layout.cells(),
             tokens: if first { &[] } else { &tokens },
             sizes: if sizes.iter().any(|size| (size - 1.0).abs() > f32::EPSILON) { &sizes } else { &[] },
             features: shown.as_ref(),
-            cls_attention: observed(&name, "CLS attention", &needs.cls_attention, &seen.cls_attention)?,
-            vision_keys: observed(&name, "keys", &needs.vision_keys, &seen.vision_keys)?,
-            last_row_attention,
-            image_key: self.image.key(),
+            prompt: prompt.as_ref(),
+            last_row_attention: looks.last_row.as_deref(),
+            own_attention: looks.own.as_deref(),
+            text_attention: looks.text.as_ref(),
+            ..self.seen(&name, &needs, visual_tokens, 0)?
         };
         let reduction = self.reducer.reduce(index, &evidence)?;
         // Renumbered, a token would be elsewhere in the image.
         let positions = if self.image.places_tokens() { PositionPolicy::Keep } else { positions };
         Ok((site, reduction.checked(&name, visual_tokens, width, positions)?, positions))
+    }
+
+    /// What a step sees of view number `view` of the image, which has `visual_tokens` tokens.
+    fn seen(&self, name: &str, needs: &Needs, visual_tokens: usize, view: usize) -> Result<Evidence<'_>, VlmError> {
+        let evidence = Evidence { visual_tokens, image_key: self.image.key(), ..Evidence::default() };
+        let Some(seen) = self.image.observed(view) else { return Ok(evidence) };
+        Ok(Evidence {
+            class_token: seen.class_token.as_ref().filter(|_| needs.class_token),
+            cls_attention: observed(name, "CLS attention", &needs.cls_attention, &seen.cls_attention)?,
+            class_projections: observed(name, "CLS projections", &needs.class_projections, &seen.class_projections)?,
+            vision_keys: observed(name, "keys", &needs.vision_keys, &seen.vision_keys)?,
+            vision_heads: seen.heads,
+            ..evidence
+        })
+    }
+
+    /// As [`Self::ask`] for a step on the features of several views: it chooses from each view by itself. What is left, as features and as
+    /// visual tokens: the first view's, then of the tiles what they keep, row by row across tiles, with the new rows that a method puts in
+    /// front of what it keeps and then the others behind, tile by tile. Newlines and padding have no place in it.
+    pub(crate) async fn ask_each_view(&mut self, joined: &Joined) -> Result<(Site, Matrix, Vec<Option<usize>>), VlmError> {
+        let (index, Step { site, needs, positions }) = self.steps.remove(0);
+        let name = self.reducer.name();
+        if positions == PositionPolicy::Keep {
+            let problem = "keeps positions, but several views are put together anew; expected positions=renumber";
+            return Err(reducer_error(&name, problem.to_owned()));
+        }
+        let features = HostMatrix::from_device(self.image.features()).await?;
+        let patches = features.rows / joined.views;
+        let cells = Cells::of(View { rows: 1, columns: patches, frame: None });
+        let prompt = if needs.prompt { Some(Box::pin(self.prompt()).await?) } else { None };
+        // Where each patch is read, and which visual token it is.
+        let mut reading = vec![0; features.rows];
+        joined.reading.iter().enumerate().for_each(|(at, &patch)| reading[patch] = at);
+        let mut token_of = vec![None; features.rows];
+        joined.tokens.iter().enumerate().for_each(|(token, patch)| patch.iter().for_each(|&patch| token_of[patch] = Some(token)));
+
+        let (mut kept, mut leading, mut behind) = (Vec::new(), Vec::new(), Vec::new());
+        let mut left: Vec<(Vec<f32>, Option<usize>)> = Vec::new();
+        for view in 0..joined.views {
+            let first = view * patches;
+            let own = features.select_rows(&(first..first + patches).collect::<Vec<_>>());
+            let evidence = Evidence {
+                cells: &cells,
+                features: Some(&own).filter(|_| needs.features),
+                prompt: prompt.as_ref(),
+                ..self.seen(&name, &needs, patches, view)?
+            };
+            let reduction = self.reducer.reduce(index, &evidence)?.checked(&name, patches, own.cols, positions)?;
+            let order = reduction.order.clone().unwrap_or_else(|| (0..reduction.rows()).collect());
+            let keeps = reduction.kept.len();
+            let in_order = order.iter().filter(|row| **row < keeps).is_sorted();
+            if reduction.rewritten.is_some() || !in_order {
+                let problem = "rewrites or moves tokens, which its source defines for one view only; this image has several";
+                return Err(reducer_error(&name, problem.to_owned()));
+            }
+            let mut before_kept = true;
+            for row in order {
+                match (row.checked_sub(keeps), &reduction.merged) {
+                    (Some(new), Some(merged)) if view == 0 => left.push((merged.row(new).to_vec(), None)),
+                    (Some(new), Some(merged)) if before_kept => leading.push((merged.row(new).to_vec(), None)),
+                    (Some(new), Some(merged)) => behind.push((merged.row(new).to_vec(), None)),
+                    _ => {
+                        before_kept = false;
+                        let patch = first + reduction.kept[row];
+                        let here = (own.row(reduction.kept[row]).to_vec(), token_of[patch]);
+                        if view == 0 { left.push(here) } else { kept.push((reading[patch], here)) }
+                    }
+                }
+            }
+        }
+        kept.sort_by_key(|(reading, _)| *reading);
+        left.extend(kept.into_iter().map(|(_, row)| row).chain(leading).chain(behind));
+        let (rows, tokens): (Vec<_>, Vec<_>) = left.into_iter().unzip();
+        let rows = HostMatrix::new(tokens.len(), features.cols, rows.concat());
+        Ok((site, rows.on(&self.image.features().device(), self.image.features().element()), tokens))
     }
 }

@@ -74,6 +74,9 @@ pub enum Site {
     AfterProjector,
     /// On the hidden states that enter decoder layer `k` (0-based). Layers below `k` keep their full KV cache.
     BeforeLayer(usize),
+    /// As [`Self::BeforeLayer`] at a share of the decoder's depth, in 32nds: layer `round(depth * share / 32)`, at least 1 and above the
+    /// layer of the step before. Not taken where that is none of the decoder's layers.
+    PartWay(usize),
 }
 
 impl fmt::Display for Site {
@@ -83,23 +86,39 @@ impl fmt::Display for Site {
             Self::AfterTower => f.write_str("after the vision tower"),
             Self::AfterProjector => f.write_str("after the projector"),
             Self::BeforeLayer(layer) => write!(f, "before layer {layer}"),
+            Self::PartWay(share) => write!(f, "{share}/32 of the way through the decoder"),
         }
     }
 }
 
 /// What a step asks to be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for or not, in any combination")]
 pub struct Needs {
     /// The rows the step acts on: vision features, projected tokens, or hidden states entering layer `k`.
     pub features: bool,
+    /// [`Site::AfterTower`] only: the CLS token's row of the features, which is no visual token. Towers without a CLS token show none.
+    pub class_token: bool,
     /// CLS attention of these vision layers, counted like Python list indices over the encoder's layers (`-1` is the last
-    /// layer). Only towers with a CLS token have it.
+    /// layer). Towers without a CLS token show what each visual token receives of the attention of all patches, mean over heads, queries
+    /// and its own patches, as `[1, n]`. Where that layer keeps patches apart in windows, it is the next one that does not, or the last.
     pub cls_attention: BTreeSet<i32>,
-    /// Attention keys of these vision layers (same counting).
+    /// Query and key of the CLS token in these vision layers (same counting). Only towers with a CLS token have them.
+    pub class_projections: BTreeSet<i32>,
+    /// Attention keys of these vision layers (same counting). Of a visual token that is made of several patches it is their mean, rotated as
+    /// for the attention.
     pub vision_keys: BTreeSet<i32>,
+    /// The prompt as it enters the decoder, before any reduction. Makes the choice depend on the question.
+    pub prompt: bool,
     /// [`Site::BeforeLayer`] only: the attention of layer `k - 1` from the last prompt token to the visual tokens. Makes the
     /// choice depend on the question.
     pub last_row_attention: bool,
+    /// [`Site::BeforeLayer`] only: the attention that layer `k` itself would have from the last prompt token to the visual tokens. Makes the
+    /// choice depend on the question.
+    pub own_attention: bool,
+    /// [`Site::BeforeLayer`] only: the attention of layer `k - 1` from each token behind the image to the visual tokens. Makes the choice
+    /// depend on the question.
+    pub text_attention: bool,
 }
 
 impl Needs {
@@ -107,15 +126,30 @@ impl Needs {
     #[must_use]
     pub fn union(mut self, other: &Self) -> Self {
         self.features |= other.features;
+        self.class_token |= other.class_token;
+        self.prompt |= other.prompt;
         self.last_row_attention |= other.last_row_attention;
+        self.own_attention |= other.own_attention;
+        self.text_attention |= other.text_attention;
         self.cls_attention.extend(&other.cls_attention);
+        self.class_projections.extend(&other.class_projections);
         self.vision_keys.extend(&other.vision_keys);
         self
     }
 
     /// Whether anything inside the vision tower is asked for.
     pub(crate) fn looks_at_the_tower(&self) -> bool {
-        !(self.cls_attention.is_empty() && self.vision_keys.is_empty())
+        self.class_token || !(self.cls_attention.is_empty() && self.class_projections.is_empty() && self.vision_keys.is_empty())
+    }
+
+    /// Whether the choice depends on the question.
+    pub(crate) fn looks_at_the_question(&self) -> bool {
+        self.prompt || self.looks_at_a_layer()
+    }
+
+    /// Whether a decoder layer's attention is asked for.
+    fn looks_at_a_layer(&self) -> bool {
+        self.last_row_attention || self.own_attention || self.text_attention
     }
 
     /// Everything that any step of `reducers` asks for.
@@ -137,13 +171,26 @@ pub struct Evidence<'a> {
     pub sizes: &'a [f32],
     /// `[n, d]` rows the step acts on.
     pub features: Option<&'a HostMatrix>,
+    /// `[1, d]`, the CLS token's.
+    pub class_token: Option<&'a HostMatrix>,
     /// Attention from CLS to the `n` patches per vision head, `[heads, n]`, softmax over CLS and patches together.
     pub cls_attention: Vec<(i32, &'a HostMatrix)>,
+    /// The CLS token's query and below it its key, all heads side by side, `[2, heads * head_dim]`.
+    pub class_projections: Vec<(i32, &'a HostMatrix)>,
     /// Vision attention keys of the patches, all heads side by side, `[n, heads * head_dim]`.
     pub vision_keys: Vec<(i32, &'a HostMatrix)>,
+    /// Heads of the vision tower's attention; 0 where nothing inside it was asked for.
+    pub vision_heads: usize,
+    /// The prompt as it enters the decoder.
+    pub prompt: Option<&'a PromptStates>,
     /// Attention of layer `k - 1` from the last prompt token to the `n` visual tokens, mean over heads; the softmax ran over
     /// the whole row.
     pub last_row_attention: Option<&'a [f32]>,
+    /// The same of layer `k`, as it would be if nothing were dropped before it.
+    pub own_attention: Option<&'a [f32]>,
+    /// Attention of layer `k - 1` from each of the `t` tokens behind the image to the `n` visual tokens, mean over heads, `[t, n]`; the
+    /// softmax ran over whole rows.
+    pub text_attention: Option<&'a HostMatrix>,
     /// Hash of the pixels: equal images, equal key. Seed of seeded controls.
     pub image_key: u64,
 }
@@ -156,9 +203,15 @@ impl Default for Evidence<'_> {
             tokens: &[],
             sizes: &[],
             features: None,
+            class_token: None,
             cls_attention: Vec::new(),
+            class_projections: Vec::new(),
             vision_keys: Vec::new(),
+            vision_heads: 0,
+            prompt: None,
             last_row_attention: None,
+            own_attention: None,
+            text_attention: None,
             image_key: 0,
         }
     }
@@ -168,6 +221,11 @@ impl<'a> Evidence<'a> {
     /// CLS attention of vision layer `layer`, if it was asked for.
     pub fn cls_attention(&self, layer: i32) -> Option<&'a HostMatrix> {
         find(&self.cls_attention, layer)
+    }
+
+    /// Query and key of the CLS token in vision layer `layer`, if they were asked for.
+    pub fn class_projections(&self, layer: i32) -> Option<&'a HostMatrix> {
+        find(&self.class_projections, layer)
     }
 
     /// Keys of vision layer `layer`, if they were asked for.
@@ -180,7 +238,21 @@ fn find<'a>(list: &[(i32, &'a HostMatrix)], layer: i32) -> Option<&'a HostMatrix
     list.iter().find(|(at, _)| *at == layer).map(|(_, matrix)| *matrix)
 }
 
-/// The answer of a step behind the tower. Which rows are left: the kept tokens in their order, then the merged ones.
+/// A prompt as it enters the decoder, before any reduction: embeddings of text and visual tokens, `[_, decoder width]` each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PromptStates {
+    /// The text before the end of the image.
+    pub before: HostMatrix,
+    /// The visual tokens.
+    pub visual: HostMatrix,
+    /// The text behind the image.
+    pub behind: HostMatrix,
+    /// Whether the last row before and the first behind are marks around the image (Qwen's `<|vision_start|>` and `<|vision_end|>`).
+    pub marked: bool,
+}
+
+/// The answer of a step behind the tower. Which rows are left: the kept tokens in their order, then the merged ones, unless `order` says
+/// otherwise.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reduction {
     /// Indices of the visual tokens that stay, ascending, each at most once.
@@ -189,7 +261,10 @@ pub struct Reduction {
     pub rewritten: Option<HostMatrix>,
     /// New tokens behind the kept ones, `[_, d]`.
     pub merged: Option<HostMatrix>,
-    /// How many of the image's tokens each row that is left stands for; `None` for as many as before, and one for each new row.
+    /// Where the rows that are left stand, for methods that do not leave them in the image's order: a permutation of the kept ones, counted
+    /// from 0, and the merged ones behind them. Only where positions are renumbered.
+    pub order: Option<Vec<usize>>,
+    /// How many of the image's tokens each row that is left stands for, kept before merged; `None` for as many as before, and one for each new row.
     pub sizes: Option<Vec<f32>>,
     /// Whether nothing may be left (a method that withdraws every visual token).
     pub may_be_empty: bool,
@@ -230,6 +305,16 @@ impl Reduction {
         }
         if let Some(sizes) = self.sizes.as_ref().filter(|sizes| sizes.len() != self.rows()) {
             return fail(format!("gave sizes of {} tokens, {} are left", sizes.len(), self.rows()));
+        }
+        if let Some(order) = &self.order {
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            if !sorted.iter().copied().eq(0..self.rows()) {
+                return fail(format!("the order {order:?} is no permutation of the {} rows that are left", self.rows()));
+            }
+        }
+        if self.order.is_some() && positions == PositionPolicy::Keep {
+            return fail("tokens that are moved have no original position to keep".to_owned());
         }
         if self.merged.is_some() && positions == PositionPolicy::Keep {
             return fail("merged tokens have no original position to keep".to_owned());
@@ -341,23 +426,41 @@ impl<'r> Merger<'r> {
 pub struct Observed<M> {
     /// Attention of the class token, `[heads, n]`.
     pub cls_attention: Vec<(i32, M)>,
+    /// Query and key of the class token, `[2, heads * head_dim]`.
+    pub class_projections: Vec<(i32, M)>,
     /// Keys, `[n, heads * head_dim]`.
     pub vision_keys: Vec<(i32, M)>,
+    /// The class token's features, `[1, d]`, where it is no visual token.
+    pub class_token: Option<M>,
+    /// Heads of its attention; 0 where nothing was asked for.
+    pub heads: usize,
     /// For each visual token that there would have been without merging, which of those that are left it is part of.
     pub merged_into: Option<Vec<usize>>,
 }
 
 impl<M> Default for Observed<M> {
     fn default() -> Self {
-        Self { cls_attention: Vec::new(), vision_keys: Vec::new(), merged_into: None }
+        Self {
+            cls_attention: Vec::new(),
+            class_projections: Vec::new(),
+            vision_keys: Vec::new(),
+            class_token: None,
+            heads: 0,
+            merged_into: None,
+        }
     }
 }
 
 impl Observed<Matrix> {
     /// Brings them to the host.
     pub(crate) async fn read(self) -> Result<Observed<HostMatrix>, VlmError> {
-        let Self { cls_attention, vision_keys, merged_into } = self;
-        Ok(Observed { cls_attention: read(cls_attention).await?, vision_keys: read(vision_keys).await?, merged_into })
+        let Self { cls_attention, class_projections, vision_keys, class_token, heads, merged_into } = self;
+        let class_token = match class_token {
+            Some(row) => Some(HostMatrix::from_device(&row).await?),
+            None => None,
+        };
+        let (cls_attention, class_projections) = (read(cls_attention).await?, read(class_projections).await?);
+        Ok(Observed { cls_attention, class_projections, vision_keys: read(vision_keys).await?, class_token, heads, merged_into })
     }
 }
 
@@ -386,9 +489,29 @@ pub(crate) fn observed<'a>(
         .collect()
 }
 
-/// The steps of `reducer`, checked against a decoder of `depth` layers.
+/// `steps` in a decoder of `depth` layers: [`Site::PartWay`] became a layer, or the end.
+fn settled(steps: Vec<Step>, depth: usize) -> Vec<Step> {
+    let mut above = 1;
+    let mut settled = Vec::with_capacity(steps.len());
+    for mut step in steps {
+        if let Site::PartWay(share) = step.site {
+            let layer = ((depth * share) as f64 / 32.0).round_ties_even() as usize;
+            step.site = Site::BeforeLayer(layer.max(above));
+            if layer.max(above) >= depth {
+                break;
+            }
+        }
+        if let Site::BeforeLayer(layer) = step.site {
+            above = layer + 1;
+        }
+        settled.push(step);
+    }
+    settled
+}
+
+/// The steps of `reducer`, settled and checked against a decoder of `depth` layers.
 pub(crate) fn steps(reducer: &dyn TokenReducer, depth: usize) -> Result<Vec<Step>, VlmError> {
-    let steps = reducer.steps();
+    let steps = settled(reducer.steps(), depth);
     let fail = |problem: String| Err(reducer_error(&reducer.name(), problem));
     if let Some([before, after]) = steps.windows(2).find(|pair| pair[0].site >= pair[1].site) {
         return fail(format!("acts {} and then {}; steps come in the order in which a prompt passes them", before.site, after.site));
@@ -399,8 +522,15 @@ pub(crate) fn steps(reducer: &dyn TokenReducer, depth: usize) -> Result<Vec<Step
         {
             return fail(format!("acts before layer {layer}, but the decoder has layers 0 to {}", depth - 1));
         }
-        if step.needs.last_row_attention && !matches!(step.site, Site::BeforeLayer(1..)) {
+        let below = step.needs.last_row_attention || step.needs.text_attention;
+        if below && !matches!(step.site, Site::BeforeLayer(1..)) {
             return fail("needs the attention of the decoder layer below, and there is none at its stage".to_owned());
+        }
+        if step.needs.own_attention && !matches!(step.site, Site::BeforeLayer(_)) {
+            return fail("needs the attention of the decoder layer that follows, and there is none at its stage".to_owned());
+        }
+        if step.needs.class_token && step.site != Site::AfterTower {
+            return fail(format!("needs the class token's features {}; they are those after the vision tower", step.site));
         }
     }
     Ok(steps)

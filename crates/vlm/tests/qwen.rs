@@ -237,6 +237,32 @@ fn reduced_prompts_keep_their_positions_as_in_transformers() {
     }
 }
 
+/// Without a class token: what visual tokens receive of the attention over the whole image, and their keys (`reduced/make_qwen.py`).
+#[test]
+fn a_tower_without_a_class_token_shows_what_its_patches_receive() {
+    let expected: Value = serde_json::from_str(include_str!("reduced/qwen.json")).unwrap();
+    let floats = |value: &Value| -> Vec<f32> { value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect() };
+    for (name, file) in [("tiny-qwen2-vl", "published"), ("tiny-qwen2_5-vl", "published")] {
+        let reference = Reference::read((name, file));
+        let vlm = load(&reference.checkpoint()).unwrap();
+        let case = reference.cases.iter().find(|case| case["id"] == "wide-question").unwrap();
+        let prepared = vlm.prepare(&reference.images(case)[0], text(case, "prompt")).unwrap();
+        let needs = Needs { features: true, class_token: true, cls_attention: [-2].into(), vision_keys: [-2].into(), ..Needs::default() };
+        let puppet = Puppet::new(Site::AfterTower, &[1, 5], PositionPolicy::Renumber).looking_at(needs);
+        vlm.ask(&prepared, Some(&puppet), &Decoding::default()).block_on().unwrap();
+        let shown = puppet.shown.into_inner().unwrap().remove(0);
+        let expected = &expected[name];
+        let (attention, keys) = (&shown.cls_attention[0].1, &shown.vision_keys[0].1);
+        assert_eq!((attention.rows, attention.cols, keys.rows, keys.cols), (1, 36, 36, 24));
+        assert!(distance(&attention.data, &floats(&expected["received"])) < 1e-6);
+        let rows: Vec<f32> = expected["keys"].as_array().unwrap().iter().flat_map(floats).collect();
+        assert!(distance(&keys.data, &rows) < 1e-4);
+        assert_eq!((shown.vision_heads as u64, shown.class_token), (expected["heads"].as_u64().unwrap(), None));
+        // The tower ends with its merger.
+        assert_eq!(shown.features.unwrap().cols, 48);
+    }
+}
+
 fn tiny() -> (Vlm, Prepared) {
     let reference = Reference::read(ALL[2]);
     let vlm = load(&reference.checkpoint()).unwrap();
@@ -271,10 +297,14 @@ fn what_a_reducer_cannot_have_here_is_said() {
     merging.reduction.merged = Some(HostMatrix::new(1, 48, vec![0.0; 48]));
     let error = vlm.ask(&prepared, Some(&merging), &Decoding::default()).block_on().unwrap_err().to_string();
     assert!(error.contains("no original position"), "{error}");
-    let looking =
-        Puppet::new(Site::AfterProjector, &[1], PositionPolicy::Keep).looking_at(Needs { cls_attention: [-2].into(), ..Needs::default() });
+    let looking = Puppet::new(Site::AfterProjector, &[1], PositionPolicy::Keep)
+        .looking_at(Needs { class_projections: [-2].into(), ..Needs::default() });
     let error = vlm.ask(&prepared, Some(&looking), &Decoding::default()).block_on().unwrap_err().to_string();
     assert!(error.contains("no class token"), "{error}");
+    let beyond =
+        Puppet::new(Site::AfterTower, &[1], PositionPolicy::Keep).looking_at(Needs { vision_keys: [-3].into(), ..Needs::default() });
+    let error = vlm.ask(&prepared, Some(&beyond), &Decoding::default()).block_on().unwrap_err().to_string();
+    assert!(error.contains("vision layer -3") && error.contains("2 layers"), "{error}");
 }
 
 /// 4096 visual tokens of 16384 patches: all scores of a block at once would be 2 GB, those of the prompt's in one layer 200 MB.

@@ -192,7 +192,7 @@ impl Patches {
         let features = Matrix::new(rows, [tokens, width], &self.device, self.element);
         let projected = self.project(&features);
         let flops = 2 * (tokens * width * self.config.text.hidden_size) as u64;
-        Ok(Encoded { features, projected, observed: Observed::default(), flops })
+        Ok(Encoded { features, projected, observed: vec![Observed::default()], order: None, flops })
     }
 }
 

@@ -87,7 +87,7 @@ fn logits_after_a_reduction_agree_with_transformers() {
 fn evidence_agrees_with_transformers() {
     let (vlm, fixture) = (tiny(), fixture());
     let prepared = fixture_prompt(&vlm);
-    let needs = Needs { features: true, cls_attention: [-1, -2].into(), vision_keys: [-2].into(), last_row_attention: false };
+    let needs = Needs { features: true, cls_attention: [-1, -2].into(), vision_keys: [-2].into(), ..Needs::default() };
     let all: Vec<usize> = (0..26).collect();
     let options = Decoding { max_new_tokens: 1, ..Decoding::default() };
     let see = |stage, needs: Needs| {
@@ -115,11 +115,79 @@ fn evidence_agrees_with_transformers() {
     let shown = see(Site::AfterProjector, needs);
     assert!(distance(&row(shown.features), &floats(&fixture["projected_row_5"])) < CLOSE);
 
-    let looking = Needs { features: true, last_row_attention: true, ..Needs::default() };
+    let looking = Needs {
+        features: true,
+        last_row_attention: true,
+        own_attention: true,
+        text_attention: true,
+        prompt: true,
+        class_projections: [-1].into(),
+        ..Needs::default()
+    };
     let shown = see(Site::BeforeLayer(1), looking);
     let attention = shown.last_row_attention.unwrap();
     assert!(distance(&attention, &floats(&fixture["last_row_attention"])) < CLOSE);
     assert!(distance(&row(shown.features), &floats(&fixture["entering_row_5"])) < CLOSE);
+    assert!(distance(&shown.own_attention.unwrap(), &floats(&fixture["own_attention"])) < CLOSE);
+    let text = shown.text_attention.unwrap();
+    assert_eq!((text.rows, text.cols), (prepared.input_ids.len() - prepared.layout.end(), 26));
+    assert!(distance(&text.data, &flat(&fixture["text_attention"])) < CLOSE);
+    let prompt = shown.prompt.unwrap();
+    assert_eq!((prompt.before.rows, prompt.visual.rows, prompt.behind.rows), (prepared.layout.start(), 26, text.rows));
+    assert!(distance(prompt.before.row(1), &floats(&fixture["before_row_1"])) < CLOSE);
+    assert!(distance(prompt.visual.row(5), &floats(&fixture["projected_row_5"])) < CLOSE);
+    assert!(distance(prompt.behind.row(0), &floats(&fixture["behind_row_0"])) < CLOSE);
+    assert!(!prompt.marked);
+    assert!(distance(&shown.class_projections[0].1.data, &flat(&fixture["class_projections_-1"])) < CLOSE);
+    assert_eq!((shown.class_projections.len(), shown.vision_heads), (1, 4));
+}
+
+/// Left out of the visual tokens, the class token is still there to be seen; among them it is no other token.
+#[test]
+fn the_class_token_is_shown_where_it_is_no_visual_token() {
+    let folder = support::changed(|config| config["vision_feature_select_strategy"] = "default".into(), |_| ());
+    let images = steady_vlm::image::ImageOptions { backend: steady_vlm::image::PixelBackend::Pil, ..Default::default() };
+    let checkpoint = steady_vlm::Checkpoint::open(folder.path()).unwrap().with_images(images);
+    let vlm = Vlm::load(&checkpoint, &steady_vlm::Device::Cpu, steady_vlm::Precision::F32).unwrap();
+    let prepared = prepare(&vlm, "larger.png", "how many?");
+    let needs = Needs { class_token: true, features: true, ..Needs::default() };
+    let puppet = Puppet::new(Site::AfterTower, &[3], PositionPolicy::Renumber).looking_at(needs.clone());
+    vlm.ask(&prepared, Some(&puppet), &Decoding::default()).block_on().unwrap();
+    let shown = puppet.shown.into_inner().unwrap().remove(0);
+    let (class_token, fixture) = (shown.class_token.unwrap(), fixture());
+    assert_eq!((class_token.rows, class_token.cols, shown.visual_tokens), (1, 64, 25));
+    assert!(distance(&class_token.data, &floats(&fixture["features_row_0"])) < CLOSE);
+    assert!(distance(shown.features.unwrap().row(4), &floats(&fixture["features_row_5"])) < CLOSE);
+
+    let vlm = tiny();
+    let prepared = prepare(&vlm, "larger.png", "how many?");
+    let error = |site| {
+        let puppet = Puppet::new(site, &[3], PositionPolicy::Renumber).looking_at(needs.clone());
+        vlm.ask(&prepared, Some(&puppet), &Decoding::default()).block_on().unwrap_err().to_string()
+    };
+    assert!(error(Site::AfterTower).contains("class token is a visual token"), "{}", error(Site::AfterTower));
+    assert!(error(Site::AfterProjector).contains("those after the vision tower"), "{}", error(Site::AfterProjector));
+}
+
+/// Rows in another order are the same rows in that order.
+#[test]
+fn rows_stand_where_the_order_says() {
+    let vlm = tiny();
+    let prepared = prepare(&vlm, "exact.png", "how many?");
+    for site in [Site::AfterTower, Site::AfterProjector, Site::BeforeLayer(0), Site::BeforeLayer(1)] {
+        let spy = Puppet::new(site, &[3], PositionPolicy::Renumber).looking_at(Needs { features: true, ..Needs::default() });
+        vlm.ask(&prepared, Some(&spy), &Decoding::default()).block_on().unwrap();
+        let features = spy.shown.into_inner().unwrap().remove(0).features.unwrap();
+        // 8, 20, 3 as kept rows in an order, and as new rows in that order.
+        let mut moved = Puppet::new(site, &[3, 8], PositionPolicy::Renumber);
+        moved.reduction.merged = Some(features.select_rows(&[20]));
+        moved.reduction.order = Some(vec![1, 2, 0]);
+        let mut new = Puppet::new(site, &[], PositionPolicy::Renumber);
+        new.reduction.merged = Some(features.select_rows(&[8, 20, 3]));
+        let [moved, new] = [moved, new].map(|puppet| vlm.ask(&prepared, Some(&puppet), &Decoding::default()).block_on().unwrap());
+        assert!(distance(&moved.first_logits, &new.first_logits) < 1e-5, "{site:?}");
+        assert_eq!(moved.kept(), Some(&[3, 8][..]));
+    }
 }
 
 #[test]
@@ -205,6 +273,14 @@ fn a_reducer_that_breaks_the_contract_is_named() {
     let looking = Needs { last_row_attention: true, ..Needs::default() };
     fails(&at(Site::BeforeLayer(0), &[0]).looking_at(looking.clone()), "layer below");
     fails(&at(Site::AfterProjector, &[0]).looking_at(looking), "layer below");
+
+    let mut lost = at(Site::AfterTower, &[0, 4]);
+    lost.positions = PositionPolicy::Renumber;
+    lost.reduction.order = Some(vec![1, 1]);
+    fails(&lost, "no permutation of the 2 rows");
+    lost.reduction.order = Some(vec![1, 0]);
+    lost.positions = PositionPolicy::Keep;
+    fails(&lost, "moved have no original position");
 
     // An image that was encoded without what the reducer needs.
     let needy = at(Site::AfterTower, &[0]).looking_at(Needs { cls_attention: [-1].into(), ..Needs::default() });

@@ -66,12 +66,28 @@ fn reducers_before_the_decoder() {
 }
 
 #[test]
+fn reducers_that_look_at_the_question_before_the_decoder() {
+    let prompt = Needs { features: true, prompt: true, ..Needs::default() };
+    for site in [Site::AfterTower, Site::AfterProjector, Site::BeforeLayer(0)] {
+        for positions in [PositionPolicy::Renumber, PositionPolicy::Keep] {
+            check(&tiny(), Some(&Puppet::new(site, &[1, 5, 6, 20], positions).looking_at(prompt.clone())));
+        }
+    }
+    let own = Needs { own_attention: true, ..Needs::default() };
+    check(&tiny(), Some(&Puppet::new(Site::BeforeLayer(0), &[1, 5], PositionPolicy::Renumber).looking_at(own)));
+}
+
+#[test]
 fn reducers_inside_the_decoder() {
     let looking = Needs { features: true, last_row_attention: true, ..Needs::default() };
     for positions in [PositionPolicy::Renumber, PositionPolicy::Keep] {
         let blind = Puppet::new(Site::BeforeLayer(1), &[0, 9, 25], positions);
         check(&tiny(), Some(&blind));
         check(&tiny(), Some(&blind.looking_at(looking.clone())));
+        let looks = [Needs { own_attention: true, ..Needs::default() }, Needs { text_attention: true, prompt: true, ..Needs::default() }];
+        for needs in looks {
+            check(&tiny(), Some(&Puppet::new(Site::BeforeLayer(1), &[0, 9, 25], positions).looking_at(needs)));
+        }
         let mut withdrawing = Puppet::new(Site::BeforeLayer(1), &[], positions);
         withdrawing.reduction.may_be_empty = true;
         check(&tiny(), Some(&withdrawing));

@@ -56,6 +56,63 @@ fn deep() -> Vlm {
     )
 }
 
+/// Everything that a step may look at in the decoder says the same: what a layer would look at is what it looked at one step later, and the
+/// last of the text is the last token. Also where the question comes later.
+#[test]
+fn what_is_seen_of_a_layer_is_the_same_from_every_side() {
+    let vlm = deep();
+    let prepared = prepare(&vlm, "larger.png", "how many?");
+    let all: Vec<usize> = (0..TOKENS).collect();
+    let needs = Needs { last_row_attention: true, own_attention: true, text_attention: true, ..Needs::default() };
+    let see = |layer, shared: bool| {
+        let puppet = Puppet::new(Site::BeforeLayer(layer), &all, PositionPolicy::Keep).looking_at(needs.clone());
+        if shared {
+            let image = vlm.encode(&prepared.pixels).block_on().unwrap();
+            let prefix = vlm.prefix(&prepared.input_ids, &prepared.layout, &image, Some(&puppet)).block_on().unwrap();
+            vlm.answer(&prefix, &prepared.input_ids[prepared.layout.end()..], &Decoding::default()).block_on().unwrap();
+        } else {
+            vlm.ask(&prepared, Some(&puppet), &Decoding::default()).block_on().unwrap();
+        }
+        puppet.shown.into_inner().unwrap().remove(0)
+    };
+    for shared in [false, true] {
+        for layer in 1..5 {
+            let (here, above) = (see(layer, shared), see(layer + 1, shared));
+            let text = here.text_attention.unwrap();
+            assert_eq!((text.rows, text.cols), (prepared.input_ids.len() - prepared.layout.end(), TOKENS));
+            assert!(distance(text.row(text.rows - 1), &here.last_row_attention.unwrap()) < CLOSE);
+            assert!(distance(&here.own_attention.unwrap(), &above.last_row_attention.unwrap()) < CLOSE);
+        }
+    }
+}
+
+/// Shares of the depth become layers: rounded, at least 1, one above the other, and none beyond the last.
+#[test]
+fn steps_part_of_the_way_are_layers_of_this_decoder() {
+    struct PartWay([usize; 3]);
+    impl TokenReducer for PartWay {
+        fn name(&self) -> String {
+            "part-way".to_owned()
+        }
+
+        fn steps(&self) -> Vec<Step> {
+            self.0.map(|share| Step::at(Site::PartWay(share), PositionPolicy::Keep)).to_vec()
+        }
+
+        fn reduce(&self, step: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
+            Ok(Reduction::keep((0..evidence.visual_tokens - step - 1).collect()))
+        }
+    }
+    let (six, two) = (deep(), load(&support::reference().join("checkpoint")));
+    for (vlm, shares, layers) in
+        [(&six, [8, 16, 24], &[2, 3, 4][..]), (&six, [3, 7, 16], &[1, 2, 3]), (&six, [1, 2, 31], &[1, 2]), (&two, [8, 16, 24], &[1])]
+    {
+        let answer = ask(vlm, &prepare(vlm, "larger.png", "how many?"), &PartWay(shares));
+        let sites: Vec<Site> = answer.left.iter().map(|left| left.site).collect();
+        assert_eq!(sites, layers.iter().map(|&layer| Site::BeforeLayer(layer)).collect::<Vec<_>>(), "{shares:?}");
+    }
+}
+
 /// What a step was shown: its number, which tokens of the image, and how many of them it saw attention to.
 type Shown = (usize, Vec<Option<usize>>, usize);
 

@@ -12,6 +12,8 @@ const TENSOR_FREE: &[&str] = &[
     "steady-report",
     "steady-bench",
     "steady-records",
+    "steady-logs",
+    "steady-verdict",
     "steady-methods",
     "steady-pixels",
     "steady-protocol",

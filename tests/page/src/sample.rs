@@ -73,6 +73,7 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
             checkpoint_sha256: "ab".repeat(32),
             benchmark: "steady-world".to_owned(),
             benchmark_fingerprint: suite_of(suite).fingerprint,
+            plan_sha256: String::new(),
             questions: QUESTIONS,
             perturbations: Vec::new(),
             specs: vec!["w4:rtn,g=128".to_owned(), "int8".to_owned()],

@@ -54,6 +54,7 @@ impl Scripted {
                 size: QUESTIONS,
                 questions: QUESTIONS,
                 questions_sha256: questions_sha256(&questions).expect("a hash"),
+                opened_by: None,
             },
             perturbations: vec![CLEAN.to_owned()],
             prompt: told.prompt_template,

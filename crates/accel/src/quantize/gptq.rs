@@ -25,7 +25,7 @@ use crate::implementation::{Built, Implementation};
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
     method: &W4_GPTQ,
     build: |values| match *values {
-        [Value::Group(group), Value::Flag(asymmetric), Value::Flag(ordered), Value::Positive(damp), Value::Count(samples)] => {
+        [Value::Group(group), Value::Flag(asymmetric), Value::Flag(ordered), Value::Positive(damp), Value::Samples(samples)] => {
             Some(Built::Quantizer(Arc::new(Gptq { group, asymmetric, ordered, damp, samples })))
         }
         _ => None,
@@ -83,7 +83,7 @@ fn spelt(group: Group, asked: Gptq) -> String {
         Value::Flag(asked.asymmetric),
         Value::Flag(asked.ordered),
         Value::Positive(asked.damp),
-        Value::Count(asked.samples),
+        Value::Samples(asked.samples),
     ])
 }
 

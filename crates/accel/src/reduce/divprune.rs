@@ -9,6 +9,7 @@ use std::sync::Arc;
 use steady_methods::{DIVPRUNE, Keep, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
+use super::direction::{dot, unit};
 use super::missing;
 use crate::implementation::{Built, Implementation};
 
@@ -72,32 +73,15 @@ fn most_diverse(features: &HostMatrix, count: usize) -> Vec<usize> {
 
 /// `[n, n]` cosine distances. A row without direction (all zeros) is at distance 1 from everything.
 fn distances(features: &HostMatrix) -> Vec<f32> {
-    let unit: Vec<Vec<f32>> = features
-        .iter_rows()
-        .map(|row| {
-            let norm = dot(row, row).sqrt();
-            row.iter().map(|value| if norm > 0.0 { value / norm } else { 0.0 }).collect()
-        })
-        .collect();
-    let n = unit.len();
+    let unit = unit(features);
+    let n = unit.rows;
     let mut distance = vec![0.0; n * n];
     for i in 0..n {
         for j in i + 1..n {
-            let between = 1.0 - dot(&unit[i], &unit[j]);
+            let between = 1.0 - dot(unit.row(i), unit.row(j));
             distance[i * n + j] = between;
             distance[j * n + i] = between;
         }
     }
     distance
-}
-
-/// Inner product in a fixed number of partial sums: vector code, and the same bits on every machine.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0; 16];
-    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
-        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum()
 }

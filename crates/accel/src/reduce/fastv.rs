@@ -9,6 +9,7 @@ use steady_methods::{FASTV, Keep, Value};
 use steady_vlm::{Evidence, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
 use super::missing;
+use super::rank::highest;
 use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
@@ -40,15 +41,6 @@ impl TokenReducer for FastV {
 
     fn reduce(&self, _: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
         let attention = evidence.last_row_attention.ok_or_else(|| missing(FASTV.name, "last prompt token's attention"))?;
-        Ok(Reduction::keep(most_attended(attention, self.keep.of(attention.len()))))
+        Ok(Reduction::keep(highest(attention, self.keep.of(attention.len()))))
     }
-}
-
-/// Indices of the `count` largest scores, ascending. Equal scores go to the lower index.
-fn most_attended(scores: &[f32], count: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
-    order.truncate(count);
-    order.sort_unstable();
-    order
 }

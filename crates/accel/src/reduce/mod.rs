@@ -1,21 +1,74 @@
-//! Visual-token reducers.
+//! Visual-token reducers: a file each, in the order in which a prompt passes the places where they act.
 
+mod blind;
+mod cdpruner;
+mod dart;
+mod direction;
 mod divprune;
+mod fastervlm;
 mod fastv;
+mod prumerge;
+mod pyramiddrop;
 mod random;
+mod rank;
+mod sparsevlm;
+mod visionzip;
+mod vispruner;
+mod vtw;
 
-use steady_vlm::VlmError;
+use steady_methods::{Layers, Positions};
+use steady_vlm::{PositionPolicy, Site, VlmError};
 
+pub use blind::Blind;
+pub use cdpruner::CdPruner;
+pub use dart::Dart;
 pub use divprune::DivPrune;
+pub use fastervlm::FasterVlm;
 pub use fastv::FastV;
+pub use prumerge::PruMerge;
+pub use pyramiddrop::PyramidDrop;
 pub use random::RandomKeep;
+pub use sparsevlm::SparseVlm;
+pub use visionzip::VisionZip;
+pub use vispruner::VisPruner;
+pub use vtw::Vtw;
 
 use crate::Implementation;
 
 /// For every token reducer of [`steady_methods::METHODS`], in that order, what carries it out.
-pub(crate) const REDUCERS: &[Implementation] = &[divprune::IMPLEMENTATION, fastv::IMPLEMENTATION, random::IMPLEMENTATION];
+pub(crate) const REDUCERS: &[Implementation] = &[
+    divprune::IMPLEMENTATION,
+    cdpruner::IMPLEMENTATION,
+    dart::IMPLEMENTATION,
+    visionzip::IMPLEMENTATION,
+    prumerge::IMPLEMENTATION,
+    fastervlm::IMPLEMENTATION,
+    vispruner::IMPLEMENTATION,
+    fastv::IMPLEMENTATION,
+    pyramiddrop::IMPLEMENTATION,
+    sparsevlm::IMPLEMENTATION,
+    vtw::IMPLEMENTATION,
+    random::IMPLEMENTATION,
+    blind::IMPLEMENTATION,
+];
 
 /// The model did not hand over what the method asked for.
 fn missing(method: &str, what: &str) -> VlmError {
     VlmError::Invalid { what: format!("token reducer {method}"), problem: format!("was not given the {what} it asked for") }
+}
+
+/// What a spec's positions are to the model.
+fn policy(positions: Positions) -> PositionPolicy {
+    match positions {
+        Positions::Keep => PositionPolicy::Keep,
+        Positions::Renumber => PositionPolicy::Renumber,
+    }
+}
+
+/// Before which layers a method acts: those of the spec, or the `published` ones in 32nds of the depth.
+fn sites<const N: usize>(layers: Layers, published: [usize; N]) -> Vec<Site> {
+    match layers {
+        Layers::Auto => published.map(Site::PartWay).to_vec(),
+        Layers::At(layers, count) => layers[..count].iter().map(|&layer| Site::BeforeLayer(layer)).collect(),
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     seed::Dice,
     written,
 };
-use crate::{AnswerKind, BenchError, Benchmark, BenchmarkRow, Question};
+use crate::{AnswerKind, BenchError, Benchmark, BenchmarkRow, Origin, Question};
 use data_encoding::HEXLOWER;
 use image::RgbImage;
 use sha2::{Digest, Sha256};
@@ -24,11 +24,11 @@ pub const EMBEDDED: BenchmarkRow = BenchmarkRow {
     title: NAME,
     what: "The drawn world with its ten task families",
     questions: "any number",
-    open: |questions, families| {
+    origin: Origin::Drawn(|questions, families| {
         let chosen = families.iter().map(|name| name.parse()).collect::<Result<BTreeSet<TaskFamily>, _>>()?;
         let kinds = if chosen.is_empty() { TaskFamily::ALL.len() } else { chosen.len() };
         Ok(Box::new(EmbeddedSuite::test(questions.div_ceil(kinds))))
-    },
+    }),
 };
 
 /// The embedded suite: the same number of questions from each of the ten families.

@@ -266,6 +266,7 @@ fn every_gold_scores_right_and_every_wrong_option_wrong() {
                 others.flat_map(|(i, text)| [text.clone(), char::from(b'a' + i as u8).to_string()]).collect()
             }
             AnswerKind::Short | AnswerKind::ShortOrUnanswerable => vec!["nothing of the kind".into(), format!("{gold} {gold}")],
+            AnswerKind::Official(scorer) => panic!("{question:?} is scored as a published benchmark is: {scorer:?}"),
             AnswerKind::Number | AnswerKind::NumberWithin { .. } => vec![(gold.parse::<u32>().unwrap() + 1).to_string(), "many".into()],
         };
         for reply in wrong {

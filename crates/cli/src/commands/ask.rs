@@ -2,15 +2,17 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use pollster::FutureExt;
 use serde::Serialize;
 use steady_accel::Acceleration;
 use steady_accel::memory::Run;
 use steady_study::record::top;
+use steady_verdict::Guard;
 use steady_vlm::{Answer, Asked, NotFinite, PixelValues, Precision, Prepared, Vlm, Work, image};
 
 use crate::args::AskArgs;
+use crate::commands::guard;
 use crate::{console, memory, model};
 
 /// What `--json` prints.
@@ -24,6 +26,19 @@ struct AskJson {
     /// Most tokens that an answer may have.
     max_new_tokens: usize,
     answers: Vec<AnswerJson>,
+    /// Whose answer counts, where there is a guard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guard: Option<GuardJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct GuardJson {
+    answered_by: String,
+    text: String,
+    /// Of the accelerated model's first token over its second, in logits; nothing where there was no answer.
+    lead: Option<f32>,
+    /// The least lead that keeps its answer.
+    threshold: f32,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,11 +96,18 @@ struct Timing {
 }
 
 pub(crate) fn run(args: &AskArgs) -> Result<()> {
+    let guard = args.guard.as_deref().map(guard::read).transpose()?;
     let mut accelerations = vec![Acceleration::none()];
+    if let Some(guard) = &guard {
+        accelerations.extend(model::accelerations(&[&guard.spec])?);
+    }
     accelerations.extend(model::accelerations(&args.accelerations)?.into_iter().filter(|acceleration| !acceleration.is_none()));
     // The image before the model: it is the cheaper one to be wrong.
     let picture = image::load(&args.image)?;
     let checkpoint = model::choose(&args.model)?.shown(args.images).checkpoint;
+    if let Some(guard) = &guard {
+        fits(guard, &checkpoint.sha256()?, checkpoint.name())?;
+    }
     let decoding = model::decoding(&checkpoint, args.max_new_tokens);
     let prompt = match (&args.prompt, &args.question) {
         (Some(prompt), _) => prompt.clone(),
@@ -111,15 +133,22 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         let asked = Asked { images: 1, questions: 1, forms: accelerations.len(), text };
         Ok(Work::new(&*checkpoint.footprint()?, image, asked))
     };
-    let device = model::device(args.device, None, work, &|device| memory::check(&checkpoint, device, &runs))?;
+    let begun = guard.as_ref().map(|guard| guard.device.as_str());
+    let device = model::device(args.device, begun, work, &|device| memory::check(&checkpoint, device, &runs))?;
+    if let Some(guard) = guard.as_ref().filter(|guard| guard.precision != precision.to_string() || guard.device != device.identity) {
+        let (chosen, here) = ((&guard.precision, &guard.device), (precision, &device.identity));
+        console::note(&format!(
+            "the guard was chosen in {} on {}; here it is {} on {}, where leads may differ a little",
+            chosen.0, chosen.1, here.0, here.1
+        ));
+    }
     let start = Instant::now();
     let prepared = processor.prepare(&picture, &prompt).with_context(of_image)?;
     let prepare_ms = milliseconds(start);
     let base = model::load(&checkpoint, &device, precision)?;
-    let mut answers = Vec::new();
     // The quantizer that packed last, as settled, and its model: what has the same one is asked of the same weights.
     let mut packed: Option<(String, Vlm)> = None;
-    for acceleration in &accelerations {
+    let mut ask = |acceleration: &Acceleration| -> Result<AnswerJson> {
         let description = acceleration.describe(&base)?;
         let mut quantize_ms = 0.0;
         let vlm = match description.weights() {
@@ -138,8 +167,27 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         let start = Instant::now();
         let answer = vlm.ask(&prepared, acceleration.reducer(), &decoding).block_on()?;
         let timing = Timing { prepare_ms, quantize_ms, answer_ms: milliseconds(start) };
-        answers.push(answer_json(acceleration, vlm, &prepared, answer, timing));
-    }
+        Ok(answer_json(acceleration, vlm, &prepared, answer, timing))
+    };
+    let (answers, guarded) = match (&guard, accelerations.as_slice()) {
+        (Some(guard), [baseline, acceleration]) => {
+            let first = ask(acceleration)?;
+            let lead = first.lead();
+            let kept = lead.is_some_and(|lead| guard.keeps(lead));
+            let mut answers = vec![first];
+            if !kept {
+                answers.push(ask(baseline)?);
+            }
+            let guarded = answers.last().map(|answer| GuardJson {
+                answered_by: answer.accel.clone(),
+                text: answer.text.clone(),
+                lead,
+                threshold: guard.threshold,
+            });
+            (answers, guarded)
+        }
+        _ => (accelerations.iter().map(&mut ask).collect::<Result<Vec<_>>>()?, None),
+    };
     let max_new_tokens = decoding.max_new_tokens;
     let asked = AskJson {
         model: checkpoint.name().to_owned(),
@@ -148,18 +196,37 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         prompt,
         max_new_tokens,
         answers,
+        guard: guarded,
     };
     if args.json {
         console::json(&asked)?;
     } else {
         console::result(&human(&asked))?;
     }
-    match asked.answers.iter().find_map(|answer| Some((&answer.accel, answer.not_finite.as_ref()?))) {
+    // where there is a guard, the answer that counts is the last
+    let counts = if asked.guard.is_some() { asked.answers.len().saturating_sub(1) } else { 0 };
+    match asked.answers[counts..].iter().find_map(|answer| Some((&answer.accel, answer.not_finite.as_ref()?))) {
         Some((accel, reason)) => {
             let instead = if precision == Precision::F16 { "; --dtype bf16 and --dtype f32 have larger numbers than f16" } else { "" };
             Err(anyhow!("acceleration {accel} gives no answer: {reason}{instead}"))
         }
         None => Ok(()),
+    }
+}
+
+/// A threshold says nothing about another model's leads.
+fn fits(guard: &Guard, sha256: &str, name: &str) -> Result<()> {
+    if guard.checkpoint_sha256 != sha256 {
+        bail!("--guard: it was chosen for {} (SHA-256 {}), and this is {name} (SHA-256 {sha256})", guard.model, guard.checkpoint_sha256);
+    }
+    Ok(())
+}
+
+impl AnswerJson {
+    /// Of the first token over the second, in logits.
+    fn lead(&self) -> Option<f32> {
+        let [first, second, ..] = self.first_token.top.as_slice() else { return None };
+        self.not_finite.is_none().then_some(first.logit - second.logit)
     }
 }
 
@@ -226,7 +293,11 @@ fn human(asked: &AskJson) -> String {
             format!("{:.0}", answer.timing.answer_ms),
         ]);
     }
-    format!("{} on {}, {}\n{table}", asked.model, asked.device, asked.dtype)
+    let guarded = asked.guard.as_ref().map_or_else(String::new, |guard| {
+        let lead = guard.lead.map_or_else(|| "without a lead".to_owned(), |lead| format!("leads by {lead:.3}"));
+        format!("\nguard: {lead}, at least {:.3} needed; answered by {}: {}", guard.threshold, guard.answered_by, one_line(&guard.text))
+    });
+    format!("{} on {}, {}\n{table}{guarded}", asked.model, asked.device, asked.dtype)
 }
 
 /// Behind an answer that did not come to an end.

@@ -1,10 +1,9 @@
-//! `steady models`, `benches`, `accels`, `perturbs`, `controls`, `devices`: what there is to choose from.
+//! `steady models`, `accels`, `perturbs`, `controls`, `devices`: what there is to choose from.
 
 use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde::Serialize;
-use steady_bench::BENCHMARKS;
 use steady_bench::perturb::PERTURBATIONS;
 use steady_methods::{CONTROLS, METHODS, MethodKind, PRESETS, Parameter};
 use steady_vlm::device::list_devices;
@@ -89,51 +88,6 @@ fn accuracies(card: &str) -> Vec<CardRow> {
 }
 
 #[derive(Serialize)]
-struct BenchRow {
-    name: &'static str,
-    family: String,
-    questions: &'static str,
-    example: String,
-    gold: Vec<String>,
-}
-
-pub(crate) fn benches(args: &ListArgs) -> Result<()> {
-    let mut rows: Vec<BenchRow> = Vec::new();
-    let mut text = Vec::new();
-    for bench in BENCHMARKS.0 {
-        let benchmark = (bench.open)(1, &[])?;
-        let first = rows.len();
-        for question in benchmark.questions() {
-            if !rows[first..].iter().any(|row| row.family == question.family) {
-                rows.push(BenchRow {
-                    name: bench.name,
-                    family: question.family.clone(),
-                    questions: bench.questions,
-                    example: question.text.clone(),
-                    gold: question.gold.clone(),
-                });
-            }
-        }
-        let mut families = console::table(&["family", "example", "gold"]);
-        for row in &rows[first..] {
-            families.add_row([&row.family, &row.example, &row.gold.join(" / ")]);
-        }
-        text.push(format!(
-            "{} ({}): {}; {} questions, spread evenly over {} families\n{families}",
-            bench.name,
-            bench.title,
-            bench.what,
-            bench.questions,
-            rows.len() - first
-        ));
-    }
-    if args.json {
-        return console::json(&rows);
-    }
-    console::result(&text.join("\n\n"))
-}
-
-#[derive(Serialize)]
 struct MethodRow {
     name: &'static str,
     kind: &'static str,
@@ -177,7 +131,7 @@ pub(crate) fn accels(args: &ListArgs) -> Result<()> {
         return console::json(&rows);
     }
     let mut text = String::from(
-        "The first line of each is the whole spec with its defaults; the name alone means the same.\nOne that changes weights and one that changes visual tokens can be joined: w4:rtn+divprune:keep=0.33\n",
+        "The first line of each is the whole spec with its defaults; the name alone means the same.\nOne that changes weights and one that changes visual tokens can be joined: w4:rtn+divprune:keep=0.33\nA preset's name stands for its specs: --accel reducers\n",
     );
     for row in &rows {
         let _ = writeln!(text, "\n{}  ({})\n    {}\n    {}", row.canonical, row.kind, row.summary, row.source);
@@ -185,7 +139,7 @@ pub(crate) fn accels(args: &ListArgs) -> Result<()> {
             let _ = writeln!(text, "      {:<10} {}; {}", parameter.name, parameter.meaning, parameter.expects);
         }
     }
-    for preset in PRESETS {
+    for preset in &PRESETS {
         let _ = writeln!(text, "\nPreset {}: {}\n    {}", preset.name, preset.summary, preset.specs.join("\n    "));
     }
     console::result(&text)

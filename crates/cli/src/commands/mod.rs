@@ -1,7 +1,12 @@
 //! One file per command.
 
 pub(crate) mod ask;
+pub(crate) mod benches;
+pub(crate) mod compare;
+pub(crate) mod gate;
+pub(crate) mod guard;
 pub(crate) mod list;
+pub(crate) mod plan_size;
 pub(crate) mod report;
 pub(crate) mod share;
 pub(crate) mod study;

@@ -20,7 +20,10 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
         return Ok(out.flush()?);
     }
     let asked = &folder.plan().benchmark;
-    let benchmark = BENCHMARKS.reopen(&asked.name, &asked.fingerprint, asked.size);
+    let benchmark = match &asked.opened_by {
+        Some(spec) => BENCHMARKS.reopen_at(spec, &asked.fingerprint),
+        None => BENCHMARKS.reopen(&asked.name, &asked.fingerprint, asked.size),
+    };
     if benchmark.is_none() {
         console::note(&format!("benchmark {} is not at hand as it was asked; the report has no pictures", asked.name));
     }

@@ -17,7 +17,7 @@ use crate::console;
 pub(crate) fn run(args: &ShareArgs) -> Result<()> {
     let run = match &args.run {
         Some(run) => run.clone(),
-        None => newest(Path::new(RUNS))?,
+        None => newest_run()?,
     };
     let link = link(&read(&run)?)?;
     console::result(&address(&args.page, &link.payload)?)?;
@@ -38,12 +38,17 @@ pub(crate) fn link(report: &Report) -> Result<Link> {
 }
 
 /// The report of a run folder, or a `report.json`.
-fn read(run: &Path) -> Result<Report> {
+pub(crate) fn read(run: &Path) -> Result<Report> {
     if run.is_dir() {
         return Ok(Folder::open(run)?.report()?);
     }
     let text = fs::read_to_string(run).with_context(|| format!("cannot read {}", run.display()))?;
     Report::from_json(&text).with_context(|| run.display().to_string())
+}
+
+/// The newest run where runs go that were not told where.
+pub(crate) fn newest_run() -> Result<PathBuf> {
+    newest(Path::new(RUNS))
 }
 
 /// The folder in `runs` whose plan was written last.

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use pollster::FutureExt;
 use steady_accel::memory::Run;
 use steady_bench::world::EMBEDDED;
-use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow, PostPrompts, Question};
+use steady_bench::{BENCHMARKS, Benchmark, Chosen as Bench, PostPrompts, Question};
 use steady_methods::FIRST5;
 use steady_records::{Plan, plan};
 use steady_study::controls::{self, Controlled, Opening};
@@ -26,20 +26,20 @@ pub(crate) fn embedded(models: &[String], args: &StudyArgs) -> Result<()> {
     let models = embedded::chosen(models)?;
     for name in &models {
         let folder = args.out.as_ref().map(|out| if models.len() == 1 { out.clone() } else { out.join(name) });
-        study(|| model::embedded(name), &[], &EMBEDDED, folder, args)?;
+        study(|| model::embedded(name), &[], &BENCHMARKS.find(EMBEDDED.name)?, folder, args)?;
     }
     Ok(())
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
-    study(|| model::choose(&args.model), &args.against, BENCHMARKS.find(&args.bench)?, args.study.out.clone(), &args.study)
+    study(|| model::choose(&args.model), &args.against, &BENCHMARKS.find(&args.bench)?, args.study.out.clone(), &args.study)
 }
 
 /// Studies the model that `choose` gives, once the rest of what was asked for is known to make sense: a model may have to be fetched.
 fn study(
     choose: impl FnOnce() -> Result<Chosen>,
     against: &[PathBuf],
-    bench: &BenchmarkRow,
+    bench: &Bench<'_>,
     out: Option<PathBuf>,
     args: &StudyArgs,
 ) -> Result<()> {
@@ -53,9 +53,12 @@ fn study(
     let Chosen { checkpoint, mut arguments } = choose()?.shown(args.images);
     let against = against.iter().map(|path| model::other(path, &checkpoint)).collect::<Result<Vec<_>>>()?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
+    for odd in benchmark.understood().map_or(&[][..], |understood| &understood.odd) {
+        console::note(&format!("{}: {odd}", benchmark.name()));
+    }
     let precision = model::precision(args.dtype, &checkpoint)?;
     let controls = if args.controls.is_empty() { controls::usual(&checkpoint, precision)? } else { controls::named(&args.controls)? };
-    let decoding = model::decoding(&checkpoint, None);
+    let decoding = model::decoding(&checkpoint, benchmark.max_new_tokens());
     let sha256 = checkpoint.sha256()?;
     let post_prompts = match args.post_prompt {
         PostPromptArg::Auto => PostPrompts::for_model(embedded::holds(&sha256)?),

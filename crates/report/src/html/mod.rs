@@ -5,6 +5,7 @@ mod families;
 mod opening;
 mod perturbed;
 mod questions;
+mod release;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -30,15 +31,17 @@ const SCRIPT: &str = include_str!("filter.js");
 pub enum Section {
     /// The finding in words and in four numbers.
     Opening,
-    /// Accuracy, and what it does not show.
+    /// Accuracy, and what it does not show; empty where nothing was judged.
     Chart,
     /// All rates with their intervals and tests.
     Rates,
+    /// How bad it can be, and whether answers turned into others of a kind.
+    Release,
     /// Where answers changed, by task family.
     Families,
     /// What changed where something was done to the images; empty where nothing was.
     Perturbed,
-    /// What it bought.
+    /// What it bought; empty where nobody knows.
     Costs,
     /// What was run.
     Plan,
@@ -48,8 +51,8 @@ pub enum Section {
 
 impl Section {
     /// All parts, in the order of the page; the questions stand before the costs.
-    pub const ALL: [Self; 8] =
-        [Self::Opening, Self::Chart, Self::Rates, Self::Families, Self::Perturbed, Self::Costs, Self::Plan, Self::Notes];
+    pub const ALL: [Self; 9] =
+        [Self::Opening, Self::Chart, Self::Rates, Self::Release, Self::Families, Self::Perturbed, Self::Costs, Self::Plan, Self::Notes];
 }
 
 impl Report {
@@ -59,6 +62,7 @@ impl Report {
             Section::Opening => opening::opening(self),
             Section::Chart => chart::section(self),
             Section::Rates => tables::rates(self),
+            Section::Release => release::section(self),
             Section::Families => families::section(self),
             Section::Perturbed => perturbed::section(self),
             Section::Costs => tables::costs(self),
@@ -94,6 +98,7 @@ impl Report {
                     main {
                         (chart::section(self))
                         (tables::rates(self))
+                        (release::section(self))
                         (families::section(self))
                         (perturbed::section(self))
                         (questions::section(self, images))

@@ -19,6 +19,8 @@
 
 mod wire;
 
+pub(crate) use wire::NOT_CARRIED;
+
 use std::io::{Read, Write};
 
 use base64::Engine;

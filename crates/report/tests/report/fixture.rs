@@ -37,6 +37,7 @@ pub(crate) fn measurements() -> Measurements {
             checkpoint_sha256: "ab".repeat(32),
             benchmark: "steady-world".to_owned(),
             benchmark_fingerprint: "f00d".to_owned(),
+            plan_sha256: String::new(),
             questions: questions.len(),
             perturbations: Vec::new(),
             specs: vec!["w4:rtn,g=64".to_owned(), "int8".to_owned()],

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in the functions that tests share as well")]
 
+mod assurance;
 mod filter;
 mod finding;
 mod fixture;
@@ -9,3 +10,4 @@ mod json;
 mod page;
 mod perturbed;
 mod share;
+mod statistics;

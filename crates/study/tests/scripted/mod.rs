@@ -140,6 +140,7 @@ pub fn plan(questions: &[Question], accelerations: &[&str]) -> Plan {
             size: questions.len(),
             questions: questions.len(),
             questions_sha256: questions_sha256(questions).unwrap(),
+            opened_by: None,
         },
         perturbations: vec![CLEAN.into()],
         prompt: "USER: <image>\n{question} ASSISTANT:".into(),

@@ -119,6 +119,44 @@ impl Llama {
         (Matrix::stack(&left), last_row)
     }
 
+    /// What the last token of `chunk`, a whole prompt that enters layer `index`, would look at there.
+    pub(crate) fn look_ahead(&self, index: usize, chunk: &Chunk<'_>) -> LastRow {
+        let (layer, device) = (&self.layers[index], chunk.hidden.device());
+        let tokens = chunk.hidden.dims()[0];
+        let rotation = self.rope.at(chunk.positions, &device, chunk.hidden.element());
+        let x = layer.input_norm.forward(&chunk.hidden);
+        let (keys, mut held) = (layer.k_proj.forward(&x), KeyValues::empty());
+        let queries = layer.q_proj.forward(&x.slice(tokens - 1..tokens));
+        // Only what is looked at matters, so the keys stand in for the values.
+        let queries = held.remember(&queries, &keys, &keys, &rotation, layer.heads);
+        let sight = CausalSight::new(1, tokens - 1, self.sliding_window, &device);
+        LastRow(held.attend(&queries, layer.heads, &sight).1)
+    }
+
+    /// What each token of `chunk` looks at in layer `index`, mean over heads, `[tokens, columns]`: the last ones of those that the layer
+    /// holds, as they entered it. `columns` are places among those that are held.
+    pub(crate) async fn attention(
+        &self,
+        index: usize,
+        chunk: &Chunk<'_>,
+        cache: &mut KvCache,
+        columns: &[usize],
+    ) -> Result<crate::HostMatrix, VlmError> {
+        let (layer, device) = (&self.layers[index], chunk.hidden.device());
+        let (tokens, held) = (chunk.hidden.dims()[0], cache.layer(index).len());
+        let queries = layer.q_proj.forward(&layer.input_norm.forward(&chunk.hidden));
+        let mut seen = Vec::with_capacity(tokens * columns.len());
+        for first in (0..tokens).step_by(rows_at_once(layer.heads.queries, held, self.scores)) {
+            let end = tokens.min(first + rows_at_once(layer.heads.queries, held, self.scores));
+            let rotation = self.rope.at(&chunk.positions[first..end], &device, chunk.hidden.element());
+            // Keys behind the piece are hidden like all that follows a token.
+            let piece = queries.slice(first..end);
+            let looks = cache.layer(index).looks(&piece, &rotation, layer.heads, held - tokens + first, self.sliding_window).await?;
+            seen.extend(looks.chunks(held).flat_map(|row| columns.iter().map(|&column| row[column])));
+        }
+        Ok(crate::HostMatrix::new(tokens, columns.len(), seen))
+    }
+
     fn run_piece(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Matrix, Option<LastRow>) {
         let Chunk { mut hidden, positions } = chunk;
         let device = hidden.device();

@@ -240,15 +240,15 @@ pub trait VisualEncoder: Visit + Debug + Send + Sync {
     /// Features to visual tokens, row by row.
     fn project(&self, features: &Matrix) -> Matrix;
 
-    /// Why a reducer cannot act on the features before the projection, if the visual tokens are not its rows one by one.
-    fn features_are_apart(&self) -> Option<&'static str> {
-        None
-    }
-
     /// Positions of a prompt of `len` tokens with these images in it, and that of the token that follows.
     fn positions(&self, len: usize, images: &[&VisualLayout]) -> (Vec<Position>, usize) {
         let _ = images;
         (in_line(0..len).collect(), len)
+    }
+
+    /// Whether a token stands on each side of an image in a prompt and marks where it begins and ends.
+    fn marks_images(&self) -> bool {
+        false
     }
 
     /// Whether a visual token's position says where in the image it is, so that it must keep it whatever else is dropped.
@@ -263,6 +263,17 @@ pub trait VisualEncoder: Visit + Debug + Send + Sync {
 /// An image on its way through tower and projector. It waits for the device only where a reducer looks into the tower.
 pub type Encoding<'a> = Pin<Box<dyn Future<Output = Result<Encoded, VlmError>> + 'a>>;
 
+/// How the patches of several views, which all have as many, become visual tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// Views; the first shows the whole image.
+    pub views: usize,
+    /// All patches as they are read: those of the first view, then row by row those of the tiles beside each other, padding included.
+    pub reading: Vec<usize>,
+    /// For each visual token the patch that it is; `None` for one that shows nothing of the image.
+    pub tokens: Vec<Option<usize>>,
+}
+
 /// What became of one image.
 #[derive(Debug)]
 pub struct Encoded {
@@ -270,8 +281,10 @@ pub struct Encoded {
     pub features: Matrix,
     /// The visual tokens, `[n, decoder width]`.
     pub projected: Matrix,
-    /// What the task wanted to see.
-    pub observed: Observed<Matrix>,
+    /// What the task wanted to see: of each view as many rows of the features have, which follow each other.
+    pub observed: Vec<Observed<Matrix>>,
+    /// Where the visual tokens are not the features' rows one by one, how they are joined.
+    pub order: Option<Joined>,
     /// Floating-point operations that it took.
     pub flops: u64,
 }

@@ -137,6 +137,17 @@ impl TileLayout {
         self.pinpoints.0.iter().map(tokens).max().unwrap_or(0)
     }
 
+    /// All patches, as rows of all views' patches, view after view: those of the base view, then those of the tiles row by row across tiles,
+    /// padding included.
+    pub(crate) fn reading(&self, original: (usize, usize)) -> Vec<usize> {
+        let (tile_rows, tile_cols) = self.tiles(original);
+        let (grid, patches) = (self.grid, self.grid * self.grid);
+        let tiled = (0..tile_rows * grid).flat_map(|row| {
+            (0..tile_cols * grid).map(move |col| (1 + row / grid * tile_cols + col / grid) * patches + row % grid * grid + col % grid)
+        });
+        (0..patches).chain(tiled).collect()
+    }
+
     /// The order in which patches become tokens, as rows of all views' patches, view after view; the newline is the row behind
     /// the last patch.
     pub(crate) fn order(&self, original: (usize, usize)) -> Vec<usize> {

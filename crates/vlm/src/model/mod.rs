@@ -21,7 +21,7 @@ use crate::{
     image::PixelValues,
     layout::VisualLayout,
     nn::Loader,
-    prefill::{Course, Left, Prefilled, Prefix, Rows, VisualRow, prefill, prefill_in_two, prefill_reducing},
+    prefill::{Course, Left, Looks, Prefilled, Prefix, Rows, Sequence, VisualRow, Waiting, prefill, prefill_in_two, prefill_reducing},
     reduction::{Merger, Needs, TowerTask, reducer_error, steps},
     text::{ChatTemplate, Interleaved, Prepared, Processor},
 };
@@ -230,7 +230,13 @@ impl Vlm {
         let room = suffix_ids.len() + options.max_new_tokens.min(ROOM);
         let mut sequence = prefix.sequence.branch(room);
         let prefilled = match &prefix.waiting {
-            Some(waiting) => Box::pin(waiting.resume(&self.decoder, sequence, hidden)).await?,
+            Some(waiting) => match waiting.before_decoder(suffix_ids, &hidden) {
+                Some((rows, mut course)) => {
+                    let rows = Box::pin(self.reduced_before(rows, &mut course)).await?;
+                    Box::pin(prefill_reducing(&self.decoder, rows, course, false)).await?
+                }
+                None => Box::pin(waiting.resume(&self.decoder, sequence, suffix_ids, hidden)).await?,
+            },
             None => Prefilled { hidden: Some(sequence.extend(&self.decoder, hidden)), sequence, left: prefix.left.clone(), waiting: None },
         };
         self.decode(&ids, (prefix.visual_tokens, prefix.vision_flops), prefilled, options).await
@@ -310,9 +316,14 @@ impl Vlm {
         };
         let steps: Vec<_> = steps(reducer, self.decoder.depth())?.into_iter().enumerate().collect();
         let in_tower = steps.iter().take_while(|(_, step)| matches!(step.site, Site::TowerBlock(_))).count();
-        let mut course = Course { reducer, steps, image: image.clone(), layout: layout.clone(), left: Vec::new() };
+        let (image, layout, decoder) = (image.clone(), layout.clone(), Arc::clone(&self.decoder));
+        let mut course = Course { reducer, steps, image, layout, ids: ids.to_vec(), decoder, left: Vec::new() };
         // What happened inside the tower shows when it is over.
         course.left.extend(course.steps.drain(..in_tower).map(|(_, step)| Left { site: step.site, kept: rows.kept() }));
+        if question_follows && course.waits_before_decoder() {
+            let (sequence, left) = (Sequence::empty(&self.decoder), course.left.clone());
+            return Ok(Prefilled { sequence, hidden: None, left, waiting: Some(Waiting::new(course, rows)) });
+        }
         let rows = self.reduced_before(rows, &mut course).await?;
         prefill_reducing(&self.decoder, rows, course, question_follows).await
     }
@@ -361,17 +372,25 @@ impl Vlm {
             let acted_on = match site {
                 Site::AfterTower => image.features(),
                 Site::AfterProjector => image.projected(),
-                Site::TowerBlock(_) | Site::BeforeLayer(_) => break,
+                Site::TowerBlock(_) | Site::BeforeLayer(_) | Site::PartWay(_) => break,
             };
-            if let Some(reason) = self.encoder.features_are_apart().filter(|_| site == Site::AfterTower) {
-                return Err(reducer_error(&course.reducer.name(), format!("acts on the vision tower's features, but {reason}")));
-            }
             let before = course.left.iter().any(|left| !matches!(left.site, Site::TowerBlock(_)));
             if before {
                 let problem = format!("acts {site} on what another step left; expected one step between the tower and the decoder");
                 return Err(reducer_error(&course.reducer.name(), problem));
             }
-            let (_, reduction, positions) = course.ask(&rows, || acted_on.clone(), None).await?;
+            if let Some(joined) = image.joined().filter(|_| site == Site::AfterTower) {
+                let (_, features, tokens) = Box::pin(course.ask_each_view(joined)).await?;
+                rows = rows.with_visual(self.encoder.project(&features), &tokens);
+                course.left.push(Left { site, kept: rows.kept() });
+                continue;
+            }
+            if image.joined().is_some() && step.needs.looks_at_the_tower() {
+                let problem = "looks at the vision tower's attention or keys, but this image's visual tokens come from several views with \
+                               newlines between their rows; expected a method that acts after the vision tower, view by view";
+                return Err(reducer_error(&course.reducer.name(), problem.to_owned()));
+            }
+            let (_, reduction, positions) = course.ask(&rows, || acted_on.clone(), Looks::default()).await?;
             // The projector works row by row, so projecting what was kept is keeping what was projected.
             let states = |new: &crate::HostMatrix| {
                 let new = new.on(&rows.hidden.device(), self.element);

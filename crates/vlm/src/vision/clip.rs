@@ -94,16 +94,25 @@ impl Clip {
     /// One view's features, with what `task` wants to see and to do on the way. Layers above the highest one wanted are not computed.
     pub(crate) async fn forward(&self, view: &[f32], selection: &Selection<'_>, task: &TowerTask<'_>) -> Result<Features, VlmError> {
         let attention_of = self.resolve(&task.needs.cls_attention)?;
+        let projections_of = self.resolve(&task.needs.class_projections)?;
         let keys_of = self.resolve(&task.needs.vision_keys)?;
         // A hidden state needs the layers below it, an observation also its own layer.
-        let observing = attention_of.iter().chain(&keys_of).map(|(_, layer)| layer + 1);
+        let observing = attention_of.iter().chain(&projections_of).chain(&keys_of).map(|(_, layer)| layer + 1);
         let depth = selection.hidden_states.iter().copied().chain(observing).max().unwrap_or(0);
         if let Some(merger) = &task.merger {
             check(merger, selection, task)?;
         }
+        if task.needs.class_token && selection.class_token {
+            let problem = "asks for the class token's features beside the visual tokens, but the class token is a visual token of this model \
+                           (`vision_feature_select_strategy` is `full`)";
+            return Err(VlmError::Invalid { what: "token reducer".to_owned(), problem: problem.to_owned() });
+        }
         let first = usize::from(!selection.class_token);
 
         let mut observed = Observed::default();
+        if task.needs.looks_at_the_tower() {
+            observed.heads = self.config.num_heads;
+        }
         let mut merging: Option<Merging> = None;
         let mut hidden = self.embed(view);
         let mut features = vec![hidden.clone(); selection.hidden_states.len()];
@@ -115,6 +124,9 @@ impl Clip {
             }
             for (name, _) in attention_of.iter().filter(|(_, layer)| *layer == index) {
                 observed.cls_attention.push((*name, seen.class_attention(first)));
+            }
+            for (name, _) in projections_of.iter().filter(|(_, layer)| *layer == index) {
+                observed.class_projections.push((*name, seen.class_projections()));
             }
             for (name, _) in keys_of.iter().filter(|(_, layer)| *layer == index) {
                 observed.vision_keys.push((*name, seen.keys(first)));
@@ -129,6 +141,9 @@ impl Clip {
         observed.merged_into = merging.map(|merging| merging.into_rows(selection.class_token));
         let features = Matrix::beside(&features);
         let tokens = features.dims()[0];
+        if task.needs.class_token {
+            observed.class_token = Some(features.slice(0..1));
+        }
         Ok(Features { states: features.slice(first..tokens), observed, lengths })
     }
 

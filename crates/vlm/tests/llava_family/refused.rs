@@ -160,12 +160,13 @@ fn reducers_that_need_one_grid_of_patches() {
     let picture = steady_vlm::image::load(&reference(VICUNA).join("images/wide.png")).unwrap();
     let prepared = vlm.prepare(&picture, "<image> how many?").unwrap();
     let cls = Needs { cls_attention: [-1].into(), ..Needs::default() };
-    for (reducer, name) in [
-        (LooksAtTheTower(Site::AfterProjector, cls), "acceleration"),
-        (LooksAtTheTower(Site::AfterTower, Needs::default()), "tower-reader"),
-    ] {
-        says(vlm.ask(&prepared, Some(&reducer), &Decoding::default()).block_on(), &[name, "several views", "after the projector"]);
-    }
+    let joined = LooksAtTheTower(Site::AfterProjector, cls.clone());
+    says(vlm.ask(&prepared, Some(&joined), &Decoding::default()).block_on(), &["tower-reader", "several views", "view by view"]);
+    // Behind the tower it acts view by view: one token of each.
+    let apart = LooksAtTheTower(Site::AfterTower, cls);
+    let answer = vlm.ask(&prepared, Some(&apart), &Decoding::default()).block_on().unwrap();
+    let text = prepared.input_ids.len() - prepared.layout.tokens();
+    assert_eq!(answer.kv_lengths[0] - text, prepared.pixels.shape[0]);
     let mut cut = prepared;
     cut.pixels.shape[0] -= 1;
     cut.pixels.data.truncate(cut.pixels.shape.iter().product());

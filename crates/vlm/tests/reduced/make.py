@@ -69,10 +69,14 @@ def main():
 
     # The tower: class token's attention and patch keys.
     tower = model.model.vision_tower
-    keys = {}
+    keys, queries = {}, {}
     layers = [module for name, module in tower.named_modules() if name.endswith("self_attn.k_proj")]
     hooks = [
         layer.register_forward_hook(lambda _m, _i, out, at=at: keys.update({at: out[0]})) for at, layer in enumerate(layers)
+    ]
+    queried = [module for name, module in tower.named_modules() if name.endswith("self_attn.q_proj")]
+    hooks += [
+        layer.register_forward_hook(lambda _m, _i, out, at=at: queries.update({at: out[0]})) for at, layer in enumerate(queried)
     ]
     out = tower(pixel_values, output_hidden_states=True, output_attentions=True)
     for hook in hooks:
@@ -90,6 +94,8 @@ def main():
     full, _ = run_layers(model, range(depth), embeds[None], everything)
 
     entering, attention = run_layers(model, range(LAYER), embeds[None], everything)
+    # What the layer behind it would look at, if nothing were dropped before.
+    _, own = run_layers(model, range(LAYER, LAYER + 1), entering, everything)
     before = embeds[rows][None]
     inside = entering[:, rows]
 
@@ -111,6 +117,12 @@ def main():
             [i for i in everything if not start <= i < end],
         ),
         "last_row_attention": attention[:, -1, start:end].mean(0).tolist(),
+        "own_attention": own[:, -1, start:end].mean(0).tolist(),
+        "text_attention": attention[:, end:, start:end].mean(0).tolist(),
+        "class_projections_-1": [queries[len(layers) - 1][0].tolist(), keys[len(layers) - 1][0].tolist()],
+        "before_row_1": embeds[1].tolist(),
+        "behind_row_0": embeds[end].tolist(),
+        "features_row_0": features[0].tolist(),
         "cls_attention": cls,
         "vision_keys_-2": keys[len(layers) - 2][0].tolist() if keys[0].dim() == 3 else keys[len(layers) - 2].tolist(),
         "features_row_5": features[5].tolist(),

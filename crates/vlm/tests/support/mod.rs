@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use steady_vlm::image::{ImageOptions, PixelBackend};
 use steady_vlm::{
-    Checkpoint, DeviceChoice, Evidence, HostMatrix, Needs, PositionPolicy, Precision, Prepared, Reduction, Site, Step, TokenReducer, Vlm,
-    VlmError,
+    Checkpoint, DeviceChoice, Evidence, HostMatrix, Needs, PositionPolicy, Precision, Prepared, PromptStates, Reduction, Site, Step,
+    TokenReducer, Vlm, VlmError,
 };
 use tempfile::TempDir;
 
@@ -72,8 +72,14 @@ pub struct Shown {
     pub visual_tokens: usize,
     pub features: Option<HostMatrix>,
     pub cls_attention: Vec<(i32, HostMatrix)>,
+    pub class_token: Option<HostMatrix>,
+    pub class_projections: Vec<(i32, HostMatrix)>,
     pub vision_keys: Vec<(i32, HostMatrix)>,
+    pub vision_heads: usize,
+    pub prompt: Option<PromptStates>,
     pub last_row_attention: Option<Vec<f32>>,
+    pub own_attention: Option<Vec<f32>>,
+    pub text_attention: Option<HostMatrix>,
     pub image_key: u64,
 }
 
@@ -113,8 +119,14 @@ impl TokenReducer for Puppet {
             visual_tokens: evidence.visual_tokens,
             features: evidence.features.cloned(),
             cls_attention: owned(&evidence.cls_attention),
+            class_token: evidence.class_token.cloned(),
+            class_projections: owned(&evidence.class_projections),
             vision_keys: owned(&evidence.vision_keys),
+            vision_heads: evidence.vision_heads,
+            prompt: evidence.prompt.cloned(),
             last_row_attention: evidence.last_row_attention.map(<[f32]>::to_vec),
+            own_attention: evidence.own_attention.map(<[f32]>::to_vec),
+            text_attention: evidence.text_attention.cloned(),
             image_key: evidence.image_key,
         });
         Ok(self.reduction.clone())

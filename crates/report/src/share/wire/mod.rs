@@ -23,7 +23,7 @@ const MOST_ANSWERS: usize = 200_000;
 const LONGEST_TEXT: usize = 600;
 
 /// Stands for words that a link does not carry.
-const NOT_CARRIED: &str = "(not in the link)";
+pub(crate) const NOT_CARRIED: &str = "(not in the link)";
 
 /// A link's content, version by version.
 #[derive(Serialize)]
@@ -215,6 +215,7 @@ impl Plan {
             checkpoint_sha256,
             benchmark,
             benchmark_fingerprint,
+            plan_sha256: _,
             questions: _,
             perturbations: _,
             specs,
@@ -266,6 +267,7 @@ impl Plan {
             checkpoint_sha256,
             benchmark,
             benchmark_fingerprint,
+            plan_sha256: String::new(),
             questions,
             perturbations,
             specs,

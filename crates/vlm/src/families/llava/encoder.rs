@@ -29,8 +29,8 @@ pub(in crate::families) struct Views {
     pub(in crate::families) features: Matrix,
     /// The same, projected: `[views * view tokens, decoder width]`.
     pub(in crate::families) projected: Matrix,
-    /// What was seen of the last view.
-    pub(in crate::families) observed: Observed<Matrix>,
+    /// What was seen of each view.
+    pub(in crate::families) observed: Vec<Observed<Matrix>>,
     pub(in crate::families) flops: u64,
 }
 
@@ -62,12 +62,12 @@ impl ClipProjector {
         // A layer above, computed because a reducer looks at it, is no cost of those who do not.
         let depth = self.config.feature_layers.iter().copied().max().unwrap_or(0);
         let mut states = Vec::new();
-        let (mut observed, mut flops) = (Observed::default(), 0);
+        let (mut observed, mut flops) = (Vec::with_capacity(views), 0);
         for view in pixels.views() {
             let seen = self.tower.forward(view, &selection, task).await?;
             flops += vision_flops(&self.config, &seen.lengths[..depth]);
             states.push(seen.states);
-            observed = seen.observed;
+            observed.push(seen.observed);
         }
         let features = Matrix::stack(&states);
         let projected = self.project(&features);
@@ -102,7 +102,7 @@ impl VisualEncoder for LlavaEncoder {
     fn encode<'a>(&'a self, pixels: &'a PixelValues, task: &'a TowerTask<'_>) -> Encoding<'a> {
         Box::pin(async move {
             let Views { features, projected, observed, flops } = self.0.encode(pixels, 1, task).await?;
-            Ok(Encoded { features, projected, observed, flops })
+            Ok(Encoded { features, projected, observed, order: None, flops })
         })
     }
 

@@ -7,12 +7,12 @@ use super::LlavaNextConfig;
 use crate::{
     PixelValues, VlmError,
     families::{
-        Encoded, Encoding, VisualEncoder,
+        Encoded, Encoding, Joined, VisualEncoder,
         llava::{ClipProjector, Views},
     },
     image::TileLayout,
     nn::{Loader, Part, Visit, Visitor},
-    reduction::{Observed, TowerTask, reducer_error},
+    reduction::{TowerTask, reducer_error},
 };
 
 /// Tower, projector, and what joins the views of one image.
@@ -38,20 +38,19 @@ impl LlavaNextEncoder {
     }
 
     async fn seen(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError> {
-        if task.needs.looks_at_the_tower() {
-            let problem = "a token reducer asks for the vision tower's attention or keys, but LLaVA-NeXT's visual tokens come from \
-                           several views with newlines between their rows; expected a method that acts after the projector";
-            return Err(VlmError::Invalid { what: "acceleration".to_owned(), problem: problem.to_owned() });
-        }
         if let Some(merger) = &task.merger {
             let problem = "merges tokens inside the vision tower, but LLaVA-NeXT puts the patches of several views back into rows; \
                            expected a method that acts after the projector";
             return Err(reducer_error(&merger.name(), problem.to_owned()));
         }
         let (rows, columns) = self.layout.tiles(pixels.original);
-        let Views { features, projected, flops, .. } = self.views.encode(pixels, 1 + rows * columns, task).await?;
+        let views = 1 + rows * columns;
+        let Views { features, projected, observed, flops } = self.views.encode(pixels, views, task).await?;
+        let newline = projected.dims()[0];
+        let tokens = self.layout.order(pixels.original).into_iter().map(|patch| (patch != newline).then_some(patch)).collect();
+        let order = Joined { views, reading: self.layout.reading(pixels.original), tokens };
         let projected = self.join(projected, pixels.original);
-        Ok(Encoded { features, projected, observed: Observed::default(), flops })
+        Ok(Encoded { features, projected, observed, order: Some(order), flops })
     }
 }
 
@@ -62,13 +61,6 @@ impl VisualEncoder for LlavaNextEncoder {
 
     fn project(&self, features: &Matrix) -> Matrix {
         self.views.project(features)
-    }
-
-    fn features_are_apart(&self) -> Option<&'static str> {
-        Some(
-            "LLaVA-NeXT's visual tokens come from several views with newlines between their rows; expected a method that acts after the \
-             projector",
-        )
     }
 
     fn copy(&self) -> Box<dyn VisualEncoder> {

@@ -8,7 +8,7 @@ use crate::{
     families::qwen_vl::{
         config::{QwenVisionConfig, Windows},
         encoder::QwenTower,
-        tower::{Attention, MergerMlp, Patches, load_patch_embedding, patch_positions, rope},
+        tower::{Attention, Looks, MergerMlp, Patches, load_patch_embedding, patch_positions, rope},
     },
     nn::{Activation, Linear, Loader, Norm, Part, Rope, Visit, Visitor},
 };
@@ -103,8 +103,7 @@ impl Qwen2_5Vl {
 }
 
 impl QwenTower for Qwen2_5Vl {
-    /// The states that leave the last block, the patches of a visual token side by side: `[tokens, merged patches * width]`.
-    fn forward(&self, patches: Patches, device: &Device, element: Element) -> Matrix {
+    fn forward(&self, patches: Patches, device: &Device, element: Element, watched: Option<usize>) -> (Matrix, Option<Looks>) {
         let (rows, columns) = patches.tokens;
         let (tokens, merged, width) = (rows * columns, self.config.merged_patches(), self.config.hidden_size);
         let windows = WindowOrder::new(patches.tokens, window_side(&self.config, &self.windows), merged);
@@ -115,11 +114,23 @@ impl QwenTower for Qwen2_5Vl {
         let embedded = self.patch_embedding.forward(&Matrix::new(patches.rows, patches.shape, device, element));
         let squares = embedded.reshape([tokens, merged * width]);
         let mut hidden = squares.gather(&windows.order).reshape([tokens * merged, width]);
+        let image_order = |x: &Matrix, width: usize| x.reshape([tokens, merged * width]).gather(&windows.inverse());
+        let mut looks = None;
         for (index, block) in self.blocks.iter().enumerate() {
+            if watched == Some(index) {
+                let Looks { queries, keys, heads } = block.attention.looks(&block.norm_1.forward(&hidden), &rotation);
+                let [queries, keys] = [queries, keys].map(|x| image_order(&x, width).reshape([tokens * merged, width]));
+                looks = Some(Looks { queries, keys, heads });
+            }
             let everything = self.windows.full_attention_blocks.contains(&index);
             hidden = block.forward(&hidden, &rotation, if everything { &image } else { &windows.stretches });
         }
-        hidden.reshape([tokens, merged * width]).gather(&windows.inverse())
+        (image_order(&hidden, width), looks)
+    }
+
+    fn sees_everything(&self) -> Vec<usize> {
+        let inside = |block: &usize| *block < self.blocks.len();
+        self.windows.full_attention_blocks.iter().copied().filter(inside).collect()
     }
 
     /// `[tokens, merged patches * width]` to `[tokens, decoder width]`, row by row.

@@ -8,7 +8,7 @@ use crate::{
     families::qwen_vl::{
         config::QwenVisionConfig,
         encoder::QwenTower,
-        tower::{Attention, MergerMlp, Patches, load_patch_embedding, patch_positions, rope},
+        tower::{Attention, Looks, MergerMlp, Patches, load_patch_embedding, patch_positions, rope},
     },
     nn::{Activation, Linear, Loader, Norm, Part, Rope, Visit, Visitor},
 };
@@ -52,18 +52,25 @@ impl Qwen2Vl {
 }
 
 impl QwenTower for Qwen2Vl {
-    /// The states that leave the last block, the patches of a visual token side by side: `[tokens, merged patches * width]`.
-    fn forward(&self, patches: Patches, device: &Device, element: Element) -> Matrix {
+    fn forward(&self, patches: Patches, device: &Device, element: Element, watched: Option<usize>) -> (Matrix, Option<Looks>) {
         let (rows, columns) = patches.tokens;
         let merged = self.config.merged_patches();
         let positions = patch_positions(0..rows * columns, columns, self.config.merge_size);
         let rotation = self.rope.at(&positions, device, Element::F32);
         let image = [Stretches { count: 1, len: positions.len() }];
         let mut hidden = self.patch_embedding.forward(&Matrix::new(patches.rows, patches.shape, device, element));
-        for block in &self.blocks {
+        let mut looks = None;
+        for (index, block) in self.blocks.iter().enumerate() {
+            if watched == Some(index) {
+                looks = Some(block.attention.looks(&block.norm_1.forward(&hidden), &rotation));
+            }
             hidden = block.forward(&hidden, &rotation, &image);
         }
-        hidden.reshape([rows * columns, merged * self.config.hidden_size])
+        (hidden.reshape([rows * columns, merged * self.config.hidden_size]), looks)
+    }
+
+    fn sees_everything(&self) -> Vec<usize> {
+        (0..self.blocks.len()).collect()
     }
 
     /// `[tokens, merged patches * width]` to `[tokens, decoder width]`, row by row.

@@ -1,15 +1,16 @@
 //! Pixels to visual tokens: a vision tower that takes images in their own proportions, whose merger makes one visual token of each square
 //! of patches. Every image passes it on its own, so that patches of two images never see each other.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use steady_kernels::{Device, Element, Matrix};
+use steady_kernels::{Device, Element, Matrix, received};
 
 use super::config::QwenVisionConfig;
 use super::positions::positions;
-use super::tower::Patches;
+use super::tower::{Looks, Patches};
 use crate::{
-    PixelValues, VisualLayout, VlmError, cost,
+    HostMatrix, PixelValues, VisualLayout, VlmError, cost,
     families::{Encoded, Encoding, VisualEncoder},
     nn::{Loader, Position, Visit, Visitor},
     reduction::{Observed, TowerTask, reducer_error},
@@ -17,8 +18,12 @@ use crate::{
 
 /// A vision tower with its merger: where the two families differ.
 pub(crate) trait QwenTower: Visit + Debug + Send + Sync {
-    /// The states that leave the last block, the patches of a visual token side by side: `[tokens, merged patches * width]`.
-    fn forward(&self, patches: Patches, device: &Device, element: Element) -> Matrix;
+    /// The states that leave the last block, the patches of a visual token side by side: `[tokens, merged patches * width]`. Beside them what
+    /// there was to see in block `watched`, if any.
+    fn forward(&self, patches: Patches, device: &Device, element: Element, watched: Option<usize>) -> (Matrix, Option<Looks>);
+
+    /// The blocks in which every patch sees every other, ascending.
+    fn sees_everything(&self) -> Vec<usize>;
 
     /// `[tokens, merged patches * width]` to `[tokens, decoder width]`, row by row.
     fn merge(&self, features: &Matrix) -> Matrix;
@@ -46,10 +51,9 @@ impl QwenEncoder {
 }
 
 impl QwenEncoder {
-    fn seen(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError> {
-        if task.needs.looks_at_the_tower() {
-            let problem = "a token reducer asks for the vision tower's class token or keys; this tower has no class token, and its \
-                           patches are not its visual tokens";
+    async fn seen(&self, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Encoded, VlmError> {
+        if !task.needs.class_projections.is_empty() {
+            let problem = "a token reducer asks for the query and key of the vision tower's class token; this tower has no class token";
             return Err(VlmError::Invalid { what: "acceleration".to_owned(), problem: problem.to_owned() });
         }
         if let Some(merger) = &task.merger {
@@ -59,23 +63,71 @@ impl QwenEncoder {
         let patches = Patches::of(pixels, &self.config)?;
         let grid = patches.tokens;
         let count = grid.0 * grid.1 * self.config.merged_patches();
-        let features = self.tower.forward(patches, &self.device, self.element);
+        let layers: BTreeSet<i32> = task.needs.cls_attention.union(&task.needs.vision_keys).copied().collect();
+        let mut observed = Observed::default();
+        let blocks = layers.iter().map(|&layer| self.block(layer)).collect::<Result<BTreeSet<usize>, _>>()?;
+        if blocks.len() > 1 {
+            let problem = format!("token reducers ask for blocks {blocks:?} of the vision tower; expected one block for all of them");
+            return Err(VlmError::Invalid { what: "acceleration".to_owned(), problem });
+        }
+        let (states, looks) = self.tower.forward(patches, &self.device, self.element, blocks.first().copied());
+        if let Some(looks) = looks {
+            observed.heads = looks.heads;
+            let (received, keys) = self.pooled(&looks).await?;
+            observed.cls_attention = task.needs.cls_attention.iter().map(|&layer| (layer, received.clone())).collect();
+            observed.vision_keys = task.needs.vision_keys.iter().map(|&layer| (layer, keys.clone())).collect();
+        }
         let flops = flops(&self.config, count, self.tower.pairs(grid).into_iter());
-        Ok(Encoded { projected: self.project(&features), features, observed: Observed::default(), flops })
+        let tokens = self.tower.merge(&states);
+        Ok(Encoded { projected: tokens.clone(), features: tokens, observed: vec![observed], order: None, flops })
+    }
+
+    /// The block that layer `name` means, counted from the end if negative: itself, or where windows keep its patches apart the next one in
+    /// which every patch sees every other, or the last such.
+    fn block(&self, name: i32) -> Result<usize, VlmError> {
+        let depth = self.config.depth as i32;
+        let index = usize::try_from(if name < 0 { name + depth } else { name }).ok().filter(|index| *index < self.config.depth);
+        let whole = self.tower.sees_everything();
+        let block = index.and_then(|index| whole.iter().find(|block| **block >= index).or(whole.last()));
+        block.copied().ok_or_else(|| VlmError::Invalid {
+            what: format!("vision layer {name}"),
+            problem: format!("the tower has {depth} layers, of which {} see the whole image", whole.len()),
+        })
+    }
+
+    /// The attention that visual tokens receive, `[1, tokens]`, and their keys, `[tokens, width]`: the means of their patches'.
+    async fn pooled(&self, looks: &Looks) -> Result<(Matrix, Matrix), VlmError> {
+        let merged = self.config.merged_patches();
+        let mean = |values: &[f32]| values.iter().sum::<f32>() / merged as f32;
+        let received: Vec<f32> = received(&looks.queries, &looks.keys, looks.heads).await?.chunks(merged).map(mean).collect();
+        let tokens = received.len();
+        let keys = HostMatrix::from_device(&looks.keys).await?;
+        let pool = |token: usize| {
+            let patches = keys.select_rows(&(token * merged..(token + 1) * merged).collect::<Vec<_>>());
+            patches.mean_over_rows()
+        };
+        let on_host = |values: Vec<f32>, shape: [usize; 2]| Matrix::new(values, shape, &Device::Cpu, Element::F32);
+        let pooled: Vec<f32> = (0..tokens).flat_map(pool).collect();
+        Ok((on_host(received, [1, tokens]), on_host(pooled, [tokens, keys.cols])))
     }
 }
 
 impl VisualEncoder for QwenEncoder {
     fn encode<'a>(&'a self, pixels: &'a PixelValues, task: &'a TowerTask<'_>) -> Encoding<'a> {
-        Box::pin(std::future::ready(self.seen(pixels, task)))
+        Box::pin(self.seen(pixels, task))
     }
 
+    /// The tower ends with its merger, and what leaves it are visual tokens.
     fn project(&self, features: &Matrix) -> Matrix {
-        self.tower.merge(features)
+        features.clone()
     }
 
     fn positions(&self, len: usize, images: &[&VisualLayout]) -> (Vec<Position>, usize) {
         positions(len, images)
+    }
+
+    fn marks_images(&self) -> bool {
+        true
     }
 
     fn places_tokens(&self) -> bool {

@@ -64,6 +64,14 @@ pub(crate) fn load_patch_embedding(loader: &mut Loader<'_>, config: &QwenVisionC
     loader.linear_of_shape("visual.patch_embed.proj", &shape, false)
 }
 
+/// What the patches of an image look for and what they show in one block, `[patches, width]` each, in the order in which processors emit them.
+#[derive(Debug)]
+pub(crate) struct Looks {
+    pub(crate) queries: Matrix,
+    pub(crate) keys: Matrix,
+    pub(crate) heads: usize,
+}
+
 /// Multi-head attention, queries, keys and values from one layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Attention {
@@ -86,6 +94,14 @@ impl Attention {
     /// What tokens see of their stretch, added to `hidden`; `x` is `hidden`, normalised. `[tokens, width]` to the same.
     pub(crate) fn onto(&self, hidden: &Matrix, x: &Matrix, rotation: &Rotation, stretches: &[Stretches]) -> Matrix {
         self.proj.onto(&attend_within(&self.qkv.forward(x), self.heads, rotation, stretches), hidden)
+    }
+
+    /// Rotated queries and keys of `x`, the normalised states that enter the block: `[tokens, width]` each.
+    pub(crate) fn looks(&self, x: &Matrix, rotation: &Rotation) -> Looks {
+        let (qkv, heads) = (self.qkv.forward(x), self.heads);
+        let width = qkv.dims()[1] / 3;
+        let [queries, keys] = [0, width].map(|first| rotation.apply(&qkv.columns(first..first + width), heads));
+        Looks { queries, keys, heads }
     }
 
     /// The layer that queries, keys and values come from: what the norm before it feeds.

@@ -1,0 +1,157 @@
+//! Token reducers end to end, on the embedded LLaVA: against transformers' layers with the authors' own selection
+//! (`reference/make_reduced_answers.py`), and for what must hold of every method.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::path::{Path, PathBuf};
+
+use pollster::FutureExt;
+use serde_json::Value;
+use steady_accel::Acceleration;
+use steady_methods::{METHODS, MethodKind};
+use steady_vlm::image::{ImageOptions, PixelBackend};
+use steady_vlm::{Answer, Checkpoint, Decoding, Device, Precision, Prepared, Vlm};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn model(name: &str) -> Vlm {
+    let images = ImageOptions { backend: PixelBackend::Pil, ..ImageOptions::default() };
+    let checkpoint = Checkpoint::open(&root().join("models").join(name)).unwrap().with_images(images);
+    Vlm::load(&checkpoint, &Device::Cpu, Precision::F32).unwrap()
+}
+
+/// A reference case's picture and prompt.
+fn prepared(vlm: &Vlm, model: &str, id: &str) -> Prepared {
+    let folder = root().join("tests/reference").join(model);
+    let cases: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("cases.json")).unwrap()).unwrap();
+    let case = cases["cases"].as_array().unwrap().iter().find(|case| case["id"] == id).unwrap();
+    let image = steady_vlm::image::load(&folder.join("images").join(case["image"].as_str().unwrap())).unwrap();
+    vlm.prepare(&image, case["prompt"].as_str().unwrap()).unwrap()
+}
+
+const SHORT: Decoding = Decoding { max_new_tokens: 2, repetition_penalty: None, ignore_eos: false };
+
+fn ask(vlm: &Vlm, prepared: &Prepared, spec: &str) -> Answer {
+    vlm.ask(prepared, Acceleration::parse(spec).unwrap().reducer(), &SHORT).block_on().unwrap_or_else(|error| panic!("{spec}: {error}"))
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Every method with a budget as small as it goes, and one of no budget.
+const TIGHT: [&str; 13] = [
+    "divprune:keep=12",
+    "cdpruner:keep=12",
+    "dart:keep=12",
+    "visionzip:keep=12",
+    "prumerge",
+    "fastervlm:keep=12",
+    "vispruner:keep=12",
+    "fastv:k=1,keep=12",
+    "pyramiddrop:ratio=0.25",
+    "sparsevlm:keep=12",
+    "vtw:k=1",
+    "random:keep=12",
+    "blind",
+];
+
+#[test]
+fn first_logits_are_those_of_transformers_with_the_authors_selection() {
+    let rows: Vec<Value> = serde_json::from_str(include_str!("reference/reduced_answers.json")).unwrap();
+    assert_eq!(rows.len(), 3 * 14 + 2 * 3, "cases of make_reduced_answers.py");
+    let models = ["steady-llava", "steady-llava-next"].map(|name| (name, model(name)));
+    for row in rows {
+        let spec = row["spec"].as_str().unwrap();
+        let (name, vlm) = models.iter().find(|(name, _)| row["model"] == *name).unwrap();
+        let answer = ask(vlm, &prepared(vlm, name, row["case"].as_str().unwrap()), spec);
+        let expected: Vec<f32> = row["logits"].as_array().unwrap().iter().map(|logit| logit.as_f64().unwrap() as f32).collect();
+        let found: Vec<f32> = answer.first_logits.iter().copied().step_by(answer.first_logits.len().div_ceil(expected.len())).collect();
+        let off = distance(&found, &expected);
+        assert!(off < 2e-3, "{spec} on {}: {off}", row["case"]);
+        // Really shorter: what the decoder's layers hold is what the authors' way leaves.
+        let tokens = row["visual_tokens"].as_f64().unwrap();
+        assert!((f64::from(answer.cost.visual_tokens) - tokens).abs() < 1e-3, "{spec}: {} of {tokens}", answer.cost.visual_tokens);
+        assert_eq!(u64::from(answer.output_ids[0]), row["first"].as_u64().unwrap(), "{spec} on {}", row["case"]);
+    }
+}
+
+#[test]
+fn keeping_everything_is_the_baseline() {
+    let vlm = model("steady-llava");
+    let prepared = prepared(&vlm, "steady-llava", "world-1");
+    let baseline = ask(&vlm, &prepared, "none");
+    for spec in [
+        "divprune:keep=1",
+        "cdpruner:keep=1",
+        "cdpruner:keep=1,halves",
+        "dart:keep=1",
+        "visionzip:keep=1",
+        "fastervlm:keep=1",
+        "vispruner:keep=1",
+        "fastv:keep=1",
+        "pyramiddrop:ratio=1",
+        "sparsevlm:keep=1",
+        "random:keep=1",
+    ] {
+        let all = ask(&vlm, &prepared, spec);
+        assert_eq!((&all.first_logits, &all.output_ids), (&baseline.first_logits, &baseline.output_ids), "{spec}");
+        assert_eq!(all.kv_lengths, baseline.kv_lengths, "{spec}");
+    }
+}
+
+/// What a source or a port defines is taken on every family, and the rest is refused with the reason.
+#[test]
+fn every_family_takes_what_is_defined_for_it() {
+    for (name, refused) in
+        [("steady-llava-next", &["prumerge"][..]), ("steady-qwen2-vl", &["prumerge"]), ("steady-qwen2.5-vl", &["prumerge"])]
+    {
+        let vlm = model(name);
+        let prepared = prepared(&vlm, name, "world-0");
+        let baseline = ask(&vlm, &prepared, "none");
+        for spec in TIGHT {
+            let acceleration = Acceleration::parse(spec).unwrap();
+            match vlm.ask(&prepared, acceleration.reducer(), &SHORT).block_on() {
+                Ok(answer) => {
+                    assert!(!refused.contains(&spec), "{name} takes {spec}");
+                    assert!(answer.kv_lengths.last() < baseline.kv_lengths.last(), "{name} {spec}");
+                    assert!(answer.first_logits.iter().all(|logit| logit.is_finite()), "{name} {spec}");
+                }
+                Err(error) => {
+                    assert!(refused.contains(&spec), "{name} {spec}: {error}");
+                    let error = error.to_string();
+                    assert!(error.contains("no class token") || error.contains("one view only"), "{error}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_method_shortens_the_sequence_and_shares_what_it_may() {
+    let vlm = model("steady-llava");
+    let prepared = prepared(&vlm, "steady-llava", "world-2");
+    let baseline = ask(&vlm, &prepared, "none");
+    let methods: Vec<&str> = METHODS.iter().filter(|method| method.kind == MethodKind::TokenReducer).map(|method| method.name).collect();
+    let tried: Vec<&str> = TIGHT.iter().map(|spec| spec.split(':').next().unwrap()).collect();
+    assert_eq!(tried, methods);
+    for spec in TIGHT {
+        let answer = ask(&vlm, &prepared, spec);
+        assert!(answer.kv_lengths.last() < baseline.kv_lengths.last() && answer.cost.flops < baseline.cost.flops, "{spec}");
+        if spec.contains("keep=12") && !spec.starts_with("sparsevlm") {
+            let text = baseline.kv_lengths[3] - baseline.visual_tokens;
+            assert_eq!(answer.kv_lengths[3] - text, 12, "{spec}");
+        }
+        // From a prefix that others share, it answers the same.
+        let acceleration = Acceleration::parse(spec).unwrap();
+        let reducer = acceleration.reducer();
+        let image = vlm.encode_with(&prepared.pixels, reducer.unwrap()).block_on().unwrap();
+        let (ids, layout) = (&prepared.input_ids, &prepared.layout);
+        let prefix = vlm.prefix(ids, layout, &image, reducer).block_on().unwrap();
+        let shared = vlm.answer(&prefix, &ids[layout.end()..], &SHORT).block_on().unwrap();
+        assert!(distance(&shared.first_logits, &answer.first_logits) < 1e-4, "{spec}");
+        assert_eq!((&shared.left, &shared.kv_lengths, shared.cost), (&answer.left, &answer.kv_lengths, answer.cost), "{spec}");
+    }
+}

@@ -1,0 +1,199 @@
+//! Token reducers against their authors' own code, on made-up features and attention (`reference/make_reducer_cases.py`).
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use serde_json::Value;
+use steady_accel::{CdPruner, Dart, FasterVlm, Keep, Layers, Positions, PruMerge, SparseVlm, VisPruner, VisionZip};
+use steady_vlm::{Evidence, HostMatrix, PromptStates, Reduction, TokenReducer};
+
+const POSITIONS: Positions = Positions::Renumber;
+/// What is merged was summed in another order, and committed in six digits.
+const CLOSE: f32 = 1e-5;
+
+/// The cases of a method: so many, or the file is another one.
+fn cases(method: &str, count: usize) -> Vec<Value> {
+    let file: Value = serde_json::from_str(include_str!("reference/reducer_cases.json")).unwrap();
+    let cases = file[method].as_array().unwrap().clone();
+    assert_eq!(cases.len(), count, "{method}");
+    cases
+}
+
+fn number(case: &Value, field: &str) -> usize {
+    case[field].as_u64().unwrap_or_else(|| panic!("{field} of {case}")) as usize
+}
+
+fn indices(case: &Value, field: &str) -> Vec<usize> {
+    case[field].as_array().unwrap().iter().map(|index| index.as_u64().unwrap() as usize).collect()
+}
+
+fn floats(case: &Value, field: &str) -> Vec<f32> {
+    case[field].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+}
+
+/// Multiples of 1/1024 in [-2, 2): the upper 12 bits of splitmix64 (Steele et al., 2014). The script has the same.
+fn values(seed: usize, rows: usize, cols: usize) -> HostMatrix {
+    let value = |index: u64| {
+        let mut z = (seed as u64).wrapping_add((index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (((z ^ (z >> 31)) >> 52) as f32 - 2048.0) / 1024.0
+    };
+    HostMatrix::new(rows, cols, (0..(rows * cols) as u64).map(value).collect())
+}
+
+fn attention(seed: usize, rows: usize, cols: usize) -> HostMatrix {
+    let mut attention = values(seed, rows, cols);
+    attention.data.iter_mut().for_each(|value| *value = (*value + 2.0) / 4.0 + 1.0 / 8192.0);
+    attention
+}
+
+/// Rows `range` of `matrix`.
+fn part(matrix: &HostMatrix, range: std::ops::Range<usize>) -> HostMatrix {
+    matrix.select_rows(&range.collect::<Vec<_>>())
+}
+
+fn assert_close(found: &[f32], expected: &[f32], case: &Value) {
+    assert_eq!(found.len(), expected.len(), "{case}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() <= CLOSE * expected.abs().max(1.0), "{found} is not {expected} in {case}");
+    }
+}
+
+/// All rows that are left, in their order: the kept ones as they are or rewritten, and the new ones.
+fn left(reduction: &Reduction, features: &HostMatrix) -> Vec<Vec<f32>> {
+    let kept = reduction.rewritten.clone().unwrap_or_else(|| features.select_rows(&reduction.kept));
+    let rows: Vec<Vec<f32>> =
+        kept.iter_rows().chain(reduction.merged.iter().flat_map(HostMatrix::iter_rows)).map(<[f32]>::to_vec).collect();
+    match &reduction.order {
+        Some(order) => order.iter().map(|&row| rows[row].clone()).collect(),
+        None => rows,
+    }
+}
+
+#[test]
+fn visionzip() {
+    for case in cases("visionzip", 18) {
+        let [n, d, heads, keep, seed] = ["n", "d", "heads", "keep", "seed"].map(|field| number(&case, field));
+        let all = values(seed, n + 1, d);
+        let (class_token, features) = (part(&all, 0..1), part(&all, 1..n + 1));
+        let (attention, keys) = (attention(seed + 1000, heads, n), values(seed + 2000, n, d));
+        let evidence = Evidence {
+            visual_tokens: n,
+            features: Some(&features),
+            class_token: Some(&class_token),
+            cls_attention: vec![(-2, &attention)],
+            vision_keys: vec![(-2, &keys)],
+            vision_heads: 1,
+            ..Evidence::default()
+        };
+        let reduction = VisionZip { keep: Keep::Count(keep) }.reduce(0, &evidence).unwrap();
+        assert_eq!(reduction.kept, indices(&case, "kept"), "{case}");
+        assert_eq!(reduction.rows(), keep);
+        assert_close(&left(&reduction, &features).concat(), &floats(&case, "rows"), &case);
+    }
+}
+
+#[test]
+fn fastervlm() {
+    for case in cases("fastervlm", 32) {
+        let [n, heads, keep, seed] = ["n", "heads", "keep", "seed"].map(|field| number(&case, field));
+        let attention = attention(seed + 1000, heads, n);
+        let evidence = Evidence { visual_tokens: n, cls_attention: vec![(-2, &attention)], ..Evidence::default() };
+        let reduction = FasterVlm { keep: Keep::Count(keep), positions: POSITIONS }.reduce(0, &evidence).unwrap();
+        assert_eq!(reduction, Reduction::keep(indices(&case, "kept")), "{case}");
+    }
+}
+
+#[test]
+fn vispruner() {
+    for case in cases("vispruner", 41) {
+        let [n, d, heads, keep, seed] = ["n", "d", "heads", "keep", "seed"].map(|field| number(&case, field));
+        let (features, attention) = (values(seed, n, d), attention(seed + 1000, heads, n));
+        let evidence =
+            Evidence { visual_tokens: n, features: Some(&features), cls_attention: vec![(-2, &attention)], ..Evidence::default() };
+        let important = case["important"].as_f64().unwrap();
+        let reduction = VisPruner { keep: Keep::Count(keep), important, positions: POSITIONS }.reduce(0, &evidence).unwrap();
+        assert_eq!(reduction, Reduction::keep(indices(&case, "kept")), "{case}");
+    }
+}
+
+/// A prompt whose text is one row behind the image.
+fn with_question(seed: usize, n: usize, d: usize) -> PromptStates {
+    PromptStates { before: HostMatrix::new(0, d, Vec::new()), visual: values(seed, n, d), behind: values(seed + 1000, 1, d), marked: false }
+}
+
+#[test]
+fn cdpruner() {
+    for (method, count, halves) in [("cdpruner", 27, false), ("halves", 20, true)] {
+        for case in cases(method, count) {
+            let [n, d, keep, seed] = ["n", "d", "keep", "seed"].map(|field| number(&case, field));
+            let prompt = with_question(seed, n, d);
+            let evidence = Evidence { visual_tokens: n, prompt: Some(&prompt), ..Evidence::default() };
+            let reduction = CdPruner { keep: Keep::Count(keep), halves, positions: POSITIONS }.reduce(0, &evidence).unwrap();
+            assert_eq!(reduction, Reduction::keep(indices(&case, "kept")), "{case}");
+        }
+    }
+}
+
+#[test]
+fn prumerge() {
+    for case in cases("prumerge", 24) {
+        let [n, d, seed, times, tokens] = ["n", "d", "seed", "times", "tokens"].map(|field| number(&case, field));
+        let (features, keys, mut queries) = (values(seed, n + 1, d), values(seed + 1000, n + 1, d), values(seed + 2000, n + 1, d));
+        queries.data.iter_mut().for_each(|value| *value *= times as f32);
+        let class = HostMatrix::new(2, d, [queries.row(0), keys.row(0)].concat());
+        let (features, keys) = (part(&features, 1..n + 1), part(&keys, 1..n + 1));
+        let evidence = Evidence {
+            visual_tokens: n,
+            features: Some(&features),
+            class_projections: vec![(-1, &class)],
+            vision_keys: vec![(-1, &keys)],
+            ..Evidence::default()
+        };
+        let reduction = PruMerge { plus: case["plus"].as_bool().unwrap() }.reduce(0, &evidence).unwrap();
+        let rows = left(&reduction, &features);
+        assert_eq!(rows.len(), tokens, "{case}");
+        assert_close(&rows.iter().map(|row| row.iter().sum()).collect::<Vec<_>>(), &floats(&case, "sums"), &case);
+        assert_close(&rows[0], &floats(&case, "first"), &case);
+        assert_close(rows.last().unwrap(), &floats(&case, "last"), &case);
+    }
+}
+
+#[test]
+fn sparsevlm() {
+    for case in cases("sparsevlm", 24) {
+        let [n, words, d, seed, step] = ["n", "words", "d", "seed", "step"].map(|field| number(&case, field));
+        let (attention, features) = (attention(seed, words, n), values(seed + 1000, n, d));
+        let (visual, behind) = (values(seed + 2000, 576, d), values(seed + 3000, words, d));
+        let prompt = PromptStates { before: HostMatrix::new(0, d, Vec::new()), visual, behind, marked: false };
+        let evidence = Evidence {
+            visual_tokens: n,
+            features: Some(&features),
+            text_attention: Some(&attention),
+            prompt: Some(&prompt),
+            ..Evidence::default()
+        };
+        let reducer = SparseVlm { layers: Layers::Auto, keep: Keep::Count(number(&case, "target")) };
+        let reduction = reducer.reduce(step, &evidence).unwrap();
+        assert_eq!(reduction.kept, indices(&case, "kept"), "{case}");
+        assert_close(&reduction.merged.unwrap().data, &floats(&case, "merged"), &case);
+    }
+}
+
+#[test]
+fn dart() {
+    for case in cases("dart", 40) {
+        let [before, n, behind, d, image, text, seed] =
+            ["before", "n", "behind", "d", "image", "text", "seed"].map(|field| number(&case, field));
+        let all = values(seed, n + before + behind, d);
+        let prompt = PromptStates {
+            before: part(&all, n..n + before),
+            visual: part(&all, 0..n),
+            behind: part(&all, n + before..n + before + behind),
+            marked: true,
+        };
+        let evidence = Evidence { visual_tokens: n, prompt: Some(&prompt), ..Evidence::default() };
+        let keep = Keep::Share(case["share"].as_f64().unwrap());
+        let reduction = Dart { keep, image, text, positions: Positions::Keep }.reduce(0, &evidence).unwrap();
+        assert_eq!(reduction, Reduction::keep(indices(&case, "kept")), "{case}");
+    }
+}

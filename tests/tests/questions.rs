@@ -1,0 +1,94 @@
+//! Somebody's own questions, from a table of pictures to the report.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod process;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use process::{json, refuse, run, stderr, succeed, text};
+use steady_bench::Benchmark;
+use steady_bench::world::EmbeddedSuite;
+
+/// Twenty questions of the embedded world, as somebody would write them down who has its pictures as files.
+fn table(dir: &Path) -> PathBuf {
+    let suite = EmbeddedSuite::test(2);
+    let mut rows = vec!["picture,prompt,answer,task,remark".to_owned()];
+    for question in suite.questions() {
+        let file = format!("{}.png", question.image);
+        suite.image(&question.image).unwrap().save(dir.join(&file)).unwrap();
+        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        rows.push([&file, &quoted(&question.text), &question.gold[0], &question.family, "x"].join(","));
+    }
+    let path = dir.join("questions.csv");
+    fs::write(&path, rows.join("\n")).unwrap();
+    path
+}
+
+#[test]
+fn from_a_table_of_pictures_to_the_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path());
+    // a first look
+    let look = json(&["benches", "show", text(&table), "--json"]);
+    assert_eq!((&look["questions"], &look["unused"]), (&20.into(), &serde_json::json!(["remark"])));
+    assert_eq!(look["columns"], serde_json::json!([["image", "picture"], ["question", "prompt"], ["gold", "answer"], ["group", "task"]]));
+    assert_eq!((look["largest_picture"].clone(), look["first"].as_array().unwrap().len()), (serde_json::json!([144, 144]), 3));
+    let words = succeed(&["benches", "show", text(&table)]);
+    assert!(words.contains("20 questions about") && words.contains("Not used: remark") && words.contains("144x144"), "{words}");
+    // the study, and the report again from what it left
+    let (out, bench) = (dir.path().join("run"), format!("file:{}", text(&table)));
+    let arguments =
+        ["run", "--device", "cpu", "--bench", &bench, "--accel", "fastv:k=2,keep=0.5", "--control", "order", "--out", text(&out)];
+    let first = json(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(first["questions"].as_array().unwrap().len(), 20);
+    assert_eq!(first["plan"]["benchmark"], "questions.csv");
+    let command = first["plan"]["command_line"].as_str().unwrap();
+    assert!(command.contains(&format!("--bench {bench} ")), "{command}");
+    let html = fs::read_to_string(out.join("report.html")).unwrap();
+    fs::remove_file(out.join("report.html")).unwrap();
+    // from another folder, with its pictures
+    assert!(!stderr(&run(&["report", text(&out)])).contains("no pictures"));
+    assert_eq!(fs::read_to_string(out.join("report.html")).unwrap(), html);
+    assert!(html.contains("data:image/png"));
+}
+
+#[test]
+fn a_run_goes_on_with_the_same_files_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path());
+    let (out, bench) = (dir.path().join("run"), format!("file:{}", text(&table)));
+    let arguments =
+        ["run", "--device", "cpu", "--bench", &bench, "--accel", "random:keep=0.5,seed=1", "--control", "none", "--out", text(&out)];
+    succeed(&arguments);
+    // the same table elsewhere is the same experiment
+    let moved = dir.path().join("moved");
+    fs::create_dir(&moved).unwrap();
+    for entry in fs::read_dir(dir.path()).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+        fs::copy(entry.path(), moved.join(entry.file_name())).unwrap();
+    }
+    let elsewhere = format!("file:{}", text(&moved.join("questions.csv")));
+    let again: Vec<&str> = arguments.iter().map(|word| if *word == bench { elsewhere.as_str() } else { word }).collect();
+    assert!(stderr(&run(&again)).contains("40 of 40 answers are recorded already"));
+    // one picture has changed
+    let picture =
+        fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "png"));
+    image::RgbImage::new(144, 144).save(picture.unwrap()).unwrap();
+    let error = refuse(&arguments);
+    assert!(error.contains("this folder belongs to another plan") && error.contains("benchmark.fingerprint: there "), "{error}");
+    let note = stderr(&run(&["report", text(&out)]));
+    assert!(note.contains("benchmark questions.csv is not at hand as it was asked; the report has no pictures"), "{note}");
+}
+
+#[test]
+fn what_cannot_be_asked_is_said_before_a_model_is_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = dir.path().join("q.csv");
+    fs::write(&table, "image,question\ngone.png,What?\n").unwrap();
+    let bench = format!("file:{}", text(&table));
+    let error = refuse(&["run", "--bench", &bench]);
+    assert!(error.contains("1 of 1 rows cannot be asked:\n  row 1 (line 2), column image: picture "), "{error}");
+    assert!(refuse(&["run", "--bench", "pope:nowhere"]).contains("hf download lmms-lab/POPE"));
+    assert!(refuse(&["benches", "show", "nowhere.csv"]).contains("nowhere.csv: cannot be read: "));
+}

@@ -45,7 +45,7 @@ pub use apply::{Description, QuantizedModules};
 pub use implementation::{Built, Implementation};
 pub use quantize::{AccelError, Calibration, Fitted, FittedRtn, Int8, LinearShape, Quantizer, Rtn};
 pub use reduce::{
-    Blind, CdPruner, Dart, DivPrune, FastV, FasterVlm, PruMerge, PyramidDrop, RandomKeep, SparseVlm, VisPruner, VisionZip, Vtw,
+    Blind, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, PruMerge, PyramidDrop, RandomKeep, SparseVlm, VisPruner, VisionZip, Vtw,
 };
 pub use registry::Registry;
 pub use steady_methods::{Group, Keep, Layers, Positions, SpecError};

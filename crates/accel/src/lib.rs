@@ -47,7 +47,7 @@ pub use calibrate::{Gram, Samples};
 pub use implementation::{Built, Implementation};
 pub use quantize::{AccelError, Calibration, Fitted, FittedGptq, FittedRtn, Gptq, Int8, LinearShape, Quantizer, Rtn};
 pub use reduce::{
-    Blind, CdPruner, Dart, DivPrune, FastV, FasterVlm, PruMerge, PyramidDrop, RandomKeep, SparseVlm, VisPruner, VisionZip, Vtw,
+    Blind, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, PruMerge, PyramidDrop, RandomKeep, SparseVlm, VisPruner, VisionZip, Vtw,
 };
 pub use registry::Registry;
 pub use steady_methods::{Group, Keep, Layers, Positions, SpecError};

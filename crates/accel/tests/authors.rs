@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use serde_json::Value;
-use steady_accel::{CdPruner, Dart, FasterVlm, Keep, Layers, Positions, PruMerge, SparseVlm, VisPruner, VisionZip};
+use steady_accel::{CdPruner, Dart, FasterVlm, HoloV, Keep, Layers, Positions, PruMerge, SparseVlm, VisPruner, VisionZip};
 use steady_vlm::{Evidence, HostMatrix, PromptStates, Reduction, TokenReducer};
 
 const POSITIONS: Positions = Positions::Renumber;
@@ -29,21 +29,24 @@ fn floats(case: &Value, field: &str) -> Vec<f32> {
     case[field].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
 }
 
-/// Multiples of 1/1024 in [-2, 2): the upper 12 bits of splitmix64 (Steele et al., 2014). The script has the same.
-fn values(seed: usize, rows: usize, cols: usize) -> HostMatrix {
-    let value = |index: u64| {
+/// splitmix64 (Steele et al., 2014). The script has the same.
+fn words(seed: usize, count: usize) -> impl Iterator<Item = u64> {
+    (0..count as u64).map(move |index| {
         let mut z = (seed as u64).wrapping_add((index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (((z ^ (z >> 31)) >> 52) as f32 - 2048.0) / 1024.0
-    };
-    HostMatrix::new(rows, cols, (0..(rows * cols) as u64).map(value).collect())
+        z ^ (z >> 31)
+    })
 }
 
+/// Multiples of 1/1024 in [-2, 2): the upper 12 bits.
+fn values(seed: usize, rows: usize, cols: usize) -> HostMatrix {
+    HostMatrix::new(rows, cols, words(seed, rows * cols).map(|word| ((word >> 52) as f32 - 2048.0) / 1024.0).collect())
+}
+
+/// In (0, 1]: the upper 23 bits.
 fn attention(seed: usize, rows: usize, cols: usize) -> HostMatrix {
-    let mut attention = values(seed, rows, cols);
-    attention.data.iter_mut().for_each(|value| *value = (*value + 2.0) / 4.0 + 1.0 / 8192.0);
-    attention
+    HostMatrix::new(rows, cols, words(seed, rows * cols).map(|word| ((word >> 41) as f32 + 1.0) / (1 << 23) as f32).collect())
 }
 
 /// Rows `range` of `matrix`.
@@ -104,8 +107,25 @@ fn fastervlm() {
 }
 
 #[test]
+fn holov() {
+    for case in cases("holov", 24) {
+        let [n, d, heads, keep, parts, seed] = ["n", "d", "heads", "keep", "parts", "seed"].map(|field| number(&case, field));
+        let (features, attention) = (values(seed, n, d), attention(seed + 1000, heads, n));
+        let evidence =
+            Evidence { visual_tokens: n, features: Some(&features), cls_attention: vec![(-2, &attention)], ..Evidence::default() };
+        let reduction = HoloV { keep: Keep::Count(keep), parts }.reduce(0, &evidence).unwrap();
+        // As they stand, and zero vectors behind them.
+        let standing = indices(&case, "standing");
+        let found: Vec<usize> = reduction.order.iter().flatten().filter_map(|&row| reduction.kept.get(row).copied()).collect();
+        assert_eq!(found, standing, "{case}");
+        assert_eq!(reduction.rows(), keep);
+        assert!(reduction.merged.iter().flat_map(|rows| &rows.data).all(|value| *value == 0.0));
+    }
+}
+
+#[test]
 fn vispruner() {
-    for case in cases("vispruner", 41) {
+    for case in cases("vispruner", 37) {
         let [n, d, heads, keep, seed] = ["n", "d", "heads", "keep", "seed"].map(|field| number(&case, field));
         let (features, attention) = (values(seed, n, d), attention(seed + 1000, heads, n));
         let evidence =

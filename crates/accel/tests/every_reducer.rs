@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use steady_accel::{
-    Blind, CdPruner, Dart, DivPrune, FastV, FasterVlm, Keep, Layers, Positions, PruMerge, PyramidDrop, RandomKeep, SparseVlm, VisPruner,
-    VisionZip, Vtw,
+    Blind, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, Keep, Layers, Positions, PruMerge, PyramidDrop, RandomKeep, SparseVlm,
+    VisPruner, VisionZip, Vtw,
 };
 use steady_vlm::{Cells, Evidence, HostMatrix, PositionPolicy, PromptStates, Reduction, Site, TokenReducer, View};
 
@@ -68,6 +68,7 @@ fn with_a_budget(keep: Keep) -> Vec<Box<dyn TokenReducer>> {
     vec![
         Box::new(DivPrune { keep }),
         Box::new(CdPruner { keep, halves: false, positions: RENUMBER }),
+        Box::new(HoloV { keep, parts: 16 }),
         Box::new(VisionZip { keep }),
         Box::new(FasterVlm { keep, positions: RENUMBER }),
         Box::new(VisPruner { keep, important: 0.5, positions: RENUMBER }),
@@ -297,6 +298,21 @@ fn dart_by_hand() {
 }
 
 #[test]
+fn holov_by_hand() {
+    // Three stretches of two, all alike: no cosine varies more than another's, so attention alone shares out. 4 of 6: to 12, 2 and 10 of 24
+    // in all belong 2, 0.3 and 1.7, rounded down 2, 0 and 1; the one that is left goes to the highest score, which has no more tokens.
+    let features = matrix(&[&[1.0, 0.0][..]; 6]);
+    let attention = matrix(&[&[2.0, 10.0, 1.0, 1.0, 3.0, 7.0]]);
+    let evidence = Evidence { visual_tokens: 6, features: Some(&features), cls_attention: vec![(-2, &attention)], ..Evidence::default() };
+    let reduction = HoloV { keep: Keep::Count(4), parts: 3 }.reduce(0, &evidence).unwrap();
+    assert_eq!(reduction.kept, [0, 1, 5]);
+    assert_eq!(reduction.merged.unwrap().data, [0.0, 0.0]);
+    // Of one stretch the most attended stand first.
+    let reduction = HoloV { keep: Keep::Count(3), parts: 1 }.reduce(0, &evidence).unwrap();
+    assert_eq!((&reduction.kept[..], &reduction.order.unwrap()[..]), (&[1, 4, 5][..], &[0, 2, 1][..]));
+}
+
+#[test]
 fn pyramiddrop_by_hand() {
     let cells = Cells::of(View { rows: 3, columns: 3, frame: None });
     let attention = [0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.5];
@@ -353,6 +369,7 @@ fn places_and_positions_are_those_of_the_sources() {
         ("cdpruner", vec![Site::AfterProjector], Renumber),
         ("dart", vec![Site::AfterProjector], Stay),
         ("dart:positions=renumber", vec![Site::AfterProjector], Renumber),
+        ("holov", vec![Site::AfterProjector], Renumber),
         ("visionzip", vec![Site::AfterTower], Renumber),
         ("prumerge", vec![Site::AfterTower], Renumber),
         ("fastervlm", vec![Site::AfterTower], Renumber),

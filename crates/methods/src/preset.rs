@@ -25,6 +25,7 @@ pub const REDUCERS: Preset = Preset {
         "divprune:keep=0.333",
         "cdpruner:keep=0.333",
         "dart:keep=0.333",
+        "holov:keep=0.333",
         "visionzip:keep=0.333",
         "prumerge",
         "prumerge:plus",

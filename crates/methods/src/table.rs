@@ -10,6 +10,7 @@ pub static METHODS: [&Method; 16] = [
     &DIVPRUNE,
     &CDPRUNER,
     &DART,
+    &HOLOV,
     &VISIONZIP,
     &PRUMERGE,
     &FASTERVLM,
@@ -146,6 +147,19 @@ pub static DART: Method = Method {
     summary: "keeps a few projected visual tokens as pivots and those that resemble pivots and text least",
     plain: "Drops the visual tokens that repeat what a few others say.",
     source: "DART, EMNLP 2025 (arXiv 2502.11494), on input embeddings as in TensorRT-Edge-LLM",
+};
+
+/// HoloV: a budget for each stretch of the image.
+pub static HOLOV: Method = Method {
+    name: "holov",
+    kind: MethodKind::TokenReducer,
+    parameters: &[
+        Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.111", meaning: "visual tokens that stay" },
+        Parameter { name: "parts", kind: ParameterKind::Count, default: "16", meaning: "stretches that the image is cut into" },
+    ],
+    summary: "shares its budget out between stretches of the image, and keeps in each what the class token looks at most",
+    plain: "Keeps some visual tokens from every part of the picture, more from the parts that matter.",
+    source: "HoloV, NeurIPS 2025 (arXiv 2510.02912)",
 };
 
 /// VisionZip: dominant visual tokens, and the rest merged.

@@ -127,7 +127,7 @@ fn methods_of_ones_own_are_read_beside_those_of_the_table() {
     let unknown = Spec::parse_of(&all, "int7").unwrap_err().to_string();
     assert_eq!(
         unknown,
-        "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, int8, divprune, cdpruner, dart, visionzip, prumerge, \
+        "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, int8, divprune, cdpruner, dart, holov, visionzip, prumerge, \
          fastervlm, vispruner, fastv, pyramiddrop, sparsevlm, vtw, random, blind"
     );
     let two = Spec::parse_of(&all, "w4+int8").unwrap_err().to_string();

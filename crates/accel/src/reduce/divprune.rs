@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use steady_methods::{DIVPRUNE, Keep, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
@@ -46,11 +47,10 @@ impl TokenReducer for DivPrune {
 
 /// Indices of `count` rows, ascending. Equal distances go to the lower index.
 fn most_diverse(features: &HostMatrix, count: usize) -> Vec<usize> {
+    let directions = unit(features);
     let n = features.rows;
-    let distance = distances(features);
     // Distance of each token to the nearest one that it is compared with: first every other token, later the kept ones.
-    let mut nearest: Vec<f32> =
-        (0..n).map(|i| (0..n).filter(|&j| j != i).map(|j| distance[i * n + j]).fold(f32::INFINITY, f32::min)).collect();
+    let mut nearest = nearest_others(&directions);
     let mut kept: Vec<usize> = Vec::with_capacity(count);
     let mut is_kept = vec![false; n];
     while kept.len() < count {
@@ -63,25 +63,31 @@ fn most_diverse(features: &HostMatrix, count: usize) -> Vec<usize> {
         }
         kept.push(next);
         is_kept[next] = true;
-        for (nearest, &to_next) in nearest.iter_mut().zip(&distance[next * n..][..n]) {
-            *nearest = nearest.min(to_next);
+        for (index, nearest) in nearest.iter_mut().enumerate() {
+            *nearest = nearest.min(distance(&directions, next, index));
         }
     }
     kept.sort_unstable();
     kept
 }
 
-/// `[n, n]` cosine distances. A row without direction (all zeros) is at distance 1 from everything.
-fn distances(features: &HostMatrix) -> Vec<f32> {
-    let unit = unit(features);
-    let n = unit.rows;
-    let mut distance = vec![0.0; n * n];
-    for i in 0..n {
+/// The distance of each row to the nearest other one. No matrix of distances is kept: of 16,384 tokens it would be a gigabyte.
+fn nearest_others(directions: &HostMatrix) -> Vec<f32> {
+    let n = directions.rows;
+    let none = || vec![f32::INFINITY; n];
+    let with_row = |mut nearest: Vec<f32>, i: usize| {
         for j in i + 1..n {
-            let between = 1.0 - dot(unit.row(i), unit.row(j));
-            distance[i * n + j] = between;
-            distance[j * n + i] = between;
+            let between = distance(directions, i, j);
+            nearest[i] = nearest[i].min(between);
+            nearest[j] = nearest[j].min(between);
         }
-    }
-    distance
+        nearest
+    };
+    let both = |a: Vec<f32>, b: Vec<f32>| a.into_iter().zip(b).map(|(a, b)| a.min(b)).collect();
+    (0..n).into_par_iter().fold(none, with_row).reduce(none, both)
+}
+
+/// One minus the cosine. A row without direction (all zeros) is at distance 1 from everything.
+fn distance(directions: &HostMatrix, i: usize, j: usize) -> f32 {
+    1.0 - dot(directions.row(i), directions.row(j))
 }

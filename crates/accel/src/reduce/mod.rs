@@ -7,6 +7,7 @@ mod direction;
 mod divprune;
 mod fastervlm;
 mod fastv;
+mod holov;
 mod prumerge;
 mod pyramiddrop;
 mod random;
@@ -25,6 +26,7 @@ pub use dart::Dart;
 pub use divprune::DivPrune;
 pub use fastervlm::FasterVlm;
 pub use fastv::FastV;
+pub use holov::HoloV;
 pub use prumerge::PruMerge;
 pub use pyramiddrop::PyramidDrop;
 pub use random::RandomKeep;
@@ -40,6 +42,7 @@ pub(crate) const REDUCERS: &[Implementation] = &[
     divprune::IMPLEMENTATION,
     cdpruner::IMPLEMENTATION,
     dart::IMPLEMENTATION,
+    holov::IMPLEMENTATION,
     visionzip::IMPLEMENTATION,
     prumerge::IMPLEMENTATION,
     fastervlm::IMPLEMENTATION,

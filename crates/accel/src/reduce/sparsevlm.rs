@@ -10,8 +10,9 @@
 //!   17 for 64. `keep` is that mean as a share of the visual tokens. Between two published ones counts are taken in between, below the lowest
 //!   in proportion, above the highest in between to all. At least one goes, as in the source, unless `keep` is 1.
 //! - **Recycling**: of those that go, the `floor(0.3 * gone) + 1` with the highest scores become `floor(that / 10) + 1` tokens behind the ones
-//!   that stay: clusters around density peaks, each the mean of its members. The source tells equal densities apart by noise; here the lower
-//!   index counts as denser. Clusters come on top of the counts.
+//!   that stay: clusters around density peaks, each the mean of its members. The source computes densities in the model's precision, where
+//!   those of like tokens are equal, and tells them apart by noise; here they are in f64, and of equal ones the lower index counts as denser.
+//!   Clusters come on top of the counts.
 //! - **Positions** are counted anew: the source cuts its list of positions at the new length.
 //!
 //! Layers of another depth lie at the same shares of it; those that fall together move up by one. Merged tokens have no position to keep, so
@@ -23,7 +24,7 @@ use steady_methods::{Keep, Layers, SPARSEVLM, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, PromptStates, Reduction, Step, TokenReducer, VlmError};
 
 use super::direction::dot;
-use super::rank::{best, highest, others, ranked};
+use super::rank::{highest, others, ranked};
 use super::{missing, sites};
 use crate::implementation::{Built, Implementation};
 
@@ -125,24 +126,26 @@ fn clustered(rows: &HostMatrix, count: usize) -> HostMatrix {
     let (n, width) = (rows.rows, rows.cols);
     let count = count.min(n);
     let distance = |a: usize, b: usize| {
-        let squares: f32 = rows.row(a).iter().zip(rows.row(b)).map(|(a, b)| (a - b) * (a - b)).sum();
-        squares.sqrt() / (width as f32).sqrt()
+        let squares: f64 = rows.row(a).iter().zip(rows.row(b)).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+        squares.sqrt() / (width as f64).sqrt()
     };
-    let distances: Vec<Vec<f32>> = (0..n).map(|a| (0..n).map(|b| distance(a, b)).collect()).collect();
-    let density: Vec<f32> = distances
+    let distances: Vec<Vec<f64>> = (0..n).map(|a| (0..n).map(|b| distance(a, b)).collect()).collect();
+    let density: Vec<f64> = distances
         .iter()
         .map(|row| {
             let mut nearest = row.clone();
-            nearest.sort_by(f32::total_cmp);
-            (-nearest[..count].iter().map(|near| near * near).sum::<f32>() / count as f32).exp()
+            nearest.sort_by(f64::total_cmp);
+            (-nearest[..count].iter().map(|near| near * near).sum::<f64>() / count as f64).exp()
         })
         .collect();
-    let farthest = distances.iter().flatten().copied().fold(0.0, f32::max);
+    let farthest = distances.iter().flatten().copied().fold(0.0, f64::max);
     let denser = |a: usize, b: usize| density[a] > density[b] || (density[a].total_cmp(&density[b]).is_eq() && a < b);
-    let to_denser = |row: usize| (0..n).filter(|&other| denser(other, row)).map(|other| distances[row][other]).fold(farthest, f32::min);
-    let scores: Vec<f32> = (0..n).map(|row| to_denser(row) * density[row]).collect();
-    let centres: Vec<usize> = ranked(&scores).into_iter().take(count).collect();
-    let nearest = |row: usize| best(centres.iter().map(|&centre| -distances[centre][row]));
+    let to_denser = |row: usize| (0..n).filter(|&other| denser(other, row)).map(|other| distances[row][other]).fold(farthest, f64::min);
+    let scores: Vec<f64> = (0..n).map(|row| to_denser(row) * density[row]).collect();
+    let mut centres: Vec<usize> = (0..n).collect();
+    centres.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+    centres.truncate(count);
+    let nearest = |row: usize| (0..count).min_by(|&a, &b| distances[centres[a]][row].total_cmp(&distances[centres[b]][row]));
     let mut sums = vec![0.0; count * width];
     let mut members = vec![0_usize; count];
     for row in 0..n {

@@ -141,6 +141,12 @@ def visionzip(asked, sources):
     return asked.shortened(asked.project(rows[0])), KEEP
 
 
+def holov(asked, sources):
+    (select,) = cut(sources / "HoloV/llava/model/utils.py", "HoloV", torch=torch)
+    seen = asked.out.attentions[-2][:, :, 0, 1:].mean(dim=1).float()
+    return asked.shortened(select(asked.projected[None], seen, num_patches=16, new_image_token_num=KEEP)[0]), KEEP
+
+
 def prumerge(asked, sources):
     path = sources / "LLaVA-PruMerge/llava/model/multimodal_encoder/clip_encoder.py"
     import numpy as np
@@ -240,7 +246,8 @@ def sparsevlm(asked, sources):
         gone = torch.where(mask == 0)[1]
         count = int(gone.shape[0] * 0.3) + 1
         recycled = states[gone][relation[0][gone].topk(count)[1]]
-        merged = cluster(recycled[None], int(count / 10) + 1)[0]
+        # In f64 no two densities are equal, so that their noise is not needed.
+        merged = cluster(recycled[None].double(), int(count / 10) + 1)[0].float()
         visual = torch.cat([states[mask[0]], merged])
         hidden = torch.cat([hidden[: asked.start], visual, hidden[asked.start + n :]])
         n = len(visual)
@@ -349,6 +356,7 @@ METHODS = {
     "cdpruner:keep=48": masks("CDPruner", question),
     "cdpruner:keep=48,halves": halves,
     "dart:keep=0.5": dart,
+    "holov:keep=48": holov,
     "visionzip:keep=48": visionzip,
     "prumerge": prumerge,
     "fastervlm:keep=48": masks("FasterVLM", class_attention),

@@ -32,20 +32,25 @@ REPOSITORIES = {
     "FasterVLM": "Theia-4869/FasterVLM f5d5f12037e105a51865ecb4b28a73cd86eb4921",
     "VisPruner": "Theia-4869/VisPruner aefa01adc7c7ce6334e880c88225e90cede760d1",
     "CDPruner": "Theia-4869/CDPruner 9541616c40fcd5625de1cdb8ea6c33c129eb7864",
+    "HoloV": "obananas/HoloV 1d2e65e961e698ff0e7d5bb4625489177dd9deba",
     "LLaVA-PruMerge": "42Shawn/LLaVA-PruMerge 097c04116a58465e4bcb58cec44a94018a68ff1a",
     "SparseVLMs": "Gumpest/SparseVLMs 26a5f48813c46cd1c7364160354e7fdd3febaa67",
     "TensorRT-Edge-LLM": "NVIDIA/TensorRT-Edge-LLM, the unit test of visualTokenPruner.h, as pruner_test.cpp",
 }
 
 
-def values(seed, count):
-    """`count` multiples of 1/1024 in [-2, 2): the upper 12 bits of splitmix64."""
+def words(seed, count):
+    """splitmix64 (Steele et al., 2014)."""
     with np.errstate(over="ignore"):
         z = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return ((z >> np.uint64(52)).astype(np.float32) - 2048) / 1024
+        return z ^ (z >> np.uint64(31))
+
+
+def values(seed, count):
+    """`count` multiples of 1/1024 in [-2, 2): the upper 12 bits."""
+    return ((words(seed, count) >> np.uint64(52)).astype(np.float32) - 2048) / 1024
 
 
 def tensor(seed, *shape):
@@ -53,8 +58,9 @@ def tensor(seed, *shape):
 
 
 def attention(seed, *shape):
-    """Positive, as attention is; it need not sum to one."""
-    return (tensor(seed, *shape) + 2) / 4 + 1 / 8192
+    """In (0, 1], as attention is; it need not sum to one. The upper 23 bits, so that hardly two are equal: theirs leaves ties to the sort."""
+    numbers = ((words(seed, math.prod(shape)) >> np.uint64(41)).astype(np.float32) + 1) / 2**23
+    return torch.from_numpy(numbers.reshape(shape).copy())
 
 
 def cut(path, *names, **namespace):
@@ -137,7 +143,8 @@ def fastervlm(sources):
 
 
 def vispruner(sources):
-    shapes = [(n, 8, 4, keep, r) for n in (36, 64, 100, 576) for keep in (8, n // 4, n // 2, 58) for r in (0.25, 0.5, 0.75, 1.0) if keep < n]
+    # The order of all similarities decides what is compared next, so that with more tokens rounding does.
+    shapes = [(n, 8, 4, keep, r) for n in (36, 64, 100) for keep in (8, 16, n // 4, n // 2) for r in (0.25, 0.5, 0.75, 1.0)]
     return by_mask(sources, "VisPruner", shapes, looked)
 
 
@@ -177,6 +184,18 @@ def halves(_sources):
         count, half = keep + keep % 2, n // 2
         kept = openvino(visual[:half], text, count // 2) + [half + i for i in openvino(visual[half:], text, count - count // 2)]
         yield {"n": n, "d": d, "keep": keep, "seed": seed, "kept": kept}
+
+
+def holov(sources):
+    (select,) = cut(sources / "HoloV/llava/model/utils.py", "HoloV", torch=torch)
+    shapes = [(n, parts, keep) for n, parts in ((36, 16), (37, 4), (144, 16), (576, 16)) for keep in (2, 9, n // 9, n // 4, n // 2, n - 3)]
+    for seed, (n, parts, keep) in enumerate(shapes):
+        features, seen = tensor(seed, 1, n, 8), attention(seed + 1000, 1, 2, n).mean(dim=1).float()
+        rows = select(features, seen, num_patches=parts, new_image_token_num=keep)[0]
+        # Which of the features each row is; no two are equal, and what was filled up is none.
+        same = (rows[:, None] == features[0][None]).all(-1)
+        standing = [int(row.nonzero()[0]) for row in same if row.any()]
+        yield {"n": n, "d": 8, "heads": 2, "keep": keep, "parts": parts, "seed": seed, "standing": standing}
 
 
 def prumerge(sources):
@@ -298,7 +317,7 @@ def dart(sources):
 
 def main():
     sources = pathlib.Path(sys.argv[1])
-    methods = [visionzip, fastervlm, vispruner, cdpruner, halves, prumerge, sparsevlm, dart]
+    methods = [visionzip, fastervlm, vispruner, cdpruner, halves, holov, prumerge, sparsevlm, dart]
     versions = {"python": sys.version.split()[0], "torch": torch.__version__, "numpy": np.__version__}
     cases = {method.__name__: list(method(sources)) for method in methods}
     lines = [f'"{name}": [\n' + ",\n".join(json.dumps(case) for case in of) + "\n]" for name, of in cases.items()]

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use comfy_table::Table;
 use steady_verdict::{Check, Finding, Gate, Measure, Policy, Run, Verdict};
 
 use crate::args::GateArgs;
@@ -19,8 +18,7 @@ pub(crate) const INCONCLUSIVE: u8 = 3;
 
 pub(crate) fn run(args: &GateArgs) -> Result<ExitCode> {
     let policy = policy(args)?;
-    let runs = args.runs.iter().cloned();
-    let runs = if args.runs.is_empty() { vec![share::newest_run()?] } else { runs.collect() };
+    let runs = if args.runs.is_empty() { vec![share::newest_run()?] } else { args.runs.clone() };
     let runs =
         runs.into_iter().map(|run| Ok(Run { name: run.display().to_string(), report: share::read(&run)? })).collect::<Result<Vec<_>>>()?;
     if args.check {
@@ -57,7 +55,9 @@ pub(crate) fn run(args: &GateArgs) -> Result<ExitCode> {
     let mut told: Vec<String> = Vec::new();
     for judged in &gate.accelerations {
         let mut table = console::table(&Finding::HEADS);
-        judged.findings.iter().for_each(|finding| add(&mut table, finding));
+        for finding in &judged.findings {
+            table.add_row(finding.cells());
+        }
         told.push(format!("{}\n{table}", judged.headline()));
         told.extend(judged.pooled());
     }
@@ -70,10 +70,6 @@ pub(crate) fn run(args: &GateArgs) -> Result<ExitCode> {
     }
     console::result(&told.join("\n"))?;
     Ok(code(gate.verdict))
-}
-
-fn add(table: &mut Table, finding: &Finding) {
-    table.add_row(finding.cells());
 }
 
 fn policy(args: &GateArgs) -> Result<Policy> {

@@ -9,3 +9,4 @@ mod json;
 mod page;
 mod perturbed;
 mod share;
+mod unjudged;

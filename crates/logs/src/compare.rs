@@ -106,18 +106,16 @@ pub fn compare(runs: Runs<'_>, allowed: &[String], command: &str) -> Result<Comp
             notes[0].push("neither gold nor scores: only changed answers are counted".to_owned());
         }
     } else {
-        notes[0].push(format!(
-            "left out, for they have neither gold nor a score in every run: {} questions, {} first",
-            unjudged.len(),
-            unjudged[0]
-        ));
+        let left_out =
+            format!("{} questions are left out, {} first: they have neither gold nor a score in every run", unjudged.len(), unjudged[0]);
+        notes.iter_mut().skip(1).for_each(|notes| notes.push(left_out.clone()));
         asked.retain(|(.., judge)| *judge != Judge::Nobody);
     }
     let columns: Vec<Vec<Judged<'_>>> = (0..all.len())
         .map(|run| asked.iter().map(|(question, answers, judge)| Judged::of(question, answers[run], *judge)).collect())
         .collect();
-    for (column, notes) in columns.iter().zip(&mut notes) {
-        notes.extend(corrections(column, &asked));
+    for (column, notes) in columns.iter().zip(&mut notes).skip(1) {
+        notes.extend(corrections(&columns[0], column, &asked));
     }
     report(runs, &all, &asked, &columns, notes, command)
 }
@@ -201,21 +199,19 @@ impl<'a> Judged<'a> {
     }
 }
 
-/// What a run's scores were and are, where they are known to be wrong.
-fn corrections(column: &[Judged<'_>], asked: &[(Question, Vec<&Answer>, Judge)]) -> Vec<String> {
-    let mut by_reason: BTreeMap<&str, (usize, usize, usize, usize)> = BTreeMap::new();
-    for (judged, (.., judge)) in column.iter().zip(asked) {
-        let reason = judged.answer.corrected.as_ref().map(|corrected| corrected.reason);
-        if let (Judge::Corrected, Some(reason), Some(was)) = (judge, reason, judged.answer.verdict()) {
-            let (all, before, after, other) = by_reason.entry(reason).or_default();
-            *all += 1;
-            *before += usize::from(was);
-            *after += usize::from(judged.correct);
-            *other += usize::from(was != judged.correct);
+/// How many answers the tool took for right, and how many are, where its scorer is known to be wrong: before and after.
+fn corrections(before: &[Judged<'_>], after: &[Judged<'_>], asked: &[(Question, Vec<&Answer>, Judge)]) -> Vec<String> {
+    let mut by_reason: BTreeMap<&str, [usize; 5]> = BTreeMap::new();
+    for ((before, after), _) in before.iter().zip(after).zip(asked).filter(|(_, (.., judge))| *judge == Judge::Corrected) {
+        let Some(corrected) = before.answer.corrected.as_ref().or(after.answer.corrected.as_ref()) else { continue };
+        let counts = by_reason.entry(corrected.reason).or_default();
+        let tool = |judged: &Judged<'_>| judged.answer.verdict() == Some(true);
+        for (count, right) in counts.iter_mut().zip([true, tool(before), tool(after), before.correct, after.correct]) {
+            *count += usize::from(right);
         }
     }
-    let line = |(reason, (all, before, after, other)): (&str, (usize, usize, usize, usize))| {
-        format!("{reason}: {before} of {all} right by the tool, {after} here, {other} of them judged otherwise")
+    let line = |(reason, [of, tool_before, tool_after, before, after]): (&str, [usize; 5])| {
+        format!("{reason}: of {of} the tool took {tool_before} for right before and {tool_after} after, here it is {before} and {after}")
     };
     by_reason.into_iter().map(line).collect()
 }
@@ -232,8 +228,11 @@ fn report(
     let mut names: Vec<String> = Vec::new();
     for log in &all[1..] {
         let taken = |name: &str| name == "none" || names.iter().any(|known| known == name);
-        let name = (1..).map(|i| if i == 1 { log.name.clone() } else { format!("{} ({i})", log.name) }).find(|name| !taken(name));
-        names.push(name.unwrap_or_default());
+        let mut name = log.name.clone();
+        while taken(&name) {
+            name.push_str(" again");
+        }
+        names.push(name);
     }
     let mut flagged = Vec::new();
     let mut flags = |spec: &str, column: &[Judged<'_>]| {
@@ -267,8 +266,7 @@ fn report(
     }
     let what = |log: &Log, notes: &[String]| {
         let model = log.model.as_ref().map(|model| format!(", {model}")).unwrap_or_default();
-        let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
-        format!("{}{model}{notes}", log.format.title)
+        std::iter::once(format!("{}{model}", log.format.title)).chain(notes.iter().cloned()).collect::<Vec<_>>().join("; ")
     };
     let described: Vec<String> = all.iter().zip(&notes).map(|(log, notes)| what(log, notes)).collect();
     let cost = |log: &Log| log.cost.clone().unwrap_or(NO_COST);

@@ -87,9 +87,16 @@ pub enum LogError {
 }
 
 fn listed(differences: &[Difference]) -> String {
-    differences.iter().map(|difference| format!("\n  {}: {}", difference.field, difference.what)).collect()
+    let line = |difference: &Difference| format!("\n  {}: {}", difference.field, difference.what);
+    differences.iter().map(line).collect::<Vec<_>>().concat()
 }
 
 fn flags(differences: &[Difference]) -> String {
-    differences.iter().map(|difference| format!("--allow {}", difference.field)).collect::<Vec<_>>().join(" ")
+    let mut flags: Vec<String> = Vec::new();
+    for flag in differences.iter().map(|difference| format!("--allow {}", difference.field)) {
+        if !flags.contains(&flag) {
+            flags.push(flag);
+        }
+    }
+    flags.join(" ")
 }

@@ -175,7 +175,7 @@ fn decoded(bytes: &[u8]) -> Result<String, String> {
         _ => {
             let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
-                let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+                let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
                 format!("line {line} is not UTF-8 (byte {}): expected UTF-8, or UTF-16 with its mark", error.valid_up_to())
             })
         }
@@ -374,7 +374,7 @@ fn archive(name: &str, bytes: &[u8]) -> Result<Content, LogError> {
     };
     let mut document = part("header.json")?;
     let mut samples = Vec::new();
-    for name in names.iter().filter(|name| name.starts_with("samples/") && name.ends_with(".json")) {
+    for name in names.iter().filter(|name| name.strip_suffix(".json").is_some_and(|name| name.starts_with("samples/"))) {
         samples.push(part(name)?);
     }
     if let Some(header) = document.as_object_mut() {

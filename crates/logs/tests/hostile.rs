@@ -145,7 +145,7 @@ proptest! {
     #[test]
     fn nothing_changes_against_itself(answers in prop::collection::vec("[ -~]{0,12}", 1..20)) {
         let rows = answers.iter().enumerate().map(|(i, answer)| serde_json::json!({"id": i, "question": format!("q{i}"), "gold": "yes", "prediction": answer}));
-        let text: String = rows.map(|row| format!("{row}\n")).collect();
+        let text = rows.map(|row| row.to_string()).collect::<Vec<_>>().join("\n");
         let (a, b) = (log("a", &text).unwrap(), log("b", &text).unwrap());
         let compared = compare(Runs { baseline: &a, others: &[&b], controls: &[] }, &[], "").unwrap();
         prop_assert_eq!(compared.report.summaries()[0].dr.count, 0);

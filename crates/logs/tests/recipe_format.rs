@@ -65,7 +65,7 @@ fn it_is_found_read_and_compared() {
 fn what_is_wrong_is_said_in_its_own_words() {
     assert_eq!(
         log("{\"nr\": 1}\n").unwrap_err().to_string(),
-        "run: run.jsonl holds rows of nr. What is read:\n  a log of Pruefer: JSON lines with nr, frage, antwort, soll"
+        "run: run.jsonl holds an object of nr. What is read:\n  a log of Pruefer: JSON lines with nr, frage, antwort, soll"
     );
     let error = log("{\"nr\": 1, \"frage\": \"?\", \"antwort\": \"4\", \"soll\": null}\n").unwrap_err();
     assert_eq!(error.to_string(), "run.jsonl, line 1: `soll` is null, expected the right answer");

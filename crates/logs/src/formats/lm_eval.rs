@@ -99,11 +99,13 @@ fn rows(content: &Content) -> &[Row] {
 
 /// The requests of a question: the prompt, and the option or the settings of generation.
 fn arguments(row: &Row) -> Vec<(&Value, &Value)> {
-    let pair = |value| match value {
-        &Value::Object(ref named) => Some((named.get("arg_0")?, named.get("arg_1").unwrap_or(&Value::Null))),
-        &Value::Array(ref listed) => Some((listed.first()?, listed.get(1).unwrap_or(&Value::Null))),
-        _ => None,
-    };
+    fn pair(value: &Value) -> Option<(&Value, &Value)> {
+        match value {
+            Value::Object(named) => Some((named.get("arg_0")?, named.get("arg_1").unwrap_or(&Value::Null))),
+            Value::Array(listed) => Some((listed.first()?, listed.get(1).unwrap_or(&Value::Null))),
+            _ => None,
+        }
+    }
     match row.fields.get("arguments") {
         Some(Value::Object(requests)) => requests.values().filter_map(pair).collect(),
         Some(Value::Array(requests)) => requests.iter().filter_map(pair).collect(),

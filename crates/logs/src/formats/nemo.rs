@@ -17,7 +17,7 @@ pub(crate) const FORMAT: LogFormat = LogFormat {
     expects: "JSON lines with problem_idx, repeat, reward, model_response",
     recognises: |content| rows_have(content, &["problem_idx", "repeat", "reward", "model_response"]),
     accompanies: |content| document_has(content, &["run_id", "config", "benchmark"]),
-    beside: |_, other| other.starts_with("eval-") && other.ends_with(".json"),
+    beside: |_, other| other.strip_suffix(".json").is_some_and(|name| name.starts_with("eval-")),
     read,
 };
 

@@ -11,3 +11,4 @@ mod page;
 mod perturbed;
 mod share;
 mod statistics;
+mod unjudged;

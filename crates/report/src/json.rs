@@ -13,8 +13,12 @@ use crate::summary::{Condition, Summary};
 impl Report {
     /// The content of a `report.json`: the measurements, and beside them the summaries for people who read it with jq.
     pub fn to_json(&self) -> Result<String, ReportError> {
-        let mut text = serde_json::to_string(&Written { format: FORMAT, summary: self.derived(), measurements: self.measurements() })
-            .map_err(ReportError::Json)?;
+        let mut summary = serde_json::to_value(self.derived()).map_err(ReportError::Json)?;
+        if !self.judged() {
+            without_verdicts(&mut summary);
+        }
+        let mut text =
+            serde_json::to_string(&Written { format: FORMAT, summary, measurements: self.measurements() }).map_err(ReportError::Json)?;
         text.push('\n');
         Ok(text)
     }
@@ -49,7 +53,7 @@ impl Report {
 #[derive(Serialize)]
 struct Written<'a> {
     format: &'static str,
-    summary: Derived<'a>,
+    summary: Value,
     #[serde(flatten)]
     measurements: &'a Measurements,
 }
@@ -82,6 +86,36 @@ impl<'a> DerivedCondition<'a> {
         let named = |summaries: &'a [Summary]| summaries.iter().map(|summary| (summary.spec.as_str(), summary)).collect();
         let Condition { accelerations, controls } = condition;
         Self { accelerations: named(accelerations), controls: named(controls), noise_floor: condition.noise_floor() }
+    }
+}
+
+/// What follows from verdicts alone, which is absent, and not 0, where nothing was judged.
+const OF_VERDICTS: [&str; 15] = [
+    "accuracy_before",
+    "accuracy_after",
+    "accuracy_change",
+    "score_change",
+    "ndr",
+    "pdr",
+    "neutral",
+    "flips",
+    "ndr_given_correct",
+    "ndr_given_change",
+    "mcnemar",
+    "correct_before",
+    "correct_after",
+    "broken",
+    "repaired",
+];
+
+fn without_verdicts(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !OF_VERDICTS.contains(&name.as_str()));
+            fields.values_mut().for_each(without_verdicts);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_verdicts),
+        _ => {}
     }
 }
 

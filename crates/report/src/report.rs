@@ -90,6 +90,25 @@ impl Report {
         question % self.plan().questions
     }
 
+    /// Whether answers are right or wrong at all: some question has a gold answer, or some answer was taken for right by whoever scored it. Where not, there is no
+    /// accuracy, and all that can be said is which answers changed.
+    pub fn judged(&self) -> bool {
+        let Measurements { questions, accelerations, controls, .. } = &self.measurements;
+        let columns = accelerations.iter().map(|a| &a.answers).chain(controls.iter().map(|c| &c.answers));
+        questions.iter().any(|question| !question.gold.is_empty() || question.baseline.correct)
+            || columns.flatten().any(|answer| answer.correct)
+    }
+
+    /// Whether any lead of a first token is known.
+    pub(crate) fn tells_margins(&self) -> bool {
+        self.summaries().iter().chain(self.control_summaries()).any(|summary| summary.margin_same.or(summary.margin_diverged).is_some())
+    }
+
+    /// Whether any divergence of a first token's distribution is known.
+    pub(crate) fn tells_divergences(&self) -> bool {
+        self.summaries().iter().chain(self.control_summaries()).any(|summary| summary.kl_mean.is_some())
+    }
+
     /// Under what a question is asked: 0 for nothing, else one more than an index into the plan's perturbations.
     pub fn condition(&self, question: usize) -> usize {
         question / self.plan().questions
@@ -161,7 +180,8 @@ impl Report {
         summaries.sort_by_key(|summary| headline != Some(summary.spec.as_str()));
         let largest =
             |i: usize| if i == 0 && summaries.len() > 1 { format!(", the largest of {}", summaries.len()) } else { String::new() };
-        summaries.iter().enumerate().map(|(i, summary)| format!("{}{}: {}", summary.spec, largest(i), summary.finding())).collect()
+        let finding = |summary: &Summary| if self.judged() { summary.finding() } else { summary.change() };
+        summaries.iter().enumerate().map(|(i, summary)| format!("{}{}: {}", summary.spec, largest(i), finding(summary))).collect()
     }
 
     /// What became of the answers under each perturbation of the plan.
@@ -173,7 +193,8 @@ impl Report {
     /// where there is none, the one with the highest DR. `None` without accelerations.
     pub fn headline(&self) -> Option<&Summary> {
         let hides = |summary: &Summary| summary.dr.value - summary.accuracy_change.value.abs();
-        let hidden = self.summaries().iter().filter(|summary| summary.hidden()).max_by(|a, b| hides(a).total_cmp(&hides(b)));
+        let hidden =
+            self.summaries().iter().filter(|summary| self.judged() && summary.hidden()).max_by(|a, b| hides(a).total_cmp(&hides(b)));
         hidden.or_else(|| self.summaries().iter().max_by(|a, b| a.dr.value.total_cmp(&b.dr.value)))
     }
 

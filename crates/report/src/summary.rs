@@ -374,6 +374,13 @@ impl Summary {
         )
     }
 
+    /// What changed in one line, where nothing is right or wrong: `12.3 % of answers changed (95 % interval 9.1-16.5)`.
+    pub(crate) fn change(&self) -> String {
+        let noise = self.noise_floor.map(|noise| format!("; noise floor {} %", percent(noise.value))).unwrap_or_default();
+        let by = if self.by_image() { " by image" } else { "" };
+        format!("{} % of answers changed (95 % interval{by} {}{noise})", percent(self.dr.value), ends(self.dr.interval))
+    }
+
     /// What a p-value was adjusted for, to stand behind it.
     pub(crate) fn adjusted(&self) -> String {
         if self.mcnemar.tests > 1 { format!(", adjusted for {} tests", self.mcnemar.tests) } else { String::new() }

@@ -14,7 +14,7 @@ impl Report {
     /// Tables of plain text, one row for each acceleration: what changed, what changed under perturbation, where that was asked, and what it bought. No
     /// colour codes; shares in percent.
     pub fn table(&self) -> String {
-        let tables = [Some(self.stability_table()), self.perturbed_table(), Some(self.cost_table())];
+        let tables = [Some(self.stability_table()), self.perturbed_table(), self.cost_table()];
         let tables = tables.into_iter().flatten().map(|table| format!("{table}\n"));
         let remarks = Some(self.remarks().join("\n")).filter(|remarks| !remarks.is_empty()).map(|remarks| format!("{remarks}\n"));
         tables.chain(remarks).collect::<Vec<_>>().join("\n")
@@ -29,19 +29,21 @@ impl Report {
     fn stability_table(&self) -> Table {
         let (by_image, dr) = self.interval_heads();
         let controlled = !self.controls().is_empty();
-        let mut header = vec!["acceleration", "accuracy", "change"];
+        let judged = self.judged();
+        let mut header = vec!["acceleration"];
+        header.extend(judged.then_some(["accuracy", "change"]).into_iter().flatten());
         header.extend(dr);
-        header.extend(["NDR", "PDR"]);
+        header.extend(judged.then_some(["NDR", "PDR"]).into_iter().flatten());
         header.extend(controlled.then_some("ties"));
-        header.push("McNemar p");
+        header.extend(judged.then_some("McNemar p"));
         header.extend(controlled.then_some("above floor p"));
         let mut table = empty_table(&header, 1);
         // the tests of a control are of no family, and it is compared with none
         let mut add = |name: String, summary: &Summary, tested: bool| {
             let mut row = vec![name];
-            row.extend(rates(summary, by_image));
+            row.extend(if judged { rates(summary, by_image) } else { changes(summary, by_image) });
             row.extend(controlled.then(|| summary.ties.map_or_else(|| "-".to_owned(), |ties| percent(summary.share(ties.count)))));
-            row.push(if tested { p_value(summary.mcnemar.p_adjusted) } else { "-".to_owned() });
+            row.extend(judged.then(|| if tested { p_value(summary.mcnemar.p_adjusted) } else { "-".to_owned() }));
             row.extend(controlled.then(|| summary.excess.map_or_else(|| "-".to_owned(), |excess| p_value(excess.p_adjusted))));
             table.add_row(row);
         };
@@ -93,26 +95,42 @@ impl Report {
         (!self.perturbed().is_empty()).then_some(table)
     }
 
-    /// Files have a column where their bytes are known.
-    fn cost_table(&self) -> Table {
-        let mut header = vec!["acceleration", "weights MB", "KV kB", "visual tokens", "prompt tokens", "FLOPs", "time s"];
-        let files = self.tells_files();
-        if files {
-            header.insert(1, "files MB");
+    /// A quantity has a column where it is known of anyone; `None` where none is.
+    fn cost_table(&self) -> Option<Table> {
+        let known = self.known_costs();
+        let heads = ["files MB", "weights MB", "KV kB", "visual tokens", "prompt tokens", "FLOPs", "time s"];
+        let mut header = vec!["acceleration"];
+        header.extend(heads.into_iter().zip(known).filter(|(_, known)| *known).map(|(head, _)| head));
+        if header.len() == 1 {
+            return None;
         }
         let mut table = empty_table(&header, 1);
         let mut add = |name: &str, cost: &CostRow| {
-            let mut row = cost_row(name, cost);
-            if files {
-                row.insert(1, cost.stored_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.2}", bytes as f64 / 1e6)));
-            }
-            table.add_row(row);
+            let cells = cost_cells(cost).into_iter().zip(known).filter(|(_, known)| *known).map(|(cell, _)| cell);
+            table.add_row(std::iter::once(name.to_owned()).chain(cells));
         };
         add("none", &self.measurements().baseline_cost);
         for acceleration in self.accelerations() {
             add(&one_line(&acceleration.spec), &acceleration.cost);
         }
-        table
+        Some(table)
+    }
+
+    /// Which costs are known of anyone: files, weights, KV cache, visual tokens, prompt tokens, FLOPs, time. A log of another tool knows none, and one that
+    /// is known is never 0.
+    pub(crate) fn known_costs(&self) -> [bool; 7] {
+        let all = || std::iter::once(&self.measurements().baseline_cost).chain(self.accelerations().iter().map(|a| &a.cost));
+        let any = |known: &dyn Fn(&CostRow) -> bool| all().any(known);
+        [
+            self.tells_files(),
+            any(&|cost| cost.weight_bytes > 0),
+            any(&|cost| cost.kv_bytes > 0.0),
+            any(&|cost| cost.visual_tokens > 0.0),
+            any(&|cost| cost.prompt_tokens > 0.0),
+            any(&|cost| cost.flops > 0.0),
+            // a study that was not timed says so in a column of its own
+            any(&|cost| cost.seconds.is_some() || cost.weight_bytes > 0),
+        ]
     }
 
     /// Whether it is known what the weights take as files.
@@ -139,25 +157,32 @@ fn empty_table(header: &[&str], names: usize) -> Table {
     table
 }
 
-/// Accuracy, its change, DR with its interval, and where that is by image also Wilson's, NDR, PDR.
+/// Accuracy, its change, what [`changes`] says, NDR, PDR.
 fn rates(summary: &Summary, by_image: bool) -> Vec<String> {
-    let shown = |interval: Option<Interval>| match interval {
-        Some(Interval { low, high }) => format!("({:>4}-{:>4})", percent(low), percent(high)),
-        None => "(not avail.)".to_owned(),
-    };
     let mut row = vec![
         format!("{} -> {}", percent(summary.accuracy_before.value), percent(summary.accuracy_after.value)),
         points(summary.accuracy_change.value),
-        format!("{:>5} {}", percent(summary.dr.value), shown(summary.dr.interval)),
     ];
-    row.extend(by_image.then(|| shown(Some(summary.dr.wilson))));
+    row.extend(changes(summary, by_image));
     row.extend([percent(summary.ndr.value), percent(summary.pdr.value)]);
     row
 }
 
-fn cost_row(name: &str, cost: &CostRow) -> Vec<String> {
-    vec![
-        name.to_owned(),
+/// DR with its interval, and where that is by image also Wilson's.
+fn changes(summary: &Summary, by_image: bool) -> Vec<String> {
+    let shown = |interval: Option<Interval>| match interval {
+        Some(Interval { low, high }) => format!("({:>4}-{:>4})", percent(low), percent(high)),
+        None => "(not avail.)".to_owned(),
+    };
+    let mut row = vec![format!("{:>5} {}", percent(summary.dr.value), shown(summary.dr.interval))];
+    row.extend(by_image.then(|| shown(Some(summary.dr.wilson))));
+    row
+}
+
+/// In the order of [`Report::known_costs`].
+fn cost_cells(cost: &CostRow) -> [String; 7] {
+    [
+        cost.stored_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.2}", bytes as f64 / 1e6)),
         format!("{:.2}", cost.weight_bytes as f64 / 1e6),
         format!("{:.1}", cost.kv_bytes / 1e3),
         format!("{:.1}", cost.visual_tokens),

@@ -14,6 +14,9 @@ use crate::summary::Summary;
 const LINE: f64 = 17.0;
 
 pub(super) fn section(report: &Report) -> Markup {
+    if !report.judged() {
+        return html! {};
+    }
     let by_image = report.summaries().first().is_some_and(Summary::by_image);
     html! {
         section id="chart" {

@@ -20,11 +20,12 @@ pub(super) fn section(report: &Report) -> Markup {
             families.entry(family).or_default().push(of_family);
         }
     }
+    let judged = report.judged();
     let highest = families.values().flatten().map(|summary| summary.dr.value).fold(0.0, f64::max);
     html! {
         section id="families" {
             h2 { "Where answers changed" }
-            p.hint { "Share of changed answers in percent, the stronger the colour the more; below it the number of answers broken " (sign(Outcome::Broken)) " and repaired " (sign(Outcome::Repaired)) "." }
+            p.hint { "Share of changed answers in percent, the stronger the colour the more; below it the number of answers " @if judged { "broken " (sign(Outcome::Broken)) " and repaired " (sign(Outcome::Repaired)) } @else { "changed" } "." }
             div.scroll tabindex="0" role="region" aria-label="Changed answers by family" {
                 table.heat {
                     thead {
@@ -39,9 +40,9 @@ pub(super) fn section(report: &Report) -> Markup {
                             tr {
                                 th scope="row" { (text(family)) }
                                 @if let Some(first) = summaries.first() {
-                                    td.quiet { (percent(first.accuracy_before.value)) " %" small { (counted(first.dr.of, "question")) } }
+                                    td.quiet { @if judged { (percent(first.accuracy_before.value)) " %" } small { (counted(first.dr.of, "question")) } }
                                 }
-                                @for summary in summaries { (cell(summary, highest)) }
+                                @for summary in summaries { (cell(summary, highest, judged)) }
                             }
                         }
                     }
@@ -51,14 +52,14 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-fn cell(summary: &FamilySummary, highest: f64) -> Markup {
+fn cell(summary: &FamilySummary, highest: f64, judged: bool) -> Markup {
     // in steps, each a class: a style of its own would need a laxer content security policy
     let heat = if highest > 0.0 { (f64::from(HEAT_STEPS) * summary.dr.value / highest).round() } else { 0.0 };
     html! {
         td class={ "heat-" (heat) } {
             (percent(summary.dr.value))
             small {
-                @if summary.dr.count == 0 { "–" } @else {
+                @if summary.dr.count == 0 { "–" } @else if !judged { (summary.dr.count) } @else {
                     span { (sign(Outcome::Broken)) "\u{2009}" (summary.ndr.count) } " "
                     span { (sign(Outcome::Repaired)) "\u{2009}" (summary.pdr.count) }
                 }

@@ -30,7 +30,7 @@ const SCRIPT: &str = include_str!("filter.js");
 pub enum Section {
     /// The finding in words and in four numbers.
     Opening,
-    /// Accuracy, and what it does not show.
+    /// Accuracy, and what it does not show; empty where nothing was judged.
     Chart,
     /// All rates with their intervals and tests.
     Rates,
@@ -38,7 +38,7 @@ pub enum Section {
     Families,
     /// What changed where something was done to the images; empty where nothing was.
     Perturbed,
-    /// What it bought.
+    /// What it bought; empty where nobody knows.
     Costs,
     /// What was run.
     Plan,

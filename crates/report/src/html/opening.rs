@@ -14,25 +14,25 @@ pub(super) fn opening(report: &Report) -> Markup {
             p.kicker { "steady · stability report" }
             @match report.headline() {
                 Some(summary) => {
-                    h1 { (title(summary)) }
+                    h1 { @if report.judged() { (title(summary)) } @else { (title_of_changes(summary)) } }
                     p.lead { (lead(report, summary)) }
-                    (tiles(summary))
+                    (tiles(report, summary))
                 }
                 None => h1 { "No acceleration was measured." }
             }
             p.facts {
                 (text(&plan.model)) " · " (text(&plan.benchmark)) " · " (counted(plan.questions as u64, "question")) " · "
-                (counted(report.accelerations().len() as u64, "acceleration")) " · "
-                @if !plan.perturbations.is_empty() { (counted(plan.perturbations.len() as u64, "perturbation")) " · " }
-                (text(&plan.device)) " · " (text(&plan.precision))
+                (counted(report.accelerations().len() as u64, "acceleration"))
+                @if !plan.perturbations.is_empty() { " · " (counted(plan.perturbations.len() as u64, "perturbation")) }
+                @for known in [&plan.device, &plan.precision] { @if !known.is_empty() { " · " (text(known)) } }
             }
             nav aria-label="Sections" {
-                a href="#chart" { "Accuracy and answers" }
+                @if report.judged() { a href="#chart" { "Accuracy and answers" } }
                 a href="#rates" { "All rates" }
                 a href="#families" { "Families" }
                 @if !plan.perturbations.is_empty() { a href="#perturbed" { "Under perturbation" } }
                 a href="#questions" { "Questions" }
-                a href="#costs" { "Costs" }
+                @if report.known_costs().contains(&true) { a href="#costs" { "Costs" } }
                 a href="#plan" { "Plan" }
                 a href="#notes" { "What the names mean" }
             }
@@ -53,6 +53,10 @@ fn title(summary: &Summary) -> String {
     if summary.hidden() { format!("{moved}. {changed}.") } else { format!("{changed}. {moved}.") }
 }
 
+fn title_of_changes(summary: &Summary) -> String {
+    if summary.dr.count == 0 { title(summary) } else { format!("{}\u{a0}% of the answers changed.", percent(summary.dr.value)) }
+}
+
 fn lead(report: &Report, summary: &Summary) -> Markup {
     let of = report.summaries().len();
     let (broken, repaired, neutral) = (summary.ndr.count, summary.pdr.count, summary.neutral.count);
@@ -61,6 +65,11 @@ fn lead(report: &Report, summary: &Summary) -> Markup {
         @if of > 1 { "the largest of " (of) " accelerations, " }
         @if summary.dr.count == 0 {
             "all " (counted(summary.dr.of, "answer")) " stayed what they were."
+        } @else if !report.judged() {
+            (summary.dr.count) " of " (counted(summary.dr.of, "answer")) " changed. Nobody says which are right: there is neither gold nor a score. "
+            @if summary.above_noise_floor() == Some(false) {
+                "This does not stand out from the noise floor, the control that changes most."
+            }
         } @else {
             (broken) " of " (counted(summary.dr.of, "answer")) " went from right to wrong and " (repaired) " from wrong to right"
             @if summary.hidden() { "; accuracy shows only the difference of the two" }
@@ -76,11 +85,11 @@ fn lead(report: &Report, summary: &Summary) -> Markup {
     }
 }
 
-fn tiles(summary: &Summary) -> Markup {
-    let change = summary.accuracy_change;
+fn tiles(report: &Report, summary: &Summary) -> Markup {
+    let (change, judged) = (summary.accuracy_change, report.judged());
     html! {
         dl.tiles {
-            div {
+            @if judged { div {
                 dt { "accuracy" }
                 dd {
                     b { (percent(summary.accuracy_before.value)) " → " (percent(summary.accuracy_after.value)) }
@@ -88,7 +97,7 @@ fn tiles(summary: &Summary) -> Markup {
                         (points(change.value)) " points (" (change_ends(change)) "); McNemar p" (p_relation(summary.mcnemar.p_adjusted)) (summary.adjusted())
                     }
                 }
-            }
+            } }
             div {
                 dt { "answers changed (DR)" }
                 dd {
@@ -99,7 +108,7 @@ fn tiles(summary: &Summary) -> Markup {
                     }
                 }
             }
-            div.broken {
+            @if judged { div.broken {
                 dt { "broke (NDR)" }
                 dd {
                     b { (percent(summary.ndr.value)) " %" }
@@ -108,14 +117,13 @@ fn tiles(summary: &Summary) -> Markup {
                         @if let Some(given) = summary.ndr_given_correct { "; " (percent(given.value)) " % of what was right" }
                     }
                 }
-            }
-            div.repaired {
+            } div.repaired {
                 dt { "repaired (PDR)" }
                 dd {
                     b { (percent(summary.pdr.value)) " %" }
                     span { (counted(summary.pdr.count, "answer")) " that the baseline had wrong" }
                 }
-            }
+            } }
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn section(report: &Report) -> Markup {
                         thead {
                             tr {
                                 th scope="col" { "model" }
-                                (change_heads())
+                                (change_heads(report))
                                 th scope="col" { "DR, clean images" }
                                 th scope="col" { "own accuracy, clean to perturbed" small { "change, points" } }
                             }
@@ -38,23 +38,23 @@ fn group(report: &Report, Perturbed { perturbation, baseline, condition }: &Pert
     html! {
         tbody {
             tr.under { th scope="rowgroup" colspan="7" { "under " (spec(perturbation)) } }
-            (row(&html! { "baseline" small { "against its own answers about the clean images" } }, baseline, None))
+            (row(report, &html! { "baseline" small { "against its own answers about the clean images" } }, baseline, None))
             @for (summary, clean) in condition.accelerations.iter().zip(report.summaries()) {
-                (row(&spec(&summary.spec), summary, Some(clean)))
+                (row(report, &spec(&summary.spec), summary, Some(clean)))
             }
             @for (summary, clean) in condition.controls.iter().zip(report.control_summaries()) {
-                (row(&control_name(report, clean), summary, Some(clean)))
+                (row(report, &control_name(report, clean), summary, Some(clean)))
             }
         }
     }
 }
 
 /// `clean` is the summary of the same answers about clean images.
-fn row(name: &Markup, summary: &Summary, clean: Option<&Summary>) -> Markup {
+fn row(report: &Report, name: &Markup, summary: &Summary, clean: Option<&Summary>) -> Markup {
     html! {
         tr {
             th scope="row" { (name) }
-            (change_cells(summary))
+            (change_cells(report, summary))
             @match clean {
                 Some(clean) => {
                     td { (rate(clean, clean.dr)) }

@@ -114,7 +114,7 @@ pub(super) fn content(report: &Report, i: usize, filter: &Filter) -> Markup {
             p.id { (text(&question.family)) " · " (question.kind.label()) " · " (text(&question.id)) }
         }
         table.answers {
-            thead { tr { th scope="col" { "model" } th scope="col" { "outcome" } th scope="col" { "answer" } th.number scope="col" { "margin" } th.number scope="col" { "KL" } } }
+            thead { tr { th scope="col" { "model" } th scope="col" { "outcome" } th scope="col" { "answer" } @if report.tells_margins() { th.number scope="col" { "margin" } } @if report.tells_divergences() { th.number scope="col" { "KL" } } } }
             tbody.baseline { (baseline(report, i)) }
             tbody {
                 @for (a, acceleration) in report.accelerations().iter().enumerate() {
@@ -122,7 +122,7 @@ pub(super) fn content(report: &Report, i: usize, filter: &Filter) -> Markup {
                     @let outcome = answer.outcome.unwrap_or(Outcome::Same);
                     @if filter.fits(a, answer) {
                         tr.(outcome.name()) data-acceleration=(a) data-outcome=(outcome.name()) {
-                            (cells(&spec(&acceleration.spec), &html! { (became(outcome)) (remarks(report, i, &acceleration.spec, outcome)) }, answer))
+                            (cells(report, &spec(&acceleration.spec), &html! { (became(outcome)) (remarks(report, i, &acceleration.spec, outcome)) }, answer))
                         }
                     }
                 }
@@ -147,15 +147,15 @@ fn thumbnail(question: &QuestionRow, image: Option<usize>) -> Markup {
 fn baseline(report: &Report, i: usize) -> Markup {
     let (answer, clean) = (&report.questions()[i].baseline, &report.questions()[report.clean(i)].baseline);
     html! {
-        tr { (cells(&html! { "baseline" }, &html! { (verdict(answer)) (remarks(report, i, BASELINE, Outcome::Same)) }, answer)) }
+        tr { (cells(report, &html! { "baseline" }, &html! { (verdict(report, answer)) (remarks(report, i, BASELINE, Outcome::Same)) }, answer)) }
         @if answer.outcome.is_some_and(Outcome::diverged) {
-            tr.clean { (cells(&html! { small { "about the clean image" } }, &verdict(clean), clean)) }
+            tr.clean { (cells(report, &html! { small { "about the clean image" } }, &verdict(report, clean), clean)) }
         }
     }
 }
 
-fn verdict(answer: &AnswerRow) -> Markup {
-    html! { span.chip { @if answer.correct { "right" } @else { "wrong" } } }
+fn verdict(report: &Report, answer: &AnswerRow) -> Markup {
+    html! { @if report.judged() { span.chip { @if answer.correct { "right" } @else { "wrong" } } } }
 }
 
 fn became(outcome: Outcome) -> Markup {
@@ -171,7 +171,7 @@ fn remarks(report: &Report, i: usize, spec: &str, outcome: Outcome) -> Markup {
 }
 
 /// `judged` says what the answer is worth.
-fn cells(who: &Markup, judged: &Markup, answer: &AnswerRow) -> Markup {
+fn cells(report: &Report, who: &Markup, judged: &Markup, answer: &AnswerRow) -> Markup {
     html! {
         th scope="row" { (who) }
         td { (judged) }
@@ -179,8 +179,8 @@ fn cells(who: &Markup, judged: &Markup, answer: &AnswerRow) -> Markup {
             @if answer.text.trim().is_empty() { span.quiet { "(nothing)" } } @else { (text(&answer.text)) }
             @if answer.parsed.is_none() { " " small.quiet { "unparsed" } }
         }
-        td.number { @match answer.margin { Some(margin) => (format!("{margin:.2}")), None => "–" } }
-        td.number { @match answer.kl { Some(kl) => (small(kl)), None => "–" } }
+        @if report.tells_margins() { td.number { @match answer.margin { Some(margin) => (format!("{margin:.2}")), None => "–" } } }
+        @if report.tells_divergences() { td.number { @match answer.kl { Some(kl) => (small(kl)), None => "–" } } }
     }
 }
 

@@ -25,16 +25,18 @@ pub(super) fn rates(report: &Report) -> Markup {
                     thead {
                         tr {
                             th scope="col" { "acceleration" }
-                            (change_heads())
-                            th scope="col" { "broken, % of right" }
-                            th scope="col" { "broken, % of changed" }
-                            th scope="col" { "McNemar\u{a0}p" small { "adjusted, by image" } }
+                            (change_heads(report))
+                            @if report.judged() {
+                                th scope="col" { "broken, % of right" }
+                                th scope="col" { "broken, % of changed" }
+                                th scope="col" { "McNemar\u{a0}p" small { "adjusted, by image" } }
+                            }
                             @if !report.controls().is_empty() {
                                 th scope="col" { "above floor, p" small { "answers more, fewer" } }
                                 th scope="col" { "ties" small { "margin up to" } }
                             }
-                            th scope="col" { "KL, nats" small { "mean, median" } }
-                            th scope="col" { "baseline margin" small { "same, differs" } }
+                            @if report.tells_divergences() { th scope="col" { "KL, nats" small { "mean, median" } } }
+                            @if report.tells_margins() { th scope="col" { "baseline margin" small { "same, differs" } } }
                         }
                     }
                     tbody {
@@ -61,26 +63,33 @@ pub(super) fn control_name(report: &Report, summary: &Summary) -> Markup {
 }
 
 /// Heads of [`change_cells`].
-pub(super) fn change_heads() -> Markup {
+pub(super) fn change_heads(report: &Report) -> Markup {
+    let judged = report.judged();
     html! {
-        th scope="col" { "accuracy" small { "change, points" } }
+        @if judged { th scope="col" { "accuracy" small { "change, points" } } }
         th scope="col" { abbr title="divergence ratio" { "DR" } }
-        th scope="col" { abbr title="negative divergence ratio: broken" { "NDR" } }
-        th scope="col" { abbr title="positive divergence ratio: repaired" { "PDR" } }
+        @if judged {
+            th scope="col" { abbr title="negative divergence ratio: broken" { "NDR" } }
+            th scope="col" { abbr title="positive divergence ratio: repaired" { "PDR" } }
+        }
     }
 }
 
 /// What changed: accuracy and the three rates, with their intervals.
-pub(super) fn change_cells(summary: &Summary) -> Markup {
-    let change = summary.accuracy_change;
+pub(super) fn change_cells(report: &Report, summary: &Summary) -> Markup {
+    let (change, judged) = (summary.accuracy_change, report.judged());
     html! {
-        td {
-            (step(summary.accuracy_before, summary.accuracy_after))
-            small { (points(change.value)) } small { (change_ends(change)) }
+        @if judged {
+            td {
+                (step(summary.accuracy_before, summary.accuracy_after))
+                small { (points(change.value)) } small { (change_ends(change)) }
+            }
         }
         td { (rate(summary, summary.dr)) }
-        td { (rate(summary, summary.ndr)) }
-        td { (rate(summary, summary.pdr)) }
+        @if judged {
+            td { (rate(summary, summary.ndr)) }
+            td { (rate(summary, summary.pdr)) }
+        }
     }
 }
 
@@ -93,16 +102,18 @@ fn rates_row(report: &Report, name: &Markup, summary: &Summary) -> Markup {
     html! {
         tr {
             th scope="row" { (name) }
-            (change_cells(summary))
-            td { (optional_rate(summary, summary.ndr_given_correct)) }
-            td { (optional_rate(summary, summary.ndr_given_change)) }
-            td { (p_value(summary.mcnemar.p_by_question)) small { (p_value(summary.mcnemar.p_adjusted)) ", " (p_value(summary.mcnemar.p_by_image)) } }
+            (change_cells(report, summary))
+            @if report.judged() {
+                td { (optional_rate(summary, summary.ndr_given_correct)) }
+                td { (optional_rate(summary, summary.ndr_given_change)) }
+                td { (p_value(summary.mcnemar.p_by_question)) small { (p_value(summary.mcnemar.p_adjusted)) ", " (p_value(summary.mcnemar.p_by_image)) } }
+            }
             @if !report.controls().is_empty() {
                 td { @match summary.excess { Some(excess) => { (p_value(excess.p_adjusted)) small { (excess.up) ", " (excess.down) } } None => "–" } }
                 td { @match summary.ties { Some(ties) => { (percent(summary.share(ties.count))) small { (small(ties.margin)) } } None => "–" } }
             }
-            td { (optional(summary.kl_mean)) small { (optional(summary.kl_median)) } }
-            td { (optional(summary.margin_same)) small { (optional(summary.margin_diverged)) } }
+            @if report.tells_divergences() { td { (optional(summary.kl_mean)) small { (optional(summary.kl_median)) } } }
+            @if report.tells_margins() { td { (optional(summary.margin_same)) small { (optional(summary.margin_diverged)) } } }
         }
     }
 }
@@ -129,7 +140,11 @@ fn optional(number: Option<f64>) -> String {
 
 pub(super) fn costs(report: &Report) -> Markup {
     let baseline = &report.measurements().baseline_cost;
-    let files = report.tells_files();
+    let (files, known) = (report.tells_files(), report.known_costs());
+    if !known.contains(&true) {
+        return html! {};
+    }
+    let heads = ["files, MB", "weights, MB", "KV cache, kB", "visual tokens", "prompt tokens", "FLOPs", "time, s"];
     html! {
         section id="costs" {
             h2 { "What it bought" }
@@ -145,19 +160,13 @@ pub(super) fn costs(report: &Report) -> Markup {
                     thead {
                         tr {
                             th scope="col" { "acceleration" }
-                            @if files { th scope="col" { "files, MB" } }
-                            th scope="col" { "weights, MB" }
-                            th scope="col" { "KV cache, kB" }
-                            th scope="col" { "visual tokens" }
-                            th scope="col" { "prompt tokens" }
-                            th scope="col" { "FLOPs" }
-                            th scope="col" { "time, s" }
+                            @for (head, known) in heads.into_iter().zip(known) { @if known { th scope="col" { (head) } } }
                         }
                     }
                     tbody {
-                        (cost_row(&html! { "baseline" }, baseline, None, files))
+                        (cost_row(&html! { "baseline" }, baseline, None, known))
                         @for acceleration in report.accelerations() {
-                            (cost_row(&spec(&acceleration.spec), &acceleration.cost, Some(baseline), files))
+                            (cost_row(&spec(&acceleration.spec), &acceleration.cost, Some(baseline), known))
                         }
                     }
                 }
@@ -166,21 +175,24 @@ pub(super) fn costs(report: &Report) -> Markup {
     }
 }
 
-fn cost_row(name: &Markup, cost: &CostRow, baseline: Option<&CostRow>, files: bool) -> Markup {
+fn cost_row(name: &Markup, cost: &CostRow, baseline: Option<&CostRow>, known: [bool; 7]) -> Markup {
     let cell = |shown: String, of: &dyn Fn(&CostRow) -> Option<f64>| {
         let ratio = baseline.and_then(of).filter(|base| *base > 0.0).zip(of(cost)).map(|(base, ours)| ours / base);
         html! { td { (shown) @if let Some(ratio) = ratio { small { "× " (format!("{ratio:.2}")) } } } }
     };
+    let cells = [
+        cell(megabytes(cost.stored_bytes), &|cost| cost.stored_bytes.map(|bytes| bytes as f64)),
+        cell(format!("{:.2}", cost.weight_bytes as f64 / 1e6), &|cost| Some(cost.weight_bytes as f64)),
+        cell(format!("{:.1}", cost.kv_bytes / 1e3), &|cost| Some(cost.kv_bytes)),
+        cell(format!("{:.1}", cost.visual_tokens), &|cost| Some(cost.visual_tokens)),
+        cell(format!("{:.1}", cost.prompt_tokens), &|cost| Some(cost.prompt_tokens)),
+        cell(scaled(cost.flops), &|cost| Some(cost.flops)),
+        cell(cost.seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1}")), &|cost| cost.seconds),
+    ];
     html! {
         tr {
             th scope="row" { (name) }
-            @if files { (cell(megabytes(cost.stored_bytes), &|cost| cost.stored_bytes.map(|bytes| bytes as f64))) }
-            (cell(format!("{:.2}", cost.weight_bytes as f64 / 1e6), &|cost| Some(cost.weight_bytes as f64)))
-            (cell(format!("{:.1}", cost.kv_bytes / 1e3), &|cost| Some(cost.kv_bytes)))
-            (cell(format!("{:.1}", cost.visual_tokens), &|cost| Some(cost.visual_tokens)))
-            (cell(format!("{:.1}", cost.prompt_tokens), &|cost| Some(cost.prompt_tokens)))
-            (cell(scaled(cost.flops), &|cost| Some(cost.flops)))
-            (cell(cost.seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1}")), &|cost| cost.seconds))
+            @for (cell, known) in cells.iter().zip(known) { @if known { (cell) } }
         }
     }
 }
@@ -191,7 +203,8 @@ fn megabytes(bytes: Option<u64>) -> String {
 
 pub(super) fn plan(report: &Report) -> Markup {
     let plan = report.plan();
-    let one = |name: &str, value: &str| html! { dt { (name) } dd { (text(value)) } };
+    // a log of another tool does not know everything
+    let one = |name: &str, value: &str| html! { @if !value.is_empty() { dt { (name) } dd { (text(value)) } } };
     let named = |what: &str, values: &mut dyn Iterator<Item = (&String, String)>| {
         html! { @for (name, value) in values { dt { (what) " " (text(name)) } dd { (text(&value)) } } }
     };

@@ -55,6 +55,21 @@ fn from_a_table_of_pictures_to_the_report() {
 }
 
 #[test]
+fn without_right_answers_only_changes_are_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path());
+    let (out, bench) = (dir.path().join("run"), format!("file:{},gold=", text(&table)));
+    assert!(succeed(&["benches", "show", &format!("{},gold=", text(&table))]).contains("only which answers changed will be reported"));
+    let arguments =
+        ["run", "--device", "cpu", "--bench", &bench, "--accel", "fastv:k=2,keep=0.5", "--control", "none", "--out", text(&out)];
+    let printed = succeed(&arguments);
+    assert!(printed.contains("DR (95 %") && !["accuracy", "NDR", "PDR", "McNemar"].iter().any(|name| printed.contains(name)), "{printed}");
+    let report = json(&["report", text(&out), "--json"]);
+    let summary = &report["summary"]["accelerations"]["fastv:k=2,keep=0.5"];
+    assert!(summary["dr"]["of"] == 20 && summary["ndr"].is_null() && summary["accuracy_before"].is_null(), "{summary}");
+}
+
+#[test]
 fn a_run_goes_on_with_the_same_files_alone() {
     let dir = tempfile::tempdir().unwrap();
     let table = table(dir.path());

@@ -3,7 +3,7 @@
 use crate::{Method, MethodKind, Parameter, ParameterKind};
 
 /// Every method a spec may name.
-pub static METHODS: [&Method; 16] = [
+pub static METHODS: [&Method; 17] = [
     &W4_RTN,
     &W4_GPTQ,
     &INT8,

@@ -146,12 +146,27 @@ impl Rows {
                 self.questions.push(draft);
             }
             Err(Refusal::Aside(what)) => *self.aside.entry(what).or_default() += 1,
-            Err(Refusal::Broken(problem)) => {
-                self.broken += 1;
-                if self.first.len() < NAMED {
-                    self.first.push(format!("{row}, {problem}"));
-                }
-            }
+            Err(Refusal::Broken(problem)) => self.refuse(row, &problem),
+        }
+    }
+
+    /// Where some rows have a right answer, those without one cannot be asked beside them: of these nobody could tell right from wrong.
+    fn all_or_none_judged(&mut self) {
+        if self.questions.iter().all(|draft| draft.gold.is_empty()) {
+            return;
+        }
+        let (judged, without): (Vec<Draft>, Vec<Draft>) = self.questions.drain(..).partition(|draft| !draft.gold.is_empty());
+        self.questions = judged;
+        for draft in without {
+            let row = self.ids.get(&draft.id).cloned().unwrap_or_default();
+            self.refuse(&row, "column gold: is empty, and other rows have a right answer; `,gold=` asks all without");
+        }
+    }
+
+    fn refuse(&mut self, row: &str, problem: &str) {
+        self.broken += 1;
+        if self.first.len() < NAMED {
+            self.first.push(format!("{row}, {problem}"));
         }
     }
 
@@ -215,6 +230,7 @@ pub(crate) fn finish(
     };
     let mut rows = Rows::new(skip);
     fill(&mut pictures, &mut rows)?;
+    rows.all_or_none_judged();
     if rows.broken > 0 && !rows.skip || rows.questions.is_empty() {
         if rows.rows == 0 {
             return Err(BenchError::File { path: place.path.clone(), problem: "has no rows".to_owned() });

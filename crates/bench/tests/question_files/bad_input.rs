@@ -62,6 +62,17 @@ fn many_broken_rows_are_counted_and_some_are_named() {
 }
 
 #[test]
+fn right_answers_are_given_for_all_questions_or_for_none() {
+    let place = Place::with_pictures();
+    place.write("q.csv", "image,question,answer\na.png,One?,yes\nb.png,Two?,\n");
+    let error = place.refused("q.csv");
+    let row = "row 2 (line 3), column gold: is empty, and other rows have a right answer; `,gold=` asks all without";
+    assert!(error.starts_with(&format!("q.csv: 1 of 2 rows cannot be asked:\n  {row}\n")), "{error}");
+    assert_eq!(place.open("q.csv,broken=skip").unwrap().questions().len(), 1);
+    assert!(place.open("q.csv,gold=").unwrap().questions().iter().all(|question| question.gold.is_empty()));
+}
+
+#[test]
 fn columns_that_are_missing_or_doubtful() {
     let place = Place::with_pictures();
     let refused = |name: &str, table: &str, spec: &str| {

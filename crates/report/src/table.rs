@@ -61,7 +61,7 @@ impl Report {
     fn release_table(&self) -> Table {
         let unread = self.summaries().iter().any(|summary| summary.assurance.unparsed.is_some());
         let calibrated = self.summaries().iter().any(|summary| summary.assurance.calibration.is_some());
-        let mut header = vec!["bounds at 95 %", "drop <=", "NDR <=", "DR <=", "drop seen from"];
+        let mut header = vec!["95 % sure, at most", "drop", "NDR", "DR", "drop seen from"];
         header.extend(unread.then_some("unread"));
         header.extend(calibrated.then_some("ECE"));
         let mut table = empty_table(&header, 1);

@@ -148,15 +148,15 @@ fn known_defects_are_shown_with_both_verdicts() {
 #[test]
 fn verdicts_of_lmms_eval_are_those_of_its_results() {
     let mut looked_at = 0;
-    for (release, version, results) in ["0.6.1", "0.7.3"]
-        .into_iter()
-        .flat_map(|release| ["a", "b", "c"].into_iter().enumerate().map(move |(i, version)| (release, version, format!("2026010{}_000000_results.json", i + 1))))
-    {
+    for (release, version, results) in ["0.6.1", "0.7.3"].into_iter().flat_map(|release| {
+        ["a", "b", "c"].into_iter().enumerate().map(move |(i, version)| (release, version, format!("2026010{}_000000_results.json", i + 1)))
+    }) {
         let path = format!("lmms-eval-{release}/{version}");
         let log = log(version, &path, &Choices::default());
         let results: serde_json::Value = serde_json::from_slice(&fs::read(folder().join(&path).join(results)).unwrap()).unwrap();
         for (task, metric) in [("mmmu_val_ours", "mmmu_acc,none"), ("pope_ours", "pope_accuracy,none")] {
-            let verdicts: Vec<bool> = log.answers.iter().filter(|answer| answer.family == task).map(|answer| answer.verdict().unwrap()).collect();
+            let verdicts: Vec<bool> =
+                log.answers.iter().filter(|answer| answer.family == task).map(|answer| answer.verdict().unwrap()).collect();
             let accuracy = verdicts.iter().filter(|right| **right).count() as f64 / verdicts.len() as f64;
             assert!((accuracy - results["results"][task][metric].as_f64().unwrap()).abs() < 1e-9, "{path} {task}: {accuracy}");
             looked_at += 1;

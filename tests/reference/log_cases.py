@@ -6,6 +6,9 @@
     python tests/reference/log_cases.py shapes        # what cannot be run here, in its published shape
     python tests/reference/log_cases.py expected      # DR, NDR, PDR of every pair, counted from the answers below alone
 
+Both releases of lmms-eval want `OPENAI_API_KEY` set to anything and filelock 3.20; the wheel of 0.6.1 lacks `tasks/mmmu/_default_template_yaml`, in which
+`metadata: {version: 0.0, interleaved_format: false}` is enough. Nothing is fetched (`HF_HUB_OFFLINE=1`).
+
 writes into `tests/reference/logs`. The model is a table of answers: three versions of it, `a` the original, `b` and `c` later ones.
 
 Published shapes, and where they were read: VLMEvalKit e8e78f0 (`vlmeval/inference.py`, `vlmeval/dataset/image_mcq.py`: a sheet without the image column,
@@ -150,7 +153,6 @@ metadata: {{version: 1.0}}
 
 def lmms_eval(work):
     import datasets
-    import lmms_eval
     from importlib.metadata import version as version_of
     from lmms_eval import evaluator
     from lmms_eval.api.model import lmms
@@ -241,9 +243,6 @@ metadata:
         out = work / version
         tracker = EvaluationTracker(output_path=str(out))
         tracker.general_config_tracker.log_experiment_args(model_source="table", model_args=f"version={version}", system_instruction=None, chat_template=None, fewshot_as_multiturn=False)
-        class Args:
-            output_path = str(out)
-            process_with_media = False
         found = evaluator.simple_evaluate(
             Table(version),
             tasks=["pope_ours", "mmmu_val_ours"],

@@ -12,8 +12,10 @@ pub const POPE: &str =
 pub const MMMU_GUESS: &str =
     "lmms-eval guesses a letter in MMMU where a reply has none, and one changed answer shifts the guesses behind it; unparsed here";
 
-/// lmms-eval's MMMU up to 0.6 keeps one candidate of an open answer and compares its characters one by one.
-pub const MMMU_OPEN: &str = "lmms-eval up to 0.6 compares open answers of MMMU character by character; by MMMU's own rule here";
+/// lmms-eval's MMMU up to 0.6 keeps one candidate of an open answer and compares its characters one by one: numbers are no characters, and a gold answer of
+/// one letter is looked for with the space beside it.
+pub const MMMU_OPEN: &str =
+    "lmms-eval up to 0.6 compares open answers of MMMU character by character, so that all are wrong; by MMMU's own rule here";
 
 /// VLMEvalKit draws an option where neither its rules nor its judge find one (vlmeval/dataset/utils/multiple_choice.py).
 pub const VLMEVALKIT_GUESS: &str = "VLMEvalKit drew an option where it found none, as its log says; unparsed here";

@@ -144,6 +144,27 @@ fn known_defects_are_shown_with_both_verdicts() {
     insta::assert_snapshot!(format!("0.6.1\n{}\n\n0.7.3\n{}", notes("lmms-eval-0.6.1"), notes("lmms-eval-0.7.3")));
 }
 
+/// What is said of the tool's verdicts, which the log of MMMU does not hold, comes to the accuracies in the tool's own results.
+#[test]
+fn verdicts_of_lmms_eval_are_those_of_its_results() {
+    let mut looked_at = 0;
+    for (release, version, results) in ["0.6.1", "0.7.3"].into_iter().flat_map(|release| {
+        ["a", "b", "c"].into_iter().enumerate().map(move |(i, version)| (release, version, format!("2026010{}_000000_results.json", i + 1)))
+    }) {
+        let path = format!("lmms-eval-{release}/{version}");
+        let log = log(version, &path, &Choices::default());
+        let results: serde_json::Value = serde_json::from_slice(&fs::read(folder().join(&path).join(results)).unwrap()).unwrap();
+        for (task, metric) in [("mmmu_val_ours", "mmmu_acc,none"), ("pope_ours", "pope_accuracy,none")] {
+            let verdicts: Vec<bool> =
+                log.answers.iter().filter(|answer| answer.family == task).map(|answer| answer.verdict().unwrap()).collect();
+            let accuracy = verdicts.iter().filter(|right| **right).count() as f64 / verdicts.len() as f64;
+            assert!((accuracy - results["results"][task][metric].as_f64().unwrap()).abs() < 1e-9, "{path} {task}: {accuracy}");
+            looked_at += 1;
+        }
+    }
+    assert_eq!(looked_at, 12);
+}
+
 #[test]
 fn two_releases_of_lmms_eval_are_not_mixed() {
     let refused = compared(["lmms-eval-0.6.1/a", "lmms-eval-0.7.3/b"], &Choices::default()).unwrap_err().to_string();

@@ -141,10 +141,9 @@ fn exam(answer: &mut Answer, value: &Value, choice: bool) {
         Value::Array(candidates) => {
             answer.correct = Some(defects::mmmu_open_right(&candidates.iter().map(text_of).collect::<Vec<_>>(), &answer.gold));
         }
-        // 0.6 keeps the first candidate, and goes through its characters
-        first => {
-            let characters: Vec<String> = text_of(first).chars().map(String::from).collect();
-            answer.correct = Some(defects::mmmu_open_right(&characters, &answer.gold));
+        // 0.6 keeps the first candidate, and no gold answer is a single character of it, as which it is compared
+        _ => {
+            answer.correct = Some(false);
             let correct = defects::mmmu_open_right(&defects::mmmu_open_candidates(&answer.reply), &answer.gold);
             answer.corrected = Some(Corrected { reason: defects::MMMU_OPEN, correct, read: Read::Unsaid });
         }

@@ -64,6 +64,7 @@ fn first_logits_are_those_of_transformers_with_the_authors_selection() {
     let rows: Vec<Value> = serde_json::from_str(include_str!("reference/reduced_answers.json")).unwrap();
     assert_eq!(rows.len(), 3 * 15 + 2 * 3, "cases of make_reduced_answers.py");
     let models = ["steady-llava", "steady-llava-next"].map(|name| (name, model(name)));
+    let mut wrong = Vec::new();
     for row in rows {
         let spec = row["spec"].as_str().unwrap();
         let (name, vlm) = models.iter().find(|(name, _)| row["model"] == *name).unwrap();
@@ -71,12 +72,15 @@ fn first_logits_are_those_of_transformers_with_the_authors_selection() {
         let expected: Vec<f32> = row["logits"].as_array().unwrap().iter().map(|logit| logit.as_f64().unwrap() as f32).collect();
         let found: Vec<f32> = answer.first_logits.iter().copied().step_by(answer.first_logits.len().div_ceil(expected.len())).collect();
         let off = distance(&found, &expected);
-        assert!(off < 2e-3, "{spec} on {}: {off}", row["case"]);
+        if off >= 2e-3 {
+            wrong.push(format!("{spec} on {}: {off}", row["case"]));
+        }
         // Really shorter: what the decoder's layers hold is what the authors' way leaves.
         let tokens = row["visual_tokens"].as_f64().unwrap();
         assert!((f64::from(answer.cost.visual_tokens) - tokens).abs() < 1e-3, "{spec}: {} of {tokens}", answer.cost.visual_tokens);
         assert_eq!(u64::from(answer.output_ids[0]), row["first"].as_u64().unwrap(), "{spec} on {}", row["case"]);
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl<'a> DerivedCondition<'a> {
 }
 
 /// What follows from verdicts alone, which is absent, and not 0, where nothing was judged.
-const OF_VERDICTS: [&str; 15] = [
+const OF_VERDICTS: [&str; 22] = [
     "accuracy_before",
     "accuracy_after",
     "accuracy_change",
@@ -106,6 +106,13 @@ const OF_VERDICTS: [&str; 15] = [
     "correct_after",
     "broken",
     "repaired",
+    "drop_at_most",
+    "drop",
+    "ndr_at_most",
+    "least_drop",
+    "unparsed",
+    "agreement",
+    "calibration",
 ];
 
 fn without_verdicts(value: &mut Value) {

@@ -59,17 +59,23 @@ impl Report {
 
     /// One-sided bounds, and whether answers turned into others of a kind; columns that no answer fills are left out.
     fn release_table(&self) -> Table {
-        let unread = self.summaries().iter().any(|summary| summary.assurance.unparsed.is_some());
-        let calibrated = self.summaries().iter().any(|summary| summary.assurance.calibration.is_some());
-        let mut header = vec!["95 % sure, at most", "drop", "NDR", "DR", "drop seen from"];
+        let judged = self.judged();
+        let unread = judged && self.summaries().iter().any(|summary| summary.assurance.unparsed.is_some());
+        let calibrated = judged && self.summaries().iter().any(|summary| summary.assurance.calibration.is_some());
+        let mut header = vec!["95 % sure, at most"];
+        header.extend(judged.then_some(["drop", "NDR"]).into_iter().flatten());
+        header.push("DR");
+        header.extend(judged.then_some("drop seen from"));
         header.extend(unread.then_some("unread"));
         header.extend(calibrated.then_some("ECE"));
         let mut table = empty_table(&header, 1);
         for summary in self.summaries() {
             let Assurance { drop_at_most, ndr_at_most, dr_at_most, least_drop, unparsed, calibration, .. } = &summary.assurance;
             let or_dash = |shown: Option<String>| shown.unwrap_or_else(|| "-".to_owned());
-            let mut row = vec![one_line(&summary.spec), points(*drop_at_most), percent(*ndr_at_most), percent(*dr_at_most)];
-            row.push(or_dash(least_drop.map(percent)));
+            let mut row = vec![one_line(&summary.spec)];
+            row.extend(judged.then(|| [points(*drop_at_most), percent(*ndr_at_most)]).into_iter().flatten());
+            row.push(percent(*dr_at_most));
+            row.extend(judged.then(|| or_dash(least_drop.map(percent))));
             row.extend(unread.then(|| or_dash(unparsed.map(|unparsed| format!("{} -> {}", unparsed.before, unparsed.after)))));
             let errors = calibration.map(|shift| format!("{} -> {}", percent(shift.before.ece), percent(shift.after.ece)));
             row.extend(calibrated.then(|| or_dash(errors)));

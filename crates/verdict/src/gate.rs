@@ -5,7 +5,7 @@ use steady_report::statistics::holm;
 use steady_report::statistics::pooling::{Pooled, pool};
 use steady_report::{AnswerRow, Clustered, Report, Summary, Tally};
 
-use crate::criterion::{Criterion, Finding, Verdict, differences};
+use crate::criterion::{Criterion, Finding, Measure, Verdict, differences};
 use crate::error::{VerdictError, there_are};
 use crate::policy::{EACH, Policy, Rule, Tier};
 
@@ -184,6 +184,7 @@ pub(crate) fn asked(policy: &Policy, runs: &[Run], columns: &[Option<&[AnswerRow
         for (place, (run, column)) in runs.iter().zip(columns).enumerate().filter(|(_, (run, _))| of_benchmark(run)) {
             let Some(column) = column else { continue };
             answered = true;
+            judged(run, rule.limits.iter().any(|(measure, _)| *measure != Measure::Dr), "max-dr is the one limit that can be judged")?;
             for (perturbation, condition) in conditions(rule, run)? {
                 for group in groups(rule, run)? {
                     let keep = |i: usize| {
@@ -218,6 +219,14 @@ pub(crate) fn asked(policy: &Policy, runs: &[Run], columns: &[Option<&[AnswerRow
         }
     }
     Ok(all)
+}
+
+/// Refuses what takes right answers of a run that has none.
+pub(crate) fn judged(run: &Run, wanted: bool, instead: &str) -> Result<(), VerdictError> {
+    if !wanted || run.report.judged() {
+        return Ok(());
+    }
+    Err(VerdictError::Runs(format!("{} has no right answers, so nothing is known to break; {instead}", run.name)))
 }
 
 fn groups<'a>(rule: &Rule, run: &'a Run) -> Result<Vec<Option<&'a str>>, VerdictError> {

@@ -141,6 +141,9 @@ impl Guard {
             let (rule, found) = ("--accel".to_owned(), wanted.spec.clone());
             return Err(VerdictError::Unknown { rule, what: "acceleration", found, run: run.to_owned(), are });
         };
+        if wanted.risk == Risk::Ndr && !report.judged() {
+            return Err(VerdictError::Runs(format!("{run} has no right answers, so nothing is known to break; --max-dr is what a guard can keep")));
+        }
         let images = images(report, acceleration, wanted.risk).ok_or_else(|| {
             VerdictError::Runs(format!(
                 "{run} does not hold by how much first tokens led: a guard needs the run itself or its report.json, not what a link carries"

@@ -10,8 +10,9 @@ use crate::report::Report;
 use crate::summary::{Summary, ends};
 
 pub(super) fn section(report: &Report) -> Markup {
-    let agreement = report.summaries().iter().any(|summary| summary.assurance.agreement.is_some());
-    let any = |of: fn(&Assurance) -> bool| report.summaries().iter().any(|summary| of(&summary.assurance));
+    let judged = report.judged();
+    let any = |of: fn(&Assurance) -> bool| judged && report.summaries().iter().any(|summary| of(&summary.assurance));
+    let agreement = any(|assurance| assurance.agreement.is_some());
     let (unread, calibrated) = (any(|assurance| assurance.unparsed.is_some()), any(|assurance| assurance.calibration.is_some()));
     html! {
         section id="release" {
@@ -19,17 +20,20 @@ pub(super) fn section(report: &Report) -> Markup {
             p.hint {
                 "How bad it can be, 95 % sure from one side"
                 @if report.summaries().first().is_some_and(Summary::by_image) { ", by image" }
-                ". An acceleration is not inferior by any margin above the first column."
+                "."
+                @if judged { " An acceleration is not inferior by any margin above the first column." }
             }
             div.scroll tabindex="0" role="region" aria-label="Bounds for a release" {
                 table.numbers {
                     thead {
                         tr {
                             th scope="col" { "acceleration" }
-                            th scope="col" { "accuracy fell at most" small { "points; 95 % interval of the drop" } }
-                            th scope="col" { "NDR at most" }
+                            @if judged {
+                                th scope="col" { "accuracy fell at most" small { "points; 95 % interval of the drop" } }
+                                th scope="col" { "NDR at most" }
+                            }
                             th scope="col" { "DR at most" }
-                            th scope="col" { "drop seen from" small { "points, power 80 %" } }
+                            @if judged { th scope="col" { "drop seen from" small { "points, power 80 %" } } }
                             @if unread { th scope="col" { "unread" small { "accuracy change, NDR if right" } } }
                             @if agreement {
                                 th scope="col" { "yes/no: agreement" small { "on yes, on no" } }
@@ -39,14 +43,14 @@ pub(super) fn section(report: &Report) -> Markup {
                             @if calibrated { th scope="col" { "ECE" small { "overconfidence" } } }
                         }
                     }
-                    tbody { @for summary in report.summaries() { (row(summary, unread, agreement, calibrated)) } }
+                    tbody { @for summary in report.summaries() { (row(summary, judged, unread, agreement, calibrated)) } }
                 }
             }
         }
     }
 }
 
-fn row(summary: &Summary, unread: bool, yes_no: bool, calibrated: bool) -> Markup {
+fn row(summary: &Summary, judged: bool, unread: bool, yes_no: bool, calibrated: bool) -> Markup {
     let Assurance { drop_at_most, drop, ndr_at_most, dr_at_most, least_drop, unparsed, agreement, calibration, collapsed } =
         &summary.assurance;
     html! {
@@ -55,10 +59,12 @@ fn row(summary: &Summary, unread: bool, yes_no: bool, calibrated: bool) -> Marku
                 (spec(&summary.spec))
                 @for collapse in collapsed.iter().flatten() { small.collapsed { (text(&collapse.to_string())) } }
             }
-            td { b { (points(*drop_at_most)) } small { (points(drop.low)) " to " (points(drop.high)) } }
-            td { b { (percent(*ndr_at_most)) } }
+            @if judged {
+                td { b { (points(*drop_at_most)) } small { (points(drop.low)) " to " (points(drop.high)) } }
+                td { b { (percent(*ndr_at_most)) } }
+            }
             td { b { (percent(*dr_at_most)) } }
-            td { (least_drop.map_or_else(|| "–".to_owned(), percent)) }
+            @if judged { td { (least_drop.map_or_else(|| "–".to_owned(), percent)) } }
             @if unread {
                 td {
                     @match unparsed {

@@ -429,9 +429,11 @@ mod tests {
         File::read(&Source { name: name.into(), bytes: bytes.to_vec() }).map(|file| file.content).map_err(|error| error.to_string())
     }
 
+    /// One object alone is taken for the row that it may be.
     fn rows(name: &str, bytes: &[u8]) -> Vec<Row> {
-        match read(name, bytes) {
-            Ok(Content::Rows(rows)) => rows,
+        let file = File::read(&Source { name: name.into(), bytes: bytes.to_vec() }).unwrap();
+        match file.as_row().unwrap_or(file).content {
+            Content::Rows(rows) => rows,
             other => panic!("{other:?}"),
         }
     }

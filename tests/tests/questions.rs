@@ -89,9 +89,13 @@ fn a_run_goes_on_with_the_same_files_alone() {
     // one picture has changed
     let picture =
         fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "png"));
-    image::RgbImage::new(144, 144).save(picture.unwrap()).unwrap();
+    let picture = picture.unwrap();
+    image::RgbImage::new(144, 144).save(&picture).unwrap();
     let error = refuse(&arguments);
     assert!(error.contains("this folder belongs to another plan") && error.contains("benchmark.fingerprint: there "), "{error}");
+    // the plan remembers where it was asked last: there the picture is whole
+    assert!(!stderr(&run(&["report", text(&out)])).contains("no pictures"));
+    fs::copy(&picture, moved.join(picture.file_name().unwrap())).unwrap();
     let note = stderr(&run(&["report", text(&out)]));
     assert!(note.contains("benchmark questions.csv is not at hand as it was asked; the report has no pictures"), "{note}");
 }

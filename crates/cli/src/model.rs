@@ -174,6 +174,12 @@ pub(crate) fn device(
 }
 
 /// What `--accel` asks for: specs, and names of presets that stand for theirs. What a preset brings a second time is left out.
+/// A spec as reports have it: with every default filled in, so that `int8` finds `int8:threshold=6`. What is no spec, as the columns of other tools'
+/// logs, stays as it is.
+pub(crate) fn spelt(spec: &str) -> String {
+    Acceleration::parse(spec).map_or_else(|_| spec.to_owned(), |acceleration| acceleration.to_string())
+}
+
 pub(crate) fn accelerations(specs: &[impl AsRef<str>]) -> Result<Vec<Acceleration>> {
     let mut accelerations = Vec::new();
     for spec in specs.iter().map(AsRef::as_ref) {

@@ -142,7 +142,9 @@ impl Guard {
             return Err(VerdictError::Unknown { rule, what: "acceleration", found, run: run.to_owned(), are });
         };
         if wanted.risk == Risk::Ndr && !report.judged() {
-            return Err(VerdictError::Runs(format!("{run} has no right answers, so nothing is known to break; --max-dr is what a guard can keep")));
+            return Err(VerdictError::Runs(format!(
+                "{run} has no right answers, so nothing is known to break; --max-dr is what a guard can keep"
+            )));
         }
         let images = images(report, acceleration, wanted.risk).ok_or_else(|| {
             VerdictError::Runs(format!(

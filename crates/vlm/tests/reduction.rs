@@ -146,6 +146,10 @@ fn evidence_agrees_with_transformers() {
 #[test]
 fn the_class_token_is_shown_where_it_is_no_visual_token() {
     let folder = support::changed(|config| config["vision_feature_select_strategy"] = "default".into(), |_| ());
+    let settings = folder.path().join("processor_config.json");
+    let mut processor: serde_json::Value = serde_json::from_slice(&std::fs::read(&settings).unwrap()).unwrap();
+    processor["vision_feature_select_strategy"] = "default".into();
+    std::fs::write(settings, processor.to_string()).unwrap();
     let images = steady_vlm::image::ImageOptions { backend: steady_vlm::image::PixelBackend::Pil, ..Default::default() };
     let checkpoint = steady_vlm::Checkpoint::open(folder.path()).unwrap().with_images(images);
     let vlm = Vlm::load(&checkpoint, &steady_vlm::Device::Cpu, steady_vlm::Precision::F32).unwrap();

@@ -10,7 +10,7 @@ use steady_verdict::{Check, Finding, Gate, Measure, Policy, Run, Verdict};
 
 use crate::args::GateArgs;
 use crate::commands::share;
-use crate::console;
+use crate::{console, model};
 
 /// Exit codes of a verdict.
 const FAILED: u8 = 1;
@@ -34,7 +34,8 @@ pub(crate) fn run(args: &GateArgs) -> Result<ExitCode> {
         }
         return Ok(code(check.verdict));
     }
-    let gate = Gate::judge(&policy, &runs, &args.accelerations)?;
+    let specs: Vec<String> = args.accelerations.iter().map(|spec| model::spelt(spec)).collect();
+    let gate = Gate::judge(&policy, &runs, &specs)?;
     if let Some(file) = &args.junit {
         write(file, &gate.junit())?;
     }

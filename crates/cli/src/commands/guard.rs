@@ -12,7 +12,7 @@ use steady_verdict::{Guarantee, Guard, Part, Risk, TooFew, Wanted};
 use crate::args::GuardArgs;
 use crate::commands::gate::{INCONCLUSIVE, write};
 use crate::commands::share;
-use crate::console;
+use crate::{console, model};
 
 /// What `--json` prints where a guarantee takes more images.
 #[derive(Serialize)]
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &GuardArgs) -> Result<ExitCode> {
     }
     let specs: Vec<&str> = report.accelerations().iter().map(|acceleration| acceleration.spec.as_str()).collect();
     let spec = match (&args.acceleration, specs.as_slice()) {
-        (Some(spec), _) => spec.clone(),
+        (Some(spec), _) => model::spelt(spec),
         (None, [only]) => (*only).to_owned(),
         (None, _) => bail!("--accel is needed: {} has {}", run.display(), specs.join(", ")),
     };

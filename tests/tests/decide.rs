@@ -53,7 +53,7 @@ fn verdicts_are_exit_codes() {
     let (code, told) = verdict(&["--accel", "int8", "--max-ndr", "0.2", "--max-drop", "20%"]);
     assert_eq!(code, Some(0), "{told}");
     // all accelerations: the worst counts
-    assert_eq!(verdict(&["--max-ndr", "0.2"]).0, Some(1));
+    assert_eq!(verdict(&["--max-ndr", "5%"]).0, Some(1));
     // a report.json says the same as the folder it is in
     let file = study().join("report.json");
     let gate = |run: &Path| finish(&mut steady(&["gate", text(run), "--max-ndr", "20%", "--accel", "int8", "--json"])).stdout;

@@ -357,7 +357,9 @@ pub async fn received(queries: &Matrix, keys: &Matrix, heads: usize) -> Result<V
         let sum = flex::probabilities(piece, keys.clone(), None).sum_dim(1).sum_dim(0).reshape([1, tokens]);
         received.iter_mut().zip(Matrix::from(sum).read().await?).for_each(|(total, sum)| *total += sum);
     }
-    received.iter_mut().for_each(|total| *total /= (heads * tokens) as f32);
+    for total in &mut received {
+        *total /= (heads * tokens) as f32;
+    }
     Ok(received)
 }
 

@@ -43,14 +43,16 @@ pub(super) fn section(report: &Report) -> Markup {
                             @if calibrated { th scope="col" { "ECE" small { "overconfidence" } } }
                         }
                     }
-                    tbody { @for summary in report.summaries() { (row(summary, judged, unread, agreement, calibrated)) } }
+                    tbody { @for summary in report.summaries() { (row(summary, [judged, unread, agreement, calibrated])) } }
                 }
             }
         }
     }
 }
 
-fn row(summary: &Summary, judged: bool, unread: bool, yes_no: bool, calibrated: bool) -> Markup {
+/// `shown`: what takes verdicts, unread answers, agreement on yes and no, calibration.
+fn row(summary: &Summary, shown: [bool; 4]) -> Markup {
+    let [judged, unread, yes_no, calibrated] = shown;
     let Assurance { drop_at_most, drop, ndr_at_most, dr_at_most, least_drop, unparsed, agreement, calibration, collapsed } =
         &summary.assurance;
     html! {

@@ -221,7 +221,7 @@ fn visionzip_by_hand() {
     // Without a class token one more patch stays for it, and the token of context is in its target's place: of the left 2, 3, 5 the first.
     let reduction = VisionZip { keep: Keep::Count(4) }.reduce(0, &Evidence { class_token: None, ..evidence }).unwrap();
     assert_eq!((&reduction.kept[..], reduction.merged), (&[0, 1, 2, 4][..], None));
-    assert_eq!(reduction.rewritten.unwrap().data, [1.0, 2.0, 4.0 + (8.0 + 32.0) / 2.0, 16.0]);
+    assert_eq!(reduction.rewritten.unwrap().data, [1.0, 2.0, 4.0 + f32::midpoint(8.0, 32.0), 16.0]);
     // Published: 64, 128 and 192 of 576, with 10, 20 and 30 of context, the class token among the others.
     for (share, keep, context) in [(0.111, 64, 10), (0.222, 128, 20), (0.333, 192, 30)] {
         let shown = Shown::of(576, &(0..997_u16).map(|i| f32::from(i * 7 % 251) / 100.0 - 1.2).collect::<Vec<_>>());

@@ -8,13 +8,12 @@ use crate::{AnswerKind, Benchmark, OfficialScorer, Question};
 impl From<&AnswerKind> for QuestionKind {
     fn from(kind: &AnswerKind) -> Self {
         match kind {
-            AnswerKind::YesNo => Self::YesNo,
-            AnswerKind::Choice { .. } => Self::Choice,
-            AnswerKind::Short | AnswerKind::ShortOrUnanswerable => Self::Short,
+            AnswerKind::YesNo | AnswerKind::Official(OfficialScorer::Pope | OfficialScorer::Mme) => Self::YesNo,
+            AnswerKind::Choice { .. } | AnswerKind::Official(OfficialScorer::ScienceQa | OfficialScorer::Ai2d | OfficialScorer::Seed) => {
+                Self::Choice
+            }
             AnswerKind::Number | AnswerKind::NumberWithin { .. } => Self::Number,
-            AnswerKind::Official(OfficialScorer::Pope | OfficialScorer::Mme) => Self::YesNo,
-            AnswerKind::Official(OfficialScorer::ScienceQa | OfficialScorer::Ai2d | OfficialScorer::Seed) => Self::Choice,
-            AnswerKind::Official(_) => Self::Short,
+            AnswerKind::Short | AnswerKind::ShortOrUnanswerable | AnswerKind::Official(_) => Self::Short,
         }
     }
 }

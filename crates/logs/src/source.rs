@@ -434,7 +434,7 @@ mod tests {
         let file = File::read(&Source { name: name.into(), bytes: bytes.to_vec() }).unwrap();
         match file.as_row().unwrap_or(file).content {
             Content::Rows(rows) => rows,
-            other => panic!("{other:?}"),
+            other @ Content::Document(_) => panic!("{other:?}"),
         }
     }
 

@@ -94,7 +94,9 @@ fn question(prompt: &PromptStates) -> HostMatrix {
     for row in &text {
         mean.iter_mut().zip(*row).for_each(|(sum, value)| *sum += value);
     }
-    mean.iter_mut().for_each(|sum| *sum /= text.len().max(1) as f32);
+    for sum in &mut mean {
+        *sum /= text.len().max(1) as f32;
+    }
     HostMatrix::new(1, prompt.visual.cols, mean)
 }
 
@@ -132,7 +134,9 @@ fn chosen(directions: &HostMatrix, first: usize, relevance: &[f32], count: usize
             let at_next = before[next];
             row.iter_mut().zip(before).for_each(|(value, before)| *value -= at_next * before);
         }
-        row.iter_mut().for_each(|value| *value *= scale);
+        for value in &mut row {
+            *value *= scale;
+        }
         for (gain, value) in gains.iter_mut().zip(&row) {
             *gain -= value * value;
         }

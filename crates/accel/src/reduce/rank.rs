@@ -24,6 +24,8 @@ pub(crate) fn best(scores: impl IntoIterator<Item = f32>) -> Option<usize> {
 /// The indices below `n` that are not among `chosen`, ascending.
 pub(crate) fn others(n: usize, chosen: &[usize]) -> Vec<usize> {
     let mut is_chosen = vec![false; n];
-    chosen.iter().for_each(|&index| is_chosen[index] = true);
+    for &index in chosen {
+        is_chosen[index] = true;
+    }
     (0..n).filter(|&index| !is_chosen[index]).collect()
 }

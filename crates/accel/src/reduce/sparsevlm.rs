@@ -156,7 +156,9 @@ fn clustered(rows: &HostMatrix, count: usize) -> HostMatrix {
     }
     for (sums, members) in sums.chunks_exact_mut(width.max(1)).zip(members) {
         // The source adds this to the count, and to the sum's disadvantage so do we.
-        sums.iter_mut().for_each(|sum| *sum /= members as f32 + 1e-6);
+        for sum in sums {
+            *sum /= members as f32 + 1e-6;
+        }
     }
     HostMatrix::new(count, width, sums)
 }

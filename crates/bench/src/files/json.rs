@@ -76,8 +76,11 @@ impl Lines {
     }
 }
 
+/// What is told of a line: its number, where it begins, what it holds.
+type Visit<'a> = dyn FnMut(u64, u64, &[u8]) -> Result<(), BenchError> + 'a;
+
 /// Hands on the lines that are not blank, with their numbers from 1 and where they begin.
-fn each_line(path: &Path, visit: &mut dyn FnMut(u64, u64, &[u8]) -> Result<(), BenchError>) -> Result<(), BenchError> {
+fn each_line(path: &Path, visit: &mut Visit<'_>) -> Result<(), BenchError> {
     let mut reader = BufReader::new(File::open(path).map_err(|error| unreadable(path, error))?);
     let (mut at, mut line) = (0, Vec::new());
     for number in 1.. {

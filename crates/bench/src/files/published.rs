@@ -22,6 +22,7 @@ pub(crate) const UNANSWERABLE: &str = "\nWhen the provided information is insuff
 pub(crate) const LETTER: &str = "\nAnswer with the option's letter from the given choices directly.";
 
 /// One split of a data set.
+#[expect(clippy::struct_field_names, reason = "what the hub calls it")]
 pub(crate) struct Split {
     /// Folder of the configuration in the repository.
     pub(crate) folder: &'static str,

@@ -6,14 +6,13 @@ pub(crate) fn parse(text: &str) -> Option<Vec<String>> {
     let mut rest = text.trim().strip_prefix('[')?.strip_suffix(']')?.trim_start();
     let mut found = Vec::new();
     while !rest.is_empty() {
-        let (item, behind) = match rest.chars().next()? {
-            quote @ ('\'' | '"') => quoted(&rest[1..], quote)?,
-            _ => {
-                let end = rest.find(',').unwrap_or(rest.len());
-                let number = rest[..end].trim();
-                number.parse::<f64>().ok()?;
-                (number.to_owned(), &rest[end..])
-            }
+        let (item, behind) = if let quote @ ('\'' | '"') = rest.chars().next()? {
+            quoted(&rest[1..], quote)?
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            let number = rest[..end].trim();
+            number.parse::<f64>().ok()?;
+            (number.to_owned(), &rest[end..])
         };
         found.push(item);
         rest = behind.trim_start();

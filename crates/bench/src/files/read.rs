@@ -112,6 +112,7 @@ impl Fields<'_> {
 }
 
 /// Rows on their way to questions.
+#[expect(clippy::struct_field_names, reason = "how many there are")]
 pub(crate) struct Rows {
     skip: bool,
     rows: usize,

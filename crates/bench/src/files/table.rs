@@ -77,6 +77,7 @@ pub(crate) fn shards(folder: &Path) -> Result<Vec<PathBuf>, BenchError> {
 }
 
 /// A file that the system does not give.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 pub(crate) fn unreadable(path: &Path, error: std::io::Error) -> BenchError {
     BenchError::File { path: path.to_owned(), problem: format!("cannot be read: {error}") }
 }

@@ -52,7 +52,8 @@ fn rows_that_cannot_be_asked_are_named_and_counted() {
 #[test]
 fn many_broken_rows_are_counted_and_some_are_named() {
     let place = Place::with_pictures();
-    let rows: String = (0..200).map(|n| format!("{n}.png,What?\n")).collect();
+    let rows: Vec<String> = (0..200).map(|n| format!("{n}.png,What?\n")).collect();
+    let rows = rows.concat();
     place.write("q.csv", format!("image,question\na.png,What?\n{rows}"));
     let error = place.refused("q.csv");
     assert!(error.starts_with("q.csv: 200 of 201 rows cannot be asked:\n  row 2 (line 3), "), "{error}");
@@ -154,7 +155,10 @@ fn a_row_of_a_list_without_an_end_is_refused_too() {
     let place = Place::with_pictures();
     let mut file = std::io::BufWriter::new(File::create(place.path("q.json")).unwrap());
     write!(file, "[{{\"question\": \"").unwrap();
-    (0..140).for_each(|_| file.write_all(&[b'x'; 1 << 20]).unwrap());
+    let megabyte = vec![b'x'; 1 << 20];
+    for _ in 0..140 {
+        file.write_all(&megabyte).unwrap();
+    }
     drop(file);
     let error = place.refused("q.json");
     assert!(error.starts_with("q.json: row 1: is longer than 128 MiB; is a line break or a closing quote missing?"), "{error}");

@@ -24,7 +24,9 @@ fn pictures(files: &[Vec<u8>]) -> ArrayRef {
 /// A column of texts that come again and again.
 fn dictionary(texts: &[&str]) -> ArrayRef {
     let mut builder = StringDictionaryBuilder::<Int32Type>::new();
-    texts.iter().for_each(|text| builder.append_value(text));
+    for text in texts {
+        builder.append_value(text);
+    }
     Arc::new(builder.finish())
 }
 
@@ -41,7 +43,7 @@ fn write(path: &Path, columns: Vec<(&str, ArrayRef)>, rows_per_group: usize) {
 fn shard(path: &Path, first: u8) {
     let rows: Vec<u8> = (first..first + 5).collect();
     let texts: Vec<String> = rows.iter().map(|n| format!("Number {n}?")).collect();
-    let options = StringArray::from(vec!["red", "blue"].repeat(5));
+    let options = StringArray::from(["red", "blue"].repeat(5));
     let options =
         ListArray::new(Arc::new(Field::new("item", DataType::Utf8, true)), OffsetBuffer::from_lengths([2; 5]), Arc::new(options), None);
     let columns: Vec<(&str, ArrayRef)> = vec![

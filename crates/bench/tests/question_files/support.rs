@@ -19,7 +19,7 @@ impl Place {
     pub(crate) fn with_pictures() -> Self {
         let place = Self::new();
         for (n, name) in ["a.png", "b.png", "c.png"].iter().enumerate() {
-            place.write(name, &png(n as u8));
+            place.write(name, png(n as u8));
         }
         place
     }

@@ -74,17 +74,16 @@ pub(crate) fn run(args: &GateArgs) -> Result<ExitCode> {
 }
 
 fn policy(args: &GateArgs) -> Result<Policy> {
-    let mut policy = match &args.policy {
-        Some(file) => Policy::read(&read(file)?, &file.display().to_string())?,
-        None => {
-            let limits = [
-                (Measure::Ndr, args.max_ndr),
-                (Measure::Dr, args.max_dr),
-                (Measure::Drop, args.max_drop),
-                (Measure::NonInferiority, args.margin),
-            ];
-            Policy::of_limits(limits.into_iter().filter_map(|(measure, share)| Some((measure, share?.0))).collect())
-        }
+    let mut policy = if let Some(file) = &args.policy {
+        Policy::read(&read(file)?, &file.display().to_string())?
+    } else {
+        let limits = [
+            (Measure::Ndr, args.max_ndr),
+            (Measure::Dr, args.max_dr),
+            (Measure::Drop, args.max_drop),
+            (Measure::NonInferiority, args.margin),
+        ];
+        Policy::of_limits(limits.into_iter().filter_map(|(measure, share)| Some((measure, share?.0))).collect())
     };
     if let Some(confidence) = args.confidence {
         policy.confidence = confidence.0;

@@ -105,11 +105,10 @@ fn told(guard: &Guard) -> String {
             lines.push(format!("{}; {verdict}", part("held out", &guard.held_out)));
         }
     }
-    let mut saved = format!("cost of a question, the baseline's = 1: FLOPs {:.2} -> {:.2}", guard.cost.flops_without, guard.cost.flops);
-    if let Some((without, with)) = guard.cost.seconds_without.zip(guard.cost.seconds) {
-        saved.push_str(&format!(", time {without:.2} -> {with:.2}"));
-    }
-    lines.push(format!("{saved}; both models are in memory"));
+    let flops = format!("cost of a question, the baseline's = 1: FLOPs {:.2} -> {:.2}", guard.cost.flops_without, guard.cost.flops);
+    let seconds = guard.cost.seconds_without.zip(guard.cost.seconds);
+    let seconds = seconds.map_or_else(String::new, |(without, with)| format!(", time {without:.2} -> {with:.2}"));
+    lines.push(format!("{flops}{seconds}; both models are in memory"));
     lines.join("\n")
 }
 

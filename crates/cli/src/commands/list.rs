@@ -283,7 +283,7 @@ pub(crate) fn devices(args: &ListArgs) -> Result<()> {
 
 fn speed(pace: Pace) -> String {
     let flops = pace.flops / 1e9;
-    let digits = if flops < 10.0 { 1 } else { 0 };
+    let digits = usize::from(flops < 10.0);
     format!("{flops:.digits$} GFLOP/s, {:.1} µs an operation", pace.launch * 1e6)
 }
 

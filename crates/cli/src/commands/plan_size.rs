@@ -24,6 +24,7 @@ struct Sizes {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the JSON")]
 struct Limit {
     limit: f64,
     expected: f64,
@@ -33,6 +34,7 @@ struct Limit {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the JSON")]
 struct Margin {
     margin: f64,
     drop: f64,

@@ -137,15 +137,12 @@ fn exam(answer: &mut Answer, value: &Value, choice: bool) {
         return;
     }
     answer.options.clear();
-    match &parsed {
-        Value::Array(candidates) => {
-            answer.correct = Some(defects::mmmu_open_right(&candidates.iter().map(text_of).collect::<Vec<_>>(), &answer.gold));
-        }
+    if let Value::Array(candidates) = &parsed {
+        answer.correct = Some(defects::mmmu_open_right(&candidates.iter().map(text_of).collect::<Vec<_>>(), &answer.gold));
+    } else {
         // 0.6 keeps the first candidate, and no gold answer is a single character of it, as which it is compared
-        _ => {
-            answer.correct = Some(false);
-            let correct = defects::mmmu_open_right(&defects::mmmu_open_candidates(&answer.reply), &answer.gold);
-            answer.corrected = Some(Corrected { reason: defects::MMMU_OPEN, correct, read: Read::Unsaid });
-        }
+        answer.correct = Some(false);
+        let correct = defects::mmmu_open_right(&defects::mmmu_open_candidates(&answer.reply), &answer.gold);
+        answer.corrected = Some(Corrected { reason: defects::MMMU_OPEN, correct, read: Read::Unsaid });
     }
 }

@@ -66,7 +66,9 @@ fn values_are_those_of_the_reference() {
         // the search behind the reference stops at the seventh digit of a share
         close(pairs.drop_at_least(confidence), low, 2e-7);
         close(pairs.drop_at_most(confidence), high, 2e-7);
-        p_inferior.iter().for_each(|&(margin, p)| close(pairs.p_inferior(margin), p, 1e-6));
+        for &(margin, p) in p_inferior {
+            close(pairs.p_inferior(margin), p, 1e-6);
+        }
     }
     for Poolings { benchmarks, pooled, largest_drop, fisher } in &reference.pooled {
         let ours = pool(benchmarks);

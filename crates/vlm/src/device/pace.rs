@@ -108,9 +108,9 @@ impl Pace {
         let one = seconds(async { product().add(&product()).read().await }).await?;
         let read = best(async || small.read().await).await?;
         let launches = best(async || (0..ROW).fold(small.clone(), |sum, _| sum.add(&small)).read().await).await?;
-        let products = 4;
+        let products = 4u8;
         let products_took = best(async || (0..products).fold(product(), |_, _| product()).read().await).await?;
-        let flops = (products + 1) as f64 * 2.0 * (side * side * side) as f64 / (products_took - read).max(1e-6);
+        let flops = f64::from(products + 1) * 2.0 * (side * side * side) as f64 / (products_took - read).max(1e-6);
         let at_once = if *device == Device::Cpu { f64::INFINITY } else { compilers() };
         Ok(Self { flops, launch: ((launches - read) / ROW as f64).max(0.0), read, ready: one * KERNELS / TRIED / at_once })
     }

@@ -60,14 +60,13 @@ pub(crate) fn of(root: &Fields<'_>, formats: &[FormatRow]) -> Result<Arc<dyn Wei
     const SECTION: &str = "quantization_config";
     let Some(section) = root.object(SECTION)? else { return Ok(Arc::new(Floats)) };
     let method = section.text("quant_method")?;
-    match formats.iter().find(|format| Some(format.method) == method) {
-        Some(format) => (format.open)(&section),
-        None => {
-            let known: Vec<&str> = formats.iter().map(|format| format.method).collect();
-            let found = method.map_or_else(|| "there is none".to_owned(), |method| format!("found `{method}`"));
-            let known = known.join(", ");
-            Err(section.error("quant_method", format!("expected one of {known}; {found}, which is not read: use the float checkpoint")))
-        }
+    if let Some(format) = formats.iter().find(|format| Some(format.method) == method) {
+        (format.open)(&section)
+    } else {
+        let known: Vec<&str> = formats.iter().map(|format| format.method).collect();
+        let found = method.map_or_else(|| "there is none".to_owned(), |method| format!("found `{method}`"));
+        let known = known.join(", ");
+        Err(section.error("quant_method", format!("expected one of {known}; {found}, which is not read: use the float checkpoint")))
     }
 }
 

@@ -177,6 +177,7 @@ proptest! {
 }
 
 /// Of the kernel at `rows`, by Gaussian elimination.
+#[expect(clippy::needless_range_loop, reason = "as it stands in books")]
 fn determinant(rows: &[usize], kernel: &impl Fn(usize, usize) -> f64) -> f64 {
     let mut matrix: Vec<Vec<f64>> = rows.iter().map(|&i| rows.iter().map(|&j| kernel(i, j)).collect()).collect();
     let mut product = 1.0;

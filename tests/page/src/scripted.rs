@@ -181,12 +181,13 @@ pub fn asked() -> Vec<u8> {
         })
     };
     let (first, later) = (bytes([ready(), asked("yes")]), bytes([asked("no")]));
-    // an answer's second number, and a request's, is the id
+    // an answer's first number says that it is one; its second, and a request's, is the id
+    let kind = encode(&asked("yes")).expect("a message")[0];
     let script = format!(
         "let answers = 0;
          onmessage = event => {{
            for (const message of answers++ ? {later} : {first}) {{
-             if (message[0] === 5) message[1] = event.data[1];
+             if (message[0] === {kind}) message[1] = event.data[1];
              postMessage(new Uint8Array(message));
            }}
          }};

@@ -1,6 +1,6 @@
 //! Benchmarks out of files that somebody has.
 //!
-//! A [`Table`] gives rows, whatever kind of file it is: CSV, TSV, JSON, JSON lines, parquet. A benchmark says what a row asks ([`Draft`]), and [`read`]
+//! A [`table::Table`] gives rows, whatever kind of file it is: CSV, TSV, JSON, JSON lines, parquet. A benchmark says what a row asks ([`Draft`]), and [`read()`]
 //! makes a benchmark of all of them. Rows pass by one at a time; what is kept of a picture is where it lies, and it is read again when it is asked about.
 //! So nobody holds all pictures, however many there are.
 

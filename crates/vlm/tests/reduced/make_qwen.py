@@ -23,6 +23,13 @@ import qwen_cases  # noqa: E402
 BLOCKS = {"tiny-qwen2-vl": -2, "tiny-qwen2_5-vl": -1}
 
 
+def window_order(rows, columns, side):
+    """The visual tokens of an image window by window, as Qwen2.5-VL's tower has them; not taken from it, so that it is a second opinion."""
+    windows = ((top, left) for top in range(0, rows, side) for left in range(0, columns, side))
+    cells = ((row, column) for top, left in windows for row in range(top, min(top + side, rows)) for column in range(left, min(left + side, columns)))
+    return torch.tensor([row * columns + column for row, column in cells])
+
+
 @torch.no_grad()
 def seen(name, block):
     folder = REFERENCE / name
@@ -44,8 +51,8 @@ def seen(name, block):
     q, k = (x.transpose(0, 1) for x in rotate(q, k, *caught["position_embeddings"]))
     received = ((q @ k.transpose(1, 2)) * q.shape[-1] ** -0.5).softmax(-1).mean((0, 1)).view(-1, 4).mean(1)
     keys = k.transpose(0, 1).reshape(-1, 4, q.shape[-1] * heads).mean(1)
-    if hasattr(model.model.visual, "get_window_index"):
-        back = torch.argsort(torch.as_tensor(model.model.visual.get_window_index(inputs["image_grid_thw"])[0]))
+    if (side := getattr(model.config.vision_config, "window_size", 0)) > 0:
+        back = torch.argsort(window_order(*(size // 2 for size in inputs["image_grid_thw"][0, 1:].tolist()), side // 2 // 14))
         received, keys = received[back], keys[back]
     rounded = [[round(float(x), 6) for x in row] for row in keys]
     return {"heads": heads, "received": [round(float(x), 8) for x in received], "keys": rounded}

@@ -3,8 +3,8 @@
 //! Prompt and scorer are lmms-eval's (0.7.3, task `ai2d`).
 
 use crate::benchmark::{BenchmarkRow, Origin, Place};
+use crate::files::Draft;
 use crate::files::published::{self, LETTER, Split, letter, lettered};
-use crate::files::{Draft, Images, Pictures, read as read_rows};
 use crate::{AnswerKind, BenchError, Benchmark, OfficialScorer};
 
 const NAME: &str = "ai2d";
@@ -28,10 +28,7 @@ pub(super) const AI2D: BenchmarkRow = BenchmarkRow {
 };
 
 fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
-    let table = SPLIT.open(place, &COLUMNS.map(|(_, column)| column))?;
-    let understood = published::understood(&*table, &COLUMNS);
-    let pictures = Pictures::new(Images::Folder(place.path.clone()), vec![table]);
-    read_rows(NAME, place, pictures, understood, Some(16), |fields, pictures| {
+    SPLIT.read(NAME, place, &COLUMNS, Some(16), |fields, pictures| {
         let question = fields.text("question")?;
         let options = fields.list("options")?;
         Ok(Draft {

@@ -3,8 +3,8 @@
 //! Prompt and scorer are lmms-eval's (0.7.3, task `chartqa`).
 
 use crate::benchmark::{BenchmarkRow, Origin, Place};
+use crate::files::Draft;
 use crate::files::published::{self, Split};
-use crate::files::{Draft, Images, Pictures, read as read_rows};
 use crate::{AnswerKind, BenchError, Benchmark, OfficialScorer};
 
 const NAME: &str = "chartqa";
@@ -28,10 +28,7 @@ pub(super) const CHART_QA: BenchmarkRow = BenchmarkRow {
 };
 
 fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
-    let table = SPLIT.open(place, &COLUMNS.map(|(_, column)| column))?;
-    let understood = published::understood(&*table, &COLUMNS);
-    let pictures = Pictures::new(Images::Folder(place.path.clone()), vec![table]);
-    read_rows(NAME, place, pictures, understood, Some(16), |fields, pictures| {
+    SPLIT.read(NAME, place, &COLUMNS, Some(16), |fields, pictures| {
         let question = fields.text("question")?;
         Ok(Draft {
             id: fields.row.replace(' ', "-"),

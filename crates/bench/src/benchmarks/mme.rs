@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use crate::benchmark::{BenchmarkRow, Origin, Place};
+use crate::files::Draft;
 use crate::files::published::{self, SHORT, Split, yes_or_no};
-use crate::files::{Draft, Images, Pictures, read as read_rows};
 use crate::{AnswerKind, BenchError, Benchmark, OfficialScorer};
 
 const NAME: &str = "mme";
@@ -32,12 +32,9 @@ pub(super) const MME: BenchmarkRow = BenchmarkRow {
 };
 
 fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
-    let table = SPLIT.open(place, &COLUMNS.map(|(_, column)| column))?;
-    let understood = published::understood(&*table, &COLUMNS);
-    let pictures = Pictures::new(Images::Folder(place.path.clone()), vec![table]);
     // Both questions about a picture go by its name.
     let mut seen: HashMap<String, usize> = HashMap::new();
-    read_rows(NAME, place, pictures, understood, Some(16), |fields, pictures| {
+    SPLIT.read(NAME, place, &COLUMNS, Some(16), |fields, pictures| {
         let question = fields.text("question")?;
         let name = fields.text("question_id")?.to_owned();
         let seen = seen.entry(name.clone()).and_modify(|seen| *seen += 1).or_insert(1);

@@ -2,10 +2,10 @@
 //!
 //! lmms-eval has no such task: prompt and scorer are those of SLAKE. A question is closed where the right answer is yes or no, else open.
 
+use super::slake;
 use crate::benchmark::{BenchmarkRow, Origin, Place};
-use crate::files::published::{self, SHORT, Split};
-use crate::files::{Draft, Images, Pictures, read as read_rows};
-use crate::{AnswerKind, BenchError, Benchmark, OfficialScorer};
+use crate::files::published::{self, Split};
+use crate::{BenchError, Benchmark};
 
 const NAME: &str = "path-vqa";
 
@@ -28,19 +28,5 @@ pub(super) const PATH_VQA: BenchmarkRow = BenchmarkRow {
 };
 
 fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
-    let table = SPLIT.open(place, &COLUMNS.map(|(_, column)| column))?;
-    let understood = published::understood(&*table, &COLUMNS);
-    let pictures = Pictures::new(Images::Folder(place.path.clone()), vec![table]);
-    read_rows(NAME, place, pictures, understood, Some(32), |fields, pictures| {
-        let answer = fields.text("answer")?.trim();
-        let closed = ["yes", "no"].contains(&answer.to_lowercase().as_str());
-        Ok(Draft {
-            id: fields.row.replace(' ', "-"),
-            family: if closed { "closed" } else { "open" }.to_owned(),
-            text: format!("{}{SHORT}", fields.text("question")?.trim()),
-            gold: vec![answer.to_owned()],
-            kind: AnswerKind::Official(OfficialScorer::Slake),
-            images: fields.pictures("image", pictures)?,
-        })
-    })
+    SPLIT.read(NAME, place, &COLUMNS, Some(32), slake::closed_or_open)
 }

@@ -4,7 +4,7 @@
 
 use crate::benchmark::{BenchmarkRow, Origin, Place};
 use crate::files::published::{self, Split};
-use crate::files::{Draft, Images, Pictures, Refusal, read as read_rows};
+use crate::files::{Draft, Refusal};
 use crate::{AnswerKind, BenchError, Benchmark, OfficialScorer};
 
 const NAME: &str = "seed-bench";
@@ -38,10 +38,7 @@ pub(super) const SEED_BENCH: BenchmarkRow = BenchmarkRow {
 };
 
 fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
-    let table = SPLIT.open(place, &COLUMNS.map(|(_, column)| column))?;
-    let understood = published::understood(&*table, &COLUMNS);
-    let pictures = Pictures::new(Images::Folder(place.path.clone()), vec![table]);
-    read_rows(NAME, place, pictures, understood, None, |fields, pictures| {
+    SPLIT.read(NAME, place, &COLUMNS, None, |fields, pictures| {
         if fields.text("data_type")? != "image" {
             return Err(Refusal::Aside("about videos"));
         }

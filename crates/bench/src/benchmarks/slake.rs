@@ -4,7 +4,7 @@
 
 use crate::benchmark::{BenchmarkRow, Origin, Place};
 use crate::files::published::{self, SHORT};
-use crate::files::{Draft, Images, Pictures, Refusal, open, read as read_rows};
+use crate::files::{Draft, Fields, Images, Pictures, Refusal, open, read as read_rows};
 use crate::{AnswerKind, BenchError, Benchmark, OfficialScorer};
 
 const NAME: &str = "slake";
@@ -57,5 +57,22 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             kind: AnswerKind::Official(OfficialScorer::Slake),
             images: fields.pictures("img_name", pictures)?,
         })
+    })
+}
+
+/// What a row asks in the layout of PathVQA and VQA-RAD, in SLAKE's words: closed where the right answer is yes or no, else open.
+///
+/// # Errors
+/// When a column is not what it should be, or there is no such picture.
+pub(super) fn closed_or_open(fields: &Fields<'_>, pictures: &mut Pictures) -> Result<Draft, Refusal> {
+    let answer = fields.text("answer")?.trim();
+    let closed = ["yes", "no"].contains(&answer.to_lowercase().as_str());
+    Ok(Draft {
+        id: fields.row.replace(' ', "-"),
+        family: if closed { "closed" } else { "open" }.to_owned(),
+        text: format!("{}{SHORT}", fields.text("question")?.trim()),
+        gold: vec![answer.to_owned()],
+        kind: AnswerKind::Official(OfficialScorer::Slake),
+        images: fields.pictures("image", pictures)?,
     })
 }

@@ -3,8 +3,8 @@
 //! Prompt and scorer are lmms-eval's (0.7.3, task `vizwiz_vqa_val`). The score is graded; an answer counts as right from 0.5 on.
 
 use crate::benchmark::{BenchmarkRow, Origin, Place};
+use crate::files::Draft;
 use crate::files::published::{self, SHORT, Split, UNANSWERABLE, answers, capitalized};
-use crate::files::{Draft, Images, Pictures, read as read_rows};
 use crate::{AnswerKind, BenchError, Benchmark, OfficialScorer};
 
 const NAME: &str = "vizwiz";
@@ -29,10 +29,7 @@ pub(super) const VIZWIZ: BenchmarkRow = BenchmarkRow {
 };
 
 fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
-    let table = SPLIT.open(place, &COLUMNS.map(|(_, column)| column))?;
-    let understood = published::understood(&*table, &COLUMNS);
-    let pictures = Pictures::new(Images::Folder(place.path.clone()), vec![table]);
-    read_rows(NAME, place, pictures, understood, None, |fields, pictures| {
+    SPLIT.read(NAME, place, &COLUMNS, None, |fields, pictures| {
         let question = fields.text("question")?;
         Ok(Draft {
             id: fields.text("question_id")?.to_owned(),

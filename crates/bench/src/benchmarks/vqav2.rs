@@ -4,8 +4,8 @@
 //! as right from 0.5 on.
 
 use crate::benchmark::{BenchmarkRow, Origin, Place};
+use crate::files::Draft;
 use crate::files::published::{self, SHORT, Split, answers};
-use crate::files::{Draft, Images, Pictures, read as read_rows};
 use crate::{AnswerKind, BenchError, Benchmark, OfficialScorer};
 
 const NAME: &str = "vqav2";
@@ -30,10 +30,7 @@ pub(super) const VQAV2: BenchmarkRow = BenchmarkRow {
 };
 
 fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
-    let table = SPLIT.open(place, &COLUMNS.map(|(_, column)| column))?;
-    let understood = published::understood(&*table, &COLUMNS);
-    let pictures = Pictures::new(Images::Folder(place.path.clone()), vec![table]);
-    read_rows(NAME, place, pictures, understood, Some(16), |fields, pictures| {
+    SPLIT.read(NAME, place, &COLUMNS, Some(16), |fields, pictures| {
         let question = fields.text("question")?;
         Ok(Draft {
             id: fields.text("question_id")?.to_owned(),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::parquet::Parquet;
 use super::table::{Table, shards};
-use super::{Cell, Fields, Pictures};
-use crate::BenchError;
+use super::{Cell, Draft, Fields, Images, Pictures, Refusal, read};
 use crate::benchmark::{Place, Understood};
+use crate::{BenchError, Benchmark};
 
 /// What may be chosen of any published benchmark.
 pub(crate) const OPTIONS: &[(&str, &str)] = &[("broken", "skip: leave out rows that cannot be asked")];
@@ -33,6 +33,25 @@ pub(crate) struct Split {
 }
 
 impl Split {
+    /// A benchmark of the split's rows, where each carries its own pictures. `columns` are those that are read, each with its role.
+    ///
+    /// # Errors
+    /// As [`Split::open`] and [`read()`].
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        place: &Place,
+        columns: &[(&str, &str)],
+        max_new_tokens: Option<u32>,
+        draft: impl FnMut(&Fields<'_>, &mut Pictures) -> Result<Draft, Refusal>,
+    ) -> Result<Box<dyn Benchmark>, BenchError> {
+        let needed: Vec<&str> = columns.iter().map(|(_, column)| *column).collect();
+        let table = self.open(place, &needed)?;
+        let understood = understood(&*table, columns);
+        let pictures = Pictures::new(Images::Folder(place.path.clone()), vec![table]);
+        read(name, place, pictures, understood, max_new_tokens, draft)
+    }
+
     /// The split's rows. The place is a copy of the repository, the configuration's folder in it, or one of its files.
     ///
     /// # Errors

@@ -47,6 +47,8 @@ impl Adapter {
     /// When there is none.
     pub async fn best() -> Result<Self, GpuError> {
         let options = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+        #[cfg(target_family = "wasm")]
+        crate::browser::listen();
         let instance = instance();
         match instance.request_adapter(&options).await {
             Ok(adapter) => Ok(Self::of(&instance, adapter)),

@@ -11,6 +11,8 @@ use std::{
 
 use wgpu::BufferUsages;
 
+#[cfg(target_family = "wasm")]
+use crate::browser::{BrowserDevice, Compiling};
 #[cfg(not(target_family = "wasm"))]
 use crate::cache::Cache;
 use crate::{
@@ -41,9 +43,12 @@ pub(crate) struct Inner {
     pub(crate) counted: Counted,
     /// Kernels that what is on the device will need.
     wanted: Mutex<Vec<&'static Kernel>>,
-    /// Of these, those that a browser may still be compiling.
+    /// Of these, those that a browser may still be compiling; nothing beside one that it compiles when it is first asked for.
     #[cfg(target_family = "wasm")]
-    compiling: Mutex<Vec<futures_channel::oneshot::Receiver<()>>>,
+    compiling: Mutex<Vec<(&'static Kernel, Option<Compiling>)>>,
+    /// The device as the browser knows it.
+    #[cfg(target_family = "wasm")]
+    browser: Option<BrowserDevice>,
     /// Bytes of weights that were written and not yet sent off.
     waiting: AtomicU64,
     /// The first thing that went wrong on the device, as the driver put it: it shows at the next read.
@@ -150,6 +155,8 @@ impl Gpu {
             wanted: Mutex::default(),
             #[cfg(target_family = "wasm")]
             compiling: Mutex::default(),
+            #[cfg(target_family = "wasm")]
+            browser: BrowserDevice::last(),
             waiting: AtomicU64::new(0),
             failure,
         }))
@@ -230,14 +237,9 @@ impl Gpu {
             let gpu = self.clone();
             drop(std::thread::spawn(move || gpu.prepare(&new, &|_, _| ())));
         }
-        // A browser's GPU process takes what it is told in order, so it is done with a kernel when it says that it got this far.
         #[cfg(target_family = "wasm")]
-        for kernel in new {
-            self.pipeline(kernel);
-            let (sender, done) = futures_channel::oneshot::channel();
-            self.0.queue.on_submitted_work_done(move || sender.send(()).unwrap_or_default());
-            lock(&self.0.compiling).push(done);
-        }
+        lock(&self.0.compiling)
+            .extend(new.into_iter().map(|kernel| (kernel, self.0.browser.as_ref().and_then(|device| device.compile(kernel)))));
     }
 
     /// Waits until every kernel that what is on the device will need is compiled. `progress` hears how many of them are ready. Natively nobody
@@ -257,10 +259,16 @@ impl Gpu {
             return;
         }
         let (all, left) = (lock(&self.0.wanted).len(), compiling.len());
-        for (at, done) in compiling.into_iter().enumerate() {
+        for (at, (kernel, compiled)) in compiling.into_iter().enumerate() {
             progress(all - left + at, all);
-            // One that is given up fails at the next read.
-            done.await.unwrap_or_default();
+            if let Some(compiled) = compiled {
+                // wgpu hears of what does not compile when it asks for it below, and the next read says so.
+                let held = compiled.await;
+                self.pipeline(kernel);
+                drop(held);
+            } else {
+                self.pipeline(kernel);
+            }
         }
         progress(all, all);
     }

@@ -22,18 +22,22 @@ impl Kernel {
         self.source.concat()
     }
 
+    /// Its bindings: their numbers, what they hold, and whether each launch says where in it its own begins.
+    pub(crate) fn bindings(&self) -> impl Iterator<Item = (u32, wgpu::BufferBindingType, bool)> {
+        use wgpu::BufferBindingType::{Storage, Uniform};
+        let (reads, buffers) = (self.reads, self.reads + self.writes);
+        (0..buffers).map(move |binding| (binding, Storage { read_only: binding < reads }, false)).chain([(buffers, Uniform, true)])
+    }
+
     /// The layout of its bindings on `device`.
     pub(crate) fn layout(&self, device: &wgpu::Device) -> wgpu::BindGroupLayout {
-        use wgpu::{BindGroupLayoutEntry, BindingType, BufferBindingType};
-        let entry = |binding, ty, has_dynamic_offset| BindGroupLayoutEntry {
+        let entry = |(binding, ty, has_dynamic_offset)| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
             count: None,
         };
-        let storage = |binding| entry(binding, BufferBindingType::Storage { read_only: binding < self.reads }, false);
-        let buffers = self.reads + self.writes;
-        let entries: Vec<_> = (0..buffers).map(storage).chain([entry(buffers, BufferBindingType::Uniform, true)]).collect();
+        let entries: Vec<_> = self.bindings().map(entry).collect();
         device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(self.name), entries: &entries })
     }
 }

@@ -11,6 +11,8 @@
 //!   runs launches in order, so none sees what another is still to write.
 
 mod adapter;
+#[cfg(target_family = "wasm")]
+mod browser;
 #[cfg(not(target_family = "wasm"))]
 mod cache;
 mod device;

@@ -10,6 +10,8 @@ wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 mod support;
 
+#[cfg(target_family = "wasm")]
+mod ahead;
 mod argmax;
 mod attention;
 mod device;

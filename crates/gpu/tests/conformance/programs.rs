@@ -1,4 +1,4 @@
-//! Compiled programs: made side by side, and kept in the user's cache folder. A browser does neither.
+//! Compiled programs: made side by side, and kept in the user's cache folder. A browser keeps them as it sees fit.
 
 use std::{fs, path::Path, sync::Mutex};
 

@@ -386,3 +386,32 @@ fn what_a_crash_left_half_written_is_noted_and_passed_over() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("part-00000.parquet.unfinished"), "{}", stderr(&output));
 }
+
+/// Each kind of layer is put back into float once, and those that are worth their bytes together.
+#[test]
+fn layers_that_break_answers_are_located() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("located");
+    let study = ["locate", "--device", "cpu", "--questions", "12", "--control", "none", "--by", "kind", "--out", text(&out)];
+    let told = succeed(&[&study[..], &["--mixed", "3.3MB"]].concat());
+    let report = |folder: &Path| Report::from_json(&fs::read_to_string(folder.join("report.json")).unwrap()).unwrap();
+    let located = report(&out);
+    let [sensitivity] = &located.sensitivities()[..] else { panic!("one acceleration was taken apart") };
+    assert_eq!((sensitivity.whole.spec.as_str(), sensitivity.parts.len()), ("w4:rtn,g=auto", 7));
+    assert!(told.contains("in float") && sensitivity.parts.iter().all(|part| told.contains(part.layers)), "{told}");
+    let mixed = report(&out.join("mixed"));
+    let [whole, kept] = mixed.accelerations() else { panic!("the acceleration, and with layers in float") };
+    assert_eq!(whole.spec, "w4:rtn,g=auto");
+    let best = sensitivity.parts.iter().max_by(|a, b| {
+        let worth = |part: &steady_report::Restored<'_>| sensitivity.gone(part).unwrap() / part.more_bytes.unwrap() as f64;
+        worth(a).total_cmp(&worth(b))
+    });
+    let float = kept.spec.strip_prefix("w4:rtn,g=auto,float=").unwrap();
+    assert!(float.split('/').any(|part| part == best.unwrap().layers), "{float}");
+    assert!((whole.cost.stored_bytes.unwrap()..=3_300_000).contains(&kept.cost.stored_bytes.unwrap()));
+
+    let refused = refuse(&[&study[..], &["--mixed", "1kB"]].concat());
+    assert!(refused.contains("--mixed 1000: w4:rtn,g=auto takes") && refused.contains("with no more layers in float"), "{refused}");
+    let refused = refuse(&["locate", "--device", "cpu", "--questions", "2", "--accel", "divprune"]);
+    assert!(refused.contains("packs no layers"), "{refused}");
+}

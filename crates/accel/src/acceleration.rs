@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use steady_methods::{Spec, SpecError};
+use steady_methods::{Linears, Spec, SpecError};
 use steady_vlm::TokenReducer;
 
 use crate::{Quantizer, Registry};
@@ -14,6 +14,8 @@ use crate::{Quantizer, Registry};
 pub struct Acceleration {
     pub(crate) spec: Spec,
     pub(crate) quantizer: Option<Arc<dyn Quantizer>>,
+    /// Layers that are put back into float.
+    pub(crate) float: Linears,
     pub(crate) reducer: Option<Arc<dyn TokenReducer>>,
 }
 

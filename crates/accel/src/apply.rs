@@ -7,9 +7,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use steady_kernels::PackedLinear;
+use steady_methods::Linears;
 use steady_vlm::{Dense, HostMatrix, Vlm};
 
-use crate::{AccelError, Acceleration, Calibration, Fitted, Gram, LinearShape, Quantizer, Samples, calibrate};
+use crate::{AccelError, Acceleration, Calibration, Fitted, Gram, LinearShape, Samples, calibrate};
 
 /// What an acceleration does to one model, with everything settled that its spec leaves to the model. For plans and reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +26,10 @@ pub struct Description {
 /// The linear layers that are packed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuantizedModules {
-    /// The method as settled, e.g. `w4:rtn,g=64`.
+    /// The method as settled, e.g. `w4:rtn,g=64,float=down_proj`. On one model, equal texts mean equal weights.
     pub method: String,
+    /// The method as settled, without what is put back into float: equal texts mean that layers are packed alike.
+    pub codes: String,
     /// Which layers, in words.
     pub scope: String,
     /// The layers.
@@ -47,8 +50,8 @@ impl Acceleration {
     /// # Errors
     /// [`AccelError`] when the quantizer does not fit the model.
     pub fn calibrates_with(&self, model: &Vlm) -> Result<usize, AccelError> {
-        let Some(quantizer) = &self.quantizer else { return Ok(0) };
-        Ok(match settle(quantizer.as_ref(), model)?.0.calibration() {
+        let Some((settled, _)) = self.settle(model)? else { return Ok(0) };
+        Ok(match settled.fitted.calibration() {
             Calibration::Nothing => 0,
             Calibration::Inputs { samples } => samples,
         })
@@ -59,8 +62,16 @@ impl Acceleration {
     /// # Errors
     /// [`AccelError`] when the quantizer does not fit the model, when there are too few prompts, or when what the layers see is of no use.
     pub async fn quantize_seeing(&self, model: &Vlm, samples: Option<&dyn Samples>) -> Result<Option<Vlm>, AccelError> {
-        let Some(quantizer) = &self.quantizer else { return Ok(None) };
-        let (fitted, taken) = settle(quantizer.as_ref(), model)?;
+        Ok(self.pack_all(model, samples).await?.map(|packed| self.with_float(&packed, model)))
+    }
+
+    /// As [`Self::quantize_seeing`], with the layers packed too that are to stay in float: accelerations with the same
+    /// [codes](Description::codes) share it, and [`Self::with_float`] makes of it what each is.
+    ///
+    /// # Errors
+    /// As [`Self::quantize_seeing`].
+    pub async fn pack_all(&self, model: &Vlm, samples: Option<&dyn Samples>) -> Result<Option<Vlm>, AccelError> {
+        let Some((Settled { fitted, .. }, taken)) = self.settle(model)? else { return Ok(None) };
         let Calibration::Inputs { samples: wanted } = fitted.calibration() else {
             let all: Vec<&Named> = taken.iter().collect();
             let mut packed = pack(fitted.as_ref(), &all, &HashMap::new()).await?;
@@ -81,18 +92,23 @@ impl Acceleration {
         Ok(Some(current))
     }
 
+    /// What [`Self::pack_all`] made of `model`, with the layers that stay in float as they are there.
+    #[must_use]
+    pub fn with_float(&self, packed: &Vlm, model: &Vlm) -> Vlm {
+        if self.float.is_empty() { packed.clone() } else { packed.with_linears_of(model, &|name| self.float.hold(name)) }
+    }
+
     /// What this does to `model`.
     ///
     /// # Errors
     /// As [`Self::quantize`].
     pub fn describe(&self, model: &Vlm) -> Result<Description, AccelError> {
-        let quantized = match &self.quantizer {
-            None => None,
-            Some(quantizer) => {
-                let (fitted, taken) = settle(quantizer.as_ref(), model)?;
-                Some(QuantizedModules { method: fitted.method(), scope: quantizer.scope().to_owned(), linears: shapes(&taken) })
-            }
-        };
+        let quantized = self.settle(model)?.map(|(settled, _)| QuantizedModules {
+            method: settled.method,
+            codes: settled.fitted.method(),
+            scope: settled.scope.to_owned(),
+            linears: settled.packed,
+        });
         let reducer = self.reducer.as_ref().map(|reducer| reducer.name());
         let parts: Vec<&str> = quantized.iter().map(|quantized| quantized.method.as_str()).chain(reducer.as_deref()).collect();
         let spec = if parts.is_empty() { "none".to_owned() } else { parts.join("+") };
@@ -126,39 +142,64 @@ async fn pack<'a>(
 /// A linear layer by its canonical name.
 type Named = (String, Dense);
 
-/// The quantizer fitted to `model`, and the layers it takes.
-fn settle(quantizer: &dyn Quantizer, model: &Vlm) -> Result<(Box<dyn Fitted>, Vec<Named>), AccelError> {
-    let mut taken: Vec<Named> = Vec::new();
-    model.map_linears(&mut |name, dense| {
-        if quantizer.takes(name) {
-            taken.push((name.to_owned(), dense.clone()));
-        }
-        Ok::<_, AccelError>(None)
-    })?;
-    let (fitted, _) = settle_on(quantizer, shapes(&taken))?;
-    Ok((fitted, taken))
+/// What a quantizer comes to on a model's linear layers.
+pub(crate) struct Settled {
+    pub(crate) fitted: Box<dyn Fitted>,
+    /// The canonical text, with what stays in float.
+    pub(crate) method: String,
+    scope: &'static str,
+    /// Layers that are packed and stay so.
+    pub(crate) packed: Vec<LinearShape>,
+    /// Layers that are packed and put back into float.
+    pub(crate) float: Vec<LinearShape>,
 }
 
-/// The quantizer fitted to a model with these linear layers, and those that it takes.
-pub(crate) fn settle_on(
-    quantizer: &dyn Quantizer,
-    mut linears: Vec<LinearShape>,
-) -> Result<(Box<dyn Fitted>, Vec<LinearShape>), AccelError> {
-    linears.retain(|linear| quantizer.takes(&linear.name));
-    if linears.is_empty() {
-        return Err(AccelError::NothingToQuantize { method: quantizer.name(), scope: quantizer.scope() });
+impl Acceleration {
+    /// The quantizer fitted to `model`, and the layers it takes; `None` when there is no quantizer.
+    fn settle(&self, model: &Vlm) -> Result<Option<(Settled, Vec<Named>)>, AccelError> {
+        let Some(quantizer) = &self.quantizer else { return Ok(None) };
+        let mut taken: Vec<Named> = Vec::new();
+        model.map_linears(&mut |name, dense| {
+            if quantizer.takes(name) {
+                taken.push((name.to_owned(), dense.clone()));
+            }
+            Ok::<_, AccelError>(None)
+        })?;
+        let shape = |(name, dense): &Named| LinearShape { name: name.clone(), out: dense.output(), input: dense.input() };
+        Ok(self.settle_on(taken.iter().map(shape).collect())?.map(|settled| (settled, taken)))
     }
-    Ok((quantizer.fit(&linears)?, linears))
-}
 
-fn shapes(taken: &[Named]) -> Vec<LinearShape> {
-    taken.iter().map(|(name, dense)| LinearShape { name: name.clone(), out: dense.output(), input: dense.input() }).collect()
+    /// The quantizer fitted to a model with these linear layers; `None` when there is no quantizer.
+    pub(crate) fn settle_on(&self, mut linears: Vec<LinearShape>) -> Result<Option<Settled>, AccelError> {
+        let Some(quantizer) = &self.quantizer else { return Ok(None) };
+        linears.retain(|linear| quantizer.takes(&linear.name));
+        let scope = quantizer.scope();
+        let Some(first) = linears.first() else { return Err(AccelError::NothingToQuantize { method: quantizer.name(), scope }) };
+        let fitted = quantizer.fit(&linears)?;
+        let (mut method, example) = (fitted.method(), first.name.clone());
+        if let Some(part) = self.float.parts().find(|part| !linears.iter().any(|linear| Linears::meets(part, &linear.name))) {
+            return Err(AccelError::NoSuchLinear { method, part: part.to_owned(), example });
+        }
+        let (float, packed): (Vec<_>, Vec<_>) = linears.into_iter().partition(|linear| self.float.hold(&linear.name));
+        if packed.is_empty() {
+            return Err(AccelError::AllFloat { method, float: self.float.to_string() });
+        }
+        if !float.is_empty() {
+            method += &format!("{}float={}", if method.contains(':') { ',' } else { ':' }, self.float);
+        }
+        Ok(Some(Settled { fitted, method, scope, packed, float }))
+    }
 }
 
 impl Description {
     /// The quantizer as settled, if the weights change. On one model, accelerations that agree in this have the same weights.
     pub fn weights(&self) -> Option<&str> {
         self.quantized.as_ref().map(|quantized| quantized.method.as_str())
+    }
+
+    /// The quantizer as settled, if the weights change, whatever is put back into float: accelerations that agree in this pack layers alike.
+    pub fn codes(&self) -> Option<&str> {
+        self.quantized.as_ref().map(|quantized| quantized.codes.as_str())
     }
 }
 

@@ -12,7 +12,8 @@ use crate::Quantizer;
 pub struct Implementation {
     /// The method's row.
     pub method: &'static Method,
-    /// Makes the method from one value per parameter of the row, in order; `None` if these are not the values that it takes.
+    /// Makes the method from one value per parameter of the row, in order, without the layers that stay in float, which are put back for
+    /// every quantizer alike; `None` if these are not the values that it takes.
     pub build: fn(&[Value]) -> Option<Built>,
 }
 

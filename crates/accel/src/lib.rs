@@ -36,6 +36,7 @@ mod acceleration;
 mod apply;
 mod calibrate;
 mod implementation;
+mod locate;
 pub mod memory;
 mod quantize;
 mod reduce;
@@ -45,6 +46,7 @@ pub use acceleration::Acceleration;
 pub use apply::{Description, QuantizedModules};
 pub use calibrate::{Gram, Samples};
 pub use implementation::{Built, Implementation};
+pub use locate::Grain;
 pub use quantize::{AccelError, Calibration, Fitted, FittedGptq, FittedRtn, Gptq, Int8, LinearShape, Quantizer, Rtn};
 pub use reduce::{
     Blind, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, PruMerge, PyramidDrop, RandomKeep, SparseVlm, VisPruner, VisionZip, Vtw,

@@ -1,11 +1,11 @@
 //! Whether a model and its accelerated forms fit into memory, and what would.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use steady_vlm::{Extent, Footprint, LinearSize, Merger, Precision};
 
-use crate::apply::settle_on;
+use crate::apply::Settled;
 use crate::{AccelError, Acceleration, LinearShape};
 
 /// Bytes that a model takes while it answers under some accelerations, which share what no quantizer touches.
@@ -90,13 +90,13 @@ impl Need {
     /// # Errors
     /// [`AccelError`] when a quantizer does not fit the model.
     pub fn of(footprint: &Footprint, run: Run<'_>) -> Result<Self, AccelError> {
-        let packed = packed_bytes(run.accelerations, footprint.linears())?;
+        let packed = Packed::of(run.accelerations, footprint)?;
         // An image is held as the weights as they are see it, as each packed ones do, and as each reducer inside the tower leaves it.
         let merging = run.accelerations.iter().filter_map(Acceleration::reducer).filter(|reducer| Merger::of(*reducer).is_some());
-        let held = 1 + packed.len() + merging.count() + run.copies.len();
+        let held = 1 + packed.forms + merging.count() + run.copies.len();
         Ok(Self {
             weights: footprint.weight_bytes(run.precision),
-            packed: packed.values().sum(),
+            packed: packed.bytes,
             copies: run.copies.iter().map(|&precision| footprint.weight_bytes(precision)).sum(),
             beside: run.beside,
             cache: footprint.cache_bytes(run.precision, run.tokens),
@@ -176,25 +176,39 @@ pub fn shortage(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<O
 /// # Errors
 /// [`AccelError`] when a quantizer does not fit the model.
 pub fn stored_bytes(footprint: &Footprint, acceleration: &Acceleration) -> Result<u64, AccelError> {
-    let Some(quantizer) = acceleration.quantizer() else { return Ok(footprint.stored_bytes()) };
-    let (fitted, taken) = settle_on(quantizer, footprint.linears().iter().map(shape).collect())?;
-    let packed: u64 = taken.iter().map(|linear| fitted.packed_bytes(linear)).sum();
-    let replaced: u64 = footprint.linears().iter().filter(|linear| quantizer.takes(&linear.name)).map(|linear| linear.stored).sum();
-    Ok(footprint.stored_bytes() - replaced + packed)
+    let Some(Settled { fitted, packed, .. }) = acceleration.settle_on(linears(footprint))? else {
+        return Ok(footprint.stored_bytes());
+    };
+    let bytes: u64 = packed.iter().map(|linear| fitted.packed_bytes(linear)).sum();
+    let names: BTreeSet<&str> = packed.iter().map(|linear| linear.name.as_str()).collect();
+    let replaced: u64 = footprint.linears().iter().filter(|linear| names.contains(linear.name.as_str())).map(|linear| linear.stored).sum();
+    Ok(footprint.stored_bytes() - replaced + bytes)
 }
 
-fn shape(linear: &LinearSize) -> LinearShape {
-    LinearShape { name: linear.name.clone(), out: linear.out, input: linear.input }
+/// Names and shapes of a model's linear layers.
+pub(crate) fn linears(footprint: &Footprint) -> Vec<LinearShape> {
+    let shape = |linear: &LinearSize| LinearShape { name: linear.name.clone(), out: linear.out, input: linear.input };
+    footprint.linears().iter().map(shape).collect()
 }
 
-/// Bytes of these accelerations' packed weights for a model with these linear layers, by quantizer as settled. Each packs once.
-fn packed_bytes(accelerations: &[Acceleration], linears: &[LinearSize]) -> Result<BTreeMap<String, u64>, AccelError> {
-    let mut by_method = BTreeMap::new();
-    for quantizer in accelerations.iter().filter_map(Acceleration::quantizer) {
-        let (fitted, taken) = settle_on(quantizer, linears.iter().map(shape).collect())?;
-        by_method.insert(fitted.method(), taken.iter().map(|linear| fitted.packed_bytes(linear)).sum::<u64>());
+/// What several accelerations pack.
+struct Packed {
+    /// Bytes. Layers that are packed alike are there once, also where only some of them stay so.
+    bytes: u64,
+    /// Different models that this makes.
+    forms: usize,
+}
+
+impl Packed {
+    fn of(accelerations: &[Acceleration], footprint: &Footprint) -> Result<Self, AccelError> {
+        let (mut bytes, mut forms) = (BTreeMap::new(), BTreeSet::new());
+        for acceleration in accelerations {
+            let Some(Settled { fitted, method, packed, float, .. }) = acceleration.settle_on(linears(footprint))? else { continue };
+            bytes.insert(fitted.method(), packed.iter().chain(&float).map(|linear| fitted.packed_bytes(linear)).sum::<u64>());
+            forms.insert(method);
+        }
+        Ok(Self { bytes: bytes.values().sum(), forms: forms.len() })
     }
-    Ok(by_method)
 }
 
 impl Shortage {

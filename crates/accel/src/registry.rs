@@ -1,6 +1,6 @@
 //! Which code carries out which method.
 
-use steady_methods::{Method, MethodKind, Spec, SpecError};
+use steady_methods::{Linears, Method, MethodKind, Spec, SpecError, Value};
 
 use crate::Acceleration;
 use crate::implementation::{Built, Implementation};
@@ -47,17 +47,19 @@ impl Registry {
     /// # Errors
     /// [`SpecError::UnknownMethod`] for a method that is none of these, [`SpecError::Mismatched`] for one that was paired with the wrong code.
     pub fn build(&self, spec: Spec) -> Result<Acceleration, SpecError> {
-        let (mut quantizer, mut reducer) = (None, None);
+        let (mut quantizer, mut reducer, mut float) = (None, None, Linears::default());
         for part in spec.parts() {
             let text = part.to_string();
             let row = self.rows.iter().find(|row| row.method.name == part.method().name);
             let row = row.ok_or_else(|| SpecError::unknown_method(&text, &self.methods()))?;
-            match (part.method().kind, (row.build)(part.values())) {
-                (MethodKind::Quantizer, Some(Built::Quantizer(built))) => quantizer = Some(built),
+            // Whoever packs need not know what is put back.
+            let values: Vec<Value> = part.values().iter().filter(|value| !matches!(value, Value::Linears(_))).cloned().collect();
+            match (part.method().kind, (row.build)(&values)) {
+                (MethodKind::Quantizer, Some(Built::Quantizer(built))) => (quantizer, float) = (Some(built), part.float()),
                 (MethodKind::TokenReducer, Some(Built::Reducer(built))) => reducer = Some(built),
                 _ => return Err(SpecError::Mismatched { part: text }),
             }
         }
-        Ok(Acceleration { spec, quantizer, reducer })
+        Ok(Acceleration { spec, quantizer, float, reducer })
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use image::{Rgb, RgbImage};
 use pollster::FutureExt;
-use steady_accel::{AccelError, Acceleration, Description};
+use steady_accel::{AccelError, Acceleration, Description, Grain};
 use steady_vlm::Device;
 use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
 
@@ -131,4 +131,72 @@ fn a_packed_model_cannot_be_packed_again() {
     let once = parse("w4:rtn").quantize(&model()).block_on().unwrap().unwrap();
     let error = parse("w4:rtn").quantize(&once).block_on().err().unwrap();
     assert!(matches!(error, AccelError::NothingToQuantize { .. }), "{error}");
+}
+
+/// Every layer but those in float is packed, each as without them: put together by hand from the model and the one that is packed whole.
+#[test]
+fn layers_in_float_are_those_of_the_model() {
+    let model = model();
+    let described = |spec: &str| parse(spec).describe(&model).unwrap().quantized.unwrap();
+    let dense: std::cell::RefCell<Vec<String>> = std::cell::RefCell::default();
+    for (spec, whole, mine) in [
+        ("w4:rtn,float=down_proj", "w4:rtn", "down_proj"),
+        ("w4:rtn,float=language_model.layers.1", "w4:rtn", "language_model.layers.1."),
+        ("int8,float=fc2", "int8", "fc2"),
+    ] {
+        let packed = parse(spec).quantize(&model).block_on().unwrap().unwrap();
+        dense.take();
+        packed.map_linears(&mut |name, _| Ok::<_, AccelError>(dense.borrow_mut().push(name.to_owned())).map(|()| None)).unwrap();
+        let names: Vec<String> = described(whole).linears.into_iter().map(|linear| linear.name).collect();
+        let (float, left): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| format!("{name}.").contains(mine));
+        assert!(!float.is_empty() && float.iter().all(|name| dense.borrow().contains(name)), "{spec}: {float:?}");
+        assert!(left.iter().all(|name| !dense.borrow().contains(name)), "{spec}: {left:?}");
+        let quantized = described(spec);
+        assert_eq!(quantized.linears.into_iter().map(|linear| linear.name).collect::<Vec<_>>(), left, "{spec}");
+        assert_eq!(quantized.codes, described(whole).codes, "{spec}");
+        assert_ne!(quantized.method, quantized.codes, "{spec}");
+
+        let all = parse(whole).quantize(&model).block_on().unwrap().unwrap();
+        assert_ne!(logits(&packed), logits(&all), "{spec}");
+        let back = packed.with_linears_of(&all, &|name| float.iter().any(|float| float == name));
+        assert_eq!(logits(&back), logits(&all), "{spec}");
+        assert_eq!(back.weight_bytes(), all.weight_bytes(), "{spec}");
+    }
+}
+
+#[test]
+fn what_cannot_stay_in_float_is_refused() {
+    let model = model();
+    let refused = |spec: &str| parse(spec).quantize(&model).block_on().err().unwrap().to_string();
+    assert_eq!(
+        refused("w4:rtn,g=16,float=down"),
+        "w4:rtn,g=16: float=down: none of the layers that it packs is called so; one of them is language_model.layers.0.self_attn.q_proj"
+    );
+    assert_eq!(
+        refused("w4:rtn,g=16,float=mlp/self_attn"),
+        "w4:rtn,g=16: float=mlp/self_attn: these are all layers that it packs, and nothing would change"
+    );
+}
+
+#[test]
+fn each_grain_is_put_back_once() {
+    let checkpoint = Checkpoint::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/steady-llava")).unwrap();
+    let footprint = checkpoint.footprint().unwrap();
+    let specs = |spec: &str, grain| -> Vec<String> {
+        parse(spec).with_each_in_float(&footprint, grain).unwrap().iter().map(ToString::to_string).collect()
+    };
+    let kinds = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+    let of_kind = |kind: &str| format!("w4:rtn,g=auto,float={kind}+divprune:keep=0.098");
+    let mut expected: Vec<String> = kinds.iter().map(|kind| of_kind(kind)).collect();
+    expected.insert(0, "w4:rtn,g=auto+divprune:keep=0.098".to_owned());
+    assert_eq!(specs("w4:rtn+divprune", Grain::Kind), expected);
+    assert_eq!(specs("w4:rtn", Grain::Block).len(), 1 + 4);
+    assert_eq!(specs("w4:rtn", Grain::Layer).len(), 1 + 28);
+    // what is in float already stays there
+    assert_eq!(
+        specs("w4:rtn,float=mlp", Grain::Kind)[1..],
+        kinds[..4].iter().map(|kind| format!("w4:rtn,g=auto,float=mlp/{kind}")).collect::<Vec<_>>()
+    );
+    let error = parse("divprune").with_each_in_float(&footprint, Grain::Block).unwrap_err().to_string();
+    assert!(error.contains("divprune:keep=0.098: packs no layers"), "{error}");
 }

@@ -41,6 +41,7 @@ Examples:
   steady --perturb noise=20 --perturb jpeg=20     does acceleration make the model more brittle?
   steady --models all                             every embedded model, a report each
   steady ask --image photo.jpg --question \"Is there a red circle?\"
+  steady locate --accel w4:rtn                    in which layers does it break?
   steady compare base.jsonl w4.jsonl              what changed between two runs of another tool
   steady accels                                   what can be given to --accel
   steady perturbs                                 what can be given to --perturb
@@ -53,6 +54,8 @@ Exit codes: 0 ok, 1 a gate failed, 2 wrong usage or input, 3 a gate is inconclus
 pub(crate) enum Command {
     /// Study a checkpoint folder (or the embedded model)
     Run(RunArgs),
+    /// Find the layers in which a quantizer breaks answers
+    Locate(LocateArgs),
     /// Ask one question about one image, before and after acceleration
     Ask(AskArgs),
     /// Compare what two or three runs logged, whichever tool ran them; needs no model
@@ -174,6 +177,60 @@ pub(crate) struct RunArgs {
     pub(crate) against: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) study: StudyArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --accel it is w4:rtn. Every question is asked under the acceleration as it is, and once more for each block, kind or layer that is put back into float. What brings the
+answers back is where it breaks. The table has those layers first without which the first token's distribution is nearest to the baseline's.
+
+Examples:
+  steady locate --accel w4:rtn                                 the blocks of the embedded model
+  steady locate --accel w4:rtn --by kind --questions 100       q_proj, k_proj, ..: which kind of layer is it?
+  steady locate --accel w4:rtn --by layer --mixed 3.5MB        and which of them are worth their bytes?
+  steady locate --model ~/models/llava-1.5-7b-hf --accel int8 --bench pope:data
+  steady run --accel w4:rtn,float=down_proj                    and then leave these layers in float")]
+pub(crate) struct LocateArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// What is asked: a name that `steady benches` lists; your own questions as file:PATH, and others that lie in files as NAME:PATH
+    #[arg(long, value_name = "BENCH", value_parser = benchmark, default_value = EMBEDDED.name)]
+    pub(crate) bench: String,
+    /// Which layers are put back together
+    #[arg(long, value_enum, default_value_t = GrainArg::Block)]
+    pub(crate) by: GrainArg,
+    /// Then ask once more with those layers in float that bring most back, as many as fit into files of this size, like 3.5MB or 4GB; that
+    /// run is in the folder `mixed` of this one
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub(crate) mixed: Option<u64>,
+    // Its `--accel` has a default of its own: w4:rtn.
+    #[command(flatten)]
+    pub(crate) study: StudyArgs,
+}
+
+/// Bytes, with a unit of powers of ten behind them or none.
+fn bytes(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale = match unit.trim() {
+        "" | "B" => 1.0,
+        "kB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        _ => return Err("expected a number of bytes, or one with kB, MB or GB behind it".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_| "expected a number, like 3.5MB".to_owned())?;
+    Ok((number * scale) as u64)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GrainArg {
+    /// A block of the decoder, or of the tower
+    Block,
+    /// All layers of a kind, like down_proj
+    Kind,
+    /// One layer
+    Layer,
 }
 
 #[derive(Debug, Args)]

@@ -30,6 +30,7 @@ pub fn main() -> ExitCode {
     console::finish(match &cli.command {
         None => done(commands::study::embedded(&cli.models, &cli.study)),
         Some(Command::Run(args)) => done(commands::study::run(args)),
+        Some(Command::Locate(args)) => done(commands::locate::run(args)),
         Some(Command::Ask(args)) => done(commands::ask::run(args)),
         Some(Command::Compare(args)) => done(commands::compare::run(args)),
         Some(Command::Report(args)) => done(commands::report::run(args)),

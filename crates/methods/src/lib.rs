@@ -30,4 +30,4 @@ pub use method::{Method, MethodKind, Parameter};
 pub use preset::{DEPLOYED, FIRST3, FIRST5, PAPER8, PRESETS, Preset, REDUCERS};
 pub use spec::{Part, Spec, SpecError};
 pub use table::*;
-pub use value::{Group, Keep, Layers, ParameterKind, Positions, Value};
+pub use value::{Group, Keep, Layers, Linears, ParameterKind, Positions, Value};

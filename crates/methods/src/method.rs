@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ParameterKind, Value};
+use crate::{Linears, ParameterKind, Value};
 
 /// One acceleration method.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Parameter {
     pub name: &'static str,
     /// What values it takes.
     pub kind: ParameterKind,
-    /// The canonical text of the value it has when it is not given; empty for a flag that is not set.
+    /// The canonical text of the value it has when it is not given; empty for a flag that is not set, and for no layers.
     pub default: &'static str,
     /// One line for listings.
     pub meaning: &'static str,
@@ -52,6 +52,7 @@ impl Method {
         for (parameter, value) in self.parameters.iter().zip(values) {
             let value = match value {
                 Value::Flag(false) => continue,
+                Value::Linears(linears) if linears.is_empty() => continue,
                 Value::Flag(true) => String::new(),
                 value => format!("={value}"),
             };
@@ -87,6 +88,7 @@ impl Parameter {
     pub(crate) fn default_value(&self) -> Option<Value> {
         match self.kind {
             ParameterKind::Flag => Some(Value::Flag(false)),
+            ParameterKind::Linears => Some(Value::Linears(Linears::default())),
             kind => kind.parse(self.default),
         }
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{METHODS, Method, MethodKind, Parameter, ParameterKind, Value};
+use crate::{Linears, METHODS, Method, MethodKind, Parameter, ParameterKind, Value};
 
 /// At most one method of each kind, each with all its parameters; none at all is the baseline.
 ///
@@ -145,6 +145,14 @@ impl Spec {
         &self.parts
     }
 
+    /// The same with these layers in float, whatever was; `None` where no method packs any.
+    #[must_use]
+    pub fn with_float(mut self, float: Linears) -> Option<Self> {
+        let values = self.parts.iter_mut().flat_map(|part| &mut part.values);
+        *values.into_iter().find(|value| matches!(value, Value::Linears(_)))? = Value::Linears(float);
+        Some(self)
+    }
+
     /// The part of this kind.
     pub fn part(&self, kind: MethodKind) -> Option<&Part> {
         self.parts.iter().find(|part| part.method.kind == kind)
@@ -176,6 +184,12 @@ impl Part {
     /// The method.
     pub fn method(&self) -> &'static Method {
         self.method
+    }
+
+    /// The layers that stay in float although the method would pack them.
+    pub fn float(&self) -> Linears {
+        let linears = |value: &Value| if let Value::Linears(linears) = value { Some(linears.clone()) } else { None };
+        self.values.iter().find_map(linears).unwrap_or_default()
     }
 
     /// One value per parameter of the method, in their order.

@@ -31,6 +31,14 @@ const RENUMBERED: Parameter = Parameter {
     meaning: "rotary positions of what is left; Qwen keeps them in any case",
 };
 
+/// What every quantizer takes.
+const FLOAT: Parameter = Parameter {
+    name: "float",
+    kind: ParameterKind::Linears,
+    default: "",
+    meaning: "layers that are put back into float once all are packed; a part of the name is enough, several have / between",
+};
+
 /// Round-to-nearest, 4 bits.
 pub static W4_RTN: Method = Method {
     name: "w4:rtn",
@@ -43,6 +51,7 @@ pub static W4_RTN: Method = Method {
             meaning: "inputs per scale; auto = the largest of 128, 64, 32, 16 that divides every input width",
         },
         Parameter { name: "sym", kind: ParameterKind::Flag, default: "", meaning: "symmetric, without zero points" },
+        FLOAT,
     ],
     summary: "4-bit weights by rounding to nearest, in the decoder's linear layers",
     plain: "Weights in 4 bits, rounded to the nearest step of a scale per group.",
@@ -79,6 +88,7 @@ pub static W4_GPTQ: Method = Method {
             meaning: "share of the mean of the Hessian's diagonal that is added to it",
         },
         Parameter { name: "n", kind: ParameterKind::Samples, default: "128", meaning: "prompts to calibrate with" },
+        FLOAT,
     ],
     summary: "4-bit weights, each column's rounding error made up for by those behind it, in the decoder's linear layers",
     plain: "Weights in 4 bits, fitted to prompts so that rounding errors make up for each other.",
@@ -89,12 +99,15 @@ pub static W4_GPTQ: Method = Method {
 pub static INT8: Method = Method {
     name: "int8",
     kind: MethodKind::Quantizer,
-    parameters: &[Parameter {
-        name: "threshold",
-        kind: ParameterKind::Positive,
-        default: "6",
-        meaning: "activations of at least this magnitude take the float way",
-    }],
+    parameters: &[
+        Parameter {
+            name: "threshold",
+            kind: ParameterKind::Positive,
+            default: "6",
+            meaning: "activations of at least this magnitude take the float way",
+        },
+        FLOAT,
+    ],
     summary: "8-bit weights and activations, the outliers of each token in float, in every linear layer but the head",
     plain: "Weights and activations of linear layers in 8 bits, outlying features apart.",
     source: "LLM.int8(), Dettmers et al., NeurIPS 2022 (arXiv 2208.07339); outliers by token, where bitsandbytes takes whole columns of a call",

@@ -25,12 +25,14 @@ pub enum ParameterKind {
     Samples,
     /// Inputs that share a scale ([`Group`]).
     Group,
+    /// Linear layers, by parts of their names ([`Linears`]).
+    Linears,
     /// Present or absent, without a value.
     Flag,
 }
 
 /// A value of the [`ParameterKind`] of the same name.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// How many visual tokens stay.
     Keep(Keep),
@@ -52,6 +54,8 @@ pub enum Value {
     Samples(usize),
     /// Inputs that share a scale.
     Group(Group),
+    /// Linear layers.
+    Linears(Linears),
     /// Whether it is there.
     Flag(bool),
 }
@@ -83,6 +87,11 @@ pub enum Positions {
     Renumber,
 }
 
+/// Linear layers, by parts of their canonical names: `layers.3` is a block, `down_proj` a kind, `layers.3.mlp.down_proj` one layer. A part
+/// is met where its words stand one after the other in the name, so `layers.1` is not `layers.10`. Without parts it is no layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Linears(Vec<String>);
+
 /// How many inputs share a scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
@@ -107,6 +116,7 @@ impl ParameterKind {
             Self::Positive => "a number above 0",
             Self::Samples => "an integer above 0",
             Self::Group => "`auto` or a multiple of 8",
+            Self::Linears => "parts of layers' names with / between, as in layers.0/down_proj",
             Self::Flag => "no value",
         }
     }
@@ -123,6 +133,7 @@ impl ParameterKind {
             Self::Positive => text.parse().ok().filter(|number: &f32| number.is_finite() && *number > 0.0).map(Value::Positive),
             Self::Samples => text.parse().ok().filter(|&count| count >= 1).map(Value::Samples),
             Self::Group => Group::parse(text).map(Value::Group),
+            Self::Linears => Linears::parse(text).map(Value::Linears),
             Self::Flag => None,
         }
     }
@@ -173,6 +184,36 @@ impl Positions {
     }
 }
 
+impl Linears {
+    /// Parts of names with `/` between; `None` where a text is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let parts: Vec<String> = text.split('/').map(|part| part.trim().to_owned()).collect();
+        parts.iter().all(|part| part.split('.').all(is_word)).then_some(Self(parts))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The parts of names, as written.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Whether the layer with this canonical name is one of them.
+    pub fn hold(&self, linear: &str) -> bool {
+        self.parts().any(|part| Self::meets(part, linear))
+    }
+
+    /// Whether the words of `part` stand one after the other in `linear`.
+    pub fn meets(part: &str, linear: &str) -> bool {
+        let (wanted, words): (Vec<&str>, Vec<&str>) = (part.split('.').collect(), linear.split('.').collect());
+        words.windows(wanted.len()).any(|words| words == wanted)
+    }
+}
+
 impl Group {
     fn parse(text: &str) -> Option<Self> {
         if text == "auto" {
@@ -194,6 +235,7 @@ impl fmt::Display for Value {
             Self::Seed(seed) => seed.fmt(f),
             Self::Positive(number) => number.fmt(f),
             Self::Group(group) => group.fmt(f),
+            Self::Linears(linears) => linears.fmt(f),
             Self::Flag(flag) => flag.fmt(f),
         }
     }
@@ -226,6 +268,12 @@ impl fmt::Display for Positions {
             Self::Keep => "keep",
             Self::Renumber => "renumber",
         })
+    }
+}
+
+impl fmt::Display for Linears {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("/"))
     }
 }
 

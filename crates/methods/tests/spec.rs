@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
-use steady_methods::{FIRST3, FIRST5, METHODS, Method, MethodKind, PRESETS, Parameter, ParameterKind, Preset, Spec};
+use steady_methods::{FIRST3, FIRST5, Linears, METHODS, Method, MethodKind, PRESETS, Parameter, ParameterKind, Preset, Spec};
 
 fn canonical(text: &str) -> String {
     Spec::parse(text).unwrap().to_string()
@@ -16,6 +16,8 @@ fn canonical_text_spells_out_every_default() {
         ("int8,threshold=4.5", "int8:threshold=4.5"),
         ("w4:rtn", "w4:rtn,g=auto"),
         ("w4:rtn,sym,g=64", "w4:rtn,g=64,sym"),
+        ("w4:rtn,float=layers.0/ down_proj", "w4:rtn,g=auto,float=layers.0/down_proj"),
+        ("int8:float=fc1+fastv", "int8:threshold=6,float=fc1+fastv:k=2,keep=0.5"),
         ("divprune", "divprune:keep=0.098"),
         ("divprune:keep=0.330", "divprune:keep=0.33"),
         ("divprune:keep=64", "divprune:keep=64"),
@@ -53,6 +55,11 @@ fn errors_say_what_is_valid() {
         "int8:threshold=inf",
         "w4:rtn,g=12",
         "w4:rtn,sym=yes",
+        "w4:rtn,float",
+        "w4:rtn,float=",
+        "w4:rtn,float=a//b",
+        "w4:rtn,float=layers.",
+        "fastv:float=a",
         "fastv:k=2,k=3",
     ]
     .into_iter()
@@ -219,4 +226,23 @@ proptest! {
             prop_assert_eq!(Spec::parse(&canonical).unwrap().to_string(), canonical);
         }
     }
+}
+
+#[test]
+fn a_part_of_a_name_is_whole_words() {
+    let name = "language_model.layers.10.mlp.down_proj";
+    for (part, meets) in [
+        ("layers.10", true),
+        ("layers.1", false),
+        ("10", true),
+        ("mlp.down_proj", true),
+        ("layers.mlp", false),
+        ("down", false),
+        (name, true),
+        ("x.language_model.layers.10.mlp.down_proj", false),
+    ] {
+        assert_eq!(Linears::meets(part, name), meets, "{part}");
+        assert_eq!(Linears::parse(&format!("nothing/{part}")).unwrap().hold(name), meets, "{part}");
+    }
+    assert!(!Linears::default().hold(name));
 }

@@ -198,12 +198,13 @@ impl Report {
     /// The findings in words, a line for each acceleration, the headline first: it is the largest of all and says so.
     pub fn findings(&self) -> Vec<String> {
         let headline = self.headline().map(|summary| summary.spec.as_str());
-        let mut summaries: Vec<&Summary> = self.summaries().iter().collect();
+        let mut summaries: Vec<&Summary> = self.whole_summaries().collect();
         summaries.sort_by_key(|summary| headline != Some(summary.spec.as_str()));
         let largest =
             |i: usize| if i == 0 && summaries.len() > 1 { format!(", the largest of {}", summaries.len()) } else { String::new() };
         let finding = |summary: &Summary| if self.judged() { summary.finding() } else { summary.change() };
-        summaries.iter().enumerate().map(|(i, summary)| format!("{}{}: {}", summary.spec, largest(i), finding(summary))).collect()
+        let lines = summaries.iter().enumerate().map(|(i, summary)| format!("{}{}: {}", summary.spec, largest(i), finding(summary)));
+        lines.chain(self.sensitive()).collect()
     }
 
     /// What became of the answers under each perturbation of the plan.
@@ -216,8 +217,8 @@ impl Report {
     pub fn headline(&self) -> Option<&Summary> {
         let hides = |summary: &Summary| summary.dr.value - summary.accuracy_change.value.abs();
         let hidden =
-            self.summaries().iter().filter(|summary| self.judged() && summary.hidden()).max_by(|a, b| hides(a).total_cmp(&hides(b)));
-        hidden.or_else(|| self.summaries().iter().max_by(|a, b| a.dr.value.total_cmp(&b.dr.value)))
+            self.whole_summaries().filter(|summary| self.judged() && summary.hidden()).max_by(|a, b| hides(a).total_cmp(&hides(b)));
+        hidden.or_else(|| self.whole_summaries().max_by(|a, b| a.dr.value.total_cmp(&b.dr.value)))
     }
 
     /// This report with machine times in its costs, in seconds: of the baseline, called `none`, and of the accelerations by their specs. No summary

@@ -8,15 +8,16 @@ use crate::measurements::{BASELINE, CostRow};
 use crate::number::{p_value, percent, points, scaled};
 use crate::printable::one_line;
 use crate::report::{Perturbed, Report};
+use crate::sensitivity::Sensitivity;
 use crate::statistics::Interval;
 use crate::summary::Summary;
 
 impl Report {
-    /// Tables of plain text, one row for each acceleration: what changed, how bad it can be, what changed under perturbation, where that was asked, and what it bought. No
-    /// colour codes; shares in percent.
+    /// Tables of plain text, one row for each acceleration: what changed, how bad it can be, what changed under perturbation, where that was asked, and what it bought. Those
+    /// whose layers were put back into float to see what matters have a table of their own. No colour codes; shares in percent.
     pub fn table(&self) -> String {
         let tables = [Some(self.stability_table()), Some(self.release_table()), self.perturbed_table(), self.cost_table()];
-        let tables = tables.into_iter().flatten().map(|table| format!("{table}\n"));
+        let tables = tables.into_iter().flatten().chain(self.sensitivity_tables()).map(|table| format!("{table}\n"));
         let remarks = Some(self.remarks().join("\n")).filter(|remarks| !remarks.is_empty()).map(|remarks| format!("{remarks}\n"));
         tables.chain(remarks).collect::<Vec<_>>().join("\n")
     }
@@ -48,7 +49,7 @@ impl Report {
             row.extend(controlled.then(|| summary.excess.map_or_else(|| "-".to_owned(), |excess| p_value(excess.p_adjusted))));
             table.add_row(row);
         };
-        for summary in self.summaries() {
+        for summary in self.whole_summaries() {
             add(one_line(&summary.spec), summary, true);
         }
         for (summary, control) in self.control_summaries().iter().zip(self.controls()) {
@@ -69,7 +70,7 @@ impl Report {
         header.extend(unread.then_some("unread"));
         header.extend(calibrated.then_some("ECE"));
         let mut table = empty_table(&header, 1);
-        for summary in self.summaries() {
+        for summary in self.whole_summaries() {
             let Assurance { drop_at_most, ndr_at_most, dr_at_most, least_drop, unparsed, calibration, .. } = &summary.assurance;
             let or_dash = |shown: Option<String>| shown.unwrap_or_else(|| "-".to_owned());
             let mut row = vec![one_line(&summary.spec)];
@@ -138,10 +139,37 @@ impl Report {
             table.add_row(std::iter::once(name.to_owned()).chain(cells));
         };
         add("none", &self.measurements().baseline_cost);
-        for acceleration in self.accelerations() {
+        let restored = self.restored();
+        for acceleration in self.accelerations().iter().filter(|acceleration| !restored.contains(acceleration.spec.as_str())) {
             add(&one_line(&acceleration.spec), &acceleration.cost);
         }
         Some(table)
+    }
+
+    /// A table for each acceleration whose layers were put back into float: what that brings back.
+    fn sensitivity_tables(&self) -> Vec<Table> {
+        let judged = self.judged();
+        let of = |sensitivity: &Sensitivity<'_>| {
+            let sized = sensitivity.parts.iter().any(|part| part.more_bytes.is_some());
+            let mut header = vec!["in float", "KL gone", "KL nats", "DR"];
+            header.extend(judged.then_some(["NDR", "accuracy"]).into_iter().flatten());
+            header.extend(sized.then_some("files MB more"));
+            let mut table = empty_table(&header, 1);
+            let mut add = |name: String, summary: &Summary, gone: Option<f64>, more_bytes: Option<u64>| {
+                let or_dash = |shown: Option<String>| shown.unwrap_or_else(|| "-".to_owned());
+                let mut row = vec![name, or_dash(gone.map(|gone| format!("{:.0} %", 100.0 * gone)))];
+                row.extend([or_dash(summary.kl_mean.map(|kl| format!("{kl:.4}"))), percent(summary.dr.value)]);
+                row.extend(judged.then(|| [percent(summary.ndr.value), percent(summary.accuracy_after.value)]).into_iter().flatten());
+                row.extend(sized.then(|| or_dash(more_bytes.map(|bytes| format!("{:.2}", bytes as f64 / 1e6)))));
+                table.add_row(row);
+            };
+            add(one_line(&sensitivity.whole.spec), sensitivity.whole, None, None);
+            for part in &sensitivity.parts {
+                add(format!("  {}", one_line(part.layers)), part.summary, sensitivity.gone(part), part.more_bytes);
+            }
+            table
+        };
+        self.sensitivities().iter().map(of).collect()
     }
 
     /// Which costs are known of anyone: files, weights, KV cache, visual tokens, prompt tokens, FLOPs, time. A log of another tool knows none, and one that

@@ -70,6 +70,8 @@ impl Variants {
         let samples = set.as_ref().map(|set| set as &dyn Samples);
         let argument = ("--accel", BASELINE.to_owned());
         let mut variants = vec![Variant { acceleration: Acceleration::none(), model, weights: None, plan: baseline, argument }];
+        // By the codes of their layers: what some put back into float, others share.
+        let mut packed: BTreeMap<String, Vlm> = BTreeMap::new();
         for acceleration in accelerations.iter().filter(|acceleration| !acceleration.is_none()) {
             let base = &variants[0].model;
             let description = acceleration.describe(base)?;
@@ -79,9 +81,16 @@ impl Variants {
                 return Err(StudyError::Plan(format!("accelerations: `{}` is asked for twice", plan.spec)));
             }
             let weights = description.weights().map(str::to_owned);
-            let model = match variants.iter().find(|other| other.weights == weights) {
-                Some(other) => other.model.clone(),
-                None => acceleration.quantize_seeing(base, samples).await?.unwrap_or_else(|| base.clone()),
+            let model = match (variants.iter().find(|other| other.weights == weights), description.codes()) {
+                (Some(other), _) => other.model.clone(),
+                (None, None) => base.clone(),
+                (None, Some(codes)) => {
+                    if !packed.contains_key(codes) {
+                        let all = acceleration.pack_all(base, samples).await?.unwrap_or_else(|| base.clone());
+                        packed.insert(codes.to_owned(), all);
+                    }
+                    acceleration.with_float(&packed[codes], base)
+                }
             };
             let argument = ("--accel", plan.spec.clone());
             variants.push(Variant { acceleration: acceleration.clone(), model, weights, plan, argument });

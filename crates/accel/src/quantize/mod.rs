@@ -119,6 +119,30 @@ pub enum AccelError {
         /// What it packs.
         scope: &'static str,
     },
+    /// A part of names that none of the method's layers has.
+    #[error("{method}: float={part}: none of the layers that it packs is called so; one of them is {example}")]
+    NoSuchLinear {
+        /// The method as settled.
+        method: String,
+        /// The part as written.
+        part: String,
+        /// A layer that it packs.
+        example: String,
+    },
+    /// Every layer is put back.
+    #[error("{method}: float={float}: these are all layers that it packs, and nothing would change")]
+    AllFloat {
+        /// The method as settled.
+        method: String,
+        /// The parts of names.
+        float: String,
+    },
+    /// There is no quantizer whose layers could be put back into float.
+    #[error("{spec}: packs no layers, so none can be put back into float; give an acceleration with a quantizer, like w4:rtn")]
+    PacksNothing {
+        /// The acceleration.
+        spec: String,
+    },
     /// The method asks for what goes into its layers, which nobody has watched.
     #[error("{method}: needs to see what goes into its layers over {samples} prompts, and there is no calibration set")]
     Uncalibrated {

@@ -54,8 +54,8 @@ pub struct Dart {
 
 impl TokenReducer for Dart {
     fn name(&self) -> String {
-        let pivots = [self.image, self.text].map(Value::Count);
-        DART.spell(&[Value::Keep(self.keep), pivots[0], pivots[1], Value::Positions(self.positions)])
+        let [image, text] = [self.image, self.text].map(Value::Count);
+        DART.spell(&[Value::Keep(self.keep), image, text, Value::Positions(self.positions)])
     }
 
     fn steps(&self) -> Vec<Step> {

@@ -40,9 +40,9 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
 
 /// A report that was written.
 pub(crate) struct Published {
-    report: Report,
+    pub(crate) report: Report,
     /// `report.html`.
-    file: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 /// Writes `report.json` and `report.html` into the folder and prints one or the other's content: JSON, or table and findings.

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 use clap::ValueEnum;
 use pollster::FutureExt;
+use steady_accel::Acceleration;
 use steady_accel::memory::Run;
 use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARKS, Benchmark, Chosen as Bench, PostPrompts, Question};
@@ -26,31 +27,43 @@ pub(crate) fn embedded(models: &[String], args: &StudyArgs) -> Result<()> {
     let models = embedded::chosen(models)?;
     for name in &models {
         let folder = args.out.as_ref().map(|out| if models.len() == 1 { out.clone() } else { out.join(name) });
-        study(|| model::embedded(name), &[], &BENCHMARKS.find(EMBEDDED.name)?, folder, args)?;
+        let accelerations = asked_for(args, false)?;
+        let accelerations = |_: &Checkpoint| Ok(accelerations.clone());
+        study(|| model::embedded(name), &accelerations, &[], &BENCHMARKS.find(EMBEDDED.name)?, folder, args)?;
     }
     Ok(())
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
-    study(|| model::choose(&args.model), &args.against, &BENCHMARKS.find(&args.bench)?, args.study.out.clone(), &args.study)
+    // Specs are read before a model is fetched, which may take hours.
+    let accelerations = asked_for(&args.study, !args.against.is_empty())?;
+    let accelerations = |_: &Checkpoint| Ok(accelerations.clone());
+    let bench = BENCHMARKS.find(&args.bench)?;
+    study(|| model::choose(&args.model), &accelerations, &args.against, &bench, args.study.out.clone(), &args.study).map(drop)
 }
 
-/// Studies the model that `choose` gives, once the rest of what was asked for is known to make sense: a model may have to be fetched.
-fn study(
+/// The accelerations that a command line names. Whoever compares checkpoints asks about those alone if nothing else is named.
+fn asked_for(args: &StudyArgs, against: bool) -> Result<Vec<Acceleration>> {
+    match args.accelerations.as_slice() {
+        [] if against => Ok(Vec::new()),
+        [] => model::accelerations(FIRST5.specs),
+        specs => model::accelerations(specs),
+    }
+}
+
+/// Studies the model that `choose` gives, once the rest of what was asked for is known to make sense: a model may have to be fetched. What
+/// `accelerations` asks for may depend on the model's layers.
+pub(super) fn study(
     choose: impl FnOnce() -> Result<Chosen>,
+    accelerations: &dyn Fn(&Checkpoint) -> Result<Vec<Acceleration>>,
     against: &[PathBuf],
     bench: &Bench<'_>,
     out: Option<PathBuf>,
     args: &StudyArgs,
-) -> Result<()> {
-    let accelerations = match args.accelerations.as_slice() {
-        // Whoever compares two checkpoints asks about those.
-        [] if !against.is_empty() => Vec::new(),
-        [] => model::accelerations(FIRST5.specs)?,
-        specs => model::accelerations(specs)?,
-    };
+) -> Result<report::Published> {
     let perturbations = plan::perturbations(&args.perturbations)?;
     let Chosen { checkpoint, mut arguments } = choose()?.shown(args.images);
+    let accelerations = accelerations(&checkpoint)?;
     let against = against.iter().map(|path| model::other(path, &checkpoint)).collect::<Result<Vec<_>>>()?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
     for odd in benchmark.understood().map_or(&[][..], |understood| &understood.odd) {
@@ -109,8 +122,7 @@ fn study(
     };
     let folder = Folder::create(&path, &plan, &questions)?;
     answer(&folder, &*benchmark, &variants)?;
-    report::publish(&folder, Some(&*benchmark), args.json)?;
-    Ok(())
+    report::publish(&folder, Some(&*benchmark), args.json)
 }
 
 /// What a study asks, for its size.

@@ -6,6 +6,7 @@ mod opening;
 mod perturbed;
 mod questions;
 mod release;
+mod sensitivity;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub enum Section {
     Release,
     /// Where answers changed, by task family.
     Families,
+    /// Which layers of a quantizer matter most; empty where none were put back into float.
+    Sensitivity,
     /// What changed where something was done to the images; empty where nothing was.
     Perturbed,
     /// What it bought; empty where nobody knows.
@@ -51,8 +54,18 @@ pub enum Section {
 
 impl Section {
     /// All parts, in the order of the page; the questions stand before the costs.
-    pub const ALL: [Self; 9] =
-        [Self::Opening, Self::Chart, Self::Rates, Self::Release, Self::Families, Self::Perturbed, Self::Costs, Self::Plan, Self::Notes];
+    pub const ALL: [Self; 10] = [
+        Self::Opening,
+        Self::Chart,
+        Self::Rates,
+        Self::Release,
+        Self::Families,
+        Self::Sensitivity,
+        Self::Perturbed,
+        Self::Costs,
+        Self::Plan,
+        Self::Notes,
+    ];
 }
 
 impl Report {
@@ -64,6 +77,7 @@ impl Report {
             Section::Rates => tables::rates(self),
             Section::Release => release::section(self),
             Section::Families => families::section(self),
+            Section::Sensitivity => sensitivity::section(self),
             Section::Perturbed => perturbed::section(self),
             Section::Costs => tables::costs(self),
             Section::Plan => tables::plan(self),
@@ -100,6 +114,7 @@ impl Report {
                         (tables::rates(self))
                         (release::section(self))
                         (families::section(self))
+                        (sensitivity::section(self))
                         (perturbed::section(self))
                         (questions::section(self, images))
                         (tables::costs(self))

@@ -29,7 +29,8 @@ fn each_part_narrows_down() {
 fn parts_are_those_of_the_page() {
     let report = fixture::perturbed_report();
     let page = report.html(&std::collections::BTreeMap::new());
-    for section in Section::ALL {
+    // no layers of these were put back into float: `sensitivity` looks at a report that has some
+    for section in Section::ALL.into_iter().filter(|section| *section != Section::Sensitivity) {
         let part = report.section(section);
         assert!(part.len() > 200 && page.contains(&part), "{section:?}");
     }

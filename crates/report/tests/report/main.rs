@@ -9,6 +9,7 @@ mod fixture;
 mod json;
 mod page;
 mod perturbed;
+mod sensitivity;
 mod share;
 mod statistics;
 mod unjudged;

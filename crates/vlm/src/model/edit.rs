@@ -1,6 +1,6 @@
 //! Other forms of a model: packed weights in the place of dense ones, norms rescaled, layers watched. Everything untouched is shared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use steady_kernels::PackedLinear;
@@ -8,7 +8,7 @@ use steady_kernels::PackedLinear;
 use super::{Vlm, invalid};
 use crate::{
     VlmError,
-    nn::{LinearMap, Observer, Part, Visit, Visitor, bytes_of},
+    nn::{Linear, LinearMap, Observer, Part, Visit, Visitor, bytes_of},
 };
 
 /// What takes the place of parts of a model, by canonical names without `.weight`.
@@ -75,6 +75,26 @@ impl Vlm {
             Some(unknown) => Err(invalid(unknown, "the model has no linear layer or norm of this name")),
             None => Ok(edited),
         }
+    }
+
+    /// This model with those linear layers of `other`, a form of the same model, whose canonical names `chosen` picks.
+    #[must_use]
+    pub fn with_linears_of(&self, other: &Self, chosen: &dyn Fn(&str) -> bool) -> Self {
+        let mut theirs: HashMap<String, Linear> = HashMap::new();
+        other.changed(&mut |part| {
+            if let Part::Linear(linear) = part
+                && chosen(linear.name())
+            {
+                theirs.insert(linear.name().to_owned(), linear.clone());
+            }
+            false
+        });
+        self.changed(&mut |part| {
+            let Part::Linear(linear) = part else { return false };
+            let Some(theirs) = theirs.remove(linear.name()) else { return false };
+            *linear = theirs;
+            true
+        })
     }
 
     /// The same model with `observer` watching what goes into its linear layers.

@@ -1,0 +1,87 @@
+//! Where a quantizer breaks answers: the same acceleration again, each time with other layers put back into float.
+
+use std::collections::BTreeSet;
+
+use steady_methods::Linears;
+use steady_vlm::Footprint;
+
+use crate::memory::linears;
+use crate::{AccelError, Acceleration};
+
+/// Which layers are put back together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grain {
+    /// A block of the decoder or the tower, as `language_model.layers.3`; a layer outside of blocks by itself.
+    Block,
+    /// All layers of a kind, as `down_proj`.
+    Kind,
+    /// One layer.
+    Layer,
+}
+
+impl Grain {
+    /// The part of the canonical name that a layer has in common with those that it is put back with.
+    fn part(self, linear: &str) -> &str {
+        match self {
+            Self::Layer => linear,
+            Self::Kind => linear.rsplit('.').next().unwrap_or(linear),
+            Self::Block => {
+                let numbered = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+                let mut end = 0;
+                for word in linear.split('.') {
+                    end += word.len();
+                    if numbered(word) {
+                        return &linear[..end];
+                    }
+                    end += 1;
+                }
+                linear
+            }
+        }
+    }
+}
+
+impl Acceleration {
+    /// This, and then this with the layers of each `grain` in float, in the order of the model's layers.
+    ///
+    /// # Errors
+    /// [`AccelError::PacksNothing`] without a quantizer, [`AccelError::AllFloat`] where one `grain` is all that it packs, and whatever the
+    /// quantizer says of the model.
+    pub fn with_each_in_float(&self, footprint: &Footprint, grain: Grain) -> Result<Vec<Self>, AccelError> {
+        let Some(settled) = self.settle_on(linears(footprint))? else { return Err(AccelError::PacksNothing { spec: self.to_string() }) };
+        let (mut seen, mut all) = (BTreeSet::new(), vec![self.clone()]);
+        for linear in &settled.packed {
+            let part = grain.part(&linear.name);
+            if !seen.insert(part) {
+                continue;
+            }
+            let with = self.with_in_float(&[part])?;
+            with.settle_on(linears(footprint))?;
+            all.push(with);
+        }
+        Ok(all)
+    }
+
+    /// This with more layers in float, by parts of their names.
+    ///
+    /// # Errors
+    /// [`AccelError::PacksNothing`] without a quantizer that lets layers stay in float, or when a text is no part of a name.
+    pub fn with_in_float(&self, layers: &[&str]) -> Result<Self, AccelError> {
+        let float = Linears::parse(&self.float.parts().chain(layers.iter().copied()).collect::<Vec<_>>().join("/"));
+        let with = |float: Linears| Some(Self { spec: self.spec.clone().with_float(float.clone())?, float, ..self.clone() });
+        float.and_then(with).ok_or_else(|| AccelError::PacksNothing { spec: self.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Grain::{Block, Kind, Layer};
+
+    #[test]
+    fn a_grain_is_a_part_of_a_name() {
+        let name = "language_model.layers.10.mlp.down_proj";
+        assert_eq!([Block, Kind, Layer].map(|grain| grain.part(name)), ["language_model.layers.10", "down_proj", name]);
+        let outside = "projector.linear_1";
+        assert_eq!([Block, Kind, Layer].map(|grain| grain.part(outside)), [outside, "linear_1", outside]);
+    }
+}

@@ -59,26 +59,12 @@ const TIGHT: [&str; 14] = [
     "blind",
 ];
 
-/// What is chosen among tokens that are alike, of which drawn pictures have many, rounding decides: another device keeps other tokens, too (seen
-/// with the CPU and a software GPU). Of these only the number of tokens is compared.
-const ALIKE: [(&str, &str); 6] = [
-    ("cdpruner:keep=48", "world-3"),
-    ("cdpruner:keep=48,halves", "world-3"),
-    ("vispruner:keep=48", "world-3"),
-    ("cdpruner:keep=48", "world-6"),
-    ("cdpruner:keep=48,halves", "world-6"),
-    ("vispruner:keep=48", "world-6"),
-];
-/// Not explained: the clusters that SparseVLM merges what it drops into come out otherwise on these pictures, on every device alike, and VisPruner's
-/// choice on a LLaVA-NeXT. What they keep is the authors' on drawn numbers (`authors.rs`).
-const OPEN: [(&str, &str); 3] = [("sparsevlm:keep=0.333", "world-0"), ("sparsevlm:keep=0.333", "world-3"), ("vispruner:keep=16", "wide")];
-
 #[test]
 fn first_logits_are_those_of_transformers_with_the_authors_selection() {
     let rows: Vec<Value> = serde_json::from_str(include_str!("reference/reduced_answers.json")).unwrap();
     assert_eq!(rows.len(), 3 * 15 + 2 * 3, "cases of make_reduced_answers.py");
     let models = ["steady-llava", "steady-llava-next"].map(|name| (name, model(name)));
-    let mut wrong = Vec::new();
+    let (mut wrong, mut compared) = (Vec::new(), 0);
     for row in rows {
         let spec = row["spec"].as_str().unwrap();
         let (name, vlm) = models.iter().find(|(name, _)| row["model"] == *name).unwrap();
@@ -86,9 +72,13 @@ fn first_logits_are_those_of_transformers_with_the_authors_selection() {
         let expected: Vec<f32> = row["logits"].as_array().unwrap().iter().map(|logit| logit.as_f64().unwrap() as f32).collect();
         let found: Vec<f32> = answer.first_logits.iter().copied().step_by(answer.first_logits.len().div_ceil(expected.len())).collect();
         let off = distance(&found, &expected);
-        let compared = (spec, row["case"].as_str().unwrap());
-        if off >= 2e-3 && !ALIKE.contains(&compared) && !OPEN.contains(&compared) {
-            wrong.push(format!("{spec} on {}: {off}", row["case"]));
+        // Among tokens that are alike, of which drawn pictures have many, rounding decides: where the authors' own choice changes with it
+        // (`rounded_otherwise` in the script), ours is another, too.
+        if row["up_to_rounding"].is_null() {
+            compared += 1;
+            if off >= 2e-3 {
+                wrong.push(format!("{spec} on {}: {off}", row["case"]));
+            }
         }
         // Really shorter: what the decoder's layers hold is what the authors' way leaves.
         let tokens = row["visual_tokens"].as_f64().unwrap();
@@ -96,6 +86,7 @@ fn first_logits_are_those_of_transformers_with_the_authors_selection() {
         assert_eq!(u64::from(answer.output_ids[0]), row["first"].as_u64().unwrap(), "{spec} on {}", row["case"]);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(compared, 43, "the other eight are up to rounding");
 }
 
 #[test]

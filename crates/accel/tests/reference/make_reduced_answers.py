@@ -97,20 +97,45 @@ def top(scores, count):
     return sorted(torch.sort(scores, descending=True, stable=True).indices[:count].tolist())
 
 
+def first_of_equals(x, k, dim, largest=True):
+    """torch.topk, which of equal values takes any, with the lower index first."""
+    values, indices = torch.sort(x, dim=dim, descending=largest, stable=True)
+    return values.narrow(dim, 0, k), indices.narrow(dim, 0, k)
+
+
 def baseline(asked):
     return asked.shortened(asked.projected), asked.n
 
 
+def rounded_otherwise(features):
+    """The same in f64, and as another order of the tower's sums might leave it: eight times a unit in the last place off, at random."""
+    yield features.double()
+    for seed in range(4):
+        noise = torch.rand(features.shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+        yield features * (1 + 2**-20 * noise)
+
+
+def mask(sources, repository, keep, features, more):
+    """The authors' mask of what stays, `keep` of each view, and whether rounding has no part in it."""
+    (encode,) = cut(sources / repository / "llava/model/llava_arch.py", "encode_images", torch=torch)
+
+    def chosen(features):
+        shown = (features, *(x.to(features.dtype) for x in more))
+        model = types.SimpleNamespace(get_vision_tower=lambda: lambda *_a, **_k: shown, mm_projector=lambda x: x)
+        this = types.SimpleNamespace(
+            get_model=lambda: model, get_visual_token_num=lambda: keep, get_important_ratio=lambda: 0.5, visual_token_num=keep
+        )
+        return encode(this, None)[1]
+
+    kept = chosen(features)
+    return kept, all(bool((kept == chosen(other)).all()) for other in rounded_otherwise(features))
+
+
 def masks(repository, more):
     def answer(asked, sources):
-        (encode,) = cut(sources / repository / "llava/model/llava_arch.py", "encode_images", torch=torch)
-        seen = (asked.features, *more(asked)) if repository != "CDPruner" else (asked.projected[None], *more(asked))
-        model = types.SimpleNamespace(get_vision_tower=lambda: lambda *_a, **_k: seen, mm_projector=lambda x: x)
-        this = types.SimpleNamespace(
-            get_model=lambda: model, get_visual_token_num=lambda: KEEP, get_important_ratio=lambda: 0.5, visual_token_num=KEEP
-        )
-        kept = torch.where(encode(this, None)[1][0])[0]
-        return asked.shortened(asked.projected[kept]), KEEP
+        features = asked.features if repository != "CDPruner" else asked.projected[None]
+        kept, sure = mask(sources, repository, KEEP, features, more(asked))
+        return asked.shortened(asked.projected[kept[0]]), KEEP, sure
 
     return answer
 
@@ -191,9 +216,15 @@ def divprune(asked, _sources):
 
 def halves(asked, _sources):
     text = torch.cat([asked.before, asked.behind]).mean(0, keepdim=True).numpy()
-    visual, half = asked.projected.numpy(), asked.n // 2
-    kept = openvino(visual[:half], text, KEEP // 2) + [half + i for i in openvino(visual[half:], text, KEEP // 2)]
-    return asked.shortened(asked.projected[kept]), KEEP
+    half = asked.n // 2
+
+    def chosen(visual):
+        visual = visual.numpy()
+        parts = [openvino(part, text.astype(visual.dtype), KEEP // 2) for part in (visual[:half], visual[half:])]
+        return parts[0] + [half + i for i in parts[1]]
+
+    kept = chosen(asked.projected)
+    return asked.shortened(asked.projected[kept]), KEEP, all(kept == chosen(other) for other in rounded_otherwise(asked.projected))
 
 
 def dart(asked, _sources):
@@ -230,10 +261,10 @@ def sparsevlm(asked, sources):
     exec(compile((folder / "score.py").read_text(), "score.py", "exec"), score)
     patterns = {"b l r -> b l () r": lambda x: x[:, :, None], "b l r -> b () l r": lambda x: x[:, None]}
     einops = types.SimpleNamespace(rearrange=lambda x, pattern: patterns[pattern](x))
-    silent = types.SimpleNamespace(**{name: getattr(torch, name) for name in ("topk", "arange")}, rand=torch.zeros)
-    cluster, points = cut(folder / "utils.py", "cluster_and_merge", "index_points", torch=silent, ein=einops)
-    cluster.__globals__["index_points"] = points
-    points.__globals__["torch"] = torch
+    # In f64 densities differ, and their noise on them, which would decide alone where all are tiny, is taken away.
+    silent = types.SimpleNamespace(topk=first_of_equals, arange=torch.arange, rand=torch.zeros)
+    (points,) = cut(folder / "utils.py", "index_points", torch=torch)
+    (cluster,) = cut(folder / "utils.py", "cluster_and_merge", torch=silent, ein=einops, index_points=points)
     m_v_t = (asked.projected @ asked.behind.T).softmax(1).mean(0)[None]
     raters = torch.where(m_v_t > m_v_t.mean())
     # 300, 200 and 110 of 576, of this many.
@@ -246,7 +277,6 @@ def sparsevlm(asked, sources):
         gone = torch.where(mask == 0)[1]
         count = int(gone.shape[0] * 0.3) + 1
         recycled = states[gone][relation[0][gone].topk(count)[1]]
-        # In f64 no two densities are equal, so that their noise is not needed.
         merged = cluster(recycled[None].double(), int(count / 10) + 1)[0].float()
         visual = torch.cat([states[mask[0]], merged])
         hidden = torch.cat([hidden[: asked.start], visual, hidden[asked.start + n :]])
@@ -306,12 +336,8 @@ class AskedNext(Asked):
 
 def next_masks(repository, more):
     def answer(asked, sources):
-        (encode,) = cut(sources / repository / "llava/model/llava_arch.py", "encode_images", torch=torch)
-        seen = (asked.features, *more(asked))
-        model = types.SimpleNamespace(get_vision_tower=lambda: lambda *_a, **_k: seen, mm_projector=lambda x: x)
-        this = types.SimpleNamespace(get_model=lambda: model, get_visual_token_num=lambda: 16, get_important_ratio=lambda: 0.5)
-        mask = encode(this, None)[1]
-        return asked.shortened(asked.joined(asked.features, mask)), int(mask.sum())
+        kept, sure = mask(sources, repository, 16, asked.features, more(asked))
+        return asked.shortened(asked.joined(asked.features, kept)), int(kept.sum()), sure
 
     return answer
 
@@ -380,8 +406,11 @@ def main():
         for picture in pictures:
             seen = asked(cases[picture])
             for spec, method in methods.items():
-                logits, tokens = method(seen, sources)
+                logits, tokens, *sure = method(seen, sources)
                 row = {"model": name, "case": picture, "spec": spec, "visual_tokens": round(tokens, 4), "first": int(logits.argmax())}
+                if sure == [False]:
+                    # Of tokens that are alike theirs keeps others when numbers are rounded otherwise.
+                    row["up_to_rounding"] = True
                 lines.append(json.dumps(row | {"logits": [round(float(x), 4) for x in logits[::STRIDE]]}))
                 print(row)
 

@@ -156,10 +156,10 @@ def cdpruner(sources):
 
 def openvino(visual, text, keep):
     """kernel_builder.cpp at 195290c (`create_conditional_kernel_model`) and fast_dpp.cpp at 004607f (`select_single_batch`)."""
-    eps = np.float32(1e-6)
-    norm = lambda x: x / np.sqrt((x * x).sum(-1, keepdims=True, dtype=np.float32) + eps)
+    eps = visual.dtype.type(1e-6)
+    norm = lambda x: x / np.sqrt((x * x).sum(-1, keepdims=True) + eps)
     visual, text = norm(visual), norm(text)
-    mean = (visual @ text.T).mean(-1, dtype=np.float32)
+    mean = (visual @ text.T).mean(-1)
     relevance = (mean - mean.min()) / (mean.max() - mean.min() + eps)
     kernel = relevance[:, None] * (visual @ visual.T) * relevance[None]
     gains, factor, chosen = np.diagonal(kernel).copy(), [], []
@@ -236,9 +236,8 @@ def sparsevlm(sources):
     einops = types.SimpleNamespace(rearrange=lambda x, pattern: patterns[pattern](x))
     # Their noise on densities is taken away: no two of these are equal.
     silent = types.SimpleNamespace(**{name: getattr(torch, name) for name in ("topk", "arange", "float32")}, rand=torch.zeros)
-    cluster, points = cut(folder / "utils.py", "cluster_and_merge", "index_points", torch=silent, ein=einops)
-    cluster.__globals__["index_points"] = points
-    points.__globals__["torch"] = torch
+    (points,) = cut(folder / "utils.py", "index_points", torch=torch)
+    (cluster,) = cut(folder / "utils.py", "cluster_and_merge", torch=silent, ein=einops, index_points=points)
     budgets = {192: (0, 1, 2), 128: (0, 1, 2), 96: (0, 1, 2), 64: (0, 1, 2)}
     seed = 0
     for target, steps in budgets.items():

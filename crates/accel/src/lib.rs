@@ -35,6 +35,7 @@
 mod acceleration;
 mod apply;
 mod calibrate;
+mod chain;
 mod implementation;
 mod locate;
 pub mod memory;
@@ -49,7 +50,8 @@ pub use implementation::{Built, Implementation};
 pub use locate::Grain;
 pub use quantize::{AccelError, Calibration, Fitted, FittedGptq, FittedRtn, Gptq, Int8, LinearShape, Quantizer, Rtn};
 pub use reduce::{
-    Blind, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, PruMerge, PyramidDrop, RandomKeep, SparseVlm, VisPruner, VisionZip, Vtw,
+    Blind, Blur, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, Lofi, PruMerge, PyramidDrop, RandomKeep, SparseVlm, ToMe, VisPruner,
+    VisionZip, Vtw,
 };
 pub use registry::Registry;
 pub use steady_methods::{Group, Keep, Layers, Positions, SpecError};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use steady_vlm::{Extent, Footprint, LinearSize, Merger, Precision};
+use steady_vlm::{Extent, Footprint, LinearSize, Precision, changes_the_image};
 
 use crate::apply::Settled;
 use crate::{AccelError, Acceleration, LinearShape};
@@ -91,9 +91,9 @@ impl Need {
     /// [`AccelError`] when a quantizer does not fit the model.
     pub fn of(footprint: &Footprint, run: Run<'_>) -> Result<Self, AccelError> {
         let packed = Packed::of(run.accelerations, footprint)?;
-        // An image is held as the weights as they are see it, as each packed ones do, and as each reducer inside the tower leaves it.
-        let merging = run.accelerations.iter().filter_map(Acceleration::reducer).filter(|reducer| Merger::of(*reducer).is_some());
-        let held = 1 + packed.forms + merging.count() + run.copies.len();
+        // An image is held as the weights as they are see it, as each packed ones do, and as each reducer before or inside the tower leaves it.
+        let changing = run.accelerations.iter().filter_map(Acceleration::reducer).filter(|reducer| changes_the_image(*reducer));
+        let held = 1 + packed.forms + changing.count() + run.copies.len();
         Ok(Self {
             weights: footprint.weight_bytes(run.precision),
             packed: packed.bytes,

@@ -1,8 +1,12 @@
 //! Which code carries out which method.
 
+use std::sync::Arc;
+
 use steady_methods::{Linears, Method, MethodKind, Spec, SpecError, Value};
+use steady_vlm::TokenReducer;
 
 use crate::Acceleration;
+use crate::chain::Chain;
 use crate::implementation::{Built, Implementation};
 use crate::quantize::QUANTIZERS;
 use crate::reduce::REDUCERS;
@@ -47,7 +51,8 @@ impl Registry {
     /// # Errors
     /// [`SpecError::UnknownMethod`] for a method that is none of these, [`SpecError::Mismatched`] for one that was paired with the wrong code.
     pub fn build(&self, spec: Spec) -> Result<Acceleration, SpecError> {
-        let (mut quantizer, mut reducer, mut float) = (None, None, Linears::default());
+        let (mut quantizer, mut float) = (None, Linears::default());
+        let mut reducers: Vec<Arc<dyn TokenReducer>> = Vec::new();
         for part in spec.parts() {
             let text = part.to_string();
             let row = self.rows.iter().find(|row| row.method.name == part.method().name);
@@ -56,10 +61,11 @@ impl Registry {
             let values: Vec<Value> = part.values().iter().filter(|value| !matches!(value, Value::Linears(_))).cloned().collect();
             match (part.method().kind, (row.build)(&values)) {
                 (MethodKind::Quantizer, Some(Built::Quantizer(built))) => (quantizer, float) = (Some(built), part.float()),
-                (MethodKind::TokenReducer, Some(Built::Reducer(built))) => reducer = Some(built),
+                (MethodKind::TokenReducer(_), Some(Built::Reducer(built))) => reducers.push(built),
                 _ => return Err(SpecError::Mismatched { part: text }),
             }
         }
+        let reducer = if reducers.len() > 1 { Some(Arc::new(Chain(reducers)) as _) } else { reducers.pop() };
         Ok(Acceleration { spec, quantizer, float, reducer })
     }
 }

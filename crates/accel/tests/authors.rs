@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use serde_json::Value;
-use steady_accel::{CdPruner, Dart, FasterVlm, HoloV, Keep, Layers, Positions, PruMerge, SparseVlm, VisPruner, VisionZip};
-use steady_vlm::{Evidence, HostMatrix, PromptStates, Reduction, TokenReducer};
+use steady_accel::{
+    Blur, CdPruner, Dart, FasterVlm, HoloV, Keep, Layers, Lofi, Positions, PruMerge, SparseVlm, ToMe, VisPruner, VisionZip,
+};
+use steady_vlm::{Evidence, HostMatrix, PromptStates, Reduction, TokenReducer, TowerTokens};
 
 const POSITIONS: Positions = Positions::Renumber;
 /// What is merged was summed in another order, and committed in six digits.
@@ -215,5 +217,40 @@ fn dart() {
         let keep = Keep::Share(case["share"].as_f64().unwrap());
         let reduction = Dart { keep, image, text, positions: Positions::Keep }.reduce(0, &evidence).unwrap();
         assert_eq!(reduction, Reduction::keep(indices(&case, "kept")), "{case}");
+    }
+}
+
+#[test]
+fn tome() {
+    for case in cases("tome", 24) {
+        let [n, d, r, seed] = ["n", "d", "r", "seed"].map(|field| number(&case, field));
+        let keys = values(seed, n, d);
+        let sizes = vec![1.0; n];
+        let tokens = TowerTokens { block: 0, hidden: &keys, keys: &keys, sizes: &sizes, heads: 1, blocks: 1 };
+        let merge = ToMe { keep: Keep::Count(n - r) }.merge(0, &tokens).unwrap();
+        assert_eq!((merge.into, merge.tokens), (indices(&case, "into"), n - r), "{case}");
+    }
+}
+
+#[test]
+fn lofi() {
+    for case in cases("lofi", 22) {
+        let [n, d, keep, seed] = ["n", "d", "keep", "seed"].map(|field| number(&case, field));
+        let features = values(seed, n, d);
+        let evidence = Evidence { visual_tokens: n, features: Some(&features), ..Evidence::default() };
+        let energy = case["energy"].as_f64().unwrap();
+        let reduction = Lofi { keep: Keep::Count(keep), energy, positions: POSITIONS }.reduce(0, &evidence).unwrap();
+        assert_eq!(reduction, Reduction::keep(indices(&case, "kept")), "{case}");
+    }
+}
+
+#[test]
+fn blur() {
+    for case in cases("blur", 6) {
+        let [height, width, seed] = ["height", "width", "seed"].map(|field| number(&case, field));
+        let keep = case["keep"].as_f64().unwrap();
+        let drawn = Blur { keep }.redraw(0, values(seed, height, width)).unwrap();
+        assert_eq!((drawn.rows, drawn.cols), (height, width));
+        assert_close(&drawn.data, &floats(&case, "values"), &case);
     }
 }

@@ -4,10 +4,10 @@
 
 use proptest::prelude::*;
 use steady_accel::{
-    Blind, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, Keep, Layers, Positions, PruMerge, PyramidDrop, RandomKeep, SparseVlm,
-    VisPruner, VisionZip, Vtw,
+    Blind, Blur, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, Keep, Layers, Lofi, Positions, PruMerge, PyramidDrop, RandomKeep,
+    SparseVlm, ToMe, VisPruner, VisionZip, Vtw,
 };
-use steady_vlm::{Cells, Evidence, HostMatrix, PositionPolicy, PromptStates, Reduction, Site, TokenReducer, View};
+use steady_vlm::{Cells, Evidence, HostMatrix, PositionPolicy, PromptStates, Reduction, Site, TokenReducer, TowerTokens, View};
 
 const RENUMBER: Positions = Positions::Renumber;
 
@@ -67,6 +67,7 @@ impl Shown {
 fn with_a_budget(keep: Keep) -> Vec<Box<dyn TokenReducer>> {
     vec![
         Box::new(DivPrune { keep }),
+        Box::new(Lofi { keep, energy: 0.9, positions: RENUMBER }),
         Box::new(CdPruner { keep, halves: false, positions: RENUMBER }),
         Box::new(HoloV { keep, parts: 16 }),
         Box::new(VisionZip { keep }),
@@ -143,6 +144,30 @@ proptest! {
         }
     }
 
+    /// From block to block as few as asked for or half, every token in one that is left, and a picture of the same size.
+    #[test]
+    fn merges_keep_the_contract(n in 1..60_usize, keep in 2..64_usize, blocks in 1..6_usize, numbers in numbers()) {
+        let shown = Shown::of(n, &numbers);
+        let (mut left, mut sizes) = (n, vec![1.0_f32; n]);
+        for blocks in (1..=blocks).rev() {
+            let keys = shown.keys.select_rows(&(0..left).collect::<Vec<_>>());
+            let tokens = TowerTokens { block: 0, hidden: &keys, keys: &keys, sizes: &sizes, heads: 2, blocks };
+            let merge = ToMe { keep: Keep::Count(keep) }.merge(0, &tokens).unwrap();
+            let mut merged = vec![0.0; merge.tokens];
+            merge.into.iter().zip(&sizes).for_each(|(&into, size)| merged[into] += size);
+            prop_assert!(merged.iter().all(|size| *size > 0.0) && merge.tokens >= left.div_ceil(2));
+            prop_assert!(merge.tokens >= keep.min(left));
+            (left, sizes) = (merge.tokens, merged);
+        }
+        let halved = (0..blocks).fold(n, |left, _| left.div_ceil(2));
+        prop_assert_eq!(left, keep.min(n).max(halved));
+        let plane = Blur { keep: 1.0 / keep as f64 }.redraw(0, shown.text.clone()).unwrap();
+        prop_assert_eq!((plane.rows, plane.cols), (5, n));
+        let ends = |values: &[f32]| values.iter().fold((9.0_f32, -9.0_f32), |(least, most), value| (least.min(*value), most.max(*value)));
+        let (before, after) = (ends(&shown.text.data), ends(&plane.data));
+        prop_assert!(after.0 >= before.0 - 1e-5 && after.1 <= before.1 + 1e-5);
+    }
+
     /// Greedily the largest determinant, by elimination in f64.
     #[test]
     fn cdpruner_makes_the_determinant_largest(n in 4..14_usize, count in 2..6_usize, numbers in prop::collection::vec(-2.0..2.0_f32, 800)) {
@@ -196,6 +221,35 @@ fn determinant(rows: &[usize], kernel: &impl Fn(usize, usize) -> f64) -> f64 {
 
 fn matrix(rows: &[&[f32]]) -> HostMatrix {
     HostMatrix::new(rows.len(), rows[0].len(), rows.concat())
+}
+
+#[test]
+fn tome_by_hand() {
+    // By turns: the class token, which is not here, and 1, 3, 5 find their likest in 0, 2, 4. All are like 0 and 2, so 0 it is; 1 and 5 most.
+    let keys = matrix(&[&[1.0, 0.0], &[1.0, 0.0], &[1.0, 0.0], &[1.0, 1.0], &[0.0, 1.0], &[2.0, 0.0]]);
+    let merge = |keep| {
+        let tokens = TowerTokens { block: 0, hidden: &keys, keys: &keys, sizes: &[1.0; 6], heads: 1, blocks: 1 };
+        ToMe { keep: Keep::Count(keep) }.merge(0, &tokens).unwrap()
+    };
+    // The unmerged of the first set stand first.
+    assert_eq!((merge(5).into, merge(5).tokens), (vec![2, 2, 3, 0, 4, 1], 5));
+    assert_eq!(merge(4).into, [1, 1, 2, 0, 3, 1]);
+    assert_eq!(merge(3).into, [0, 0, 1, 0, 2, 0]);
+    assert_eq!(merge(6).into, [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn lofi_by_hand() {
+    // Two directions, of squares 9 + 4 and 1: with the first alone 0 weighs 9/13 and 1 4/13, with both 2 weighs all of its own.
+    let features = matrix(&[&[3.0, 0.0], &[2.0, 0.0], &[0.0, 1.0], &[0.0, 0.0]]);
+    let evidence = Evidence { visual_tokens: 4, features: Some(&features), ..Evidence::default() };
+    let kept = |keep, energy| Lofi { keep: Keep::Count(keep), energy, positions: RENUMBER }.reduce(0, &evidence).unwrap().kept;
+    assert_eq!((kept(2, 0.9), kept(2, 0.95)), (vec![0, 1], vec![0, 2]));
+    // Wider than long, the same.
+    let features = matrix(&[&[3.0, 0.0, 0.0, 0.0, 0.0], &[2.0, 0.0, 0.0, 0.0, 0.0], &[0.0, 0.0, 0.0, 0.0, 1.0], &[0.0; 5]]);
+    let evidence = Evidence { features: Some(&features), ..evidence };
+    let kept = |keep, energy| Lofi { keep: Keep::Count(keep), energy, positions: RENUMBER }.reduce(0, &evidence).unwrap().kept;
+    assert_eq!((kept(2, 0.9), kept(2, 0.95), kept(3, 1.0)), (vec![0, 1], vec![0, 2], vec![0, 1, 2]));
 }
 
 #[test]
@@ -366,7 +420,10 @@ fn places_and_positions_are_those_of_the_sources() {
     };
     let of = |spec: &str| first(steady_accel::Acceleration::parse(spec).unwrap().reducer().unwrap());
     for (spec, sites, positions) in [
+        ("blur", vec![Site::BeforeTower], Renumber),
+        ("tome", vec![Site::TowerBlocks], Renumber),
         ("divprune", vec![Site::AfterProjector], Renumber),
+        ("lofi", vec![Site::AfterProjector], Renumber),
         ("cdpruner", vec![Site::AfterProjector], Renumber),
         ("dart", vec![Site::AfterProjector], Stay),
         ("dart:positions=renumber", vec![Site::AfterProjector], Renumber),

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use pollster::FutureExt;
 use steady_accel::{Acceleration, Built, Implementation, Keep, Registry};
-use steady_methods::{Method, MethodKind, Parameter, ParameterKind, Value};
+use steady_methods::{Method, MethodKind, Parameter, ParameterKind, Place, Value};
 use steady_vlm::Device;
 use steady_vlm::{
     Answer, Cell, Checkpoint, Decoding, Evidence, PositionPolicy, Precision, Prepared, Reduction, Site, Step, TokenReducer, Vlm, VlmError,
@@ -27,7 +27,7 @@ use steady_vlm::{
 /// This would be a row of `METHODS`.
 static CENTRE: Method = Method {
     name: "centre",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
     parameters: &[Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.5", meaning: "visual tokens that stay" }],
     summary: "keeps the projected visual tokens nearest to the middle of the image",
     plain: "Keeps the middle of the picture.",

@@ -29,7 +29,7 @@ fn what_a_row_says_is_what_is_made_of_it() {
         let [part] = acceleration.spec().parts() else { panic!("{text}") };
         match part.method().kind {
             MethodKind::Quantizer => assert_eq!((quantizer, reducer), (Some(part.to_string()), None)),
-            MethodKind::TokenReducer => assert_eq!((quantizer, reducer), (None, Some(part.to_string()))),
+            MethodKind::TokenReducer(_) => assert_eq!((quantizer, reducer), (None, Some(part.to_string()))),
         }
         assert_eq!(acceleration.to_string(), part.to_string());
     }
@@ -117,7 +117,7 @@ fn a_method_of_ones_own_is_read_and_built_beside_the_others() {
 #[test]
 fn a_row_with_the_wrong_code_is_refused() {
     let wrong_values = Implementation { build: |_| None, ..OWN };
-    let row = Registry::built_in().methods().into_iter().find(|method| method.kind == MethodKind::TokenReducer).unwrap();
+    let row = Registry::built_in().methods().into_iter().find(|method| method.kind != MethodKind::Quantizer).unwrap();
     let wrong_kind = Implementation { method: row, build: |_| Some(Built::Quantizer(Arc::new(Watchful { samples: 1 }))) };
     for (implementation, text) in [(wrong_values, "watchful:samples=8".to_owned()), (wrong_kind, row.to_string())] {
         let error = Registry::built_in().with(implementation).parse(&text).unwrap_err();

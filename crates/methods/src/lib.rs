@@ -6,12 +6,12 @@
 //! model is steady-accel's.
 //!
 //! ```
-//! use steady_methods::{MethodKind, Spec};
+//! use steady_methods::{MethodKind, Place, Spec};
 //!
 //! let spec: Spec = "fastv + w4:rtn,g=64".parse()?;
 //! assert_eq!(spec.to_string(), "w4:rtn,g=64+fastv:k=2,keep=0.5");
 //! let kinds: Vec<MethodKind> = spec.parts().iter().map(|part| part.method().kind).collect();
-//! assert_eq!(kinds, [MethodKind::Quantizer, MethodKind::TokenReducer]);
+//! assert_eq!(kinds, [MethodKind::Quantizer, MethodKind::TokenReducer(Place::Decoder)]);
 //!
 //! let error = Spec::parse("w4:rtn,g=60").unwrap_err();
 //! assert_eq!(error.to_string(), "`w4:rtn`: g=60: expected `auto` or a multiple of 8");
@@ -26,7 +26,7 @@ mod table;
 mod value;
 
 pub use control::{Baseline, CONTROLS, Change, Control, UnknownControl};
-pub use method::{Method, MethodKind, Parameter};
+pub use method::{Method, MethodKind, Parameter, Place};
 pub use preset::{DEPLOYED, FIRST3, FIRST5, PAPER8, PRESETS, Preset, REDUCERS};
 pub use spec::{Part, Spec, SpecError};
 pub use table::*;

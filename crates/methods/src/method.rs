@@ -26,8 +26,21 @@ pub struct Method {
 pub enum MethodKind {
     /// The weights of linear layers.
     Quantizer,
-    /// The number of visual tokens.
-    TokenReducer,
+    /// The number of visual tokens, or what they show.
+    TokenReducer(Place),
+}
+
+/// Where a token reducer acts, in the order in which a prompt passes these places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// On the picture, before the vision tower.
+    Picture,
+    /// In the blocks of the vision tower.
+    Tower,
+    /// Between the vision tower and the decoder.
+    BeforeDecoder,
+    /// Between layers of the decoder.
+    Decoder,
 }
 
 /// One parameter of a method.
@@ -78,7 +91,10 @@ impl MethodKind {
     pub fn plural(self) -> &'static str {
         match self {
             Self::Quantizer => "quantizers",
-            Self::TokenReducer => "token reducers",
+            Self::TokenReducer(Place::Picture) => "token reducers before the vision tower",
+            Self::TokenReducer(Place::Tower) => "token reducers in the vision tower",
+            Self::TokenReducer(Place::BeforeDecoder) => "token reducers between the vision tower and the decoder",
+            Self::TokenReducer(Place::Decoder) => "token reducers in the decoder",
         }
     }
 }

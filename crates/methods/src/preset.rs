@@ -22,7 +22,9 @@ pub const REDUCERS: Preset = Preset {
     name: "reducers",
     summary: "every token reducer, at a third of the visual tokens where it is told how many, and the controls",
     specs: &[
+        "tome:keep=0.333",
         "divprune:keep=0.333",
+        "lofi:keep=0.333",
         "cdpruner:keep=0.333",
         "dart:keep=0.333",
         "holov:keep=0.333",
@@ -37,6 +39,7 @@ pub const REDUCERS: Preset = Preset {
         "vtw",
         "random:keep=0.333",
         "blind",
+        "blur:keep=0.333",
     ],
 };
 

@@ -1,13 +1,15 @@
 //! The methods that there are, quantizers first. steady-accel has one file for each, and tables in the same order that pair rows with files.
 
-use crate::{Method, MethodKind, Parameter, ParameterKind};
+use crate::{Method, MethodKind, Parameter, ParameterKind, Place};
 
 /// Every method a spec may name.
-pub static METHODS: [&Method; 17] = [
+pub static METHODS: [&Method; 20] = [
     &W4_RTN,
     &W4_GPTQ,
     &INT8,
+    &TOME,
     &DIVPRUNE,
+    &LOFI,
     &CDPRUNER,
     &DART,
     &HOLOV,
@@ -21,6 +23,7 @@ pub static METHODS: [&Method; 17] = [
     &VTW,
     &RANDOM,
     &BLIND,
+    &BLUR,
 ];
 
 /// Where a method's source counts the positions of what is left anew.
@@ -113,20 +116,54 @@ pub static INT8: Method = Method {
     source: "LLM.int8(), Dettmers et al., NeurIPS 2022 (arXiv 2208.07339); outliers by token, where bitsandbytes takes whole columns of a call",
 };
 
+/// ToMe: like patches merged, block by block.
+pub static TOME: Method = Method {
+    name: "tome",
+    kind: MethodKind::TokenReducer(Place::Tower),
+    parameters: &[Parameter {
+        name: "keep",
+        kind: ParameterKind::Keep,
+        default: "0.361",
+        meaning: "patches that are left behind the tower; 0.361 of LLaVA-1.5's 576 are 16 fewer in each of 23 blocks",
+    }],
+    summary: "in every block of the vision tower, merges the patches whose keys are most alike",
+    plain: "Merges parts of the picture that look alike, step by step, while the picture is being seen.",
+    source: "ToMe, ICLR 2023 (arXiv 2210.09461)",
+};
+
 /// DivPrune: the most diverse visual tokens.
 pub static DIVPRUNE: Method = Method {
     name: "divprune",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
     parameters: &[Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.098", meaning: "visual tokens that stay" }],
     summary: "keeps the most diverse projected visual tokens; asks neither question nor attention",
     plain: "Keeps the visual tokens that differ most from each other.",
     source: "DivPrune, CVPR 2025 (arXiv 2503.02175)",
 };
 
+/// Leverage, after LoFi.
+pub static LOFI: Method = Method {
+    name: "lofi",
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
+    parameters: &[
+        Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.333", meaning: "visual tokens that stay" },
+        Parameter {
+            name: "energy",
+            kind: ParameterKind::Fraction,
+            default: "0.9",
+            meaning: "share of the sum of squares that the low-rank approximation holds",
+        },
+        RENUMBERED,
+    ],
+    summary: "LoFi-like: keeps the projected visual tokens of the highest statistical leverage in a low-rank approximation",
+    plain: "Keeps the visual tokens without which the picture could be described least.",
+    source: "LoFi, EMNLP 2025 (arXiv 2503.06794), as far as its abstract says; layer, rank and centring are ours",
+};
+
 /// CDPruner: visual tokens that are relevant and diverse.
 pub static CDPRUNER: Method = Method {
     name: "cdpruner",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
     parameters: &[
         Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.111", meaning: "visual tokens that stay" },
         Parameter {
@@ -145,7 +182,7 @@ pub static CDPRUNER: Method = Method {
 /// DART: pivots and what resembles them least.
 pub static DART: Method = Method {
     name: "dart",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
     parameters: &[
         Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.75", meaning: "visual tokens that stay; a share is rounded up" },
         Parameter { name: "image", kind: ParameterKind::Count, default: "4", meaning: "pivots among the visual tokens" },
@@ -165,7 +202,7 @@ pub static DART: Method = Method {
 /// HoloV: a budget for each stretch of the image.
 pub static HOLOV: Method = Method {
     name: "holov",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
     parameters: &[
         Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.111", meaning: "visual tokens that stay" },
         Parameter { name: "parts", kind: ParameterKind::Count, default: "16", meaning: "stretches that the image is cut into" },
@@ -178,7 +215,7 @@ pub static HOLOV: Method = Method {
 /// VisionZip: dominant visual tokens, and the rest merged.
 pub static VISIONZIP: Method = Method {
     name: "visionzip",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
     parameters: &[Parameter {
         name: "keep",
         kind: ParameterKind::Keep,
@@ -193,7 +230,7 @@ pub static VISIONZIP: Method = Method {
 /// PruMerge and PruMerge+.
 pub static PRUMERGE: Method = Method {
     name: "prumerge",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
     parameters: &[Parameter {
         name: "plus",
         kind: ParameterKind::Flag,
@@ -208,7 +245,7 @@ pub static PRUMERGE: Method = Method {
 /// FasterVLM: what the class token looks at.
 pub static FASTERVLM: Method = Method {
     name: "fastervlm",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
     parameters: &[Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.25", meaning: "visual tokens that stay" }, RENUMBERED],
     summary: "keeps the visual tokens that the vision tower's class token looks at most",
     plain: "Keeps the visual tokens that the eye looks at most.",
@@ -218,7 +255,7 @@ pub static FASTERVLM: Method = Method {
 /// VisPruner: what the class token looks at, and what nothing resembles.
 pub static VISPRUNER: Method = Method {
     name: "vispruner",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
     parameters: &[
         Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.111", meaning: "visual tokens that stay" },
         Parameter {
@@ -237,7 +274,7 @@ pub static VISPRUNER: Method = Method {
 /// FastV: the visual tokens that the last prompt token attends to most.
 pub static FASTV: Method = Method {
     name: "fastv",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::Decoder),
     parameters: &[
         Parameter { name: "k", kind: ParameterKind::Layer, default: "2", meaning: "first decoder layer that sees fewer visual tokens" },
         Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.5", meaning: "visual tokens that stay" },
@@ -250,7 +287,7 @@ pub static FASTV: Method = Method {
 /// PyramidDrop: three stages inside the decoder.
 pub static PYRAMIDDROP: Method = Method {
     name: "pyramiddrop",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::Decoder),
     parameters: &[
         Parameter {
             name: "layers",
@@ -269,7 +306,7 @@ pub static PYRAMIDDROP: Method = Method {
 /// SparseVLM: three stages inside the decoder, rated by words about the image.
 pub static SPARSEVLM: Method = Method {
     name: "sparsevlm",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::Decoder),
     parameters: &[
         Parameter {
             name: "layers",
@@ -292,7 +329,7 @@ pub static SPARSEVLM: Method = Method {
 /// VTW: no visual tokens in the upper layers.
 pub static VTW: Method = Method {
     name: "vtw",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::Decoder),
     parameters: &[
         Parameter {
             name: "k",
@@ -315,7 +352,7 @@ pub static VTW: Method = Method {
 /// The control: random visual tokens.
 pub static RANDOM: Method = Method {
     name: "random",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
     parameters: &[
         Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.5", meaning: "visual tokens that stay" },
         Parameter { name: "seed", kind: ParameterKind::Seed, default: "0", meaning: "which random sets" },
@@ -328,9 +365,24 @@ pub static RANDOM: Method = Method {
 /// The control: no visual tokens.
 pub static BLIND: Method = Method {
     name: "blind",
-    kind: MethodKind::TokenReducer,
+    kind: MethodKind::TokenReducer(Place::BeforeDecoder),
     parameters: &[],
     summary: "the control: no visual token reaches the decoder; what is answered right is answered without the image",
     plain: "Shows no picture at all: what can be answered without looking.",
     source: "control; see `EVAL.md` of FasterVLM (arXiv 2412.01818)",
+};
+
+/// The control: a smaller image.
+pub static BLUR: Method = Method {
+    name: "blur",
+    kind: MethodKind::TokenReducer(Place::Picture),
+    parameters: &[Parameter {
+        name: "keep",
+        kind: ParameterKind::Fraction,
+        default: "0.25",
+        meaning: "pixels that the smaller image has, as a share",
+    }],
+    summary: "the control: as many visual tokens, of an image that was made smaller and enlarged again",
+    plain: "Shows a smaller picture: what can be answered without the details.",
+    source: "control",
 };

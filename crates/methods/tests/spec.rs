@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
-use steady_methods::{FIRST3, FIRST5, Linears, METHODS, Method, MethodKind, PRESETS, Parameter, ParameterKind, Preset, Spec};
+use steady_methods::{FIRST3, FIRST5, Linears, METHODS, Method, MethodKind, PRESETS, Parameter, ParameterKind, Place, Preset, Spec};
 
 fn canonical(text: &str) -> String {
     Spec::parse(text).unwrap().to_string()
@@ -25,6 +25,7 @@ fn canonical_text_spells_out_every_default() {
         ("fastv", "fastv:k=2,keep=0.5"),
         ("fastv:keep=0.25,k=3", "fastv:k=3,keep=0.25"),
         ("random:seed=18446744073709551615", "random:keep=0.5,seed=18446744073709551615"),
+        ("fastv+blur+divprune+tome", "blur:keep=0.25+tome:keep=0.361+divprune:keep=0.098+fastv:k=2,keep=0.5"),
         (" divprune : keep = 0.5 + int8 ", "int8:threshold=6+divprune:keep=0.5"),
     ] {
         assert_eq!(canonical(text), expected, "{text}");
@@ -41,7 +42,8 @@ fn errors_say_what_is_valid() {
         "int8x",
         "none+int8",
         "int8+w4:rtn",
-        "divprune+fastv",
+        "divprune+random",
+        "fastv+vtw",
         "fastv:depth=2",
         "w4:rtn,asym",
         "fastv:k",
@@ -109,8 +111,8 @@ fn equality_and_serialization_follow_the_canonical_text() {
     assert_eq!(json, r#""w4:rtn,g=auto+fastv:k=2,keep=0.5""#);
     assert_eq!(serde_json::from_str::<Spec>(&json).unwrap(), spec);
     assert!(serde_json::from_str::<Spec>(r#""int7""#).is_err());
-    assert!(Spec::none().is_none() && Spec::none().part(MethodKind::TokenReducer).is_none());
-    assert_eq!(spec.part(MethodKind::TokenReducer).unwrap().to_string(), "fastv:k=2,keep=0.5");
+    assert!(Spec::none().is_none() && Spec::none().part(MethodKind::TokenReducer(Place::Decoder)).is_none());
+    assert_eq!(spec.part(MethodKind::TokenReducer(Place::Decoder)).unwrap().to_string(), "fastv:k=2,keep=0.5");
     assert_eq!(spec.part(MethodKind::Quantizer).unwrap().to_string(), "w4:rtn,g=auto");
     assert!(spec.parts().iter().map(|part| part.method().name).eq(["w4:rtn", "fastv"]));
 }
@@ -134,8 +136,8 @@ fn methods_of_ones_own_are_read_beside_those_of_the_table() {
     let unknown = Spec::parse_of(&all, "int7").unwrap_err().to_string();
     assert_eq!(
         unknown,
-        "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, int8, divprune, cdpruner, dart, holov, visionzip, prumerge, \
-         fastervlm, vispruner, fastv, pyramiddrop, sparsevlm, vtw, random, blind"
+        "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, int8, tome, divprune, lofi, cdpruner, dart, holov, visionzip, \
+         prumerge, fastervlm, vispruner, fastv, pyramiddrop, sparsevlm, vtw, random, blind, blur"
     );
     let two = Spec::parse_of(&all, "w4+int8").unwrap_err().to_string();
     assert_eq!(two, "`w4:g=32` and `int8:threshold=6` are both quantizers: an acceleration has at most one");

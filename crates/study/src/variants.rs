@@ -10,7 +10,7 @@ use steady_bench::{Benchmark, PostPrompts, Question};
 use steady_methods::Change;
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{BASELINE, Plan};
-use steady_vlm::{Answer, Decoding, EncodedImage, Footprint, Merger, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm};
+use steady_vlm::{Answer, Decoding, EncodedImage, Footprint, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm, changes_the_image};
 use web_time::Instant;
 
 use crate::calibration::CalibrationSet;
@@ -58,7 +58,7 @@ impl Variants {
     /// # Errors
     /// [`StudyError::Accel`] when a quantizer does not fit the model, [`StudyError::Plan`] when two specs say the same.
     pub async fn build(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
-        let outside = |reducer: &&dyn TokenReducer| Merger::of(*reducer).is_none();
+        let outside = |reducer: &&dyn TokenReducer| !changes_the_image(*reducer);
         let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer).filter(outside));
         let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned(), stored_bytes: None };
         let mut wanted = 0;
@@ -233,7 +233,7 @@ impl Variants {
                 seen
             } else {
                 let (start, pixels) = (Instant::now(), &prompts[0].pixels);
-                let image = match reducer.filter(|reducer| Merger::of(*reducer).is_some()) {
+                let image = match reducer.filter(|reducer| changes_the_image(*reducer)) {
                     Some(reducer) => Box::pin(variant.model.encode_with(pixels, reducer)).await?,
                     None => Box::pin(variant.model.encode_for(pixels, &self.needs)).await?,
                 };

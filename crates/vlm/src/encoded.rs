@@ -22,6 +22,8 @@ pub struct EncodedImage {
     /// Of each view.
     observed: Arc<Vec<Observed<HostMatrix>>>,
     joined: Option<Arc<Joined>>,
+    /// The name of the reducer that changed it before or inside the tower: what it leaves is of use to no other.
+    changed_by: Option<String>,
     merged: Option<Merged>,
     flops: u64,
     key: u64,
@@ -30,8 +32,6 @@ pub struct EncodedImage {
 /// What a reducer did inside the tower.
 #[derive(Clone, Debug)]
 pub(crate) struct Merged {
-    /// The reducer's name: what it leaves is of no use to another.
-    pub(crate) by: String,
     /// For each visual token that is left, the first of those that became it, and how many did.
     pub(crate) tokens: Arc<Vec<(usize, usize)>>,
     /// How many there would have been.
@@ -39,16 +39,20 @@ pub(crate) struct Merged {
 }
 
 impl EncodedImage {
-    pub(crate) async fn new(encoder: &Arc<dyn VisualEncoder>, pixels: &PixelValues, task: &TowerTask<'_>) -> Result<Self, VlmError> {
+    pub(crate) async fn new(
+        encoder: &Arc<dyn VisualEncoder>,
+        pixels: &PixelValues,
+        task: &TowerTask<'_>,
+        changed_by: Option<String>,
+    ) -> Result<Self, VlmError> {
         let Encoded { features, projected, observed, order, flops } = encoder.encode(pixels, task).await?;
         let mut views = Vec::with_capacity(observed.len());
         for view in observed {
             views.push(view.read().await?);
         }
-        let merged_into = views.first().and_then(|view| view.merged_into.as_ref());
-        let merged = task.merger.as_ref().zip(merged_into).map(|(merger, into)| Merged::new(merger.name(), into));
+        let merged = views.first().and_then(|view| view.merged_into.as_ref()).map(|into| Merged::new(into));
         let (observed, joined, key) = (Arc::new(views), order.map(Arc::new), pixel_key(pixels));
-        Ok(Self { encoder: Arc::clone(encoder), features, projected, observed, joined, merged, flops, key })
+        Ok(Self { encoder: Arc::clone(encoder), features, projected, observed, joined, changed_by, merged, flops, key })
     }
 
     /// Number of visual tokens; fewer than the prompt has placeholders where a reducer merged some inside the tower.
@@ -91,9 +95,9 @@ impl EncodedImage {
         self.merged.as_ref()
     }
 
-    /// The name of the reducer that merged tokens inside the tower.
-    pub(crate) fn merged_by(&self) -> Option<&str> {
-        self.merged.as_ref().map(|merged| merged.by.as_str())
+    /// The name of the reducer that changed it before or inside the tower.
+    pub(crate) fn changed_by(&self) -> Option<&str> {
+        self.changed_by.as_deref()
     }
 
     /// Whether a token of its own stands on each side of the image in a prompt.
@@ -109,7 +113,7 @@ impl EncodedImage {
 
 impl Merged {
     /// `into` says of each token that there would have been which one it became.
-    fn new(by: String, into: &[usize]) -> Self {
+    fn new(into: &[usize]) -> Self {
         let mut tokens: Vec<(usize, usize)> = Vec::new();
         for (token, &into) in into.iter().enumerate() {
             if tokens.len() <= into {
@@ -119,7 +123,7 @@ impl Merged {
             *first = token.min(*first);
             *count += 1;
         }
-        Self { by, tokens: Arc::new(tokens), of: into.len() }
+        Self { tokens: Arc::new(tokens), of: into.len() }
     }
 }
 

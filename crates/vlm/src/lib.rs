@@ -76,6 +76,7 @@ pub use nn::{Dense, LinearMap, LinearSize, Observer};
 pub use prefill::{Left, Prefix};
 pub use reduction::{
     Evidence, Merge, Merger, Needs, Observed, PositionPolicy, PromptStates, Reduction, Site, Step, TokenReducer, TowerTask, TowerTokens,
+    changes_the_image,
 };
 pub use steady_kernels::{Device, Element, Matrix};
 pub use text::{Interleaved, Prepared};

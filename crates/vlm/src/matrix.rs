@@ -64,6 +64,13 @@ impl HostMatrix {
         mean
     }
 
+    /// Its columns as rows.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        let data = (0..self.cols).flat_map(|col| self.data.iter().skip(col).step_by(self.cols).copied()).collect();
+        Self::new(self.cols, self.rows, data)
+    }
+
     /// The rows `indices`, in that order.
     #[must_use]
     pub fn select_rows(&self, indices: &[usize]) -> Self {

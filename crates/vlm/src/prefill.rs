@@ -520,6 +520,9 @@ impl Course<'_> {
         let (index, Step { site, needs, positions }) = self.steps.remove(0);
         let name = self.reducer.name();
         let [visual_tokens, width] = features().dims();
+        if visual_tokens == 0 && !self.left.is_empty() {
+            return Err(reducer_error(&name, format!("has nothing to do {site}: the step before left no visual token")));
+        }
         let shown = if needs.features { Some(HostMatrix::from_device(&features()).await?) } else { None };
         let tokens: Vec<Option<usize>> = rows.visual.iter().map(|visual| visual.token).collect();
         let sizes: Vec<f32> = rows.visual.iter().map(|visual| visual.size).collect();

@@ -29,6 +29,15 @@ pub trait TokenReducer: Send + Sync {
         Err(reducer_error(&self.name(), format!("has no answer at step {step}")))
     }
 
+    /// Changes a picture at step number `step`, one before the tower: one colour of one view, `[height, width]`, to as many values.
+    ///
+    /// # Errors
+    /// When it does not know what to do with this picture.
+    fn redraw(&self, step: usize, plane: HostMatrix) -> Result<HostMatrix, VlmError> {
+        let _ = plane;
+        Err(reducer_error(&self.name(), format!("changes no picture at step {step}")))
+    }
+
     /// Merges tokens at step number `step`, one in a block of the tower.
     ///
     /// # Errors
@@ -66,8 +75,12 @@ impl Step {
 /// A point on the way from pixels to an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Site {
+    /// On the picture, before the vision tower. As many tokens come of it as before.
+    BeforeTower,
     /// In block `b` of the vision tower (0-based), between its attention and its MLP.
     TowerBlock(usize),
+    /// In every block of the vision tower that the features pass, between its attention and its MLP.
+    TowerBlocks,
     /// On the vision tower's selected features, before the projector.
     AfterTower,
     /// On the projected visual tokens, before they join the prompt.
@@ -82,6 +95,8 @@ pub enum Site {
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::BeforeTower => f.write_str("before the vision tower"),
+            Self::TowerBlocks => f.write_str("in every block of the vision tower"),
             Self::TowerBlock(block) => write!(f, "in block {block} of the vision tower"),
             Self::AfterTower => f.write_str("after the vision tower"),
             Self::AfterProjector => f.write_str("after the projector"),
@@ -345,6 +360,8 @@ pub struct TowerTokens<'a> {
     pub sizes: &'a [f32],
     /// Heads of the block's attention.
     pub heads: usize,
+    /// Blocks in which the reducer has yet to act, this one included.
+    pub blocks: usize,
 }
 
 /// The answer of a step inside the tower. Each token that is left is the mean of those that become part of it, weighted by their sizes.
@@ -354,6 +371,11 @@ pub struct Merge {
     pub into: Vec<usize>,
     /// How many are left.
     pub tokens: usize,
+}
+
+/// Whether `reducer` acts before or inside the tower: then what leaves the tower is of use to no other.
+pub fn changes_the_image(reducer: &dyn TokenReducer) -> bool {
+    reducer.steps().iter().any(|step| step.site < Site::AfterTower)
 }
 
 /// What is asked of a vision tower beside its features.
@@ -370,19 +392,28 @@ pub struct TowerTask<'r> {
 pub struct Merger<'r> {
     reducer: &'r dyn TokenReducer,
     steps: Vec<(usize, usize)>,
+    /// The step that is taken in every block.
+    throughout: Option<usize>,
 }
 
 impl<'r> Merger<'r> {
     /// The part of `reducer` that acts inside the tower, if there is one.
     pub fn of(reducer: &'r dyn TokenReducer) -> Option<Self> {
-        let steps = reducer.steps().into_iter().enumerate();
-        let steps: Vec<(usize, usize)> = steps
-            .filter_map(|(index, step)| match step.site {
-                Site::TowerBlock(block) => Some((block, index)),
-                _ => None,
-            })
-            .collect();
-        (!steps.is_empty()).then_some(Self { reducer, steps })
+        let (mut steps, mut throughout) = (Vec::new(), None);
+        for (index, step) in reducer.steps().into_iter().enumerate() {
+            match step.site {
+                Site::TowerBlock(block) => steps.push((block, index)),
+                Site::TowerBlocks => throughout = Some(index),
+                _ => {}
+            }
+        }
+        (!steps.is_empty() || throughout.is_some()).then_some(Self { reducer, steps, throughout })
+    }
+
+    /// The same in a tower whose features leave the block before number `blocks`: what acts in every block acts in those below.
+    pub(crate) fn within(&self, blocks: usize) -> Self {
+        let every = self.throughout.into_iter().flat_map(|step| (0..blocks).map(move |block| (block, step)));
+        Self { reducer: self.reducer, steps: self.steps.iter().copied().chain(every).collect(), throughout: None }
     }
 
     /// The reducer's name.
@@ -390,14 +421,15 @@ impl<'r> Merger<'r> {
         self.reducer.name()
     }
 
-    /// Whether it acts in this block.
-    pub(crate) fn acts_in(&self, block: usize) -> bool {
-        self.steps.iter().any(|(at, _)| *at == block)
+    /// In how many blocks it acts from `block` on, if it does in that one.
+    pub(crate) fn acts_in(&self, block: usize) -> Option<usize> {
+        let acts = self.steps.iter().any(|(at, _)| *at == block);
+        acts.then(|| self.steps.iter().filter(|(at, _)| *at >= block).count())
     }
 
-    /// The last block in which it acts.
-    pub fn last_block(&self) -> usize {
-        self.steps.last().map_or(0, |(block, _)| *block)
+    /// The last block in which it acts, if it does in any.
+    pub(crate) fn last_block(&self) -> Option<usize> {
+        self.steps.last().map(|(block, _)| *block)
     }
 
     /// What it answers in `tokens.block`; `None` if it does not act there.

@@ -346,7 +346,7 @@ fn an_image_with_merged_tokens_is_its_reducers_own() {
     assert!(!vlm.takes(&own, None) && !vlm.takes(&own, Some(&other)) && !vlm.takes(&plain, Some(&merging)));
     for (image, reducer) in [(&own, None), (&own, Some(&other as &dyn TokenReducer)), (&plain, Some(&merging))] {
         let error = vlm.prefix(&prepared.input_ids, &prepared.layout, image, reducer).block_on().err().unwrap().to_string();
-        assert!(error.contains("merged inside the tower") && error.contains("two-merges"), "{error}");
+        assert!(error.contains("changed before or inside the tower") && error.contains("two-merges"), "{error}");
     }
     // Shared and alone are the same here too.
     let prefix = vlm.prefix(&prepared.input_ids, &prepared.layout, &own, Some(&merging)).block_on().unwrap();

@@ -1,6 +1,7 @@
 //! Visual-token reducers: a file each, in the order in which a prompt passes the places where they act.
 
 mod blind;
+mod blur;
 mod cdpruner;
 mod dart;
 mod direction;
@@ -8,11 +9,13 @@ mod divprune;
 mod fastervlm;
 mod fastv;
 mod holov;
+mod lofi;
 mod prumerge;
 mod pyramiddrop;
 mod random;
 mod rank;
 mod sparsevlm;
+mod tome;
 mod visionzip;
 mod vispruner;
 mod vtw;
@@ -21,16 +24,19 @@ use steady_methods::{Layers, Positions};
 use steady_vlm::{PositionPolicy, Site, VlmError};
 
 pub use blind::Blind;
+pub use blur::Blur;
 pub use cdpruner::CdPruner;
 pub use dart::Dart;
 pub use divprune::DivPrune;
 pub use fastervlm::FasterVlm;
 pub use fastv::FastV;
 pub use holov::HoloV;
+pub use lofi::Lofi;
 pub use prumerge::PruMerge;
 pub use pyramiddrop::PyramidDrop;
 pub use random::RandomKeep;
 pub use sparsevlm::SparseVlm;
+pub use tome::ToMe;
 pub use visionzip::VisionZip;
 pub use vispruner::VisPruner;
 pub use vtw::Vtw;
@@ -39,7 +45,9 @@ use crate::Implementation;
 
 /// For every token reducer of [`steady_methods::METHODS`], in that order, what carries it out.
 pub(crate) const REDUCERS: &[Implementation] = &[
+    tome::IMPLEMENTATION,
     divprune::IMPLEMENTATION,
+    lofi::IMPLEMENTATION,
     cdpruner::IMPLEMENTATION,
     dart::IMPLEMENTATION,
     holov::IMPLEMENTATION,
@@ -53,6 +61,7 @@ pub(crate) const REDUCERS: &[Implementation] = &[
     vtw::IMPLEMENTATION,
     random::IMPLEMENTATION,
     blind::IMPLEMENTATION,
+    blur::IMPLEMENTATION,
 ];
 
 /// The model did not hand over what the method asked for.

@@ -7,10 +7,12 @@ function that can be cut out (the top of a list, a greedy choice) is written her
 """
 
 import json
+import math
 import pathlib
 import sys
 import types
 
+import numpy as np
 import torch
 from make_reducer_cases import HERE, cut, openvino
 from PIL import Image
@@ -174,7 +176,6 @@ def holov(asked, sources):
 
 def prumerge(asked, sources):
     path = sources / "LLaVA-PruMerge/llava/model/multimodal_encoder/clip_encoder.py"
-    import numpy as np
     import torch.nn.functional as F
 
     names = ["complement_idx", "hook_k", "hook_q", "outlier_dectection", "token_prune_merge_advanced"]
@@ -292,6 +293,46 @@ def vtw(asked, _sources):
     return asked.logits(asked.layers(range(2, asked.depth), hidden[rows], rows)[0]), asked.n / 2
 
 
+def tome(asked, sources):
+    from typing import Callable, Tuple
+
+    namespace = dict(torch=torch, math=math, Callable=Callable, Tuple=Tuple)
+    match, weighted = cut(sources / "ToMe/tome/merge.py", "bipartite_soft_matching", "merge_wavg", **namespace)
+    tower = asked.model.model.vision_tower
+    vision = tower.vision_model if hasattr(tower, "vision_model") else tower
+    x, size = vision.pre_layrnorm(vision.embeddings(asked.pixels)), None
+    layers = vision.encoder.layers[:-1]
+    for layer in layers:
+        attention, n = layer.self_attn, x.shape[1]
+        normed = layer.layer_norm1(x)
+        q, k, v = (p(normed).view(1, n, asked.heads, -1).transpose(1, 2) for p in (attention.q_proj, attention.k_proj, attention.v_proj))
+        # Their proportional attention.
+        scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
+        scores = scores if size is None else scores + size.log()[:, None, None, :, 0]
+        x = x + attention.out_proj((scores.softmax(-1) @ v).transpose(1, 2).reshape(1, n, -1))
+        # 144 to 48 in four blocks.
+        merge, _ = match(k.mean(1), (asked.n - KEEP) // len(layers), class_token=True)
+        x, size = weighted(merge, x, size)
+        x = x + layer.mlp(layer.layer_norm2(x))
+    return asked.shortened(asked.project(x[0, 1:])), KEEP
+
+
+def lofi(asked, _sources):
+    left, lengths, _ = np.linalg.svd(asked.projected.double().numpy(), full_matrices=False)
+    held = np.cumsum(lengths**2) / (lengths**2).sum()
+    rank = int(np.searchsorted(held, 0.9)) + 1
+    kept = sorted(np.argsort(-(left[:, :rank] ** 2).sum(1), kind="stable")[:KEEP].tolist())
+    return asked.shortened(asked.projected[kept]), KEEP
+
+
+def blur(asked, _sources):
+    size = asked.pixels.shape[-1]
+    smaller = torch.nn.functional.interpolate(asked.pixels, size=size // 2, mode="area")
+    pixels = torch.nn.functional.interpolate(smaller, size=size, mode="bilinear", align_corners=False)
+    states = asked.model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-2]
+    return asked.shortened(asked.project(states[0, 1:])), asked.n
+
+
 def blind(asked, _sources):
     return asked.shortened(asked.projected[:0]), 0
 
@@ -391,6 +432,9 @@ METHODS = {
     "sparsevlm:keep=0.333": sparsevlm,
     "vtw": vtw,
     "blind": blind,
+    "tome:keep=48": tome,
+    "lofi:keep=48": lofi,
+    "blur": blur,
 }
 
 

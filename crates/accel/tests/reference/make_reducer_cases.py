@@ -7,7 +7,7 @@ named there. No line of theirs is committed: functions are cut out of their file
 them. What else was done is said at each method. Numbers come from `values`, which the Rust test computes too; they are exact in f32, so that
 both sides see the same.
 
-DART is C++: the reference in the unit test of TensorRT-Edge-LLM's pruner is compiled with g++. CDPruner's `halves`, which are OpenVINO's, are
+LoFi has no code: `lofi` is NumPy's SVD. The control `blur` is PyTorch's own resizing. DART is C++: the reference in the unit test of TensorRT-Edge-LLM's pruner is compiled with g++. CDPruner's `halves`, which are OpenVINO's, are
 a transcription of its C++ into NumPy (`openvino` below), for want of its headers.
 
 Last run with the versions recorded in the file.
@@ -35,6 +35,7 @@ REPOSITORIES = {
     "HoloV": "obananas/HoloV 1d2e65e961e698ff0e7d5bb4625489177dd9deba",
     "LLaVA-PruMerge": "42Shawn/LLaVA-PruMerge 097c04116a58465e4bcb58cec44a94018a68ff1a",
     "SparseVLMs": "Gumpest/SparseVLMs 26a5f48813c46cd1c7364160354e7fdd3febaa67",
+    "ToMe": "facebookresearch/ToMe af95e4b1befa172dadccd8c81e223b10090f9579",
     "TensorRT-Edge-LLM": "NVIDIA/TensorRT-Edge-LLM, the unit test of visualTokenPruner.h, as pruner_test.cpp",
 }
 
@@ -234,8 +235,10 @@ def sparsevlm(sources):
     exec(compile((folder / "score.py").read_text(), "score.py", "exec"), score)
     patterns = {"b l r -> b l () r": lambda x: x[:, :, None], "b l r -> b () l r": lambda x: x[:, None]}
     einops = types.SimpleNamespace(rearrange=lambda x, pattern: patterns[pattern](x))
-    # Their noise on densities is taken away: no two of these are equal.
-    silent = types.SimpleNamespace(**{name: getattr(torch, name) for name in ("topk", "arange", "float32")}, rand=torch.zeros)
+    # Two tokens that are each other's nearest are equally dense, and their noise tells which one counts as denser. Here it falls with the
+    # index, and in f64 it decides nothing else.
+    falling = lambda shape, **kind: (torch.arange(shape[-1], 0, -1, **kind) * 1e-9).expand(shape)
+    silent = types.SimpleNamespace(**{name: getattr(torch, name) for name in ("topk", "arange", "float32")}, rand=falling)
     (points,) = cut(folder / "utils.py", "index_points", torch=torch)
     (cluster,) = cut(folder / "utils.py", "cluster_and_merge", torch=silent, ein=einops, index_points=points)
     budgets = {192: (0, 1, 2), 128: (0, 1, 2), 96: (0, 1, 2), 64: (0, 1, 2)}
@@ -261,7 +264,7 @@ def sparsevlm(sources):
                 states_gone = states[:, gone]
                 count = int(gone.shape[0] * 0.3) + 1
                 recycled = states_gone[:, relation[0][gone].topk(count)[1]]
-                merged = cluster(recycled, int(recycled.shape[1] / 10) + 1)
+                merged = cluster(recycled.double(), int(recycled.shape[1] / 10) + 1)
                 yield {
                     "target": target, "step": step, "n": left, "words": words, "d": d, "seed": seed,
                     "raters": raters[1].tolist(), "kept": indices(mask), "merged": rounded(merged),
@@ -314,9 +317,49 @@ def dart(sources):
         yield case | {"kept": [i for i in kept if 0 <= i < n]}
 
 
+def tome(sources):
+    from typing import Callable, Tuple
+
+    path = sources / "ToMe/tome/merge.py"
+    namespace = dict(torch=torch, math=math, Callable=Callable, Tuple=Tuple, do_nothing=None)
+    (match,) = cut(path, "bipartite_soft_matching", **namespace)
+    shapes = [(n, r) for n in (16, 25, 36, 100, 144, 576) for r in (1, n // 8, n // 4, n // 2)]
+    for seed, (n, r) in enumerate(shapes):
+        # A key for the class token, which is compared with nothing, and then the patches'.
+        metric = torch.cat([torch.ones(1, 1, 8), tensor(seed, 1, n, 8)], 1)
+        merge, _ = match(metric, r, class_token=True)
+        # Of each token that is left, which it is made of.
+        parts = merge(torch.eye(n + 1)[None], mode="sum")[0]
+        assert parts[0].tolist() == [1.0] + [0.0] * n
+        yield {"n": n, "d": 8, "r": r, "seed": seed, "into": (parts[1:, 1:].argmax(0)).tolist()}
+
+
+def lofi(_sources):
+    shapes = [(n, d, energy) for n, d in ((20, 6), (36, 36), (40, 90), (60, 80), (144, 24)) for energy in (0.3, 0.6, 0.9, 0.99, 1.0)]
+    for seed, (n, d, energy) in enumerate(shapes):
+        rows = values(seed, n * d).reshape(n, d).astype(np.float64)
+        left, lengths, _ = np.linalg.svd(rows, full_matrices=False)
+        held = np.cumsum(lengths**2) / (lengths**2).sum()
+        rank = min(int(np.searchsorted(held, energy)) + 1, len(lengths))
+        leverage = (left[:, :rank] ** 2).sum(1)
+        keep = n // 3
+        if rank == n:
+            continue  # all weigh 1
+        yield {"n": n, "d": d, "energy": energy, "keep": keep, "seed": seed, "kept": sorted(np.argsort(-leverage, kind="stable")[:keep].tolist())}
+
+
+def blur(_sources):
+    shapes = [(12, 16, 0.25), (13, 9, 0.25), (16, 16, 0.0625), (10, 14, 0.5), (7, 5, 0.01), (9, 9, 0.9)]
+    for seed, (height, width, keep) in enumerate(shapes):
+        size = [max(round(side * math.sqrt(keep)), 1) for side in (height, width)]
+        smaller = F.interpolate(tensor(seed, 1, 1, height, width), size=size, mode="area")
+        back = F.interpolate(smaller, size=(height, width), mode="bilinear", align_corners=False)
+        yield {"height": height, "width": width, "keep": keep, "seed": seed, "values": rounded(back)}
+
+
 def main():
     sources = pathlib.Path(sys.argv[1])
-    methods = [visionzip, fastervlm, vispruner, cdpruner, halves, holov, prumerge, sparsevlm, dart]
+    methods = [visionzip, fastervlm, vispruner, cdpruner, halves, holov, prumerge, sparsevlm, dart, tome, lofi, blur]
     versions = {"python": sys.version.split()[0], "torch": torch.__version__, "numpy": np.__version__}
     cases = {method.__name__: list(method(sources)) for method in methods}
     lines = [f'"{name}": [\n' + ",\n".join(json.dumps(case) for case in of) + "\n]" for name, of in cases.items()]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 use steady_bench::perturb::PERTURBATIONS;
-use steady_methods::{CONTROLS, METHODS, MethodKind, PRESETS, Parameter};
+use steady_methods::{CONTROLS, METHODS, MethodKind, PRESETS, Parameter, Place};
 use steady_vlm::device::list_devices;
 use steady_vlm::{DeviceChoice, DeviceMemory, Pace, Precision};
 
@@ -108,7 +108,10 @@ struct ParameterRow {
 pub(crate) fn accels(args: &ListArgs) -> Result<()> {
     let kind = |kind: MethodKind| match kind {
         MethodKind::Quantizer => "weights",
-        MethodKind::TokenReducer => "visual tokens",
+        MethodKind::TokenReducer(Place::Picture) => "what the image shows",
+        MethodKind::TokenReducer(Place::Tower) => "visual tokens, in the vision tower",
+        MethodKind::TokenReducer(Place::BeforeDecoder) => "visual tokens, before the decoder",
+        MethodKind::TokenReducer(Place::Decoder) => "visual tokens, in the decoder",
     };
     let parameter = |parameter: &Parameter| ParameterRow {
         name: parameter.name,
@@ -131,7 +134,7 @@ pub(crate) fn accels(args: &ListArgs) -> Result<()> {
         return console::json(&rows);
     }
     let mut text = String::from(
-        "The first line of each is the whole spec with its defaults; the name alone means the same.\nOne that changes weights and one that changes visual tokens can be joined: w4:rtn+divprune:keep=0.33\nA preset's name stands for its specs: --accel reducers\n",
+        "The first line of each is the whole spec with its defaults; the name alone means the same.\nOne that changes weights and one for each place of visual tokens can be joined: w4:rtn+divprune:keep=0.33+fastv\nA preset's name stands for its specs: --accel reducers\n",
     );
     for row in &rows {
         let _ = writeln!(text, "\n{}  ({})\n    {}\n    {}", row.canonical, row.kind, row.summary, row.source);

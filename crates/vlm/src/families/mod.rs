@@ -18,7 +18,6 @@ use std::sync::Arc;
 use ::image::RgbImage;
 use steady_kernels::Matrix;
 
-use crate::VlmError;
 use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::LlamaConfig;
 use crate::files::{Fields, Source};
@@ -27,6 +26,7 @@ use crate::layout::{Cells, VisualLayout};
 use crate::nn::{Loader, Position, Visit, in_line};
 use crate::reduction::{Observed, TowerTask};
 use crate::text::{Conversation, Piece, Processor};
+use crate::{HostMatrix, VlmError};
 
 /// Every family that is known.
 pub const FAMILIES: &[Family] = &[llava::FAMILY, llava_next::FAMILY, qwen2_vl::FAMILY, qwen2_5_vl::FAMILY];
@@ -240,6 +240,14 @@ pub trait VisualEncoder: Visit + Debug + Send + Sync {
     /// Features to visual tokens, row by row.
     fn project(&self, features: &Matrix) -> Matrix;
 
+    /// The same image, each colour of each view, `[height, width]`, as `redraw` leaves it.
+    ///
+    /// # Errors
+    /// When the pixels are not what the tower takes, or `redraw` fails.
+    fn redrawn(&self, pixels: &PixelValues, redraw: Redraw<'_>) -> Result<PixelValues, VlmError> {
+        pixels.redrawn(redraw)
+    }
+
     /// Positions of a prompt of `len` tokens with these images in it, and that of the token that follows.
     fn positions(&self, len: usize, images: &[&VisualLayout]) -> (Vec<Position>, usize) {
         let _ = images;
@@ -259,6 +267,9 @@ pub trait VisualEncoder: Visit + Debug + Send + Sync {
     /// A copy that shares all weights.
     fn copy(&self) -> Box<dyn VisualEncoder>;
 }
+
+/// What is done to one colour of one view, `[height, width]`; the size stays.
+pub type Redraw<'a> = &'a dyn Fn(HostMatrix) -> Result<HostMatrix, VlmError>;
 
 /// An image on its way through tower and projector. It waits for the device only where a reducer looks into the tower.
 pub type Encoding<'a> = Pin<Box<dyn Future<Output = Result<Encoded, VlmError>> + 'a>>;

@@ -15,9 +15,10 @@ pub use clip_processor::{ClipProcessor, filter};
 pub use intensity::Intensity;
 pub use steady_pixels::{Filter, PixelBackend};
 
-use crate::VlmError;
+use crate::families::Redraw;
 use crate::files::{Fields, Source};
 use crate::layout::Frame;
+use crate::{HostMatrix, VlmError};
 
 /// Reads an image file as Pillow does: see [`steady_pixels::load`].
 ///
@@ -68,6 +69,19 @@ impl PixelValues {
     /// CLIP's views one by one, `[3, height, width]` each.
     pub(crate) fn views(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.data.chunks_exact(self.shape[1..].iter().product::<usize>().max(1))
+    }
+
+    /// CLIP's views with each colour of each as `redraw` leaves it.
+    pub(crate) fn redrawn(&self, redraw: Redraw<'_>) -> Result<Self, VlmError> {
+        let &[_, _, height, width] = self.shape.as_slice() else {
+            let problem = format!("expected views of [3, height, width], found {:?}", self.shape);
+            return Err(VlmError::Invalid { what: "pixel values".to_owned(), problem });
+        };
+        let mut data = Vec::with_capacity(self.data.len());
+        for plane in self.data.chunks_exact((height * width).max(1)) {
+            data.extend(redraw(HostMatrix::new(height, width, plane.to_vec()))?.data);
+        }
+        Ok(Self { data, ..self.clone() })
     }
 }
 

@@ -4,13 +4,13 @@ mod edit;
 mod info;
 mod not_finite;
 
-use std::{ops::Range, sync::Arc};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use ::image::RgbImage;
 use steady_kernels::{Chosen, Device, Element, Matrix};
 
 use crate::{
-    Cost, Decoding, Precision, Site, TokenReducer, VlmError,
+    Cost, Decoding, HostMatrix, Precision, Site, Step, TokenReducer, VlmError,
     checkpoint::Checkpoint,
     cost,
     decoder::{Llama, LlamaConfig},
@@ -22,7 +22,7 @@ use crate::{
     layout::VisualLayout,
     nn::Loader,
     prefill::{Course, Left, Looks, Prefilled, Prefix, Rows, Sequence, VisualRow, Waiting, prefill, prefill_in_two, prefill_reducing},
-    reduction::{Merger, Needs, TowerTask, reducer_error, steps},
+    reduction::{Merger, Needs, TowerTask, changes_the_image, reducer_error, steps},
     text::{ChatTemplate, Interleaved, Prepared, Processor},
 };
 
@@ -161,7 +161,7 @@ impl Vlm {
     /// # Errors
     /// As [`Self::encode`], or when a layer asked for does not exist.
     pub async fn encode_for(&self, pixels: &PixelValues, needs: &Needs) -> Result<EncodedImage, VlmError> {
-        EncodedImage::new(&self.encoder, pixels, &TowerTask { needs: needs.clone(), merger: None }).await
+        EncodedImage::new(&self.encoder, pixels, &TowerTask { needs: needs.clone(), merger: None }, None).await
     }
 
     /// As [`Self::encode`] with what `reducer` needs to see of the tower and does in it. If it does anything there, the image is of use to
@@ -170,9 +170,10 @@ impl Vlm {
     /// # Errors
     /// As [`Self::encode_for`], or when the reducer acts where this tower cannot, fails or breaks its contract.
     pub async fn encode_with(&self, pixels: &PixelValues, reducer: &dyn TokenReducer) -> Result<EncodedImage, VlmError> {
-        steps(reducer, self.decoder.depth())?;
+        let steps = steps(reducer, self.decoder.depth())?;
         let task = TowerTask { needs: Needs::of([reducer]), merger: Merger::of(reducer) };
-        EncodedImage::new(&self.encoder, pixels, &task).await
+        let (pixels, changed_by) = (redrawn(self.encoder.as_ref(), pixels, reducer, &steps)?, changed_by(Some(reducer)));
+        EncodedImage::new(&self.encoder, &pixels, &task, changed_by).await
     }
 
     /// Whether images encoded by `other` are valid here: both have the same vision tower and projector.
@@ -183,7 +184,7 @@ impl Vlm {
     /// Whether `image` is one that [`Self::prefix`] takes with `reducer`: encoded by the same vision tower and projector, with the same done
     /// inside the tower.
     pub fn takes(&self, image: &EncodedImage, reducer: Option<&dyn TokenReducer>) -> bool {
-        Arc::ptr_eq(&self.encoder, image.encoder()) && image.merged_by() == merger_name(reducer).as_deref()
+        Arc::ptr_eq(&self.encoder, image.encoder()) && image.changed_by() == changed_by(reducer).as_deref()
     }
 
     /// Prefills the prompt up to the end of the image; once per image and acceleration. `ids` may be the whole prompt: what
@@ -305,17 +306,18 @@ impl Vlm {
         reducer: Option<&'r dyn TokenReducer>,
         question_follows: bool,
     ) -> Result<Prefilled<'r>, VlmError> {
-        let merger = merger_name(reducer);
-        if image.merged_by() != merger.as_deref() {
-            let names = [merger.as_deref(), image.merged_by()].map(|name| name.unwrap_or("nobody"));
-            return Err(invalid("image", &format!("tokens merged inside the tower by {} are expected, found by {}", names[0], names[1])));
+        let expected = changed_by(reducer);
+        if image.changed_by() != expected.as_deref() {
+            let names = [expected.as_deref(), image.changed_by()].map(|name| name.unwrap_or("nobody"));
+            let problem = format!("one changed before or inside the tower by {} is expected, found by {}", names[0], names[1]);
+            return Err(invalid("image", &problem));
         }
         let rows = self.rows(ids, &[(layout, image)])?;
         let Some(reducer) = reducer else {
             return Ok(prefill(&self.decoder, &rows));
         };
         let steps: Vec<_> = steps(reducer, self.decoder.depth())?.into_iter().enumerate().collect();
-        let in_tower = steps.iter().take_while(|(_, step)| matches!(step.site, Site::TowerBlock(_))).count();
+        let in_tower = steps.iter().take_while(|(_, step)| step.site < Site::AfterTower).count();
         let (image, layout, decoder) = (image.clone(), layout.clone(), Arc::clone(&self.decoder));
         let mut course = Course { reducer, steps, image, layout, ids: ids.to_vec(), decoder, left: Vec::new() };
         // What happened inside the tower shows when it is over.
@@ -372,9 +374,9 @@ impl Vlm {
             let acted_on = match site {
                 Site::AfterTower => image.features(),
                 Site::AfterProjector => image.projected(),
-                Site::TowerBlock(_) | Site::BeforeLayer(_) | Site::PartWay(_) => break,
+                _ => break,
             };
-            let before = course.left.iter().any(|left| !matches!(left.site, Site::TowerBlock(_)));
+            let before = course.left.iter().any(|left| left.site >= Site::AfterTower);
             if before {
                 let problem = format!("acts {site} on what another step left; expected one step between the tower and the decoder");
                 return Err(reducer_error(&course.reducer.name(), problem));
@@ -392,7 +394,7 @@ impl Vlm {
             }
             let (_, reduction, positions) = course.ask(&rows, || acted_on.clone(), Looks::default()).await?;
             // The projector works row by row, so projecting what was kept is keeping what was projected.
-            let states = |new: &crate::HostMatrix| {
+            let states = |new: &HostMatrix| {
                 let new = new.on(&rows.hidden.device(), self.element);
                 if site == Site::AfterTower { self.encoder.project(&new) } else { new }
             };
@@ -498,9 +500,29 @@ impl Vlm {
 /// Tokens of an answer for which a branch has room at once; longer ones make it grow.
 const ROOM: usize = 64;
 
-/// The name of `reducer`, if it merges tokens inside the tower.
-fn merger_name(reducer: Option<&dyn TokenReducer>) -> Option<String> {
-    reducer.and_then(Merger::of).map(|merger| merger.name())
+/// The name of `reducer`, if it acts before or inside the tower.
+fn changed_by(reducer: Option<&dyn TokenReducer>) -> Option<String> {
+    reducer.filter(|reducer| changes_the_image(*reducer)).map(TokenReducer::name)
+}
+
+/// `pixels` after the step of `reducer` before the tower, if there is one.
+fn redrawn<'p>(
+    encoder: &dyn VisualEncoder,
+    pixels: &'p PixelValues,
+    reducer: &dyn TokenReducer,
+    steps: &[Step],
+) -> Result<Cow<'p, PixelValues>, VlmError> {
+    let Some(step) = steps.iter().position(|step| step.site == Site::BeforeTower) else { return Ok(Cow::Borrowed(pixels)) };
+    let redraw = |plane: HostMatrix| {
+        let (rows, cols) = (plane.rows, plane.cols);
+        let drawn = reducer.redraw(step, plane)?;
+        if (drawn.rows, drawn.cols) == (rows, cols) {
+            return Ok(drawn);
+        }
+        let problem = format!("made {}x{} of a picture of {rows}x{cols}; expected the same size", drawn.rows, drawn.cols);
+        Err(reducer_error(&reducer.name(), problem))
+    };
+    encoder.redrawn(pixels, &redraw).map(Cow::Owned)
 }
 
 fn invalid(what: &str, problem: &str) -> VlmError {

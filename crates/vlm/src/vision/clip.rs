@@ -99,8 +99,10 @@ impl Clip {
         // A hidden state needs the layers below it, an observation also its own layer.
         let observing = attention_of.iter().chain(&projections_of).chain(&keys_of).map(|(_, layer)| layer + 1);
         let depth = selection.hidden_states.iter().copied().chain(observing).max().unwrap_or(0);
-        if let Some(merger) = &task.merger {
-            check(merger, selection, task)?;
+        let lowest = selection.hidden_states.iter().copied().min().unwrap_or(0);
+        let merger = task.merger.as_ref().map(|merger| merger.within(lowest));
+        if let Some(merger) = &merger {
+            check(merger, lowest, task)?;
         }
         if task.needs.class_token && selection.class_token {
             let problem = "asks for the class token's features beside the visual tokens, but the class token is a visual token of this model \
@@ -119,7 +121,7 @@ impl Clip {
         let mut lengths = Vec::with_capacity(depth);
         for (index, layer) in self.layers[..depth].iter().enumerate() {
             let (mut next, seen) = layer.attend(&hidden, merging.as_ref());
-            if let Some(merger) = &task.merger {
+            if let Some(merger) = &merger {
                 next = merge(merger, index, next, &seen, layer.heads, &mut merging).await?;
             }
             for (name, _) in attention_of.iter().filter(|(_, layer)| *layer == index) {
@@ -216,10 +218,12 @@ impl Visit for Clip {
     }
 }
 
-/// Whether `merger` can act here: every state that is wanted must come behind it.
-fn check(merger: &Merger<'_>, selection: &Selection<'_>, task: &TowerTask<'_>) -> Result<(), VlmError> {
-    let last = merger.last_block();
-    let lowest = selection.hidden_states.iter().copied().min().unwrap_or(0);
+/// Whether `merger` can act here: every state that is wanted, of which `lowest` is the lowest, must come behind it.
+fn check(merger: &Merger<'_>, lowest: usize, task: &TowerTask<'_>) -> Result<(), VlmError> {
+    let Some(last) = merger.last_block() else {
+        let problem = "acts in every block of the vision tower that the features pass, and these pass none";
+        return Err(reducer_error(&merger.name(), problem.to_owned()));
+    };
     if last >= lowest {
         let problem =
             format!("acts in block {last} of the vision tower, but the features are those that leave block {}", lowest as i64 - 1);
@@ -241,17 +245,14 @@ async fn merge(
     heads: usize,
     merging: &mut Option<Merging>,
 ) -> Result<Matrix, VlmError> {
-    if !merger.acts_in(block) {
-        return Ok(hidden);
-    }
+    let Some(blocks) = merger.acts_in(block) else { return Ok(hidden) };
     let [tokens, width] = hidden.dims();
     let patches = HostMatrix::from_device(&hidden.slice(1..tokens)).await?;
     let keys = HostMatrix::from_device(&seen.keys(1)).await?;
     let sizes = merging.as_ref().map_or_else(|| vec![1.0; tokens], |merging| merging.sizes.clone());
     let patch_sizes = &sizes[1..];
-    let Some(merge) = merger.merge(&TowerTokens { block, hidden: &patches, keys: &keys, sizes: patch_sizes, heads })? else {
-        return Ok(hidden);
-    };
+    let tokens = TowerTokens { block, hidden: &patches, keys: &keys, sizes: patch_sizes, heads, blocks };
+    let Some(merge) = merger.merge(&tokens)? else { return Ok(hidden) };
     // Sums of sizes, and means weighted by them.
     let mut left = vec![0.0; merge.tokens];
     let mut mean = vec![0.0; merge.tokens * width];

@@ -8,10 +8,10 @@ use steady_kernels::{Device, Element, Matrix, received};
 
 use super::config::QwenVisionConfig;
 use super::positions::positions;
-use super::tower::{Looks, Patches};
+use super::tower::{Looks, Patches, patch_positions};
 use crate::{
     HostMatrix, PixelValues, VisualLayout, VlmError, cost,
-    families::{Encoded, Encoding, VisualEncoder},
+    families::{Encoded, Encoding, Redraw, VisualEncoder},
     nn::{Loader, Position, Visit, Visitor},
     reduction::{Observed, TowerTask, reducer_error},
 };
@@ -120,6 +120,30 @@ impl VisualEncoder for QwenEncoder {
     /// The tower ends with its merger, and what leaves it are visual tokens.
     fn project(&self, features: &Matrix) -> Matrix {
         features.clone()
+    }
+
+    /// Patches are put together, redrawn and cut again.
+    fn redrawn(&self, pixels: &PixelValues, redraw: Redraw<'_>) -> Result<PixelValues, VlmError> {
+        let (rows, columns) = Patches::of(pixels, &self.config)?.tokens;
+        let (patch, merge, values) = (self.config.patch_size, self.config.merge_size, self.config.patch_values());
+        let (height, width) = (rows * merge * patch, columns * merge * patch);
+        let places = patch_positions(0..rows * columns, columns, merge);
+        let mut redrawn = pixels.clone();
+        for plane in 0..values / (patch * patch) {
+            // Of each line of each patch, where it is among the patches and where in the picture.
+            let lines = places.iter().enumerate().flat_map(|(index, &[_, row, column])| {
+                (0..patch).map(move |y| (index * values + (plane * patch + y) * patch, (row * patch + y) * width + column * patch))
+            });
+            let mut picture = HostMatrix::new(height, width, vec![0.0; height * width]);
+            for (cut, whole) in lines.clone() {
+                picture.data[whole..whole + patch].copy_from_slice(&pixels.data[cut..cut + patch]);
+            }
+            let picture = redraw(picture)?;
+            for (cut, whole) in lines {
+                redrawn.data[cut..cut + patch].copy_from_slice(&picture.data[whole..whole + patch]);
+            }
+        }
+        Ok(redrawn)
     }
 
     fn positions(&self, len: usize, images: &[&VisualLayout]) -> (Vec<Position>, usize) {

@@ -14,7 +14,7 @@ use steady_bench::{BENCHMARKS, asked};
 use steady_report::{Perturbed, Report, Summary, share};
 use steady_tests::reference::cases_of;
 
-use process::{Running, finish, json, refuse, run, stderr, steady, succeed, text, wait_until};
+use process::{Running, finish, json, lasting, refuse, run, stderr, steady, succeed, text, wait_until};
 
 const ACCELERATIONS: [&str; 4] = ["--accel", "w4:rtn", "--accel", "fastv:k=2,keep=0.5"];
 
@@ -190,23 +190,6 @@ fn killed_midway_it_continues_and_asks_nothing_twice() {
     // a finished run asks nothing at all
     let again = stderr(&run(&arguments("120", &killed)));
     assert!(again.contains("480 of 480 answers are recorded already"), "{again}");
-}
-
-/// Everything in the run folder that two runs of one plan have in common, by its path.
-fn lasting(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    fn walk(folder: &Path, inside: &str, files: &mut BTreeMap<String, Vec<u8>>) {
-        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            let name = format!("{inside}{}", entry.file_name().to_string_lossy());
-            if entry.file_type().unwrap().is_dir() {
-                walk(&entry.path(), &format!("{name}/"), files);
-            } else if !name.starts_with("timings/") {
-                files.insert(name, fs::read(entry.path()).unwrap());
-            }
-        }
-    }
-    let mut files = BTreeMap::new();
-    walk(run, "", &mut files);
-    files
 }
 
 /// Questions about nine images or more, which are groups of two parts.

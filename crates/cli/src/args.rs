@@ -11,6 +11,7 @@ use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARKS, BenchError};
 use steady_logs::{FORMATS, LogFormat};
 use steady_methods::{CONTROLS, Control};
+use steady_records::Shard;
 use steady_vlm::image::PixelBackend;
 
 pub(crate) use decide::{GateArgs, GuardArgs, PlanSizeArgs};
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Ask(AskArgs),
     /// Compare what two or three runs logged, whichever tool ran them; needs no model
     Compare(CompareArgs),
+    /// Put the shards of a study together, and report it
+    Merge(MergeArgs),
     /// Rebuild the report of a run folder from its records and print it
     Report(ReportArgs),
     /// Print a link that holds the whole report of a run
@@ -140,6 +143,10 @@ pub(crate) struct StudyArgs {
     #[allow(rustdoc::invalid_html_tags, reason = "printed as help, where these are no tags")]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Answer one shard of N, counted from 1, into a folder of its own in the run folder; `steady merge` puts them together. An image's questions are in
+    /// one shard, by the hash of its id
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
     /// Where the model runs
     #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
     pub(crate) device: DeviceArg,
@@ -162,6 +169,7 @@ Examples:
   steady run --bench file:photos.csv                   your own questions; `steady benches show photos.csv` says how they are read
   steady run --bench file:q.csv,question=prompt,images=pictures.zip
   steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice
+  steady run --bench file:photos.csv --out runs/big --shard 2/4  a quarter of it, on one of four machines; then steady merge runs/big
 
 An answer has at most as many tokens as `max_new_tokens` in the checkpoint's generation_config.json says, else 64. How many answers were cut \
 there stands under the table, and `cut` in the records says which.")]
@@ -330,6 +338,29 @@ fn role_and_name(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .map(|(role, name)| (role.to_owned(), name.to_owned()))
         .ok_or_else(|| "expected ROLE=NAME, like gold=label".to_owned())
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Records, report.json and report.html are, byte for byte, those of one process that answered everything. Folders of another plan are refused, and the \
+fields are named in which it differs: the device is one of them, because another device rounds otherwise. What is answered twice must be answered alike. \
+Shards that are missing or unfinished are listed, and then nothing is written.
+
+Examples:
+  steady run --questions 1000 --out runs/big --shard 1/2        on one machine
+  steady run --questions 1000 --out runs/big --shard 2/2        on another, with the same disk
+  steady merge runs/big                                         the study is in runs/big
+  steady merge from-a/shard-1-of-2 from-b/shard-2-of-2 --out runs/big")]
+pub(crate) struct MergeArgs {
+    /// Folder in which the shards are, or the shards' own folders
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) shards: Vec<PathBuf>,
+    /// Where the study goes [default: the folder in which the shards are]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the report as JSON on stdout instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -33,6 +33,7 @@ pub fn main() -> ExitCode {
         Some(Command::Locate(args)) => done(commands::locate::run(args)),
         Some(Command::Ask(args)) => done(commands::ask::run(args)),
         Some(Command::Compare(args)) => done(commands::compare::run(args)),
+        Some(Command::Merge(args)) => done(commands::merge::run(args)),
         Some(Command::Report(args)) => done(commands::report::run(args)),
         Some(Command::Share(args)) => done(commands::share::run(args)),
         Some(Command::Gate(args)) => commands::gate::run(args),

@@ -54,6 +54,7 @@ mod growing;
 mod pairing;
 pub mod plan;
 pub mod record;
+mod shard;
 mod work;
 
 pub use error::RecordsError;
@@ -61,4 +62,5 @@ pub use growing::{Growing, pause};
 pub use pairing::{cut, report};
 pub use plan::{BASELINE, CLEAN, Plan};
 pub use record::{Record, Timing};
+pub use shard::Shard;
 pub use work::{Answers, Group, Work};

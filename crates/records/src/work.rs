@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use steady_bench::Question;
 
-use crate::RecordsError;
 use crate::plan::{Plan, questions_sha256};
 use crate::record::{Record, Timing};
+use crate::{RecordsError, Shard};
 
 /// All questions of one image under one perturbation, answered by every variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,20 +81,25 @@ impl Work {
         &self.groups
     }
 
-    /// Answers of some groups.
-    pub fn count(&self, groups: &[Group]) -> usize {
-        groups.iter().map(|group| group.questions.len()).sum::<usize>() * self.plan.variants().len()
+    /// Answers of the groups with these numbers, which count from 0.
+    pub fn count(&self, groups: &[usize]) -> usize {
+        groups.iter().map(|&group| self.groups[group].questions.len()).sum::<usize>() * self.plan.variants().len()
     }
 
     /// Answers planned.
     pub fn total(&self) -> usize {
-        self.count(&self.groups)
+        self.groups.iter().map(|group| group.questions.len()).sum::<usize>() * self.plan.variants().len()
     }
 
-    /// Whether `records` are those of `groups`.
-    pub fn holds(&self, groups: &[Group], records: &[Record]) -> bool {
+    /// The numbers of the groups of a shard, ascending.
+    pub fn groups_of(&self, shard: Shard) -> Vec<usize> {
+        self.groups.iter().enumerate().filter(|(_, group)| shard.holds(group)).map(|(number, _)| number).collect()
+    }
+
+    /// Whether `records` are those of the groups with these numbers.
+    pub fn holds(&self, groups: &[usize], records: &[Record]) -> bool {
         let variants = self.plan.variants();
-        let expected = groups.iter().flat_map(|group| {
+        let expected = groups.iter().map(|&group| &self.groups[group]).flat_map(|group| {
             let asked = |&question: &usize| (self.questions[question].id.as_str(), group.perturbation.as_str());
             group
                 .questions
@@ -126,8 +131,10 @@ impl Work {
         if plan_sha256 != self.sha256 {
             return Err(fail("they were given by another model, on another device or under other settings"));
         }
-        let part = self.groups.get(group).ok_or_else(|| fail("there are more than the plan has groups"))?;
-        if !self.holds(std::slice::from_ref(part), &answers.records) {
+        if group >= self.groups.len() {
+            return Err(fail("there are more than the plan has groups"));
+        }
+        if !self.holds(&[group], &answers.records) {
             return Err(fail("they are not those of the questions in their place"));
         }
         Ok((group, answers))

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use steady_accel::AccelError;
 use steady_bench::BenchError;
-use steady_records::RecordsError;
+use steady_records::{RecordsError, Shard};
 use steady_vlm::VlmError;
 
 /// Why a study could not be planned, run, read or compared.
@@ -38,12 +38,25 @@ pub enum StudyError {
         /// One line per differing field: `name: there X, asked Y`.
         fields: Vec<String>,
     },
+    /// The folder holds another shard of the same plan.
+    #[error("{}: this folder holds shard {found}, asked for is shard {asked}; choose another folder", path.display())]
+    OtherShard {
+        /// The run folder.
+        path: PathBuf,
+        /// The shard in it.
+        found: Shard,
+        /// The one asked for.
+        asked: Shard,
+    },
     /// Another process is writing into this folder.
     #[error("{}: another process is running in this folder", path.display())]
     Busy {
         /// The run folder.
         path: PathBuf,
     },
+    /// Shards do not make a study: some are missing or unfinished, or two contradict each other.
+    #[error("{0}")]
+    Merge(String),
     /// The plan does not fit who is to answer.
     #[error("plan: {0}")]
     Plan(String),

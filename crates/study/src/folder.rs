@@ -7,6 +7,8 @@
 //! records/part-00000.parquet.sha256    its checksum; `sha256sum -c` reads it
 //! timings/part-00000.jsonl             wall times, which no two runs share
 //! journal/group-00000                  an answered group whose part is not whole yet
+//! shard.json                           which shard of the plan's groups is answered here, where it is not all of them
+//! shard-2-of-4/                        a folder of the same kind, which holds a shard until it is merged into this one
 //! ```
 
 mod journal;
@@ -14,13 +16,14 @@ mod journal;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use steady_bench::Question;
 use steady_records::plan::questions_sha256;
-use steady_records::{Answers, CLEAN, Plan, Record, Timing, Work};
+use steady_records::{Answers, CLEAN, Plan, Record, Shard, Timing, Work};
 use steady_report::Report;
 
 use crate::{StudyError, part};
@@ -31,6 +34,9 @@ pub(crate) use journal::Journal;
 pub struct Folder {
     path: PathBuf,
     work: Work,
+    shard: Shard,
+    /// The numbers of the shard's groups, ascending. Parts are cut out of these.
+    groups: Vec<usize>,
     /// Held for its lock; the system lets go of it however the process ends.
     _lock: Option<File>,
 }
@@ -42,6 +48,14 @@ impl Folder {
     /// [`StudyError::Io`] if it cannot be written, [`StudyError::OtherPlan`] naming the fields if it belongs to another plan,
     /// [`StudyError::Busy`] if another process runs in it.
     pub fn create(path: &Path, plan: &Plan, questions: &[Question]) -> Result<Self, StudyError> {
+        Self::create_shard(path, plan, questions, Shard::WHOLE)
+    }
+
+    /// Opens `path` for running a shard of `plan`, as [`Folder::create`] does for running all of it. Plan and questions in it are those of the whole study.
+    ///
+    /// # Errors
+    /// As [`Folder::create`], and [`StudyError::OtherShard`] if the folder holds another shard.
+    pub fn create_shard(path: &Path, plan: &Plan, questions: &[Question], shard: Shard) -> Result<Self, StudyError> {
         let work = Work::new(plan.clone(), questions.to_vec())?;
         fs::create_dir_all(path).map_err(StudyError::io(path, "cannot create the run folder"))?;
         let lock = lock(path)?;
@@ -52,6 +66,10 @@ impl Folder {
             if !fields.is_empty() {
                 return Err(StudyError::OtherPlan { path: plan_file, fields });
             }
+            let found = read_shard(path)?;
+            if found != shard {
+                return Err(StudyError::OtherShard { path: path.to_path_buf(), found, asked: shard });
+            }
         } else if records_in(&path.join("records"))?.is_some() || path.join("journal").exists() {
             return Err(StudyError::broken(&plan_file, "is missing, but there are records that belong to it"));
         }
@@ -60,8 +78,11 @@ impl Folder {
             fs::create_dir_all(&sub).map_err(StudyError::io(&sub, "cannot create the folder"))?;
         }
         write_whole(&path.join("questions.json"), &json(path, &questions)?)?;
+        if shard != Shard::WHOLE {
+            write_whole(&path.join(SHARD), &json(path, &ShardFile { shard })?)?;
+        }
         write_whole(&plan_file, &json(path, &plan.to_json()?)?)?;
-        Ok(Self { path: path.to_path_buf(), work, _lock: Some(lock) })
+        Ok(Self::of(path, work, shard, Some(lock)))
     }
 
     /// Opens a folder for reading what is recorded in it.
@@ -69,14 +90,50 @@ impl Folder {
     /// # Errors
     /// [`StudyError::Io`] or [`StudyError::Broken`] naming the file.
     pub fn open(path: &Path) -> Result<Self, StudyError> {
-        let plan = read_plan(&path.join("plan.json"))?;
+        let plan_file = path.join("plan.json");
+        if !plan_file.exists() && !Self::shards_in(path)?.is_empty() {
+            return Err(StudyError::broken(path, format!("holds shards that are not merged: `steady merge {}` does that", path.display())));
+        }
+        let plan = read_plan(&plan_file)?;
         plan.check()?;
         let questions_file = path.join("questions.json");
         let questions: Vec<Question> = read_json(&questions_file)?;
         if questions_sha256(&questions)? != plan.benchmark.questions_sha256 {
             return Err(StudyError::broken(&questions_file, "these are not the questions of the plan.json beside it"));
         }
-        Ok(Self { path: path.to_path_buf(), work: Work::new(plan, questions)?, _lock: None })
+        Ok(Self::of(path, Work::new(plan, questions)?, read_shard(path)?, None))
+    }
+
+    fn of(path: &Path, work: Work, shard: Shard, lock: Option<File>) -> Self {
+        Self { path: path.to_path_buf(), groups: work.groups_of(shard), work, shard, _lock: lock }
+    }
+
+    /// Where in the folder of a study one of its shards goes.
+    pub fn shard_in(study: &Path, shard: Shard) -> PathBuf {
+        study.join(format!("{SHARD_FOLDER}{}-of-{}", shard.number(), shard.of()))
+    }
+
+    /// The folders in `study` that are called as [`Folder::shard_in`] calls them and hold a plan, in the order of their shards; none where there is no
+    /// such folder.
+    ///
+    /// # Errors
+    /// [`StudyError::Io`] if it cannot be listed.
+    pub fn shards_in(study: &Path) -> Result<Vec<PathBuf>, StudyError> {
+        let entries = match fs::read_dir(study) {
+            Ok(entries) => entries,
+            Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => return Ok(Vec::new()),
+            Err(error) => return Err(StudyError::io(study, "cannot list the shards")(error)),
+        };
+        let mut shards = BTreeMap::new();
+        for entry in entries {
+            let entry = entry.map_err(StudyError::io(study, "cannot list the shards"))?;
+            let name = entry.file_name().to_string_lossy().replace("-of-", "/");
+            let shard = name.strip_prefix(SHARD_FOLDER).and_then(|shard| shard.parse::<Shard>().ok());
+            if let Some(shard) = shard.filter(|_| entry.path().join("plan.json").exists()) {
+                shards.insert(shard, entry.path());
+            }
+        }
+        Ok(shards.into_values().collect())
     }
 
     /// Where the folder is.
@@ -94,8 +151,32 @@ impl Folder {
         self.work.questions()
     }
 
+    /// Which part of the study it holds.
+    pub fn shard(&self) -> Shard {
+        self.shard
+    }
+
     pub(crate) fn work(&self) -> &Work {
         &self.work
+    }
+
+    /// The numbers of the groups of each part, in order.
+    pub(crate) fn parts(&self) -> impl ExactSizeIterator<Item = &[usize]> {
+        self.groups.chunks(self.plan().groups_per_part)
+    }
+
+    /// Answers that belong here, recorded or not.
+    pub fn total(&self) -> usize {
+        self.work.count(&self.groups)
+    }
+
+    /// The part that a group belongs into.
+    pub(crate) fn part_of(&self, group: usize) -> Result<usize, StudyError> {
+        let place = self
+            .groups
+            .binary_search(&group)
+            .map_err(|_| StudyError::broken(&self.journal().file(group), format!("is none of the groups of shard {}", self.shard)))?;
+        Ok(place / self.plan().groups_per_part)
     }
 
     /// All records so far, in order, those of the part in the making included.
@@ -120,17 +201,36 @@ impl Folder {
         of_part: impl Fn(usize) -> Result<Vec<T>, StudyError>,
         of_group: impl Fn(Answers) -> Vec<T>,
     ) -> Result<Vec<T>, StudyError> {
+        let mut chunks = Vec::new();
+        for found in self.found()? {
+            chunks.push(match found {
+                Found::Part(part) => of_part(part)?,
+                Found::Group(group) => of_group(self.journal().read(group)?),
+            });
+        }
+        Ok(chunks.into_iter().flatten().collect())
+    }
+
+    /// What is recorded, in the order of the groups.
+    pub(crate) fn found(&self) -> Result<Vec<Found>, StudyError> {
         // The journal first: whoever writes meanwhile may turn it into a part.
         let (groups, parts) = (self.journal().groups()?, self.part_indices()?);
         let per_part = self.plan().groups_per_part;
-        let mut chunks = BTreeMap::new();
+        let mut found: BTreeMap<usize, Found> = BTreeMap::new();
         for part in &parts {
-            chunks.insert(part * per_part, of_part(*part)?);
+            let first = self.groups.get(part * per_part).ok_or_else(|| self.no_such_part(*part))?;
+            found.insert(*first, Found::Part(*part));
         }
-        for group in groups.into_iter().filter(|group| !parts.contains(&(group / per_part))) {
-            chunks.insert(group, of_group(self.journal().read(group)?));
+        for group in groups {
+            if parts.binary_search(&self.part_of(group)?).is_err() {
+                found.insert(group, Found::Group(group));
+            }
         }
-        Ok(chunks.into_values().flatten().collect())
+        Ok(found.into_values().collect())
+    }
+
+    pub(crate) fn no_such_part(&self, part: usize) -> StudyError {
+        StudyError::broken(&self.part_path(part), format!("the plan has only {} parts", self.parts().len()))
     }
 
     /// The report of a finished run. Wall times stay out of it, so that the same plan gives the same report.
@@ -138,7 +238,20 @@ impl Folder {
     /// # Errors
     /// [`StudyError::Broken`] naming a damaged part, or [`StudyError::Records`] if answers are missing.
     pub fn report(&self) -> Result<Report, StudyError> {
+        self.is_whole()?;
         Ok(steady_records::report(self.plan(), self.questions(), &self.records()?)?)
+    }
+
+    /// Checks that it holds a study and no shard of one, of which there is no report.
+    ///
+    /// # Errors
+    /// [`StudyError::Broken`] saying what to do.
+    pub fn is_whole(&self) -> Result<(), StudyError> {
+        if self.shard == Shard::WHOLE {
+            return Ok(());
+        }
+        let what = format!("holds shard {} of a study; `steady merge` puts the shards together, and then there is a report", self.shard);
+        Err(StudyError::broken(&self.path, what))
     }
 
     /// Seconds that all answers about clean images took together, by acceleration, for [`Report::timed`].
@@ -184,6 +297,31 @@ impl Folder {
         part::decode(&self.part_path(index), &self.checksum_path(index), self.work.sha256())
     }
 
+    /// A part's records, which are those that the plan puts there.
+    pub(crate) fn whole_part(&self, index: usize) -> Result<Vec<Record>, StudyError> {
+        let part = self.parts().nth(index).ok_or_else(|| self.no_such_part(index))?;
+        let records = self.read_part(index)?;
+        if self.work.holds(part, &records) {
+            return Ok(records);
+        }
+        Err(StudyError::broken(&self.part_path(index), "does not hold the questions and accelerations that the plan puts there"))
+    }
+
+    /// A part's answers, by the numbers of their groups. Wall times are extra, and left out where there is not one of each answer.
+    pub(crate) fn part_by_group(&self, index: usize) -> Result<BTreeMap<usize, Answers>, StudyError> {
+        let (records, mut timings) = (self.whole_part(index)?, self.read_timings(index)?);
+        if timings.len() != records.len() {
+            timings.clear();
+        }
+        let (mut records, mut timings) = (records.into_iter(), timings.into_iter());
+        let part = self.parts().nth(index).unwrap_or_default();
+        let of_group = |&group: &usize| {
+            let count = self.work.count(&[group]);
+            (group, Answers { records: records.by_ref().take(count).collect(), timings: timings.by_ref().take(count).collect() })
+        };
+        Ok(part.iter().map(of_group).collect())
+    }
+
     fn read_timings(&self, index: usize) -> Result<Vec<Timing>, StudyError> {
         let path = self.timing_path(index);
         let Ok(text) = fs::read_to_string(&path) else { return Ok(Vec::new()) };
@@ -222,11 +360,37 @@ impl Folder {
     }
 }
 
+/// What is recorded in one file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    /// A part, by its index.
+    Part(usize),
+    /// A group of the journal, by its number.
+    Group(usize),
+}
+
+/// Where a folder says which shard it holds.
+const SHARD: &str = "shard.json";
+
+/// What the name of a shard's folder begins with.
+const SHARD_FOLDER: &str = "shard-";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShardFile {
+    shard: Shard,
+}
+
+fn read_shard(path: &Path) -> Result<Shard, StudyError> {
+    let file = path.join(SHARD);
+    if file.exists() { Ok(read_json::<ShardFile>(&file)?.shard) } else { Ok(Shard::WHOLE) }
+}
+
 /// Part indices in a records folder, `None` if there are none at all.
 fn records_in(folder: &Path) -> Result<Option<Vec<usize>>, StudyError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(StudyError::io(folder, "cannot list the records")(error)),
     };
     let mut indices = Vec::new();
@@ -288,7 +452,7 @@ fn unfinished(name: &OsStr) -> tempfile::Builder<'_, 'static> {
     builder
 }
 
-fn json(path: &Path, value: &impl serde::Serialize) -> Result<Vec<u8>, StudyError> {
+fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, StudyError> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| StudyError::broken(path, e))?;
     bytes.push(b'\n');
     Ok(bytes)

@@ -12,6 +12,8 @@ mod error;
 #[cfg(feature = "files")]
 mod folder;
 #[cfg(feature = "files")]
+mod merge;
+#[cfg(feature = "files")]
 mod part;
 mod published;
 pub mod record;
@@ -26,6 +28,8 @@ pub use calibration::quantize;
 pub use error::StudyError;
 #[cfg(feature = "files")]
 pub use folder::Folder;
+#[cfg(feature = "files")]
+pub use merge::{Merged, merge};
 pub use published::Published;
 #[cfg(feature = "files")]
 pub use run::{Progress, run};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use steady_bench::Benchmark;
-use steady_records::{Group, Record};
+use steady_records::Record;
 
 use crate::work::{answer, check};
 use crate::{Folder, StudyError, Subject};
@@ -73,28 +73,22 @@ pub async fn run(
 ) -> Result<usize, StudyError> {
     let work = folder.work();
     check(work, subject)?;
-    let total = work.total();
+    let total = folder.total();
     let (journal, recorded) = (folder.journal(), folder.part_indices()?);
-    let per_part = work.plan().groups_per_part;
-    let parts: Vec<&[Group]> = work.groups().chunks(per_part).collect();
-    let groups_of = |index: usize| index * per_part..index * per_part + parts[index].len();
+    let parts: Vec<&[usize]> = folder.parts().collect();
     let cut_among = |records: &[Record]| records.iter().filter(|record| record.cut == Some(true)).count();
     let (mut done, mut cut) = (0, 0);
     for &index in &recorded {
-        let broken = |reason: String| StudyError::broken(&folder.part_path(index), reason);
-        let part = parts.get(index).ok_or_else(|| broken(format!("the plan has only {} parts", parts.len())))?;
-        let records = folder.read_part(index)?;
-        if !work.holds(part, &records) {
-            return Err(broken("does not hold the questions and accelerations that the plan puts there".to_owned()));
-        }
+        let records = folder.whole_part(index)?;
         done += records.len();
         cut += cut_among(&records);
         // A run that was killed between writing a part and this left them.
-        journal.forget(groups_of(index))?;
+        journal.forget(parts[index])?;
     }
     journal.tidy()?;
     let mut kept = BTreeMap::new();
     for group in journal.groups()? {
+        folder.part_of(group)?;
         let answers = journal.read(group)?;
         done += answers.records.len();
         cut += cut_among(&answers.records);
@@ -104,16 +98,16 @@ pub async fn run(
     listener(&Progress { done, total, resumed, cut, fresh: &[] });
     for (index, part) in parts.iter().enumerate().filter(|(index, _)| recorded.binary_search(index).is_err()) {
         let (mut records, mut timings) = (Vec::new(), Vec::new());
-        for (number, group) in groups_of(index).zip(*part) {
+        for &number in *part {
             let answers = if let Some(answers) = kept.remove(&number) {
                 answers
             } else {
                 if cancel.load(Ordering::Relaxed) {
                     return Err(StudyError::Cancelled { done, total });
                 }
-                let answers = answer(work, group, benchmark, subject).await?;
+                let answers = answer(work, &work.groups()[number], benchmark, subject).await?;
                 // The last one is kept by the part, which follows at once.
-                if number + 1 < groups_of(index).end {
+                if part.last() != Some(&number) {
                     journal.write(number, &answers)?;
                 }
                 done += answers.records.len();
@@ -125,7 +119,7 @@ pub async fn run(
             timings.extend(answers.timings);
         }
         folder.write_part(index, &records, &timings)?;
-        journal.forget(groups_of(index))?;
+        journal.forget(part)?;
     }
     Ok(total - resumed)
 }

@@ -1,6 +1,8 @@
 #![allow(dead_code, unreachable_pub, reason = "shared by two test programs")]
 //! Running `steady` as a process.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -107,6 +109,23 @@ pub fn stderr(output: &Output) -> String {
 
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// Everything in the run folder that two runs of one plan have in common, by its path.
+pub fn lasting(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn walk(folder: &Path, inside: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let name = format!("{inside}{}", entry.file_name().to_string_lossy());
+            if entry.file_type().unwrap().is_dir() {
+                walk(&entry.path(), &format!("{name}/"), files);
+            } else if !name.starts_with("timings/") {
+                files.insert(name, fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    let mut files = BTreeMap::new();
+    walk(run, "", &mut files);
+    files
 }
 
 /// The embedded checkpoint, as the folder it is in the repository.

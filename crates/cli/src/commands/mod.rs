@@ -7,6 +7,7 @@ pub(crate) mod gate;
 pub(crate) mod guard;
 pub(crate) mod list;
 pub(crate) mod locate;
+pub(crate) mod merge;
 pub(crate) mod plan_size;
 pub(crate) mod report;
 pub(crate) mod share;

@@ -19,15 +19,8 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
         folder.export_jsonl(&mut out)?;
         return Ok(out.flush()?);
     }
-    let asked = &folder.plan().benchmark;
-    let benchmark = match &asked.opened_by {
-        Some(spec) => BENCHMARKS.reopen_at(spec, &asked.fingerprint),
-        None => BENCHMARKS.reopen(&asked.name, &asked.fingerprint, asked.size),
-    };
-    if benchmark.is_none() {
-        console::note(&format!("benchmark {} is not at hand as it was asked; the report has no pictures", asked.name));
-    }
-    let Published { report, file } = publish(&folder, benchmark.as_deref(), args.json)?;
+    folder.is_whole()?;
+    let Published { report, file } = publish(&folder, reopened(&folder).as_deref(), args.json)?;
     if args.open {
         let shown = match &args.page {
             Some(page) => share::address(page, &share::link(&report)?.payload)?,
@@ -36,6 +29,19 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
         open::that_detached(&shown).with_context(|| format!("no browser could be started; open {shown} yourself"))?;
     }
     Ok(())
+}
+
+/// The benchmark that was asked, for its pictures; says so where it is not at hand.
+pub(crate) fn reopened(folder: &Folder) -> Option<Box<dyn Benchmark>> {
+    let asked = &folder.plan().benchmark;
+    let benchmark = match &asked.opened_by {
+        Some(spec) => BENCHMARKS.reopen_at(spec, &asked.fingerprint),
+        None => BENCHMARKS.reopen(&asked.name, &asked.fingerprint, asked.size),
+    };
+    if benchmark.is_none() {
+        console::note(&format!("benchmark {} is not at hand as it was asked; the report has no pictures", asked.name));
+    }
+    benchmark
 }
 
 /// A report that was written.

@@ -12,9 +12,9 @@ use steady_accel::memory::Run;
 use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARKS, Benchmark, Chosen as Bench, PostPrompts, Question};
 use steady_methods::FIRST5;
-use steady_records::{Plan, plan};
+use steady_records::{Plan, Shard, plan};
 use steady_study::controls::{self, Controlled, Opening};
-use steady_study::{Folder, Published, Variants};
+use steady_study::{Folder, Published, StudyError, Variants};
 use steady_vlm::{Checkpoint, Extent, Precision, Work};
 
 use crate::args::{PostPromptArg, RunArgs, StudyArgs};
@@ -102,7 +102,7 @@ pub(super) fn study(
         let (images, questions) = (asked.images * perturbations.len(), questions.len() * perturbations.len());
         Ok(Work::new(&*checkpoint.footprint()?, image, steady_vlm::Asked { images, questions, forms, text: asked.text }))
     };
-    let begun = out.as_ref().and_then(|out| Some(Folder::open(out).ok()?.plan().device.clone()));
+    let begun = out.as_ref().and_then(|out| begun(out, args.shard));
     let device = model::device(args.device, begun.as_deref(), work, &|device| memory::check(&checkpoint, device, &runs))?;
     let opening = Opening { checkpoint: &checkpoint, device: &device };
     let vlm = model::load(&checkpoint, &device, precision)?;
@@ -120,9 +120,44 @@ pub(super) fn study(
         Some(path) => path,
         None => default_folder(&plan)?,
     };
+    if let Some(shard) = args.shard {
+        return answer_shard(&path, shard, &plan, &questions, &*benchmark, &variants, args.json);
+    }
     let folder = Folder::create(&path, &plan, &questions)?;
     answer(&folder, &*benchmark, &variants)?;
     report::publish(&folder, Some(&*benchmark), args.json)
+}
+
+/// The device on which a study was begun. Its shards are all answered on one.
+fn begun(out: &Path, shard: Option<Shard>) -> Option<String> {
+    let own = shard.map_or_else(|| out.to_path_buf(), |shard| Folder::shard_in(out, shard));
+    let places = std::iter::once(own).chain(Folder::shards_in(out).unwrap_or_default());
+    places.into_iter().find_map(|place| Some(Folder::open(&place).ok()?.plan().device.clone()))
+}
+
+/// Answers a shard into its folder in `study`. Another shard there that belongs to another plan is refused now, before anything is asked in vain.
+fn answer_shard(
+    study: &Path,
+    shard: Shard,
+    plan: &Plan,
+    questions: &[Question],
+    benchmark: &dyn Benchmark,
+    variants: &Variants,
+    json: bool,
+) -> Result<()> {
+    for other in Folder::shards_in(study)? {
+        let fields = Folder::open(&other)?.plan().differences(plan);
+        if !fields.is_empty() {
+            return Err(StudyError::OtherPlan { path: other.join("plan.json"), fields }.into());
+        }
+    }
+    let folder = Folder::create_shard(&Folder::shard_in(study, shard), plan, questions, shard)?;
+    answer(&folder, benchmark, variants)?;
+    let (answers, path) = (folder.total(), folder.path().display().to_string());
+    if json {
+        return console::json(&serde_json::json!({ "shard": shard, "folder": path, "answers": answers, "plan_sha256": plan.sha256()? }));
+    }
+    console::result(&format!("Shard {shard} is whole: {answers} answers in {path}\nWhen all are: steady merge {}", study.display()))
 }
 
 /// What a study asks, for its size.
@@ -170,8 +205,9 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
         1 => ", on clean images and under 1 perturbation".to_owned(),
         several => format!(", on clean images and under {several} perturbations"),
     };
+    let shard = if folder.shard() == Shard::WHOLE { String::new() } else { format!("; of it shard {}", folder.shard()) };
     console::note(&format!(
-        "{} on {}, {}: {} questions of {}, baseline, {} accelerations and {} controls{perturbations}",
+        "{} on {}, {}: {} questions of {}, baseline, {} accelerations and {} controls{perturbations}{shard}",
         plan.model.name,
         plan.device,
         plan.precision,

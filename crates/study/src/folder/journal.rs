@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::ops::Range;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
@@ -80,8 +79,8 @@ impl Journal<'_> {
     }
 
     /// Lets go of groups whose part is written.
-    pub(crate) fn forget(&self, groups: Range<usize>) -> Result<(), StudyError> {
-        for group in groups {
+    pub(crate) fn forget(&self, groups: &[usize]) -> Result<(), StudyError> {
+        for &group in groups {
             let path = self.file(group);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -1,0 +1,161 @@
+//! Putting shards together: the folder that one process would have left, out of those that several left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use steady_records::{Answers, Record, Shard, Work};
+
+use crate::folder::Found;
+use crate::{Folder, StudyError};
+
+/// What was put together.
+#[derive(Debug)]
+pub struct Merged {
+    /// The study, whole.
+    pub folder: Folder,
+    /// Answers in it.
+    pub answers: usize,
+    /// Answers that came more than once, each time the same.
+    pub repeated: usize,
+}
+
+/// Writes the study whose shards `sources` hold into the folder `out`. Its records are, byte for byte, those of a run that was never cut. Any folders of
+/// one plan will do, in whatever order and however they were cut. A merge that is killed goes on when it is called again.
+///
+/// # Errors
+/// [`StudyError::OtherPlan`] naming the fields in which a source's plan differs from the first one's. [`StudyError::Merge`] listing shards that are missing
+/// or unfinished, or if two sources answer one question differently. [`StudyError::Broken`] naming a damaged file.
+pub fn merge(sources: &[Folder], out: &Path) -> Result<Merged, StudyError> {
+    let [first, others @ ..] = sources else { return Err(StudyError::Merge("there are no shards to merge".to_owned())) };
+    for other in others {
+        let fields = other.plan().differences(first.plan());
+        if !fields.is_empty() {
+            return Err(StudyError::OtherPlan { path: other.path().join("plan.json"), fields });
+        }
+    }
+    let mut readers = sources.iter().map(Reader::of).collect::<Result<Vec<_>, _>>()?;
+    let lacking: Vec<usize> =
+        (0..first.work().groups().len()).filter(|group| readers.iter().all(|reader| !reader.places.contains_key(group))).collect();
+    if !lacking.is_empty() {
+        return Err(StudyError::Merge(missing(first.work(), sources, &lacking)));
+    }
+    let folder = Folder::create(out, first.plan(), first.questions())?;
+    let recorded = folder.part_indices()?;
+    let mut repeated = 0;
+    for (index, part) in folder.parts().enumerate() {
+        if recorded.binary_search(&index).is_ok() {
+            // of a merge that was interrupted
+            folder.whole_part(index)?;
+            continue;
+        }
+        let mut whole = Answers::default();
+        for &group in part {
+            let (answers, again) = agreed(&mut readers, group)?;
+            whole.records.extend(answers.records);
+            whole.timings.extend(answers.timings);
+            repeated += again;
+        }
+        folder.write_part(index, &whole.records, &whole.timings)?;
+        folder.journal().forget(part)?;
+    }
+    let answers = folder.total();
+    Ok(Merged { folder, answers, repeated })
+}
+
+/// A group's answers, on which all that have it agree, and how many answers came again.
+fn agreed(readers: &mut [Reader<'_>], group: usize) -> Result<(Answers, usize), StudyError> {
+    let (mut found, mut repeated): (Option<(&Path, Answers)>, usize) = (None, 0);
+    for reader in readers {
+        let Some(answers) = reader.take(group)? else { continue };
+        match &found {
+            None => found = Some((reader.folder.path(), answers)),
+            Some((path, first)) => {
+                if let Some((one, other)) = first.records.iter().zip(&answers.records).find(|(one, other)| one != other) {
+                    return Err(contradiction((path, one), (reader.folder.path(), other)));
+                }
+                repeated += answers.records.len();
+            }
+        }
+    }
+    let (_, answers) = found.ok_or_else(|| StudyError::Merge(format!("group {group} is gone; is something else writing there?")))?;
+    Ok((answers, repeated))
+}
+
+fn contradiction((here, one): (&Path, &Record), (there, other): (&Path, &Record)) -> StudyError {
+    let Record { question, acceleration, perturbation, .. } = one;
+    let said =
+        |record: &Record| if one.answer == other.answer { format!("lead {}", record.margin) } else { format!("{:?}", record.answer) };
+    StudyError::Merge(format!(
+        "question {question}, acceleration {acceleration}, perturbation {perturbation} is answered twice, and not alike: {} in {}, {} in {}. One plan on \
+         one device gives the same answers; find out which folder is right and leave the other out",
+        said(one),
+        here.display(),
+        said(other),
+        there.display()
+    ))
+}
+
+/// Which shards nobody gave, and which are not done.
+fn missing(work: &Work, sources: &[Folder], lacking: &[usize]) -> String {
+    let mut said = format!("{} of {} answers are missing:", work.count(lacking), work.total());
+    for source in sources {
+        let unfinished: Vec<usize> = lacking.iter().copied().filter(|&group| source.shard().holds(&work.groups()[group])).collect();
+        if let Some(&group) = unfinished.first() {
+            let question = &work.questions()[work.groups()[group].questions[0]].id;
+            let (left, all) = (work.count(&unfinished), source.total());
+            let _ = write!(
+                said,
+                "\n  shard {} in {} lacks {left} of {all} answers, from question {question} on; run it again, and it goes on there",
+                source.shard(),
+                source.path().display()
+            );
+        }
+    }
+    let cuts: BTreeSet<u32> = sources.iter().map(|source| source.shard().of()).collect();
+    if let [of] = cuts.iter().copied().collect::<Vec<_>>()[..] {
+        let given: BTreeSet<Shard> = sources.iter().map(Folder::shard).collect();
+        let absent = (1..=of).filter_map(|number| Shard::new(number, of).ok()).filter(|shard| !given.contains(shard));
+        for shard in absent.filter(|shard| lacking.iter().any(|&group| shard.holds(&work.groups()[group]))) {
+            let _ = write!(said, "\n  shard {shard}: there is no folder of it");
+        }
+    }
+    said
+}
+
+/// The groups of one source, a file at a time.
+struct Reader<'a> {
+    folder: &'a Folder,
+    /// Where each group is.
+    places: BTreeMap<usize, Found>,
+    /// The part that was read last, without the groups that were taken.
+    part: Option<(usize, BTreeMap<usize, Answers>)>,
+}
+
+impl<'a> Reader<'a> {
+    fn of(folder: &'a Folder) -> Result<Self, StudyError> {
+        let parts: Vec<&[usize]> = folder.parts().collect();
+        let mut places = BTreeMap::new();
+        for found in folder.found()? {
+            match found {
+                Found::Part(part) => places.extend(parts[part].iter().map(|&group| (group, found))),
+                Found::Group(group) => drop(places.insert(group, found)),
+            }
+        }
+        Ok(Self { folder, places, part: None })
+    }
+
+    /// A group's answers; groups are asked for in ascending order, and each once.
+    fn take(&mut self, group: usize) -> Result<Option<Answers>, StudyError> {
+        let index = match self.places.get(&group) {
+            None => return Ok(None),
+            Some(Found::Group(group)) => return self.folder.journal().read(*group).map(Some),
+            Some(Found::Part(part)) => *part,
+        };
+        let (_, groups) = match &mut self.part {
+            Some(read) if read.0 == index => read,
+            other => other.insert((index, self.folder.part_by_group(index)?)),
+        };
+        Ok(groups.remove(&group))
+    }
+}

@@ -8,7 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
-use steady_bench::{BENCHMARKS, BenchError};
+use steady_bench::{BENCHMARKS, BenchError, PostPrompts};
 use steady_logs::{FORMATS, LogFormat};
 use steady_methods::{CONTROLS, Control};
 use steady_records::Shard;
@@ -168,6 +168,8 @@ Examples:
   steady run --bench embedded --questions 100 --out runs/first
   steady run --bench file:photos.csv                   your own questions; `steady benches show photos.csv` says how they are read
   steady run --bench file:q.csv,question=prompt,images=pictures.zip
+  steady run --endpoint http://localhost:8000/v1 --against http://localhost:8001/v1 --bench file:photos.csv
+  steady run --endpoint http://localhost:11434#llava:7b-fp16 --against http://localhost:11434#llava:7b-q4 --bench file:photos.csv
   steady run --out runs/first --bench embedded --questions 100   again: continues, asks nothing twice
   steady run --bench file:photos.csv --out runs/big --shard 2/4  a quarter of it, on one of four machines; then steady merge runs/big
 
@@ -180,11 +182,36 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "BENCH", value_parser = benchmark, default_value = EMBEDDED.name)]
     pub(crate) bench: String,
     /// Another checkpoint of the same model, such as one that was quantized and published, that answers beside it; repeatable. It loads as it
-    /// is: float, or packed in four bits (compressed-tensors, AWQ, GPTQ)
-    #[arg(long, value_name = "DIR|ID")]
+    /// is: float, or packed in four bits (compressed-tensors, AWQ, GPTQ). Beside --endpoint: another server
+    #[arg(long, value_name = "DIR|ID|URL")]
     pub(crate) against: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) study: StudyArgs,
+    #[command(flatten)]
+    pub(crate) servers: ServerArgs,
+}
+
+/// Models behind somebody else's server.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Somebody else's servers")]
+pub(crate) struct ServerArgs {
+    /// OpenAI-compatible server whose model is the baseline, in place of --model: vLLM, SGLang, llama.cpp, Ollama, `transformers serve`. The others, each
+    /// given by --against, are the accelerated ones. #MODEL behind the address names one of several. The baseline is asked everything twice: how often it
+    /// contradicts itself is the noise floor, which --control none leaves out
+    #[arg(long, value_name = "URL[#MODEL]", conflicts_with_all = ["model", "vision_tower", "max_pixels", "accelerations", "pixels", "device", "dtype"], requires = "against")]
+    pub(crate) endpoint: Option<String>,
+    /// Environment variable that holds the key of every server, or HOST=NAME of the one at this host; repeatable [default: OPENAI_API_KEY]
+    #[arg(long, value_name = "NAME", requires = "endpoint")]
+    pub(crate) key_env: Vec<String>,
+    /// Most requests at a time of one server
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), requires = "endpoint")]
+    pub(crate) in_flight: u16,
+    /// Seconds after which an answer does not come any more
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3600), requires = "endpoint")]
+    pub(crate) timeout: u32,
+    /// How often a question is asked again that failed by a 429, a 5xx, half an answer or none in time, after pauses that double or are the server's
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=100), requires = "endpoint")]
+    pub(crate) retries: u32,
 }
 
 #[derive(Debug, Args)]
@@ -506,6 +533,19 @@ pub(crate) enum PostPromptArg {
     Standard,
     /// Nothing
     None,
+}
+
+impl PostPromptArg {
+    /// What stands behind questions to a model that knows their form or does not, and what says so on a command line.
+    pub(crate) fn chosen(self, knows_form: bool) -> (PostPrompts, Vec<String>) {
+        let post_prompts = match self {
+            Self::Auto => PostPrompts::for_model(knows_form),
+            Self::Standard => PostPrompts::standard(),
+            Self::None => PostPrompts::default(),
+        };
+        let value = self.to_possible_value().filter(|_| self != Self::Auto);
+        (post_prompts, value.into_iter().flat_map(|value| ["--post-prompt".to_owned(), value.get_name().to_owned()]).collect())
+    }
 }
 
 /// What `--control` takes.

@@ -12,6 +12,8 @@ mod hub_id;
 mod memory;
 mod model;
 mod progress;
+#[cfg(any(feature = "endpoint", feature = "hub"))]
+mod tls;
 
 use std::process::ExitCode;
 

@@ -129,7 +129,7 @@ fn record(question: &Question, acceleration: &str, answer: &str) -> Record {
         top_ids: (0..20).collect(),
         top_tokens: (0..20).map(|n| format!("token{n}")).collect(),
         top_logits: (0..20).map(|n| 20.0 - n as f32).collect(),
-        margin: 1.0,
+        margin: Some(1.0),
         kl: (acceleration != BASELINE).then_some(0.25),
         visual_tokens: 144,
         kept: None,

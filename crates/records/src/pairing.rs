@@ -138,7 +138,7 @@ impl Judged<'_> {
             parsed: verdict.parsed.clone(),
             correct: verdict.correct,
             score: verdict.score,
-            margin: Some(record.margin).filter(|margin| record.not_finite.is_none() && margin.is_finite()),
+            margin: record.margin.filter(|margin| record.not_finite.is_none() && margin.is_finite()),
             kl: record.kl.filter(|kl| kl.is_finite()),
             outcome: None,
             visual_tokens: record.decoder_visual_tokens,
@@ -156,7 +156,7 @@ impl Judged<'_> {
     fn flag(&self) -> Option<Flag> {
         let Self { record, verdict } = self;
         let finite = record.not_finite.is_none()
-            && record.margin.is_finite()
+            && record.margin.is_none_or(f32::is_finite)
             && record.kl.is_none_or(f64::is_finite)
             && record.top_logits.iter().all(|logit| logit.is_finite());
         match (finite, record.correct == verdict.correct) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use steady_bench::perturb::PerturbationSpec;
-use steady_bench::{PostPrompts, Question};
+use steady_bench::{Benchmark, PostPrompts, Question};
 
 /// The perturbation that leaves the image as it is.
 pub use steady_bench::perturb::CLEAN;
@@ -122,6 +122,23 @@ pub struct BenchmarkPlan {
     pub opened_by: Option<String>,
 }
 
+impl BenchmarkPlan {
+    /// `questions` of `benchmark`.
+    ///
+    /// # Errors
+    /// [`RecordsError::Plan`] when a question cannot be written as JSON.
+    pub fn of(benchmark: &dyn Benchmark, questions: &[Question]) -> Result<Self, RecordsError> {
+        Ok(Self {
+            name: benchmark.name().to_owned(),
+            fingerprint: benchmark.fingerprint(),
+            size: benchmark.questions().len(),
+            questions: questions.len(),
+            questions_sha256: questions_sha256(questions)?,
+            opened_by: benchmark.understood().map(|_| benchmark.spec()),
+        })
+    }
+}
+
 impl Plan {
     /// The names under which answers are recorded, in order: the baseline, the accelerations, the controls.
     pub fn variants(&self) -> Vec<&str> {
@@ -211,6 +228,15 @@ impl Plan {
     }
 }
 
+/// The words as one line that a POSIX shell takes apart again.
+pub fn command_line(words: &[&[&str]]) -> String {
+    let quoted = |word: &&str| {
+        let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) { (*word).to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    words.concat().iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
 /// SHA-256 over questions in order, gold answers included.
 ///
 /// # Errors
@@ -282,5 +308,19 @@ fn shown(value: Option<&Value>) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((cut, _)) => format!("{}...", &text[..cut]),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_survives_the_shell() {
+        let words = ["--model", "/data/my models/a'b", "--accel", "fastv:k=2,keep=0.5", "org/name@main", "$HOME", ""];
+        let line = command_line(&[&["printf", "%s\\n"], &words]);
+        assert!(line.contains(" --accel fastv:k=2,keep=0.5 org/name@main "), "{line}");
+        let shell = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
+        assert_eq!(String::from_utf8(shell.stdout).unwrap(), words.map(|word| format!("{word}\n")).concat());
     }
 }

@@ -42,10 +42,10 @@ pub struct Record {
     pub top_tokens: Vec<String>,
     /// Their logits.
     pub top_logits: Vec<f32>,
-    /// Logit of the first token minus that of the second; 0 where there is no answer.
-    pub margin: f32,
-    /// KL(baseline || this) over the whole first-token distribution, in nats; nothing for the baseline itself, and where one of both is
-    /// no answer.
+    /// Logit of the first token minus that of the second; nothing where there is no answer, or where whoever answers does not tell.
+    pub margin: Option<f32>,
+    /// KL(baseline || this) over the whole first-token distribution, in nats, or a lower bound of it where only the likeliest tokens are told; nothing
+    /// for the baseline itself, and where one of both is no answer or tells nothing.
     pub kl: Option<f64>,
     /// Visual tokens before reduction.
     pub visual_tokens: u32,

@@ -75,7 +75,7 @@ fn answers(work: &Work, group: usize) -> Answers {
                 top_ids: vec![1],
                 top_tokens: vec!["a".into()],
                 top_logits: vec![2.0],
-                margin: 1.0,
+                margin: Some(1.0),
                 kl: (acceleration != "none").then_some(0.5),
                 visual_tokens: 144,
                 kept: None,

@@ -73,7 +73,7 @@ fn record(question: &Question, acceleration: &str, answer: &str) -> Record {
         top_ids: vec![1],
         top_tokens: vec!["a".into()],
         top_logits: vec![2.0],
-        margin: 1.0,
+        margin: Some(1.0),
         kl: (acceleration != "none").then_some(0.5),
         visual_tokens: 1,
         kept: None,
@@ -99,7 +99,7 @@ fn no_row_costs_the_report() {
     records[1].correct = false;
     records[1].score = 0.0;
     records[1].parsed = None;
-    records[7].margin = f32::NAN;
+    records[7].margin = Some(f32::NAN);
     records[7].kl = Some(f64::INFINITY);
     records[7].top_logits = vec![f32::NEG_INFINITY];
     let report = report(&plan(&questions), &questions, &records).unwrap();

@@ -62,7 +62,7 @@ mod table;
 mod worst;
 
 pub use assurance::{Agreement, Assurance, CONFIDENCE, Calibration, CalibrationShift, Clustered, Collapse, Diagnostic, POWER, Unparsed};
-pub use distribution::{DistributionError, kl_divergence, margin};
+pub use distribution::{DistributionError, kl_divergence, kl_of_likeliest, margin};
 pub use error::ReportError;
 pub use filter::Filter;
 pub use html::{Section, image_address};

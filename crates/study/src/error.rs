@@ -90,6 +90,9 @@ pub enum StudyError {
     /// The model could not answer.
     #[error(transparent)]
     Vlm(#[from] VlmError),
+    /// A subject outside of this crate could not answer.
+    #[error(transparent)]
+    Subject(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl StudyError {

@@ -34,5 +34,5 @@ pub use published::Published;
 #[cfg(feature = "files")]
 pub use run::{Progress, run};
 pub use session::Session;
-pub use subject::{Reply, Subject};
+pub use subject::{Distribution, Reply, Subject};
 pub use variants::{ImageReplies, Variants};

@@ -2,9 +2,9 @@
 
 use steady_bench::{Question, Verdict, score};
 use steady_records::record::{Record, TOP};
-use steady_report::{kl_divergence, margin};
+use steady_report::{DistributionError, kl_divergence, kl_of_likeliest, margin};
 
-use crate::{Reply, StudyError};
+use crate::{Distribution, Reply, StudyError};
 
 /// The circumstances of a reply that the reply itself does not know.
 pub(crate) struct Circumstances<'a> {
@@ -30,11 +30,14 @@ impl Circumstances<'_> {
         // What a model that ran out of numbers said is no answer, whatever can be read in it.
         let answered = reply.not_finite.is_none();
         let baseline = self.baseline.filter(|baseline| answered && baseline.not_finite.is_none());
-        let kl = baseline.map(|baseline| kl_divergence(&baseline.first_logits, &reply.first_logits)).transpose().map_err(|e| fail(&e))?;
-        let (margin, verdict, top) = if answered {
-            (margin(&reply.first_logits).map_err(|e| fail(&e))?, score(question, &reply.text), top(&reply.first_logits))
+        let kl =
+            baseline.map(|baseline| divergence(&baseline.first_token, &reply.first_token)).transpose().map_err(|e| fail(&e))?.flatten();
+        let mut candidates = Candidates::default();
+        let verdict = if answered {
+            candidates = Candidates::of(&reply.first_token, self.token).map_err(|e| fail(&e))?;
+            score(question, &reply.text)
         } else {
-            (0.0, Verdict::on_no_answer(), Vec::new())
+            Verdict::on_no_answer()
         };
         Ok(Record {
             question: question.id.clone(),
@@ -49,11 +52,11 @@ impl Circumstances<'_> {
             not_finite: reply.not_finite.clone(),
             correct: verdict.correct,
             score: verdict.score,
-            margin,
+            margin: candidates.margin,
             kl,
-            top_ids: top.iter().map(|(id, _)| *id).collect(),
-            top_logits: top.iter().map(|(_, logit)| *logit).collect(),
-            top_tokens: top.iter().map(|(id, _)| (self.token)(*id)).collect(),
+            top_ids: candidates.ids,
+            top_logits: candidates.logits,
+            top_tokens: candidates.tokens,
             visual_tokens: reply.visual_tokens as u32,
             kept: reply.kept().map(tokens),
             kept_by_step: (reply.left.len() > 1).then(|| reply.left.iter().map(|left| tokens(left)).collect()),
@@ -63,6 +66,41 @@ impl Circumstances<'_> {
             weight_bytes: self.weight_bytes as u64,
             flops: reply.flops,
         })
+    }
+}
+
+/// What records keep of a distribution: the likeliest tokens.
+#[derive(Default)]
+struct Candidates {
+    margin: Option<f32>,
+    /// Of a model whose vocabulary is known.
+    ids: Vec<u32>,
+    tokens: Vec<String>,
+    /// Logits, or logarithms of probabilities, which differ from them by what all tokens have in common.
+    logits: Vec<f32>,
+}
+
+impl Candidates {
+    fn of(distribution: &Distribution, token: &dyn Fn(u32) -> String) -> Result<Self, DistributionError> {
+        Ok(match distribution {
+            Distribution::Logits(logits) => {
+                let (ids, logits_of_top): (Vec<u32>, Vec<f32>) = top(logits).into_iter().unzip();
+                Self { margin: Some(margin(logits)?), tokens: ids.iter().map(|id| token(*id)).collect(), ids, logits: logits_of_top }
+            }
+            Distribution::Likeliest(list) => {
+                let (tokens, logits): (Vec<String>, Vec<f32>) = list.iter().take(TOP).cloned().unzip();
+                Self { margin: margin(&logits).ok(), ids: Vec::new(), tokens, logits }
+            }
+        })
+    }
+}
+
+/// KL(base || accelerated) as far as it is known.
+fn divergence(base: &Distribution, accelerated: &Distribution) -> Result<Option<f64>, DistributionError> {
+    match (base, accelerated) {
+        (Distribution::Logits(base), Distribution::Logits(accelerated)) => kl_divergence(base, accelerated).map(Some),
+        (Distribution::Likeliest(base), Distribution::Likeliest(accelerated)) => Ok(kl_of_likeliest(base, accelerated)),
+        _ => Ok(None),
     }
 }
 

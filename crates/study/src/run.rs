@@ -1,8 +1,10 @@
 //! Running a plan into a folder: groups in order, parts as they fill, nothing asked twice.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::{StreamExt, stream};
 use steady_bench::Benchmark;
 use steady_records::Record;
 
@@ -96,16 +98,23 @@ pub async fn run(
     }
     let resumed = done;
     listener(&Progress { done, total, resumed, cut, fresh: &[] });
-    for (index, part) in parts.iter().enumerate().filter(|(index, _)| recorded.binary_search(index).is_err()) {
+    let missing: Vec<usize> = (0..parts.len()).filter(|index| recorded.binary_search(index).is_err()).collect();
+    let unanswered: Vec<usize> = missing.iter().flat_map(|&index| parts[index]).copied().filter(|group| !kept.contains_key(group)).collect();
+    // They come in order, however many are being answered at a time, so files do not tell.
+    let answers = stream::iter(unanswered).map(|group| answer(work, &work.groups()[group], benchmark, subject));
+    let mut answers = pin!(answers.buffered(subject.groups_at_once().max(1)));
+    for index in missing {
         let (mut records, mut timings) = (Vec::new(), Vec::new());
-        for &number in *part {
+        let part = parts[index];
+        for &number in part {
             let answers = if let Some(answers) = kept.remove(&number) {
                 answers
             } else {
                 if cancel.load(Ordering::Relaxed) {
                     return Err(StudyError::Cancelled { done, total });
                 }
-                let answers = answer(work, &work.groups()[number], benchmark, subject).await?;
+                let ended = || Err(StudyError::Plan(format!("group {number} was not answered")));
+                let answers = answers.next().await.unwrap_or_else(ended)?;
                 // The last one is kept by the part, which follows at once.
                 if part.last() != Some(&number) {
                     journal.write(number, &answers)?;

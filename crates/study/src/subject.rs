@@ -7,6 +7,25 @@ use steady_bench::Question;
 
 use crate::StudyError;
 
+/// What is known of the distribution of a token.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Distribution {
+    /// Logits over the whole vocabulary.
+    Logits(Vec<f32>),
+    /// Text and logarithm of the probability of the likeliest tokens, likeliest first; none where nothing is told.
+    Likeliest(Vec<(String, f32)>),
+}
+
+impl Distribution {
+    /// The logits, where they are known.
+    pub fn logits(&self) -> Option<&[f32]> {
+        match self {
+            Self::Logits(logits) => Some(logits),
+            Self::Likeliest(_) => None,
+        }
+    }
+}
+
 /// One answer of one variant to one question.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
@@ -18,8 +37,8 @@ pub struct Reply {
     pub cut: bool,
     /// Why there is none, if a logit was not finite.
     pub not_finite: Option<String>,
-    /// Logits of the first new token over the whole vocabulary.
-    pub first_logits: Vec<f32>,
+    /// What is known of the first new token's distribution.
+    pub first_token: Distribution,
     /// Visual tokens before any reduction.
     pub visual_tokens: usize,
     /// Visual tokens that each step of a reducer left, ascending, in the order of the steps; empty without a reducer.
@@ -51,6 +70,11 @@ pub trait Subject {
 
     /// The text of a token id, for people who read the candidates of a first token.
     fn token(&self, id: u32) -> String;
+
+    /// How many groups it answers at a time. More than one is for those who wait for others: each group holds its image meanwhile.
+    fn groups_at_once(&self) -> usize {
+        1
+    }
 
     /// Answers all `questions` of one image under all variants: one list per variant, in the order of
     /// [`steady_records::Plan::variants`], holding one reply per question in the order given.

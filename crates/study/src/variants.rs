@@ -8,14 +8,14 @@ use steady_accel::memory::stored_bytes;
 use steady_accel::{Acceleration, Description, Samples};
 use steady_bench::{Benchmark, PostPrompts, Question};
 use steady_methods::Change;
-use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
+use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, command_line};
 use steady_records::{BASELINE, Plan};
 use steady_vlm::{Answer, Decoding, EncodedImage, Footprint, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm, changes_the_image};
 use web_time::Instant;
 
 use crate::calibration::CalibrationSet;
 use crate::controls::{self, Controlled};
-use crate::{Published, Reply, StudyError, Subject};
+use crate::{Distribution, Published, Reply, StudyError, Subject};
 
 /// The release of burn that is linked in; a test compares it with the lock file.
 const BURN_VERSION: &str = "0.22.1";
@@ -169,7 +169,7 @@ impl Variants {
             [] => vec!["none"],
             controls => controls.iter().map(|controlled| controlled.control.name).collect(),
         };
-        let command = command(&[
+        let command = command_line(&[
             &["steady", "run"],
             &chosen_by.iter().map(String::as_str).collect::<Vec<_>>(),
             &["--bench", &benchmark.spec(), "--questions", &questions.len().to_string(), "--dtype", &info.precision.to_string()],
@@ -184,14 +184,7 @@ impl Variants {
             model: ModelPlan { name: info.name.clone(), architecture: info.architecture.clone(), sha256: checkpoint_sha256.to_owned() },
             accelerations,
             controls: self.controls.iter().map(Controlled::plan).collect(),
-            benchmark: BenchmarkPlan {
-                name: benchmark.name().to_owned(),
-                fingerprint: benchmark.fingerprint(),
-                size: benchmark.questions().len(),
-                questions: questions.len(),
-                questions_sha256: questions_sha256(questions)?,
-                opened_by: benchmark.understood().map(|_| benchmark.spec()),
-            },
+            benchmark: BenchmarkPlan::of(benchmark, questions)?,
             perturbations,
             prompt: model.prompt("{question}")?,
             post_prompts: self.post_prompts.clone(),
@@ -359,15 +352,6 @@ fn in_words(acceleration: &Acceleration, settled: &Description) -> String {
     format!("{}. Here: {settled}", summaries.join("; "))
 }
 
-/// The words as one line that a POSIX shell takes apart again.
-fn command(words: &[&[&str]]) -> String {
-    let quoted = |word: &&str| {
-        let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
-        if !word.is_empty() && word.chars().all(plain) { (*word).to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-    };
-    words.concat().iter().map(quoted).collect::<Vec<_>>().join(" ")
-}
-
 fn named<const N: usize>(settings: [(&str, String); N]) -> BTreeMap<String, String> {
     settings.map(|(name, value)| (name.to_owned(), value)).into()
 }
@@ -386,7 +370,7 @@ fn reply(answer: Answer, wall: Duration) -> Reply {
         text: answer.text,
         cut: answer.cut,
         not_finite: answer.not_finite.map(|not_finite| not_finite.to_string()),
-        first_logits: answer.first_logits,
+        first_token: Distribution::Logits(answer.first_logits),
         visual_tokens: answer.visual_tokens,
         left: answer.left.into_iter().map(|left| left.kept).collect(),
         prompt_tokens: answer.cost.prompt_tokens,
@@ -400,15 +384,6 @@ fn reply(answer: Answer, wall: Duration) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_command_survives_the_shell() {
-        let words = ["--model", "/data/my models/a'b", "--accel", "fastv:k=2,keep=0.5", "org/name@main", "$HOME", ""];
-        let line = command(&[&["printf", "%s\\n"], &words]);
-        assert!(line.contains(" --accel fastv:k=2,keep=0.5 org/name@main "), "{line}");
-        let shell = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
-        assert_eq!(String::from_utf8(shell.stdout).unwrap(), words.map(|word| format!("{word}\n")).concat());
-    }
 
     #[test]
     fn the_plan_names_the_burn_that_is_linked() {

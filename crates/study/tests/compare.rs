@@ -168,7 +168,7 @@ fn said(question: &Question, perturbation: &str, acceleration: &str, answer: &st
         top_ids: vec![1],
         top_tokens: vec![answer.into()],
         top_logits: vec![2.0],
-        margin: 1.0,
+        margin: Some(1.0),
         kl: (acceleration != "none").then_some(0.5),
         visual_tokens: 16,
         kept: None,

@@ -109,7 +109,7 @@ fn shared_weights_change_no_answer() {
     let first_logits = |specs: &[&str]| -> Vec<Vec<u32>> {
         let accelerations: Vec<Acceleration> = specs.iter().map(|spec| spec.parse().unwrap()).collect();
         let seen = variants(&model, &accelerations).ask(&image, "what color is the square?").block_on().unwrap();
-        seen.replies.iter().map(|replies| replies[0].first_logits.iter().map(|logit| logit.to_bits()).collect()).collect()
+        seen.replies.iter().map(|replies| replies[0].first_token.logits().unwrap().iter().map(|logit| logit.to_bits()).collect()).collect()
     };
     let specs = ["int8", "w4:rtn", "int8+divprune:keep=0.33", "w4:rtn+fastv"];
     let together = first_logits(&specs);

@@ -515,7 +515,7 @@ fn logits_that_are_not_finite_are_recorded_as_unparsed() {
         let lost = record.acceleration == "half";
         assert_eq!(record.not_finite.as_deref(), lost.then_some("the logits of the first token are not finite"));
         assert_eq!((record.parsed.is_none(), record.correct, record.answer.as_str()), (lost, !lost, "red"));
-        assert_eq!((record.margin, record.top_logits.is_empty()), (if lost { 0.0 } else { 2.0 }, lost));
+        assert_eq!((record.margin, record.top_logits.is_empty()), ((!lost).then_some(2.0), lost));
         assert_eq!(record.kl, (record.acceleration == "order").then_some(0.0));
     }
     // Against a baseline that says the same words every answer is broken; against its like it is the same.

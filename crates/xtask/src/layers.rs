@@ -25,8 +25,15 @@ const TENSOR_FREE: &[&str] = &[
 const TENSORS: &[&str] = &["burn", "wgpu", "steady-gpu", "steady-kernels", "steady-vlm", "steady-accel"];
 
 /// From the lowest layer to the highest.
-const LAYERS: &[&[&str]] =
-    &[&["steady-gpu"], &["steady-kernels"], &["steady-vlm"], &["steady-accel"], &["steady-study"], &["steady", "steady-worker"]];
+const LAYERS: &[&[&str]] = &[
+    &["steady-gpu"],
+    &["steady-kernels"],
+    &["steady-vlm"],
+    &["steady-accel"],
+    &["steady-study"],
+    &["steady-endpoint"],
+    &["steady", "steady-worker"],
+];
 
 /// Checks the workspace.
 pub(crate) fn check() -> anyhow::Result<()> {

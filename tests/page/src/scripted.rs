@@ -112,7 +112,7 @@ fn record(question: &Question, acceleration: &str, answer: &AnswerRow) -> Record
         top_ids: Vec::new(),
         top_tokens: Vec::new(),
         top_logits: Vec::new(),
-        margin: answer.margin.unwrap_or_default(),
+        margin: answer.margin,
         kl: answer.kl,
         visual_tokens: 144,
         kept: None,

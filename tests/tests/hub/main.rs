@@ -3,6 +3,8 @@
 #![cfg(feature = "hub")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../http/mod.rs"]
+mod http;
 #[path = "../process/mod.rs"]
 mod process;
 mod server;

@@ -1,17 +1,15 @@
 //! A hub on this machine: the few answers of the Hugging Face hub that a download needs, and what can go wrong with them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
 
 use serde_json::json;
 use steady_tests::reference::{git_sha1, sha256};
+
+use crate::http::{Listening, head};
 
 /// The commit of every repository.
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -28,9 +26,8 @@ pub(crate) enum Outage {
 }
 
 pub(crate) struct Hub {
-    address: SocketAddr,
+    listening: Listening,
     state: Arc<Mutex<State>>,
-    gone: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -82,20 +79,25 @@ pub(crate) struct Request {
 impl Hub {
     /// A hub with one repository that holds the files of `folder` and some that no checkpoint needs.
     pub(crate) fn with(id: &str, folder: &Path) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let hub = Self { address: listener.local_addr().unwrap(), state: Arc::default(), gone: Arc::default() };
-        hub.publish(id, folder);
-        let (state, gone) = (Arc::clone(&hub.state), Arc::clone(&hub.gone));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if gone.load(Ordering::SeqCst) {
-                    break;
-                }
-                let state = Arc::clone(&state);
-                // Whoever asks may hang up at any time.
-                thread::spawn(move || drop(answer(&stream.unwrap(), &state)));
-            }
+        let state = Arc::<Mutex<State>>::default();
+        let served = Arc::clone(&state);
+        let listening = Listening::start(move |asked, stream| {
+            let header = |name: &str| asked.header(name);
+            let request = Request {
+                target: asked.target.clone(),
+                host: header("host").unwrap_or_default(),
+                range: header("range"),
+                authorization: header("authorization"),
+            };
+            let reply = {
+                let mut state = served.lock().unwrap();
+                state.log.push(request.clone());
+                reply(&mut state, &request)
+            };
+            stream.write_all(&reply)
         });
+        let hub = Self { listening, state };
+        hub.publish(id, folder);
         hub
     }
 
@@ -124,42 +126,13 @@ impl Hub {
     }
 
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.listening.address)
     }
 
     /// Takes what was asked for since the last call.
     pub(crate) fn asked(&self) -> Vec<Request> {
         std::mem::take(&mut self.state().log)
     }
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        self.gone.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(self.address));
-    }
-}
-
-fn answer(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream).lines();
-    let first = lines.next().unwrap()?;
-    let target = first.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut headers = BTreeMap::new();
-    for line in lines {
-        let line = line?;
-        let Some((name, value)) = line.split_once(": ") else { break };
-        headers.insert(name.to_lowercase(), value.to_owned());
-    }
-    let header = |name: &str| headers.get(name).cloned();
-    let request =
-        Request { target, host: header("host").unwrap_or_default(), range: header("range"), authorization: header("authorization") };
-    let reply = {
-        let mut state = state.lock().unwrap();
-        state.log.push(request.clone());
-        reply(&mut state, &request)
-    };
-    let mut stream = stream;
-    stream.write_all(&reply)
 }
 
 fn reply(state: &mut State, request: &Request) -> Vec<u8> {
@@ -266,13 +239,4 @@ fn content(repository: &mut Repository, file: &str, range: Option<&str>) -> Vec<
 
 fn refusal(status: u16, code: &str) -> Vec<u8> {
     head(status, &[("x-error-code", code), ("content-length", "0")])
-}
-
-fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
-    let mut text = format!("HTTP/1.1 {status} Whatever\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        let _ = write!(text, "{name}: {value}\r\n");
-    }
-    text.push_str("\r\n");
-    text.into_bytes()
 }

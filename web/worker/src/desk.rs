@@ -119,7 +119,10 @@ impl Desk {
         let answer = |(acceleration, reply): (&str, steady_study::Reply)| AskedAnswer {
             acceleration: acceleration.to_owned(),
             kept: reply.kept().map(<[usize]>::to_vec),
-            first_token: likeliest(&reply.first_logits, SHOWN).into_iter().map(|(token, share)| (variants.token(token), share)).collect(),
+            first_token: likeliest(reply.first_token.logits().unwrap_or_default(), SHOWN)
+                .into_iter()
+                .map(|(token, share)| (variants.token(token), share))
+                .collect(),
             text: reply.text,
             wall_ms: reply.wall.as_secs_f64() * 1e3,
         };

@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 pub(crate) mod benches;
 pub(crate) mod compare;
+pub(crate) mod endpoint;
 pub(crate) mod gate;
 pub(crate) mod guard;
 pub(crate) mod list;

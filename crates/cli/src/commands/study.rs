@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use anyhow::Result;
-use clap::ValueEnum;
+use anyhow::{Result, bail};
 use pollster::FutureExt;
 use steady_accel::Acceleration;
 use steady_accel::memory::Run;
@@ -14,11 +13,11 @@ use steady_bench::{BENCHMARKS, Benchmark, Chosen as Bench, PostPrompts, Question
 use steady_methods::FIRST5;
 use steady_records::{Plan, Shard, plan};
 use steady_study::controls::{self, Controlled, Opening};
-use steady_study::{Folder, Published, StudyError, Variants};
+use steady_study::{Folder, Published, StudyError, Subject, Variants};
 use steady_vlm::{Checkpoint, Extent, Precision, Work};
 
-use crate::args::{PostPromptArg, RunArgs, StudyArgs};
-use crate::commands::{RUNS, report};
+use crate::args::{RunArgs, StudyArgs};
+use crate::commands::{RUNS, endpoint, report};
 use crate::model::{self, Chosen};
 use crate::progress::Status;
 use crate::{console, embedded, memory};
@@ -35,6 +34,12 @@ pub(crate) fn embedded(models: &[String], args: &StudyArgs) -> Result<()> {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
+    if let Some(baseline) = &args.servers.endpoint {
+        return endpoint::run(baseline, args);
+    }
+    if let Some(server) = args.against.iter().map(|path| path.to_string_lossy()).find(|path| path.contains("://")) {
+        bail!("--against {server}: a server stands beside another one; --endpoint names the baseline's");
+    }
     // Specs are read before a model is fetched, which may take hours.
     let accelerations = asked_for(&args.study, !args.against.is_empty())?;
     let accelerations = |_: &Checkpoint| Ok(accelerations.clone());
@@ -66,21 +71,13 @@ pub(super) fn study(
     let accelerations = accelerations(&checkpoint)?;
     let against = against.iter().map(|path| model::other(path, &checkpoint)).collect::<Result<Vec<_>>>()?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
-    for odd in benchmark.understood().map_or(&[][..], |understood| &understood.odd) {
-        console::note(&format!("{}: {odd}", benchmark.name()));
-    }
+    say_what_is_odd(&*benchmark);
     let precision = model::precision(args.dtype, &checkpoint)?;
     let controls = if args.controls.is_empty() { controls::usual(&checkpoint, precision)? } else { controls::named(&args.controls)? };
     let decoding = model::decoding(&checkpoint, benchmark.max_new_tokens());
     let sha256 = checkpoint.sha256()?;
-    let post_prompts = match args.post_prompt {
-        PostPromptArg::Auto => PostPrompts::for_model(embedded::holds(&sha256)?),
-        PostPromptArg::Standard => PostPrompts::standard(),
-        PostPromptArg::None => PostPrompts::default(),
-    };
-    if let Some(chosen) = args.post_prompt.to_possible_value().filter(|_| args.post_prompt != PostPromptArg::Auto) {
-        arguments.extend(["--post-prompt".to_owned(), chosen.get_name().to_owned()]);
-    }
+    let (post_prompts, said) = args.post_prompt.chosen(embedded::holds(&sha256)?);
+    arguments.extend(said);
     let copies = controls::copies(&controls);
     let mut beside = 0;
     for other in &against {
@@ -160,6 +157,13 @@ fn answer_shard(
     console::result(&format!("Shard {shard} is whole: {answers} answers in {path}\nWhen all are: steady merge {}", study.display()))
 }
 
+/// Says what is odd about a benchmark's files.
+pub(super) fn say_what_is_odd(benchmark: &dyn Benchmark) {
+    for odd in benchmark.understood().map_or(&[][..], |understood| &understood.odd) {
+        console::note(&format!("{}: {odd}", benchmark.name()));
+    }
+}
+
 /// What a study asks, for its size.
 struct Asked {
     /// Tokens of the longest question's prompt beside an image's: one as long is taken to be about each image.
@@ -198,7 +202,8 @@ impl Asked {
     }
 }
 
-fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Result<()> {
+/// Answers what is missing in a run folder, and says how far it is.
+pub(super) fn answer(folder: &Folder, benchmark: &dyn Benchmark, subject: &impl Subject) -> Result<()> {
     let plan = folder.plan();
     let perturbations = match plan.perturbations.len() - 1 {
         0 => String::new(),
@@ -218,7 +223,7 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
     ));
     let mut status = Status::start(plan.decoding.get("max_new_tokens").map_or("?", String::as_str))?;
     let (mut lost, mut first_lost) = (0, None);
-    steady_study::run(folder, benchmark, variants, &AtomicBool::new(false), &mut |progress| {
+    steady_study::run(folder, benchmark, subject, &AtomicBool::new(false), &mut |progress| {
         if progress.fresh.is_empty() && progress.resumed > 0 {
             let folder = folder.path().display();
             status.note(&format!("{} of {} answers are recorded already in {folder}", progress.resumed, progress.total));
@@ -243,7 +248,7 @@ fn answer(folder: &Folder, benchmark: &dyn Benchmark, variants: &Variants) -> Re
 }
 
 /// The same plan gets the same folder, so that running it again continues it.
-fn default_folder(plan: &Plan) -> Result<PathBuf> {
+pub(super) fn default_folder(plan: &Plan) -> Result<PathBuf> {
     let hash = plan.sha256()?;
     let model = plan.model.name.replace('/', "--");
     Ok(Path::new(RUNS).join(format!("{model}-{}-{}", plan.benchmark.name, &hash[..8])))

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use hf_hub::Repo;
 use steady_vlm::published;
 use ureq::config::RedirectAuthHeaders;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::typestate::WithoutBody;
 use ureq::{Agent, RequestBuilder};
+
+use crate::tls::{self, variable};
 
 /// Asks the hub, in the user's name where there is a token.
 pub(super) struct Client {
@@ -32,8 +33,8 @@ impl Client {
             .timeout_connect(Some(Duration::from_secs(30)))
             .timeout_recv_response(Some(Duration::from_mins(1)))
             .timeout_per_read(Some(Duration::from_mins(1)));
-        if let Some(roots) = trusted()? {
-            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+        if let Some(tls) = tls::trusted()? {
+            config = config.tls_config(tls);
         }
         let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
         Ok(Self { agent: config.build().into(), token: token()?, endpoint: endpoint.trim_end_matches('/').to_owned() })
@@ -56,11 +57,6 @@ impl Client {
             None => request,
         }
     }
-}
-
-/// An environment variable that is set to something.
-pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The variable that keeps programs from asking the hub; `None` where they may. Read as the hub's own programs do: the second where the
@@ -90,22 +86,4 @@ fn token() -> Result<Option<String>> {
 /// A token without what copying it brought along.
 fn trimmed(text: &str) -> Option<String> {
     Some(text.trim().to_owned()).filter(|token| !token.is_empty())
-}
-
-/// The certificates that the environment names; `None` where it names none, and those that browsers trust are meant.
-fn trusted() -> Result<Option<RootCerts>> {
-    let Some((name, file)) = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"].into_iter().find_map(|name| Some((name, variable(name)?))) else {
-        return Ok(None);
-    };
-    let pem = fs::read(&file).with_context(|| format!("{name}: cannot read {file}"))?;
-    let certificates: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        bail!("{name}: {file} holds no certificate");
-    }
-    Ok(Some(certificates.into()))
 }

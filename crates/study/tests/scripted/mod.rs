@@ -9,7 +9,7 @@ use image::RgbImage;
 use steady_bench::{AnswerKind, BenchError, Benchmark, PostPrompts, Question};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, ModelPlan, Versions, questions_sha256};
 use steady_records::{BASELINE, CLEAN, Plan};
-use steady_study::{Reply, StudyError, Subject};
+use steady_study::{Distribution, Reply, StudyError, Subject};
 
 /// `images` images with two questions each, "q<image>-0" and "q<image>-1"; the right answer is always "red".
 pub struct Quiz {
@@ -110,7 +110,7 @@ impl Subject for Scripted {
                 text: text.to_owned(),
                 cut: variant == "half",
                 not_finite: not_finite.then(|| "the logits of the first token are not finite".to_owned()),
-                first_logits,
+                first_token: Distribution::Logits(first_logits),
                 visual_tokens: 16,
                 // In two steps, the second of which is the one that counts.
                 left: if variant == "half" { vec![(0..12).collect(), (0..8).collect()] } else { Vec::new() },

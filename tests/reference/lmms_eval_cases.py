@@ -1,10 +1,10 @@
 """Prompts and scores of published benchmarks, for `crates/bench/tests/question_files/official.rs`.
 
-    pip install pyarrow pillow numpy loguru tqdm && pip download --no-deps lmms-eval==0.7.3 && unzip lmms_eval-*.whl -d DIR
+    pip install pyarrow pillow numpy pandas pyyaml loguru tqdm && pip download --no-deps lmms-eval==0.7.3 && unzip lmms_eval-*.whl -d DIR
     python tests/reference/lmms_eval_cases.py DIR
 
 calls lmms-eval's own functions: `doc_to_text` with the default arguments of the task file, and `process_results` (GQA and AI2D have none and are scored
-by the registered metric `exact_match`, AI2D behind its filter). It writes `crates/bench/tests/reference/lmms_eval.json` and, beside it, a parquet file
+by the registered metric `exact_match`, AI2D behind its filter; DocVQA by `anls`; MMBench's and MMMU's are in their aggregation). It writes `crates/bench/tests/reference/lmms_eval.json` and, beside it, a parquet file
 for each benchmark with the columns that its data set publishes. Questions, answers and pictures are made up here.
 """
 
@@ -13,6 +13,7 @@ import copy
 import importlib
 import io
 import json
+import random
 import re
 import string
 import sys
@@ -21,6 +22,7 @@ import zipfile
 from pathlib import Path
 
 import numpy
+import pandas
 import pyarrow
 import pyarrow.parquet
 from PIL import Image
@@ -48,13 +50,19 @@ def of_lmms_eval():
     stub("datasets", Dataset=object, load_dataset=None)
     stub("huggingface_hub", snapshot_download=None)
     stub("lmms_eval.api.instance", Instance=object)
-    names = ["pope", "mme", "gqa", "textvqa", "vqav2", "vizwiz_vqa", "ok_vqa", "scienceqa", "ai2d", "chartqa", "seedbench", "slake"]
+    # what would ask a judge
+    stub("requests")
+    stub("lmms_eval.verifiers", VerificationPipeline=object)
+    stub("lmms_eval.verifiers.openai", OpenAIVerifier=object)
+    names = ["pope", "mme", "gqa", "textvqa", "vqav2", "vizwiz_vqa", "ok_vqa", "scienceqa", "ai2d", "chartqa", "seedbench", "slake", "docvqa", "mmstar", "realworldqa", "mmmu"]
     tasks = {name: importlib.import_module(f"lmms_eval.tasks.{name}.utils") for name in names}
+    tasks["mmbench"] = importlib.import_module("lmms_eval.tasks.mmbench.en_utils")
     tree = ast.parse((WHEEL / "lmms_eval/api/metrics.py").read_text())
-    wanted = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "exact_match_hf_evaluate")
-    scope = {"np": numpy, "re": re, "string": string}
-    exec(compile(ast.Module([wanted], []), "metrics.py", "exec"), scope)
-    return tasks, scope["exact_match_hf_evaluate"]
+    names = ["exact_match_hf_evaluate", "anls", "levenshtein_distance"]
+    wanted = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in names]
+    scope = {"np": numpy, "re": re, "string": string, "register_metric": lambda **_: lambda function: function}
+    exec(compile(ast.Module(wanted, []), "metrics.py", "exec"), scope)
+    return tasks, scope["exact_match_hf_evaluate"], scope["anls"]
 
 
 def picture(n):
@@ -81,10 +89,37 @@ SLAKE_REPLIES = ["yes", "Yes.", "yeah", "true", "no", "Nope!", "false", "x-ray",
                  "MRI (T1)", "mri (t2", "mri t2)", "MRI（T2）", "是的", "没有。", "不是", "", "()", "yes (probably)", "yes, no", "no no", "  No  ", "left-lung/right", "((mri)) ", "MRI ) ("]
 EXACT_GOLD = ["yes", "Left", "black", "t-shirt", "No."]
 EXACT = ["yes", "Yes.", "yes ", "no", "left", "LEFT!", "the left", "black", "Black,", "t-shirt", "tshirt", "T shirt", "", "bl.ack", "“black”", "yes, sir", "no.", "'no'", "No", " yes", "left left"]
+OPTIONS = ["red", "dark red", "The blue one", "a (B) b", "None of the above"]
+LETTERED = LETTERS + ["(A)", "the answer is (C).", "The correct answer is D", "I choose option B because A is wrong", "A is wrong, B is wrong, so C", "(A) or (B)", "(B) or (A)", "B. or A.", "A: red, B: dark red",
+                      "A dog", "A dog is here now", "A dog is here now.", "An apple", "BAD", "CAB", "I think it is dark red", "I think that it is surely red, not blue", "it is the blue one, I would say", "DARK RED", "E", "E.", "(E)",
+                      "none of the above", "None of the above is what I would choose here", "A B", "A B C D and so on it goes", "A. B. C.", "C ", "(D).", ":B", ":C).", "D,", "'C'", "\"D\"", "**B**", "B\n\nBecause A is red", "¿B?", "Å", "B1", "1B", "xB", "Bx",
+                      "답은 B", "答案是C", "选D", "The answer is: b", "the answer is Beautiful", "My choice is between A and C", "option a", "!B!", "?", ".", "a (B) b", "FINAL: C.", "A, B, C or D", "It must be E because of that"]
+OPEN_GOLD = ["42", "cat", "B", "3.5", "1,000", "-7", "0.333", "New York", "x = 2", "", "1e3", "50%", "['a', 'b']"]
+OPEN_REPLIES = ["42", "The answer is 42.", "42.0", "42.004", "42.006", "It is a cat", "cat", "Cats", "so the result is cat.", "B", "It is B", "b.", "a b c", "3.5", "3.50 m", "three", "1,000", "1000", "1,000,0001", "it is 1,000 dollars", "-7", "= -7", "minus 7",
+                "0.33", "0.3333", "1/3", ".333", "new york", "It could be New York City", "x = 2", "the equation is x=2", "2", "First it is 1\nThen it is 2\nThus x = 3", "so is so", "is ", "is :", "", ".", "1e3", "1.0e+3 N", "5e", "3.14159e5x", "v1.2.3", "a-1,000b", "12,34", "50%", "50 %", "50",
+                "['a', 'b']", "a", "final answer 7, result -7", "therefore 1_000", "nan", "inf", "is 0.5. It is 3.5", "Is it 42? So what", "42\n", "7e-1,000", "3 . 5", "²"]
+ANLS_GOLD = [["Paris"], ["12 March 2020", "March 12, 2020"], ["  University   of California "], ["", "x"], ["ß"], ["$1,234.56"], [""]]
+ANLS_REPLIES = ["Paris", "paris", " Paris ", "Pariss", "Pa", "Paris.", "London", "12 march 2020", "12  March   2020", "march 12 2020", "university of california", "University of Californi", "UCLA", "", " ", "x", "xx", "SS", "ß", "$1,234.56", "1234.56", "$1,234.5", "\nParis\n", "París", "parís",
+                "The answer is Paris", "P A R I S", "Parisian", "12/03/2020", "2020", "  ", "University\tof\tCalifornia"]
+REAL_GOLD = ["A", "c", "0", "Downhill", "Yes.", "2 cars"]
+REAL_REPLIES = LETTERED + ["0", "0.", "zero", "downhill", "Downhill.", " DOWNHILL ", "yes", "Yes.", "Yes..", "2 cars", "2 Cars.", "two cars", ".", "0..", "it is downhill"]
+
+
+def mm_bench(task, gold, reply):
+    """One question that stands there once, by the whole of `eval_sub_data` without a judge."""
+    row = {"index": 1, "answer": gold, "prediction": reply.strip(), **dict(zip("ABCD", OPTIONS))}
+    return float(task.mmbench_evaluator.eval_sub_data(pandas.DataFrame([row]), {1: gold}, static_only=True))
+
+
+def mmmu(task, gold, reply, options):
+    """One question; the letter that is drawn where none is found is never the right one."""
+    random.choice = lambda letters: "drawn"
+    doc = {"id": "validation_Art_1", "answer": gold, "question_type": "multiple-choice" if options else "open", "options": str(options)}
+    return task.evaluate_mmmu([task.mmmu_process_results(doc, [reply])["mmmu_acc"]])[1]["acc"]
 
 
 def main():
-    tasks, exact_match = of_lmms_eval()
+    tasks, exact_match, anls = of_lmms_eval()
     exact = lambda gold, reply: float(exact_match([reply], [gold], ignore_case=True, ignore_punctuation=True)["exact_match"])
     vqa_doc = lambda gold: {"question_id": 1, "answers": list(gold)}
     options = ["red", "blue", "green"]
@@ -111,6 +146,12 @@ def main():
     scorers["seed"] = [([gold], reply, float(seed(gold, reply)["pred"].lower().strip() == gold.lower().strip())) for gold in ("A", "B") for reply in LETTERS]
     slake = lambda gold, reply: tasks["slake"].slake_process_results({"answer": gold}, [reply])["slake_accuracy"]["is_correct"]
     scorers["slake"] = [([gold], reply, float(slake(gold, reply))) for gold in SLAKE_GOLD for reply in SLAKE_REPLIES]
+    scorers["anls"] = [(gold, reply, float(anls(gold, [reply])["anls"])) for gold in ANLS_GOLD for reply in ANLS_REPLIES]
+    scorers["mm_star"] = [([gold], reply, tasks["mmstar"].mmstar_process_results({"answer": gold, "category": "c", "l2_category": "l", "index": 1}, [reply])["average"]["score"]) for gold in ("A", "B", "D") for reply in LETTERED]
+    scorers["real_world_qa"] = [([gold], reply, tasks["realworldqa"].realworldqa_process_results({"answer": gold}, [reply])["exact_match"]) for gold in REAL_GOLD for reply in REAL_REPLIES]
+    scorers["mm_bench"] = [([gold], reply, mm_bench(tasks["mmbench"], gold, reply), OPTIONS[:4]) for gold in "ABD" for reply in LETTERED]
+    scorers["mmmu"] = [([gold], reply, mmmu(tasks["mmmu"], gold, reply, OPTIONS), OPTIONS) for gold in "ABCE" for reply in LETTERED]
+    scorers["mmmu_open"] = [([gold], reply, mmmu(tasks["mmmu"], gold, reply, None)) for gold in OPEN_GOLD for reply in OPEN_REPLIES]
     # VizWiz and OK-VQA have copies of TextVQA's function.
     for name in ["vizwiz_vqa", "ok_vqa"]:
         process = getattr(tasks[name], f"{name}_process_results")
@@ -138,6 +179,17 @@ def main():
     }
     docs["seed-bench"] = [{"answer": answer, "choice_a": "One", "choice_b": "Two", "choice_c": "Three", "choice_d": "Four", "data_id": f"1_{n}", "data_type": kind, "question": question, "question_id": f"{n}",
                            "question_type_id": 1 + n, "image": [picture(n)] * frames} for n, (question, answer, kind, frames) in enumerate([("How many towels are there?", "A", "image", 1), ("What is it? ", "D", "image", 1), ("What happens?", "B", "video", 2)])]
+    docs["mmbench-en"] = [{"index": index, "question": question, "hint": hint, "answer": answer, **dict(zip("ABCD", given)), "category": "color", "source": "x", "L2-category": "l", "comment": "nan", "split": "dev", "image": picture(n)}
+                          for n, (index, question, hint, answer, given) in enumerate([(1, "What is it?", "nan", "B", ["red", "blue", "nan", "nan"]), (1000001, "Which of these?\n", "Look at\nthe picture.", "D", ["1", "2", "3", "4"])])]
+    docs["mmstar"] = [{"index": n, "question": question, "image": picture(n), "answer": answer, "category": "math", "l2_category": "geometry", "meta_info": {"source": "x", "split": "val", "image_path": "x.jpg"}}
+                      for n, (question, answer) in enumerate([("Which one?\nOptions: A: a, B: b, C: c, D: d ", "A"), ("Is it? Please answer yes or no. Options: A: yes, B: no", "B")])]
+    docs["realworldqa"] = [{"image": picture(n), "question": question, "answer": answer, "image_path": "x.webp"} for n, (question, answer) in enumerate(
+        [("In which direction?\n\nA. Left\nB. Right\nPlease answer directly with only the letter of the correct option and nothing else.", "B"), (" How many? Please answer directly with a single word or number.", "2")])]
+    docs["docvqa"] = [{"questionId": str(49153 + n), "question": question, "question_types": ["handwritten"], "image": picture(n), "docId": 14465 + n, "ucsf_document_id": "x", "ucsf_document_page_no": "4", "answers": given, "data_split": "val"}
+                      for n, (question, given) in enumerate([("What is the ‘actual’ value per 1000?", ["0.28"]), ("Which Company? ", ["ITC Limited", "itc limited"])])]
+    docs["mmmu"] = [{"id": f"validation_{subject}_{n + 1}", "question": question, "options": given, "explanation": "", **{f"image_{i}": picture(n) if i <= count else None for i in range(1, 8)}, "img_type": "['Diagrams']", "answer": answer, "topic_difficulty": "Easy", "question_type": kind, "subfield": "x"}
+                    for n, (subject, question, given, count, answer, kind) in enumerate([("Basic_Medical_Science", "<image 1> What is it?", "['It\\'s red', \"a 'blue' one\", '$\\\\frac{1}{2}$', \"<image 1>\"]", 1, "C", "multiple-choice"),
+                                                                                      ("Art", "How many are in <image 1>?", "[]", 1, "42", "open"), ("Art", "Which of <image 1> and <image 2>?", "['x', 'y']", 2, "A", "multiple-choice")])]
     for name in ["vqa-rad", "path-vqa"]:
         docs[name] = [{"image": picture(n), "question": question, "answer": answer} for n, (question, answer) in enumerate([("is there a fracture?", "yes"), (" which organ is it?", "left lung")])]
     to_text = {
@@ -153,6 +205,11 @@ def main():
         "chartqa": ("data/test", lambda doc: tasks["chartqa"].chartqa_doc_to_text(doc, {"pre_prompt": "", "post_prompt": "\nAnswer the question with a single word."})),
     }
     to_text["seed-bench"] = ("data/test", tasks["seedbench"].seed_doc_to_text)
+    to_text["mmbench-en"] = ("en/dev", lambda doc: tasks["mmbench"].mmbench_doc_to_text(doc, {"pre_prompt": "", "post_prompt": LETTER}))
+    to_text["mmstar"] = ("mmstar", lambda doc: tasks["mmstar"].mmstar_doc_to_text(doc, {"pre_prompt": "", "post_prompt": LETTER.rstrip(".")}))
+    to_text["realworldqa"] = ("data/test", lambda doc: tasks["realworldqa"].realworldqa_doc_to_text(doc, {"pre_prompt": "", "post_prompt": ""}))
+    to_text["docvqa"] = ("DocVQA/validation", lambda doc: tasks["docvqa"].docvqa_doc_to_text(doc, short))
+    to_text["mmmu"] = ("data/validation", lambda doc: tasks["mmmu"].mmmu_doc_to_text(doc, {"prompt_type": "format", "multiple_choice_prompt": LETTER.strip(), "open_ended_prompt": SHORT.strip()}))
     # lmms-eval has none of its own for these two: the prompt of SLAKE
     to_text["vqa-rad"] = to_text["path-vqa"] = ("data/test", lambda doc: tasks["slake"].slake_doc_to_text(doc, short))
     target = {
@@ -161,15 +218,17 @@ def main():
         "textvqa": lambda doc: doc["answers"],
         "vizwiz": lambda doc: doc["answers"],
         "ok-vqa": lambda doc: doc["answers"],
+        "docvqa": lambda doc: doc["answers"],
         "vqav2": lambda doc: [answer["answer"] for answer in doc["answers"]],
     }
     prompts = {}
     for name, rows in docs.items():
         place, text = to_text[name]
-        file = OUT / "published" / name / f"{place}-00000-of-00001.parquet"
+        file = OUT / "published" / name / (f"{place}-00000-of-00001.parquet" if "/" in place else f"{place}.parquet")
         file.parent.mkdir(parents=True, exist_ok=True)
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file, compression="snappy", row_group_size=2)
-        rows = [row for row in rows if row.get("data_type") != "video"]
+        # neither videos nor several pictures are asked about
+        rows = [row for row in rows if row.get("data_type") != "video" and not row.get("image_2")]
         prompts[name] = [{"prompt": text(copy.deepcopy(row)), "target": target.get(name, lambda doc: doc["answer"])(copy.deepcopy(row))} for row in rows]
     slake = [{"img_id": n, "img_name": f"xmlab{n % 2}/source.jpg", "question": question, "answer": answer, "q_lang": language, "location": "Lung", "modality": "CT", "answer_type": kind, "base_type": "vqa", "content_type": "Organ", "triple": ["vhead", "_", "_"], "qid": 11934 + n}
              for n, (question, answer, language, kind) in enumerate([("What modality is used? ", "CT", "en", "OPEN"), ("Is the lung healthy?", "No", "en", "CLOSED"), ("肺健康吗？", "不健康", "zh", "CLOSED")])]
@@ -184,8 +243,9 @@ def main():
     images = OUT / "published/gqa/testdev_balanced_images/testdev-00000-of-00001.parquet"
     images.parent.mkdir(parents=True, exist_ok=True)
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{"id": f"n{n}", "image": picture(n)} for n in range(2)]), images)
-    cases = {name: [{"gold": gold, "reply": reply, "score": score} for gold, reply, score in found] for name, found in scorers.items()}
-    versions = {"lmms-eval": "0.7.3", "pyarrow": pyarrow.__version__, "python": sys.version.split()[0]}
+    case = lambda gold, reply, score, options=None: {"gold": gold, "reply": reply, "score": score, **({"options": options} if options else {})}
+    cases = {name: [case(*one) for one in found] for name, found in scorers.items()}
+    versions = {"lmms-eval": "0.7.3", "pyarrow": pyarrow.__version__, "pandas": pandas.__version__, "python": sys.version.split()[0]}
     with open(OUT / "lmms_eval.json", "w") as out:
         json.dump({"versions": versions, "prompts": prompts, "scorers": cases}, out, indent=None, ensure_ascii=False, separators=(",", ":"))
         out.write("\n")

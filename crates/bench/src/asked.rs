@@ -9,9 +9,15 @@ impl From<&AnswerKind> for QuestionKind {
     fn from(kind: &AnswerKind) -> Self {
         match kind {
             AnswerKind::YesNo | AnswerKind::Official(OfficialScorer::Pope | OfficialScorer::Mme) => Self::YesNo,
-            AnswerKind::Choice { .. } | AnswerKind::Official(OfficialScorer::ScienceQa | OfficialScorer::Ai2d | OfficialScorer::Seed) => {
-                Self::Choice
-            }
+            AnswerKind::Choice { .. }
+            | AnswerKind::Official(
+                OfficialScorer::ScienceQa
+                | OfficialScorer::Ai2d
+                | OfficialScorer::Seed
+                | OfficialScorer::MmStar
+                | OfficialScorer::MmBench { .. }
+                | OfficialScorer::Mmmu { .. },
+            ) => Self::Choice,
             AnswerKind::Number | AnswerKind::NumberWithin { .. } => Self::Number,
             AnswerKind::Short | AnswerKind::ShortOrUnanswerable | AnswerKind::Official(_) => Self::Short,
         }

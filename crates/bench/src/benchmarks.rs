@@ -5,11 +5,19 @@ mod ai2d;
 #[cfg(feature = "files")]
 mod chart_qa;
 #[cfg(feature = "files")]
+mod doc_vqa;
+#[cfg(feature = "files")]
 mod easy_vqa;
 #[cfg(feature = "files")]
 mod gqa;
 #[cfg(feature = "files")]
+mod mm_bench;
+#[cfg(feature = "files")]
+mod mm_star;
+#[cfg(feature = "files")]
 mod mme;
+#[cfg(feature = "files")]
+mod mmmu;
 #[cfg(feature = "files")]
 mod ok_vqa;
 #[cfg(feature = "files")]
@@ -18,6 +26,8 @@ mod own;
 mod path_vqa;
 #[cfg(feature = "files")]
 mod pope;
+#[cfg(feature = "files")]
+mod real_world_qa;
 #[cfg(feature = "files")]
 mod science_qa;
 #[cfg(feature = "files")]
@@ -65,6 +75,16 @@ pub const BENCHMARKS: Benchmarks<'static> = Benchmarks(&[
     chart_qa::CHART_QA,
     #[cfg(feature = "files")]
     seed_bench::SEED_BENCH,
+    #[cfg(feature = "files")]
+    mm_bench::MM_BENCH,
+    #[cfg(feature = "files")]
+    mm_star::MM_STAR,
+    #[cfg(feature = "files")]
+    mmmu::MMMU,
+    #[cfg(feature = "files")]
+    real_world_qa::REAL_WORLD_QA,
+    #[cfg(feature = "files")]
+    doc_vqa::DOC_VQA,
     #[cfg(feature = "files")]
     vqa_rad::VQA_RAD,
     #[cfg(feature = "files")]

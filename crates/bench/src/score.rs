@@ -7,6 +7,9 @@
 //!
 //! Whatever is said of a reply is said of its [`Reading`]: whether it is right, and whether another reply is the same answer.
 
+mod anls;
+mod letters;
+mod mmmu_open;
 mod official;
 mod vqa;
 
@@ -67,7 +70,7 @@ impl Reading {
 /// Scores a reply to a question.
 pub fn score(question: &Question, reply: &str) -> Verdict {
     let parsed = Reading::of(question, reply).parsed();
-    if let AnswerKind::Official(scorer) = question.kind {
+    if let AnswerKind::Official(scorer) = &question.kind {
         let score = parsed.as_ref().map_or(0.0, |answer| scorer.worth(answer, &question.gold));
         return Verdict { correct: OfficialScorer::right(score), score, parsed };
     }

@@ -119,6 +119,23 @@ pub(crate) fn letter(index: usize, options: usize) -> Result<String, String> {
     Ok(char::from(b'A' + index as u8).to_string())
 }
 
+/// A right answer that is the letter of one of so many options.
+///
+/// # Errors
+/// When it is not.
+pub(crate) fn given_letter(answer: &str, options: usize) -> Result<String, String> {
+    let letter = answer.trim().to_uppercase();
+    let place = match letter.as_bytes() {
+        [byte @ b'A'..=b'Z'] => usize::from(byte - b'A'),
+        _ => options,
+    };
+    if place < options {
+        Ok(letter)
+    } else {
+        Err(format!("column answer: expected the letter of one of {options} options, found `{answer}`"))
+    }
+}
+
 /// A right answer that is yes or no.
 ///
 /// # Errors

@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::vqa;
+use super::{anls, letters, mmmu_open, vqa};
 
 /// How a published benchmark reads an answer and what that is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OfficialScorer {
     /// POPE: "yes" or "no" and nothing else, case and outer spaces aside. "Yes." is neither.
@@ -29,14 +29,35 @@ pub enum OfficialScorer {
     Slake,
     /// ChartQA: a number within 5 % of the right one, else the same text, case aside.
     ChartQa,
+    /// DocVQA: similarity of the words, nothing below one half.
+    Anls,
+    /// MMStar: the letter that is given most clearly.
+    MmStar,
+    /// RealWorldQA: the same where the right answer is a letter, else the whole reply, case and a point at its end aside.
+    RealWorldQa,
+    /// MMBench: a letter alone in some form, else the one option whose text the reply holds, else as MMStar.
+    MmBench {
+        /// Texts of options A, B, C, ...
+        options: Vec<String>,
+    },
+    /// MMMU with options: `(B)`, else `B `, else `B.`, else an option's text, of several the last. Where MMMU draws a letter, the reply is unread.
+    Mmmu {
+        /// Texts of options A, B, C, ...
+        options: Vec<String>,
+    },
+    /// MMMU without options: the right answer is, or is in, something that the reply may mean.
+    MmmuOpen,
 }
+
+/// Options of MMStar and RealWorldQA: A to D.
+const LETTERS: usize = 4;
 
 /// A graded score of at least this counts as right: of ten people at least two said so.
 const RIGHT: f32 = 0.5;
 
 impl OfficialScorer {
     /// What it is called in plans.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Pope => "pope",
             Self::Mme => "mme",
@@ -48,11 +69,17 @@ impl OfficialScorer {
             Self::Seed => "seed",
             Self::Slake => "slake",
             Self::ChartQa => "chart_qa",
+            Self::Anls => "anls",
+            Self::MmStar => "mm_star",
+            Self::RealWorldQa => "real_world_qa",
+            Self::MmBench { .. } => "mm_bench",
+            Self::Mmmu { .. } => "mmmu",
+            Self::MmmuOpen => "mmmu_open",
         }
     }
 
     /// What it reads in a reply to a question with these right answers; `None` where nothing it reads could be right.
-    pub(super) fn read(self, reply: &str, gold: &[String]) -> Option<String> {
+    pub(super) fn read(&self, reply: &str, gold: &[String]) -> Option<String> {
         match self {
             Self::Pope => Some(reply.to_lowercase().trim().to_owned()).filter(|answer| ["yes", "no"].contains(&answer.as_str())),
             Self::Mme => mme(reply),
@@ -68,11 +95,18 @@ impl OfficialScorer {
                 (Some(answer), Some(gold)) if gold != 0.0 => answer.to_string(),
                 _ => reply.to_lowercase(),
             }),
+            Self::Anls => Some(anls::read(reply)),
+            Self::MmStar => letters::extracted(reply, LETTERS).map(String::from),
+            Self::RealWorldQa if gold.iter().all(|gold| is_letter(gold)) => letters::extracted(reply, LETTERS).map(String::from),
+            Self::RealWorldQa => Some(reply.to_lowercase().trim().trim_end_matches('.').to_owned()),
+            Self::MmBench { options } => letters::mm_bench(reply, options).map(String::from),
+            Self::Mmmu { options } => letters::mmmu(reply, options).map(String::from),
+            Self::MmmuOpen => Some(mmmu_open::read(reply)),
         }
     }
 
     /// What an answer that was read is worth, 0 to 1.
-    pub(super) fn worth(self, answer: &str, gold: &[String]) -> f32 {
+    pub(super) fn worth(&self, answer: &str, gold: &[String]) -> f32 {
         let same = |gold: &dyn Fn(&str) -> String, given: &[String]| given.iter().any(|given| gold(given) == answer);
         let one = |right: bool| f32::from(u8::from(right));
         match self {
@@ -84,6 +118,11 @@ impl OfficialScorer {
             Self::Slake => one(same(&slake, gold)),
             Self::ScienceQa | Self::Seed => one(same(&|gold| gold.trim().to_lowercase(), gold)),
             Self::ChartQa => one(gold.iter().any(|gold| chart_qa(answer, gold))),
+            Self::Anls => anls::similarity(answer, gold),
+            Self::MmStar | Self::MmBench { .. } | Self::Mmmu { .. } => one(same(&|gold| gold.trim().to_uppercase(), gold)),
+            Self::RealWorldQa if gold.iter().all(|gold| is_letter(gold)) => one(same(&|gold| gold.trim().to_uppercase(), gold)),
+            Self::RealWorldQa => one(same(&|gold| gold.trim().to_lowercase(), gold)),
+            Self::MmmuOpen => one(gold.iter().any(|gold| mmmu_open::is_right(answer, gold))),
         }
     }
 
@@ -91,6 +130,15 @@ impl OfficialScorer {
     pub(super) fn right(score: f32) -> bool {
         score >= RIGHT
     }
+}
+
+/// The letter of the option with this number, counted from 0.
+pub(super) fn option_letter(index: usize) -> char {
+    char::from(b'A' + index.min(25) as u8)
+}
+
+fn is_letter(gold: &str) -> bool {
+    ["A", "B", "C", "D"].contains(&gold.trim().to_uppercase().as_str())
 }
 
 fn mme(reply: &str) -> Option<String> {
@@ -160,7 +208,7 @@ fn without_brackets(text: &str, open: char, close: char) -> String {
 }
 
 /// As Python's `float`, with a percent sign as a hundredth.
-fn number(text: &str) -> Option<f64> {
+pub(super) fn number(text: &str) -> Option<f64> {
     let (digits, unit) = if text.ends_with('%') { (text.trim_end_matches('%'), 100.0) } else { (text, 1.0) };
     let digits = digits.trim();
     // Between digits Python takes underscores.

@@ -32,6 +32,7 @@ struct Case {
     gold: Vec<String>,
     reply: String,
     score: f32,
+    options: Option<Vec<String>>,
 }
 
 fn folder() -> PathBuf {
@@ -42,15 +43,19 @@ fn reference() -> Reference {
     serde_json::from_str(&std::fs::read_to_string(folder().join("lmms_eval.json")).unwrap()).unwrap()
 }
 
-fn question(scorer: &str, gold: &[String]) -> Question {
-    let scorer: OfficialScorer = serde_json::from_value(scorer.into()).unwrap();
+fn question(scorer: &str, Case { gold, options, .. }: &Case) -> Question {
+    let scorer = match options {
+        Some(options) => serde_json::json!({ scorer: { "options": options } }),
+        None => scorer.into(),
+    };
+    let scorer: OfficialScorer = serde_json::from_value(scorer).unwrap();
     Question {
         id: "q".into(),
         benchmark: "b".into(),
         family: "f".into(),
         image: "i".into(),
         text: "t".into(),
-        gold: gold.to_vec(),
+        gold: gold.clone(),
         kind: AnswerKind::Official(scorer),
     }
 }
@@ -60,10 +65,16 @@ fn replies_are_worth_what_lmms_eval_gives_them() {
     let counts: Vec<(String, usize)> = reference().scorers.iter().map(|(name, cases)| (name.clone(), cases.len())).collect();
     let expected = [
         ("ai2d", 62),
+        ("anls", 224),
         ("chart_qa", 585),
         ("exact_match", 105),
+        ("mm_bench", 261),
+        ("mm_star", 261),
         ("mme", 70),
+        ("mmmu", 348),
+        ("mmmu_open", 780),
         ("pope", 70),
+        ("real_world_qa", 612),
         ("science_qa", 62),
         ("seed", 62),
         ("slake", 186),
@@ -73,9 +84,10 @@ fn replies_are_worth_what_lmms_eval_gives_them() {
     assert_eq!(counts, expected.map(|(name, count)| (name.to_owned(), count)));
     let mut wrong = Vec::new();
     for (scorer, cases) in reference().scorers {
-        for Case { gold, reply, score: expected } in cases {
-            let verdict = score(&question(&scorer, &gold), &reply);
-            if (verdict.score - expected).abs() > 1e-6 || verdict.correct != (expected >= 0.5) {
+        for case in cases {
+            let Case { gold, reply, score: expected, .. } = &case;
+            let verdict = score(&question(&scorer, &case), reply);
+            if (verdict.score - expected).abs() > 1e-6 || verdict.correct != (*expected >= 0.5) {
                 wrong.push(format!("{scorer}: {reply:?} of {gold:?}: {} for {expected}", verdict.score));
             }
         }
@@ -87,7 +99,7 @@ fn replies_are_worth_what_lmms_eval_gives_them() {
 fn the_same_answer_is_worth_the_same() {
     for (scorer, cases) in reference().scorers {
         for (n, a) in cases.iter().enumerate() {
-            let question = question(&scorer, &a.gold);
+            let question = question(&scorer, a);
             for b in cases[n..].iter().filter(|b| b.gold == a.gold && same_answer(&question, &a.reply, &b.reply)) {
                 assert!((a.score - b.score).abs() < 1e-6, "{scorer}: {:?} and {:?} of {:?}", a.reply, b.reply, a.gold);
             }
@@ -98,7 +110,7 @@ fn the_same_answer_is_worth_the_same() {
 #[test]
 fn prompts_and_right_answers_are_lmms_evals() {
     let prompts = reference().prompts;
-    assert_eq!(prompts.len(), 14);
+    assert_eq!(prompts.len(), 19);
     for (name, expected) in prompts {
         let bench = open(&name, &folder().join("published").join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         let questions = bench.questions();
@@ -134,11 +146,13 @@ fn a_missing_file_says_what_to_fetch() {
         let error = place.without_path(&open(row.name, &place.path("x")).err().unwrap().to_string());
         assert!(error.starts_with("x: has no ") && error.contains(&format!("the files are {wanted}")), "{error}");
     }
-    assert_eq!(asked, 14);
+    assert_eq!(asked, 19);
     // rows of another kind are counted
-    for (name, odd) in
-        [("seed-bench", "1 rows are about videos, which are not asked"), ("slake", "1 rows are in another language, which are not asked")]
-    {
+    for (name, odd) in [
+        ("seed-bench", "1 rows are about videos, which are not asked"),
+        ("slake", "1 rows are in another language, which are not asked"),
+        ("mmmu", "1 rows are about several pictures, which are not asked"),
+    ] {
         assert_eq!(open(name, &folder().join("published").join(name)).unwrap().understood().unwrap().odd, [odd]);
     }
     // a file of something else

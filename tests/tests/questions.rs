@@ -111,3 +111,36 @@ fn what_cannot_be_asked_is_said_before_a_model_is_loaded() {
     assert!(refuse(&["run", "--bench", "pope:nowhere"]).contains("hf download lmms-lab/POPE"));
     assert!(refuse(&["benches", "show", "nowhere.csv"]).contains("nowhere.csv: cannot be read: "));
 }
+
+/// LLaVA-Med's case study on published files: the checkpoint in the original layout, three medical sets, a report each.
+#[test]
+fn a_preset_is_several_studies() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (model, tower) = (root.join("reference/tiny-llava-med/checkpoint"), root.join("reference/tiny-llava-med/clip-tiny-patch8-24"));
+    let published = root.join("../crates/bench/tests/reference/published");
+    let dir = tempfile::tempdir().unwrap();
+    let (out, bench) = (dir.path().join("run"), format!("medical:{}", text(&published)));
+    let arguments =
+        ["run", "--model", text(&model), "--vision-tower", text(&tower), "--device", "cpu", "--bench", &bench, "--accel", "random:keep=0.5,seed=1"];
+    let printed = succeed(&[&arguments[..], &["--control", "order", "--out", text(&out), "--json"]].concat());
+    let reports: Vec<serde_json::Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        reports.iter().map(|report| report["plan"]["benchmark"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["vqa-rad", "slake", "path-vqa"]
+    );
+    // by modality and by whether the question is closed
+    let families = |report: &serde_json::Value| {
+        let mut families: Vec<String> =
+            report["questions"].as_array().unwrap().iter().map(|q| q["family"].as_str().unwrap().to_owned()).collect();
+        families.sort();
+        families
+    };
+    assert_eq!(families(&reports[1]), ["ct closed", "ct open"]);
+    assert_eq!(families(&reports[0]), ["closed", "open"]);
+    for name in ["vqa-rad", "slake", "path-vqa"] {
+        assert!(out.join(name).join("report.html").exists(), "{name}");
+    }
+    // one that lacks a folder is refused whole, before anything is asked
+    let error = refuse(&["run", "--bench", &format!("paper10:{}", text(dir.path())), "--out", text(&dir.path().join("none"))]);
+    assert!(error.contains("lacks 10 of its 10 benchmarks") && error.contains("hf download lmms-lab/MMMU"), "{error}");
+}

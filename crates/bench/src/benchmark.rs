@@ -113,7 +113,7 @@ impl Place {
     ///
     /// # Errors
     /// [`BenchError::UnknownName`] for something else that looks like an option while the path with it does not exist.
-    fn parse(benchmark: &str, text: &str, options: &[(&str, &str)]) -> Result<Self, BenchError> {
+    pub(crate) fn parse(benchmark: &str, text: &str, options: &[(&str, &str)]) -> Result<Self, BenchError> {
         let (mut path, mut chosen) = (text, BTreeMap::new());
         while let Some((before, last)) = path.rsplit_once(',') {
             let Some((name, value)) = last.split_once('=') else { break };

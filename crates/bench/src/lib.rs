@@ -42,6 +42,8 @@ mod error;
 mod files;
 pub mod perturb;
 mod post_prompt;
+#[cfg(feature = "files")]
+mod preset;
 mod question;
 mod score;
 mod thumbnails;
@@ -52,6 +54,8 @@ pub use benchmark::{Benchmark, BenchmarkRow, Benchmarks, Chosen, DrawBenchmark, 
 pub use benchmarks::BENCHMARKS;
 pub use error::BenchError;
 pub use post_prompt::PostPrompts;
+#[cfg(feature = "files")]
+pub use preset::{BENCHMARK_PRESETS, BenchmarkPreset, benchmarks_of};
 pub use question::{AnswerKind, Question};
 pub use score::{OfficialScorer, Verdict, same_answer, score};
 pub use thumbnails::{THUMBNAIL, thumbnail, thumbnails};

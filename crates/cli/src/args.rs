@@ -8,7 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
-use steady_bench::{BENCHMARKS, BenchError, PostPrompts};
+use steady_bench::{BENCHMARK_PRESETS, BENCHMARKS, BenchError, PostPrompts};
 use steady_logs::{FORMATS, LogFormat};
 use steady_methods::{CONTROLS, Control};
 use steady_records::Shard;
@@ -178,7 +178,8 @@ there stands under the table, and `cut` in the records says which.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// What is asked: a name that `steady benches` lists; your own questions as file:PATH, and others that lie in files as NAME:PATH
+    /// What is asked: a name that `steady benches` lists; your own questions as file:PATH, and others that lie in files as NAME:PATH. A preset,
+    /// paper10:DIR or medical:DIR, is several of them, with a report each: DIR has a folder for every one
     #[arg(long, value_name = "BENCH", value_parser = benchmark, default_value = EMBEDDED.name)]
     pub(crate) bench: String,
     /// Another checkpoint of the same model, such as one that was quantized and published, that answers beside it; repeatable. It loads as it
@@ -236,7 +237,7 @@ pub(crate) struct LocateArgs {
     pub(crate) by: GrainArg,
     /// Then ask once more with those layers in float that bring most back, as many as fit into files of this size, like 3.5MB or 4GB; that
     /// run is in the folder `mixed` of this one
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = bytes, conflicts_with = "shard")]
     pub(crate) mixed: Option<u64>,
     // Its `--accel` has a default of its own: w4:rtn.
     #[command(flatten)]
@@ -561,7 +562,10 @@ fn log_formats() -> PossibleValuesParser {
 
 /// What `--bench` takes.
 fn benchmark(spec: &str) -> Result<String, BenchError> {
-    BENCHMARKS.find(spec).map(|_| spec.to_owned())
+    if BENCHMARK_PRESETS.iter().all(|preset| spec.split(':').next() != Some(preset.name)) {
+        BENCHMARKS.find(spec)?;
+    }
+    Ok(spec.to_owned())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use serde::Serialize;
-use steady_bench::{BENCHMARKS, Benchmark, BenchmarkRow, Origin, Question};
+use steady_bench::{BENCHMARK_PRESETS, BENCHMARKS, Benchmark, BenchmarkPreset, BenchmarkRow, Origin, Question};
 use steady_report::QuestionKind;
 
 use crate::args::{BenchesArgs, BenchesCommand, ListArgs, ShowArgs};
@@ -58,7 +58,12 @@ fn list(args: &ListArgs) -> Result<()> {
     if args.json {
         return console::json(&rows);
     }
+    let mut presets = console::table(&["--bench", "what it is", "benchmarks"]);
+    for BenchmarkPreset { name, what, members } in BENCHMARK_PRESETS {
+        presets.add_row([&format!("{name}:DIR"), what, &members.join(", ")]);
+    }
     text.push(format!("In files that you have; `steady benches show NAME:PATH` says how they are read\n{in_files}"));
+    text.push(format!("Presets: several of these, in a folder each\n{presets}"));
     console::result(&text.join("\n\n"))
 }
 

@@ -1,11 +1,13 @@
 //! `steady run --endpoint`: the same study of models behind somebody else's servers.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
 use crate::args::RunArgs;
 
 #[cfg(not(feature = "endpoint"))]
-pub(crate) fn run(_: &str, _: &RunArgs) -> Result<()> {
+pub(crate) fn run(_: &str, _: &str, _: Option<PathBuf>, _: &RunArgs) -> Result<()> {
     bail!("--endpoint: this program was built without servers (cargo feature `endpoint`)")
 }
 
@@ -23,7 +25,7 @@ mod with_servers {
     use steady_study::Folder;
     use steady_vlm::Decoding;
 
-    use super::{Result, RunArgs, bail};
+    use super::{PathBuf, Result, RunArgs, bail};
     use crate::args::ServerArgs;
     use crate::commands::{report, study};
     use crate::{console, tls};
@@ -31,7 +33,8 @@ mod with_servers {
     /// Where the key is if nobody says.
     const USUAL_KEY: &str = "OPENAI_API_KEY";
 
-    pub(crate) fn run(baseline: &str, args: &RunArgs) -> Result<()> {
+    /// Asks the benchmark `bench` into the folder `out`.
+    pub(crate) fn run(baseline: &str, bench: &str, out: Option<PathBuf>, args: &RunArgs) -> Result<()> {
         let again = match args.study.controls.as_slice() {
             [] => true,
             [none] if none == "none" => false,
@@ -41,7 +44,7 @@ mod with_servers {
             ),
         };
         let perturbations = plan::perturbations(&args.study.perturbations)?;
-        let (benchmark, questions) = BENCHMARKS.find(&args.bench)?.draw(args.study.questions as usize, &[])?;
+        let (benchmark, questions) = BENCHMARKS.find(bench)?.draw(args.study.questions as usize, &[])?;
         study::say_what_is_odd(&*benchmark);
         let keys = Keys::of(&args.servers)?;
         let patience = Patience { timeout: Duration::from_secs(args.servers.timeout.into()), retries: args.servers.retries };
@@ -63,8 +66,8 @@ mod with_servers {
         }
         let endpoints = Endpoints::new(baseline, others, again, limit, post_prompts)?;
         let plan = endpoints.plan(&said, &*benchmark, &questions, perturbations)?;
-        let path = match &args.study.out {
-            Some(path) => path.clone(),
+        let path = match out {
+            Some(path) => path,
             None => study::default_folder(&plan)?,
         };
         let folder = Folder::create(&path, &plan, &questions)?;

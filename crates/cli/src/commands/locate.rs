@@ -35,8 +35,8 @@ pub(crate) fn run(args: &LocateArgs) -> Result<()> {
         let each = wholes.iter().map(|whole| whole.with_each_in_float(&footprint, grain)).collect::<Result<Vec<_>, _>>()?;
         Ok(each.concat())
     };
-    let Published { report, file } = study(choose, &located, &[], &bench, args.study.out.clone(), &args.study)?;
-    let Some(size) = args.mixed else { return Ok(()) };
+    let published = study(choose, &located, &[], &bench, args.study.out.clone(), &args.study)?;
+    let (Some(Published { report, file }), Some(size)) = (published, args.mixed) else { return Ok(()) };
     let mixed = wholes.iter().map(|whole| Ok([whole.clone(), mixed(&report, whole, size)?])).collect::<Result<Vec<_>>>()?.concat();
     let folder = file.parent().map(|folder| folder.join("mixed"));
     study(choose, &|_| Ok(mixed.clone()), &[], &bench, folder, &args.study).map(drop)

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use pollster::FutureExt;
 use steady_accel::Acceleration;
 use steady_accel::memory::Run;
 use steady_bench::world::EMBEDDED;
-use steady_bench::{BENCHMARKS, Benchmark, Chosen as Bench, PostPrompts, Question};
+use steady_bench::{BENCHMARKS, Benchmark, Chosen as Bench, PostPrompts, Question, benchmarks_of};
 use steady_methods::FIRST5;
 use steady_records::{Plan, Shard, plan};
 use steady_study::controls::{self, Controlled, Opening};
@@ -34,8 +34,19 @@ pub(crate) fn embedded(models: &[String], args: &StudyArgs) -> Result<()> {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
+    let benches = benchmarks_of(&args.bench)?;
+    for bench in &benches {
+        let name = bench.split(':').next().unwrap_or_default();
+        let out = args.study.out.as_ref().map(|out| if benches.len() == 1 { out.clone() } else { out.join(name) });
+        one(args, bench, out).with_context(|| if benches.len() == 1 { String::new() } else { format!("{}, {name}", args.bench) })?;
+    }
+    Ok(())
+}
+
+/// The study of one benchmark.
+fn one(args: &RunArgs, bench: &str, out: Option<PathBuf>) -> Result<()> {
     if let Some(baseline) = &args.servers.endpoint {
-        return endpoint::run(baseline, args);
+        return endpoint::run(baseline, bench, out, args);
     }
     if let Some(server) = args.against.iter().map(|path| path.to_string_lossy()).find(|path| path.contains("://")) {
         bail!("--against {server}: a server stands beside another one; --endpoint names the baseline's");
@@ -43,8 +54,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     // Specs are read before a model is fetched, which may take hours.
     let accelerations = asked_for(&args.study, !args.against.is_empty())?;
     let accelerations = |_: &Checkpoint| Ok(accelerations.clone());
-    let bench = BENCHMARKS.find(&args.bench)?;
-    study(|| model::choose(&args.model), &accelerations, &args.against, &bench, args.study.out.clone(), &args.study).map(drop)
+    study(|| model::choose(&args.model), &accelerations, &args.against, &BENCHMARKS.find(bench)?, out, &args.study).map(drop)
 }
 
 /// The accelerations that a command line names. Whoever compares checkpoints asks about those alone if nothing else is named.
@@ -57,7 +67,7 @@ fn asked_for(args: &StudyArgs, against: bool) -> Result<Vec<Acceleration>> {
 }
 
 /// Studies the model that `choose` gives, once the rest of what was asked for is known to make sense: a model may have to be fetched. What
-/// `accelerations` asks for may depend on the model's layers.
+/// `accelerations` asks for may depend on the model's layers. Gives the report; a shard has none.
 pub(super) fn study(
     choose: impl FnOnce() -> Result<Chosen>,
     accelerations: &dyn Fn(&Checkpoint) -> Result<Vec<Acceleration>>,
@@ -65,7 +75,7 @@ pub(super) fn study(
     bench: &Bench<'_>,
     out: Option<PathBuf>,
     args: &StudyArgs,
-) -> Result<report::Published> {
+) -> Result<Option<report::Published>> {
     let perturbations = plan::perturbations(&args.perturbations)?;
     let Chosen { checkpoint, mut arguments } = choose()?.shown(args.images);
     let accelerations = accelerations(&checkpoint)?;
@@ -118,11 +128,11 @@ pub(super) fn study(
         None => default_folder(&plan)?,
     };
     if let Some(shard) = args.shard {
-        return answer_shard(&path, shard, &plan, &questions, &*benchmark, &variants, args.json);
+        return answer_shard(&path, shard, &plan, &questions, &*benchmark, &variants, args.json).map(|()| None);
     }
     let folder = Folder::create(&path, &plan, &questions)?;
     answer(&folder, &*benchmark, &variants)?;
-    report::publish(&folder, Some(&*benchmark), args.json)
+    report::publish(&folder, Some(&*benchmark), args.json).map(Some)
 }
 
 /// The device on which a study was begun. Its shards are all answered on one.

@@ -84,8 +84,13 @@ fn agreed(readers: &mut [Reader<'_>], group: usize) -> Result<(Answers, usize), 
 
 fn contradiction((here, one): (&Path, &Record), (there, other): (&Path, &Record)) -> StudyError {
     let Record { question, acceleration, perturbation, .. } = one;
-    let said =
-        |record: &Record| if one.answer == other.answer { format!("lead {}", record.margin) } else { format!("{:?}", record.answer) };
+    let said = |record: &Record| {
+        if one.answer == other.answer {
+            record.margin.map_or_else(|| "no lead".to_owned(), |margin| format!("lead {margin}"))
+        } else {
+            format!("{:?}", record.answer)
+        }
+    };
     StudyError::Merge(format!(
         "question {question}, acceleration {acceleration}, perturbation {perturbation} is answered twice, and not alike: {} in {}, {} in {}. One plan on \
          one device gives the same answers; find out which folder is right and leave the other out",

@@ -99,7 +99,8 @@ pub async fn run(
     let resumed = done;
     listener(&Progress { done, total, resumed, cut, fresh: &[] });
     let missing: Vec<usize> = (0..parts.len()).filter(|index| recorded.binary_search(index).is_err()).collect();
-    let unanswered: Vec<usize> = missing.iter().flat_map(|&index| parts[index]).copied().filter(|group| !kept.contains_key(group)).collect();
+    let unanswered: Vec<usize> =
+        missing.iter().flat_map(|&index| parts[index]).copied().filter(|group| !kept.contains_key(group)).collect();
     // They come in order, however many are being answered at a time, so files do not tell.
     let answers = stream::iter(unanswered).map(|group| answer(work, &work.groups()[group], benchmark, subject));
     let mut answers = pin!(answers.buffered(subject.groups_at_once().max(1)));

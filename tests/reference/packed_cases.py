@@ -1,23 +1,33 @@
 """Decoder weights packed by the tools that publish them, and what transformers answers with what each tool makes of them.
 
-    python tests/reference/packed_cases.py
+    COMPRESSED_TENSORS_0_9=FOLDER python tests/reference/packed_cases.py
 
-Needs, beside what make_cases.py needs, `pip install --no-deps compressed-tensors==0.20.0 autoawq==0.2.9 auto-gptq==0.7.1` (and loguru). Each tool
-packs with its own code and unpacks with its own code; only scales for AWQ and GPTQ, which both are given, are worked out here (round to nearest).
+Needs, beside what make_cases.py needs, `pip install --no-deps compressed-tensors==0.20.0 autoawq==0.2.9 auto-gptq==0.7.1 bitsandbytes==0.50.2` (and
+loguru), and in a folder of its own (`pip install --no-deps --target FOLDER`) compressed-tensors==0.9.4, the last to write groups that are not
+neighbours. Each tool packs with its own code and unpacks with its own code; only scales for AWQ and GPTQ, which both are given, are worked out here
+(round to nearest), and groups that are not neighbours are drawn at random.
 
-`packed/` gets a small random model of the Qwen2-VL type without its decoder's linear layers (`base/`), and per case their packed tensors
-(`CASE.safetensors`) and `CASE.json`: the section of config.json, one question, its logits and greedy tokens.
+`packed/` gets a small random model of the Qwen2-VL type without the linear layers of its last decoder layer (`base/`), and per case their packed
+tensors (`CASE.safetensors`; bitsandbytes' hold the vision tower's, too) and `CASE.json`: the section of config.json, one question, its logits and
+greedy tokens, and of each packed layer the sha256 of what the tool unpacks, as f32. Where a format rounds activations, those are rounded on their
+way into these layers, token by token, as the runtime named beside the case does it.
 """
 
+import hashlib
+import importlib
 import importlib.metadata
 import importlib.util
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import bitsandbytes.functional as bnb
 import torch
+from bitsandbytes.backends.default.ops import _dequantize_4bit_compute
+from compressed_tensors.compressors.naive_quantized.base import FloatQuantizationCompressor, IntQuantizationCompressor
 from compressed_tensors.compressors.pack_quantized.base import PackedQuantizationCompressor
 from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
 from compressed_tensors.quantization.utils import calculate_qparams
@@ -62,43 +72,83 @@ def base() -> Path:
     return folder
 
 
-def linears(model):
+def linears(model, towers: bool = False):
+    """Those of the last decoder layer, and the vision tower's."""
     ends = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    return {name: module for name, module in model.named_modules() if "language_model" in name and name.endswith(ends)}
+    last = {name: module for name, module in model.named_modules() if "language_model.layers.1." in name and name.endswith(ends)}
+    tower = {name: module for name, module in model.named_modules() if "visual" in name and isinstance(module, torch.nn.Linear)}
+    return last | tower if towers else last
 
 
 def published(name: str) -> str:
     return name.replace("model.visual.", "visual.").replace("model.language_model.", "model.")
 
 
-def compressed_tensors(weight: torch.Tensor, dtype=torch.float16, **args):
-    scheme = QuantizationScheme(targets=["Linear"], weights=QuantizationArgs(num_bits=4, type="int", **args))
+def compressed_tensors(weight: torch.Tensor, dtype=torch.float16, compressor=PackedQuantizationCompressor, **args):
+    scheme = QuantizationScheme(targets=["Linear"], weights=QuantizationArgs(**{"num_bits": 4, "type": "int", **args}))
     group = args.get("group_size") or weight.shape[1]
     parts = weight.reshape(weight.shape[0], -1, group)
     scale, zero = calculate_qparams(parts.amin(-1), parts.amax(-1), scheme.weights)
     state = {"weight": weight, "weight_scale": scale.to(dtype).float(), "weight_zero_point": zero.to(torch.int8)}
-    packed = PackedQuantizationCompressor.compress(state, scheme)
-    unpacked = PackedQuantizationCompressor.decompress(packed, scheme)["weight"]
+    packed = compressor.compress(state, scheme)
+    unpacked = compressor.decompress(packed, scheme)["weight"]
     packed["weight_scale"] = packed["weight_scale"].to(dtype)
     return packed, unpacked
 
 
-def rounded(weight: torch.Tensor, group: int, symmetric: bool):
+def groups_of(inputs: int, group: int) -> torch.Tensor:
+    """The group of each input, in no order."""
+    order = torch.randperm(inputs, generator=torch.Generator().manual_seed(inputs))
+    return (order // group).int()
+
+
+def compressed_tensors_ordered(weight: torch.Tensor):
+    args = OLD.QuantizationArgs(num_bits=4, type="int", symmetric=True, strategy="group", group_size=GROUP, actorder="group")
+    order = groups_of(weight.shape[1], GROUP)
+    parts = weight[:, torch.argsort(order)].reshape(weight.shape[0], -1, GROUP)
+    scale, _ = OLD.calculate_qparams(parts.amin(-1), parts.amax(-1), args)
+    scale = scale.half().float()
+    compressor = OLD.PackedQuantizationCompressor()
+    packed = compressor.compress_weight(weight, scale, args, g_idx=order) | {"weight_scale": scale, "weight_g_idx": order}
+    unpacked = compressor.decompress_weight(packed, args)
+    return packed | {"weight_scale": scale.half()}, unpacked
+
+
+def old_compressed_tensors() -> ModuleType:
+    """compressed-tensors 0.9.4 beside the current one: both have one name."""
+    current = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "compressed_tensors"}
+    sys.path.insert(0, os.environ["COMPRESSED_TENSORS_0_9"])
+    importlib.invalidate_caches()
+    old = ModuleType("old")
+    quantization = importlib.import_module("compressed_tensors.quantization")
+    old.QuantizationArgs = quantization.QuantizationArgs
+    old.calculate_qparams = importlib.import_module("compressed_tensors.quantization.utils").calculate_qparams
+    compressors = importlib.import_module("compressed_tensors.compressors.quantized_compressors.pack_quantized")
+    old.PackedQuantizationCompressor = compressors.PackedQuantizationCompressor
+    sys.path.pop(0)
+    for name in [name for name in sys.modules if name.split(".")[0] == "compressed_tensors"]:
+        del sys.modules[name]
+    sys.modules |= current
+    return old
+
+
+def rounded(weight: torch.Tensor, group: int, symmetric: bool, bits: int = 4):
     """Scales and zero points `[out, groups]`, as round to nearest has them."""
     parts = weight.reshape(weight.shape[0], -1, group)
+    last = 2**bits - 1
     if symmetric:
-        scale = parts.abs().amax(-1) * 2 / 15
-        return scale.half().float(), torch.full_like(scale, 8)
+        scale = parts.abs().amax(-1) * 2 / last
+        return scale.half().float(), torch.full_like(scale, 2 ** (bits - 1))
     low, high = parts.amin(-1).clamp(max=0), parts.amax(-1).clamp(min=0)
-    scale = ((high - low) / 15).half().float()
+    scale = ((high - low) / last).half().float()
     # AutoGPTQ packs zero points that are less by one, and spoils its words where one is 0.
-    return scale, (-low / scale).round().clamp(1, 15)
+    return scale, (-low / scale).round().clamp(1, last)
 
 
-def snapped(weight: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, group: int):
+def snapped(weight: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, group: int, bits: int = 4):
     """A layer whose weights lie on the grid, which is what packers are given."""
     parts = weight.reshape(weight.shape[0], -1, group)
-    codes = (parts / scale[..., None] + zero[..., None]).round().clamp(0, 15)
+    codes = (parts / scale[..., None] + zero[..., None]).round().clamp(0, 2**bits - 1)
     linear = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False)
     linear.weight.data = ((codes - zero[..., None]) * scale[..., None]).reshape(weight.shape)
     return linear
@@ -112,12 +162,16 @@ def awq(weight: torch.Tensor):
     return {"qweight": layer.qweight, "qzeros": layer.qzeros, "scales": layer.scales}, unpacked.float()
 
 
-def gptq(weight: torch.Tensor, group: int, symmetric: bool, second: bool = False):
+def gptq(weight: torch.Tensor, group: int, symmetric: bool, second: bool = False, bits: int = 4, ordered: bool = False):
     size = weight.shape[1] if group == -1 else group
-    scale, zero = rounded(weight, size, symmetric)
-    linear = snapped(weight, scale, zero, size)
-    layer = GPTQ.QuantLinear(4, group, weight.shape[1], weight.shape[0], False, weight_dtype=torch.float32)
-    layer.pack(linear, scale, zero.clone(), None)
+    order = groups_of(weight.shape[1], size) if ordered else None
+    together = torch.argsort(order, stable=True) if ordered else torch.arange(weight.shape[1])
+    scale, zero = rounded(weight[:, together], size, symmetric, bits)
+    linear = snapped(weight[:, together], scale, zero, size, bits)
+    linear.weight.data = linear.weight.data[:, torch.argsort(together)]
+    # The older of its layers takes groups to be neighbours.
+    layer = (GPTQ_ORDERED if ordered else GPTQ).QuantLinear(bits, group, weight.shape[1], weight.shape[0], False, weight_dtype=torch.float32)
+    layer.pack(linear, scale, zero.clone(), order)
     # What goes in as units comes out as columns.
     unpacked = layer(torch.eye(weight.shape[1])).T
     zeros = layer.qzeros
@@ -127,17 +181,49 @@ def gptq(weight: torch.Tensor, group: int, symmetric: bool, second: bool = False
     return {"qweight": layer.qweight, "qzeros": zeros, "scales": layer.scales.half(), "g_idx": layer.g_idx}, unpacked
 
 
-def of_compressed_tensors(**args):
+def bitsandbytes_4bit(weight: torch.Tensor, quant_type: str, nested: bool):
+    packed, state = bnb.quantize_4bit(weight, blocksize=64, compress_statistics=nested, quant_type=quant_type)
+    parts = {f"weight.{part}": tensor for part, tensor in state.as_dict(packed=True).items()}
+    maxima = bnb.dequantize_blockwise(state.absmax, state.state2) + state.offset if nested else state.absmax
+    # Its plain implementation: the vectors of its CPU kernel let blocks begin anew in each row, where packing and its other kernels do not.
+    return {"weight": packed, **parts}, _dequantize_4bit_compute(packed.reshape(-1), maxima, state.code, 64, weight.shape, torch.float32)
+
+
+def bitsandbytes_8bit(weight: torch.Tensor):
+    codes, maxima, _ = bnb.int8_vectorwise_quant(weight.half())
+    state = {"weight": codes, "SCB": maxima, "weight_format": torch.tensor(0, dtype=torch.uint8)}
+    return state, bnb.int8_vectorwise_dequant(codes, maxima)
+
+
+def to_int8(x: torch.Tensor, threshold: float = float("inf")):
+    """As vLLM's `dynamic_scaled_int8_quant` (csrc/quantization/w8a8/int8/scaled_quant.cu); of LLM.int8() outliers stay, token by token."""
+    kept = x.abs() >= threshold
+    inliers = x.masked_fill(kept, 0)
+    largest = inliers.abs().amax(-1, keepdim=True).clamp(min=1e-30)
+    return torch.where(kept, x, (inliers * (127 / largest)).round() * (largest / 127))
+
+
+def to_fp8(x: torch.Tensor):
+    """As vLLM's `dynamic_per_token_scaled_fp8_quant` (csrc/quantization/w8a8/fp8/common.cu)."""
+    scale = (x.abs().amax(-1, keepdim=True) / 448).clamp(min=1 / (448 * 512))
+    return (x / scale).clamp(-448, 448).to(torch.float8_e4m3fn).float() * scale
+
+
+def of_compressed_tensors(format="pack-quantized", inputs=None, **args):
     weights = {"num_bits": 4, "type": "int", "dynamic": False, "actorder": None, "observer": "minmax", **args}
-    group = {"targets": ["Linear"], "weights": weights, "input_activations": None, "output_activations": None}
+    group = {"targets": ["Linear"], "weights": weights, "input_activations": inputs, "output_activations": None}
     return {
         "quant_method": "compressed-tensors",
-        "format": "pack-quantized",
+        "format": format,
         "config_groups": {"group_0": group},
         "ignore": ["lm_head", "re:visual.*"],
         "kv_cache_scheme": None,
         "quantization_status": "compressed",
     }
+
+
+def of_bitsandbytes(**more):
+    return {"quant_method": "bitsandbytes", "load_in_4bit": False, "load_in_8bit": False, "llm_int8_skip_modules": ["lm_head"], **more}
 
 
 def of_gptq(group: int, symmetric: bool, **more):
@@ -147,6 +233,15 @@ def of_gptq(group: int, symmetric: bool, **more):
 
 AWQ = {"quant_method": "awq", "bits": 4, "group_size": GROUP, "version": "gemm", "zero_point": True, "modules_to_not_convert": ["visual"]}
 GROUPED = {"strategy": "group", "group_size": GROUP}
+CHANNEL = {"strategy": "channel", "group_size": None}
+EIGHT = {"num_bits": 8, "symmetric": True}
+FLOATS = {"num_bits": 8, "type": "float", "symmetric": True, "strategy": "channel"}
+
+
+def by_token(kind: str):
+    return {"num_bits": 8, "type": kind, "symmetric": True, "strategy": "token", "dynamic": True}
+
+
 CASES = {
     "ct-symmetric": (of_compressed_tensors(symmetric=True, **GROUPED), lambda w: compressed_tensors(w, symmetric=True, **GROUPED)),
     "ct-asymmetric": (of_compressed_tensors(symmetric=False, **GROUPED), lambda w: compressed_tensors(w, symmetric=False, **GROUPED)),
@@ -162,6 +257,43 @@ CASES = {
     "gptq": (of_gptq(GROUP, True), lambda w: gptq(w, GROUP, True)),
     "gptq-asymmetric": (of_gptq(-1, False, checkpoint_format="gptq"), lambda w: gptq(w, -1, False)),
     "gptq-v2": (of_gptq(GROUP, False, checkpoint_format="gptq_v2"), lambda w: gptq(w, GROUP, False, second=True)),
+    "gptq-ordered": (of_gptq(GROUP, False, desc_act=True), lambda w: gptq(w, GROUP, False, ordered=True)),
+    "gptq-3": (of_gptq(GROUP, False, bits=3), lambda w: gptq(w, GROUP, False, bits=3)),
+    "gptq-8": (of_gptq(GROUP, False, bits=8), lambda w: gptq(w, GROUP, False, bits=8)),
+    "ct-ordered": (of_compressed_tensors(symmetric=True, **GROUPED, actorder="group"), compressed_tensors_ordered),
+    "ct-3": (of_compressed_tensors(num_bits=3, symmetric=False, **GROUPED), lambda w: compressed_tensors(w, num_bits=3, symmetric=False, **GROUPED)),
+    "ct-8-group": (
+        of_compressed_tensors(num_bits=8, symmetric=False, **GROUPED),
+        lambda w: compressed_tensors(w, num_bits=8, symmetric=False, dtype=torch.bfloat16, **GROUPED),
+    ),
+    "ct-8-channel": (of_compressed_tensors(**EIGHT, **CHANNEL), lambda w: compressed_tensors(w, **EIGHT, strategy="channel", dtype=torch.bfloat16)),
+    "ct-int8": (
+        of_compressed_tensors("int-quantized", by_token("int"), **EIGHT, **CHANNEL),
+        lambda w: compressed_tensors(w, compressor=IntQuantizationCompressor, **EIGHT, strategy="channel"),
+        {"seen": to_int8},
+    ),
+    "ct-fp8": (
+        of_compressed_tensors("float-quantized", by_token("float"), **FLOATS),
+        lambda w: compressed_tensors(w, compressor=FloatQuantizationCompressor, dtype=torch.bfloat16, **FLOATS),
+        {"seen": to_fp8},
+    ),
+    "ct-fp8-weights": (
+        of_compressed_tensors("float-quantized", **FLOATS),
+        lambda w: compressed_tensors(w, compressor=FloatQuantizationCompressor, dtype=torch.float32, **FLOATS),
+    ),
+    "bnb-nf4": (of_bitsandbytes(load_in_4bit=True, bnb_4bit_quant_type="nf4"), lambda w: bitsandbytes_4bit(w, "nf4", False), {"towers": True}),
+    "bnb-nf4-nested": (
+        of_bitsandbytes(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True),
+        lambda w: bitsandbytes_4bit(w, "nf4", True),
+        {"towers": True},
+    ),
+    "bnb-fp4": (of_bitsandbytes(load_in_4bit=True, bnb_4bit_quant_type="fp4"), lambda w: bitsandbytes_4bit(w, "fp4", False)),
+    # With a threshold that some activations reach.
+    "bnb-int8": (
+        of_bitsandbytes(load_in_8bit=True, llm_int8_threshold=2.0),
+        bitsandbytes_8bit,
+        {"towers": True, "seen": lambda x: to_int8(x, 2.0)},
+    ),
 }
 
 
@@ -182,23 +314,32 @@ def main() -> None:
     # Whole, so that transformers opens the folder; then without what the cases hold.
     save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
     model, processor = qwen_cases.reference(folder)
-    layers = linears(model)
-    before = {name: layer.weight.data.clone() for name, layer in layers.items()}
-    for case, (section, pack) in CASES.items():
-        tensors = {}
-        for name, layer in layers.items():
+    before = {name: layer.weight.data.clone() for name, layer in linears(model, towers=True).items()}
+    for case, (section, pack, *more) in CASES.items():
+        options = more[0] if more else {}
+        for name, layer in linears(model, towers=True).items():
+            layer.weight.data = before[name]
+        tensors, matrices, hooks = {}, {}, []
+        for name, layer in linears(model, options.get("towers", False)).items():
             packed, unpacked = pack(before[name])
-            assert unpacked.shape == layer.weight.shape
-            layer.weight.data = unpacked.float().contiguous()
+            assert unpacked.shape == layer.weight.shape and unpacked.dtype == torch.float32
+            layer.weight.data = unpacked.contiguous()
             tensors |= {f"{published(name)}.{part}": tensor.contiguous() for part, tensor in packed.items()}
+            matrices[published(name)] = hashlib.sha256(layer.weight.data.numpy().tobytes()).hexdigest()
+            if seen := options.get("seen"):
+                hooks.append(layer.register_forward_pre_hook(lambda _, inputs, seen=seen: (seen(inputs[0]),)))
         question = QwenCase(case, ["wide.png"], question="how many shapes are there?")
         row, found = qwen_cases.run(model, processor, question, HERE / "tiny-qwen2-vl" / "images")
         save_file(tensors, OUT / f"{case}.safetensors")
         facts = {key: row[key] for key in ("images", "question", "input_ids", "output_ids", "least_margin")}
-        write_json(OUT / f"{case}.json", {"quantization_config": section, **facts, "logits": found["logits"].tolist()})
+        logits = [round(logit, 6) for logit in found["logits"].tolist()]
+        write_json(OUT / f"{case}.json", {"quantization_config": section, **facts, "matrices": matrices, "logits": logits})
+        for hook in hooks:
+            hook.remove()
         print(case, row["output_ids"], row["least_margin"])
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
-    versions = {name: importlib.metadata.version(name) for name in ("compressed-tensors", "autoawq", "auto-gptq", "transformers", "torch")}
+    tools = ("compressed-tensors", "autoawq", "auto-gptq", "bitsandbytes", "transformers", "torch")
+    versions = {name: importlib.metadata.version(name) for name in tools}
     write_json(OUT / "VERSIONS.json", versions)
 
 
@@ -214,9 +355,11 @@ def awq_layer() -> ModuleType:
     return one_file("awq", "modules/linear/gemm.py")
 
 
+OLD = old_compressed_tensors()
 PACKING = one_file("awq", "utils/packing_utils.py")
 GEMM = awq_layer()
 GPTQ = one_file("auto_gptq", "nn_modules/qlinear/qlinear_cuda_old.py")
+GPTQ_ORDERED = one_file("auto_gptq", "nn_modules/qlinear/qlinear_cuda.py")
 
 if __name__ == "__main__":
     main()

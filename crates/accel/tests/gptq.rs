@@ -8,6 +8,7 @@ use half::f16;
 use pollster::FutureExt;
 use safetensors::{Dtype, SafeTensors};
 use steady_accel::{AccelError, Acceleration, FittedGptq, Gptq, Gram, Group, Samples};
+use steady_kernels::Shift;
 use steady_vlm::{Checkpoint, Decoding, Device, HostMatrix, Precision, Prepared, Vlm};
 
 fn reference() -> PathBuf {
@@ -42,7 +43,7 @@ fn codes_are_those_of_autogptq() {
         let asked = Gptq { group: Group::Size(group), asymmetric, ordered, damp: 0.01, samples: 6 };
         let found = FittedGptq { group, asked }.codes(&weight, &seen).unwrap();
         assert_eq!(found.scales, numbers(&file, &format!("{case}.scales")).0, "{case}");
-        assert_eq!(found.zeros, numbers(&file, &format!("{case}.zeros")).0, "{case}");
+        assert_eq!(found.shift, Shift::Zeros(numbers(&file, &format!("{case}.zeros")).0), "{case}");
         let codes: Vec<f32> = found.codes.iter().map(|&code| f32::from(code)).collect();
         assert_eq!(codes, numbers(&file, &format!("{case}.codes")).0, "{case}");
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use pollster::FutureExt;
 use steady_accel::Acceleration;
-use steady_kernels::{Matrix, PackedLinear, W4Codes, W4Weight};
+use steady_kernels::{Codebook, GroupedCodes, GroupedWeight, Matrix, PackedLinear, Shift};
 use steady_vlm::{Answer, Checkpoint, Decoding, Dense, Device, DeviceChoice, Observer, Precision, Vlm};
 
 fn devices() -> [Device; 2] {
@@ -40,7 +40,17 @@ fn packed(dense: &Dense) -> PackedLinear {
     let scales: Vec<f32> = values.chunks(8).map(|group| group.iter().fold(1e-3f32, |most, value| most.max(value.abs())) / 7.0).collect();
     let codes = values.iter().enumerate().map(|(at, value)| (value / scales[at / 8] + 8.0).round().clamp(0.0, 15.0) as u8).collect();
     let zeros = vec![8.0; scales.len()];
-    W4Weight::new(&W4Codes { out: dense.output(), input: dense.input(), group: 8, codes, scales, zeros }).unwrap().into()
+    GroupedWeight::new(&GroupedCodes {
+        out: dense.output(),
+        input: dense.input(),
+        group: 8,
+        codes,
+        scales,
+        shift: Shift::Zeros(zeros),
+        book: Codebook::Int4,
+    })
+    .unwrap()
+    .into()
 }
 
 /// One layer after the other of those that are joined, and all of them.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use pollster::FutureExt;
 use steady_accel::{AccelError, Acceleration, Built, Fitted, Gram, Group, Implementation, LinearShape, Quantizer, Registry};
-use steady_kernels::{PackedLinear, W4Codes, W4Weight, Weight};
+use steady_kernels::{Codebook, GroupedCodes, GroupedWeight, PackedLinear, Shift, Weight};
 use steady_methods::{Method, MethodKind, Parameter, ParameterKind, Value};
 use steady_vlm::Device;
 use steady_vlm::{Checkpoint, Decoding, HostMatrix, Precision, Vlm};
@@ -91,8 +91,16 @@ impl Fitted for Ternary {
             codes.extend(group.iter().map(|&value| u8::from(value >= -threshold) + u8::from(value > threshold)));
         }
         let zeros = vec![1.0; scales.len()];
-        let codes = W4Codes { out: weight.rows, input: weight.cols, group: self.group, codes, scales, zeros };
-        let packed = W4Weight::new(&codes).map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })?;
+        let codes = GroupedCodes {
+            out: weight.rows,
+            input: weight.cols,
+            group: self.group,
+            codes,
+            scales,
+            shift: Shift::Zeros(zeros),
+            book: Codebook::Int4,
+        };
+        let packed = GroupedWeight::new(&codes).map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })?;
         Ok(packed.into())
     }
 }

@@ -183,7 +183,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "BENCH", value_parser = benchmark, default_value = EMBEDDED.name)]
     pub(crate) bench: String,
     /// Another checkpoint of the same model, such as one that was quantized and published, that answers beside it; repeatable. It loads as it
-    /// is: float, or packed in four bits (compressed-tensors, AWQ, GPTQ). Beside --endpoint: another server
+    /// is: float, or packed (compressed-tensors, AWQ, GPTQ, bitsandbytes). Beside --endpoint: another server
     #[arg(long, value_name = "DIR|ID|URL")]
     pub(crate) against: Vec<PathBuf>,
     #[command(flatten)]

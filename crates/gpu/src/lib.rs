@@ -24,7 +24,7 @@ mod queue;
 pub use adapter::{Adapter, adapters};
 pub use device::{Counts, Gpu, GpuError};
 pub use kernel::Kernel;
-pub use kernels::{MatrixUnits, Weight};
+pub use kernels::{Codebook, MatrixUnits, Weight};
 pub use memory::{Rows, Words};
 pub use queue::Request;
 pub use wgpu::{AdapterInfo, DeviceType};

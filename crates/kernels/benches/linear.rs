@@ -4,7 +4,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use steady_kernels::{Int8Codes, Int8Weight, W4Codes, W4Weight};
+use steady_kernels::{Codebook, GroupedCodes, GroupedWeight, Int8Codes, Int8Weight, Shift};
 
 /// Rows of activations: one token being decoded, and a short prompt.
 const ROWS: [usize; 3] = [1, 12, 160];
@@ -57,15 +57,16 @@ fn dense(bencher: Bencher<'_, '_>, case: Case) {
 fn w4(bencher: Bencher<'_, '_>, case: Case) {
     let [out, input] = case.shape;
     let group = 64;
-    let codes = W4Codes {
+    let codes = GroupedCodes {
         out,
         input,
         group,
         codes: (0..out * input).map(|at| (at * 7 % 16) as u8).collect(),
         scales: vec![0.01; out * input / group],
-        zeros: vec![8.0; out * input / group],
+        shift: Shift::Zeros(vec![8.0; out * input / group]),
+        book: Codebook::Int4,
     };
-    let weight = W4Weight::new(&codes).unwrap();
+    let weight = GroupedWeight::new(&codes).unwrap();
     let x = case.activations();
     bencher.counter(case.multiply_adds()).bench(|| black_box(weight.forward(x.clone())));
 }
@@ -77,7 +78,8 @@ fn int8(bencher: Bencher<'_, '_>, case: Case) {
         out,
         input,
         codes: (0..out * input).map(|at| (at * 7 % 255) as u8 as i8).map(|code| code.max(-127)).collect(),
-        absmax: vec![0.1; out],
+        scales: vec![0.1; out],
+        divisor: Int8Codes::OF_MAXIMA,
         outlier_threshold: 6.0,
     };
     let weight = Int8Weight::new(&codes).unwrap();

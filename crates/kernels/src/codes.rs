@@ -3,6 +3,8 @@
 use half::f16;
 use thiserror::Error;
 
+use crate::Codebook;
+
 /// Why codes cannot be packed.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum PackError {
@@ -21,7 +23,7 @@ pub enum PackError {
         found: usize,
     },
     /// The group size does not fit the input width or the word size.
-    #[error("group size {group}: expected a multiple of 8 that divides the input width {input}")]
+    #[error("group size {group}: expected a multiple of 8 that divides the input width {input}, or that width")]
     Group {
         /// The group size asked for.
         group: usize,
@@ -40,6 +42,12 @@ pub enum PackError {
         /// The range.
         expected: &'static str,
     },
+    /// An order of inputs that is none.
+    #[error("an order of inputs: expected each of the {input} inputs once")]
+    Order {
+        /// Columns of the matrix.
+        input: usize,
+    },
     /// A scale or zero point is not finite in the precision it is stored in.
     #[error("{field} {value} at row {row}: not a finite number in the stored precision")]
     NotFinite {
@@ -52,41 +60,69 @@ pub enum PackError {
     },
 }
 
-/// A matrix quantized to 4 bits in groups along the input: `ŵ = (code − zero)·scale`.
+/// A matrix quantized in groups along the input: `ŵ = (value(code) − zero)·scale`, or `value(code)·scale + offset`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct W4Codes {
+pub struct GroupedCodes {
     /// Rows of the matrix: output features.
     pub out: usize,
     /// Columns of the matrix: input features.
     pub input: usize,
-    /// Consecutive inputs that share a scale and a zero point.
+    /// Consecutive inputs that share a scale: a multiple of 8, or all of them.
     pub group: usize,
-    /// `out × input` values 0..=15, row-major.
+    /// What codes stand for.
+    pub book: Codebook,
+    /// `out × input` codes, row-major.
     pub codes: Vec<u8>,
-    /// `out × input/group` scales, row-major. Packing rounds them to f16, the precision of the published W4 formats.
+    /// `out × input/group` scales, row-major.
     pub scales: Vec<f32>,
-    /// `out × input/group` zero points, row-major, on the scale of the codes. Packing rounds them to f16, which holds
-    /// integers of this size exactly.
-    pub zeros: Vec<f32>,
+    /// What else a group has.
+    pub shift: Shift,
 }
 
-impl W4Codes {
-    /// Checks lengths, group size, code range and that scales and zeros are finite in f16.
+/// What moves a group's numbers, and how its scale is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shift {
+    /// Nothing: zero is the code book's [middle](Codebook::middle). Scales are kept as f32.
+    Middle,
+    /// Zero points on the scale of the codes, as many as scales. Both are kept as f16, the precision of the published formats that have them,
+    /// which holds integers of this size exactly.
+    Zeros(Vec<f32>),
+    /// Numbers that are added, as many as scales. Both are kept as f32.
+    Offsets(Vec<f32>),
+}
+
+impl GroupedCodes {
+    /// Checks lengths, group size, code range and that scales and shifts are finite as they are kept.
     pub(crate) fn check(&self) -> Result<(), PackError> {
-        if self.group == 0 || !self.group.is_multiple_of(8) || !self.input.is_multiple_of(self.group) {
+        let fits = self.group > 0 && self.input.is_multiple_of(self.group);
+        if !fits || !(self.group.is_multiple_of(8) || self.group == self.input) {
             return Err(PackError::Group { group: self.group, input: self.input });
         }
         let groups = self.input / self.group;
         let length = |field, expected, found| check_length(field, self.out, self.input, expected, found);
         length("codes", self.out * self.input, self.codes.len())?;
         length("scales", self.out * groups, self.scales.len())?;
-        length("zeros", self.out * groups, self.zeros.len())?;
-        if let Some(at) = self.codes.iter().position(|&code| code > 15) {
-            let (row, column) = (at / self.input, at % self.input);
-            return Err(PackError::Code { code: self.codes[at].into(), row, column, expected: "0 to 15" });
+        let (shifts, halves) = match &self.shift {
+            Shift::Middle => (None, false),
+            Shift::Zeros(zeros) => (Some(("zero point", zeros)), true),
+            Shift::Offsets(offsets) => (Some(("offset", offsets)), false),
+        };
+        if let Some((field, values)) = shifts {
+            length(if field == "offset" { "offsets" } else { "zeros" }, self.out * groups, values.len())?;
         }
-        for (field, values) in [("scale", &self.scales), ("zero point", &self.zeros)] {
-            if let Some(at) = values.iter().position(|&value| !f16::from_f32(value).is_finite()) {
+        let refused = |&code: &u8| match self.book {
+            Codebook::Int4 | Codebook::Nf4 | Codebook::Fp4 => code > 15,
+            Codebook::Int8 => false,
+            Codebook::E4m3 => code & 0x7f == 0x7f,
+        };
+        if let Some(at) = self.codes.iter().position(refused) {
+            let (row, column) = (at / self.input, at % self.input);
+            let expected = if self.book == Codebook::E4m3 { "a number, 127 and 255 are none" } else { "0 to 15" };
+            return Err(PackError::Code { code: self.codes[at].into(), row, column, expected });
+        }
+        let kept = |value: f32| if halves { f16::from_f32(value).to_f32() } else { value };
+        for (field, values) in [("scale", &self.scales)].into_iter().chain(shifts) {
+            if let Some(at) = values.iter().position(|&value| !kept(value).is_finite()) {
                 return Err(PackError::NotFinite { field, value: values[at], row: at / groups });
             }
         }
@@ -94,33 +130,36 @@ impl W4Codes {
     }
 }
 
-/// A matrix quantized to 8 bits by the absolute maximum of each row: `ŵ = code·absmax/127`.
+/// A matrix quantized to 8 bits whose product rounds activations to 8 bits as well: `ŵ = code·scale/divisor`, a scale for each row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Int8Codes {
     /// Rows of the matrix: output features.
     pub out: usize,
     /// Columns of the matrix: input features.
     pub input: usize,
-    /// `out × input` values −127..=127, row-major.
+    /// `out × input` values, row-major.
     pub codes: Vec<i8>,
-    /// `out` absolute maxima, one per row (`SCB` in bitsandbytes' files).
-    pub absmax: Vec<f32>,
-    /// Activations of at least this magnitude take the float way (6.0 in the paper).
+    /// `out` scales, one per row: what code `divisor` stands for.
+    pub scales: Vec<f32>,
+    /// 127 where scales are absolute maxima (`SCB` in bitsandbytes' files), 1 where they are steps.
+    pub divisor: f32,
+    /// Activations of at least this magnitude take the float way (6.0 in the paper); [`Int8Codes::NO_OUTLIERS`] for none.
     pub outlier_threshold: f32,
 }
 
 impl Int8Codes {
-    /// Checks lengths, code range and that maxima are finite.
+    /// The divisor of scales that are absolute maxima.
+    pub const OF_MAXIMA: f32 = 127.0;
+    /// The threshold under which every activation is that a model can go on with.
+    pub const NO_OUTLIERS: f32 = f32::MAX;
+
+    /// Checks lengths and that scales are finite.
     pub(crate) fn check(&self) -> Result<(), PackError> {
         let length = |field, expected, found| check_length(field, self.out, self.input, expected, found);
         length("codes", self.out * self.input, self.codes.len())?;
-        length("absmax", self.out, self.absmax.len())?;
-        if let Some(at) = self.codes.iter().position(|&code| code == i8::MIN) {
-            let (row, column) = (at / self.input, at % self.input);
-            return Err(PackError::Code { code: self.codes[at].into(), row, column, expected: "-127 to 127" });
-        }
-        match self.absmax.iter().position(|value| !value.is_finite()) {
-            Some(row) => Err(PackError::NotFinite { field: "absmax", value: self.absmax[row], row }),
+        length("scales", self.out, self.scales.len())?;
+        match self.scales.iter().position(|value| !value.is_finite()) {
+            Some(row) => Err(PackError::NotFinite { field: "scale", value: self.scales[row], row }),
             None => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! An 8-bit matrix on the CPU, with the mixed product of LLM.int8().
+//! An 8-bit matrix on the CPU, whose product rounds activations as well.
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -6,14 +6,15 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use crate::codes::{Int8Codes, PackError};
 use crate::ops::PackedOps;
 
-/// A matrix `W [out, in]` of signed 8-bit codes with the mixed product of LLM.int8() (Dettmers et al., NeurIPS 2022).
+/// A matrix `W [out, in]` of signed 8-bit codes with the mixed product of LLM.int8() (Dettmers et al., NeurIPS 2022). Without outliers that is
+/// W8A8 with dynamic scales a token, as vLLM computes it (`csrc/quantization/w8a8/int8/scaled_quant.cu`).
 ///
-/// `words [out, ⌈in/4⌉]` holds four codes per `u32`, the lowest byte first, rows padded with zeros; `absmax [out]` in
-/// f32. A call splits each row of `x [rows, in]`, which is a token, by itself:
+/// `words [out, ⌈in/4⌉]` holds four codes per `u32`, the lowest byte first, rows padded with zeros; `scales [out]` in
+/// f32, of which a code is so many `divisor`ths. A call splits each row of `x [rows, in]`, which is a token, by itself:
 ///
-/// * an entry with `|x| ≥ threshold` is an *outlier* and takes the float way: `x·code·absmax/127`;
+/// * an entry with `|x| ≥ threshold` is an *outlier* and takes the float way: `x·code·scale/divisor`;
 /// * the other entries are rounded, `round_half_even(x·127/s)` with `s` the largest magnitude among them, multiplied in
-///   integers, and scaled back: `acc·s·absmax/127²`.
+///   integers, and scaled back: `acc·s·scale/(127·divisor)`.
 ///
 /// So what comes out for a token depends on that token alone, to the bit: not on which tokens share its call, and hence not on where
 /// a prompt is cut.
@@ -25,7 +26,8 @@ use crate::ops::PackedOps;
 #[derive(Clone, Debug)]
 pub struct Int8Weight {
     words: Tensor<2, Int>,
-    absmax: Tensor<1>,
+    scales: Tensor<1>,
+    divisor: f32,
     input: usize,
     threshold: f32,
 }
@@ -34,7 +36,7 @@ impl Int8Weight {
     /// Packs `codes` .
     ///
     /// # Errors
-    /// [`PackError`] when lengths, code range or maxima do not fit the layout.
+    /// [`PackError`] when lengths or scales do not fit the layout.
     pub fn new(codes: &Int8Codes) -> Result<Self, PackError> {
         codes.check()?;
         let words: Vec<u32> = codes
@@ -46,7 +48,8 @@ impl Int8Weight {
         let columns = codes.input.div_ceil(4);
         Ok(Self {
             words: Tensor::from_data(TensorData::new(words, [codes.out, columns]), (&Device::flex(), DType::U32)),
-            absmax: Tensor::from_data(TensorData::new(codes.absmax.clone(), [codes.out]), (&Device::flex(), DType::F32)),
+            scales: Tensor::from_data(TensorData::new(codes.scales.clone(), [codes.out]), (&Device::flex(), DType::F32)),
+            divisor: codes.divisor,
             input: codes.input,
             threshold: codes.outlier_threshold,
         })
@@ -61,7 +64,8 @@ impl Int8Weight {
         Tensor::from_dispatch(<Dispatch as PackedOps>::int8_linear(
             x.into_dispatch(),
             self.words.clone().into_dispatch(),
-            self.absmax.clone().into_dispatch(),
+            self.scales.clone().into_dispatch(),
+            self.divisor,
             self.threshold,
         ))
     }
@@ -78,20 +82,27 @@ impl Int8Weight {
 
     /// Device memory in bytes.
     pub fn bytes(&self) -> usize {
-        4 * (self.words.shape().num_elements() + self.absmax.shape().num_elements())
+        Self::bytes_of(self.shape())
+    }
+
+    /// Device memory in bytes of a matrix of this shape.
+    pub fn bytes_of([out, input]: [usize; 2]) -> usize {
+        4 * out * (input.div_ceil(4) + 1)
     }
 
     /// The matrix the codes stand for, `[out, in]` in f32. Reads the codes back: for tests and inspection.
     pub fn dequantize(&self) -> Tensor<2> {
         let [out, input] = self.shape();
         let words: Vec<u32> = self.words.to_data().iter::<u32>().collect();
-        let absmax: Vec<f32> = self.absmax.to_data().iter::<f32>().collect();
+        let scales: Vec<f32> = self.scales.to_data().iter::<f32>().collect();
+        // bitsandbytes multiplies in this order.
+        let unit = 1.0 / self.divisor;
         let values: Vec<f32> = words
             .chunks_exact(input.div_ceil(4).max(1))
-            .zip(&absmax)
-            .flat_map(|(row, &absmax)| {
+            .zip(&scales)
+            .flat_map(|(row, &scale)| {
                 let codes = row.iter().flat_map(|word| word.to_le_bytes());
-                codes.take(input).map(move |code| f32::from(code.cast_signed()) * (absmax / 127.0))
+                codes.take(input).map(move |code| f32::from(code.cast_signed()) * scale * unit)
             })
             .collect();
         Tensor::from_data(TensorData::new(values, [out, input]), (&Device::flex(), DType::F32))
@@ -101,7 +112,8 @@ impl Int8Weight {
     #[cfg(feature = "gpu")]
     pub(crate) fn on_gpu(&self, gpu: &steady_gpu::Gpu) -> steady_gpu::Weight {
         let words: Vec<u32> = self.words.to_data().iter::<u32>().collect();
-        let absmax: Vec<f32> = self.absmax.to_data().iter::<f32>().collect();
-        steady_gpu::Weight::int8(gpu, &words, &absmax, self.threshold, self.shape())
+        // There, scales are maxima.
+        let maxima: Vec<f32> = self.scales.to_data().iter::<f32>().map(|scale| scale * (Int8Codes::OF_MAXIMA / self.divisor)).collect();
+        steady_gpu::Weight::int8(gpu, &words, &maxima, self.threshold, self.shape())
     }
 }

@@ -3,14 +3,25 @@
 use burn::backend::backend_extension;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 
+use crate::grouped::Layout;
+
 /// Products over packed weights.
 #[backend_extension(Flex)]
 pub(crate) trait PackedOps: burn::backend::Backend {
-    /// `x [rows, K]` times the transpose of a 4-bit matrix: `words [N, K/8]`, `groups [N, K/G]`; gives `[rows, N]`.
-    fn w4_linear(x: FloatTensor<Self>, words: IntTensor<Self>, groups: IntTensor<Self>) -> FloatTensor<Self>;
+    /// `x [rows, K]` times the transpose of a matrix of codes in groups; gives `[rows, N]`.
+    fn grouped_linear(x: FloatTensor<Self>, words: IntTensor<Self>, constants: IntTensor<Self>, layout: Layout) -> FloatTensor<Self>;
 
-    /// `x [rows, K]` times the transpose of an 8-bit matrix: `words [N, ⌈K/4⌉]`, `absmax [N]`; gives `[rows, N]`.
-    fn int8_linear(x: FloatTensor<Self>, words: IntTensor<Self>, absmax: FloatTensor<Self>, threshold: f32) -> FloatTensor<Self>;
+    /// A matrix of codes in groups as f32 `[N, K]`.
+    fn grouped_widen(words: IntTensor<Self>, constants: IntTensor<Self>, layout: Layout) -> FloatTensor<Self>;
+
+    /// `x [rows, K]` times the transpose of an 8-bit matrix: `words [N, ⌈K/4⌉]`, `scales [N]`; gives `[rows, N]`.
+    fn int8_linear(
+        x: FloatTensor<Self>,
+        words: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        divisor: f32,
+        threshold: f32,
+    ) -> FloatTensor<Self>;
 
     /// `x [rows, K]` times the transpose of a bf16 matrix: `words [N, ⌈K/2⌉]`; gives `[rows, N]`.
     fn bf16_linear(x: FloatTensor<Self>, words: IntTensor<Self>) -> FloatTensor<Self>;

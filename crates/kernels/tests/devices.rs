@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use half::bf16;
 use pollster::FutureExt;
 use steady_kernels::{
-    Activation, Added, CausalSight, Chooser, Device, Element, Heads, Int8Codes, Int8Weight, KeyValues, Layer, Matrix, Normalization,
-    PackedLinear, Rotation, Stretches, Table, W4Codes, W4Weight, Weight, attend_all, attend_within,
+    Activation, Added, CausalSight, Chooser, Codebook, Device, Element, GroupedCodes, GroupedWeight, Heads, Int8Codes, Int8Weight,
+    KeyValues, Layer, Matrix, Normalization, PackedLinear, Rotation, Shift, Stretches, Table, Weight, attend_all, attend_within,
 };
 
 /// Whatever there is; a software rasterizer where there is nothing else.
@@ -40,20 +40,38 @@ fn assert_same(what: &str, operation: impl Fn(&Device) -> Matrix) {
     }
 }
 
+/// How many [`weights`] gives, and which of them has its inputs in another order.
+const WAYS: usize = 11;
+const ORDERED: usize = 8;
+
 /// A weight in each of the ways that there are, `[out, in]`, the input a multiple of 8.
 fn weights([out, input]: [usize; 2], device: &Device) -> Vec<(&'static str, Weight)> {
     let values = numbers(out * input, 5);
     let narrow: Vec<bf16> = values.iter().map(|&value| bf16::from_f32(value)).collect();
-    let codes: Vec<u8> = values.iter().map(|value| ((value + 1.0) * 7.5) as u8).collect();
     let groups = out * input / 8;
-    let w4 = W4Codes { out, input, group: 8, codes, scales: vec![0.125; groups], zeros: vec![7.0; groups] };
+    let of_book = |book: Codebook, group: usize, shift: Shift| {
+        let highest = if book.bits() == 4 { 7.99 } else { 126.99 };
+        // Of FP8, 127 is none.
+        let code = |value: &f32| Some(((value + 1.0) * highest) as u8).filter(|&code| code != 127).unwrap_or(1);
+        let (codes, scales) = (values.iter().map(code).collect(), (0..out * input / group).map(|at| 0.01 + at as f32 / 1e4).collect());
+        PackedLinear::from(GroupedWeight::new(&GroupedCodes { out, input, group, book, codes, scales, shift }).unwrap())
+    };
+    let w4 = of_book(Codebook::Int4, 8, Shift::Zeros(vec![7.0; groups]));
+    let backwards = (0..input as u32).rev().collect();
     let codes: Vec<i8> = values.iter().map(|value| (value * 127.0) as i8).collect();
-    let int8 = Int8Codes { out, input, codes, absmax: vec![2.0; out], outlier_threshold: 0.9 };
+    let int8 = Int8Codes { out, input, codes, scales: vec![2.0; out], divisor: 127.0, outlier_threshold: 0.9 };
     let packed = |packed: PackedLinear| Weight::packed(packed, device);
     vec![
         ("f32", Weight::dense(&values, [out, input], device, Element::F32)),
         ("bf16", Weight::bf16(&narrow, [out, input], device).unwrap()),
-        ("w4", packed(W4Weight::new(&w4).unwrap().into())),
+        ("w4", packed(w4)),
+        ("w4, offsets", packed(of_book(Codebook::Int4, 8, Shift::Offsets(numbers(groups, 6))))),
+        ("nf4", packed(of_book(Codebook::Nf4, 8, Shift::Middle))),
+        ("fp4", packed(of_book(Codebook::Fp4, input, Shift::Middle))),
+        ("w8", packed(of_book(Codebook::Int8, input, Shift::Middle))),
+        ("w8, zero points", packed(of_book(Codebook::Int8, 8, Shift::Zeros(vec![100.0; groups])))),
+        ("w4, ordered", packed(of_book(Codebook::Int4, 8, Shift::Middle).ordered(backwards).unwrap())),
+        ("fp8", packed(of_book(Codebook::E4m3, input, Shift::Middle).rounding_to_e4m3())),
         ("int8", packed(Int8Weight::new(&int8).unwrap().into())),
     ]
 }
@@ -61,7 +79,7 @@ fn weights([out, input]: [usize; 2], device: &Device) -> Vec<(&'static str, Weig
 #[test]
 fn products_with_what_is_added() {
     for (rows, shape) in [(1, [5, 8]), (9, [70, 48])] {
-        for index in 0..4 {
+        for index in 0..WAYS {
             let added = |device: &Device| {
                 let (name, weight) = weights(shape, device).swap_remove(index);
                 let (bias, residual) = (matrix([1, shape[0]], 2, device), matrix([rows, shape[0]], 3, device));
@@ -80,13 +98,14 @@ fn products_with_what_is_added() {
 #[test]
 fn products_of_one_input() {
     for joined in [false, true] {
-        for index in 0..4 {
+        for index in 0..WAYS {
             for (rows, part) in [(1, 0), (9, 1), (9, 2)] {
                 assert_same(&format!("part {part} of {rows} rows, weight {index}, joined {joined}"), |device| {
                     let mut weights = [70, 6, 6].map(|out| weights([out, 48], device).swap_remove(index).1);
                     let mut biases = [70, 6, 6].map(|out| matrix([1, out], out as u32, device));
                     if joined {
-                        assert_eq!(Weight::join(&mut weights.each_mut()), *device != Device::Cpu);
+                        // Those that order their inputs, each in its way, stay apart.
+                        assert_eq!(Weight::join(&mut weights.each_mut()), *device != Device::Cpu && index != ORDERED);
                         Matrix::join(&mut biases.each_mut());
                     }
                     let x = matrix([rows, 48], 1, device);

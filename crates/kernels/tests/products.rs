@@ -5,7 +5,7 @@
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::bf16;
 use proptest::prelude::*;
-use steady_kernels::{Bf16Weight, Int8Codes, Int8Weight, PackError, PackedLinear, W4Codes, W4Weight};
+use steady_kernels::{Bf16Weight, Codebook, GroupedCodes, GroupedWeight, Int8Codes, Int8Weight, PackError, PackedLinear, Shift};
 
 fn tensor(values: &[f32], shape: [usize; 2]) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex())
@@ -47,28 +47,71 @@ fn noise(seed: u64, count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-fn w4_codes([out, input, group]: [usize; 3], seed: u64) -> W4Codes {
+fn w4_codes([out, input, group]: [usize; 3], seed: u64) -> GroupedCodes {
     let per_group = out * input / group;
-    W4Codes {
+    GroupedCodes {
         out,
         input,
         group,
+        book: Codebook::Int4,
         codes: noise(seed, out * input).iter().map(|v| (v * 8.0 + 8.0) as u8).collect(),
         // Multiples of 1/1024 under 1: f16 holds them exactly, so the loops below see the stored scale.
         scales: noise(seed + 1, per_group).iter().map(|v| (v.abs() * 1000.0).ceil() / 1024.0).collect(),
-        zeros: noise(seed + 2, per_group).iter().map(|v| (v * 8.0 + 8.0).floor()).collect(),
+        shift: Shift::Zeros(noise(seed + 2, per_group).iter().map(|v| (v * 8.0 + 8.0).floor()).collect()),
     }
 }
 
-fn w4_matrix(codes: &W4Codes) -> Vec<f64> {
+fn w4_matrix(codes: &GroupedCodes) -> Vec<f64> {
+    let Shift::Zeros(zeros) = &codes.shift else { panic!("zero points") };
     let groups = codes.input / codes.group;
     (0..codes.out * codes.input)
         .map(|at| {
             let (row, column) = (at / codes.input, at % codes.input);
             let group = row * groups + column / codes.group;
-            (f64::from(codes.codes[at]) - f64::from(codes.zeros[group])) * f64::from(codes.scales[group])
+            (f64::from(codes.codes[at]) - f64::from(zeros[group])) * f64::from(codes.scales[group])
         })
         .collect()
+}
+
+/// Codes of a book and what they stand for. Scales are multiples of a power of two, so that nothing is rounded where f32 has room.
+fn coded([out, input, group]: [usize; 3], book: Codebook, shifted: i32, seed: u64) -> (GroupedCodes, Vec<f64>) {
+    let per_group = out * input / group;
+    let highest = if book.bits() == 4 { 15.99 } else { 254.99 };
+    // Of FP8, 127 is none.
+    let code = |v: f32| Some((v.abs() * highest) as u8).filter(|&code| code != 127).unwrap_or(1);
+    let codes: Vec<u8> = noise(seed, out * input).into_iter().map(code).collect();
+    let scales: Vec<f32> = noise(seed + 1, per_group).iter().map(|v| ((v.abs() * 100.0).ceil() + 1.0) / 1024.0).collect();
+    let of_groups = noise(seed + 2, per_group).iter().map(|v| (v * 8.0 + 8.0).floor()).collect();
+    let shift = match shifted {
+        0 => Shift::Middle,
+        1 => Shift::Zeros(of_groups),
+        _ => Shift::Offsets(of_groups),
+    };
+    let middle = match book {
+        Codebook::Int4 => 8.0,
+        Codebook::Int8 => 128.0,
+        Codebook::Nf4 | Codebook::Fp4 | Codebook::E4m3 => 0.0,
+    };
+    let exact = (0..out * input).map(|at| {
+        let group = at / input * (input / group) + at % input / group;
+        let value = book.table().map_or(f32::from(codes[at]), |table| table[usize::from(codes[at])]);
+        // As f32 has it, step by step.
+        f64::from(match &shift {
+            Shift::Middle => (value - middle) * scales[group],
+            Shift::Zeros(zeros) => (value - zeros[group]) * scales[group],
+            Shift::Offsets(offsets) => value * scales[group] + offsets[group],
+        })
+    });
+    let exact = exact.collect();
+    (GroupedCodes { out, input, group, book, codes, scales, shift }, exact)
+}
+
+/// The numbers below `count` in some order.
+fn shuffled(count: usize, seed: u64) -> Vec<u32> {
+    let keys = noise(seed + 77, count);
+    let mut order: Vec<u32> = (0..count as u32).collect();
+    order.sort_by(|&a, &b| keys[a as usize].total_cmp(&keys[b as usize]));
+    order
 }
 
 fn int8_codes([out, input]: [usize; 2], threshold: f32, seed: u64) -> Int8Codes {
@@ -76,7 +119,8 @@ fn int8_codes([out, input]: [usize; 2], threshold: f32, seed: u64) -> Int8Codes 
         out,
         input,
         codes: noise(seed, out * input).iter().map(|v| (v * 127.49) as i8).collect(),
-        absmax: noise(seed + 1, out).iter().map(|v| v.abs() + 0.01).collect(),
+        scales: noise(seed + 1, out).iter().map(|v| v.abs() + 0.01).collect(),
+        divisor: Int8Codes::OF_MAXIMA,
         outlier_threshold: threshold,
     }
 }
@@ -102,14 +146,14 @@ fn int8_product(x: &[f32], codes: &Int8Codes) -> Vec<(f64, f64)> {
             let (mut integer, mut float, mut magnitude) = (0_i64, 0.0, 0.0);
             for (&x, &code) in x.iter().zip(&codes.codes[feature * input..]) {
                 if x.abs() >= threshold {
-                    let term = f64::from(x) * f64::from(code) * f64::from(codes.absmax[feature]) / 127.0;
+                    let term = f64::from(x) * f64::from(code) * f64::from(codes.scales[feature]) / 127.0;
                     float += term;
                     magnitude += term.abs();
                 } else if scale > 0.0 {
                     integer += (x * (127.0 / scale)).round_ties_even() as i64 * i64::from(code);
                 }
             }
-            let scaled = integer as f64 * f64::from(scale) * f64::from(codes.absmax[feature]) / (127.0 * 127.0);
+            let scaled = integer as f64 * f64::from(scale) * f64::from(codes.scales[feature]) / (127.0 * 127.0);
             y.push((scaled + float, magnitude + scaled.abs()));
         }
     }
@@ -119,15 +163,16 @@ fn int8_product(x: &[f32], codes: &Int8Codes) -> Vec<(f64, f64)> {
 #[test]
 fn w4_by_hand() {
     // Two groups: scale 0.5, zero 8 and scale 2, zero 1.
-    let codes = W4Codes {
+    let codes = GroupedCodes {
         out: 1,
         input: 16,
         group: 8,
         codes: vec![0, 8, 15, 8, 8, 8, 8, 10, 1, 1, 1, 1, 1, 1, 0, 3],
         scales: vec![0.5, 2.0],
-        zeros: vec![8.0, 1.0],
+        book: Codebook::Int4,
+        shift: Shift::Zeros(vec![8.0, 1.0]),
     };
-    let weight = W4Weight::new(&codes).unwrap();
+    let weight = GroupedWeight::new(&codes).unwrap();
     let matrix = [-4.0, 0.0, 3.5, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0, 4.0];
     assert_eq!(values(weight.dequantize()), matrix);
     let x: Vec<f32> = (1..=16_u8).map(f32::from).collect();
@@ -140,7 +185,14 @@ fn w4_by_hand() {
 
 #[test]
 fn int8_by_hand() {
-    let codes = Int8Codes { out: 2, input: 3, codes: vec![127, -64, 2, 0, 10, -127], absmax: vec![12.7, 127.0], outlier_threshold: 6.0 };
+    let codes = Int8Codes {
+        out: 2,
+        input: 3,
+        codes: vec![127, -64, 2, 0, 10, -127],
+        scales: vec![12.7, 127.0],
+        divisor: 127.0,
+        outlier_threshold: 6.0,
+    };
     let weight = Int8Weight::new(&codes).unwrap();
     assert_close(&values(weight.dequantize()), &[12.7, -6.4, 0.2, 0.0, 10.0, -127.0].map(|v: f64| (v, v.abs())));
     // The second row's 8 is an outlier; the first row's 3 in the same column is none.
@@ -164,12 +216,47 @@ proptest! {
     fn w4_equals_loops(rows in 1..41_usize, eights in 1..5_usize, groups in 1..6_usize, out in 1..150_usize, seed in 0..1000_u64) {
         let (group, input) = (eights * 8, eights * 8 * groups);
         let codes = w4_codes([out, input, group], seed);
-        let weight = W4Weight::new(&codes).unwrap();
+        let weight = GroupedWeight::new(&codes).unwrap();
         let x = noise(seed + 9, rows * input);
         let y = values(weight.forward(tensor(&x, [rows, input])));
         assert_close(&y, &product(&x, &w4_matrix(&codes), [rows, input, out]));
         let matrix: Vec<f64> = values(weight.dequantize()).into_iter().map(f64::from).collect();
         prop_assert_eq!(matrix, w4_matrix(&codes));
+    }
+
+    /// Every code book with every shift, and groups as wide as rows that are no whole words.
+    #[test]
+    fn codes_of_every_book_equal_loops(
+        rows in 1..41_usize, eights in 1..5_usize, groups in 1..6_usize, odd in prop::option::of(1..77_usize), out in 1..90_usize,
+        book in prop::sample::select(vec![Codebook::Int4, Codebook::Int8, Codebook::Nf4, Codebook::Fp4, Codebook::E4m3]),
+        shifted in 0..3, seed in 0..1000_u64,
+    ) {
+        let group = odd.unwrap_or(eights * 8);
+        let input = odd.unwrap_or(group * groups);
+        let (codes, exact) = coded([out, input, group], book, shifted, seed);
+        let weight = GroupedWeight::new(&codes).unwrap();
+        let matrix: Vec<f64> = values(weight.dequantize()).into_iter().map(f64::from).collect();
+        prop_assert_eq!(&matrix, &exact);
+        let x = noise(seed + 9, rows * input);
+        let y = values(weight.forward(tensor(&x, [rows, input])));
+        assert_close(&y, &product(&x, &exact, [rows, input, out]));
+        let constants = if shifted == 2 { 8 } else { 4 };
+        prop_assert_eq!(weight.bytes(), out * ((input * book.bits()).div_ceil(32) * 4 + input / group * constants));
+    }
+
+    /// Columns that were packed in another order meet the activations that they belong to.
+    #[test]
+    fn ordered_inputs_are_those_of_the_matrix(rows in 1..20_usize, input in 1..60_usize, out in 1..20_usize, seed in 0..1000_u64) {
+        let order = shuffled(input, seed);
+        let codes = int8_codes([out, input], 1e9, seed);
+        let shuffled: Vec<i8> = codes.codes.chunks(input).flat_map(|row| order.iter().map(|&at| row[at as usize])).collect();
+        let plain = PackedLinear::from(Int8Weight::new(&codes).unwrap());
+        let ordered = PackedLinear::from(Int8Weight::new(&Int8Codes { codes: shuffled, ..codes }).unwrap()).ordered(order.clone()).unwrap();
+        let x = tensor(&noise(seed + 9, rows * input), [rows, input]);
+        prop_assert_eq!(values(ordered.forward(x.clone())), values(plain.forward(x)));
+        prop_assert_eq!(values(ordered.dequantize()), values(plain.dequantize()));
+        let in_order = order.iter().enumerate().all(|(at, &from)| at == from as usize);
+        prop_assert_eq!(ordered.bytes(), plain.bytes() + if in_order { 0 } else { 4 * input });
     }
 
     #[test]
@@ -214,7 +301,7 @@ proptest! {
     #[test]
     fn int8_sums_are_exact(rows in prop_oneof![1..9_usize, 48..52_usize], input in 2..2600_usize, out in 1..40_usize, seed in 0..1000_u64) {
         let mut codes = int8_codes([out, input], 1e3, seed);
-        codes.absmax = vec![127.0; out];
+        codes.scales = vec![127.0; out];
         let mut x: Vec<f32> = noise(seed + 9, rows * input).iter().map(|v| (v * 127.0).trunc()).collect();
         x.iter_mut().step_by(input).for_each(|first| *first = 127.0);
         let weight = Int8Weight::new(&codes).unwrap();
@@ -235,7 +322,7 @@ fn large_products_equal_loops() {
         let [out, input] = [333, 1536];
         let x = noise(rows as u64, rows * input);
         let w4 = w4_codes([out, input, 64], 5);
-        let y = W4Weight::new(&w4).unwrap().forward(tensor(&x, [rows, input]));
+        let y = GroupedWeight::new(&w4).unwrap().forward(tensor(&x, [rows, input]));
         assert_close(&values(y), &product(&x, &w4_matrix(&w4), [rows, input, out]));
         let kept = bf16_values(out * input, 7);
         let exact: Vec<f64> = kept.iter().map(|value| value.to_f64()).collect();
@@ -254,7 +341,7 @@ fn rows_of_float_products_know_each_other_by_rounding_alone() {
     let x = noise(3, rows * input);
     let kept = bf16_values(out * input, 4);
     let bf16 = bf16_weight(&kept, [out, input]);
-    let w4 = W4Weight::new(&w4_codes([out, input, 32], 5)).unwrap();
+    let w4 = GroupedWeight::new(&w4_codes([out, input, 32], 5)).unwrap();
     let w4_exact = w4_matrix(&w4_codes([out, input, 32], 5));
     let bf16_exact: Vec<f64> = kept.iter().map(|value| value.to_f64()).collect();
     let products: [&dyn Fn(Tensor<2>) -> Tensor<2>; 2] = [&|x| w4.forward(x), &|x| bf16.forward(x)];
@@ -283,10 +370,32 @@ fn bf16_by_hand() {
     assert_eq!(refused, "values: expected 8 values for a [2, 4] matrix, found 6");
 }
 
+/// Each row of activations by itself is brought to at most 448 and rounded to FP8; weights are what their codes stand for.
+#[test]
+fn fp8_rounds_activations_row_by_row() {
+    // 1.0, 1.5 and 448.
+    let codes = GroupedCodes {
+        out: 1,
+        input: 3,
+        group: 3,
+        book: Codebook::E4m3,
+        codes: vec![0x38, 0x3c, 0x7e],
+        scales: vec![0.5],
+        shift: Shift::Middle,
+    };
+    let weight = PackedLinear::from(GroupedWeight::new(&codes).unwrap()).rounding_to_e4m3();
+    let x = tensor(&[448.0, 17.0, 0.3, 0.0, 0.0, 0.0, 2.0, -1.05, 0.01], [3, 3]);
+    // Row 0 has the scale 1: 17 lies between 16 and 18 and goes to the even 16; 0.3 goes to 0.3125 (steps of 1/32). Row 2 has the scale
+    // 2/448: -235.2 goes to -240 (steps of 16), 2.24 to 2.25 (steps of 1/4).
+    let scale = 2.0 / 448.0;
+    let expected = [0.5 * (448.0 + 1.5 * 16.0 + 448.0 * 0.3125), 0.0, 0.5 * (2.0 - 1.5 * 240.0 * scale + 448.0 * 2.25 * scale)];
+    assert_close(&values(weight.forward(x)), &expected.map(|y: f64| (y, 448.0)));
+}
+
 /// Both layouts of one shape, for what they have in common.
 fn both(shape: [usize; 2]) -> [PackedLinear; 2] {
     let [out, input] = shape;
-    [W4Weight::new(&w4_codes([out, input, 8], 1)).unwrap().into(), Int8Weight::new(&int8_codes([out, input], 6.0, 1)).unwrap().into()]
+    [GroupedWeight::new(&w4_codes([out, input, 8], 1)).unwrap().into(), Int8Weight::new(&int8_codes([out, input], 6.0, 1)).unwrap().into()]
 }
 
 #[test]
@@ -340,9 +449,12 @@ fn zero_rows_give_zeros_and_nan_stays_visible() {
 #[test]
 fn codes_that_do_not_fit_are_refused() {
     let good = w4_codes([2, 32, 16], 1);
-    let refused = |codes: W4Codes| W4Weight::new(&codes).unwrap_err().to_string();
-    assert_eq!(refused(W4Codes { group: 12, ..good.clone() }), "group size 12: expected a multiple of 8 that divides the input width 32");
-    assert_eq!(refused(W4Codes { scales: vec![1.0; 3], ..good.clone() }), "scales: expected 4 values for a [2, 32] matrix, found 3");
+    let refused = |codes: GroupedCodes| GroupedWeight::new(&codes).unwrap_err().to_string();
+    assert_eq!(
+        refused(GroupedCodes { group: 12, ..good.clone() }),
+        "group size 12: expected a multiple of 8 that divides the input width 32, or that width"
+    );
+    assert_eq!(refused(GroupedCodes { scales: vec![1.0; 3], ..good.clone() }), "scales: expected 4 values for a [2, 32] matrix, found 3");
     let mut codes = good.clone();
     codes.codes[40] = 16;
     assert_eq!(refused(codes), "code 16 at row 1, column 8: expected 0 to 15");
@@ -351,6 +463,14 @@ fn codes_that_do_not_fit_are_refused() {
     assert_eq!(refused(codes), "scale 1000000 at row 1: not a finite number in the stored precision");
 
     let mut codes = int8_codes([2, 3], 6.0, 1);
-    codes.codes[4] = -128;
-    assert_eq!(Int8Weight::new(&codes).unwrap_err(), PackError::Code { code: -128, row: 1, column: 1, expected: "-127 to 127" });
+    codes.scales[1] = f32::INFINITY;
+    assert_eq!(Int8Weight::new(&codes).unwrap_err(), PackError::NotFinite { field: "scale", value: f32::INFINITY, row: 1 });
+
+    let fp8 = GroupedCodes { book: Codebook::E4m3, shift: Shift::Middle, ..w4_codes([1, 8, 8], 1) };
+    let refused = GroupedWeight::new(&GroupedCodes { codes: vec![0, 1, 2, 255, 4, 5, 6, 7], ..fp8 }).unwrap_err().to_string();
+    assert_eq!(refused, "code 255 at row 0, column 3: expected a number, 127 and 255 are none");
+    let weight = PackedLinear::from(GroupedWeight::new(&w4_codes([2, 32, 16], 1)).unwrap());
+    for order in [vec![0; 32], (1..33).collect(), (0..31).collect()] {
+        assert_eq!(weight.clone().ordered(order).unwrap_err(), PackError::Order { input: 32 });
+    }
 }

@@ -11,7 +11,7 @@ use std::{path::Path, sync::OnceLock, time::Duration};
 use divan::{Bencher, counter::ItemsCount};
 use image::{Rgb, RgbImage};
 use pollster::FutureExt;
-use steady_kernels::{PackedLinear, W4Codes, W4Weight};
+use steady_kernels::{Codebook, GroupedCodes, GroupedWeight, PackedLinear, Shift};
 use steady_vlm::{Checkpoint, Decoding, Dense, Device, DeviceChoice, Precision, Prepared, Vlm};
 
 fn main() {
@@ -59,8 +59,16 @@ fn rounded(dense: &Dense) -> PackedLinear {
         scales.push(scale);
         zeros.push(zero);
     }
-    let codes = W4Codes { out: weight.rows, input: weight.cols, group: GROUP, codes, scales, zeros };
-    W4Weight::new(&codes).expect("valid codes").into()
+    let codes = GroupedCodes {
+        out: weight.rows,
+        input: weight.cols,
+        group: GROUP,
+        codes,
+        scales,
+        shift: Shift::Zeros(zeros),
+        book: Codebook::Int4,
+    };
+    GroupedWeight::new(&codes).expect("valid codes").into()
 }
 
 fn model(setup: &str) -> Option<&'static (Vlm, Device)> {

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 
 use pollster::FutureExt;
 use serde_json::json;
-use steady_kernels::{PackedLinear, W4Codes, W4Weight};
-use steady_vlm::files::{Dtype, FormatRow, Stored, WeightFormat, Weights};
+use steady_kernels::{Codebook, GroupedCodes, GroupedWeight, PackedLinear, Shift};
+use steady_vlm::files::{Dtype, FormatRow, LayerTensors, Stored, WeightFormat};
 use steady_vlm::{Checkpoint, Decoding, Dense, DeviceChoice, Edits, HostMatrix, Known, Matrix, Observer, Precision, Vlm, VlmError};
 use support::{prepare, tiny};
 use tempfile::TempDir;
@@ -29,7 +29,7 @@ fn decoder_layer(name: &str) -> bool {
 }
 
 /// Sixteen steps over each group's range, which need not be a good choice, only the same one.
-fn codes(weight: &HostMatrix) -> W4Codes {
+fn codes(weight: &HostMatrix) -> GroupedCodes {
     let (mut codes, mut scales, mut zeros) = (Vec::new(), Vec::new(), Vec::new());
     for group in weight.data.chunks_exact(GROUP) {
         let largest = group.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
@@ -39,11 +39,11 @@ fn codes(weight: &HostMatrix) -> W4Codes {
         zeros.push(8.0);
         codes.extend(group.iter().map(|value| ((value / scale).round() + 8.0).clamp(0.0, 15.0) as u8));
     }
-    W4Codes { out: weight.rows, input: weight.cols, group: GROUP, codes, scales, zeros }
+    GroupedCodes { out: weight.rows, input: weight.cols, group: GROUP, codes, scales, shift: Shift::Zeros(zeros), book: Codebook::Int4 }
 }
 
 fn packed(weight: &HostMatrix) -> PackedLinear {
-    W4Weight::new(&codes(weight)).unwrap().into()
+    GroupedWeight::new(&codes(weight)).unwrap().into()
 }
 
 /// Every decoder layer packed, as a quantizer does it to a loaded model.
@@ -63,28 +63,19 @@ impl Bytes {
 }
 
 impl WeightFormat for Bytes {
-    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Stored, VlmError> {
-        if !decoder_layer(name) {
-            return weights.values(&format!("{name}.weight"), shape).map(Stored::Dense);
+    fn layer(&self, tensors: &mut LayerTensors<'_>, shape: &[usize]) -> Result<Stored, VlmError> {
+        if !decoder_layer(tensors.name()) {
+            return tensors.dense(shape);
         }
-        let codes = weights.take_raw(&format!("{name}.codes"))?;
-        assert_eq!((codes.dtype, codes.shape.as_slice()), (Dtype::U8, shape));
-        let [out, input] = [shape[0], shape[1]];
-        let scales = weights.take(&format!("{name}.scales"), &[out, input / GROUP])?.data;
-        let zeros = vec![8.0; scales.len()];
-        let codes = W4Codes { out, input, group: GROUP, codes: codes.bytes, scales, zeros };
-        Ok(Stored::Packed(Box::new(W4Weight::new(&codes).unwrap().into())))
-    }
-
-    fn survey(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Option<u64>, VlmError> {
-        if !decoder_layer(name) {
-            return weights.skip(&format!("{name}.weight"), shape).map(|()| None);
-        }
-        let [out, input] = [shape[0], shape[1]];
-        weights.skip(&format!("{name}.codes"), shape)?;
-        weights.skip(&format!("{name}.scales"), &[out, input / GROUP])?;
+        let [out, input] = tensors.matrix("codes", shape)?;
+        let codes = tensors.bytes("codes", Dtype::U8, shape)?;
+        let scales = tensors.floats("scales", &[out, input / GROUP])?;
         // Eight codes a word, and a word a group.
-        Ok(Some(4 * out as u64 * (input.div_ceil(8) + input / GROUP) as u64))
+        tensors.packed(4 * out * (input.div_ceil(8) + input / GROUP), || {
+            let zeros = vec![8.0; scales.len()];
+            let codes = GroupedCodes { out, input, group: GROUP, codes, scales, shift: Shift::Zeros(zeros), book: Codebook::Int4 };
+            tensors.grouped("scales", &codes)
+        })
     }
 }
 

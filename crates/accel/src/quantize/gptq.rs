@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use half::f16;
 use rayon::prelude::*;
-use steady_kernels::{PackedLinear, W4Codes, W4Weight};
+use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLinear, Shift};
 use steady_methods::{Group, Value, W4_GPTQ};
 use steady_vlm::HostMatrix;
 
@@ -97,7 +97,7 @@ impl Fitted for FittedGptq {
     }
 
     fn packed_bytes(&self, linear: &LinearShape) -> u64 {
-        W4Weight::bytes_of([linear.out, linear.input], self.group) as u64
+        GroupedWeight::bytes_of([linear.out, linear.input], self.group, Codebook::Int4, Constants::Halves) as u64
     }
 
     fn pack(&self, linear: &str, weight: &HostMatrix, seen: Option<&Gram>) -> Result<PackedLinear, AccelError> {
@@ -106,14 +106,14 @@ impl Fitted for FittedGptq {
         let codes = codes.ok_or_else(|| AccelError::Calibration {
             problem: format!("{linear}: its inputs leave H with no Cholesky factor; more prompts or a larger damp help"),
         })?;
-        let packed = W4Weight::new(&codes).map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })?;
+        let packed = GroupedWeight::new(&codes).map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })?;
         Ok(packed.into())
     }
 }
 
 impl FittedGptq {
     /// The codes of `weight [out, in]`, whose width the group size must divide, for inputs like those `seen`; `None` where they leave `H` singular.
-    pub fn codes(&self, weight: &HostMatrix, seen: &Gram) -> Option<W4Codes> {
+    pub fn codes(&self, weight: &HostMatrix, seen: &Gram) -> Option<GroupedCodes> {
         let (out, input, group) = (weight.rows, weight.cols, self.group);
         let dead: Vec<bool> = (0..input).map(|i| seen.sums[i * input + i] == 0.0).collect();
         let mut order: Vec<usize> = (0..input).collect();
@@ -140,15 +140,15 @@ impl FittedGptq {
                 self.row(weights, &order, &u)
             })
             .collect();
-        let mut codes = W4Codes { out, input, group, codes: Vec::new(), scales: Vec::new(), zeros: Vec::new() };
+        let (mut codes, mut scales, mut zeros) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
-            codes.codes.extend(row.codes);
+            codes.extend(row.codes);
             for (scale, zero) in row.grids {
-                codes.scales.push(scale);
-                codes.zeros.push(zero);
+                scales.push(scale);
+                zeros.push(zero);
             }
         }
-        Some(codes)
+        Some(GroupedCodes { out, input, group, book: Codebook::Int4, codes, scales, shift: Shift::Zeros(zeros) })
     }
 
     /// One output's weights, whose columns are in the order in which they are rounded.
@@ -313,7 +313,7 @@ mod tests {
         let rows: Vec<f32> = (0..10 * 8).map(|at| if at % 8 == 0 { 0.0 } else { ((at * 29 % 13) as f32 - 6.0) / 6.0 }).collect();
         seen.add(&rows);
         let codes = fitted(8, false, false).codes(&weight, &seen).unwrap();
-        assert_eq!((codes.codes[0], codes.zeros[0]), (8, 8.0));
+        assert_eq!((codes.codes[0], codes.shift), (8, Shift::Zeros(vec![8.0])));
         assert!(codes.scales[0] < 0.5, "{:?}", codes.scales);
     }
 }

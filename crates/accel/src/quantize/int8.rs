@@ -38,7 +38,8 @@ impl Int8 {
             let per_unit = if absmax > 0.0 { 127.0 / absmax } else { 0.0 };
             row.iter().map(move |&value| (value * per_unit).round_ties_even().clamp(-127.0, 127.0) as i8)
         });
-        Int8Codes { out: weight.rows, input: weight.cols, codes: codes.collect(), absmax, outlier_threshold: self.threshold }
+        let (codes, divisor) = (codes.collect(), Int8Codes::OF_MAXIMA);
+        Int8Codes { out: weight.rows, input: weight.cols, codes, scales: absmax, divisor, outlier_threshold: self.threshold }
     }
 }
 
@@ -68,8 +69,7 @@ impl Fitted for Int8 {
     }
 
     fn packed_bytes(&self, linear: &LinearShape) -> u64 {
-        // Four codes a word, and a maximum for each row.
-        4 * linear.out as u64 * (linear.input.div_ceil(4) as u64 + 1)
+        Int8Weight::bytes_of([linear.out, linear.input]) as u64
     }
 
     fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {

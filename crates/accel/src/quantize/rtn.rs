@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use half::f16;
-use steady_kernels::{PackedLinear, W4Codes, W4Weight};
+use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLinear, Shift};
 use steady_methods::{Group, Value, W4_RTN};
 use steady_vlm::HostMatrix;
 
@@ -75,25 +75,20 @@ pub(super) fn settle(group: Group, linears: &[LinearShape]) -> Result<usize, Acc
 
 impl FittedRtn {
     /// The codes of `weight [out, in]`, whose width the group size must divide.
-    pub fn codes(&self, weight: &HostMatrix) -> W4Codes {
+    pub fn codes(&self, weight: &HostMatrix) -> GroupedCodes {
         let group = self.group;
         let groups = weight.data.len() / group;
-        let mut codes = W4Codes {
-            out: weight.rows,
-            input: weight.cols,
-            group,
-            codes: Vec::with_capacity(weight.data.len()),
-            scales: Vec::with_capacity(groups),
-            zeros: Vec::with_capacity(groups),
-        };
+        let (mut codes, mut scales, mut zeros) =
+            (Vec::with_capacity(weight.data.len()), Vec::with_capacity(groups), Vec::with_capacity(groups));
         for values in weight.data.chunks_exact(group) {
             let (scale, zero) = if self.symmetric { symmetric(values) } else { asymmetric(values) };
-            codes.scales.push(scale);
-            codes.zeros.push(zero);
+            scales.push(scale);
+            zeros.push(zero);
             let code = |&value: &f32| ((value / scale).round_ties_even() + zero).clamp(0.0, 15.0) as u8;
-            codes.codes.extend(values.iter().map(code));
+            codes.extend(values.iter().map(code));
         }
-        codes
+        let shift = Shift::Zeros(zeros);
+        GroupedCodes { out: weight.rows, input: weight.cols, group, book: Codebook::Int4, codes, scales, shift }
     }
 }
 
@@ -140,11 +135,12 @@ impl Fitted for FittedRtn {
     }
 
     fn packed_bytes(&self, linear: &LinearShape) -> u64 {
-        // Eight codes a word, and a word for each group.
-        4 * linear.out as u64 * (linear.input.div_ceil(8) + linear.input.div_ceil(self.group)) as u64
+        GroupedWeight::bytes_of([linear.out, linear.input], self.group, Codebook::Int4, Constants::Halves) as u64
     }
 
     fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
-        W4Weight::new(&self.codes(weight)).map(PackedLinear::from).map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })
+        GroupedWeight::new(&self.codes(weight))
+            .map(PackedLinear::from)
+            .map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })
     }
 }

@@ -3,7 +3,10 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{Weight, weight::Part};
+use super::{
+    Weight,
+    weight::{Intake, Part},
+};
 use crate::{Gpu, Rows, Words, memory::Allocation};
 
 /// The weights as one, if they lie one below the other.
@@ -38,7 +41,9 @@ pub(super) fn joined_rows(rows: &[&Rows]) -> Option<Rows> {
 
 /// Whether both could be rows of one weight.
 fn alike(a: &Weight, b: &Weight) -> bool {
-    std::ptr::eq(a.format, b.format) && a.shape[1] == b.shape[1] && a.group == b.group && a.threshold == b.threshold
+    let taken_in_alike = matches!((&a.intake, &b.intake), (Intake::AsItIs, Intake::AsItIs) | (Intake::E4m3, Intake::E4m3));
+    let of_one_form = std::ptr::eq(a.format, b.format) && a.book == b.book && a.threshold == b.threshold;
+    of_one_form && taken_in_alike && a.shape[1] == b.shape[1] && a.group == b.group
 }
 
 /// Moves weights that are multiplied with the same rows one below the other, where they are of one format and one kernel sees them all.

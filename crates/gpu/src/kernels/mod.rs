@@ -2,6 +2,7 @@
 
 mod argmax;
 mod attention;
+mod e4m3;
 mod elementwise;
 mod gather;
 mod int8;
@@ -25,7 +26,7 @@ pub use remember::{KeyValues, remember};
 pub use rotate::rotate;
 pub use units::MatrixUnits;
 pub(crate) use units::{LANES, SHARED_BYTES};
-pub use weight::Weight;
+pub use weight::{Codebook, Weight};
 
 use crate::Kernel;
 
@@ -55,6 +56,7 @@ pub static ALL: &[&Kernel] = &[
     &attention::COMBINE,
     &attention::FEW,
     &attention::ROW,
+    &e4m3::ROUND,
     &elementwise::KERNEL,
     &int8::ROUND,
     &norm::KERNEL,
@@ -62,6 +64,8 @@ pub static ALL: &[&Kernel] = &[
     &remember::KERNEL,
     &rotate::KERNEL,
     &weight::BF16.few, &weight::BF16.tiled, weight::BF16.large.as_ref().unwrap(), weight::BF16.gather.as_ref().unwrap(),
+    &weight::CODED4.few, &weight::CODED4.tiled, weight::CODED4.large.as_ref().unwrap(),
+    &weight::CODED8.few, &weight::CODED8.tiled, weight::CODED8.large.as_ref().unwrap(),
     &weight::F16.few, &weight::F16.tiled, weight::F16.large.as_ref().unwrap(), weight::F16.gather.as_ref().unwrap(),
     &weight::F32.few, &weight::F32.tiled, weight::F32.large.as_ref().unwrap(), weight::F32.gather.as_ref().unwrap(),
     &weight::INT8.few, &weight::INT8.tiled,

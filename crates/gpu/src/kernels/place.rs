@@ -22,8 +22,17 @@ struct Numbers {
     listed: u32,
 }
 
-/// Rows of `x`, those that are listed or as many as `y` has, to those of `y`, which end in zeros where they are longer.
-fn place(gpu: &Gpu, x: &Rows, ids: Option<&Words>, y: &Rows) {
+/// What is listed of `x`.
+#[derive(Clone, Copy)]
+enum Listed<'a> {
+    /// As many rows as `y` has.
+    Nothing,
+    Rows(&'a Words),
+    Columns(&'a Words),
+}
+
+/// Rows of `x` to those of `y`, which end in zeros where they are longer.
+fn place(gpu: &Gpu, x: &Rows, listed: Listed<'_>, y: &Rows) {
     let [rows, columns] = y.dims();
     let numbers = Numbers {
         x: x.start as u32,
@@ -33,18 +42,32 @@ fn place(gpu: &Gpu, x: &Rows, ids: Option<&Words>, y: &Rows) {
         rows: rows as u32,
         columns: columns as u32,
         filled: x.width as u32,
-        listed: u32::from(ids.is_some()),
+        listed: match listed {
+            Listed::Nothing => 0,
+            Listed::Rows(_) => 1,
+            Listed::Columns(_) => 2,
+        },
     };
     let groups = (rows * columns).div_ceil(64);
-    // What is not listed reads no list; something must be bound all the same.
-    let ids = ids.map_or(Bound::from(x), Bound::from);
+    let ids = match listed {
+        // Reads no list; something must be bound all the same.
+        Listed::Nothing => Bound::from(x),
+        Listed::Rows(ids) | Listed::Columns(ids) => ids.into(),
+    };
     gpu.launch(&KERNEL, &[x.into(), ids], &[y.into()], numbers, super::spread(groups));
 }
 
 /// The rows `ids` of `x`, each below their number, in that order.
 pub fn gather(gpu: &Gpu, x: &Rows, ids: &Words) -> Rows {
     let y = gpu.empty([ids.len(), x.width]);
-    place(gpu, x, Some(ids), &y);
+    place(gpu, x, Listed::Rows(ids), &y);
+    y
+}
+
+/// The columns `ids` of `x`, each below their number, in that order.
+pub(super) fn columns(gpu: &Gpu, x: &Rows, ids: &Words) -> Rows {
+    let y = gpu.empty([x.height, ids.len()]);
+    place(gpu, x, Listed::Columns(ids), &y);
     y
 }
 
@@ -56,7 +79,7 @@ pub fn dense<'a>(gpu: &Gpu, x: &'a Rows) -> Cow<'a, Rows> {
 /// A copy whose rows end in zeros, `width` columns wide.
 pub(super) fn padded(gpu: &Gpu, x: &Rows, width: usize) -> Rows {
     let y = gpu.empty([x.height, width]);
-    place(gpu, x, None, &y);
+    place(gpu, x, Listed::Nothing, &y);
     y
 }
 
@@ -71,7 +94,7 @@ pub fn beside(gpu: &Gpu, parts: &[&Rows]) -> Rows {
     for part in parts {
         let [of_part, width] = part.dims();
         assert_eq!(of_part, rows, "rows of matrices side by side");
-        place(gpu, part, None, &y.columns(column..column + width));
+        place(gpu, part, Listed::Nothing, &y.columns(column..column + width));
         column += width;
     }
     y
@@ -88,7 +111,7 @@ pub fn stack(gpu: &Gpu, parts: &[&Rows]) -> Rows {
     for part in parts {
         let [rows, of_part] = part.dims();
         assert_eq!(of_part, width, "columns of matrices one below the other");
-        place(gpu, part, None, &y.slice(row..row + rows));
+        place(gpu, part, Listed::Nothing, &y.slice(row..row + rows));
         row += rows;
     }
     y

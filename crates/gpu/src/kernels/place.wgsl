@@ -1,5 +1,5 @@
-// Copies rows of x to y, which end in zeros where they are longer. Either may be columns of a wider matrix; which row of x becomes which of y
-// may be listed.
+// Copies rows of x to y, which end in zeros where they are longer. Either may be columns of a wider matrix; which row or column of x becomes
+// which of y may be listed.
 
 struct Numbers {
     x: u32,
@@ -11,7 +11,7 @@ struct Numbers {
     // Of y, and how many of them x has.
     columns: u32,
     filled: u32,
-    // 1: `ids` says which row of x is taken.
+    // 1: `ids` says which row of x is taken; 2: which column.
     listed: u32,
 }
 
@@ -28,13 +28,16 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: v
     }
     let row = at / n.columns;
     let column = at % n.columns;
-    var taken = row;
+    var taken = vec2<u32>(row, column);
     if n.listed == 1u {
-        taken = ids[row];
+        taken.x = ids[row];
+    }
+    if n.listed == 2u {
+        taken.y = ids[column];
     }
     var value = 0.0;
-    if column < n.filled {
-        value = x[n.x + taken * n.x_pitch + column];
+    if taken.y < n.filled {
+        value = x[n.x + taken.x * n.x_pitch + taken.y];
     }
     y[n.y + row * n.y_pitch + column] = value;
 }

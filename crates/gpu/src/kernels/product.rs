@@ -7,6 +7,7 @@ use bytemuck::{Pod, Zeroable};
 use super::{
     Weight,
     join::{joined, joined_rows},
+    weight::Intake,
 };
 use crate::{Gpu, Kernel, Rows, queue::Bound};
 
@@ -40,6 +41,7 @@ struct Numbers {
     group: u32,
     added: u32,
     count: u32,
+    book: u32,
 }
 
 /// What is added to a product.
@@ -132,6 +134,7 @@ pub fn product_into(gpu: &Gpu, x: &Rows, weight: &Weight, epilogue: &Epilogue<'_
             group: weight.group as u32,
             added: u32::from(bias.is_some()) + 2 * u32::from(residual.is_some()),
             count: count as u32,
+            book: weight.book as u32,
         };
         let scales = way.scales.as_ref().map(Bound::from).or(part.scales.as_ref().map(Bound::from)).unwrap_or((&part.words).into());
         let [rounded, bias, residual] = [way.rounded.as_ref(), bias, residual].map(|rows| rows.unwrap_or(x).into());
@@ -167,9 +170,21 @@ impl<'a> Way<'a> {
             Some(kernel) if large() => (kernel, LARGE_TILE),
             _ => (&format.tiled, TILE),
         };
-        let x = in_packs(gpu, x, format.columns);
+        let x = match taken_in(gpu, x, &weight.intake) {
+            None => in_packs(gpu, x, format.columns),
+            Some(x) => Cow::Owned(in_packs(gpu, &x, format.columns).into_owned()),
+        };
         let rounded = weight.threshold.map(|threshold| super::int8::round(gpu, &x, threshold));
         Self { kernel, tile, x, rounded, scales: None }
+    }
+}
+
+/// What a weight makes of `x` before it is multiplied; `None` where that is `x`.
+fn taken_in(gpu: &Gpu, x: &Rows, intake: &Intake) -> Option<Rows> {
+    match intake {
+        Intake::AsItIs => None,
+        Intake::Ordered(order) => Some(super::place::columns(gpu, x, order)),
+        Intake::E4m3 => Some(super::e4m3::round(gpu, x)),
     }
 }
 

@@ -21,6 +21,8 @@ struct Numbers {
     added: u32,
     // Workgroups that have something to do.
     count: u32,
+    // What codes stand for, in formats that leave it open.
+    book: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;

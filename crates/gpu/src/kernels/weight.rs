@@ -12,6 +12,8 @@ pub(crate) struct Format {
     pub(crate) columns: usize,
     /// Bits of a number, scales not counted.
     bits: usize,
+    /// Words that a group of packs has beside its numbers, in formats that have groups.
+    scale: usize,
     /// The product for few rows of x.
     pub(crate) few: Kernel,
     /// The product for many.
@@ -43,10 +45,11 @@ const fn product(name: &'static str, source: &'static [&'static str]) -> Kernel 
 
 /// Sources of a format whose packs are widened to eight `f32`.
 macro_rules! widened {
-    ($name:literal, $bits:literal, $for_units:literal) => {
+    ($name:literal, $bits:literal, $scale:literal, $for_units:literal, $gather:expr) => {
         Format {
             columns: Weight::COLUMNS,
             bits: $bits,
+            scale: $scale,
             few: product(
                 concat!("product_few_", $name),
                 &[include_str!("product.wgsl"), include_str!(concat!("weight_", $name, ".wgsl")), include_str!("product_few.wgsl")],
@@ -60,14 +63,21 @@ macro_rules! widened {
                 &[include_str!("product.wgsl"), include_str!(concat!("weight_", $name, ".wgsl")), include_str!("product_large.wgsl")],
             )),
             for_units: $for_units,
-            gather: Some(Kernel {
-                name: concat!("gather_", $name),
-                source: &[include_str!(concat!("weight_", $name, ".wgsl")), include_str!("gather.wgsl")],
-                reads: 3,
-                writes: 1,
-            }),
+            gather: $gather,
             rounding: None,
         }
+    };
+}
+
+/// Sources that gather rows of such a format.
+macro_rules! gather {
+    ($name:literal) => {
+        Some(Kernel {
+            name: concat!("gather_", $name),
+            source: &[include_str!(concat!("weight_", $name, ".wgsl")), include_str!("gather.wgsl")],
+            reads: 3,
+            writes: 1,
+        })
     };
 }
 
@@ -77,6 +87,7 @@ macro_rules! bytes {
         Format {
             columns: 16,
             bits: 8,
+            scale: 1,
             few: product(
                 concat!("product_few_", $name),
                 &[include_str!("product.wgsl"), include_str!($dot), include_str!("int8.wgsl"), include_str!("int8_few.wgsl")],
@@ -93,10 +104,12 @@ macro_rules! bytes {
     };
 }
 
-pub(crate) static F32: Format = widened!("f32", 32, false);
-pub(crate) static F16: Format = widened!("f16", 16, true);
-pub(crate) static BF16: Format = widened!("bf16", 16, false);
-pub(crate) static W4: Format = widened!("w4", 4, false);
+pub(crate) static F32: Format = widened!("f32", 32, 0, false, gather!("f32"));
+pub(crate) static F16: Format = widened!("f16", 16, 0, true, gather!("f16"));
+pub(crate) static BF16: Format = widened!("bf16", 16, 0, false, gather!("bf16"));
+pub(crate) static W4: Format = widened!("w4", 4, 1, false, gather!("w4"));
+pub(crate) static CODED4: Format = widened!("coded4", 4, 2, false, None);
+pub(crate) static CODED8: Format = widened!("coded8", 8, 2, false, None);
 pub(crate) static INT8: Format = bytes!("int8", "dot_packed.wgsl");
 /// As [`INT8`], for devices whose language has no dot product of packed bytes.
 pub(crate) static INT8_PLAIN: Format = bytes!("int8_plain", "dot_plain.wgsl");
@@ -113,6 +126,35 @@ pub struct Weight {
     pub(crate) group: usize,
     /// Of LLM.int8(): activations of at least this magnitude take the float way.
     pub(crate) threshold: Option<f32>,
+    /// What codes stand for, in formats that leave it open.
+    pub(crate) book: Codebook,
+    /// What becomes of x before the product.
+    pub(crate) intake: Intake,
+}
+
+/// What the codes of [`Weight::coded`] stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Codebook {
+    /// The numbers themselves.
+    #[default]
+    Integers,
+    /// 4 bits: sixteen quantiles of the normal distribution (QLoRA, arXiv 2305.14314).
+    Nf4,
+    /// 4 bits: bitsandbytes' floats.
+    Fp4,
+    /// 8 bits: FP8 E4M3.
+    E4m3,
+}
+
+/// What becomes of x before a product.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Intake {
+    #[default]
+    AsItIs,
+    /// Columns are taken in this order.
+    Ordered(Words),
+    /// Rows are rounded to FP8.
+    E4m3,
 }
 
 /// Some consecutive rows.
@@ -168,6 +210,34 @@ impl Weight {
         Self::new(gpu, &W4, bytemuck::cast_slice(words), groups, shape, gpu.max_binding())
     }
 
+    /// A matrix of codes of 4 or 8 `bits`, whose groups along the input have a scale `s` and an offset `o` each: a weight is `v s + o`, where `v` is
+    /// what its code stands for.
+    ///
+    /// * `words [out, ⌈in · bits / 32⌉]`: the lowest bits of a word first;
+    /// * `groups [out, in / group]`: `s` and `o`. Groups are whole packs of 8 inputs, or all of them.
+    ///
+    /// # Panics
+    /// When there are not as many words, or not as many groups in every row.
+    pub fn coded(gpu: &Gpu, book: Codebook, bits: usize, words: &[u32], groups: &[[f32; 2]], shape: [usize; 2]) -> Self {
+        let format = if bits == 4 { &CODED4 } else { &CODED8 };
+        let weight = Self::new(gpu, format, bytemuck::cast_slice(words), bytemuck::cast_slice(groups), shape, gpu.max_binding());
+        Self { book, ..weight }
+    }
+
+    /// The same, whose columns lie in another order than x's: the first is x's column `order[0]`.
+    #[must_use]
+    pub fn ordered(self, gpu: &Gpu, order: &[u32]) -> Self {
+        Self { intake: Intake::Ordered(gpu.kept_words(order)), ..self }
+    }
+
+    /// The same, to be multiplied with rows that are rounded to FP8 (E4M3): each is divided by its scale, the largest magnitude over 448, and
+    /// multiplied with it again.
+    #[must_use]
+    pub fn rounding_to_e4m3(self, gpu: &Gpu) -> Self {
+        gpu.want(&[&super::e4m3::ROUND]);
+        Self { intake: Intake::E4m3, ..self }
+    }
+
     /// A matrix of signed 8-bit codes with the mixed product of LLM.int8() (Dettmers et al., 2022): a weight is `code · absmax / 127`.
     ///
     /// * `words [out, ⌈in / 4⌉]`: four codes a word, the lowest byte first;
@@ -196,9 +266,10 @@ impl Weight {
         let padded = packs * format.columns * format.bits / 8;
         let scales_per_row = scales.len() / out.max(1);
         assert_eq!(scales.len(), out * scales_per_row, "scales of a weight [{out}, {input}]");
+        let groups = scales_per_row / format.scale.max(1);
         assert!(
-            scales_per_row == 0 || format.columns != Self::COLUMNS || packs.is_multiple_of(scales_per_row),
-            "{scales_per_row} groups in {packs} words of a row"
+            groups == 0 || format.columns != Self::COLUMNS || packs.is_multiple_of(groups),
+            "{groups} groups in {packs} packs of a row"
         );
         gpu.want(super::SHARED);
         gpu.want(&format.kernels(gpu, out));
@@ -212,7 +283,15 @@ impl Weight {
             let scales = (!of_part.is_empty()).then(|| gpu.kept_words(of_part));
             Part { first, rows, above: 0, words, scales }
         });
-        Self { format, parts: parts.collect(), shape: [out, input], group: packs / scales_per_row.max(1), threshold: None }
+        Self {
+            format,
+            parts: parts.collect(),
+            shape: [out, input],
+            group: packs / groups.max(1),
+            threshold: None,
+            book: Codebook::default(),
+            intake: Intake::default(),
+        }
     }
 
     /// `[out, in]`.
@@ -254,7 +333,7 @@ impl Weight {
     /// Scales of a row.
     pub(crate) fn scales_per_row(&self) -> usize {
         let scaled = self.parts.iter().any(|part| part.scales.is_some());
-        if scaled { self.packs() / self.group } else { 0 }
+        if scaled { self.packs() / self.group * self.format.scale } else { 0 }
     }
 }
 
@@ -275,7 +354,7 @@ fn padded_rows(bytes: &[u8], from: usize, to: usize) -> Cow<'_, [u8]> {
 mod tests {
     use pollster::FutureExt;
 
-    use super::{BF16, F16, F32, Format, INT8, INT8_PLAIN, Kernel, W4, Weight};
+    use super::{BF16, CODED4, CODED8, F16, F32, Format, INT8, INT8_PLAIN, Kernel, W4, Weight};
     use crate::{
         Adapter,
         kernels::{Epilogue, product},
@@ -287,7 +366,7 @@ mod tests {
         let read = |rows| gpu.read(&rows).block_on().unwrap();
         let numbers = |count: usize| (0..count).map(|at| (at * at % 17) as f32 / 17.0).collect::<Vec<_>>();
         let (out, input) = (11, 32);
-        for (format, scales) in [(&F32, 0), (&F16, 0), (&BF16, 0), (&W4, 2 * out), (&INT8, out)] {
+        for (format, scales) in [(&F32, 0), (&F16, 0), (&BF16, 0), (&W4, 2 * out), (&CODED4, 4 * out), (&CODED8, 8 * out), (&INT8, out)] {
             // Halves of f32 are small numbers of either kind.
             let bytes: Vec<u8> = numbers(out * input * format.bits / 32).iter().flat_map(|value| value.to_bits().to_le_bytes()).collect();
             // As words for 4 bits, f16 of about one; as numbers for 8 bits, of about one as well.
@@ -295,7 +374,7 @@ mod tests {
             let row = (input * format.bits / 8) as u64;
             let in_parts_of = |rows: u64| {
                 let weight = Weight::new(&gpu, format, &bytes, &scales, [out, input], rows * row + row - 1);
-                Weight { threshold: format.gather.is_none().then_some(0.5), ..weight }
+                Weight { threshold: format.rounding.is_some().then_some(0.5), ..weight }
             };
             let (whole, parts) = (in_parts_of(11), in_parts_of(3));
             assert_eq!((whole.parts.len(), parts.parts.len()), (1, 4), "{format:?}");
@@ -321,11 +400,11 @@ mod tests {
 
     #[test]
     fn kernels_are_told_apart_by_name() {
-        let formats = [&F32, &F16, &BF16, &W4, &INT8, &INT8_PLAIN];
+        let formats = [&F32, &F16, &BF16, &W4, &CODED4, &CODED8, &INT8, &INT8_PLAIN];
         let of = |format: &'static Format| [Some(&format.few), Some(&format.tiled), format.large.as_ref(), format.gather.as_ref()];
         let kernels = formats.into_iter().flat_map(of).flatten();
         let names: Vec<_> = kernels.map(|Kernel { name, .. }| name).collect();
         let unique: std::collections::HashSet<_> = names.iter().collect();
-        assert_eq!((names.len(), unique.len()), (20, 20), "{names:?}");
+        assert_eq!((names.len(), unique.len()), (26, 26), "{names:?}");
     }
 }

@@ -13,18 +13,18 @@ use super::{by_output_tiles, matrix};
 const DENSE_ROWS: usize = 48;
 /// Output features per tile.
 const TILE: usize = 64;
-/// Inputs per dense product. Sums of this many products of two codes stay under 2²⁴ (127² · 1024 = 16.5 million), so
+/// Inputs per dense product. Sums of this many products of two codes stay under 2²⁴ (127 · 128 · 1024 = 16.6 million), so
 /// every intermediate result is an integer that f32 holds: the dense float product is exact, in whatever order it adds.
 const EXACT: usize = 1024;
 
 /// `x [rows, K]` times the transpose of the packed `[out, K]`.
-pub(super) fn linear(x: &FlexTensor, words: &[u32], absmax: &[f32], threshold: f32) -> FlexTensor {
+pub(super) fn linear(x: &FlexTensor, words: &[u32], scales: &[f32], divisor: f32, threshold: f32) -> FlexTensor {
     let [rows, input] = x.layout().shape().dims();
     let activations = Activations::new(x.storage(), [rows, input], threshold);
     // Four codes lie in a word, the first in its lowest byte: on burn's little-endian machines, the codes in order.
-    let weight = Packed { codes: bytemuck::cast_slice(words), absmax, input };
+    let weight = Packed { codes: bytemuck::cast_slice(words), scales, divisor, input };
     let dense = if rows < DENSE_ROWS { Vec::new() } else { activations.dense_blocks() };
-    by_output_tiles([rows, input, absmax.len()], TILE, |range| {
+    by_output_tiles([rows, input, scales.len()], TILE, |range| {
         let products = if rows < DENSE_ROWS {
             let mut products = vec![0; rows * range.len()];
             Arch::new().dispatch(Dots { activations: &activations, weight: &weight, range: range.clone(), products: &mut products });
@@ -32,7 +32,7 @@ pub(super) fn linear(x: &FlexTensor, words: &[u32], absmax: &[f32], threshold: f
         } else {
             weight.dense_products(&dense, rows, range.clone())
         };
-        let mut y = activations.scale(&products, &absmax[range.clone()]);
+        let mut y = activations.scale(&products, &weight, range.clone());
         activations.add_outliers(&weight, range, &mut y);
         y
     })
@@ -73,7 +73,7 @@ impl Activations {
         }
         let width = range.len();
         for (at, out) in range.enumerate() {
-            let (codes, unit) = (weight.row(out), weight.absmax[out] / 127.0);
+            let (codes, unit) = (weight.row(out), weight.scales[out] / weight.divisor);
             let mut first = 0;
             for (row, &end) in self.ends.iter().enumerate() {
                 let sum: f32 = self.outliers[first..end].iter().map(|&(column, value)| value * (f32::from(codes[column]) * unit)).sum();
@@ -100,13 +100,14 @@ impl Activations {
         (0..self.input).step_by(EXACT).map(block).collect()
     }
 
-    /// `[rows, n]` integer products to floats, for `n` output rows with these maxima.
-    fn scale(&self, products: &[i32], absmax: &[f32]) -> Vec<f32> {
+    /// `[rows, range]` integer products to floats.
+    fn scale(&self, products: &[i32], weight: &Packed<'_>, range: Range<usize>) -> Vec<f32> {
         let mut y = vec![0.0; products.len()];
-        let rows = y.chunks_exact_mut(absmax.len()).zip(products.chunks_exact(absmax.len()));
+        let of_weight = &weight.scales[range];
+        let rows = y.chunks_exact_mut(of_weight.len()).zip(products.chunks_exact(of_weight.len()));
         for ((y, products), scale) in rows.zip(&self.scales) {
-            for ((y, &product), absmax) in y.iter_mut().zip(products).zip(absmax) {
-                *y = product as f32 * (scale * absmax / (127.0 * 127.0));
+            for ((y, &product), of_weight) in y.iter_mut().zip(products).zip(of_weight) {
+                *y = product as f32 * (scale * of_weight / (127.0 * weight.divisor));
             }
         }
         y
@@ -145,7 +146,8 @@ impl WithSimd for Round<'_> {
 
 struct Packed<'a> {
     codes: &'a [i8],
-    absmax: &'a [f32],
+    scales: &'a [f32],
+    divisor: f32,
     input: usize,
 }
 

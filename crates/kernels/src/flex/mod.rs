@@ -6,10 +6,10 @@
 
 pub(crate) mod attention;
 mod bf16;
+mod grouped;
 mod int8;
 mod lanes;
 mod unpack;
-mod w4;
 
 use std::ops::Range;
 
@@ -20,14 +20,19 @@ use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 
 use self::bf16::Bf16;
+use self::grouped::Grouped;
 use self::unpack::Unpack;
-use self::w4::W4;
+use crate::grouped::Layout;
 use crate::ops::PackedOps;
 
 impl PackedOps for Flex {
-    fn w4_linear(x: FloatTensor<Self>, words: IntTensor<Self>, groups: IntTensor<Self>) -> FloatTensor<Self> {
-        let [out, columns] = words.layout().shape().dims();
-        in_f32(x, |x| unpack::linear(x, &W4::new(words.storage(), groups.storage(), [out, columns * 8])))
+    fn grouped_linear(x: FloatTensor<Self>, words: IntTensor<Self>, constants: IntTensor<Self>, layout: Layout) -> FloatTensor<Self> {
+        in_f32(x, |x| unpack::linear(x, &Grouped::new(words.storage(), constants.storage(), layout)))
+    }
+
+    fn grouped_widen(words: IntTensor<Self>, constants: IntTensor<Self>, layout: Layout) -> FloatTensor<Self> {
+        let (words, constants) = (words.to_contiguous(), constants.to_contiguous());
+        widen(&Grouped::new(words.storage(), constants.storage(), layout))
     }
 
     fn bf16_linear(x: FloatTensor<Self>, words: IntTensor<Self>) -> FloatTensor<Self> {
@@ -38,16 +43,17 @@ impl PackedOps for Flex {
     fn bf16_widen(words: IntTensor<Self>, input: usize) -> FloatTensor<Self> {
         let words = words.to_contiguous();
         let [rows, _] = words.layout().shape().dims();
-        let packed = Bf16::new(words.storage(), [rows, input]);
-        let mut values = vec![0.0; rows * input];
-        for (row, into) in values.chunks_exact_mut(input).enumerate() {
-            packed.unpack(row, &mut (), into);
-        }
-        matrix(values, [rows, input])
+        widen(&Bf16::new(words.storage(), [rows, input]))
     }
 
-    fn int8_linear(x: FloatTensor<Self>, words: IntTensor<Self>, absmax: FloatTensor<Self>, threshold: f32) -> FloatTensor<Self> {
-        in_f32(x, |x| int8::linear(x, words.storage(), absmax.storage(), threshold))
+    fn int8_linear(
+        x: FloatTensor<Self>,
+        words: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        divisor: f32,
+        threshold: f32,
+    ) -> FloatTensor<Self> {
+        in_f32(x, |x| int8::linear(x, words.storage(), scales.storage(), divisor, threshold))
     }
 }
 
@@ -79,6 +85,16 @@ fn by_output_tiles([rows, input, out]: [usize; 3], width: usize, tile: impl Fn(R
         }
     }
     matrix(y, [rows, out])
+}
+
+/// All of a packed matrix as floats.
+fn widen(packed: &impl Unpack) -> FlexTensor {
+    let [rows, input] = packed.shape();
+    let (mut values, mut scratch) = (vec![0.0; rows * input], packed.scratch());
+    for (row, into) in values.chunks_exact_mut(input.max(1)).enumerate() {
+        packed.unpack(row, &mut scratch, into);
+    }
+    matrix(values, [rows, input])
 }
 
 /// A row-major f32 matrix.

@@ -4,9 +4,11 @@
 //! and never exists as floats. A format is a row of [`FORMATS`] and a file of its own.
 
 mod awq;
+mod bitsandbytes;
 mod compressed_tensors;
-mod four_bits;
 mod gptq;
+mod integers;
+mod layer;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,30 +16,27 @@ use std::sync::Arc;
 use steady_kernels::PackedLinear;
 
 use super::fields::Fields;
-use super::weights::{Values, Weights};
+use super::weights::Values;
 use crate::VlmError;
+
+pub use layer::LayerTensors;
 
 /// A way of storing linear layers.
 pub trait WeightFormat: Debug + Send + Sync {
-    /// Takes the weight of the layer `name` (canonical, without `.weight`), whose shape by the configuration is `[out, ..]`, the
-    /// trailing sizes together being its inputs.
+    /// Takes the weight of a layer out of its `tensors`; its shape by the configuration is `[out, ..]`, the trailing sizes together being its
+    /// inputs. In a survey the tensors give nothing to read, and what comes back is how many bytes the layer takes.
     ///
     /// # Errors
     /// When one of the layer's tensors is missing, of another shape, or not what the format says.
-    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Stored, VlmError>;
-
-    /// Bytes on the device of the same layer if it is packed, from the headers alone; `None` if it comes as floats. Marks its tensors as
-    /// used, as [`WeightFormat::take`] does.
-    ///
-    /// # Errors
-    /// As [`WeightFormat::take`], as far as headers tell.
-    fn survey(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Option<u64>, VlmError>;
+    fn layer(&self, tensors: &mut LayerTensors<'_>, shape: &[usize]) -> Result<Stored, VlmError>;
 }
 
 /// A layer's weight as it was stored.
 #[derive(Debug)]
 pub enum Stored {
-    /// Floats, `[out, ..]`, as [`Weights::values`] reads them.
+    /// Nothing but its bytes on a device, if it is packed: of a survey.
+    Surveyed(Option<u64>),
+    /// Floats, `[out, ..]`, as [`Weights::values`](super::Weights::values) reads them.
     Dense(Values),
     /// Packed.
     Packed(Box<PackedLinear>),
@@ -53,7 +52,7 @@ pub struct FormatRow {
 }
 
 /// The packed formats that are read.
-pub const FORMATS: &[FormatRow] = &[compressed_tensors::ROW, awq::ROW, gptq::ROW];
+pub const FORMATS: &[FormatRow] = &[compressed_tensors::ROW, awq::ROW, gptq::ROW, bitsandbytes::ROW];
 
 /// The format that a configuration names: floats if it has no `quantization_config`.
 pub(crate) fn of(root: &Fields<'_>, formats: &[FormatRow]) -> Result<Arc<dyn WeightFormat>, VlmError> {
@@ -75,11 +74,7 @@ pub(crate) fn of(root: &Fields<'_>, formats: &[FormatRow]) -> Result<Arc<dyn Wei
 pub(crate) struct Floats;
 
 impl WeightFormat for Floats {
-    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Stored, VlmError> {
-        weights.values(&format!("{name}.weight"), shape).map(Stored::Dense)
-    }
-
-    fn survey(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Option<u64>, VlmError> {
-        weights.skip(&format!("{name}.weight"), shape).map(|()| None)
+    fn layer(&self, tensors: &mut LayerTensors<'_>, shape: &[usize]) -> Result<Stored, VlmError> {
+        tensors.dense(shape)
     }
 }

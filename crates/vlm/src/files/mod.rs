@@ -20,7 +20,7 @@ pub use decisive::DECISIVE;
 pub use fields::Fields;
 pub(crate) use fields::expected;
 pub(crate) use format::of as format_of;
-pub use format::{FORMATS, FormatRow, Stored, WeightFormat};
+pub use format::{FORMATS, FormatRow, LayerTensors, Stored, WeightFormat};
 pub use generation_config::GenerationConfig;
 #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
 pub(crate) use hub_cache::cache_home;

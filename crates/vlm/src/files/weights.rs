@@ -251,6 +251,11 @@ impl Weights {
         self.tensors.get(name).map(|entry| entry.shape.as_slice())
     }
 
+    /// The element type in the file.
+    pub fn dtype(&self, name: &str) -> Option<Dtype> {
+        self.tensors.get(name).map(|entry| entry.dtype)
+    }
+
     /// Bytes of all tensors in the files, the unused ones included: what somebody downloads.
     pub fn stored_bytes(&self) -> u64 {
         self.tensors.values().map(Entry::stored_bytes).sum()
@@ -296,6 +301,14 @@ impl Weights {
             Precision::F16 => Values::F32(self.read(name, shape, |value| value, |value| value.abs() < F16_END)?),
             Precision::Bf16 => Values::Bf16(self.read(name, shape, bf16::from_f32, |value| value.is_finite())?),
         })
+    }
+
+    /// Numbers as the model keeps them.
+    pub(crate) fn kept(&self, values: Values) -> Values {
+        match (self.precision, values) {
+            (Precision::Bf16, Values::F32(values)) => Values::Bf16(values.into_iter().map(bf16::from_f32).collect()),
+            (_, values) => values,
+        }
     }
 
     /// Reads one tensor, each number as `keep` makes it of the one in the file, and marks it as used.

@@ -7,7 +7,7 @@ use steady_kernels::PackedLinear;
 
 use super::{Vlm, invalid};
 use crate::{
-    VlmError,
+    HostMatrix, VlmError,
     nn::{Linear, LinearMap, Observer, Part, Visit, Visitor, bytes_of},
 };
 
@@ -55,6 +55,27 @@ impl Vlm {
             }
         });
         failed.map_or(Ok(mapped), Err)
+    }
+
+    /// The matrix of the linear layer with this canonical name on the host, `[out, in]`: of packed weights what the codes stand for, which a CPU
+    /// alone can tell. `None` where there is no such layer.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub async fn matrix(&self, linear: &str) -> Result<Option<HostMatrix>, VlmError> {
+        let mut found = None;
+        self.changed(&mut |part| {
+            if let Part::Linear(layer) = part
+                && layer.name() == linear
+            {
+                found = Some(layer.clone());
+            }
+            false
+        });
+        match found {
+            Some(layer) => layer.to_host().await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// A model with these edits.

@@ -54,13 +54,18 @@ impl Dense {
     /// # Errors
     /// When the device fails.
     pub async fn to_host(&self) -> Result<HostMatrix, VlmError> {
-        Ok(HostMatrix::new(self.output(), self.input(), self.0.read().await?))
+        on_host(&self.0).await
     }
 
     /// The device the weight lives on.
     pub fn device(&self) -> Device {
         self.0.device()
     }
+}
+
+async fn on_host(weight: &Weight) -> Result<HostMatrix, VlmError> {
+    let [out, input] = weight.shape();
+    Ok(HostMatrix::new(out, input, weight.read().await?))
 }
 
 impl Linear {
@@ -86,6 +91,14 @@ impl Linear {
     /// Canonical name without `.weight`, e.g. `language_model.layers.3.self_attn.q_proj`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The weight on the host, whichever way it is held.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(crate) async fn to_host(&self) -> Result<HostMatrix, VlmError> {
+        on_host(self.weight()).await
     }
 
     fn weight(&self) -> &Weight {

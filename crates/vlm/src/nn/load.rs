@@ -5,7 +5,7 @@ use std::sync::Arc;
 use steady_kernels::{Device, Element, Matrix, Normalization, PackError, Table, Weight};
 
 use super::{Linear, Norm};
-use crate::files::{Stored, Values, WeightFormat, Weights};
+use crate::files::{LayerTensors, Stored, Values, WeightFormat, Weights};
 use crate::{Precision, VlmError};
 
 /// Takes tensors out of a checkpoint by canonical name and puts them on a device in one precision. At most one tensor is
@@ -145,17 +145,18 @@ impl<'a> Loader<'a> {
     /// As [`Self::matrix`].
     pub fn linear_of_shape(&mut self, name: &str, shape: &[usize], bias: bool) -> Result<Linear, VlmError> {
         let (output, input) = (shape[0], shape[1..].iter().product());
-        let format = Arc::clone(&self.format);
-        if let Some(survey) = &mut self.survey {
-            let packed = format.survey(&mut self.weights, name, shape)?;
-            let stored = packed.or_else(|| self.weights.stored_bytes_of(&format!("{name}.weight"))).unwrap_or_default();
-            let linear = LinearSize { name: name.to_owned(), out: output, input, packed, stored };
-            survey.largest = survey.largest.max(linear.elements());
-            survey.linears.push(linear);
-            let linear = Linear::dense(name, Weight::dense(&[0.0], [1, 1], self.device, self.element()));
-            return self.biased(linear, output, bias);
-        }
-        let linear = match format.take(&mut self.weights, name, shape)? {
+        let mut tensors = LayerTensors::new(&mut self.weights, name, self.survey.is_some());
+        let layer = self.format.layer(&mut tensors, shape)?;
+        let stored = tensors.stored();
+        let linear = match layer {
+            Stored::Surveyed(packed) => {
+                let linear = LinearSize { name: name.to_owned(), out: output, input, packed, stored };
+                if let Some(survey) = &mut self.survey {
+                    survey.largest = survey.largest.max(linear.elements());
+                    survey.linears.push(linear);
+                }
+                Linear::dense(name, Weight::dense(&[0.0], [1, 1], self.device, self.element()))
+            }
             Stored::Dense(Values::F32(values)) => Linear::dense(name, Weight::dense(&values, [output, input], self.device, self.element())),
             Stored::Dense(Values::Bf16(values)) => {
                 let weight = Weight::bf16(&values, [output, input], self.device);

@@ -11,72 +11,53 @@
 
 use std::sync::Arc;
 
-use super::four_bits::{Grouped, IN_A_WORD, nibble};
-use super::{Floats, FormatRow, Stored, WeightFormat, Weights, four_bits};
+use super::integers::{self, Integers, Read};
+use super::{FormatRow, LayerTensors, Stored, WeightFormat};
 use crate::VlmError;
 use crate::files::Fields;
 
 pub(super) const ROW: FormatRow = FormatRow { method: "awq", open };
 
 /// Where in a word an output is, by its place among eight.
-const PLACE: [usize; IN_A_WORD] = [0, 4, 1, 5, 2, 6, 3, 7];
+const PLACE: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
 #[derive(Debug)]
-struct Awq {
-    /// Inputs that share a scale; `None` for all of them.
-    group: Option<usize>,
-}
+struct Awq(Integers);
 
 fn open(section: &Fields<'_>) -> Result<Arc<dyn WeightFormat>, VlmError> {
-    four_bits::expect_bits(section, "bits")?;
+    let bits = integers::bits(section, "bits", &[4])?;
     match section.text("version")? {
         None => {}
         Some(version) if version.eq_ignore_ascii_case("gemm") => {}
         Some(other) => return Err(section.unknown("version", other, &["gemm"])),
     }
-    Ok(Arc::new(Awq { group: four_bits::group_size(section, "group_size")? }))
-}
-
-impl Awq {
-    fn grouped(&self, weights: &Weights, name: &str, shape: &[usize]) -> Result<Grouped, VlmError> {
-        let tensor = format!("{name}.qweight");
-        let grouped = Grouped::new(weights, &tensor, shape, self.group)?;
-        if !grouped.out.is_multiple_of(IN_A_WORD) {
-            return Err(weights.error(&tensor, format!("packs outputs by {IN_A_WORD}, and the layer has {}", grouped.out)));
-        }
-        Ok(grouped)
-    }
+    Ok(Arc::new(Awq(Integers { bits, group: integers::group_size(section, "group_size")? })))
 }
 
 impl WeightFormat for Awq {
-    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Stored, VlmError> {
-        if !weights.contains(&format!("{name}.qweight")) {
-            return Floats.take(weights, name, shape);
+    fn layer(&self, tensors: &mut LayerTensors<'_>, shape: &[usize]) -> Result<Stored, VlmError> {
+        if !tensors.has("qweight") {
+            return tensors.dense(shape);
         }
-        let grouped = self.grouped(weights, name, shape)?;
-        let (out, words, groups) = (grouped.out, Grouped::words(grouped.out), grouped.groups());
-        let codes = weights.take_words(&format!("{name}.qweight"), &[grouped.input, words])?;
-        let zeros = weights.take_words(&format!("{name}.qzeros"), &[groups, words])?;
-        let scales = weights.take(&format!("{name}.scales"), &[groups, out])?.data;
-        let of = |table: &[u32], row: usize, output: usize| nibble(table[row * words + output / IN_A_WORD], PLACE[output % IN_A_WORD]);
-        grouped.packed(
-            weights,
-            &format!("{name}.scales"),
-            |output, input| of(&codes, input, output),
-            |output, group| scales[group * out + output],
-            |output, group| of(&zeros, group, output).into(),
-        )
-    }
-
-    fn survey(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Option<u64>, VlmError> {
-        if !weights.contains(&format!("{name}.qweight")) {
-            return Floats.survey(weights, name, shape);
+        let grouped = self.0.of(tensors, "qweight", shape)?;
+        let (out, words, groups) = (grouped.out, grouped.words(grouped.out), grouped.groups());
+        if !out.is_multiple_of(PLACE.len()) {
+            return Err(tensors.error("qweight", format!("packs outputs by {}, and the layer has {out}", PLACE.len())));
         }
-        let grouped = self.grouped(weights, name, shape)?;
-        let (out, words, groups) = (grouped.out, Grouped::words(grouped.out), grouped.groups());
-        weights.skip(&format!("{name}.qweight"), &[grouped.input, words])?;
-        weights.skip(&format!("{name}.qzeros"), &[groups, words])?;
-        weights.skip(&format!("{name}.scales"), &[groups, out])?;
-        Ok(Some(grouped.bytes()))
+        let codes = tensors.words("qweight", &[grouped.input, words])?;
+        let zeros = tensors.words("qzeros", &[groups, words])?;
+        let scales = tensors.floats("scales", &[groups, out])?;
+        let of = |table: &[u32], row: usize, output: usize| {
+            let place = output / PLACE.len() * PLACE.len() + PLACE[output % PLACE.len()];
+            grouped.code(place, |word| table[row * words + word])
+        };
+        let read = Read {
+            code: |output, input| of(&codes, input, output),
+            scale: |output, group| scales[group * out + output],
+            zero: Some(|output, group| of(&zeros, group, output).into()),
+            scales: "scales",
+            halves: true,
+        };
+        grouped.stored(tensors, None, read)
     }
 }

@@ -3,18 +3,19 @@
 //!
 //! | tensor | type | shape |
 //! |---|---|---|
-//! | `qweight` | i32 | `[in/8, out]`, eight inputs a word |
-//! | `qzeros` | i32 | `[in/group, out/8]`, eight outputs a word |
+//! | `qweight` | i32 | `[in·bits/32, out]`, inputs one behind the other, also across words |
+//! | `qzeros` | i32 | `[in/group, out·bits/32]`, outputs likewise |
 //! | `scales` | f16 | `[in/group, out]` |
 //! | `g_idx` | i32 | `[in]`, the group of each input; it may be absent, or all zeros, and then groups follow each other |
 //!
 //! `ŵ = (code - zero)·scale`. The first version of the format (`checkpoint_format: gptq`, which is what files without the field are) stores
-//! `zero - 1`, in four bits; the second (`gptq_v2`) stores `zero`.
+//! `zero - 1`, in as many bits as a code; the second (`gptq_v2`) stores `zero`. With `desc_act` inputs were taken in the order of their activations,
+//! and groups are not neighbours.
 
 use std::sync::Arc;
 
-use super::four_bits::{Grouped, IN_A_WORD, nibble};
-use super::{Floats, FormatRow, Stored, WeightFormat, Weights, four_bits};
+use super::integers::{self, Integers, Read};
+use super::{FormatRow, LayerTensors, Stored, WeightFormat};
 use crate::VlmError;
 use crate::files::Fields;
 
@@ -22,14 +23,15 @@ pub(super) const ROW: FormatRow = FormatRow { method: "gptq", open };
 
 #[derive(Debug)]
 struct Gptq {
-    /// Inputs that share a scale; `None` for all of them.
-    group: Option<usize>,
+    integers: Integers,
     /// What is to be added to a stored zero point.
     below: u8,
+    /// Inputs were taken in the order of their activations, with groups found on the way: without the group of each nobody knows it.
+    ordered: bool,
 }
 
 fn open(section: &Fields<'_>) -> Result<Arc<dyn WeightFormat>, VlmError> {
-    four_bits::expect_bits(section, "bits")?;
+    let bits = integers::bits(section, "bits", &[2, 3, 4, 8])?;
     let below = match section.text("checkpoint_format")? {
         None | Some("gptq") => 1,
         Some("gptq_v2") => 0,
@@ -38,70 +40,45 @@ fn open(section: &Fields<'_>) -> Result<Arc<dyn WeightFormat>, VlmError> {
     if section.object("dynamic")?.is_some_and(|dynamic| dynamic.keys().next().is_some()) {
         return Err(section.error("dynamic", "layers with settings of their own are not read"));
     }
-    Ok(Arc::new(Gptq { group: four_bits::group_size(section, "group_size")?, below }))
-}
-
-impl Gptq {
-    fn grouped(&self, weights: &Weights, name: &str, shape: &[usize]) -> Result<Grouped, VlmError> {
-        let tensor = format!("{name}.qweight");
-        let grouped = Grouped::new(weights, &tensor, shape, self.group)?;
-        if !grouped.out.is_multiple_of(IN_A_WORD) {
-            return Err(weights.error(&tensor, format!("packs zero points by {IN_A_WORD} outputs, and the layer has {}", grouped.out)));
-        }
-        Ok(grouped)
-    }
-}
-
-/// A bias that a packer wrote for a layer that has none is zeros.
-fn pass_over_zero_bias(weights: &mut Weights, name: &str, out: usize) -> Result<(), VlmError> {
-    let bias = format!("{name}.bias");
-    if weights.contains(&bias) && weights.shape(&bias) == Some(&[out]) && weights.peek_zeros(&bias)? {
-        weights.skip(&bias, &[out])?;
-    }
-    Ok(())
+    let ordered = section.bool("desc_act")?.unwrap_or(false) && !section.bool("static_groups")?.unwrap_or(false);
+    Ok(Arc::new(Gptq { integers: Integers { bits, group: integers::group_size(section, "group_size")? }, below, ordered }))
 }
 
 impl WeightFormat for Gptq {
-    fn take(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Stored, VlmError> {
-        if !weights.contains(&format!("{name}.qweight")) {
-            return Floats.take(weights, name, shape);
+    fn layer(&self, tensors: &mut LayerTensors<'_>, shape: &[usize]) -> Result<Stored, VlmError> {
+        if !tensors.has("qweight") {
+            return tensors.dense(shape);
         }
-        let grouped = self.grouped(weights, name, shape)?;
-        let (out, input, groups, words) = (grouped.out, grouped.input, grouped.groups(), Grouped::words(grouped.out));
-        let codes = weights.take_words(&format!("{name}.qweight"), &[Grouped::words(input), out])?;
-        let zeros = weights.take_words(&format!("{name}.qzeros"), &[groups, words])?;
-        let scales = weights.take(&format!("{name}.scales"), &[groups, out])?.data;
-        let order = format!("{name}.g_idx");
-        if weights.contains(&order) {
-            let group_of = weights.take_words(&order, &[input])?;
-            let in_order = group_of.iter().enumerate().all(|(input, &group)| group as usize == input / grouped.group);
-            if !in_order && group_of.iter().any(|&group| group > 0) {
-                return Err(weights.error(&order, four_bits::OUT_OF_ORDER));
-            }
+        let grouped = self.integers.of(tensors, "qweight", shape)?;
+        let (out, input, groups, words) = (grouped.out, grouped.input, grouped.groups(), grouped.words(grouped.out));
+        if !(out * grouped.bits).is_multiple_of(32) || !(input * grouped.bits).is_multiple_of(32) {
+            return Err(
+                tensors.error("qweight", format!("packs {} bits into whole words, and the layer is [{out}, {input}]", grouped.bits))
+            );
         }
-        pass_over_zero_bias(weights, name, out)?;
-        grouped.packed(
-            weights,
-            &format!("{name}.scales"),
-            |output, input| nibble(codes[input / IN_A_WORD * out + output], input % IN_A_WORD),
-            |output, group| scales[group * out + output],
-            |output, group| ((nibble(zeros[group * words + output / IN_A_WORD], output % IN_A_WORD) + self.below) & 15).into(),
-        )
-    }
-
-    fn survey(&self, weights: &mut Weights, name: &str, shape: &[usize]) -> Result<Option<u64>, VlmError> {
-        if !weights.contains(&format!("{name}.qweight")) {
-            return Floats.survey(weights, name, shape);
+        let codes = tensors.words("qweight", &[grouped.words(input), out])?;
+        let zeros = tensors.words("qzeros", &[groups, words])?;
+        let scales = tensors.floats("scales", &[groups, out])?;
+        // Old files have one that is all zeros and says nothing.
+        let listed = tensors.has("g_idx") && !tensors.pass_over_zeros("g_idx", &[input])?;
+        if !listed && self.ordered && groups > 1 {
+            let problem = "is missing, or all zeros: the configuration says that inputs were taken in the order of their activations \
+                           (desc_act), and only this tensor says which group each of them belongs to";
+            return Err(tensors.error("g_idx", problem));
         }
-        let grouped = self.grouped(weights, name, shape)?;
-        let (out, input, groups, words) = (grouped.out, grouped.input, grouped.groups(), Grouped::words(grouped.out));
-        weights.skip(&format!("{name}.qweight"), &[Grouped::words(input), out])?;
-        weights.skip(&format!("{name}.qzeros"), &[groups, words])?;
-        weights.skip(&format!("{name}.scales"), &[groups, out])?;
-        if weights.contains(&format!("{name}.g_idx")) {
-            weights.skip(&format!("{name}.g_idx"), &[input])?;
-        }
-        pass_over_zero_bias(weights, name, out)?;
-        Ok(Some(grouped.bytes()))
+        let order = if listed { grouped.order(tensors, "g_idx")? } else { None };
+        // A bias that a packer wrote for a layer that has none is zeros.
+        tensors.pass_over_zeros("bias", &[out])?;
+        let read = Read {
+            code: |output, input| grouped.code(input, |word| codes[word * out + output]),
+            scale: |output, group| scales[group * out + output],
+            zero: Some(|output, group| {
+                let stored = grouped.code(output, |word| zeros[group * words + word]);
+                f32::from((u16::from(stored) + u16::from(self.below)) & ((1 << grouped.bits) - 1))
+            }),
+            scales: "scales",
+            halves: true,
+        };
+        grouped.stored(tensors, order.as_ref(), read)
     }
 }

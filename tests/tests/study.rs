@@ -398,3 +398,50 @@ fn layers_that_break_answers_are_located() {
     let refused = refuse(&["locate", "--device", "cpu", "--questions", "2", "--accel", "divprune"]);
     assert!(refused.contains("packs no layers"), "{refused}");
 }
+
+/// A preset goes on without what a family does not take, and says so; what was typed by itself stops.
+#[test]
+fn what_does_not_fit_is_left_out_of_a_preset_and_refused_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let study = ["run", "--device", "cpu", "--model", "steady-qwen2-vl", "--questions", "10", "--control", "none"];
+    let output = run(&[&study[..], &["--accel", "reducers", "--out", text(&out)]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    for (spec, reason) in
+        [("tome:keep=0.333", "tear apart"), ("holov:keep=0.333,parts=16", "no original position"), ("prumerge:plus", "no class token")]
+    {
+        assert!(
+            stderr(&output).lines().any(|line| line.contains(&format!("{spec} is not run: ")) && line.contains(reason)),
+            "{}",
+            stderr(&output)
+        );
+    }
+    let report = Report::from_json(&fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
+    assert_eq!((report.plan().left_out.len(), report.plan().specs.len()), (4, 14));
+    let error = refuse(&[&study[..], &["--accel", "reducers", "--accel", "prumerge"]].concat());
+    assert!(error.contains("--accel prumerge: ") && error.contains("no class token"), "{error}");
+    let error = refuse(&[&study[..], &["--accel", "vtw:k=9"]].concat());
+    assert!(error.contains("acts before layer 9"), "{error}");
+}
+
+#[test]
+fn a_sweep_is_a_curve_for_each_method() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let accelerations = ["--accel", "random", "--accel", "divprune", "--accel", "int8", "--sweep", "keep=0.25..1/0.25"];
+    let study = ["run", "--device", "cpu", "--questions", "10", "--control", "none", "--out", text(&out)];
+    succeed(&[&study[..], &accelerations].concat());
+    let report = Report::from_json(&fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
+    let tokens = |sweep: &steady_report::Sweep<'_>| sweep.points.iter().map(|point| point.visual_tokens).collect::<Vec<_>>();
+    let curves: Vec<(String, Vec<f64>)> = report.sweeps().iter().map(|sweep| (sweep.spec.clone(), tokens(sweep))).collect();
+    let budgets = vec![36.0, 72.0, 108.0, 144.0];
+    assert_eq!(curves, [("random:keep=..,seed=0".to_owned(), budgets.clone()), ("divprune:keep=..".to_owned(), budgets)]);
+    let whole = report.sweeps().iter().map(|sweep| sweep.points[3].summary.dr.count).sum::<u64>();
+    assert_eq!(whole, 0, "with every token nothing changes");
+    let markdown = succeed(&["report", text(&out), "--markdown"]);
+    assert!(markdown.contains("### By budget") && markdown.contains("| `divprune:keep=..` | 0.5 | 72.0 |"), "{markdown}");
+    let error = refuse(&["run", "--accel", "int8", "--sweep", "keep=0.1..0.9"]);
+    assert!(error.contains("none of the accelerations has that parameter"), "{error}");
+    let error = refuse(&["run", "--accel", "divprune", "--sweep", "keep=0.5"]);
+    assert!(error.contains("expected a parameter with a range"), "{error}");
+}

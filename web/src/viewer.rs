@@ -20,7 +20,7 @@ use crate::questions::Questions;
 pub(crate) fn Viewer(#[prop(into)] opened: Signal<Arc<Opened>>, #[prop(optional)] latest_first: bool) -> impl IntoView {
     // Escaped by steady-report, which has tests to that end.
     let section = |section| view! { <div inner_html=move || opened.with(|opened| opened.report.section(section))></div> };
-    let [opening, chart, rates, release, families, perturbed, costs, plan, notes] = Section::ALL.map(section);
+    let [opening, chart, rates, release, families, together, perturbed, costs, plan, notes] = Section::ALL.map(section);
     view! {
         <HandOn opened />
         <div on:click=jump>
@@ -31,6 +31,7 @@ pub(crate) fn Viewer(#[prop(into)] opened: Signal<Arc<Opened>>, #[prop(optional)
             {rates}
             {release}
             {families}
+            {together}
             {perturbed}
             <Questions opened />
             {costs}

@@ -93,6 +93,7 @@ fn report(questions: &[SuiteQuestion], fingerprint: &str, perturbations: &[&str]
         questions: questions.len(),
         perturbations: perturbations.iter().map(|&perturbation| perturbation.to_owned()).collect(),
         specs: ACCELERATIONS.iter().map(|(spec, _)| (*spec).to_owned()).collect(),
+        left_out: BTreeMap::new(),
         prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
         post_prompts: BTreeMap::new(),
         processor: named(&[

@@ -10,7 +10,7 @@ use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARK_PRESETS, BENCHMARKS, BenchError, PostPrompts};
 use steady_logs::{FORMATS, LogFormat};
-use steady_methods::{CONTROLS, Control};
+use steady_methods::{CONTROLS, Control, Sweep};
 use steady_records::Shard;
 use steady_vlm::image::PixelBackend;
 
@@ -39,6 +39,8 @@ Examples:
   steady --questions 50 --accel w4:rtn            a short one, of one acceleration
   steady --accel w4:rtn+divprune:keep=0.33 --json both at once, report.json on stdout
   steady --accel reducers --questions 100         one of each token reducer; `steady accels` lists the presets
+  steady --accel random --accel divprune --sweep keep=0.1..0.9
+                                                  how answers change as more and more visual tokens are kept
   steady --perturb noise=20 --perturb jpeg=20     does acceleration make the model more brittle?
   steady --models all                             every embedded model, a report each
   steady ask --image photo.jpg --question \"Is there a red circle?\"
@@ -122,6 +124,9 @@ pub(crate) struct StudyArgs {
     /// Acceleration to compare with the baseline, or a preset of several; repeatable [default: first5]
     #[arg(long = "accel", value_name = "SPEC")]
     pub(crate) accelerations: Vec<String>,
+    /// A parameter at several values, for a curve per acceleration that has it: keep=0.1..0.9, keep=0.1..0.9/0.1 or keep=64,128,192
+    #[arg(long, value_name = "PARAMETER=VALUES")]
+    pub(crate) sweep: Option<Sweep>,
     /// What is done to the images, e.g. noise=20 or blur=1.5+jpeg=30; repeatable. Every question is asked about the clean image and about each
     /// perturbed one [default: the clean images alone]
     #[arg(long = "perturb", value_name = "SPEC")]
@@ -408,6 +413,9 @@ pub(crate) struct ReportArgs {
     /// Print every record as a line of JSON on stdout instead of the table
     #[arg(long)]
     pub(crate) records: bool,
+    /// Print the report as Markdown on stdout instead of the table
+    #[arg(long, conflicts_with_all = ["records", "json"])]
+    pub(crate) markdown: bool,
     /// Open report.html in the browser
     #[arg(long, conflicts_with = "records")]
     pub(crate) open: bool,

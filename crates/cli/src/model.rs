@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use pollster::FutureExt;
-use steady_accel::Acceleration;
-use steady_methods::Preset;
+use steady_accel::{Acceleration, Registry};
+use steady_methods::{Preset, Spec, Sweep};
 use steady_vlm::image::ImageOptions;
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, OpenDevice, Precision, Vlm, Work, open_faster};
 
@@ -180,6 +180,7 @@ pub(crate) fn spelt(spec: &str) -> String {
     Acceleration::parse(spec).map_or_else(|_| spec.to_owned(), |acceleration| acceleration.to_string())
 }
 
+/// What `--accel` asks for, presets by what they stand for.
 pub(crate) fn accelerations(specs: &[impl AsRef<str>]) -> Result<Vec<Acceleration>> {
     let mut accelerations = Vec::new();
     for spec in specs.iter().map(AsRef::as_ref) {
@@ -192,6 +193,13 @@ pub(crate) fn accelerations(specs: &[impl AsRef<str>]) -> Result<Vec<Acceleratio
         }
     }
     Ok(accelerations)
+}
+
+/// Those of `accelerations` with the parameter of `sweep` at each of its values.
+pub(crate) fn swept(accelerations: Vec<Acceleration>, sweep: Option<&Sweep>) -> Result<Vec<Acceleration>> {
+    let Some(sweep) = sweep else { return Ok(accelerations) };
+    let specs: Vec<Spec> = accelerations.iter().map(|acceleration| acceleration.spec().clone()).collect();
+    sweep.over(&specs).context("--sweep")?.into_iter().map(|spec| Ok(Registry::built_in().build(spec)?)).collect()
 }
 
 /// Greedy, as the checkpoint says, with at most `max_new_tokens` where the user sets a limit.

@@ -22,6 +22,7 @@ mod control;
 mod method;
 mod preset;
 mod spec;
+mod sweep;
 mod table;
 mod value;
 
@@ -29,5 +30,6 @@ pub use control::{Baseline, CONTROLS, Change, Control, UnknownControl};
 pub use method::{Method, MethodKind, Parameter, Place};
 pub use preset::{DEPLOYED, FIRST3, FIRST5, PAPER8, PRESETS, Preset, REDUCERS};
 pub use spec::{Part, Spec, SpecError};
+pub use sweep::{NoSweep, Sweep};
 pub use table::*;
 pub use value::{Group, Keep, Layers, Linears, ParameterKind, Positions, Value};

@@ -153,6 +153,19 @@ impl Spec {
         Some(self)
     }
 
+    /// The same with `parameter` set to `value` in the last part that has it; `None` where none does.
+    ///
+    /// # Errors
+    /// [`SpecError::Value`] when it is no value of the parameter.
+    pub fn with(&self, parameter: &str, value: &str) -> Result<Option<Self>, SpecError> {
+        let mut spec = self.clone();
+        let has = |part: &&mut Part| part.method.parameters.iter().any(|known| known.name == parameter);
+        let Some(part) = spec.parts.iter_mut().rev().find(has) else { return Ok(None) };
+        let (at, value) = parse_parameter(part.method, &format!("{parameter}={value}"))?;
+        part.values[at] = value;
+        Ok(Some(spec))
+    }
+
     /// The part of this kind.
     pub fn part(&self, kind: MethodKind) -> Option<&Part> {
         self.parts.iter().find(|part| part.method.kind == kind)

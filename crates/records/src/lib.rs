@@ -20,6 +20,7 @@
 //!     accelerations: [(BASELINE, "the model as it is"), ("int8:threshold=6", "eight bits")]
 //!         .map(|(spec, describe)| AccelerationPlan { spec: spec.into(), describe: describe.into(), stored_bytes: None })
 //!         .into(),
+//!     left_out: Vec::new(),
 //!     controls: vec![ControlPlan { spec: "order".into(), describe: "reversed order".into() }],
 //!     benchmark: BenchmarkPlan {
 //!         name: suite.name().into(),

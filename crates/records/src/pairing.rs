@@ -197,6 +197,7 @@ fn summary(plan: &Plan) -> Result<PlanSummary, RecordsError> {
         questions: plan.benchmark.questions,
         perturbations: plan.perturbations.iter().filter(|perturbation| *perturbation != CLEAN).cloned().collect(),
         specs: plan.accelerations.iter().map(|acceleration| acceleration.spec.clone()).filter(|spec| spec != BASELINE).collect(),
+        left_out: plan.left_out.iter().map(|left| (left.spec.clone(), left.reason.clone())).collect(),
         prompt_template: plan.prompt.clone(),
         post_prompts: plan.post_prompts.iter().map(|(form, text)| (form.to_owned(), text.to_owned())).collect(),
         processor: plan.processor.clone(),

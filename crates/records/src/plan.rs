@@ -35,6 +35,9 @@ pub struct Plan {
     pub model: ModelPlan,
     /// What was done to the model; the baseline comes first.
     pub accelerations: Vec<AccelerationPlan>,
+    /// What was asked for and is not done, because the model does not take it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
     /// Changes that should not matter, under each of which the baseline answers once more.
     pub controls: Vec<ControlPlan>,
     /// What was asked.
@@ -91,6 +94,16 @@ pub struct AccelerationPlan {
     /// Bytes of the weights as somebody would publish them: what is packed as packed, all else as the checkpoint has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_bytes: Option<u64>,
+}
+
+/// An acceleration that the model does not take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    /// Canonical spec.
+    pub spec: String,
+    /// What the model says.
+    pub reason: String,
 }
 
 /// A change that should not matter.

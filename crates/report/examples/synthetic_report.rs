@@ -123,6 +123,7 @@ fn measurements(chance: &mut Chance) -> Result<Measurements, Box<dyn Error>> {
         questions: questions.len(),
         perturbations: Vec::new(),
         specs: ACCELERATIONS.iter().map(|acceleration| acceleration.0.to_owned()).collect(),
+        left_out: BTreeMap::new(),
         prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
         post_prompts: BTreeMap::new(),
         processor: named(&[("size", "144 x 144"), ("resample", "bicubic"), ("mean", "0.5 0.5 0.5")]),

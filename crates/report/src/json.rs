@@ -9,6 +9,7 @@ use crate::error::ReportError;
 use crate::measurements::{FORMAT, FORMAT_1, Measurements};
 use crate::report::{Perturbed, Report};
 use crate::summary::{Condition, Summary};
+use crate::together::{Overlap, Together};
 
 impl Report {
     /// The content of a `report.json`: the measurements, and beside them the summaries for people who read it with jq.
@@ -45,7 +46,11 @@ impl Report {
         let perturbations = self.perturbed().iter().map(|Perturbed { perturbation, baseline, condition }| {
             (perturbation.as_str(), DerivedUnder { baseline, condition: DerivedCondition::of(condition) })
         });
-        Derived { condition: DerivedCondition::of(self.condition_of_clean()), perturbations: perturbations.collect() }
+        Derived {
+            condition: DerivedCondition::of(self.condition_of_clean()),
+            together: self.together().map(DerivedTogether::of),
+            perturbations: perturbations.collect(),
+        }
     }
 }
 
@@ -63,8 +68,26 @@ struct Written<'a> {
 struct Derived<'a> {
     #[serde(flatten)]
     condition: DerivedCondition<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    together: Option<DerivedTogether>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     perturbations: BTreeMap<&'a str, DerivedUnder<'a>>,
+}
+
+#[derive(Serialize)]
+struct DerivedTogether {
+    #[serde(flatten)]
+    together: Together,
+    /// By one spec and the other.
+    common: BTreeMap<String, BTreeMap<String, Overlap>>,
+}
+
+impl DerivedTogether {
+    fn of(together: Together) -> Self {
+        let specs = &together.specs;
+        let row = |overlaps: &Vec<Overlap>| specs.iter().cloned().zip(overlaps.iter().copied()).collect();
+        Self { common: specs.iter().cloned().zip(together.overlaps.iter().map(row)).collect(), together }
+    }
 }
 
 #[derive(Serialize)]

@@ -113,6 +113,9 @@ pub struct PlanSummary {
     pub perturbations: Vec<String>,
     /// Canonical acceleration specs.
     pub specs: Vec<String>,
+    /// Specs that were asked for and that the model does not take, with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, String>,
     /// The prompt around a question.
     pub prompt_template: String,
     /// What stood behind a question in it, by the form of its answer.

@@ -179,7 +179,7 @@ impl Report {
         of_row.filter(|flagged| flagged.spec == spec).map(|flagged| flagged.flag).next()
     }
 
-    /// What is odd about answers of this report, a line for each kind.
+    /// What is odd about answers of this report, a line for each kind, and what was not run.
     pub fn remarks(&self) -> Vec<String> {
         let mut kinds: BTreeMap<Flag, usize> = BTreeMap::new();
         for flagged in &self.measurements.flagged {
@@ -192,7 +192,8 @@ impl Report {
         let line = |(flag, count): (Flag, usize)| {
             format!("{count} answer{} {}: flagged in report.json", if count == 1 { "" } else { "s" }, flag.label())
         };
-        kinds.into_iter().map(line).chain(collapses).collect()
+        let left_out = self.plan().left_out.iter().map(|(spec, reason)| format!("{spec}: not run, {reason}"));
+        kinds.into_iter().map(line).chain(collapses).chain(left_out).collect()
     }
 
     /// The findings in words, a line for each acceleration, the headline first: it is the largest of all and says so.

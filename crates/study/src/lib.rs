@@ -9,6 +9,7 @@
 mod calibration;
 pub mod controls;
 mod error;
+mod fitting;
 #[cfg(feature = "files")]
 mod folder;
 #[cfg(feature = "files")]

@@ -8,13 +8,14 @@ use steady_accel::memory::stored_bytes;
 use steady_accel::{Acceleration, Description, Samples};
 use steady_bench::{Benchmark, PostPrompts, Question};
 use steady_methods::Change;
-use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, command_line};
+use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, LeftOut, ModelPlan, Versions, command_line};
 use steady_records::{BASELINE, Plan};
 use steady_vlm::{Answer, Decoding, EncodedImage, Footprint, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm, changes_the_image};
 use web_time::Instant;
 
 use crate::calibration::CalibrationSet;
 use crate::controls::{self, Controlled};
+use crate::fitting::fitting;
 use crate::{Distribution, Published, Reply, StudyError, Subject};
 
 /// The release of burn that is linked in; a test compares it with the lock file.
@@ -25,6 +26,8 @@ pub struct Variants {
     /// The baseline first.
     all: Vec<Variant>,
     controls: Vec<Controlled>,
+    /// What the model does not take.
+    left_out: Vec<LeftOut>,
     /// What quantizers were calibrated with, if any was.
     calibration: Option<String>,
     /// What the reducers ask to see of the vision tower.
@@ -97,7 +100,24 @@ impl Variants {
         }
         let controls = vec![controls::order(&variants[0].model)];
         let calibration = set.as_ref().map(CalibrationSet::describe);
-        Ok(Self { all: variants, controls, calibration, needs, decoding, post_prompts: PostPrompts::default() })
+        Ok(Self { all: variants, left_out: Vec::new(), controls, calibration, needs, decoding, post_prompts: PostPrompts::default() })
+    }
+
+    /// As [`Self::build`] with those of `accelerations` that the model takes. The others are in the plan with the reason ([`Self::left_out`]).
+    ///
+    /// # Errors
+    /// As [`Self::build`], and [`StudyError::Plan`] when the model takes none of them.
+    pub async fn build_fitting(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
+        let (fitting, left_out) = Box::pin(fitting(&model, accelerations)).await;
+        if let ([LeftOut { spec, reason }, ..], []) = (left_out.as_slice(), fitting.as_slice()) {
+            return Err(StudyError::Plan(format!("the model takes none of the accelerations; {spec}: {reason}")));
+        }
+        Ok(Self { left_out, ..Self::build(model, &fitting, decoding).await? })
+    }
+
+    /// What was asked for and the model does not take, with the reason.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// These variants, and these checkpoints as if they were accelerations.
@@ -183,6 +203,7 @@ impl Variants {
             versions: Versions { steady: env!("CARGO_PKG_VERSION").to_owned(), burn: BURN_VERSION.to_owned() },
             model: ModelPlan { name: info.name.clone(), architecture: info.architecture.clone(), sha256: checkpoint_sha256.to_owned() },
             accelerations,
+            left_out: self.left_out.clone(),
             controls: self.controls.iter().map(Controlled::plan).collect(),
             benchmark: BenchmarkPlan::of(benchmark, questions)?,
             perturbations,

@@ -77,6 +77,7 @@ pub fn measurements(suite: &EmbeddedSuite, wrong: &str) -> Measurements {
             questions: QUESTIONS,
             perturbations: Vec::new(),
             specs: vec!["w4:rtn,g=128".to_owned(), "int8".to_owned()],
+            left_out: BTreeMap::new(),
             prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
             post_prompts: BTreeMap::new(),
             processor: BTreeMap::from([("resample".to_owned(), "bicubic".to_owned())]),

@@ -47,6 +47,7 @@ impl Scripted {
             versions: Versions { steady: "0.1.0".to_owned(), burn: "0".to_owned() },
             model: ModelPlan { name: told.model, architecture: "llava".to_owned(), sha256: told.checkpoint_sha256 },
             accelerations: std::iter::once(baseline).chain(accelerated).collect(),
+            left_out: Vec::new(),
             controls: Vec::new(),
             benchmark: BenchmarkPlan {
                 name: told.benchmark,

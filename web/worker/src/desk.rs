@@ -169,7 +169,7 @@ impl Desk {
         }
         let opening = Opening { checkpoint: &model.checkpoint, device: &model.opened.device };
         let controlled = controls.iter().map(|control| Controlled::open(control, &model.vlm, opening)).collect::<Result<_, _>>()?;
-        let variants = Variants::build(model.vlm.clone(), accelerations, model.decoding)
+        let variants = Variants::build_fitting(model.vlm.clone(), accelerations, model.decoding)
             .await?
             .with_controls(controlled)
             .with_post_prompts(post_prompts(setting))

@@ -74,7 +74,7 @@ mod with_servers {
         let asking = endpoints.ask(folder.path(), args.servers.in_flight.into())?;
         study::answer(&folder, &*benchmark, &asking)?;
         asking.finish()?;
-        report::publish(&folder, Some(&*benchmark), args.study.json)?;
+        report::publish(&folder, Some(&*benchmark), report::Printed::of(args.study.json))?;
         Ok(())
     }
 

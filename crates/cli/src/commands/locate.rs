@@ -10,7 +10,7 @@ use steady_vlm::Checkpoint;
 
 use crate::args::{GrainArg, LocateArgs};
 use crate::commands::report::Published;
-use crate::commands::study::study;
+use crate::commands::study::{asked_for, study};
 use crate::model;
 
 pub(crate) fn run(args: &LocateArgs) -> Result<()> {
@@ -19,10 +19,7 @@ pub(crate) fn run(args: &LocateArgs) -> Result<()> {
         GrainArg::Kind => Grain::Kind,
         GrainArg::Layer => Grain::Layer,
     };
-    let wholes = match args.study.accelerations.as_slice() {
-        [] => model::accelerations(&[W4_RTN.name])?,
-        specs => model::accelerations(specs)?,
-    };
+    let wholes = asked_for(&args.study, &[W4_RTN.name])?;
     let (bench, choose) = (BENCHMARKS.find(&args.bench)?, || model::choose(&args.model));
     let located = |checkpoint: &Checkpoint| {
         let footprint = checkpoint.footprint()?;

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &MergeArgs) -> Result<()> {
     let again = if repeated == 0 { String::new() } else { format!("; {repeated} of them came more than once, and alike") };
     let folders = if sources.len() == 1 { "1 folder".to_owned() } else { format!("{} folders", sources.len()) };
     console::note(&format!("{answers} answers from {folders} are in {}{again}", folder.path().display()));
-    report::publish(&folder, report::reopened(&folder).as_deref(), args.json)?;
+    report::publish(&folder, report::reopened(&folder).as_deref(), report::Printed::of(args.json))?;
     Ok(())
 }
 

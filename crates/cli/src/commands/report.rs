@@ -20,7 +20,12 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
         return Ok(out.flush()?);
     }
     folder.is_whole()?;
-    let Published { report, file } = publish(&folder, reopened(&folder).as_deref(), args.json)?;
+    let printed = match (args.json, args.markdown) {
+        (true, _) => Printed::Json,
+        (_, true) => Printed::Markdown,
+        _ => Printed::Table,
+    };
+    let Published { report, file } = publish(&folder, reopened(&folder).as_deref(), printed)?;
     if args.open {
         let shown = match &args.page {
             Some(page) => share::address(page, &share::link(&report)?.payload)?,
@@ -44,6 +49,22 @@ pub(crate) fn reopened(folder: &Folder) -> Option<Box<dyn Benchmark>> {
     benchmark
 }
 
+/// What of a report goes to stdout.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Printed {
+    /// Table and findings.
+    Table,
+    Json,
+    Markdown,
+}
+
+impl Printed {
+    /// What a study prints.
+    pub(crate) fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Table }
+    }
+}
+
 /// A report that was written.
 pub(crate) struct Published {
     pub(crate) report: Report,
@@ -51,16 +72,16 @@ pub(crate) struct Published {
     pub(crate) file: PathBuf,
 }
 
-/// Writes `report.json` and `report.html` into the folder and prints one or the other's content: JSON, or table and findings.
-pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, json: bool) -> Result<Published> {
+/// Writes `report.json` and `report.html` into the folder and prints what of it was asked for.
+pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, printed: Printed) -> Result<Published> {
     let records = folder.records()?;
     let report = steady_records::report(folder.plan(), folder.questions(), &records)?;
     let text = report.to_json()?;
     folder.write("report.json", text.as_bytes())?;
     let images = benchmark.map(|benchmark| thumbnails(&report, benchmark)).transpose()?.unwrap_or_default();
     let file = shown(&folder.write("report.html", report.html(&images).as_bytes())?);
-    if json {
-        console::result(&text)?;
+    if printed != Printed::Table {
+        console::result(&if printed == Printed::Json { text } else { report.markdown() })?;
         return Ok(Published { report, file });
     }
     // Wall times are in the table alone: the report is the same for every run of a plan, and they are not.

@@ -10,13 +10,15 @@ use steady_accel::Acceleration;
 use steady_accel::memory::Run;
 use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARKS, Benchmark, Chosen as Bench, PostPrompts, Question, benchmarks_of};
-use steady_methods::FIRST5;
+use steady_methods::{FIRST5, Preset};
+use steady_records::plan::LeftOut;
 use steady_records::{Plan, Shard, plan};
 use steady_study::controls::{self, Controlled, Opening};
 use steady_study::{Folder, Published, StudyError, Subject, Variants};
-use steady_vlm::{Checkpoint, Extent, Precision, Work};
+use steady_vlm::{Checkpoint, Decoding, Extent, Precision, Vlm, Work};
 
 use crate::args::{RunArgs, StudyArgs};
+use crate::commands::report::Printed;
 use crate::commands::{RUNS, endpoint, report};
 use crate::model::{self, Chosen};
 use crate::progress::Status;
@@ -26,7 +28,7 @@ pub(crate) fn embedded(models: &[String], args: &StudyArgs) -> Result<()> {
     let models = embedded::chosen(models)?;
     for name in &models {
         let folder = args.out.as_ref().map(|out| if models.len() == 1 { out.clone() } else { out.join(name) });
-        let accelerations = asked_for(args, false)?;
+        let accelerations = asked_for(args, FIRST5.specs)?;
         let accelerations = |_: &Checkpoint| Ok(accelerations.clone());
         study(|| model::embedded(name), &accelerations, &[], &BENCHMARKS.find(EMBEDDED.name)?, folder, args)?;
     }
@@ -52,18 +54,22 @@ fn one(args: &RunArgs, bench: &str, out: Option<PathBuf>) -> Result<()> {
         bail!("--against {server}: a server stands beside another one; --endpoint names the baseline's");
     }
     // Specs are read before a model is fetched, which may take hours.
-    let accelerations = asked_for(&args.study, !args.against.is_empty())?;
+    let accelerations = asked_for(&args.study, if args.against.is_empty() { FIRST5.specs } else { NONE })?;
     let accelerations = |_: &Checkpoint| Ok(accelerations.clone());
     study(|| model::choose(&args.model), &accelerations, &args.against, &BENCHMARKS.find(bench)?, out, &args.study).map(drop)
 }
 
-/// The accelerations that a command line names. Whoever compares checkpoints asks about those alone if nothing else is named.
-fn asked_for(args: &StudyArgs, against: bool) -> Result<Vec<Acceleration>> {
-    match args.accelerations.as_slice() {
-        [] if against => Ok(Vec::new()),
-        [] => model::accelerations(FIRST5.specs),
-        specs => model::accelerations(specs),
+/// Whoever compares two checkpoints asks about those.
+const NONE: &[&str] = &[];
+
+/// The accelerations that a command line names, those of `default` if it names none.
+pub(super) fn asked_for(args: &StudyArgs, default: &[&str]) -> Result<Vec<Acceleration>> {
+    let named = if args.accelerations.is_empty() { model::accelerations(default)? } else { model::accelerations(&args.accelerations)? };
+    let several = model::swept(named.clone(), args.sweep.as_ref())?;
+    if let Some(sweep) = args.sweep.as_ref().filter(|_| several == named) {
+        bail!("--sweep {}: none of the accelerations has that parameter", sweep.parameter);
     }
+    Ok(several)
 }
 
 /// Studies the model that `choose` gives, once the rest of what was asked for is known to make sense: a model may have to be fetched. What
@@ -115,8 +121,7 @@ pub(super) fn study(
     let vlm = model::load(&checkpoint, &device, precision)?;
     let against = against.iter().map(|other| Published::open(&other.checkpoint, &other.named, &vlm, &device)).collect::<Result<_, _>>()?;
     let controlled = controls.iter().map(|control| Controlled::open(control, &vlm, opening)).collect::<Result<_, _>>()?;
-    let variants = Variants::build(vlm, &accelerations, decoding)
-        .block_on()?
+    let variants = fitting(vlm, &accelerations, decoding, args)?
         .with_published(against)?
         .with_controls(controlled)
         .with_post_prompts(post_prompts)
@@ -132,7 +137,7 @@ pub(super) fn study(
     }
     let folder = Folder::create(&path, &plan, &questions)?;
     answer(&folder, &*benchmark, &variants)?;
-    report::publish(&folder, Some(&*benchmark), args.json).map(Some)
+    report::publish(&folder, Some(&*benchmark), Printed::of(args.json)).map(Some)
 }
 
 /// The device on which a study was begun. Its shards are all answered on one.
@@ -172,6 +177,21 @@ pub(super) fn say_what_is_odd(benchmark: &dyn Benchmark) {
     for odd in benchmark.understood().map_or(&[][..], |understood| &understood.odd) {
         console::note(&format!("{}: {odd}", benchmark.name()));
     }
+}
+
+/// The model under those of `accelerations` that it takes. What a preset stands for and the model does not take is said and left out; what was typed
+/// by itself is an error.
+fn fitting(vlm: Vlm, accelerations: &[Acceleration], decoding: Decoding, args: &StudyArgs) -> Result<Variants> {
+    let variants = Variants::build_fitting(vlm, accelerations, decoding).block_on()?;
+    let by_themselves: Vec<&String> = args.accelerations.iter().filter(|spec| Preset::named(spec).is_none()).collect();
+    let typed = model::swept(model::accelerations(&by_themselves)?, args.sweep.as_ref())?;
+    for LeftOut { spec, reason } in variants.left_out() {
+        if typed.iter().any(|acceleration| acceleration.to_string() == *spec) {
+            bail!("--accel {spec}: {reason}");
+        }
+        console::note(&format!("{spec} is not run: {reason}"));
+    }
+    Ok(variants)
 }
 
 /// What a study asks, for its size.

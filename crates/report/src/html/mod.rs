@@ -8,6 +8,7 @@ mod questions;
 mod release;
 mod sensitivity;
 mod tables;
+mod together;
 
 use std::collections::BTreeMap;
 
@@ -42,6 +43,8 @@ pub enum Section {
     Families,
     /// Which layers of a quantizer matter most; empty where none were put back into float.
     Sensitivity,
+    /// Which questions break under what, and how that grows with the budget; empty of one acceleration alone.
+    Together,
     /// What changed where something was done to the images; empty where nothing was.
     Perturbed,
     /// What it bought; empty where nobody knows.
@@ -54,13 +57,14 @@ pub enum Section {
 
 impl Section {
     /// All parts, in the order of the page; the questions stand before the costs.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Opening,
         Self::Chart,
         Self::Rates,
         Self::Release,
         Self::Families,
         Self::Sensitivity,
+        Self::Together,
         Self::Perturbed,
         Self::Costs,
         Self::Plan,
@@ -78,6 +82,7 @@ impl Report {
             Section::Release => release::section(self),
             Section::Families => families::section(self),
             Section::Sensitivity => sensitivity::section(self),
+            Section::Together => together::section(self),
             Section::Perturbed => perturbed::section(self),
             Section::Costs => tables::costs(self),
             Section::Plan => tables::plan(self),
@@ -115,6 +120,7 @@ impl Report {
                         (release::section(self))
                         (families::section(self))
                         (sensitivity::section(self))
+                        (together::section(self))
                         (perturbed::section(self))
                         (questions::section(self, images))
                         (tables::costs(self))

@@ -41,6 +41,7 @@ pub(crate) fn measurements() -> Measurements {
             questions: questions.len(),
             perturbations: Vec::new(),
             specs: vec!["w4:rtn,g=64".to_owned(), "int8".to_owned()],
+            left_out: BTreeMap::new(),
             prompt_template: "USER: <image>\n{question} ASSISTANT:".to_owned(),
             post_prompts: BTreeMap::new(),
             processor: named("resample", "bicubic"),
@@ -131,7 +132,7 @@ fn question(id: &str, family: &str, image: &str, kind: QuestionKind, text: &str,
     }
 }
 
-fn answer(said: &str, correct: bool, margin: f32, outcome: Outcome, kl: f64) -> AnswerRow {
+pub(crate) fn answer(said: &str, correct: bool, margin: f32, outcome: Outcome, kl: f64) -> AnswerRow {
     AnswerRow {
         text: said.to_owned(),
         parsed: Some(said.to_owned()),

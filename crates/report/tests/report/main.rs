@@ -12,4 +12,5 @@ mod perturbed;
 mod sensitivity;
 mod share;
 mod statistics;
+mod together;
 mod unjudged;

@@ -120,8 +120,19 @@ fn a_preset_is_several_studies() {
     let published = root.join("../crates/bench/tests/reference/published");
     let dir = tempfile::tempdir().unwrap();
     let (out, bench) = (dir.path().join("run"), format!("medical:{}", text(&published)));
-    let arguments =
-        ["run", "--model", text(&model), "--vision-tower", text(&tower), "--device", "cpu", "--bench", &bench, "--accel", "random:keep=0.5,seed=1"];
+    let arguments = [
+        "run",
+        "--model",
+        text(&model),
+        "--vision-tower",
+        text(&tower),
+        "--device",
+        "cpu",
+        "--bench",
+        &bench,
+        "--accel",
+        "random:keep=0.5,seed=1",
+    ];
     let printed = succeed(&[&arguments[..], &["--control", "order", "--out", text(&out), "--json"]].concat());
     let reports: Vec<serde_json::Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(

@@ -4,7 +4,8 @@
 //! Both say "unparsed" where a reply cannot be read and never guess, since a guess that depends on anything but the reply
 //! would show up as an answer that flipped. A [`Benchmark`] is a list of questions with their images, opened by its name out of a table
 //! ([`BENCHMARKS`]); the one that needs no download is [`world::EmbeddedSuite`], drawn from seeds by [`world`]. Others are read out of files that
-//! somebody has (feature `files`), one's own table of questions among them. [`perturb`] changes images on their way to the model.
+//! somebody has (feature `files`), one's own table of questions among them. [`perturb`] changes images and words on their way to the
+//! model, and a [`Posed`] question is what it is asked.
 //!
 //! ```
 //! use steady_bench::perturb::PerturbationSpec;
@@ -41,6 +42,7 @@ mod error;
 #[cfg(feature = "files")]
 mod files;
 pub mod perturb;
+mod posed;
 mod post_prompt;
 #[cfg(feature = "files")]
 mod preset;
@@ -53,6 +55,7 @@ pub use asked::{asked, suite_of};
 pub use benchmark::{Benchmark, BenchmarkRow, Benchmarks, Chosen, DrawBenchmark, Origin, Place, ReadBenchmark, Understood, select};
 pub use benchmarks::BENCHMARKS;
 pub use error::BenchError;
+pub use posed::Posed;
 pub use post_prompt::PostPrompts;
 #[cfg(feature = "files")]
 pub use preset::{BENCHMARK_PRESETS, BenchmarkPreset, benchmarks_of};

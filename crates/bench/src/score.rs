@@ -38,7 +38,7 @@ impl Verdict {
 /// A reply as it is read. Verdict and equality both follow from it alone, so the same answer always has the same verdict, and being the same answer is an
 /// equivalence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Reading {
+pub(crate) enum Reading {
     /// What the scorer found in it.
     As(String),
     /// The scorer found nothing: all that it says, normalised.
@@ -46,7 +46,7 @@ enum Reading {
 }
 
 impl Reading {
-    fn of(question: &Question, original: &str) -> Self {
+    pub(crate) fn of(question: &Question, original: &str) -> Self {
         let reply = plain(original);
         let read = match &question.kind {
             AnswerKind::YesNo => yes_no(&reply),
@@ -69,7 +69,12 @@ impl Reading {
 
 /// Scores a reply to a question.
 pub fn score(question: &Question, reply: &str) -> Verdict {
-    let parsed = Reading::of(question, reply).parsed();
+    verdict(question, Reading::of(question, reply))
+}
+
+/// What a reply is worth that was read so.
+pub(crate) fn verdict(question: &Question, reading: Reading) -> Verdict {
+    let parsed = reading.parsed();
     if let AnswerKind::Official(scorer) = &question.kind {
         let score = parsed.as_ref().map_or(0.0, |answer| scorer.worth(answer, &question.gold));
         return Verdict { correct: OfficialScorer::right(score), score, parsed };

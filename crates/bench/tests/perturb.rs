@@ -60,11 +60,20 @@ fn refused(text: &str) -> String {
 #[test]
 fn specs_have_one_text_each() {
     let canonical = |text: &str| text.parse::<PerturbationSpec>().unwrap().to_string();
-    for text in ["none", "noise=20", "blur=1.5", "brightness=-0.2", "blur=1.5+jpeg=30", "rotation=-10+crop=0.9+noise=20"] {
+    for text in [
+        "none",
+        "noise=20",
+        "blur=1.5",
+        "brightness=-0.2",
+        "blur=1.5+jpeg=30",
+        "rotation=-10+crop=0.9+noise=20",
+        "noise=20+shuffle=1+typos=5",
+    ] {
         assert_eq!(canonical(text), text);
     }
     assert_eq!(canonical("noise=20.0"), "noise=20");
     assert_eq!(canonical("jpeg=3e1+blur=01.50"), "blur=1.5+jpeg=30");
+    assert_eq!(canonical("typos=02+case=1+noise=1"), "noise=1+typos=2+case=1");
 }
 
 #[test]
@@ -89,14 +98,23 @@ fn bad_specs_say_what_would_be_right() {
         assert_eq!(refused(&format!("noise={found}")), amount(found));
     }
     assert_eq!(refused("noise"), amount(""));
-    let unknown =
-        |found: &str| format!("there is no perturbation `{found}`; there are rotation, crop, brightness, contrast, blur, noise, jpeg");
+    let unknown = |found: &str| {
+        format!(
+            "there is no perturbation `{found}`; there are rotation, crop, brightness, contrast, blur, noise, jpeg, shuffle, paraphrase, typos, case, punctuation"
+        )
+    };
     assert_eq!(refused("nose=20"), unknown("nose"));
     assert_eq!(refused(""), unknown(""));
     assert_eq!(refused("noise=20+"), unknown(""));
     assert_eq!(refused("none+noise=20"), unknown("none"));
     assert_eq!(refused("NOISE=20"), unknown("NOISE"));
     assert_eq!(refused("noise=20+blur=1+noise=30"), "noise occurs twice");
+    assert_eq!(refused("typos=2+typos=2"), "typos occurs twice");
+    for found in ["0", "6", "1.5", "-1", "", "much"] {
+        let expected =
+            format!("typos takes a level from 1 to 5 (words of four letters and more with a slip), like typos=2; found `{found}`");
+        assert_eq!(refused(&format!("noise=1+typos={found}")), expected);
+    }
     assert_eq!(refused("noise=20+contrast=1"), "contrast=1 leaves the image as it is; the clean image needs no perturbation");
 }
 
@@ -134,4 +152,44 @@ proptest! {
         let amounts: Vec<f64> = PERTURBATIONS.iter().zip(&shares).map(|(p, share)| p.low + share * (p.high - p.low)).collect();
         prop_assert_eq!(perturb(&image, &amounts, "q").dimensions(), (width, height));
     }
+}
+
+/// Two questions under every level of every perturbation of words, as a model is asked them.
+fn shown() -> String {
+    use std::fmt::Write as _;
+
+    use steady_bench::perturb::{LEVELS, TEXT_PERTURBATIONS};
+    use steady_bench::{AnswerKind, Posed, PostPrompts, Question};
+
+    let question = |id: &str, text: &str, kind: AnswerKind| Question {
+        id: id.into(),
+        benchmark: "docs".into(),
+        family: "f".into(),
+        image: "i".into(),
+        text: text.into(),
+        gold: vec!["A".into()],
+        kind,
+    };
+    let options = ["dog", "cat", "cow", "hen"].map(str::to_owned).to_vec();
+    let lettered = question("animal", "Which animal is it?\nA. dog\nB. cat\nC. cow\nD. hen", AnswerKind::Choice { options });
+    let short = question("a", "What color is the bus, which stands beside the station?", AnswerKind::Short);
+    let mut shown = String::new();
+    for perturbation in &TEXT_PERTURBATIONS {
+        for level in 0..=LEVELS {
+            let spec = if level == 0 { "none".to_owned() } else { format!("{}={level}", perturbation.name) };
+            let asked = if perturbation.name == "shuffle" { &lettered } else { &short };
+            let posed = Posed::of(asked, &spec.parse().unwrap(), &PostPrompts::standard());
+            let _ = writeln!(shown, "{spec:<14} {}", posed.text().replace('\n', " / "));
+        }
+        shown.push('\n');
+    }
+    shown
+}
+
+/// They are drawn from seeds: whoever changes that changes every study that was made with them.
+#[test]
+fn the_document_shows_what_is_asked() {
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/perturbations.md")).unwrap();
+    let shown = shown();
+    assert!(document.contains(shown.trim_end()), "docs/perturbations.md should hold\n{shown}");
 }

@@ -83,7 +83,7 @@ pub(crate) enum Command {
     /// List the accelerations, their parameters and defaults
     #[command(after_help = "Examples:\n  steady accels\n  steady accels --json | jq -r '.[].canonical'")]
     Accels(ListArgs),
-    /// List the perturbations of images and their ranges
+    /// List the perturbations of images and words and their ranges
     #[command(after_help = "Examples:\n  steady perturbs\n  steady perturbs --json | jq -r '.[].example'")]
     Perturbs(ListArgs),
     /// List the controls: changes that should not matter, against which an acceleration is measured
@@ -127,8 +127,8 @@ pub(crate) struct StudyArgs {
     /// A parameter at several values, for a curve per acceleration that has it: keep=0.1..0.9, keep=0.1..0.9/0.1 or keep=64,128,192
     #[arg(long, value_name = "PARAMETER=VALUES")]
     pub(crate) sweep: Option<Sweep>,
-    /// What is done to the images, e.g. noise=20 or blur=1.5+jpeg=30; repeatable. Every question is asked about the clean image and about each
-    /// perturbed one [default: the clean images alone]
+    /// What is done to the images, e.g. noise=20 or blur=1.5+jpeg=30, or to the words of the questions, e.g. shuffle=2 or typos=3; repeatable. Every
+    /// question is asked as it is and under each of them [default: as it is alone]
     #[arg(long = "perturb", value_name = "SPEC")]
     pub(crate) perturbations: Vec<PerturbationSpec>,
     /// Change that should not matter, under which the baseline answers once more; repeatable, or `none`. The one under which most answers change

@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use futures_channel::oneshot;
 use image::RgbImage;
 use sha2::{Digest, Sha256};
-use steady_bench::{Benchmark, PostPrompts, Question};
+use steady_bench::{Benchmark, Posed, PostPrompts, Question};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, command_line};
 use steady_records::{BASELINE, Plan};
 use steady_study::{Distribution, Reply, StudyError, Subject};
@@ -185,7 +185,7 @@ impl Subject for Asking {
         2 * self.in_flight
     }
 
-    async fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
+    async fn group(&self, image: &RgbImage, questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
         let picture = Arc::new(Picture { image: image.clone(), url: OnceLock::new() });
         let mut waiting = Vec::new();
         for (server, variant) in self.variants() {
@@ -197,8 +197,8 @@ impl Subject for Asking {
                     ledger: Arc::clone(&self.ledger),
                     picture: Arc::clone(&picture),
                     variant: variant.to_owned(),
-                    question: question.id.clone(),
-                    text: self.endpoints.post_prompts.behind(question).into_owned(),
+                    question: question.question().id.clone(),
+                    text: question.text().to_owned(),
                     max_tokens: self.endpoints.max_tokens,
                 };
                 self.lines[server].push(move |given_up| {
@@ -215,8 +215,11 @@ impl Subject for Asking {
         for (variant, of_variant) in waiting {
             let mut answered = Vec::new();
             for (told, question) in of_variant.into_iter().zip(questions) {
-                let failed =
-                    |reason: String| StudyError::Answer { question: question.id.clone(), acceleration: variant.to_owned(), reason };
+                let failed = |reason: String| StudyError::Answer {
+                    question: question.question().id.clone(),
+                    acceleration: variant.to_owned(),
+                    reason,
+                };
                 let reply = told.await.map_err(|_| failed("the request was dropped".to_owned()))?;
                 answered.push(reply.map_err(|error| failed(error.to_string()))?);
             }

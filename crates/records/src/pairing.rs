@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use steady_bench::{Question, Verdict, same_answer, score};
+use steady_bench::{Posed, Question, Verdict};
 use steady_report::share::SuiteQuestion;
 use steady_report::{
     AccelerationReport, AnswerRow, ControlReport, CostRow, Flag, Flagged, Measurements, Outcome, PlanSummary, QuestionRow, Report,
@@ -10,7 +10,7 @@ use steady_report::{
 };
 
 use crate::RecordsError;
-use crate::plan::{BASELINE, CLEAN, ControlPlan, Plan};
+use crate::plan::{BASELINE, CLEAN, ControlPlan, Plan, perturbation};
 use crate::record::Record;
 
 /// First-token candidates that a report keeps of the [`TOP`](crate::record::TOP) recorded.
@@ -29,6 +29,7 @@ pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterato
         .into_iter()
         .map(|record| ((record.acceleration.as_str(), record.perturbation.as_str(), record.question.as_str()), record))
         .collect();
+    let posed = posed(plan, questions)?;
     let of = |acceleration: &str| -> Result<Vec<Judged<'_>>, RecordsError> {
         let missing = |question: &Question, perturbation: &str| {
             RecordsError::Report(format!(
@@ -36,36 +37,38 @@ pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterato
                 question.id
             ))
         };
-        asked(plan, questions)
-            .map(|(perturbation, question)| {
-                let found = answers.get(&(acceleration, perturbation, question.id.as_str()));
+        posed
+            .iter()
+            .map(|(perturbation, posed)| {
+                let question = posed.question();
+                let found = answers.get(&(acceleration, *perturbation, question.id.as_str()));
                 let record = found.copied().ok_or_else(|| missing(question, perturbation))?;
                 // what stands there before the logits ran out is no answer
                 let lost = record.not_finite.is_some();
-                let verdict = if lost { Verdict::on_no_answer() } else { score(question, &record.answer) };
-                Ok(Judged { record, verdict })
+                let verdict = if lost { Verdict::on_no_answer() } else { posed.score(&record.answer) };
+                Ok(Judged { posed, record, verdict })
             })
             .collect()
     };
     let mut flagged = Vec::new();
     let baseline = of(BASELINE)?;
     flagged.extend(flags(BASELINE, &baseline));
-    let rows = asked(plan, questions)
+    let rows = posed
+        .iter()
         .zip(&baseline)
         .enumerate()
-        .map(|(i, ((perturbation, question), answered))| {
-            let row = SuiteQuestion::from(question);
-            if perturbation == CLEAN {
+        .map(|(i, ((perturbation, posed), answered))| {
+            let row = SuiteQuestion::from(posed.question());
+            if *perturbation == CLEAN {
                 return Ok(row.answered(answered.row()));
             }
             // beside what the same model says about the clean image
-            let answer = answered.beside(question, &baseline[i % questions.len()])?;
-            Ok(QuestionRow { perturbation: Some(perturbation.to_owned()), ..row.answered(answer) })
+            let answer = answered.beside(&baseline[i % questions.len()])?;
+            Ok(QuestionRow { perturbation: Some((*perturbation).to_owned()), ..row.answered(answer) })
         })
         .collect::<Result<_, RecordsError>>()?;
     let pair = |after: &[Judged<'_>]| -> Result<Vec<AnswerRow>, RecordsError> {
-        let pairs = asked(plan, questions).zip(&baseline).zip(after);
-        pairs.map(|(((_, question), before), after)| after.beside(question, before)).collect()
+        baseline.iter().zip(after).map(|(before, after)| after.beside(before)).collect()
     };
     let mut accelerations = Vec::new();
     for acceleration in plan.accelerations.iter().filter(|acceleration| acceleration.spec != BASELINE) {
@@ -105,34 +108,40 @@ pub fn cut<'a>(plan: &Plan, records: impl IntoIterator<Item = &'a Record>) -> Ve
 }
 
 /// What a plan asks, in the order of a report's rows: perturbation by perturbation.
-fn asked<'a>(plan: &'a Plan, questions: &'a [Question]) -> impl Iterator<Item = (&'a str, &'a Question)> {
-    plan.perturbations.iter().flat_map(move |perturbation| questions.iter().map(move |question| (perturbation.as_str(), question)))
+fn posed<'a>(plan: &'a Plan, questions: &'a [Question]) -> Result<Vec<(&'a str, Posed<'a>)>, RecordsError> {
+    let mut posed = Vec::with_capacity(plan.perturbations.len() * questions.len());
+    for text in &plan.perturbations {
+        let spec = perturbation(text)?;
+        posed.extend(questions.iter().map(|question| (text.as_str(), Posed::of(question, &spec, &plan.post_prompts))));
+    }
+    Ok(posed)
 }
 
 /// An answer and what it is worth.
 struct Judged<'a> {
+    posed: &'a Posed<'a>,
     record: &'a Record,
     verdict: Verdict,
 }
 
 impl Judged<'_> {
     /// The answer with what became of the question since `before`.
-    fn beside(&self, question: &Question, before: &Self) -> Result<AnswerRow, RecordsError> {
+    fn beside(&self, before: &Self) -> Result<AnswerRow, RecordsError> {
         let Record { acceleration, perturbation, answer, .. } = self.record;
         // Where there is no answer there is nothing to compare: none equals none, and nothing else.
         let same = match (&before.record.not_finite, &self.record.not_finite) {
-            (None, None) => same_answer(question, &before.record.answer, answer),
+            (None, None) => self.posed.same_answer(answer, before.posed, &before.record.answer),
             (before, after) => before.is_some() == after.is_some(),
         };
         let outcome = Outcome::of(same, before.verdict.correct, self.verdict.correct).map_err(|e| {
-            let pair = format!("question {}, acceleration {acceleration}, perturbation {perturbation}", question.id);
+            let pair = format!("question {}, acceleration {acceleration}, perturbation {perturbation}", self.posed.question().id);
             RecordsError::Report(format!("{pair}: {e} ({:?} -> {answer:?})", before.record.answer))
         })?;
         Ok(AnswerRow { outcome: Some(outcome), ..self.row() })
     }
 
     fn row(&self) -> AnswerRow {
-        let Self { record, verdict } = self;
+        let Self { record, verdict, .. } = self;
         AnswerRow {
             text: record.answer.clone(),
             parsed: verdict.parsed.clone(),
@@ -154,7 +163,7 @@ impl Judged<'_> {
     }
 
     fn flag(&self) -> Option<Flag> {
-        let Self { record, verdict } = self;
+        let Self { record, verdict, .. } = self;
         let finite = record.not_finite.is_none()
             && record.margin.is_none_or(f32::is_finite)
             && record.kl.is_none_or(f64::is_finite)

@@ -42,7 +42,7 @@ pub struct Plan {
     pub controls: Vec<ControlPlan>,
     /// What was asked.
     pub benchmark: BenchmarkPlan,
-    /// What was done to the images: specs in their canonical texts. The first is [`CLEAN`].
+    /// What was done to images and questions: specs in their canonical texts. The first is [`CLEAN`].
     pub perturbations: Vec<String>,
     /// The prompt around a question, with `{question}` in its place.
     pub prompt: String,
@@ -274,11 +274,11 @@ pub fn perturbations(specs: &[PerturbationSpec]) -> Result<Vec<String>, RecordsE
     }
 }
 
-/// What a plan's text says is done to the images.
+/// What a plan's text says is done to images and questions.
 ///
 /// # Errors
 /// [`RecordsError::Plan`] when it says nothing that can be done.
-fn perturbation(text: &str) -> Result<PerturbationSpec, RecordsError> {
+pub(crate) fn perturbation(text: &str) -> Result<PerturbationSpec, RecordsError> {
     text.parse().map_err(|e| RecordsError::Plan(format!("perturbations: `{text}`: {e}")))
 }
 

@@ -1,6 +1,6 @@
 //! A reply as a record: scored, its logits condensed.
 
-use steady_bench::{Question, Verdict, score};
+use steady_bench::{Posed, Verdict};
 use steady_records::record::{Record, TOP};
 use steady_report::{DistributionError, kl_divergence, kl_of_likeliest, margin};
 
@@ -8,7 +8,7 @@ use crate::{Distribution, Reply, StudyError};
 
 /// The circumstances of a reply that the reply itself does not know.
 pub(crate) struct Circumstances<'a> {
-    pub(crate) question: &'a Question,
+    pub(crate) posed: &'a Posed<'a>,
     pub(crate) perturbation: &'a str,
     pub(crate) acceleration: &'a str,
     pub(crate) weight_bytes: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Circumstances<'a> {
 impl Circumstances<'_> {
     /// Scores a reply and condenses its logits.
     pub(crate) fn record(&self, reply: &Reply) -> Result<Record, StudyError> {
-        let question = self.question;
+        let question = self.posed.question();
         let fail = |reason: &dyn std::fmt::Display| StudyError::Answer {
             question: question.id.clone(),
             acceleration: self.acceleration.to_owned(),
@@ -35,7 +35,7 @@ impl Circumstances<'_> {
         let mut candidates = Candidates::default();
         let verdict = if answered {
             candidates = Candidates::of(&reply.first_token, self.token).map_err(|e| fail(&e))?;
-            score(question, &reply.text)
+            self.posed.score(&reply.text)
         } else {
             Verdict::on_no_answer()
         };

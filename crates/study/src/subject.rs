@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use image::RgbImage;
-use steady_bench::Question;
+use steady_bench::Posed;
 
 use crate::StudyError;
 
@@ -81,5 +81,5 @@ pub trait Subject {
     ///
     /// # Errors
     /// Whatever the model says; nothing of the group is recorded then.
-    fn group(&self, image: &RgbImage, questions: &[&Question]) -> impl Future<Output = Result<Vec<Vec<Reply>>, StudyError>>;
+    fn group(&self, image: &RgbImage, questions: &[Posed<'_>]) -> impl Future<Output = Result<Vec<Vec<Reply>>, StudyError>>;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use image::RgbImage;
 use steady_accel::memory::stored_bytes;
 use steady_accel::{Acceleration, Description, Samples};
-use steady_bench::{Benchmark, PostPrompts, Question};
+use steady_bench::{Benchmark, Posed, PostPrompts, Question};
 use steady_methods::Change;
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, LeftOut, ModelPlan, Versions, command_line};
 use steady_records::{BASELINE, Plan};
@@ -297,7 +297,7 @@ impl Variants {
         &self,
         Controlled { control, model, .. }: &Controlled,
         image: &RgbImage,
-        questions: &[String],
+        questions: &[&str],
         prompts: &[Prepared],
     ) -> Result<Vec<Reply>, StudyError> {
         let mut replies = Vec::with_capacity(prompts.len());
@@ -346,8 +346,8 @@ impl Subject for Variants {
         self.baseline().processor().tokenizer().token(id).unwrap_or_default()
     }
 
-    async fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
-        let questions: Vec<String> = questions.iter().map(|question| self.post_prompts.behind(question).into_owned()).collect();
+    async fn group(&self, image: &RgbImage, questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
+        let questions: Vec<&str> = questions.iter().map(Posed::text).collect();
         let prompts = prompts(self.baseline(), image, &questions)?;
         let mut replies = self.shared(&prompts).await?.replies;
         for control in &self.controls {

@@ -1,7 +1,7 @@
 //! Asking the questions of a group.
 
 use steady_bench::perturb::PerturbationSpec;
-use steady_bench::{BenchError, Benchmark, Question};
+use steady_bench::{BenchError, Benchmark, Posed};
 use steady_records::{Answers, Group, Timing, Work};
 
 use crate::record::Circumstances;
@@ -20,8 +20,9 @@ pub(crate) fn check(work: &Work, subject: &impl Subject) -> Result<Vec<usize>, S
 /// Asks the questions of `group`.
 pub(crate) async fn answer(work: &Work, group: &Group, benchmark: &dyn Benchmark, subject: &impl Subject) -> Result<Answers, StudyError> {
     let (variants, weight_bytes) = (work.plan().variants(), check(work, subject)?);
-    let questions: Vec<&Question> = group.questions.iter().map(|&question| &work.questions()[question]).collect();
     let perturbation: PerturbationSpec = group.perturbation.parse().map_err(BenchError::from)?;
+    let posed = |&question: &usize| Posed::of(&work.questions()[question], &perturbation, &work.plan().post_prompts);
+    let questions: Vec<Posed<'_>> = group.questions.iter().map(posed).collect();
     let image = perturbation.apply(&benchmark.image(&group.image)?, &group.image);
     let replies = subject.group(&image, &questions).await?;
     if replies.len() != variants.len() || replies.iter().any(|of_variant| of_variant.len() != questions.len()) {
@@ -29,11 +30,11 @@ pub(crate) async fn answer(work: &Work, group: &Group, benchmark: &dyn Benchmark
     }
     let token = |id| subject.token(id);
     let mut answers = Answers::default();
-    for (index, question) in questions.iter().enumerate() {
+    for (index, posed) in questions.iter().enumerate() {
         for (variant, acceleration) in variants.iter().enumerate() {
             let reply = &replies[variant][index];
             let circumstances = Circumstances {
-                question,
+                posed,
                 perturbation: &group.perturbation,
                 acceleration,
                 weight_bytes: weight_bytes[variant],
@@ -42,7 +43,7 @@ pub(crate) async fn answer(work: &Work, group: &Group, benchmark: &dyn Benchmark
             };
             answers.records.push(circumstances.record(reply)?);
             answers.timings.push(Timing {
-                question: question.id.clone(),
+                question: posed.question().id.clone(),
                 perturbation: group.perturbation.clone(),
                 acceleration: (*acceleration).to_owned(),
                 wall_ms: reply.wall.as_secs_f64() * 1e3,

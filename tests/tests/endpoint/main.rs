@@ -109,7 +109,8 @@ fn each_answered(server: &Server, times: usize) {
 
 #[test]
 fn two_servers_are_compared_question_by_question() {
-    let (baseline, other) = (Server::of("org/base", |_| ()), Server::of("org/quantized", |state| state.other_about = Some("lid".into())));
+    let (baseline, other) =
+        (Server::of("org/base", |state| state.company = 4), Server::of("org/quantized", |state| state.other_about = Some("lid".into())));
     let study = Study::new();
     let report = study.report(&baseline, &other, &["--in-flight", "4"]);
     // The baseline is asked twice, which is the floor.
@@ -142,8 +143,8 @@ fn two_servers_are_compared_question_by_question() {
     assert!(!study.out().join("replies.jsonl").exists());
     assert!(!study.report(&baseline, &other, &[]).is_null());
     each_answered(&baseline, 2);
-    // So many at a time and no more: the baseline's and the other's lines are two.
-    assert!((2..=4).contains(&baseline.state().most_at_once), "{}", baseline.state().most_at_once);
+    // So many at a time and no more.
+    assert_eq!(baseline.state().most_at_once, 4);
 }
 
 #[test]
@@ -263,4 +264,31 @@ fn what_makes_no_sense_is_said_before_anything_is_asked() {
     assert!(alone.contains("--endpoint names the baseline's"), "{alone}");
     let closed = Server::of("closed", |state| state.dies_after = Some(0));
     assert!(study.refused(&closed, &other, &[]).contains("cannot be reached"));
+}
+
+/// The baseline knows what is right whatever its letter.
+#[test]
+fn options_in_another_order_are_the_same_options() {
+    let (baseline, other) = (Server::of("base", |state| state.option = Some("cat")), Server::of("other", |_| ()));
+    let study = Study::new();
+    let mut rows = vec!["image,question,choices,answer".to_owned()];
+    rows.extend((0..QUESTIONS).map(|n| format!("{}.png,Which animal is number {n}?,dog|cat|cow|hen,cat", n / 2)));
+    fs::write(study.dir.path().join("q.csv"), rows.join("\n")).unwrap();
+    let report = study.report(&baseline, &other, &["--perturb", "shuffle=3+case=5", "--perturb", "typos=1"]);
+    // As it is, and under each of the two.
+    let rows = report["questions"].as_array().unwrap();
+    assert_eq!(rows.len(), 3 * QUESTIONS);
+    let under = |perturbation: &str| rows.iter().filter(|row| row["perturbation"] == perturbation).collect::<Vec<_>>();
+    for row in under("shuffle=3+case=5") {
+        let answer = &row["baseline"];
+        assert_eq!((&answer["parsed"], &answer["outcome"], &answer["correct"]), (&"b".into(), &"same".into(), &true.into()), "{answer}");
+    }
+    let said: std::collections::BTreeSet<&str> =
+        under("shuffle=3+case=5").iter().map(|row| row["baseline"]["text"].as_str().unwrap()).collect();
+    assert!(said.len() > 1, "{said:?}");
+    let asked: Vec<String> =
+        baseline.state().answered.iter().map(|body| body["messages"][0]["content"][1]["text"].as_str().unwrap().to_owned()).collect();
+    let shuffled =
+        asked.iter().filter(|text| text.starts_with("WHICH ANIMAL IS NUMBER") && !text.contains("\nA. dog\nB. cat\nC. cow")).count();
+    assert_eq!((asked.len(), shuffled), (2 * 3 * QUESTIONS, 2 * QUESTIONS), "{asked:?}");
 }

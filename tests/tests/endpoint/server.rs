@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::http::{Asked, Listening, head};
+use crate::process::wait_until;
 
 /// What goes wrong with a question, before it is answered.
 #[derive(Clone, Debug)]
@@ -24,6 +25,9 @@ pub(crate) enum Fault {
     /// Answered by a model of this name.
     AnotherModel,
 }
+
+/// Requests that are made before the first question: the list of models, the version, and the grey picture.
+const PROBED: usize = 2;
 
 #[derive(Default)]
 pub(crate) struct State {
@@ -41,6 +45,10 @@ pub(crate) struct State {
     pub(crate) top: usize,
     /// Questions with this in them are answered `other`.
     pub(crate) other_about: Option<String>,
+    /// The letter of the option with this text is the answer, whatever it is.
+    pub(crate) option: Option<&'static str>,
+    /// It answers no question before so many were there at a time.
+    pub(crate) company: usize,
     /// Most requests that were there at a time.
     pub(crate) most_at_once: usize,
     at_once: usize,
@@ -65,6 +73,11 @@ impl Server {
                 state.most_at_once = state.most_at_once.max(state.at_once);
             };
             count(1);
+            let alone = || {
+                let state = served.lock().unwrap();
+                asked.target.ends_with("/completions") && state.keys.len() > PROBED && state.most_at_once < state.company
+            };
+            wait_until("there is company", || !alone());
             let reply = answer(asked, model, &served);
             count(-1);
             stream.write_all(&reply)
@@ -142,7 +155,8 @@ fn answer(asked: &Asked, model: &str, state: &Mutex<State>) -> Vec<u8> {
                 None => {}
             }
             let other = state.other_about.as_ref().is_some_and(|about| question.contains(about.as_str()));
-            let (text, lead) = if other { ("other", 0.5) } else { ("red", 2.0) };
+            let letter = state.option.and_then(|option| question.lines().find_map(|line| line.strip_suffix(option)?.strip_suffix(". ")));
+            let (text, lead) = if other { ("other", 0.5) } else { (letter.unwrap_or("red"), 2.0) };
             let candidates = [(text, -0.1), ("x", -0.1 - lead), ("y", -6.0)];
             let candidates: Vec<Value> =
                 candidates.iter().take(top).map(|(token, logprob)| json!({"token": token, "logprob": logprob})).collect();

@@ -1,6 +1,7 @@
-//! What can be done to an image before it is asked about: noise, blur, brightness, contrast, JPEG, rotation, crop.
+//! What can be done to an image before it is asked about: noise, blur, brightness, contrast, JPEG, rotation, crop; and to the words of a question
+//! ([`TEXT_PERTURBATIONS`]).
 //!
-//! Each is a pure function of the image, a continuous amount and a seed that derives from (image id, perturbation's name), so the same image meets
+//! Each of an image's is a pure function of the image, a continuous amount and a seed that derives from (image id, perturbation's name), so the same image meets
 //! the same noise on every machine, all questions about it are asked of the same pixels (a vision tower looks at them once), and turning an amount up
 //! strengthens that noise instead of drawing another. Definitions are those of
 //! ImageNet-C (Hendrycks and Dietterich, arXiv 1903.12261; github.com/hendrycks/robustness) where it has one, and torchvision's for rotation and
@@ -15,12 +16,14 @@ mod jpeg;
 mod noise;
 mod rotation;
 mod spec;
+mod text;
 
 use image::RgbImage;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use sha2::{Digest, Sha256};
 
 pub use spec::{CLEAN, PerturbationSpec, SpecError};
+pub use text::{LEVELS, TEXT_PERTURBATIONS, TextPerturbation};
 
 /// One way to change an image.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ pub struct Perturbation {
     pub apply: fn(&RgbImage, f64, ChaCha8Rng) -> RgbImage,
 }
 
-/// All perturbations, in the order in which they are applied when there are several.
+/// All perturbations of images, in the order in which they are applied when there are several.
 pub const PERTURBATIONS: [Perturbation; 7] = [
     Perturbation {
         name: "rotation",
@@ -130,18 +133,18 @@ impl Perturbation {
     /// The image called `id`, perturbed by this amount, which is brought into the perturbation's range.
     pub fn apply(&self, image: &RgbImage, amount: f64, id: &str) -> RgbImage {
         let amount = amount.clamp(self.low, self.high);
-        if self.changes(amount) { (self.apply)(image, amount, self.seed(id)) } else { image.clone() }
+        if self.changes(amount) { (self.apply)(image, amount, seed(self.name, id)) } else { image.clone() }
     }
+}
 
-    /// SHA-256 of the perturbation's name and the image's id.
-    fn seed(&self, id: &str) -> ChaCha8Rng {
-        let mut hash = Sha256::new();
-        hash.update(b"steady-perturb/1/");
-        hash.update(self.name);
-        hash.update([0]);
-        hash.update(id);
-        ChaCha8Rng::from_seed(hash.finalize().into())
-    }
+/// SHA-256 of the perturbation's name and the image's or the question's id.
+fn seed(name: &str, id: &str) -> ChaCha8Rng {
+    let mut hash = Sha256::new();
+    hash.update(b"steady-perturb/1/");
+    hash.update(name);
+    hash.update([0]);
+    hash.update(id);
+    ChaCha8Rng::from_seed(hash.finalize().into())
 }
 
 /// The image called `id` under one amount for each of [`PERTURBATIONS`], in their order; amounts that are missing are neutral.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde::Serialize;
-use steady_bench::perturb::PERTURBATIONS;
+use steady_bench::perturb::{LEVELS, PERTURBATIONS, TEXT_PERTURBATIONS};
 use steady_methods::{CONTROLS, METHODS, MethodKind, PRESETS, Parameter, Place};
 use steady_vlm::device::list_devices;
 use steady_vlm::{DeviceChoice, DeviceMemory, Pace, Precision};
@@ -161,7 +161,16 @@ struct PerturbationRow {
 }
 
 pub(crate) fn perturbs(args: &ListArgs) -> Result<()> {
-    let rows = PERTURBATIONS.map(|perturbation| PerturbationRow {
+    let of_words = TEXT_PERTURBATIONS.iter().map(|perturbation| PerturbationRow {
+        name: perturbation.name,
+        what: perturbation.label,
+        example: perturbation.example(),
+        low: 1.0,
+        high: LEVELS.into(),
+        unit: perturbation.level,
+        neutral: 0.0,
+    });
+    let of_images = PERTURBATIONS.iter().map(|perturbation| PerturbationRow {
         name: perturbation.name,
         what: perturbation.label,
         example: perturbation.example(),
@@ -170,6 +179,7 @@ pub(crate) fn perturbs(args: &ListArgs) -> Result<()> {
         unit: perturbation.unit,
         neutral: perturbation.neutral,
     });
+    let rows: Vec<PerturbationRow> = of_images.chain(of_words).collect();
     if args.json {
         return console::json(&rows);
     }
@@ -179,7 +189,8 @@ pub(crate) fn perturbs(args: &ListArgs) -> Result<()> {
         table.add_row([&row.example, row.what, &low, &high, row.unit, &neutral]);
     }
     console::result(&format!(
-        "Several at once are joined by `+` and applied in this order: blur=1.5+jpeg=30. Seeds derive from the image, so all models see the same.\n{table}"
+        "Several at once are joined by `+` and applied in this order: blur=1.5+jpeg=30. The last five are done to the words of a question. Seeds derive from \
+         image and question, so all models meet the same.\n{table}"
     ))
 }
 

@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 use pollster::FutureExt;
 use steady_accel::Acceleration;
 use steady_accel::memory::Run;
+use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
-use steady_bench::{BENCHMARKS, Benchmark, Chosen as Bench, PostPrompts, Question, benchmarks_of};
+use steady_bench::{BENCHMARKS, Benchmark, Chosen as Bench, Posed, PostPrompts, Question, benchmarks_of};
 use steady_methods::{FIRST5, Preset};
 use steady_records::plan::LeftOut;
 use steady_records::{Plan, Shard, plan};
@@ -99,7 +100,7 @@ pub(super) fn study(
     for other in &against {
         beside += other.checkpoint.footprint()?.weight_bytes(precision);
     }
-    let asked = Asked::new(&checkpoint, &*benchmark, &questions, &post_prompts)?;
+    let asked = Asked::new(&checkpoint, &*benchmark, &questions, (&args.perturbations, &post_prompts))?;
     let runs = |max_pixels: Option<usize>| {
         let largest = asked.largest(&checkpoint, precision, max_pixels)?;
         // What questions share of a prompt is remembered beside what each adds to it.
@@ -205,8 +206,16 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(checkpoint: &Checkpoint, benchmark: &dyn Benchmark, questions: &[Question], post_prompts: &PostPrompts) -> Result<Self> {
-        let longest = questions.iter().map(|question| post_prompts.behind(question)).max_by_key(|text| text.len());
+    fn new(
+        checkpoint: &Checkpoint,
+        benchmark: &dyn Benchmark,
+        questions: &[Question],
+        (perturbations, post_prompts): (&[PerturbationSpec], &PostPrompts),
+    ) -> Result<Self> {
+        let clean = PerturbationSpec::clean();
+        let specs = perturbations.iter().chain([&clean]);
+        let texts = specs.flat_map(|spec| questions.iter().map(move |question| Posed::of(question, spec, post_prompts).text().to_owned()));
+        let longest = texts.max_by_key(String::len);
         let images: BTreeSet<&str> = questions.iter().map(|question| question.image.as_str()).collect();
         Ok(Self {
             text: checkpoint.processor()?.text_tokens(&checkpoint.chat_template()?.prompt(&longest.unwrap_or_default())?)?,

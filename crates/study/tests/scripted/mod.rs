@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use image::RgbImage;
-use steady_bench::{AnswerKind, BenchError, Benchmark, PostPrompts, Question};
+use steady_bench::{AnswerKind, BenchError, Benchmark, Posed, PostPrompts, Question};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, ModelPlan, Versions, questions_sha256};
 use steady_records::{BASELINE, CLEAN, Plan};
 use steady_study::{Distribution, Reply, StudyError, Subject};
@@ -86,7 +86,7 @@ impl Subject for Scripted {
         WORDS[id as usize].to_owned()
     }
 
-    async fn group(&self, image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
+    async fn group(&self, image: &RgbImage, questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
         if let Some(left) = self.fails_after.get() {
             if left == 0 {
                 return Err(StudyError::Plan("the power is out".into()));
@@ -94,10 +94,11 @@ impl Subject for Scripted {
             self.fails_after.set(Some(left - 1));
         }
         self.seen.borrow_mut().push(image.clone());
-        for question in questions {
+        for question in questions.iter().map(Posed::question) {
             *self.asked.borrow_mut().entry(question.id.clone()).or_default() += 1;
         }
-        let reply = |variant: &String, question: &&Question| {
+        let reply = |variant: &String, question: &Posed<'_>| {
+            let question = question.question();
             let text = self.script.get(&(variant.clone(), question.id.clone())).copied().unwrap_or("red");
             let id = WORDS.iter().position(|word| *word == text).unwrap_or(0) as u32;
             let mut first_logits: Vec<f32> = (0..3).map(|word| if word == id { 2.0 } else { 0.0 }).collect();

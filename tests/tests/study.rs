@@ -417,7 +417,7 @@ fn what_does_not_fit_is_left_out_of_a_preset_and_refused_by_itself() {
         );
     }
     let report = Report::from_json(&fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
-    assert_eq!((report.plan().left_out.len(), report.plan().specs.len()), (4, 14));
+    assert_eq!((report.plan().left_out.len(), report.plan().specs.len()), (4, 15));
     let error = refuse(&[&study[..], &["--accel", "reducers", "--accel", "prumerge"]].concat());
     assert!(error.contains("--accel prumerge: ") && error.contains("no class token"), "{error}");
     let error = refuse(&[&study[..], &["--accel", "vtw:k=9"]].concat());

@@ -99,7 +99,7 @@ fn shares_round_half_to_even_and_keep_at_least_one() {
 fn random_depends_on_seed_and_image_alone() {
     let set = |seed, image_key, keep| {
         let evidence = Evidence { visual_tokens: 144, image_key, ..Evidence::default() };
-        kept(&RandomKeep { keep, seed }, &evidence)
+        kept(&RandomKeep { keep, seed, placed: false }, &evidence)
     };
     let keep = Keep::Count(48);
     assert_eq!(set(7, 1, keep), set(7, 1, keep));
@@ -114,7 +114,7 @@ fn random_depends_on_seed_and_image_alone() {
 fn random_is_pinned() {
     // A changed generator would silently change every published control run.
     let evidence = Evidence { visual_tokens: 24, image_key: 0xDEAD_BEEF, ..Evidence::default() };
-    insta::assert_compact_debug_snapshot!(kept(&RandomKeep { keep: Keep::Count(6), seed: 7 }, &evidence));
+    insta::assert_compact_debug_snapshot!(kept(&RandomKeep { keep: Keep::Count(6), seed: 7, placed: false }, &evidence));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn random_is_roughly_uniform() {
     let mut hits = vec![0_usize; n];
     for image_key in 0..images {
         let evidence = Evidence { visual_tokens: n, image_key, ..Evidence::default() };
-        for token in kept(&RandomKeep { keep: Keep::Count(count), seed: 3 }, &evidence) {
+        for token in kept(&RandomKeep { keep: Keep::Count(count), seed: 3, placed: false }, &evidence) {
             hits[token] += 1;
         }
     }
@@ -180,7 +180,7 @@ proptest! {
             ..Evidence::default()
         };
         let keep = Keep::Share(share);
-        let reducers: [&dyn TokenReducer; 3] = [&DivPrune { keep }, &FastV { k: 1, keep }, &RandomKeep { keep, seed: 1 }];
+        let reducers: [&dyn TokenReducer; 3] = [&DivPrune { keep }, &FastV { k: 1, keep }, &RandomKeep { keep, seed: 1, placed: false }];
         for reducer in reducers {
             let reduction = reducer.reduce(0, &evidence).unwrap();
             prop_assert_eq!(reduction.kept.len(), keep.of(features.rows));

@@ -38,6 +38,7 @@ pub const REDUCERS: Preset = Preset {
         "sparsevlm:keep=0.333",
         "vtw",
         "random:keep=0.333",
+        "random:keep=0.333,placed",
         "blind",
         "blur:keep=0.333",
     ],

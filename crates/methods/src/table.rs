@@ -356,6 +356,12 @@ pub static RANDOM: Method = Method {
     parameters: &[
         Parameter { name: "keep", kind: ParameterKind::Keep, default: "0.5", meaning: "visual tokens that stay" },
         Parameter { name: "seed", kind: ParameterKind::Seed, default: "0", meaning: "which random sets" },
+        Parameter {
+            name: "placed",
+            kind: ParameterKind::Flag,
+            default: "",
+            meaning: "what is left keeps its rotary positions, as with positions=keep of other methods; Qwen keeps them in any case",
+        },
     ],
     summary: "the control: keeps a random set of projected visual tokens, one set per image",
     plain: "Keeps visual tokens by chance: what any method has to beat.",

@@ -126,8 +126,14 @@ fn chosen(directions: &HostMatrix, first: usize, relevance: &[f32], count: usize
     let mut gains: Vec<f32> = (0..n).map(|index| kernel(index, index)).collect();
     let mut factor: Vec<Vec<f32>> = Vec::with_capacity(count);
     let mut chosen = Vec::with_capacity(count);
-    while chosen.len() < count {
-        let Some(next) = best(gains.iter().copied()) else { break };
+    let mut is_chosen = vec![false; n];
+    while chosen.len() < count.min(n) {
+        // Behind as many tokens as they are wide nothing adds to the determinant. What rounding makes of the factor then may not be finite, and is
+        // the least of all.
+        let of = |(gain, chosen): (&f32, &bool)| if *chosen || !gain.is_finite() { f32::NEG_INFINITY } else { *gain };
+        let highest = best(gains.iter().zip(&is_chosen).map(of)).filter(|&next| !is_chosen[next]);
+        let Some(next) = highest.or_else(|| is_chosen.iter().position(|chosen| !chosen)) else { break };
+        is_chosen[next] = true;
         let scale = 1.0 / (gains[next].max(0.0) + THRESHOLD).sqrt();
         let mut row: Vec<f32> = (0..n).map(|index| kernel(next, index)).collect();
         for before in factor.iter().filter(|before| before[next].abs() >= THRESHOLD) {
@@ -140,7 +146,6 @@ fn chosen(directions: &HostMatrix, first: usize, relevance: &[f32], count: usize
         for (gain, value) in gains.iter_mut().zip(&row) {
             *gain -= value * value;
         }
-        gains[next] = f32::NEG_INFINITY;
         chosen.push(first + next);
         factor.push(row);
     }

@@ -1,7 +1,8 @@
 //! The control: a random set of visual tokens, the same for every question about an image.
 //!
 //! Published comparisons find random pruning hard to beat (UniPruneBench, arXiv 2511.02650), so no reducer should be
-//! judged without it.
+//! judged without it. Nor by one alone: whether what is left is counted anew or keeps its positions may matter more than which tokens are left.
+//! `placed` keeps them, for the methods that do.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::implementation::{Built, Implementation};
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
     method: &RANDOM,
     build: |values| match *values {
-        [Value::Keep(keep), Value::Seed(seed)] => Some(Built::Reducer(Arc::new(RandomKeep { keep, seed }))),
+        [Value::Keep(keep), Value::Seed(seed), Value::Flag(placed)] => Some(Built::Reducer(Arc::new(RandomKeep { keep, seed, placed }))),
         _ => None,
     },
 };
@@ -28,15 +29,18 @@ pub struct RandomKeep {
     pub keep: Keep,
     /// Which random sets.
     pub seed: u64,
+    /// Whether they keep their positions.
+    pub placed: bool,
 }
 
 impl TokenReducer for RandomKeep {
     fn name(&self) -> String {
-        RANDOM.spell(&[Value::Keep(self.keep), Value::Seed(self.seed)])
+        RANDOM.spell(&[Value::Keep(self.keep), Value::Seed(self.seed), Value::Flag(self.placed)])
     }
 
     fn steps(&self) -> Vec<Step> {
-        vec![Step::at(Site::AfterProjector, PositionPolicy::Renumber)]
+        let positions = if self.placed { PositionPolicy::Keep } else { PositionPolicy::Renumber };
+        vec![Step::at(Site::AfterProjector, positions)]
     }
 
     fn reduce(&self, _: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {

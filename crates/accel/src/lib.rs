@@ -48,7 +48,10 @@ pub use apply::{Description, QuantizedModules};
 pub use calibrate::{Gram, Samples};
 pub use implementation::{Built, Implementation};
 pub use locate::Grain;
-pub use quantize::{AccelError, Calibration, Fitted, FittedGptq, FittedRtn, Gptq, Int8, LinearShape, Quantizer, Rtn};
+pub use quantize::{
+    AccelError, Calibration, Fitted, FittedGptq, FittedHqq, FittedNf4, FittedRtn, Fp8, Gptq, Hqq, Int8, LinearShape, Nf4, Quantizer, Rtn,
+    W8a8,
+};
 pub use reduce::{
     Blind, Blur, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, Lofi, PruMerge, PyramidDrop, RandomKeep, SparseVlm, ToMe, VisPruner,
     VisionZip, Vtw,

@@ -56,7 +56,7 @@ fn assert_product(packed: &PackedLinear, x: &[f32], input: usize, expected: &[f6
 #[test]
 fn rtn_equals_pytorch() {
     for case in cases().w4 {
-        let quantizer = FittedRtn { group: case.group, symmetric: case.symmetric };
+        let quantizer = FittedRtn { bits: 4, group: case.group, symmetric: case.symmetric };
         let weight = HostMatrix::new(case.out, case.r#in, case.weight);
         let codes = quantizer.codes(&weight);
         assert_eq!(codes.codes, case.codes);

@@ -19,7 +19,18 @@ fn both_tables_have_the_same_rows_in_the_same_order() {
 
 #[test]
 fn what_a_row_says_is_what_is_made_of_it() {
-    let settings = ["w4:rtn,g=64,sym", "int8:threshold=4.5", "divprune:keep=64", "fastv:k=3,keep=0.25", "random:keep=0.33,seed=7"];
+    let settings = [
+        "w4:rtn,g=64,sym",
+        "w3:rtn,g=32",
+        "w8:rtn,sym",
+        "nf4:g=32",
+        "w4:hqq,g=16",
+        "fp8:weights",
+        "int8:threshold=4.5",
+        "divprune:keep=64",
+        "fastv:k=3,keep=0.25",
+        "random:keep=0.33,seed=7",
+    ];
     let defaults: Vec<String> = METHODS.iter().map(ToString::to_string).collect();
     let presets = PRESETS.iter().flat_map(|preset| preset.specs.iter().copied());
     for text in defaults.iter().map(String::as_str).chain(settings).chain(presets) {

@@ -94,6 +94,20 @@ const E4M3: [f32; 256] = {
     table
 };
 
+impl Codebook {
+    /// The code of the number of [`Self::E4m3`] that is nearest to a finite `value`, the even one of two; of at most 448 either way.
+    pub fn e4m3(value: f32) -> u8 {
+        let nearest = to_e4m3(value);
+        let bits = nearest.abs().to_bits();
+        let size = match bits >> 20 {
+            // Subnormal: steps of 2^-9.
+            below if below < 121 << 3 => nearest.abs() * 512.0,
+            usual => (usual - (120 << 3)) as f32,
+        };
+        (size as u8) | (u8::from(nearest.is_sign_negative()) << 7)
+    }
+}
+
 /// The nearest number of E4M3, the even one of two; of at most 448 either way.
 #[inline]
 pub(crate) fn to_e4m3(value: f32) -> f32 {
@@ -109,6 +123,8 @@ pub(crate) fn to_e4m3(value: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "exact results are the point")]
+
     use super::{Codebook, E4M3, to_e4m3};
 
     /// By the format's definition: bias 7, the largest 448, no infinity.
@@ -136,6 +152,8 @@ mod tests {
         for value in halfway.chain(others).chain([0.0, 448.0, 500.0, 1e9, 1e-9]) {
             for value in [value, -value] {
                 assert_eq!(to_e4m3(value), nearest(value), "{value}");
+                let found = E4M3[usize::from(Codebook::e4m3(value))];
+                assert_eq!(found.to_bits(), nearest(value).to_bits(), "{value}");
             }
         }
         assert!(to_e4m3(f32::NAN).is_nan());

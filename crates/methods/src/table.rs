@@ -3,10 +3,17 @@
 use crate::{Method, MethodKind, Parameter, ParameterKind, Place};
 
 /// Every method a spec may name.
-pub static METHODS: [&Method; 20] = [
+pub static METHODS: [&Method; 27] = [
     &W4_RTN,
     &W4_GPTQ,
+    &W4_HQQ,
+    &NF4,
+    &W3_RTN,
+    &W2_RTN,
+    &W8_RTN,
     &INT8,
+    &W8A8,
+    &FP8,
     &TOME,
     &DIVPRUNE,
     &LOFI,
@@ -42,23 +49,115 @@ const FLOAT: Parameter = Parameter {
     meaning: "layers that are put back into float once all are packed; a part of the name is enough, several have / between",
 };
 
+/// The usual sizes of groups.
+const GROUP: Parameter = Parameter {
+    name: "g",
+    kind: ParameterKind::Group,
+    default: "auto",
+    meaning: "inputs per scale; auto = the largest of 128, 64, 32, 16 that divides every input width",
+};
+
+/// Round-to-nearest.
+const fn rtn(name: &'static str, summary: &'static str, plain: &'static str) -> Method {
+    Method {
+        name,
+        kind: MethodKind::Quantizer,
+        parameters: &[
+            GROUP,
+            Parameter { name: "sym", kind: ParameterKind::Flag, default: "", meaning: "symmetric, without zero points" },
+            FLOAT,
+        ],
+        summary,
+        plain,
+        source: "group-wise round-to-nearest as in GPTQ's and AWQ's baselines (arXiv 2210.17323, 2306.00978)",
+    }
+}
+
+/// Round-to-nearest, 2 bits.
+pub static W2_RTN: Method = rtn(
+    "w2:rtn",
+    "2-bit weights by rounding to nearest, in the decoder's linear layers; kept in 4 bits",
+    "Weights in 2 bits, rounded to the nearest step of a scale per group.",
+);
+
+/// Round-to-nearest, 3 bits.
+pub static W3_RTN: Method = rtn(
+    "w3:rtn",
+    "3-bit weights by rounding to nearest, in the decoder's linear layers; kept in 4 bits",
+    "Weights in 3 bits, rounded to the nearest step of a scale per group.",
+);
+
 /// Round-to-nearest, 4 bits.
-pub static W4_RTN: Method = Method {
-    name: "w4:rtn",
+pub static W4_RTN: Method = rtn(
+    "w4:rtn",
+    "4-bit weights by rounding to nearest, in the decoder's linear layers",
+    "Weights in 4 bits, rounded to the nearest step of a scale per group.",
+);
+
+/// Round-to-nearest, 8 bits.
+pub static W8_RTN: Method = rtn(
+    "w8:rtn",
+    "8-bit weights by rounding to nearest, in the decoder's linear layers",
+    "Weights in 8 bits, rounded to the nearest step of a scale per group.",
+);
+
+/// HQQ, 4 bits.
+pub static W4_HQQ: Method = Method {
+    name: "w4:hqq",
     kind: MethodKind::Quantizer,
     parameters: &[
         Parameter {
             name: "g",
             kind: ParameterKind::Group,
             default: "auto",
-            meaning: "inputs per scale; auto = the largest of 128, 64, 32, 16 that divides every input width",
+            meaning: "inputs per scale; auto = the largest of 64, 32, 16 that divides every input width",
         },
-        Parameter { name: "sym", kind: ParameterKind::Flag, default: "", meaning: "symmetric, without zero points" },
         FLOAT,
     ],
-    summary: "4-bit weights by rounding to nearest, in the decoder's linear layers",
-    plain: "Weights in 4 bits, rounded to the nearest step of a scale per group.",
-    source: "group-wise round-to-nearest as in GPTQ's and AWQ's baselines (arXiv 2210.17323, 2306.00978)",
+    summary: "4-bit weights whose zero points are fitted to the weights, without data, in the decoder's linear layers",
+    plain: "Weights in 4 bits, with zero points that leave most weights close and some large ones far.",
+    source: "HQQ (Badri and Shaji, 2023), as in hqq 0.2.8, groups along the inputs",
+};
+
+/// NF4, 4 bits.
+pub static NF4: Method = Method {
+    name: "nf4",
+    kind: MethodKind::Quantizer,
+    parameters: &[
+        Parameter {
+            name: "g",
+            kind: ParameterKind::Group,
+            default: "auto",
+            meaning: "inputs of a block; auto = the largest of 64, 32, 16 that divides every input width",
+        },
+        FLOAT,
+    ],
+    summary: "4-bit weights, each the nearest of sixteen quantiles of the normal distribution, in the decoder's linear layers",
+    plain: "Weights in 4 bits, on steps that lie closer where most weights are.",
+    source: "NF4 of QLoRA, NeurIPS 2023 (arXiv 2305.14314), as in bitsandbytes; maxima in f32",
+};
+
+/// W8A8 with a scale a token.
+pub static W8A8: Method = Method {
+    name: "w8a8",
+    kind: MethodKind::Quantizer,
+    parameters: &[FLOAT],
+    summary: "8-bit weights and activations, a scale per output and per token, in the decoder's linear layers",
+    plain: "Weights and activations of the decoder in 8 bits, nothing apart.",
+    source: "W8A8 with dynamic scales per token (ZeroQuant, NeurIPS 2022, arXiv 2206.01861), as in llm-compressor and vLLM",
+};
+
+/// FP8 with a scale a token.
+pub static FP8: Method = Method {
+    name: "fp8",
+    kind: MethodKind::Quantizer,
+    parameters: &[
+        Parameter { name: "weights", kind: ParameterKind::Flag, default: "", meaning: "weights alone; activations stay what they are" },
+        FLOAT,
+    ],
+    summary: "weights and activations in FP8 (E4M3), a scale per output and per token, in the decoder's linear layers; emulated in floats",
+    plain: "Weights and activations of the decoder as 8-bit floats.",
+    source: "FP8 (arXiv 2209.05433) with dynamic scales per token, as FP8_DYNAMIC in llm-compressor and vLLM",
 };
 
 /// GPTQ, 4 bits.
@@ -66,12 +165,7 @@ pub static W4_GPTQ: Method = Method {
     name: "w4:gptq",
     kind: MethodKind::Quantizer,
     parameters: &[
-        Parameter {
-            name: "g",
-            kind: ParameterKind::Group,
-            default: "auto",
-            meaning: "inputs per scale; auto = the largest of 128, 64, 32, 16 that divides every input width",
-        },
+        GROUP,
         Parameter {
             name: "asym",
             kind: ParameterKind::Flag,

@@ -34,7 +34,7 @@ static METHOD: Method = Method {
 const COUNTING: Implementation = Implementation {
     method: &METHOD,
     build: |values| match *values {
-        [Value::Group(group)] => Some(Built::Quantizer(Arc::new(Counting(Rtn { group, symmetric: false })))),
+        [Value::Group(group)] => Some(Built::Quantizer(Arc::new(Counting(Rtn { bits: 4, group, symmetric: false })))),
         _ => None,
     },
 };

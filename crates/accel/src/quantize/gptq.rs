@@ -17,7 +17,8 @@ use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLin
 use steady_methods::{Group, Value, W4_GPTQ};
 use steady_vlm::HostMatrix;
 
-use super::rtn::settle;
+use super::layers::{DECODER, SCOPE, packed, settle};
+use super::rtn::GROUPS;
 use super::{AccelError, Calibration, Fitted, LinearShape, Quantizer};
 use crate::Gram;
 use crate::implementation::{Built, Implementation};
@@ -65,15 +66,15 @@ impl Quantizer for Gptq {
     }
 
     fn scope(&self) -> &'static str {
-        super::rtn::SCOPE
+        SCOPE
     }
 
     fn takes(&self, linear: &str) -> bool {
-        linear.starts_with(super::rtn::DECODER)
+        linear.starts_with(DECODER)
     }
 
     fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {
-        Ok(Box::new(FittedGptq { group: settle(self.group, linears)?, asked: *self }))
+        Ok(Box::new(FittedGptq { group: settle(self.group, GROUPS, linears)?, asked: *self }))
     }
 }
 
@@ -106,8 +107,7 @@ impl Fitted for FittedGptq {
         let codes = codes.ok_or_else(|| AccelError::Calibration {
             problem: format!("{linear}: its inputs leave H with no Cholesky factor; more prompts or a larger damp help"),
         })?;
-        let packed = GroupedWeight::new(&codes).map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })?;
-        Ok(packed.into())
+        packed(linear, GroupedWeight::new(&codes))
     }
 }
 
@@ -296,7 +296,7 @@ mod tests {
             seen.sums[i * 16 + i] = 1.0 + i as f64;
         }
         for (symmetric, asymmetric) in [(true, false), (false, true)] {
-            let rtn = crate::FittedRtn { group: 8, symmetric }.codes(&weight);
+            let rtn = crate::FittedRtn { bits: 4, group: 8, symmetric }.codes(&weight);
             for ordered in [false, true] {
                 let gptq = fitted(8, asymmetric, ordered).codes(&weight, &seen).unwrap();
                 assert_eq!(gptq.codes, rtn.codes, "symmetric {symmetric}, ordered {ordered}");

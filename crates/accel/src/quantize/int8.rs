@@ -10,6 +10,7 @@ use steady_kernels::{Int8Codes, Int8Weight, PackedLinear};
 use steady_methods::{INT8, Value};
 use steady_vlm::HostMatrix;
 
+use super::layers::{largest, packed};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
 use crate::Gram;
 use crate::implementation::{Built, Implementation};
@@ -32,7 +33,7 @@ pub struct Int8 {
 impl Int8 {
     /// The codes of `weight [out, in]`.
     pub fn codes(&self, weight: &HostMatrix) -> Int8Codes {
-        let absmax: Vec<f32> = weight.iter_rows().map(|row| row.iter().fold(0.0_f32, |largest, &value| largest.max(value.abs()))).collect();
+        let absmax: Vec<f32> = weight.iter_rows().map(largest).collect();
         let codes = weight.iter_rows().zip(&absmax).flat_map(|(row, &absmax)| {
             // A row of zeros has no scale; its codes are zeros.
             let per_unit = if absmax > 0.0 { 127.0 / absmax } else { 0.0 };
@@ -73,8 +74,6 @@ impl Fitted for Int8 {
     }
 
     fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
-        Int8Weight::new(&self.codes(weight))
-            .map(PackedLinear::from)
-            .map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })
+        packed(linear, Int8Weight::new(&self.codes(weight)))
     }
 }

@@ -1,22 +1,42 @@
 //! Quantizers: a float matrix in, a packed one out.
 
+mod fp8;
 mod gptq;
+mod hqq;
 mod int8;
+mod layers;
+mod nf4;
 mod rtn;
+mod w8a8;
 
 use serde::{Deserialize, Serialize};
 use steady_kernels::{PackError, PackedLinear};
 use steady_vlm::HostMatrix;
 use thiserror::Error;
 
+pub use fp8::Fp8;
 pub use gptq::{FittedGptq, Gptq};
+pub use hqq::{FittedHqq, Hqq};
 pub use int8::Int8;
+pub use nf4::{FittedNf4, Nf4};
 pub use rtn::{FittedRtn, Rtn};
+pub use w8a8::W8a8;
 
 use crate::{Gram, Implementation};
 
 /// For every quantizer of [`steady_methods::METHODS`], in that order, what carries it out.
-pub(crate) const QUANTIZERS: &[Implementation] = &[rtn::IMPLEMENTATION, gptq::IMPLEMENTATION, int8::IMPLEMENTATION];
+pub(crate) const QUANTIZERS: &[Implementation] = &[
+    rtn::W4,
+    gptq::IMPLEMENTATION,
+    hqq::IMPLEMENTATION,
+    nf4::IMPLEMENTATION,
+    rtn::W3,
+    rtn::W2,
+    rtn::W8,
+    int8::IMPLEMENTATION,
+    w8a8::IMPLEMENTATION,
+    fp8::IMPLEMENTATION,
+];
 
 /// A way to pack the weights of a model's linear layers, as asked for.
 pub trait Quantizer: Send + Sync {

@@ -1,109 +1,105 @@
-//! Round-to-nearest, 4 bits, a scale and a zero point per group of inputs.
+//! Round-to-nearest, a scale and a zero point per group of inputs.
 //!
-//! The reference that calibrated methods (GPTQ, AWQ) are measured against. Asymmetric, the default:
+//! The reference that calibrated methods (GPTQ, AWQ) are measured against. Asymmetric, the default, in 4 bits:
 //! `s = (max − min)/15`, at least 1e-5; `z = round(−min/s)`; `q = clamp(round(w/s) + z, 0, 15)`, over a range that always
-//! includes zero. Symmetric, as compressed-tensors has it: `s = max|w|/7.5`, `q = clamp(round(w/s), −8, 7)`.
-//! Rounding is half to even, as in PyTorch. Codes are chosen with the scale as it is stored, in f16.
+//! includes zero. Symmetric, as compressed-tensors has it: `s = max|w|/7.5`, `q = clamp(round(w/s), −8, 7)`. In `b` bits the last
+//! code is `2^b − 1` instead of 15. Rounding is half to even, as in PyTorch. Codes are chosen with the scale as it is stored, in f16.
+//! Codes of fewer bits than four are kept in four.
 
 use std::sync::Arc;
 
 use half::f16;
 use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLinear, Shift};
-use steady_methods::{Group, Value, W4_RTN};
+use steady_methods::{Group, Method, Value, W2_RTN, W3_RTN, W4_RTN, W8_RTN};
 use steady_vlm::HostMatrix;
 
+use super::layers::{DECODER, SCOPE, largest, packed, settle};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
 use crate::Gram;
 use crate::implementation::{Built, Implementation};
 
-pub(crate) const IMPLEMENTATION: Implementation = Implementation {
-    method: &W4_RTN,
-    build: |values| match *values {
-        [Value::Group(group), Value::Flag(symmetric)] => Some(Built::Quantizer(Arc::new(Rtn { group, symmetric }))),
-        _ => None,
-    },
-};
+pub(crate) const W2: Implementation = Implementation { method: &W2_RTN, build: build::<2> };
+pub(crate) const W3: Implementation = Implementation { method: &W3_RTN, build: build::<3> };
+pub(crate) const W4: Implementation = Implementation { method: &W4_RTN, build: build::<4> };
+pub(crate) const W8: Implementation = Implementation { method: &W8_RTN, build: build::<8> };
 
-/// What 4-bit methods pack, in words.
-pub(super) const SCOPE: &str = "the decoder's q, k, v, o, gate, up and down projections (not embeddings, head, vision tower, projector)";
-/// What the names of these layers begin with.
-pub(super) const DECODER: &str = "language_model.layers.";
+fn build<const BITS: u32>(values: &[Value]) -> Option<Built> {
+    match *values {
+        [Value::Group(group), Value::Flag(symmetric)] => Some(Built::Quantizer(Arc::new(Rtn { bits: BITS, group, symmetric }))),
+        _ => None,
+    }
+}
+
+/// The method of so many bits.
+fn method(bits: u32) -> &'static Method {
+    match bits {
+        2 => &W2_RTN,
+        3 => &W3_RTN,
+        8 => &W8_RTN,
+        _ => &W4_RTN,
+    }
+}
 
 /// Group sizes that `auto` chooses from, the usual one first.
-const GROUPS: &[usize] = &[128, 64, 32, 16];
+pub(super) const GROUPS: &[usize] = &[128, 64, 32, 16];
 const SMALLEST_SCALE: f32 = 1e-5;
 
-/// Round-to-nearest 4-bit quantization.
+/// Round-to-nearest quantization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rtn {
+    /// Bits of a code: 2, 3, 4 or 8.
+    pub bits: u32,
     /// Inputs that share a scale.
     pub group: Group,
-    /// No zero points: code 8 stands for zero.
+    /// No zero points: the middle code stands for zero, 8 of 16.
     pub symmetric: bool,
 }
 
 /// [`Rtn`] with a group size that divides the input width of every layer it is meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FittedRtn {
+    /// Bits of a code: 2, 3, 4 or 8.
+    pub bits: u32,
     /// Inputs that share a scale.
     pub group: usize,
-    /// No zero points: code 8 stands for zero.
+    /// No zero points: the middle code stands for zero, 8 of 16.
     pub symmetric: bool,
 }
 
-/// The group size for these layers.
-pub(super) fn settle(group: Group, linears: &[LinearShape]) -> Result<usize, AccelError> {
-    let misfit = |size: usize| linears.iter().find(|linear| !linear.input.is_multiple_of(size));
-    match group {
-        Group::Size(group) => match misfit(group) {
-            Some(linear) => Err(AccelError::Group { linear: linear.name.clone(), input: linear.input, group }),
-            None => Ok(group),
-        },
-        Group::Auto => {
-            let mut ruled_out = None;
-            for &group in GROUPS {
-                ruled_out = misfit(group);
-                if ruled_out.is_none() {
-                    return Ok(group);
-                }
-            }
-            let (linear, input) = ruled_out.map_or((String::new(), 0), |linear| (linear.name.clone(), linear.input));
-            Err(AccelError::NoGroup { linear, input, candidates: GROUPS })
-        }
-    }
-}
-
 impl FittedRtn {
+    fn book(&self) -> Codebook {
+        if self.bits <= 4 { Codebook::Int4 } else { Codebook::Int8 }
+    }
+
     /// The codes of `weight [out, in]`, whose width the group size must divide.
     pub fn codes(&self, weight: &HostMatrix) -> GroupedCodes {
-        let group = self.group;
+        let (group, last) = (self.group, ((1u32 << self.bits) - 1) as f32);
         let groups = weight.data.len() / group;
         let (mut codes, mut scales, mut zeros) =
             (Vec::with_capacity(weight.data.len()), Vec::with_capacity(groups), Vec::with_capacity(groups));
         for values in weight.data.chunks_exact(group) {
-            let (scale, zero) = if self.symmetric { symmetric(values) } else { asymmetric(values) };
+            let (scale, zero) = if self.symmetric { symmetric(values, last) } else { asymmetric(values, last) };
             scales.push(scale);
             zeros.push(zero);
-            let code = |&value: &f32| ((value / scale).round_ties_even() + zero).clamp(0.0, 15.0) as u8;
+            let code = |&value: &f32| ((value / scale).round_ties_even() + zero).clamp(0.0, last) as u8;
             codes.extend(values.iter().map(code));
         }
         let shift = Shift::Zeros(zeros);
-        GroupedCodes { out: weight.rows, input: weight.cols, group, book: Codebook::Int4, codes, scales, shift }
+        GroupedCodes { out: weight.rows, input: weight.cols, group, book: self.book(), codes, scales, shift }
     }
 }
 
 /// Scale and zero point of a group whose codes run from its minimum to its maximum. The range includes zero (as in GPTQ
 /// and compressed-tensors): otherwise the clamped zero point would cut off a group of one sign.
-fn asymmetric(values: &[f32]) -> (f32, f32) {
+fn asymmetric(values: &[f32], last: f32) -> (f32, f32) {
     let (min, max) = values.iter().fold((0.0_f32, 0.0_f32), |(min, max), &value| (min.min(value), max.max(value)));
-    let scale = stored((max - min) / 15.0);
-    (scale, (-min / scale).round_ties_even().clamp(0.0, 15.0))
+    let scale = stored((max - min) / last);
+    (scale, (-min / scale).round_ties_even().clamp(0.0, last))
 }
 
-/// Scale of a group whose codes are centred on 8.
-fn symmetric(values: &[f32]) -> (f32, f32) {
-    let largest = values.iter().fold(0.0_f32, |largest, &value| largest.max(value.abs()));
-    (stored(largest / 7.5), 8.0)
+/// Scale of a group whose codes are centred on the middle one.
+fn symmetric(values: &[f32], last: f32) -> (f32, f32) {
+    (stored(largest(values) / (last / 2.0)), (last / 2.0).ceil())
 }
 
 /// A scale as the packed weight will hold it.
@@ -113,7 +109,7 @@ fn stored(scale: f32) -> f32 {
 
 impl Quantizer for Rtn {
     fn name(&self) -> String {
-        W4_RTN.spell(&[Value::Group(self.group), Value::Flag(self.symmetric)])
+        method(self.bits).spell(&[Value::Group(self.group), Value::Flag(self.symmetric)])
     }
 
     fn scope(&self) -> &'static str {
@@ -125,22 +121,20 @@ impl Quantizer for Rtn {
     }
 
     fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {
-        Ok(Box::new(FittedRtn { group: settle(self.group, linears)?, symmetric: self.symmetric }))
+        Ok(Box::new(FittedRtn { bits: self.bits, group: settle(self.group, GROUPS, linears)?, symmetric: self.symmetric }))
     }
 }
 
 impl Fitted for FittedRtn {
     fn method(&self) -> String {
-        Rtn { group: Group::Size(self.group), symmetric: self.symmetric }.name()
+        Rtn { bits: self.bits, group: Group::Size(self.group), symmetric: self.symmetric }.name()
     }
 
     fn packed_bytes(&self, linear: &LinearShape) -> u64 {
-        GroupedWeight::bytes_of([linear.out, linear.input], self.group, Codebook::Int4, Constants::Halves) as u64
+        GroupedWeight::bytes_of([linear.out, linear.input], self.group, self.book(), Constants::Halves) as u64
     }
 
     fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
-        GroupedWeight::new(&self.codes(weight))
-            .map(PackedLinear::from)
-            .map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })
+        packed(linear, GroupedWeight::new(&self.codes(weight)))
     }
 }

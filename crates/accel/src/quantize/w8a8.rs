@@ -1,0 +1,79 @@
+//! W8A8: weights and activations in eight bits, a scale for each output and one for each token, which is found as the token comes
+//! (`W8A8` of llm-compressor with dynamic activations; ZeroQuant: Yao et al., NeurIPS 2022, arXiv 2206.01861).
+//!
+//! Weights as compressed-tensors has them: `s = max|w|/127.5`, `q = clamp(round_half_even(w/s), −128, 127)`. What happens to the activations is
+//! [`steady_kernels::Int8Weight`]'s part, without outliers: what vLLM computes.
+
+use std::sync::Arc;
+
+use steady_kernels::{Int8Codes, Int8Weight, PackedLinear};
+use steady_methods::W8A8;
+use steady_vlm::HostMatrix;
+
+use super::layers::{DECODER, SCOPE, largest, packed};
+use super::{AccelError, Fitted, LinearShape, Quantizer};
+use crate::Gram;
+use crate::implementation::{Built, Implementation};
+
+pub(crate) const IMPLEMENTATION: Implementation = Implementation {
+    method: &W8A8,
+    build: |values| match values {
+        [] => Some(Built::Quantizer(Arc::new(W8a8))),
+        _ => None,
+    },
+};
+
+/// Steps on either side of zero.
+const STEPS: f32 = 127.5;
+
+/// W8A8 quantization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct W8a8;
+
+impl W8a8 {
+    /// The codes of `weight [out, in]`.
+    pub fn codes(self, weight: &HostMatrix) -> Int8Codes {
+        let (mut codes, mut scales) = (Vec::with_capacity(weight.data.len()), Vec::with_capacity(weight.rows));
+        for row in weight.iter_rows() {
+            // A row of zeros has any scale.
+            let scale = Some(largest(row) / STEPS).filter(|scale| *scale > 0.0).unwrap_or(f32::EPSILON);
+            codes.extend(row.iter().map(|value| (value / scale).round_ties_even().clamp(-128.0, 127.0) as i8));
+            scales.push(scale);
+        }
+        let outlier_threshold = Int8Codes::NO_OUTLIERS;
+        Int8Codes { out: weight.rows, input: weight.cols, codes, scales, divisor: 1.0, outlier_threshold }
+    }
+}
+
+impl Quantizer for W8a8 {
+    fn name(&self) -> String {
+        W8A8.spell(&[])
+    }
+
+    fn scope(&self) -> &'static str {
+        SCOPE
+    }
+
+    fn takes(&self, linear: &str) -> bool {
+        linear.starts_with(DECODER)
+    }
+
+    fn fit(&self, _linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {
+        Ok(Box::new(*self))
+    }
+}
+
+/// Nothing of it depends on shapes.
+impl Fitted for W8a8 {
+    fn method(&self) -> String {
+        self.name()
+    }
+
+    fn packed_bytes(&self, linear: &LinearShape) -> u64 {
+        Int8Weight::bytes_of([linear.out, linear.input]) as u64
+    }
+
+    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
+        packed(linear, Int8Weight::new(&self.codes(weight)))
+    }
+}

@@ -1,0 +1,84 @@
+//! Codes and scales are those that bitsandbytes and compressed-tensors choose for the same matrix (`reference/make_tool_cases.py`).
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use half::f16;
+use safetensors::{Dtype, SafeTensors};
+use steady_accel::{FittedHqq, FittedNf4, FittedRtn, Fp8, W8a8};
+use steady_kernels::Shift;
+use steady_vlm::HostMatrix;
+
+const FILE: &[u8] = include_bytes!("reference/tool_cases.safetensors");
+
+fn bytes(name: &str) -> Vec<u8> {
+    let tensor = SafeTensors::deserialize(FILE).unwrap().tensor(name).unwrap();
+    assert!(matches!(tensor.dtype(), Dtype::U8 | Dtype::I8), "{name}");
+    tensor.data().to_vec()
+}
+
+fn floats(name: &str) -> Vec<f32> {
+    let tensor = SafeTensors::deserialize(FILE).unwrap().tensor(name).unwrap();
+    match tensor.dtype() {
+        Dtype::F32 => tensor.data().chunks_exact(4).map(|quad| f32::from_le_bytes(quad.try_into().unwrap())).collect(),
+        Dtype::F16 => tensor.data().chunks_exact(2).map(|pair| f16::from_le_bytes(pair.try_into().unwrap()).to_f32()).collect(),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+fn weight() -> HostMatrix {
+    HostMatrix::new(12, 128, floats("weight"))
+}
+
+#[test]
+fn nf4_is_that_of_bitsandbytes() {
+    let found = FittedNf4 { group: 64 }.codes(&weight());
+    assert_eq!((found.codes, found.scales), (bytes("nf4.codes"), floats("nf4.scales")));
+}
+
+#[test]
+fn eight_bits_are_those_of_compressed_tensors() {
+    let found = W8a8.codes(&weight());
+    let codes: Vec<u8> = found.codes.into_iter().map(i8::cast_unsigned).collect();
+    assert_eq!((codes, found.scales), (bytes("w8a8.codes"), floats("w8a8.scales")));
+    let found = Fp8 { weights_only: false }.codes(&weight());
+    assert_eq!((found.codes, found.scales), (bytes("fp8.codes"), floats("fp8.scales")));
+}
+
+#[test]
+fn symmetric_rounding_is_that_of_compressed_tensors() {
+    for (bits, middle) in [(2, 2.0), (3, 4.0), (4, 8.0), (8, 128.0)] {
+        let found = FittedRtn { bits, group: 32, symmetric: true }.codes(&weight());
+        assert_eq!(found.scales, floats(&format!("rtn{bits}.scales")), "{bits} bits");
+        assert_eq!(found.codes, bytes(&format!("rtn{bits}.codes")), "{bits} bits");
+        assert_eq!(found.shift, Shift::Zeros(vec![middle; found.scales.len()]), "{bits} bits");
+    }
+}
+
+#[test]
+fn hqq_is_that_of_its_authors() {
+    for group in [64, 16] {
+        let found = FittedHqq { group }.codes(&weight());
+        assert_eq!(found.codes, bytes(&format!("hqq{group}.codes")));
+        assert_eq!(found.scales, floats(&format!("hqq{group}.scales")));
+        // Means are added up in another order there.
+        let Shift::Zeros(zeros) = found.shift else { panic!("zero points") };
+        for (found, expected) in zeros.iter().zip(floats(&format!("hqq{group}.zeros"))) {
+            assert!((found - expected).abs() < 1e-4, "{found}, by hqq {expected}");
+        }
+    }
+}
+
+/// A row or a block of zeros stays one.
+#[test]
+fn zeros_are_packed_as_zeros() {
+    use steady_accel::Fitted;
+    let zeros = HostMatrix::new(2, 64, [vec![0.0; 64], vec![0.5; 64]].concat());
+    let fitted: [&dyn Fitted; 4] =
+        [&FittedNf4 { group: 64 }, &W8a8, &Fp8 { weights_only: true }, &FittedRtn { bits: 3, group: 64, symmetric: false }];
+    for fitted in fitted {
+        let packed = fitted.pack("linear", &zeros, None).unwrap();
+        let values: Vec<f32> = packed.dequantize().into_data().iter::<f32>().collect();
+        assert!(values[..64].iter().all(|&value| value == 0.0), "{}", fitted.method());
+        assert!(values[64..].iter().all(|&value| (value - 0.5).abs() < 2e-3), "{}: {values:?}", fitted.method());
+        assert_eq!(packed.bytes() as u64, fitted.packed_bytes(&steady_accel::LinearShape { name: String::new(), out: 2, input: 64 }));
+    }
+}

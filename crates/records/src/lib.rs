@@ -60,7 +60,7 @@ mod work;
 
 pub use error::RecordsError;
 pub use growing::{Growing, pause};
-pub use pairing::{cut, report};
+pub use pairing::{Answered, Pairing, Placed, candidates, report};
 pub use plan::{BASELINE, CLEAN, Plan};
 pub use record::{Record, Timing};
 pub use shard::Shard;

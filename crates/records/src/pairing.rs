@@ -16,95 +16,185 @@ use crate::record::Record;
 /// First-token candidates that a report keeps of the [`TOP`](crate::record::TOP) recorded.
 const SHOWN: usize = 5;
 
-/// The report of `records`, which are those of `plan`: all questions about the clean images, then all again under each perturbation. Their order does
-/// not matter. Wall times stay out of it, so that the same plan gives the same report.
-///
-/// Records are answers: what they are worth is scored here, by the scorer that also says which are the same, so that the two cannot contradict each
-/// other. An answer that was scored otherwise when it was given, by another release, is flagged, and so is one whose logits are no numbers.
+/// What a report needs of a [`Record`], wherever that lies.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "as in a record")]
+pub struct Answered<'a> {
+    pub question: &'a str,
+    pub perturbation: &'a str,
+    pub acceleration: &'a str,
+    pub answer: &'a str,
+    /// Whether the logits ran out of numbers, so that there is no answer.
+    pub lost: bool,
+    pub cut: Option<bool>,
+    pub correct: bool,
+    pub margin: Option<f32>,
+    pub kl: Option<f64>,
+    /// By [`candidates`].
+    pub top: Vec<(&'a str, f32)>,
+    pub top_logits: &'a [f32],
+    pub decoder_visual_tokens: f32,
+    pub weight_bytes: u64,
+    pub kv_bytes: u64,
+    pub prompt_tokens: u32,
+    pub flops: u64,
+}
+
+/// The first-token candidates that a report keeps: the first few whose logits are numbers.
+pub fn candidates<'a>(tokens: impl Iterator<Item = &'a str>, logits: &[f32]) -> Vec<(&'a str, f32)> {
+    tokens.zip(logits.iter().copied()).filter(|(_, logit)| logit.is_finite()).take(SHOWN).collect()
+}
+
+impl<'a> From<&'a Record> for Answered<'a> {
+    fn from(record: &'a Record) -> Self {
+        Self {
+            question: &record.question,
+            perturbation: &record.perturbation,
+            acceleration: &record.acceleration,
+            answer: &record.answer,
+            lost: record.not_finite.is_some(),
+            cut: record.cut,
+            correct: record.correct,
+            margin: record.margin,
+            kl: record.kl,
+            top: candidates(record.top_tokens.iter().map(String::as_str), &record.top_logits),
+            top_logits: &record.top_logits,
+            decoder_visual_tokens: record.decoder_visual_tokens,
+            weight_bytes: record.weight_bytes,
+            kv_bytes: record.kv_bytes,
+            prompt_tokens: record.prompt_tokens,
+            flops: record.flops,
+        }
+    }
+}
+
+/// The report of `records`, which are those of `plan`, all at hand; see [`Pairing`].
 ///
 /// # Errors
 /// [`RecordsError::Report`] if answers are missing.
 pub fn report<'a>(plan: &Plan, questions: &[Question], records: impl IntoIterator<Item = &'a Record>) -> Result<Report, RecordsError> {
-    let answers: HashMap<(&str, &str, &str), &Record> = records
-        .into_iter()
-        .map(|record| ((record.acceleration.as_str(), record.perturbation.as_str(), record.question.as_str()), record))
-        .collect();
-    let posed = posed(plan, questions)?;
-    let of = |acceleration: &str| -> Result<Vec<Judged<'_>>, RecordsError> {
-        let missing = |question: &Question, perturbation: &str| {
-            RecordsError::Report(format!(
-                "question {}, acceleration {acceleration}, perturbation {perturbation}: no record; the run is not finished, run it again to continue",
-                question.id
-            ))
-        };
-        posed
-            .iter()
-            .map(|(perturbation, posed)| {
-                let question = posed.question();
-                let found = answers.get(&(acceleration, *perturbation, question.id.as_str()));
-                let record = found.copied().ok_or_else(|| missing(question, perturbation))?;
-                // what stands there before the logits ran out is no answer
-                let lost = record.not_finite.is_some();
-                let verdict = if lost { Verdict::on_no_answer() } else { posed.score(&record.answer) };
-                Ok(Judged { posed, record, verdict })
-            })
-            .collect()
-    };
-    let mut flagged = Vec::new();
-    let baseline = of(BASELINE)?;
-    flagged.extend(flags(BASELINE, &baseline));
-    let rows = posed
-        .iter()
-        .zip(&baseline)
-        .enumerate()
-        .map(|(i, ((perturbation, posed), answered))| {
-            let row = SuiteQuestion::from(posed.question());
-            if *perturbation == CLEAN {
-                return Ok(row.answered(answered.row()));
-            }
-            // beside what the same model says about the clean image
-            let answer = answered.beside(&baseline[i % questions.len()])?;
-            Ok(QuestionRow { perturbation: Some((*perturbation).to_owned()), ..row.answered(answer) })
-        })
-        .collect::<Result<_, RecordsError>>()?;
-    let pair = |after: &[Judged<'_>]| -> Result<Vec<AnswerRow>, RecordsError> {
-        baseline.iter().zip(after).map(|(before, after)| after.beside(before)).collect()
-    };
-    let mut accelerations = Vec::new();
-    for acceleration in plan.accelerations.iter().filter(|acceleration| acceleration.spec != BASELINE) {
-        let after = of(&acceleration.spec)?;
-        flagged.extend(flags(&acceleration.spec, &after));
-        accelerations.push(AccelerationReport {
-            spec: acceleration.spec.clone(),
-            what_it_is: acceleration.describe.clone(),
-            answers: pair(&after)?,
-            first_token: None,
-            cost: cost(&after[..questions.len()], acceleration.stored_bytes),
-        });
-    }
-    let mut controls = Vec::new();
-    for ControlPlan { spec, describe } in &plan.controls {
-        let after = of(spec)?;
-        flagged.extend(flags(spec, &after));
-        controls.push(ControlReport { spec: spec.clone(), what_it_is: describe.clone(), answers: pair(&after)?, first_token: None });
-    }
-    let baseline_cost = cost(&baseline[..questions.len()], plan.accelerations.first().and_then(|baseline| baseline.stored_bytes));
-    Report::new(Measurements { plan: summary(plan)?, baseline_cost, questions: rows, accelerations, controls, flagged })
-        .map_err(|e| RecordsError::Report(e.to_string()))
+    let mut pairing = Pairing::new(plan, questions)?;
+    records.into_iter().for_each(|record| pairing.take(record));
+    pairing.report()
 }
 
-/// How many answers of each variant the limit cut, and how many there are, in the plan's order. Answers of versions that did not say are left out.
-pub fn cut<'a>(plan: &Plan, records: impl IntoIterator<Item = &'a Record>) -> Vec<(String, usize, usize)> {
-    let mut counts: HashMap<&str, (usize, usize)> = HashMap::new();
-    for record in records {
-        if let Some(cut) = record.cut {
-            let (cut_ones, all) = counts.entry(&record.acceleration).or_default();
-            *cut_ones += usize::from(cut);
-            *all += 1;
+/// Answers on their way into a report: all questions about the clean images, then all again under each perturbation. They are taken one by one, in
+/// whatever order, and of each only what the report says is kept, so that whoever reads records need not hold them all. Wall times stay out of it, so that
+/// the same plan gives the same report.
+///
+/// Records are answers: what they are worth is scored here, by the scorer that also says which are the same, so that the two cannot contradict each
+/// other. An answer that was scored otherwise when it was given, by another release, is flagged, and so is one whose logits are no numbers.
+#[derive(Debug)]
+pub struct Pairing<'a> {
+    plan: &'a Plan,
+    /// What is asked, in the order of a report's rows: perturbation by perturbation.
+    posed: Vec<(&'a str, Posed<'a>)>,
+    /// Places by name.
+    variants: HashMap<&'a str, usize>,
+    perturbations: HashMap<&'a str, usize>,
+    asked: HashMap<&'a str, usize>,
+    /// Of each variant a row for each question under each perturbation.
+    answers: Vec<Vec<Option<Judged>>>,
+}
+
+impl<'a> Pairing<'a> {
+    /// Answers to `questions`, which are those of `plan`; none yet.
+    ///
+    /// # Errors
+    /// When a perturbation of the plan is none that there is.
+    pub fn new(plan: &'a Plan, questions: &'a [Question]) -> Result<Self, RecordsError> {
+        let (variants, posed) = (plan.variants(), posed(plan, questions)?);
+        Ok(Self {
+            plan,
+            answers: variants.iter().map(|_| posed.iter().map(|_| None).collect()).collect(),
+            posed,
+            variants: places(variants),
+            perturbations: places(plan.perturbations.iter().map(String::as_str)),
+            asked: places(questions.iter().map(|question| question.id.as_str())),
+        })
+    }
+
+    /// Takes an answer; one to what is not asked is passed over, and of two to the same the later one counts.
+    pub fn take(&mut self, record: &Record) {
+        if let Some(placed) = self.place(&Answered::from(record)) {
+            self.put(placed);
         }
     }
-    let counted = |variant: &str| counts.get(variant).map(|&(cut, all)| (variant.to_owned(), cut, all));
-    plan.variants().into_iter().filter_map(counted).collect()
+
+    /// Scores an answer and finds its place, for [`Pairing::put`]; nothing if it is one to what is not asked. That several can do at a time.
+    pub fn place(&self, answered: &Answered<'_>) -> Option<Placed> {
+        let variant = *self.variants.get(answered.acceleration)?;
+        let asked = *self.asked.get(answered.question)?;
+        let row = self.perturbations.get(answered.perturbation)? * self.asked.len() + asked;
+        Some(Placed { variant, row, judged: Judged::of(&self.posed[row].1, answered) })
+    }
+
+    /// Takes an answer that has its place here.
+    pub fn put(&mut self, Placed { variant, row, judged }: Placed) {
+        self.answers[variant][row] = Some(judged);
+    }
+
+    /// How many answers of each variant the limit cut, and how many there are, in the plan's order. Answers of versions that did not say are left out.
+    pub fn cut(&self) -> Vec<(String, usize, usize)> {
+        let counted = |(variant, answers): (&str, &Vec<Option<Judged>>)| {
+            let told = || answers.iter().flatten().filter_map(|answer| answer.cut);
+            (told().count() > 0).then(|| (variant.to_owned(), told().filter(|cut| *cut).count(), told().count()))
+        };
+        self.plan.variants().into_iter().zip(&self.answers).filter_map(counted).collect()
+    }
+
+    /// Pairs what was taken.
+    ///
+    /// # Errors
+    /// [`RecordsError::Report`] if answers are missing.
+    pub fn report(self) -> Result<Report, RecordsError> {
+        let Self { plan, posed, asked, answers, .. } = self;
+        let (questions, mut answers) = (asked.len(), answers.into_iter());
+        let mut next = |variant: &str| complete(&posed, variant, answers.next().unwrap_or_default());
+        let mut flagged = Vec::new();
+        let baseline = next(BASELINE)?;
+        flagged.extend(flags(BASELINE, &baseline));
+        let mut accelerations = Vec::new();
+        for acceleration in plan.accelerations.iter().filter(|acceleration| acceleration.spec != BASELINE) {
+            let after = next(&acceleration.spec)?;
+            flagged.extend(flags(&acceleration.spec, &after));
+            accelerations.push(AccelerationReport {
+                spec: acceleration.spec.clone(),
+                what_it_is: acceleration.describe.clone(),
+                first_token: None,
+                cost: cost(&after[..questions], acceleration.stored_bytes),
+                answers: paired(&posed, &acceleration.spec, &baseline, after)?,
+            });
+        }
+        let mut controls = Vec::new();
+        for ControlPlan { spec, describe } in &plan.controls {
+            let after = next(spec)?;
+            flagged.extend(flags(spec, &after));
+            let answers = paired(&posed, spec, &baseline, after)?;
+            controls.push(ControlReport { spec: spec.clone(), what_it_is: describe.clone(), answers, first_token: None });
+        }
+        let baseline_cost = cost(&baseline[..questions], plan.accelerations.first().and_then(|baseline| baseline.stored_bytes));
+        // about perturbed images, beside what the same model says about the clean one
+        let outcomes = posed
+            .iter()
+            .enumerate()
+            .map(|(i, asked)| {
+                let clean = i % questions;
+                (asked.0 != CLEAN).then(|| baseline[i].beside(asked, (&baseline[clean], &posed[clean].1), BASELINE)).transpose()
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let rows = posed.iter().zip(baseline).zip(outcomes).map(|(((perturbation, posed), answered), outcome)| {
+            let row = SuiteQuestion::from(posed.question()).answered(AnswerRow { outcome, ..answered.row });
+            QuestionRow { perturbation: (*perturbation != CLEAN).then(|| (*perturbation).to_owned()), ..row }
+        });
+        Report::new(Measurements { plan: summary(plan)?, baseline_cost, questions: rows.collect(), accelerations, controls, flagged })
+            .map_err(|e| RecordsError::Report(e.to_string()))
+    }
+}
+
+/// Where each name stands in a list.
+fn places<'a>(names: impl IntoIterator<Item = &'a str>) -> HashMap<&'a str, usize> {
+    names.into_iter().enumerate().map(|(place, name)| (name, place)).collect()
 }
 
 /// What a plan asks, in the order of a report's rows: perturbation by perturbation.
@@ -117,80 +207,118 @@ fn posed<'a>(plan: &'a Plan, questions: &'a [Question]) -> Result<Vec<(&'a str, 
     Ok(posed)
 }
 
-/// An answer and what it is worth.
-struct Judged<'a> {
-    posed: &'a Posed<'a>,
-    record: &'a Record,
-    verdict: Verdict,
+/// A variant's answers, all of them.
+fn complete(posed: &[(&str, Posed<'_>)], variant: &str, answers: Vec<Option<Judged>>) -> Result<Vec<Judged>, RecordsError> {
+    let missing = |(perturbation, posed): &(&str, Posed<'_>)| {
+        RecordsError::Report(format!(
+            "question {}, acceleration {variant}, perturbation {perturbation}: no record; the run is not finished, run it again to continue",
+            posed.question().id
+        ))
+    };
+    posed.iter().zip(answers).map(|(asked, answer)| answer.ok_or_else(|| missing(asked))).collect()
 }
 
-impl Judged<'_> {
-    /// The answer with what became of the question since `before`.
-    fn beside(&self, before: &Self) -> Result<AnswerRow, RecordsError> {
-        let Record { acceleration, perturbation, answer, .. } = self.record;
-        // Where there is no answer there is nothing to compare: none equals none, and nothing else.
-        let same = match (&before.record.not_finite, &self.record.not_finite) {
-            (None, None) => self.posed.same_answer(answer, before.posed, &before.record.answer),
-            (before, after) => before.is_some() == after.is_some(),
-        };
-        let outcome = Outcome::of(same, before.verdict.correct, self.verdict.correct).map_err(|e| {
-            let pair = format!("question {}, acceleration {acceleration}, perturbation {perturbation}", self.posed.question().id);
-            RecordsError::Report(format!("{pair}: {e} ({:?} -> {answer:?})", before.record.answer))
-        })?;
-        Ok(AnswerRow { outcome: Some(outcome), ..self.row() })
-    }
+/// A variant's answers with what became of the questions since the baseline's.
+fn paired(
+    posed: &[(&str, Posed<'_>)],
+    variant: &str,
+    baseline: &[Judged],
+    after: Vec<Judged>,
+) -> Result<Vec<AnswerRow>, RecordsError> {
+    let pair = |((asked, before), after): ((&(&str, Posed<'_>), &Judged), Judged)| {
+        let outcome = Some(after.beside(asked, (before, &asked.1), variant)?);
+        Ok(AnswerRow { outcome, ..after.row })
+    };
+    posed.iter().zip(baseline).zip(after).map(pair).collect()
+}
 
-    fn row(&self) -> AnswerRow {
-        let Self { record, verdict, .. } = self;
-        AnswerRow {
-            text: record.answer.clone(),
-            parsed: verdict.parsed.clone(),
-            correct: verdict.correct,
-            score: verdict.score,
-            margin: record.margin.filter(|margin| record.not_finite.is_none() && margin.is_finite()),
-            kl: record.kl.filter(|kl| kl.is_finite()),
-            outcome: None,
-            visual_tokens: record.decoder_visual_tokens,
-            top: record
-                .top_tokens
-                .iter()
-                .zip(&record.top_logits)
-                .filter(|(_, logit)| logit.is_finite())
-                .take(SHOWN)
-                .map(|(token, &logit)| TokenLogit { token: token.clone(), logit })
-                .collect(),
-        }
-    }
+/// An answer that was scored, and its place in a [`Pairing`].
+#[derive(Debug)]
+pub struct Placed {
+    variant: usize,
+    row: usize,
+    judged: Judged,
+}
 
-    fn flag(&self) -> Option<Flag> {
-        let Self { record, verdict, .. } = self;
-        let finite = record.not_finite.is_none()
-            && record.margin.is_none_or(f32::is_finite)
-            && record.kl.is_none_or(f64::is_finite)
-            && record.top_logits.iter().all(|logit| logit.is_finite());
-        match (finite, record.correct == verdict.correct) {
+/// What a report keeps of an answer, and what it is worth.
+#[derive(Debug)]
+struct Judged {
+    /// Its row, without what became of the question.
+    row: AnswerRow,
+    /// Whether there is none, because the logits ran out of numbers.
+    lost: bool,
+    flag: Option<Flag>,
+    cut: Option<bool>,
+    weight_bytes: u64,
+    kv_bytes: u64,
+    prompt_tokens: u32,
+    flops: u64,
+}
+
+impl Judged {
+    fn of(posed: &Posed<'_>, answered: &Answered<'_>) -> Self {
+        // what stands there before the logits ran out is no answer
+        let lost = answered.lost;
+        let verdict = if lost { Verdict::on_no_answer() } else { posed.score(answered.answer) };
+        let finite = !lost
+            && answered.margin.is_none_or(f32::is_finite)
+            && answered.kl.is_none_or(f64::is_finite)
+            && answered.top_logits.iter().all(|logit| logit.is_finite());
+        let flag = match (finite, answered.correct == verdict.correct) {
             (false, _) => Some(Flag::NotFinite),
             (true, false) => Some(Flag::Rescored),
             (true, true) => None,
-        }
+        };
+        let row = AnswerRow {
+            text: answered.answer.to_owned(),
+            parsed: verdict.parsed,
+            correct: verdict.correct,
+            score: verdict.score,
+            margin: answered.margin.filter(|margin| !lost && margin.is_finite()),
+            kl: answered.kl.filter(|kl| kl.is_finite()),
+            outcome: None,
+            visual_tokens: answered.decoder_visual_tokens,
+            top: answered.top.iter().map(|&(token, logit)| TokenLogit { token: token.to_owned(), logit }).collect(),
+        };
+        let Answered { cut, weight_bytes, kv_bytes, prompt_tokens, flops, .. } = *answered;
+        Self { row, lost, flag, cut, weight_bytes, kv_bytes, prompt_tokens, flops }
+    }
+
+    /// What became of the question, asked under a perturbation, since `before`, which is an answer to it under another or the same.
+    fn beside(
+        &self,
+        (perturbation, posed): &(&str, Posed<'_>),
+        (before, before_posed): (&Self, &Posed<'_>),
+        variant: &str,
+    ) -> Result<Outcome, RecordsError> {
+        // Where there is no answer there is nothing to compare: none equals none, and nothing else.
+        let same = if before.lost || self.lost {
+            before.lost == self.lost
+        } else {
+            posed.same_answer(&self.row.text, before_posed, &before.row.text)
+        };
+        Outcome::of(same, before.row.correct, self.row.correct).map_err(|e| {
+            let pair = format!("question {}, acceleration {variant}, perturbation {perturbation}", posed.question().id);
+            RecordsError::Report(format!("{pair}: {e} ({:?} -> {:?})", before.row.text, self.row.text))
+        })
     }
 }
 
 /// What is odd about a variant's answers, by its name in the records.
-fn flags<'a>(variant: &'a str, answers: &'a [Judged<'a>]) -> impl Iterator<Item = Flagged> + 'a {
-    let odd = answers.iter().enumerate().filter_map(|(row, answer)| Some((row, answer.flag()?)));
+fn flags<'a>(variant: &'a str, answers: &'a [Judged]) -> impl Iterator<Item = Flagged> + 'a {
+    let odd = answers.iter().enumerate().filter_map(|(row, answer)| Some((row, answer.flag?)));
     odd.map(move |(row, flag)| Flagged { row, spec: variant.to_owned(), flag })
 }
 
-fn cost(answers: &[Judged<'_>], stored_bytes: Option<u64>) -> CostRow {
-    let mean = |of: &dyn Fn(&Record) -> f64| answers.iter().map(|answer| of(answer.record)).sum::<f64>() / answers.len() as f64;
+fn cost(answers: &[Judged], stored_bytes: Option<u64>) -> CostRow {
+    let mean = |of: &dyn Fn(&Judged) -> f64| answers.iter().map(of).sum::<f64>() / answers.len() as f64;
     CostRow {
-        weight_bytes: answers.first().map_or(0, |answer| answer.record.weight_bytes),
+        weight_bytes: answers.first().map_or(0, |answer| answer.weight_bytes),
         stored_bytes,
-        kv_bytes: mean(&|record| record.kv_bytes as f64),
-        visual_tokens: mean(&|record| f64::from(record.decoder_visual_tokens)),
-        prompt_tokens: mean(&|record| f64::from(record.prompt_tokens)),
-        flops: mean(&|record| record.flops as f64),
+        kv_bytes: mean(&|answer| answer.kv_bytes as f64),
+        visual_tokens: mean(&|answer| f64::from(answer.row.visual_tokens)),
+        prompt_tokens: mean(&|answer| f64::from(answer.prompt_tokens)),
+        flops: mean(&|answer| answer.flops as f64),
         seconds: None,
     }
 }

@@ -1,6 +1,7 @@
 //! A report as a `report.json`, and back.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -14,14 +15,20 @@ use crate::together::{Overlap, Together};
 impl Report {
     /// The content of a `report.json`: the measurements, and beside them the summaries for people who read it with jq.
     pub fn to_json(&self) -> Result<String, ReportError> {
+        let mut text = Vec::new();
+        self.write_json(&mut text)?;
+        String::from_utf8(text).map_err(|error| ReportError::Json(serde::ser::Error::custom(error)))
+    }
+
+    /// The same, written as it comes about: that of a large report need not be held.
+    pub fn write_json(&self, mut out: impl Write) -> Result<(), ReportError> {
         let mut summary = serde_json::to_value(self.derived()).map_err(ReportError::Json)?;
         if !self.judged() {
             without_verdicts(&mut summary);
         }
-        let mut text =
-            serde_json::to_string(&Written { format: FORMAT, summary, measurements: self.measurements() }).map_err(ReportError::Json)?;
-        text.push('\n');
-        Ok(text)
+        let written = Written { format: FORMAT, summary, measurements: self.measurements() };
+        serde_json::to_writer(&mut out, &written).map_err(ReportError::Json)?;
+        out.write_all(b"\n").map_err(|error| ReportError::Json(serde_json::Error::io(error)))
     }
 
     /// Reads a `report.json` that may come from anywhere. The summaries are derived anew; where the file has them too, they must agree.

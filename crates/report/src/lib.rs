@@ -68,7 +68,7 @@ pub use assurance::{Agreement, Assurance, CONFIDENCE, Calibration, CalibrationSh
 pub use distribution::{DistributionError, kl_divergence, kl_of_likeliest, margin};
 pub use error::ReportError;
 pub use filter::Filter;
-pub use html::{Section, image_address};
+pub use html::{PICTURES, Page, Section, image_address};
 pub use measurements::{
     AccelerationReport, AnswerRow, ControlReport, CostRow, FORMAT, FirstToken, Flag, Flagged, Measurements, Picture, PlanSummary,
     QuestionKind, QuestionRow, Ties, TokenLogit,

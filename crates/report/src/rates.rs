@@ -1,7 +1,7 @@
 //! Counts of outcomes, and the rates that follow from them.
 
 use std::iter::Sum;
-use std::ops::{Add, AddAssign};
+use std::ops::{Add, AddAssign, Mul};
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::statistics::{Interval, wilson};
 ///
 /// Outcomes and verdicts are counted independently of each other, and [`Tally::record`] lets no pair in where they contradict, so that the identity
 /// `accuracy before - accuracy after = NDR - PDR` holds for every tally there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Tally {
     questions: u64,
     same: u64,
@@ -128,6 +128,24 @@ impl Add for Tally {
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
+    }
+}
+
+/// That of so many sets of questions that came out alike.
+impl Mul<u64> for Tally {
+    type Output = Self;
+
+    fn mul(self, times: u64) -> Self {
+        let Self { questions, same, broken, repaired, changed, correct_before, correct_after } = self;
+        Self {
+            questions: questions * times,
+            same: same * times,
+            broken: broken * times,
+            repaired: repaired * times,
+            changed: changed * times,
+            correct_before: correct_before * times,
+            correct_after: correct_after * times,
+        }
     }
 }
 

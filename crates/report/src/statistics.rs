@@ -7,7 +7,9 @@ pub mod size;
 pub mod tango;
 
 use std::array;
-use std::ops::AddAssign;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::ops::{AddAssign, Mul};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -197,53 +199,108 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// 95 % percentile intervals of several statistics of a sample that comes in clusters.
+/// 95 % percentile intervals of several statistics of samples that come in clusters, for each sample.
 ///
 /// Questions about one image are not independent, so whole clusters are drawn with replacement, as many as there are, and their sums are handed to
-/// `statistics`. [`BOOTSTRAP_REPLICATES`] draws by ChaCha8 from `seed`: the same on every platform.
+/// `statistics`. [`BOOTSTRAP_REPLICATES`] draws by ChaCha8 from `seed`: the same on every platform, and the same for samples of equally many clusters.
 ///
 /// An interval is `None`, which is to be shown as "not available", where the draws say nothing about it: of fewer than two clusters, of a statistic that
 /// came out the same in (almost) all draws, as of what never happened, and of one that more than a twentieth of the draws leave undefined.
 /// Davison & Hinkley, "Bootstrap Methods and their Application" (1997), sections 3.8 and 5.3; Field & Welsh, "Bootstrapping clustered data", JRSS B 69 (2007).
-pub fn cluster_bootstrap<C, const K: usize>(clusters: &[C], statistics: impl Fn(&C) -> [Option<f64>; K], seed: u64) -> [Option<Interval>; K]
-where
-    C: AddAssign + Copy + Default,
-{
-    cluster_bootstrap_of(BOOTSTRAP_REPLICATES, clusters, statistics, seed)
-}
-
-fn cluster_bootstrap_of<C, const K: usize>(
-    replicates: usize,
-    clusters: &[C],
+pub fn cluster_bootstrap<C, const K: usize>(
+    samples: &[&[C]],
     statistics: impl Fn(&C) -> [Option<f64>; K],
     seed: u64,
-) -> [Option<Interval>; K]
+) -> Vec<[Option<Interval>; K]>
 where
-    C: AddAssign + Copy + Default,
+    C: AddAssign + Copy + Default + Eq + Hash + Mul<u64, Output = C>,
 {
-    if clusters.len() < 2 {
-        return [None; K];
+    let drawn = samples.chunk_by(|one, next| one.len() == next.len());
+    drawn.flat_map(|alike| cluster_bootstrap_of(BOOTSTRAP_REPLICATES, alike, &statistics, seed)).collect()
+}
+
+/// The same of samples of equally many clusters, which share the draws: drawing is most of the work.
+fn cluster_bootstrap_of<C, const K: usize>(
+    replicates: usize,
+    samples: &[&[C]],
+    statistics: impl Fn(&C) -> [Option<f64>; K],
+    seed: u64,
+) -> Vec<[Option<Interval>; K]>
+where
+    C: AddAssign + Copy + Default + Eq + Hash + Mul<u64, Output = C>,
+{
+    let clusters = samples.first().map_or(0, |sample| sample.len());
+    if clusters < 2 {
+        return vec![[None; K]; samples.len()];
     }
+    let mut samples: Vec<Kinds<C>> = samples.iter().map(|sample| Kinds::of(sample)).collect();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut draws: [Vec<f64>; K] = array::from_fn(|_| Vec::with_capacity(replicates));
+    let mut draws: Vec<[Vec<f64>; K]> = samples.iter().map(|_| array::from_fn(|_| Vec::with_capacity(replicates))).collect();
+    let mut times = vec![0_u32; clusters];
     for _ in 0..replicates {
-        let mut sum = C::default();
-        for _ in 0..clusters.len() {
+        times.fill(0);
+        for _ in 0..clusters {
             // multiply-shift onto 0..len; its bias, len / 2^64, is beyond measuring
-            let drawn = (u128::from(random.next_u64()) * clusters.len() as u128) >> 64;
-            sum += clusters[drawn as usize];
+            let drawn = (u128::from(random.next_u64()) * clusters as u128) >> 64;
+            times[drawn as usize] += 1;
         }
-        for (draws, value) in draws.iter_mut().zip(statistics(&sum)) {
-            draws.extend(value);
+        for (sample, draws) in samples.iter_mut().zip(&mut draws) {
+            for (draws, value) in draws.iter_mut().zip(statistics(&sample.sum(&times))) {
+                draws.extend(value);
+            }
         }
     }
-    draws.map(|mut draws| {
+    let interval = |mut draws: Vec<f64>| {
         if 20 * draws.len() < 19 * replicates {
             return None;
         }
         let (low, high) = (quantile(&mut draws, 0.025), quantile(&mut draws, 0.975));
         (low < high).then_some(Interval { low, high })
-    })
+    };
+    draws.into_iter().map(|draws| draws.map(interval)).collect()
+}
+
+/// A sample's clusters by kind. Most images of a study are alike, so what is drawn is counted by kind, and of the most common one not even that.
+struct Kinds<C> {
+    clusters: u64,
+    /// The different ones, the most common first, and how often each was drawn.
+    kinds: Vec<(C, u64)>,
+    /// Place and kind of each cluster that is not of the first.
+    others: Vec<(u32, u32)>,
+}
+
+impl<C: AddAssign + Copy + Default + Eq + Hash + Mul<u64, Output = C>> Kinds<C> {
+    fn of(clusters: &[C]) -> Self {
+        let mut counts: HashMap<C, usize> = HashMap::new();
+        for &cluster in clusters {
+            *counts.entry(cluster).or_default() += 1;
+        }
+        let common = counts.iter().max_by_key(|(_, count)| **count).map_or_else(C::default, |(kind, _)| *kind);
+        let (mut kinds, mut places, mut others) = (vec![(common, 0)], HashMap::from([(common, 0)]), Vec::new());
+        for (place, &cluster) in clusters.iter().enumerate() {
+            let kind = *places.entry(cluster).or_insert_with(|| {
+                kinds.push((cluster, 0));
+                kinds.len() as u32 - 1
+            });
+            if kind > 0 {
+                others.push((place as u32, kind));
+            }
+        }
+        Self { clusters: clusters.len() as u64, kinds, others }
+    }
+
+    /// The sum of what was drawn, given how often each cluster was.
+    fn sum(&mut self, times: &[u32]) -> C {
+        self.kinds.iter_mut().for_each(|(_, drawn)| *drawn = 0);
+        for &(place, kind) in &self.others {
+            self.kinds[kind as usize].1 += u64::from(times[place as usize]);
+        }
+        let others: u64 = self.kinds.iter().map(|(_, drawn)| drawn).sum();
+        self.kinds[0].1 = self.clusters - others;
+        let mut sum = C::default();
+        self.kinds.iter().for_each(|&(kind, drawn)| sum += kind * drawn);
+        sum
+    }
 }
 
 /// The chance of a standard normal number above `z`.
@@ -310,10 +367,24 @@ mod tests {
     }
 
     /// Questions and diverged answers of one image.
-    #[derive(Clone, Copy, Default)]
+    #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
     struct Image {
-        questions: f64,
-        diverged: f64,
+        questions: u64,
+        diverged: u64,
+    }
+
+    impl Image {
+        fn share(&self) -> f64 {
+            self.diverged as f64 / self.questions as f64
+        }
+    }
+
+    impl Mul<u64> for Image {
+        type Output = Self;
+
+        fn mul(self, times: u64) -> Self {
+            Self { questions: self.questions * times, diverged: self.diverged * times }
+        }
     }
 
     impl AddAssign for Image {
@@ -329,43 +400,77 @@ mod tests {
     fn bootstrap_agrees_with_numpy() {
         let questions = [4, 2, 6, 3, 5, 1, 4, 4, 2, 6, 3, 5];
         let diverged = [1, 0, 3, 0, 2, 1, 0, 1, 0, 4, 0, 1];
-        let images: Vec<Image> =
-            questions.iter().zip(diverged).map(|(&n, d)| Image { questions: f64::from(n), diverged: f64::from(d) }).collect();
-        let statistics = |sum: &Image| [Some(sum.diverged / sum.questions)];
-        let drawn = cluster_bootstrap(&images, statistics, 7);
-        let [Some(ratio)] = drawn else { panic!("an interval") };
+        let images: Vec<Image> = questions.iter().zip(diverged).map(|(&n, d)| Image { questions: n, diverged: d }).collect();
+        let statistics = |sum: &Image| [Some(sum.share())];
+        let drawn = cluster_bootstrap(&[&images], statistics, 7);
+        let [[Some(ratio)]] = drawn[..] else { panic!("an interval") };
         assert!((ratio.low - 0.136_36).abs() < 0.02 && (ratio.high - 0.428_57).abs() < 0.02, "{ratio:?}");
-        assert_eq!(cluster_bootstrap(&images, statistics, 7), drawn, "the same seed draws the same");
-        assert_ne!(cluster_bootstrap(&images, statistics, 8), drawn, "another seed draws others");
+        assert_eq!(cluster_bootstrap(&[&images], statistics, 7), drawn, "the same seed draws the same");
+        assert_ne!(cluster_bootstrap(&[&images], statistics, 8), drawn, "another seed draws others");
+    }
+
+    /// Samples that are drawn together come out as each does by itself, also where one has another number of clusters.
+    #[test]
+    fn samples_drawn_together_are_drawn_alike() {
+        let image = |i: u64, odds: u64| Image { questions: 1 + i % 4, diverged: u64::from(i.is_multiple_of(odds)) };
+        let samples: Vec<Vec<Image>> =
+            [(40, 3), (40, 7), (25, 3), (40, 5)].iter().map(|&(count, odds)| (0..count).map(|i| image(i, odds)).collect()).collect();
+        let samples: Vec<&[Image]> = samples.iter().map(Vec::as_slice).collect();
+        let statistics = |sum: &Image| [Some(sum.share()), Some(sum.questions as f64)];
+        let apart: Vec<_> = samples.iter().map(|&sample| by_adding_up(sample, statistics, 7)).collect();
+        assert_eq!(cluster_bootstrap(&samples, statistics, 7), apart);
+    }
+
+    /// The bootstrap as one writes it down: draw a cluster, add it.
+    fn by_adding_up<const K: usize>(
+        clusters: &[Image],
+        statistics: impl Fn(&Image) -> [Option<f64>; K],
+        seed: u64,
+    ) -> [Option<Interval>; K] {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let sums: Vec<[Option<f64>; K]> = (0..BOOTSTRAP_REPLICATES)
+            .map(|_| {
+                let mut sum = Image::default();
+                for _ in 0..clusters.len() {
+                    sum += clusters[((u128::from(random.next_u64()) * clusters.len() as u128) >> 64) as usize];
+                }
+                statistics(&sum)
+            })
+            .collect();
+        array::from_fn(|k| {
+            let mut values: Vec<f64> = sums.iter().map(|sum| sum[k].unwrap()).collect();
+            Some(Interval { low: quantile(&mut values, 0.025), high: quantile(&mut values, 0.975) })
+        })
     }
 
     /// What the draws cannot tell is no interval of no width.
     #[test]
     fn a_degenerate_bootstrap_has_no_interval() {
-        let images = [Image { questions: 2.0, diverged: 0.0 }; 30];
-        let always = |sum: &Image| [Some(sum.diverged / sum.questions), (sum.diverged > 0.0).then_some(1.0), Some(1.0)];
-        assert_eq!(cluster_bootstrap(&images, always, 7), [None; 3]);
-        let [one] = cluster_bootstrap(&[Image { questions: 2.0, diverged: 1.0 }], |sum: &Image| [Some(sum.diverged)], 7);
-        assert_eq!((one, cluster_bootstrap(&[], |sum: &Image| [Some(sum.diverged)], 7)), (None, [None]));
+        let images = [Image { questions: 2, diverged: 0 }; 30];
+        let always = |sum: &Image| [Some(sum.share()), (sum.diverged > 0).then_some(1.0), Some(1.0)];
+        assert_eq!(cluster_bootstrap(&[&images], always, 7), [[None; 3]]);
+        let of = |images: &[Image]| cluster_bootstrap(&[images], |sum: &Image| [Some(sum.diverged as f64)], 7);
+        assert_eq!((of(&[Image { questions: 2, diverged: 1 }]), of(&[])), (vec![[None]], vec![[None]]));
         // one image of thirty with a change is missed by (29/30)^30, more than a third of the draws: too many for a share of the changed
         let mut images = images;
-        images[0].diverged = 1.0;
-        let [share, given] = cluster_bootstrap(
-            &images,
-            |sum: &Image| [Some(sum.diverged / sum.questions), (sum.diverged > 0.0).then_some(sum.diverged / (sum.diverged + 1.0))],
+        images[0].diverged = 1;
+        let drawn = cluster_bootstrap(
+            &[&images],
+            |sum: &Image| [Some(sum.share()), (sum.diverged > 0).then(|| sum.diverged as f64 / (sum.diverged as f64 + 1.0))],
             7,
         );
+        let [[share, given]] = drawn[..] else { panic!("one sample") };
         assert!(share.is_some_and(|share| share.low == 0.0 && share.high > 1.0 / 60.0) && given.is_none());
     }
 
     /// When the questions about an image stand or fall together, k images with m questions each know no more than k questions do.
     #[test]
     fn clusters_widen_the_interval() {
-        let together: Vec<Image> = (0..300).map(|i| Image { questions: 6.0, diverged: if i % 5 == 0 { 6.0 } else { 0.0 } }).collect();
-        let alone: Vec<Image> = (0..1800).map(|i| Image { questions: 1.0, diverged: if i % 5 == 0 { 1.0 } else { 0.0 } }).collect();
+        let together: Vec<Image> = (0..300).map(|i| Image { questions: 6, diverged: if i % 5 == 0 { 6 } else { 0 } }).collect();
+        let alone: Vec<Image> = (0..1800).map(|i| Image { questions: 1, diverged: if i % 5 == 0 { 1 } else { 0 } }).collect();
         let width = |images: &[Image]| {
-            let [interval] = cluster_bootstrap(images, |sum| [Some(sum.diverged / sum.questions)], 3);
-            interval.unwrap().high - interval.unwrap().low
+            let interval = cluster_bootstrap(&[images], |sum: &Image| [Some(sum.share())], 3)[0][0].unwrap();
+            interval.high - interval.low
         };
         let ratio = width(&together) / width(&alone);
         assert!((ratio - 6.0_f64.sqrt()).abs() < 0.25, "{ratio}");
@@ -463,14 +568,14 @@ mod tests {
                 .map(|_| {
                     let (questions, changes) = (1 + (6.0 * uniform()) as usize, uniform() < 0.25);
                     let diverged = (0..questions).filter(|_| changes && uniform() < 0.6).count();
-                    Image { questions: questions as f64, diverged: diverged as f64 }
+                    Image { questions: questions as u64, diverged: diverged as u64 }
                 })
                 .collect();
-            let [interval] = cluster_bootstrap_of::<_, 1>(300, &images, |sum: &Image| [Some(sum.diverged / sum.questions)], study);
+            let [interval] = cluster_bootstrap_of::<_, 1>(300, &[&images], |sum: &Image| [Some(sum.share())], study)[0];
             let holds = |interval: Interval| interval.low <= truth && truth <= interval.high;
-            let (diverged, questions) = images.iter().fold((0.0, 0.0), |(d, q), image| (d + image.diverged, q + image.questions));
+            let (diverged, questions) = images.iter().fold((0, 0), |(d, q), image| (d + image.diverged, q + image.questions));
             by_image += usize::from(interval.is_some_and(holds));
-            by_question += usize::from(wilson(diverged as u64, questions as u64).is_some_and(holds));
+            by_question += usize::from(wilson(diverged, questions).is_some_and(holds));
         }
         assert!((1820..=1930).contains(&by_image), "{by_image}");
         assert!(by_question < 1700, "{by_question}");

@@ -1,7 +1,7 @@
 //! What follows from the answers: rates with their intervals, tests, and the finding in words.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::Serialize;
@@ -121,29 +121,30 @@ impl Condition {
     pub(crate) fn of(measurements: &Measurements, condition: usize, tie_margin: Option<f64>) -> Result<Self, ReportError> {
         let rows = rows(measurements, condition);
         let questions = &measurements.questions[rows.clone()];
-        let summarise = |spec: &str, field: &str, answers: &[AnswerRow], first_token: Option<&FirstToken>| {
+        let controls = measurements.controls.iter().enumerate();
+        let controls = controls.map(|(i, of)| (format!("controls[{i}]"), &of.spec, &of.answers[rows.clone()], &of.first_token));
+        let accelerations = measurements.accelerations.iter().enumerate();
+        let accelerations =
+            accelerations.map(|(i, of)| (format!("accelerations[{i}]"), &of.spec, &of.answers[rows.clone()], &of.first_token));
+        let all: Vec<_> = controls.chain(accelerations).collect();
+        let mut counted = Vec::with_capacity(all.len());
+        for (field, spec, answers, first_token) in &all {
             let at = |i: usize| format!("{field}.answers[{}].outcome", rows.start + i);
             // where the answers do not say it, it is said of those about clean images
-            let mut summary = summarise(spec, &at, questions, answers[rows.clone()].iter(), first_token.filter(|_| condition == 0))?;
-            if let Some(margin) = tie_margin {
-                summary.ties = Some(ties(margin, questions, &answers[rows.clone()]));
+            let first_token = first_token.as_ref().filter(|_| condition == 0);
+            counted.push(Counted::of(spec, &at, questions, *answers, first_token)?);
+        }
+        let mut controls = summaries(questions, counted)?;
+        if let Some(margin) = tie_margin {
+            for (summary, (_, _, answers, _)) in controls.iter_mut().zip(&all) {
+                summary.ties = Some(ties(margin, questions, answers));
             }
-            Ok(summary)
-        };
-        let controls = measurements
-            .controls
-            .iter()
-            .enumerate()
-            .map(|(i, control)| summarise(&control.spec, &format!("controls[{i}]"), &control.answers, control.first_token.as_ref()));
-        let controls = controls.collect::<Result<Vec<_>, ReportError>>()?;
+        }
+        let mut accelerations = controls.split_off(measurements.controls.len());
         let floor = largest(&controls).map(|i| (controls[i].dr, &measurements.controls[i].answers[rows.clone()]));
-        let mut accelerations = Vec::with_capacity(measurements.accelerations.len());
-        for (i, acceleration) in measurements.accelerations.iter().enumerate() {
-            let field = format!("accelerations[{i}]");
-            let mut summary = summarise(&acceleration.spec, &field, &acceleration.answers, acceleration.first_token.as_ref())?;
+        for (summary, acceleration) in accelerations.iter_mut().zip(&measurements.accelerations) {
             summary.noise_floor = floor.map(|(dr, _)| dr);
             summary.excess = floor.map(|(_, control)| excess(questions, &acceleration.answers[rows.clone()], control));
-            accelerations.push(summary);
         }
         Ok(Self { accelerations, controls })
     }
@@ -212,21 +213,22 @@ const SHARES: [fn(&Tally) -> Proportion; 9] = [
 ];
 
 impl Rates {
-    /// `None` without questions.
-    fn of(images: &[Tally]) -> Option<Self> {
+    /// Of several samples, which share the draws of the bootstrap where they have equally many images. `None` if one is without questions.
+    fn of_each(samples: &[&[Tally]]) -> Option<Vec<Self>> {
+        let statistics = |tally: &Tally| {
+            let mut values = [None; SHARES.len() + 1];
+            for (value, share) in values.iter_mut().zip(SHARES) {
+                *value = share(tally).value();
+            }
+            values[SHARES.len()] = tally.accuracy_change();
+            values
+        };
+        let drawn = cluster_bootstrap(samples, statistics, BOOTSTRAP_SEED);
+        samples.iter().zip(drawn).map(|(images, drawn)| Self::of(images, drawn)).collect()
+    }
+
+    fn of(images: &[Tally], drawn: [Option<Interval>; SHARES.len() + 1]) -> Option<Self> {
         let tally: Tally = images.iter().copied().sum();
-        let drawn = cluster_bootstrap(
-            images,
-            |tally| {
-                let mut values = [None; SHARES.len() + 1];
-                for (value, share) in values.iter_mut().zip(SHARES) {
-                    *value = share(tally).value();
-                }
-                values[SHARES.len()] = tally.accuracy_change();
-                values
-            },
-            BOOTSTRAP_SEED,
-        );
         let by_image = (images.len() as u64) < tally.questions();
         let rate = |i: usize| {
             let rate = SHARES[i](&tally).rate()?;
@@ -248,78 +250,113 @@ impl Rates {
     }
 }
 
-/// `after` are the answers that are compared with those beside the questions; `at` names the field of the i-th outcome.
-fn summarise<'a>(
-    spec: &str,
-    at: &dyn Fn(usize) -> String,
-    questions: &[QuestionRow],
-    after: impl Iterator<Item = &'a AnswerRow>,
-    first_token: Option<&FirstToken>,
-) -> Result<Summary, ReportError> {
-    let (before, after): (Vec<&AnswerRow>, Vec<&AnswerRow>) =
-        (questions.iter().map(|question| &question.baseline).collect(), after.collect());
-    let mut by_image: BTreeMap<&str, Tally> = BTreeMap::new();
-    let mut by_family: BTreeMap<&str, BTreeMap<&str, Tally>> = BTreeMap::new();
-    let (mut score_changes, mut kl, mut margins_same, mut margins_diverged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (i, (question, answer)) in questions.iter().zip(&after).enumerate() {
-        let outcome = answer.outcome.unwrap_or(Outcome::Same);
-        let of_family = by_family.entry(&question.family).or_default();
-        for tally in [by_image.entry(&question.image).or_default(), of_family.entry(&question.image).or_default()] {
-            tally
-                .record(outcome, question.baseline.correct, answer.correct)
-                .map_err(|reason| ReportError::Contradiction { field: at(i), reason })?;
+/// What is counted of some answers, before anything is drawn.
+struct Counted<'a> {
+    spec: &'a str,
+    after: Vec<&'a AnswerRow>,
+    /// The tally of each image, in the order of their names.
+    images: Vec<Tally>,
+    /// The same of each task family.
+    families: BTreeMap<&'a str, Vec<Tally>>,
+    score_change: f64,
+    first_token: FirstToken,
+}
+
+impl<'a> Counted<'a> {
+    /// `after` are the answers that are compared with those beside the questions; `at` names the field of the i-th outcome.
+    fn of(
+        spec: &'a str,
+        at: &dyn Fn(usize) -> String,
+        questions: &'a [QuestionRow],
+        after: impl IntoIterator<Item = &'a AnswerRow>,
+        first_token: Option<&FirstToken>,
+    ) -> Result<Self, ReportError> {
+        let after: Vec<&AnswerRow> = after.into_iter().collect();
+        let mut by_image: BTreeMap<&str, Tally> = BTreeMap::new();
+        let mut by_family: BTreeMap<&str, BTreeMap<&str, Tally>> = BTreeMap::new();
+        let (mut score_changes, mut kl, mut margins_same, mut margins_diverged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (i, (question, answer)) in questions.iter().zip(&after).enumerate() {
+            let outcome = answer.outcome.unwrap_or(Outcome::Same);
+            let of_family = by_family.entry(&question.family).or_default();
+            for tally in [by_image.entry(&question.image).or_default(), of_family.entry(&question.image).or_default()] {
+                tally
+                    .record(outcome, question.baseline.correct, answer.correct)
+                    .map_err(|reason| ReportError::Contradiction { field: at(i), reason })?;
+            }
+            score_changes.push(f64::from(answer.score) - f64::from(question.baseline.score));
+            kl.extend(answer.kl);
+            if outcome.diverged() { &mut margins_diverged } else { &mut margins_same }.extend(question.baseline.margin.map(f64::from));
         }
-        score_changes.push(f64::from(answer.score) - f64::from(question.baseline.score));
-        kl.extend(answer.kl);
-        if outcome.diverged() { &mut margins_diverged } else { &mut margins_same }.extend(question.baseline.margin.map(f64::from));
+        let first_token = first_token.copied().unwrap_or_else(|| FirstToken {
+            kl_mean: mean(&kl),
+            kl_median: median(&kl),
+            margin_same: median(&margins_same),
+            margin_diverged: median(&margins_diverged),
+            ties: None,
+        });
+        Ok(Self {
+            spec,
+            after,
+            images: by_image.into_values().collect(),
+            families: by_family.into_iter().map(|(family, images)| (family, images.into_values().collect())).collect(),
+            score_change: mean(&score_changes).ok_or(ReportError::NoQuestions)?,
+            first_token,
+        })
     }
-    let images: Vec<Tally> = by_image.into_values().collect();
-    let per_family = by_family.into_iter().filter_map(|(family, images)| {
-        let images: Vec<Tally> = images.into_values().collect();
-        Some((family.to_owned(), FamilySummary::of(&images)?))
-    });
-    let first_token = first_token.copied().unwrap_or_else(|| FirstToken {
-        kl_mean: mean(&kl),
-        kl_median: median(&kl),
-        margin_same: median(&margins_same),
-        margin_diverged: median(&margins_diverged),
-        ties: None,
-    });
+}
+
+/// What follows from counts of answers to the same questions.
+fn summaries(questions: &[QuestionRow], counted: Vec<Counted<'_>>) -> Result<Vec<Summary>, ReportError> {
+    let before: Vec<&AnswerRow> = questions.iter().map(|question| &question.baseline).collect();
     // every rate exists as soon as there is one question
-    let (rates, score_change) = Rates::of(&images).zip(mean(&score_changes)).ok_or(ReportError::NoQuestions)?;
-    let assurance = Assurance::of(questions, &before, &after, &images).ok_or(ReportError::NoQuestions)?;
-    Ok(Summary {
-        spec: spec.to_owned(),
-        tally: rates.tally,
-        images: images.len(),
-        accuracy_before: rates.accuracy_before,
-        accuracy_after: rates.accuracy_after,
-        accuracy_change: rates.accuracy_change,
-        score_change,
-        dr: rates.dr,
-        ndr: rates.ndr,
-        pdr: rates.pdr,
-        neutral: rates.neutral,
-        flips: rates.flips,
-        ndr_given_correct: rates.ndr_given_correct,
-        ndr_given_change: rates.ndr_given_change,
-        mcnemar: PairedTest::of(images.iter().map(|tally| (tally.pdr().count, tally.ndr().count))),
-        noise_floor: None,
-        excess: None,
-        ties: first_token.ties,
-        assurance,
-        kl_mean: first_token.kl_mean,
-        kl_median: first_token.kl_median,
-        margin_same: first_token.margin_same,
-        margin_diverged: first_token.margin_diverged,
-        per_family: per_family.collect(),
-    })
+    let rates = Rates::of_each(&counted.iter().map(|counted| counted.images.as_slice()).collect::<Vec<_>>());
+    let rates = rates.ok_or(ReportError::NoQuestions)?;
+    let families: BTreeSet<&str> = counted.iter().flat_map(|counted| counted.families.keys().copied()).collect();
+    let mut per_family: Vec<BTreeMap<String, FamilySummary>> = counted.iter().map(|_| BTreeMap::new()).collect();
+    for family in families {
+        let samples: Vec<&[Tally]> = counted.iter().filter_map(|counted| Some(counted.families.get(family)?.as_slice())).collect();
+        let rates = Rates::of_each(&samples).ok_or(ReportError::NoQuestions)?;
+        for ((of_variant, images), rates) in per_family.iter_mut().zip(samples).zip(rates) {
+            of_variant.insert(family.to_owned(), FamilySummary::of(images, &rates));
+        }
+    }
+    let summary = |((counted, rates), per_family): ((Counted<'_>, Rates), BTreeMap<String, FamilySummary>)| {
+        let Counted { spec, after, images, score_change, first_token, .. } = counted;
+        let assurance = Assurance::of(questions, &before, &after, &images).ok_or(ReportError::NoQuestions)?;
+        Ok(Summary {
+            spec: spec.to_owned(),
+            tally: rates.tally,
+            images: images.len(),
+            accuracy_before: rates.accuracy_before,
+            accuracy_after: rates.accuracy_after,
+            accuracy_change: rates.accuracy_change,
+            score_change,
+            dr: rates.dr,
+            ndr: rates.ndr,
+            pdr: rates.pdr,
+            neutral: rates.neutral,
+            flips: rates.flips,
+            ndr_given_correct: rates.ndr_given_correct,
+            ndr_given_change: rates.ndr_given_change,
+            mcnemar: PairedTest::of(images.iter().map(|tally| (tally.pdr().count, tally.ndr().count))),
+            noise_floor: None,
+            excess: None,
+            ties: first_token.ties,
+            assurance,
+            kl_mean: first_token.kl_mean,
+            kl_median: first_token.kl_median,
+            margin_same: first_token.margin_same,
+            margin_diverged: first_token.margin_diverged,
+            per_family,
+        })
+    };
+    counted.into_iter().zip(rates).zip(per_family).map(summary).collect()
 }
 
 impl FamilySummary {
-    fn of(images: &[Tally]) -> Option<Self> {
-        let Rates { tally, accuracy_before, accuracy_after, dr, ndr, pdr, .. } = Rates::of(images)?;
-        Some(Self { tally, images: images.len(), accuracy_before, accuracy_after, dr, ndr, pdr })
+    fn of(images: &[Tally], rates: &Rates) -> Self {
+        let &Rates { tally, accuracy_before, accuracy_after, dr, ndr, pdr, .. } = rates;
+        Self { tally, images: images.len(), accuracy_before, accuracy_after, dr, ndr, pdr }
     }
 }
 
@@ -329,7 +366,9 @@ impl Summary {
         let (clean, rows) = (rows(measurements, 0), rows(measurements, condition));
         let at = |i: usize| format!("questions[{}].baseline.outcome", rows.start + i);
         let after = measurements.questions[rows.clone()].iter().map(|question| &question.baseline);
-        summarise(BASELINE, &at, &measurements.questions[clean], after, None)
+        let questions = &measurements.questions[clean];
+        let counted = Counted::of(BASELINE, &at, questions, after, None)?;
+        summaries(questions, vec![counted])?.pop().ok_or(ReportError::NoQuestions)
     }
 
     /// What the model that answered after lost or gained against itself elsewhere: its accuracy here minus its accuracy there.

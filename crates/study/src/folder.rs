@@ -16,16 +16,18 @@ mod journal;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use steady_bench::Question;
 use steady_records::plan::questions_sha256;
-use steady_records::{Answers, CLEAN, Plan, Record, Shard, Timing, Work};
+use steady_records::{Answers, CLEAN, Pairing, Placed, Plan, Record, Shard, Timing, Work};
 use steady_report::Report;
 
+use crate::part::Part;
 use crate::{StudyError, part};
 pub(crate) use journal::Journal;
 
@@ -184,7 +186,12 @@ impl Folder {
     /// # Errors
     /// [`StudyError::Broken`] naming a damaged part or group.
     pub fn records(&self) -> Result<Vec<Record>, StudyError> {
-        self.so_far(|part| self.read_part(part), |group| group.records)
+        let mut records = Vec::new();
+        self.each_record(|record| {
+            records.push(record);
+            Ok(())
+        })?;
+        Ok(records)
     }
 
     /// All wall times so far; they are extra, so parts without any are passed over.
@@ -192,23 +199,40 @@ impl Folder {
     /// # Errors
     /// [`StudyError::Broken`] naming a damaged file.
     pub fn timings(&self) -> Result<Vec<Timing>, StudyError> {
-        self.so_far(|part| self.read_timings(part), |group| group.timings)
+        let mut timings = Vec::new();
+        self.each(
+            |part| self.read_timings(part),
+            |group| group.timings,
+            |timing| {
+                timings.push(timing);
+                Ok(())
+            },
+        )?;
+        Ok(timings)
     }
 
-    /// What there is of something in the order of the groups: out of the parts, and out of the groups that are in none.
-    fn so_far<T>(
+    /// Hands over the records so far, one by one and in order. Few of them are held at a time.
+    fn each_record(&self, taker: impl FnMut(Record) -> Result<(), StudyError>) -> Result<(), StudyError> {
+        self.each(|part| self.read_part(part), |group| group.records, taker)
+    }
+
+    /// Hands over what there is of something in the order of the groups: out of the parts, and out of the groups that are in none.
+    fn each<T: Send>(
         &self,
-        of_part: impl Fn(usize) -> Result<Vec<T>, StudyError>,
-        of_group: impl Fn(Answers) -> Vec<T>,
-    ) -> Result<Vec<T>, StudyError> {
-        let mut chunks = Vec::new();
-        for found in self.found()? {
-            chunks.push(match found {
-                Found::Part(part) => of_part(part)?,
-                Found::Group(group) => of_group(self.journal().read(group)?),
-            });
+        of_part: impl Fn(usize) -> Result<Vec<T>, StudyError> + Sync,
+        of_group: impl Fn(Answers) -> Vec<T> + Sync,
+        mut taker: impl FnMut(T) -> Result<(), StudyError>,
+    ) -> Result<(), StudyError> {
+        let read = |found: Found| match found {
+            Found::Part(part) => of_part(part),
+            Found::Group(group) => self.journal().read(group).map(&of_group),
+        };
+        for some in self.found()?.chunks(READ_AT_A_TIME) {
+            for of_file in side_by_side(some, read) {
+                of_file?.into_iter().try_for_each(&mut taker)?;
+            }
         }
-        Ok(chunks.into_iter().flatten().collect())
+        Ok(())
     }
 
     /// What is recorded, in the order of the groups.
@@ -238,8 +262,39 @@ impl Folder {
     /// # Errors
     /// [`StudyError::Broken`] naming a damaged part, or [`StudyError::Records`] if answers are missing.
     pub fn report(&self) -> Result<Report, StudyError> {
+        Ok(self.pairing()?.report()?)
+    }
+
+    /// The answers of a run on their way into a report.
+    ///
+    /// # Errors
+    /// [`StudyError::Broken`] naming a damaged part.
+    pub fn pairing(&self) -> Result<Pairing<'_>, StudyError> {
         self.is_whole()?;
-        Ok(steady_records::report(self.plan(), self.questions(), &self.records()?)?)
+        let mut pairing = Pairing::new(self.plan(), self.questions())?;
+        for some in self.found()?.chunks(READ_AT_A_TIME) {
+            for placed in side_by_side(some, |found| self.placed(found, &pairing)) {
+                placed?.into_iter().for_each(|placed| pairing.put(placed));
+            }
+        }
+        Ok(pairing)
+    }
+
+    /// The answers in one file, scored.
+    fn placed(&self, found: Found, pairing: &Pairing<'_>) -> Result<Vec<Placed>, StudyError> {
+        let mut placed = Vec::new();
+        match found {
+            Found::Part(index) => {
+                let (path, checksum) = (self.part_path(index), self.checksum_path(index));
+                let part = Part { path: &path, checksum: &checksum, plan_sha256: self.work.sha256() };
+                part.each_answered(|answered| placed.extend(pairing.place(answered)))?;
+            }
+            Found::Group(group) => {
+                let answers = self.journal().read(group)?;
+                placed.extend(answers.records.iter().filter_map(|record| pairing.place(&record.into())));
+            }
+        }
+        Ok(placed)
     }
 
     /// Checks that it holds a study and no shard of one, of which there is no report.
@@ -260,9 +315,13 @@ impl Folder {
     /// As [`Folder::timings`].
     pub fn seconds(&self) -> Result<HashMap<String, f64>, StudyError> {
         let mut seconds: HashMap<String, f64> = HashMap::new();
-        for timing in self.timings()?.into_iter().filter(|timing| timing.perturbation == CLEAN) {
-            *seconds.entry(timing.acceleration).or_default() += timing.wall_ms / 1e3;
-        }
+        let clean = |timing: Timing| {
+            if timing.perturbation == CLEAN {
+                *seconds.entry(timing.acceleration).or_default() += timing.wall_ms / 1e3;
+            }
+            Ok(())
+        };
+        self.each(|part| self.read_timings(part), |group| group.timings, clean)?;
         Ok(seconds)
     }
 
@@ -271,11 +330,10 @@ impl Folder {
     /// # Errors
     /// [`StudyError::Broken`] naming a damaged part, [`StudyError::Io`] if `out` cannot be written.
     pub fn export_jsonl(&self, out: &mut dyn Write) -> Result<(), StudyError> {
-        for record in self.records()? {
+        self.each_record(|record| {
             let line = serde_json::to_string(&record).map_err(|e| StudyError::broken(&self.path, e))?;
-            writeln!(out, "{line}").map_err(StudyError::io(&self.path, "cannot export the records"))?;
-        }
-        Ok(())
+            writeln!(out, "{line}").map_err(StudyError::io(&self.path, "cannot export the records"))
+        })
     }
 
     /// Writes a file of the run (a report, say) whole or not at all.
@@ -283,8 +341,19 @@ impl Folder {
     /// # Errors
     /// [`StudyError::Io`] naming the file.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, StudyError> {
+        self.write_by(name, |out| out.write_all(bytes))
+    }
+
+    /// The same of a file that is too large to be held: `writer` is given where to write.
+    ///
+    /// # Errors
+    /// [`StudyError::Io`] naming the file, also of what `writer` says.
+    pub fn write_by(&self, name: &str, writer: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<PathBuf, StudyError> {
         let path = self.path.join(name);
-        write_whole(&path, bytes)?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(StudyError::io(folder, "cannot create the folder"))?;
+        }
+        write_whole_by(&path, writer)?;
         Ok(path)
     }
 
@@ -294,7 +363,8 @@ impl Folder {
     }
 
     pub(crate) fn read_part(&self, index: usize) -> Result<Vec<Record>, StudyError> {
-        part::decode(&self.part_path(index), &self.checksum_path(index), self.work.sha256())
+        let (path, checksum) = (self.part_path(index), self.checksum_path(index));
+        Part { path: &path, checksum: &checksum, plan_sha256: self.work.sha256() }.records()
     }
 
     /// A part's records, which are those that the plan puts there.
@@ -358,6 +428,13 @@ impl Folder {
     fn timing_path(&self, index: usize) -> PathBuf {
         self.path.join(format!("timings/part-{index:05}.jsonl"))
     }
+}
+
+/// Files of records that are read side by side.
+const READ_AT_A_TIME: usize = 64;
+
+fn side_by_side<T: Send>(found: &[Found], read: impl Fn(Found) -> Result<T, StudyError> + Sync) -> Vec<Result<T, StudyError>> {
+    found.par_iter().map(|found| read(*found)).collect()
 }
 
 /// What is recorded in one file.
@@ -430,11 +507,18 @@ const UNFINISHED: &str = ".unfinished";
 /// Writes beside the target, waits for the disk, then renames: readers see the whole file or none of it. Each writer has a file of its own, so that of
 /// two that write at once the later one wins, whole.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
+    write_whole_by(path, |out| out.write_all(bytes))
+}
+
+fn write_whole_by(path: &Path, writer: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), StudyError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".");
     let mut file = unfinished(&name).tempfile_in(folder).map_err(StudyError::io(path, "cannot create the file"))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(StudyError::io(file.path(), "cannot write the file"))?;
+    let mut buffered = BufWriter::new(&mut file);
+    let written = writer(&mut buffered).and_then(|()| buffered.flush());
+    drop(buffered);
+    written.and_then(|()| file.as_file().sync_all()).map_err(StudyError::io(file.path(), "cannot write the file"))?;
     file.persist(path).map_err(|refused| StudyError::io(path, "cannot put the finished file in place")(refused.error))?;
     // The rename itself is on disk only once the folder is; not every system can open one, and then there is nothing to wait for.
     if let Ok(folder) = File::open(folder) {

@@ -1,6 +1,6 @@
 //! Part files: some records as parquet, equal in every byte for equal records.
 
-use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,14 +9,15 @@ use arrow::array::{
     StringBuilder, UInt32Array, UInt64Array,
 };
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Schema, UInt32Type, UInt64Type};
+use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
-use steady_records::Record;
+use steady_records::{Answered, Record, candidates};
 
 use crate::StudyError;
 
@@ -45,34 +46,69 @@ pub(crate) fn checksum(path: &Path, part: &[u8]) -> String {
     format!("{}  {name}\n", HEXLOWER.encode(&Sha256::digest(part)))
 }
 
-/// Reads a part back and checks that it belongs to the plan and that every byte is the one written. The checksum comes before anything else:
-/// the parquet library takes damaged pages for defects of its own and panics.
-///
-/// # Errors
-/// [`StudyError::Io`] or [`StudyError::Broken`], naming the file.
-pub(crate) fn decode(path: &Path, checksum_path: &Path, plan_sha256: &str) -> Result<Vec<Record>, StudyError> {
-    let damaged = |e: &dyn std::fmt::Display| {
-        StudyError::broken(path, format!("damaged record part: {e}; delete it to have its questions asked again"))
-    };
-    let bytes = std::fs::read(path).map_err(StudyError::io(path, "cannot read the record part"))?;
-    let written =
-        std::fs::read_to_string(checksum_path).map_err(StudyError::io(checksum_path, "cannot read the checksum of a record part"))?;
-    if written != checksum(path, &bytes) {
-        return Err(damaged(&format!("its {} bytes do not have the checksum in {}", bytes.len(), checksum_path.display())));
+/// Where a part lies, and what it is to be part of.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) checksum: &'a Path,
+    pub(crate) plan_sha256: &'a str,
+}
+
+impl Part<'_> {
+    /// Reads its records back.
+    ///
+    /// # Errors
+    /// As [`Part::batches`].
+    pub(crate) fn records(self) -> Result<Vec<Record>, StudyError> {
+        let mut records = Vec::new();
+        for batch in self.batches(&[])? {
+            records.extend(from_batch(&batch).map_err(|e| self.damaged(&e))?);
+        }
+        Ok(records)
     }
-    let file = File::open(path).map_err(StudyError::io(path, "cannot open the record part"))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
-    let footer = reader.metadata().file_metadata().key_value_metadata();
-    match footer.and_then(|pairs| pairs.iter().find(|pair| pair.key == PLAN_KEY)).and_then(|pair| pair.value.as_deref()) {
-        Some(found) if found == plan_sha256 => {}
-        Some(_) => return Err(StudyError::broken(path, "was recorded under another plan than the plan.json beside it")),
-        None => return Err(damaged(&format!("no `{PLAN_KEY}` in its footer"))),
+
+    /// Hands over what a report needs of its records; the rest is not even read.
+    ///
+    /// # Errors
+    /// As [`Part::batches`].
+    pub(crate) fn each_answered(self, mut taker: impl FnMut(&Answered<'_>)) -> Result<(), StudyError> {
+        for batch in self.batches(&ANSWERED)? {
+            each_answered(&batch, &mut taker).map_err(|e| self.damaged(&e))?;
+        }
+        Ok(())
     }
-    let mut records = Vec::new();
-    for batch in reader.build().map_err(|e| damaged(&e))? {
-        records.extend(from_batch(&batch.map_err(|e| damaged(&e))?).map_err(|e| damaged(&e))?);
+
+    /// Reads some columns, or all where none is named, and checks that the part belongs to the plan and that every byte is the one written. The checksum
+    /// comes before anything else: the parquet library takes damaged pages for defects of its own and panics.
+    ///
+    /// # Errors
+    /// [`StudyError::Io`] or [`StudyError::Broken`], naming the file.
+    fn batches(self, columns: &[&str]) -> Result<Vec<RecordBatch>, StudyError> {
+        let Self { path, checksum: checksum_path, plan_sha256 } = self;
+        let bytes = std::fs::read(path).map_err(StudyError::io(path, "cannot read the record part"))?;
+        let written =
+            std::fs::read_to_string(checksum_path).map_err(StudyError::io(checksum_path, "cannot read the checksum of a record part"))?;
+        if written != checksum(path, &bytes) {
+            return Err(self.damaged(&format!("its {} bytes do not have the checksum in {}", bytes.len(), checksum_path.display())));
+        }
+        let mut reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|e| self.damaged(&e))?;
+        let footer = reader.metadata().file_metadata().key_value_metadata();
+        match footer.and_then(|pairs| pairs.iter().find(|pair| pair.key == PLAN_KEY)).and_then(|pair| pair.value.as_deref()) {
+            Some(found) if found == plan_sha256 => {}
+            Some(_) => return Err(StudyError::broken(path, "was recorded under another plan than the plan.json beside it")),
+            None => return Err(self.damaged(&format!("no `{PLAN_KEY}` in its footer"))),
+        }
+        if !columns.is_empty() {
+            let mask = ProjectionMask::columns(reader.parquet_schema(), columns.iter().copied());
+            reader = reader.with_projection(mask);
+        }
+        let batches = reader.build().map_err(|e| self.damaged(&e))?;
+        batches.map(|batch| batch.map_err(|e| self.damaged(&e))).collect()
     }
-    Ok(records)
+
+    fn damaged(self, reason: &dyn std::fmt::Display) -> StudyError {
+        StudyError::broken(self.path, format!("damaged record part: {reason}; delete it to have its questions asked again"))
+    }
 }
 
 fn to_batch(records: &[Record]) -> Result<RecordBatch, arrow::error::ArrowError> {
@@ -158,16 +194,13 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
     let (output_ids, top_ids) = (columns.lists::<UInt32Type>("output_ids")?, columns.lists::<UInt32Type>("top_ids")?);
     let (top_logits, kept) = (columns.lists::<Float32Type>("top_logits")?, columns.lists::<UInt32Type>("kept")?);
     let top_tokens = columns.list("top_tokens", &DataType::Utf8)?;
+    let tokens = top_tokens.values().as_string::<i32>();
     // Parts that were written before reducers had steps lack it.
     let kept_by_step = batch
         .column_by_name("kept_by_step")
         .map(|column| column.as_list_opt::<i32>().ok_or("column `kept_by_step` is no list"))
         .transpose()?;
-    // Those that were written before cut answers were told apart lack this one.
-    let cut = batch.column_by_name("cut").map(|column| column.as_boolean_opt().ok_or("column `cut` is not boolean")).transpose()?;
-    // Parts that were written before it was noted lack it.
-    let not_finite = batch.column_by_name("not_finite").map(|_| columns.text("not_finite")).transpose()?;
-    let correct = columns.get("correct")?.as_boolean_opt().ok_or("column `correct` is not boolean")?;
+    let (cut, not_finite, correct) = (columns.cut()?, columns.not_finite()?, columns.flags("correct")?);
     let (score, margin) = (columns.numbers::<Float32Type>("score")?, columns.numbers::<Float32Type>("margin")?);
     let kl = columns.numbers::<Float64Type>("kl")?;
     let (visual_tokens, prompt_tokens) = (columns.numbers::<UInt32Type>("visual_tokens")?, columns.numbers::<UInt32Type>("prompt_tokens")?);
@@ -192,16 +225,15 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
             correct: correct.value(row),
             score: score.value(row),
             top_ids: list::<UInt32Type>(top_ids, row),
-            top_tokens: top_tokens.value(row).as_string::<i32>().iter().map(|text| text.unwrap_or_default().to_owned()).collect(),
+            top_tokens: items(top_tokens, row).map(|item| tokens.value(item).to_owned()).collect(),
             top_logits: list::<Float32Type>(top_logits, row),
             margin: margin.is_valid(row).then(|| margin.value(row)),
             kl: kl.is_valid(row).then(|| kl.value(row)),
             visual_tokens: visual_tokens.value(row),
             kept: kept.is_valid(row).then(|| list::<UInt32Type>(kept, row)),
             kept_by_step: kept_by_step.filter(|steps| steps.is_valid(row)).and_then(|steps| {
-                let steps = steps.value(row);
-                let steps = steps.as_list_opt::<i32>()?;
-                Some((0..steps.len()).map(|step| list::<UInt32Type>(steps, step)).collect())
+                let inner = steps.values().as_list_opt::<i32>()?;
+                Some(items(steps, row).map(|step| list::<UInt32Type>(inner, step)).collect())
             }),
             prompt_tokens: prompt_tokens.value(row),
             decoder_visual_tokens: decoder_visual_tokens.value(row),
@@ -210,6 +242,61 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
             flops: flops.value(row),
         })
         .collect())
+}
+
+/// The columns that [`Answered`] is read from.
+const ANSWERED: [&str; 16] = [
+    "question",
+    "perturbation",
+    "acceleration",
+    "answer",
+    "cut",
+    "not_finite",
+    "correct",
+    "top_tokens",
+    "top_logits",
+    "margin",
+    "kl",
+    "prompt_tokens",
+    "decoder_visual_tokens",
+    "kv_bytes",
+    "weight_bytes",
+    "flops",
+];
+
+fn each_answered(batch: &RecordBatch, taker: &mut impl FnMut(&Answered<'_>)) -> Result<(), String> {
+    let columns = Columns(batch);
+    let (question, perturbation) = (columns.text("question")?, columns.text("perturbation")?);
+    let (acceleration, answer) = (columns.text("acceleration")?, columns.text("answer")?);
+    let (cut, not_finite, correct) = (columns.cut()?, columns.not_finite()?, columns.flags("correct")?);
+    let top_tokens = columns.list("top_tokens", &DataType::Utf8)?;
+    let top_logits = columns.lists::<Float32Type>("top_logits")?;
+    let (tokens, logits) = (top_tokens.values().as_string::<i32>(), top_logits.values().as_primitive::<Float32Type>().values());
+    let (margin, kl) = (columns.numbers::<Float32Type>("margin")?, columns.numbers::<Float64Type>("kl")?);
+    let decoder_visual_tokens = columns.numbers::<Float32Type>("decoder_visual_tokens")?;
+    let (kv_bytes, weight_bytes) = (columns.numbers::<UInt64Type>("kv_bytes")?, columns.numbers::<UInt64Type>("weight_bytes")?);
+    let (prompt_tokens, flops) = (columns.numbers::<UInt32Type>("prompt_tokens")?, columns.numbers::<UInt64Type>("flops")?);
+    for row in 0..batch.num_rows() {
+        taker(&Answered {
+            question: question.value(row),
+            perturbation: perturbation.value(row),
+            acceleration: acceleration.value(row),
+            answer: answer.value(row),
+            lost: not_finite.is_some_and(|reasons| reasons.is_valid(row)),
+            cut: cut.filter(|cut| cut.is_valid(row)).map(|cut| cut.value(row)),
+            correct: correct.value(row),
+            margin: margin.is_valid(row).then(|| margin.value(row)),
+            kl: kl.is_valid(row).then(|| kl.value(row)),
+            top: candidates(items(top_tokens, row).map(|item| tokens.value(item)), &logits[items(top_logits, row)]),
+            top_logits: &logits[items(top_logits, row)],
+            decoder_visual_tokens: decoder_visual_tokens.value(row),
+            weight_bytes: weight_bytes.value(row),
+            kv_bytes: kv_bytes.value(row),
+            prompt_tokens: prompt_tokens.value(row),
+            flops: flops.value(row),
+        });
+    }
+    Ok(())
 }
 
 struct Columns<'a>(&'a RecordBatch);
@@ -222,6 +309,20 @@ impl<'a> Columns<'a> {
     fn text(&self, name: &str) -> Result<&'a StringArray, String> {
         let column = self.get(name)?;
         column.as_string_opt().ok_or_else(|| format!("column `{name}` is {}, expected text", column.data_type()))
+    }
+
+    fn flags(&self, name: &str) -> Result<&'a BooleanArray, String> {
+        self.get(name)?.as_boolean_opt().ok_or_else(|| format!("column `{name}` is not boolean"))
+    }
+
+    /// Parts that were written before cut answers were told apart lack it.
+    fn cut(&self) -> Result<Option<&'a BooleanArray>, String> {
+        self.0.column_by_name("cut").map(|_| self.flags("cut")).transpose()
+    }
+
+    /// Parts that were written before it was noted lack it.
+    fn not_finite(&self) -> Result<Option<&'a StringArray>, String> {
+        self.0.column_by_name("not_finite").map(|_| self.text("not_finite")).transpose()
     }
 
     fn numbers<T: ArrowPrimitiveType>(&self, name: &str) -> Result<&'a arrow::array::PrimitiveArray<T>, String> {
@@ -244,7 +345,13 @@ impl<'a> Columns<'a> {
 }
 
 fn list<T: ArrowPrimitiveType>(column: &ListArray, row: usize) -> Vec<T::Native> {
-    column.value(row).as_primitive::<T>().values().to_vec()
+    column.values().as_primitive::<T>().values()[items(column, row)].to_vec()
+}
+
+/// Where the items of a row's list are among the items of all rows: looking there is cheaper than an array of them.
+fn items(column: &ListArray, row: usize) -> Range<usize> {
+    let ends = column.value_offsets();
+    ends[row] as usize..ends[row + 1] as usize
 }
 
 #[cfg(test)]
@@ -279,6 +386,26 @@ mod tests {
             weight_bytes: 1,
             flops: 1,
         }
+    }
+
+    /// What is read for a report is what it would take out of the records.
+    #[test]
+    fn columns_of_a_report_are_those_of_the_records() {
+        let mut records =
+            [record(Some(true)), record(None), Record { not_finite: None, kl: Some(0.5), margin: Some(2.5), ..record(Some(false)) }];
+        records[1].top_tokens = (0..9).map(|n| format!("token {n}")).collect();
+        records[1].top_logits = (0..9).map(|n| if n == 2 { f32::NEG_INFINITY } else { 9.0 - n as f32 }).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let (path, checksum_path) = (dir.path().join("part-00000.parquet"), dir.path().join("sum"));
+        let bytes = encode(&path, "plan", &records).unwrap();
+        std::fs::write(&path, &bytes).unwrap();
+        std::fs::write(&checksum_path, checksum(&path, &bytes)).unwrap();
+        let part = Part { path: &path, checksum: &checksum_path, plan_sha256: "plan" };
+        let mut read = Vec::new();
+        part.each_answered(|answered| read.push(format!("{answered:?}"))).unwrap();
+        assert_eq!(read, records.each_ref().map(|record| format!("{:?}", Answered::from(record))));
+        assert!(read[1].contains("token 5") && !read[1].contains("token 2") && !read[1].contains("token 6"), "{}", read[1]);
+        assert_eq!(part.records().unwrap(), records);
     }
 
     #[test]

@@ -86,6 +86,8 @@ fn shards_merge_into_the_bytes_of_one_run() {
         let timings = merged.folder.timings().unwrap();
         assert_eq!(timings.len(), answered, "wall times come along");
         let whole = Folder::open(whole.path()).unwrap();
+        let all = steady_records::report(whole.plan(), whole.questions(), &whole.records().unwrap()).unwrap();
+        assert_eq!(whole.report().unwrap(), all, "read file by file it is what all records make");
         assert_eq!(merged.folder.report().unwrap().to_json().unwrap(), whole.report().unwrap().to_json().unwrap());
     }
 }

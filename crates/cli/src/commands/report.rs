@@ -1,11 +1,13 @@
 //! `steady report`: the report of a run folder, rebuilt from its records.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use steady_bench::{BENCHMARKS, Benchmark, thumbnails};
-use steady_report::Report;
+use steady_bench::{BENCHMARKS, Benchmark, thumbnail, thumbnails};
+use steady_report::{PICTURES, Page, Report};
 use steady_study::Folder;
 
 use crate::args::ReportArgs;
@@ -74,22 +76,38 @@ pub(crate) struct Published {
 
 /// Writes `report.json` and `report.html` into the folder and prints what of it was asked for.
 pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, printed: Printed) -> Result<Published> {
-    let records = folder.records()?;
-    let report = steady_records::report(folder.plan(), folder.questions(), &records)?;
-    let text = report.to_json()?;
-    folder.write("report.json", text.as_bytes())?;
-    let images = benchmark.map(|benchmark| thumbnails(&report, benchmark)).transpose()?.unwrap_or_default();
-    let file = shown(&folder.write("report.html", report.html(&images).as_bytes())?);
-    if printed != Printed::Table {
-        console::result(&if printed == Printed::Json { text } else { report.markdown() })?;
+    let pairing = folder.pairing()?;
+    let cut = cut(&pairing.cut(), folder.plan().decoding.get("max_new_tokens").map_or("?", String::as_str));
+    let report = pairing.report()?;
+    folder.write_by("report.json", |out| report.write_json(out).map_err(std::io::Error::other))?;
+    let file = shown(&page(folder, &report, benchmark)?);
+    if printed == Printed::Markdown {
+        console::result(&report.markdown())?;
+        return Ok(Published { report, file });
+    }
+    if printed == Printed::Json {
+        let mut out = console::stdout();
+        report.write_json(&mut out)?;
+        out.flush()?;
         return Ok(Published { report, file });
     }
     // Wall times are in the table alone: the report is the same for every run of a plan, and they are not.
     let seconds = folder.seconds()?;
-    let timed = report.clone().timed(|acceleration| seconds.get(acceleration).copied())?;
-    let cut = cut(&steady_records::cut(folder.plan(), &records), folder.plan().decoding.get("max_new_tokens").map_or("?", String::as_str));
+    let timed = report.timed(|acceleration| seconds.get(acceleration).copied())?;
     console::result(&format!("{}{cut}\n{}\n\nReport: {}", timed.table(), timed.findings().join("\n"), file.display()))?;
-    Ok(Published { report, file })
+    Ok(Published { report: timed.timed(|_| None)?, file })
+}
+
+/// Writes `report.html`, and beside it the pictures that it has no room for.
+fn page(folder: &Folder, report: &Report, benchmark: Option<&dyn Benchmark>) -> Result<PathBuf> {
+    let Some(benchmark) = benchmark else { return Ok(folder.write("report.html", report.html(&BTreeMap::new()).as_bytes())?) };
+    let images = thumbnails(report, benchmark)?;
+    let Page { html, beside } = report.page(&images);
+    for (name, picture) in beside {
+        let drawn = images.get(&picture).map_or_else(|| thumbnail(benchmark, &picture).map(Cow::Owned), |file| Ok(Cow::Borrowed(file)))?;
+        folder.write(&format!("{PICTURES}/{name}"), &drawn)?;
+    }
+    Ok(folder.write("report.html", html.as_bytes())?)
 }
 
 /// A line about the answers that did not come to an end, if there are any: what an answer would have gone on to say is not compared.

@@ -4,6 +4,7 @@ mod chart;
 mod families;
 mod opening;
 mod perturbed;
+mod pictures;
 mod questions;
 mod release;
 mod sensitivity;
@@ -17,6 +18,7 @@ use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
+use self::pictures::Pictures;
 use crate::filter::Filter;
 use crate::measurements::Picture;
 use crate::outcome::Outcome;
@@ -99,14 +101,27 @@ impl Report {
     /// The report as one HTML file that needs nothing else: no request leaves it, and its content security policy forbids any.
     ///
     /// `images` holds PNG or JPEG files; a question whose picture is not among them is shown without. All text of the report is shown as text, whatever it holds.
+    /// Of the pictures it takes the first in the order of the questions, as many as leave it under 5 MB.
     pub fn html(&self, images: &BTreeMap<Picture, Vec<u8>>) -> String {
+        self.page_with(images, false).html
+    }
+
+    /// The same, with the pictures that do not fit into it as files in a folder beside it, which a browser reads as they come into view. Those are not only
+    /// what is left of `images`, but all that its questions are about.
+    pub fn page(&self, images: &BTreeMap<Picture, Vec<u8>>) -> Page {
+        self.page_with(images, true)
+    }
+
+    fn page_with(&self, images: &BTreeMap<Picture, Vec<u8>>, folder: bool) -> Page {
         let plan = self.plan();
-        html! {
+        let shown = questions::shown(self);
+        let pictures = Pictures::of(shown.iter().map(|(i, _)| &self.questions()[*i]), images, folder);
+        let html = html! {
             (DOCTYPE)
             html lang="en" {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(content_security_policy());
+                    meta http-equiv="Content-Security-Policy" content=(content_security_policy(pictures.are_beside()));
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     title { "Stability report: " (printable(&plan.model)) " on " (printable(&plan.benchmark)) }
@@ -122,7 +137,7 @@ impl Report {
                         (sensitivity::section(self))
                         (together::section(self))
                         (perturbed::section(self))
-                        (questions::section(self, images))
+                        (questions::section(self, &shown, &pictures))
                         (tables::costs(self))
                         (tables::plan(self))
                         (tables::notes(self))
@@ -131,9 +146,21 @@ impl Report {
                     script { (PreEscaped(SCRIPT)) }
                 }
             }
-        }
-        .into_string()
+        };
+        Page { html: html.into_string(), beside: pictures.beside() }
     }
+}
+
+/// Where [`Page::beside`] belongs: a folder beside the page.
+pub const PICTURES: &str = "report-pictures";
+
+/// A report as a page, and what it shows that is not in it.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The page.
+    pub html: String,
+    /// Names of PNG or JPEG files in [`PICTURES`], and what is on them.
+    pub beside: BTreeMap<String, Picture>,
 }
 
 /// A PNG or JPEG file as a `data:` address.
@@ -143,10 +170,13 @@ pub fn image_address(file: &[u8]) -> String {
     format!("data:image/{kind};base64,{}", BASE64_STANDARD.encode(file))
 }
 
-/// Nothing may be loaded; the one script that may run is known by its hash.
-fn content_security_policy() -> String {
+/// Nothing may be loaded, but for pictures from where the page is itself if it has some `beside` it; the one script that may run is known by its hash.
+fn content_security_policy(beside: bool) -> String {
+    let images = if beside { "data: 'self' file:" } else { "data:" };
     let hash = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
-    format!("default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
+    format!(
+        "default-src 'none'; img-src {images}; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
+    )
 }
 
 /// Text from outside, isolated so that its writing direction ends with it.

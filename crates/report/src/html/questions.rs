@@ -1,58 +1,60 @@
 //! The questions whose answers changed, the broken ones first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::{counted, image_address, sign, spec, text};
+use super::pictures::Pictures;
+use super::{counted, sign, spec, text};
 use crate::filter::Filter;
-use crate::measurements::{AnswerRow, BASELINE, Picture, QuestionRow, TokenLogit};
+use crate::measurements::{AnswerRow, BASELINE, TokenLogit};
 use crate::number::small;
 use crate::outcome::Outcome;
-use crate::printable::{one_line, printable};
+use crate::printable::one_line;
 use crate::report::Report;
 
 /// A page with more questions than this is of no use to anyone; `report.json` has them all.
 const MOST_SHOWN: usize = 1000;
 
-pub(super) fn section(report: &Report, images: &BTreeMap<Picture, Vec<u8>>) -> Markup {
-    let order = report.worst_first();
-    let shown = &order[..order.len().min(MOST_SHOWN)];
+/// Most bytes of their cards, without pictures.
+const MOST_BYTES: usize = 2_400_000;
+
+/// The questions that the page shows, the worst first, and of each what its card says.
+pub(super) fn shown(report: &Report) -> Vec<(usize, Markup)> {
+    let mut bytes = 0;
+    let cards = report.worst_first().into_iter().take(MOST_SHOWN).map(|i| (i, content(report, i, &Filter::default())));
+    cards
+        .take_while(|(_, card)| {
+            bytes += card.0.len();
+            bytes <= MOST_BYTES
+        })
+        .collect()
+}
+
+pub(super) fn section(report: &Report, shown: &[(usize, Markup)], pictures: &Pictures) -> Markup {
+    let changed = report.worst_first().len();
     let families: Vec<&str> =
         report.questions().iter().map(|question| question.family.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
-    let pictures: Vec<Picture> = shown
-        .iter()
-        .map(|&i| report.questions()[i].picture())
-        .filter(|picture| images.contains_key(picture))
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
-    let stayed = report.questions().len() - order.len();
+    let stayed = report.questions().len() - changed;
     html! {
         section id="questions" {
             h2 { "Questions whose answer changed" }
             p.hint {
-                (counted(order.len() as u64, "question")) ", those that broke under most accelerations first. "
+                (counted(changed as u64, "question")) ", those that broke under most accelerations first. "
                 @if !report.perturbed().is_empty() { "A question counts anew under every perturbation; those about clean images come first. " }
                 @if stayed > 0 { (stayed) " more kept their answer under every acceleration and are left out. " }
-                @if order.len() > shown.len() { "The first " (shown.len()) " are shown; report.json has all." }
+                @if changed > shown.len() { "The first " (shown.len()) " are shown; report.json has all." }
             }
             (filters(report, &families))
             p id="count" role="status" aria-live="polite" {}
-            // every image once, however many questions are about it
-            svg.store aria-hidden="true" {
-                defs {
-                    @for (i, picture) in pictures.iter().enumerate() {
-                        @if let Some(file) = images.get(picture) {
-                            image id={ "image-" (i) } width="100" height="100" href=(image_address(file)) {}
-                        }
-                    }
-                }
-            }
-            @for &i in shown {
-                @let question = &report.questions()[i];
+            (pictures.store())
+            @for (i, card) in shown {
+                @let question = &report.questions()[*i];
                 @let family = families.binary_search(&question.family.as_str()).unwrap_or_default();
-                (card(report, i, family, pictures.binary_search(&question.picture()).ok()))
+                article data-family=(family) data-condition=[(!report.perturbed().is_empty()).then(|| report.condition(*i))] {
+                    (pictures.thumbnail(question))
+                    (card)
+                }
             }
         }
     }
@@ -88,16 +90,6 @@ fn filters(report: &Report, families: &[&str]) -> Markup {
     }
 }
 
-fn card(report: &Report, i: usize, family: usize, image: Option<usize>) -> Markup {
-    let question = &report.questions()[i];
-    html! {
-        article data-family=(family) data-condition=[(!report.perturbed().is_empty()).then(|| report.condition(i))] {
-            (thumbnail(question, image))
-            (content(report, i, &Filter::default()))
-        }
-    }
-}
-
 /// All of a card but its picture.
 pub(super) fn content(report: &Report, i: usize, filter: &Filter) -> Markup {
     let question = &report.questions()[i];
@@ -129,17 +121,6 @@ pub(super) fn content(report: &Report, i: usize, filter: &Filter) -> Markup {
             }
         }
         (candidates(report, i))
-    }
-}
-
-fn thumbnail(question: &QuestionRow, image: Option<usize>) -> Markup {
-    html! {
-        @match image {
-            Some(image) => button.thumb type="button" title="Enlarge" {
-                svg viewBox="0 0 100 100" role="img" aria-label={ "Image " (printable(&question.image)) @if let Some(perturbation) = &question.perturbation { " under " (printable(perturbation)) } } { use href={ "#image-" (image) } {} }
-            }
-            None => div.thumb.missing { "no image" }
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use insta::assert_snapshot;
 use serde_json::Value;
-use steady_report::{Measurements, Picture, Report};
+use steady_report::{AccelerationReport, AnswerRow, Measurements, PICTURES, Picture, PlanSummary, QuestionRow, Report};
 
 use crate::fixture;
 
@@ -177,4 +177,51 @@ fn the_text_of_a_perturbation_is_only_text() {
     }
     assert!(!page.contains('\0') && !page.contains('\u{202e}'));
     assert!(!report.table().contains('\0') && !report.table().contains('\u{202e}'));
+}
+
+/// The fixture's six questions again and again, about other images, and its first acceleration under eight names.
+fn many(questions: usize) -> Report {
+    let small = fixture::measurements();
+    let mut large = Measurements { plan: PlanSummary { questions, ..small.plan.clone() }, ..small.clone() };
+    let row = |i: usize| {
+        let row = &small.questions[i % small.questions.len()];
+        QuestionRow { id: format!("question/{i}"), image: format!("image {i}"), ..row.clone() }
+    };
+    let again = |answers: &[AnswerRow]| answers.iter().cycle().take(questions).cloned().collect::<Vec<_>>();
+    large.questions = (0..questions).map(row).collect();
+    let w4 = &small.accelerations[0];
+    large.accelerations =
+        (0..8).map(|n| AccelerationReport { spec: format!("w4:rtn,g={}", 8 << n), answers: again(&w4.answers), ..w4.clone() }).collect();
+    large.plan.specs = large.accelerations.iter().map(|acceleration| acceleration.spec.clone()).collect();
+    large.controls = vec![fixture::control("none", "batch order", again(&small.controls[0].answers))];
+    Report::new(large).unwrap()
+}
+
+/// Half of ten thousand questions changed under eight accelerations, about as many pictures of 12 kB.
+#[test]
+fn a_page_of_many_questions_stays_small_and_has_its_pictures_beside_it() {
+    let report = many(10_000);
+    let images = (0..10_000).map(|i| (picture(&format!("image {i}"), None), vec![0; 12_000])).collect();
+    let page = report.page(&images);
+    assert!(page.html.len() < 5_000_000, "{}", page.html.len());
+    let (embedded, cards) = (page.html.matches("data:image/png;base64,").count(), page.html.matches("<article").count());
+    assert!(embedded > 100 && cards > 400, "{embedded} pictures and {cards} questions");
+    assert_eq!(page.beside.len(), cards - embedded, "each question has its picture in the page or beside it");
+    assert!(page.html.contains(&format!("The first {cards} are shown")));
+    for name in page.beside.keys() {
+        assert!(
+            page.html.contains(&format!("loading=\"lazy\" alt=\"Image image "))
+                && page.html.contains(&format!("src=\"{PICTURES}/{name}\""))
+        );
+    }
+    assert!(page.html.contains("default-src 'none'; img-src data: 'self' file:;"));
+    // by itself it says where it has none, and asks for nothing
+    let alone = report.html(&images);
+    assert_eq!((alone.matches("no image").count(), alone.matches("src=").count()), (cards - embedded, 0));
+    assert!(alone.contains("img-src data:;"));
+    // where all fit, there is nothing beside
+    assert!(fixture::report().page(&self::images()).html.contains("img-src data: 'self' file:;"), "b has no picture at hand");
+    let all = ["a", "b", "c"].map(|image| (picture(image, None), b"PNG".to_vec())).into();
+    let small = fixture::report().page(&all);
+    assert!(small.beside.is_empty() && small.html == fixture::report().html(&all));
 }

@@ -7,7 +7,7 @@ mod process;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use process::{json, refuse, run, stderr, succeed, text};
+use process::{finish, json, refuse, run, stderr, succeed, text};
 use steady_bench::Benchmark;
 use steady_bench::world::EmbeddedSuite;
 
@@ -154,4 +154,45 @@ fn a_preset_is_several_studies() {
     // one that lacks a folder is refused whole, before anything is asked
     let error = refuse(&["run", "--bench", &format!("paper10:{}", text(dir.path())), "--out", text(&dir.path().join("none"))]);
     assert!(error.contains("lacks 10 of its 10 benchmarks") && error.contains("hf download lmms-lab/MMMU"), "{error}");
+}
+
+/// The five commands of the README, as they stand there, on ten pictures.
+#[cfg(unix)]
+#[test]
+fn from_ten_photographs_to_a_verdict_as_the_readme_says() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let (_, after) = readme.split_once("in five commands.").unwrap();
+    let commands: Vec<&str> =
+        after.lines().skip_while(|line| !line.starts_with("    ")).take_while(|line| line.starts_with("    ")).collect();
+    assert_eq!(commands.len(), 5);
+    let dir = tempfile::tempdir().unwrap();
+    let suite = EmbeddedSuite::test(6);
+    let mut rows = vec!["image,question,answer".to_owned()];
+    let mut seen = std::collections::BTreeSet::new();
+    // a question about each of ten pictures, with a comma in none
+    let plain = |text: &str| !text.contains([',', '"', '\n']);
+    for question in suite.questions().iter().filter(|question| plain(&question.text) && plain(&question.gold[0])) {
+        if seen.len() < 10 && seen.insert(&question.image) {
+            suite.image(&question.image).unwrap().save(dir.path().join(format!("{}.png", question.image))).unwrap();
+            rows.push(format!("{}.png,{},{}", question.image, question.text, question.gold[0]));
+        }
+    }
+    assert_eq!(rows.len(), 11);
+    fs::write(dir.path().join("photos.csv"), rows.join("\n")).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_steady-process"), dir.path().join("steady")).unwrap();
+    let path = format!("{}:{}", text(dir.path()), std::env::var("PATH").unwrap());
+    let mut said = Vec::new();
+    for command in commands {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", command]).current_dir(dir.path()).env("PATH", &path).env_remove("GITHUB_STEP_SUMMARY").env("COLUMNS", "160");
+        shell.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let output = finish(&mut shell);
+        assert_eq!(output.status.code(), Some(0), "{command}: {}", stderr(&output));
+        said.push(String::from_utf8(output.stdout).unwrap());
+    }
+    assert!(said[0].contains("10 questions about 10 pictures"), "{}", said[0]);
+    assert!(said[4].contains("PASS") && !said[4].contains("INCONCLUSIVE"), "{}", said[4]);
+    for file in ["gate.xml", "gate.md", "run/report.html"] {
+        assert!(dir.path().join(file).exists(), "{file}");
+    }
 }

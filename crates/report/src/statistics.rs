@@ -264,7 +264,7 @@ where
 struct Kinds<C> {
     clusters: u64,
     /// The different ones, the most common first, and how often each was drawn.
-    kinds: Vec<(C, u64)>,
+    counts: Vec<(C, u64)>,
     /// Place and kind of each cluster that is not of the first.
     others: Vec<(u32, u32)>,
 }
@@ -286,19 +286,19 @@ impl<C: AddAssign + Copy + Default + Eq + Hash + Mul<u64, Output = C>> Kinds<C> 
                 others.push((place as u32, kind));
             }
         }
-        Self { clusters: clusters.len() as u64, kinds, others }
+        Self { clusters: clusters.len() as u64, counts: kinds, others }
     }
 
     /// The sum of what was drawn, given how often each cluster was.
     fn sum(&mut self, times: &[u32]) -> C {
-        self.kinds.iter_mut().for_each(|(_, drawn)| *drawn = 0);
+        self.counts.iter_mut().for_each(|(_, drawn)| *drawn = 0);
         for &(place, kind) in &self.others {
-            self.kinds[kind as usize].1 += u64::from(times[place as usize]);
+            self.counts[kind as usize].1 += u64::from(times[place as usize]);
         }
-        let others: u64 = self.kinds.iter().map(|(_, drawn)| drawn).sum();
-        self.kinds[0].1 = self.clusters - others;
+        let others: u64 = self.counts.iter().map(|(_, drawn)| drawn).sum();
+        self.counts[0].1 = self.clusters - others;
         let mut sum = C::default();
-        self.kinds.iter().for_each(|&(kind, drawn)| sum += kind * drawn);
+        self.counts.iter().for_each(|&(kind, drawn)| sum += kind * drawn);
         sum
     }
 }
@@ -467,7 +467,7 @@ mod tests {
     #[test]
     fn clusters_widen_the_interval() {
         let together: Vec<Image> = (0..300).map(|i| Image { questions: 6, diverged: if i % 5 == 0 { 6 } else { 0 } }).collect();
-        let alone: Vec<Image> = (0..1800).map(|i| Image { questions: 1, diverged: if i % 5 == 0 { 1 } else { 0 } }).collect();
+        let alone: Vec<Image> = (0..1800).map(|i| Image { questions: 1, diverged: u64::from(i % 5 == 0) }).collect();
         let width = |images: &[Image]| {
             let interval = cluster_bootstrap(&[images], |sum: &Image| [Some(sum.share())], 3)[0][0].unwrap();
             interval.high - interval.low

@@ -1,9 +1,10 @@
-//! Verdicts as people and machines read them: cells of a table, Markdown, JUnit XML, annotations of GitHub, a section of a model card.
+//! Verdicts as people and machines read them: cells of a table, Markdown, JUnit XML, annotations of GitHub, a section of a model card, a page.
 
 mod annotations;
 mod card;
 mod junit;
 mod markdown;
+mod page;
 
 use std::fmt;
 

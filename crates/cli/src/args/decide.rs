@@ -30,6 +30,7 @@ Examples:
   steady gate runs/pope runs/vqa --policy policy.toml
   steady gate runs/pope --policy policy.toml --check
   steady gate report.json --policy policy.toml --junit gate.xml --markdown gate.md --github
+  steady gate runs/* --policy policy.toml --html gate.html
   steady gate runs/pope --policy policy.toml --accel w4:rtn --card card.md --page https://example.org/steady/
 
 Exit codes: 0 PASS, 1 FAIL, 2 wrong usage or input, 3 INCONCLUSIVE.")]
@@ -59,7 +60,7 @@ pub(crate) struct GateArgs {
     #[arg(long, value_name = "SHARE")]
     pub(crate) confidence: Option<Share>,
     /// Judge the baseline against its controls instead: how often would the gate fail for nothing?
-    #[arg(long, conflicts_with_all = ["accelerations", "junit", "markdown", "card", "github"])]
+    #[arg(long, conflicts_with_all = ["accelerations", "junit", "markdown", "html", "card", "github"])]
     pub(crate) check: bool,
     /// Write JUnit XML
     #[arg(long, value_name = "FILE")]
@@ -67,6 +68,9 @@ pub(crate) struct GateArgs {
     /// Write a summary in Markdown
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,
+    /// Write a page: verdict and policy on top, then a heat map of benchmarks by accelerations
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Write a section for the model card of the accelerated checkpoint, with the hub's `model-index` metadata before it
     #[arg(long, value_name = "FILE")]
     pub(crate) card: Option<PathBuf>,

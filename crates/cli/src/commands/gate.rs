@@ -42,6 +42,9 @@ pub(crate) fn run(args: &GateArgs) -> Result<ExitCode> {
     if let Some(file) = &args.markdown {
         write(file, &gate.markdown())?;
     }
+    if let Some(file) = &args.html {
+        write(file, &gate.page(&runs))?;
+    }
     if let Some(file) = &args.card {
         let link = match (&args.page, runs.first()) {
             (Some(page), Some(run)) => Some(share::address(page, &share::link(&run.report)?.payload)?),

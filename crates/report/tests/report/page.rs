@@ -209,10 +209,7 @@ fn a_page_of_many_questions_stays_small_and_has_its_pictures_beside_it() {
     assert_eq!(page.beside.len(), cards - embedded, "each question has its picture in the page or beside it");
     assert!(page.html.contains(&format!("The first {cards} are shown")));
     for name in page.beside.keys() {
-        assert!(
-            page.html.contains(&format!("loading=\"lazy\" alt=\"Image image "))
-                && page.html.contains(&format!("src=\"{PICTURES}/{name}\""))
-        );
+        assert!(page.html.contains("loading=\"lazy\" alt=\"Image image ") && page.html.contains(&format!("src=\"{PICTURES}/{name}\"")));
     }
     assert!(page.html.contains("default-src 'none'; img-src data: 'self' file:;"));
     // by itself it says where it has none, and asks for nothing

@@ -113,6 +113,29 @@ fn names_cannot_act() {
     );
 }
 
+/// The verdict stands before the map, every benchmark has a row, and what was not run is said.
+#[test]
+fn a_page_maps_benchmarks_by_accelerations() {
+    let gqa = run("gqa", 40, 1, &[("good", Moved(0, 0, 0)), ("bad", Moved(8, 2, 0))], &[]);
+    let pope = run("pope", 40, 1, &[("good", Moved(1, 0, 0))], &[]);
+    let runs = [gqa, pope];
+    let gate = Gate::judge(&limits(&[(Measure::Ndr, 0.1)]), &runs, &[]).unwrap();
+    let page = gate.page(&runs);
+    let (above, map) = page.split_once("Where answers broke").unwrap();
+    assert!(above.contains(&gate.headline()) && above.contains("NDR &lt;= 10 %"), "{above}");
+    // 8 of 40 broke and 2 were repaired; 1 of 40 broke; nothing
+    for cell in ["step-8\">20 %<small>DR 25 %", "step-1\">2.5 %<small>DR 2.5 %", "step-0\">0 %<small>DR 0 %", "\">not run<"] {
+        assert_eq!(map.matches(cell).count(), 1, "{cell} in {map}");
+    }
+    let places = ["<th scope=\"row\">gqa<", "<th scope=\"row\">pope<"].map(|row| map.find(row).unwrap());
+    assert!(places[0] < places[1]);
+    assert!(!page.contains("<script") && !page.contains("src=") && page.contains("default-src 'none'"));
+    let name = "a|b<script>\n\u{1b}[2J\"";
+    let hostile = [run("p<o>pe", 40, 1, &[(name, Moved(5, 0, 0))], &[])];
+    let page = Gate::judge(&limits(&[(Measure::Ndr, 0.01)]), &hostile, &[]).unwrap().page(&hostile);
+    assert!(!page.contains("<script") && !page.contains('\u{1b}') && page.contains("p&lt;o&gt;pe"), "{page}");
+}
+
 #[test]
 fn a_card_is_about_one_acceleration() {
     let runs = runs();

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use web_sys::{DragEvent, File};
+use web_sys::{DragEvent, File, KeyboardEvent};
 
+use crate::address::{self, Address, View};
 use crate::ask::Asker;
+use crate::evidence::Evidence;
 use crate::folder::Picked;
 use crate::landing::OpenReport;
 use crate::opened::Opened;
 use crate::playground::Playground;
 use crate::question::{Looked, QuestionView};
-use crate::source::{self, Wanted};
+use crate::source;
+use crate::study::kept::Kept;
+use crate::study::last;
 use crate::study::run::StudyRun;
 use crate::study::{Study, StudyView};
 use crate::viewer::Viewer;
@@ -41,14 +45,19 @@ pub(crate) enum Screen {
 pub(crate) struct Stage {
     screen: RwSignal<Screen>,
     study: Study,
+    evidence: Evidence,
+    /// Which view the screen is of.
+    view: StoredValue<Option<View>>,
     /// Counts what was asked for, so that a slow answer to an earlier wish does not replace a later one.
     wish: StoredValue<u32>,
-    /// The report that was open last.
+    /// The report that came from a file, and its text.
     held: StoredValue<Option<Arc<Opened>>>,
-    /// A question in front of the screen, which stays as it is behind it.
-    looked_at: RwSignal<Option<Looked>>,
-    /// Fragment and height at which the screen behind the question was left.
-    left: StoredValue<(String, f64)>,
+    /// A file that could not be opened; what is on the screen stays.
+    refused: RwSignal<Option<String>>,
+    /// A question in front of the screen, which stays as it is behind it; or why it is not there.
+    looked_at: RwSignal<Option<Result<Looked, String>>>,
+    /// Height at which the screen behind the question was left; `None` where the question was there first.
+    left: StoredValue<Option<f64>>,
 }
 
 impl Stage {
@@ -56,80 +65,140 @@ impl Stage {
         Self {
             screen: RwSignal::new(Screen::Study),
             study,
+            evidence: Evidence::new(),
+            view: StoredValue::new(None),
             wish: StoredValue::new(0),
             held: StoredValue::new(None),
+            refused: RwSignal::new(None),
             looked_at: RwSignal::new(None),
-            left: StoredValue::new((String::new(), 0.0)),
+            left: StoredValue::new(None),
         }
     }
 
-    /// Opens what the page's address asks for.
+    /// Shows what the page's address says.
     fn follow_address(self) {
-        let wanted = source::wanted();
-        if let Some(Wanted::Question(sought)) = &wanted {
-            self.look(sought);
+        // a place in the page is the browser's affair
+        let Some(address) = Address::parse(&source::fragment(), source::decoded) else { return };
+        let view = address.view.clone();
+        self.evidence.address.set(address);
+        if self.view.get_value().as_ref() == Some(&view) {
+            self.look(true);
             return;
         }
-        let (fragment, height) = self.left.get_value();
-        if wanted.is_some() && self.looked_at.with_untracked(Option::is_some) {
-            self.looked_at.set(None);
-            if source::fragment() == fragment {
-                // back to where the question was opened
-                request_animation_frame(move || window().scroll_to_with_x_and_y(0.0, height));
-                return;
-            }
-        }
-        match wanted {
-            Some(Wanted::Study) => self.show(Screen::Study),
-            Some(Wanted::Link(payload)) => {
+        self.refused.set(None);
+        self.view.set_value(Some(view.clone()));
+        match view {
+            View::Study => self.show(Screen::Study),
+            View::Playground => self.show(Screen::Playground),
+            View::Link(payload) => {
                 let opened = Opened::from_link(&payload);
                 self.show(opened.map_or_else(|error| Screen::Failed(error.to_string()), |opened| Screen::Showing(Arc::new(opened))));
             }
-            Some(Wanted::Address(address)) => {
+            View::Source(address) => {
                 let name = address.clone();
-                self.open(name, async move { source::fetch(&address).await });
+                self.load(name.clone(), async move {
+                    let text = source::fetch(&address).await?;
+                    Opened::from_json(name, &text).map_err(|error| error.to_string())
+                });
             }
-            Some(Wanted::Opened) => self.show(self.held.get_value().map_or(Screen::Study, Screen::Showing)),
-            Some(Wanted::Playground) => self.show(Screen::Playground),
-            Some(Wanted::Question(_)) | None => {}
+            View::File => match self.held.get_value() {
+                Some(held) => self.show(Screen::Showing(held)),
+                None => self.load("the report that was opened last".to_owned(), async {
+                    let kept = Kept::open().await.ok();
+                    let file = match kept {
+                        Some(kept) => kept.file().await.ok().flatten(),
+                        None => None,
+                    };
+                    let (name, text) = file.ok_or("this browser keeps no report from a file any more; open the file again")?;
+                    Opened::from_json(name, &text).map_err(|error| error.to_string())
+                }),
+            },
+            View::Last => self.load("your last study".to_owned(), last::open()),
         }
-        self.left.set_value((source::fragment(), 0.0));
     }
 
-    /// Opens a question of the embedded suite in front of the screen, with what the report on the screen says about it.
-    fn look(self, sought: &str) {
-        let report = match self.screen.get_untracked() {
+    /// The report on the screen.
+    fn report(self) -> Option<Arc<Opened>> {
+        match self.screen.get_untracked() {
             Screen::Showing(opened) => Some(opened),
             Screen::Study => self.study.opened.get_untracked(),
             _ => None,
-        };
-        match Looked::at(sought, report) {
-            Ok(looked) => {
-                if self.looked_at.with_untracked(Option::is_none) {
-                    self.left.update_value(|(_, height)| *height = window().scroll_y().unwrap_or(0.0));
-                }
-                self.looked_at.set(Some(looked));
-                window().scroll_to_with_x_and_y(0.0, 0.0);
+        }
+    }
+
+    /// Shows the question that the address names in front of the screen, and behind it the questions that it names; `within` says that the screen was there before.
+    fn look(self, within: bool) {
+        let report = self.report();
+        if let Some(opened) = &report {
+            self.evidence.follow(&opened.report);
+        }
+        let Some(sought) = self.evidence.address.with_untracked(|address| address.question.clone()) else {
+            if self.looked_at.with_untracked(Option::is_some) {
+                self.looked_at.set(None);
+                let height = self.left.try_update_value(Option::take).flatten().unwrap_or(0.0);
+                // back to where the question was opened
+                request_animation_frame(move || window().scroll_to_with_x_and_y(0.0, height));
             }
-            Err(reason) => self.show(Screen::Failed(reason)),
+            return;
+        };
+        if within && self.looked_at.with_untracked(Option::is_none) {
+            self.left.set_value(Some(window().scroll_y().unwrap_or(0.0)));
+        }
+        self.looked_at.set(Some(Looked::at(&sought, report.as_ref())));
+        window().scroll_to_with_x_and_y(0.0, 0.0);
+    }
+
+    /// Takes the question away: back to where it was opened, or to what stands behind it.
+    fn back(self) {
+        match window().history() {
+            Ok(history) if self.left.with_value(Option::is_some) => drop(history.back()),
+            _ => {
+                let behind = self.evidence.address.with_untracked(|address| address.behind().fragment(source::encoded));
+                // whoever cannot set the fragment sees that nothing happens; there is no more to say
+                drop(location().set_hash(&behind));
+            }
         }
     }
 
-    /// Opens a file that someone picked or dropped.
+    /// Opens a file that someone picked or dropped. The address changes once it is known to be a report.
     pub(crate) fn open_file(self, file: File) {
-        // The address would still name another report, to be shown on the next reload.
-        let here = format!("{}#{}", source::bare_address(), source::OPENED);
-        if let Ok(history) = window().history() {
-            drop(history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&here)));
-        }
-        self.open(file.name(), async move { source::read(&file).await });
-    }
-
-    fn open(self, name: String, text: impl Future<Output = Result<String, String>> + 'static) {
-        self.show(Screen::Loading(name.clone()));
+        let name = file.name();
+        self.wish.update_value(|wish| *wish += 1);
         let wish = self.wish.get_value();
         spawn_local(async move {
-            let opened = text.await.and_then(|text| Opened::from_json(name, &text).map_err(|error| error.to_string()));
+            let read = source::read(&file).await;
+            let opened = read.and_then(|text| {
+                let opened = Opened::from_json(name.clone(), &text).map_err(|error| error.to_string())?;
+                Ok((opened, text))
+            });
+            if self.wish.get_value() != wish {
+                return;
+            }
+            match opened {
+                Ok((opened, text)) => {
+                    self.held.set_value(Some(Arc::new(opened)));
+                    // shown anew even where another file is on the screen
+                    self.view.set_value(None);
+                    if source::fragment() == address::FILE {
+                        self.follow_address()
+                    } else {
+                        drop(location().set_hash(address::FILE))
+                    }
+                    if let Ok(kept) = Kept::open().await {
+                        // a browser without room shows it as long as the page is open
+                        drop(kept.keep_file(&name, &text).await);
+                    }
+                }
+                Err(reason) => self.refused.set(Some(reason)),
+            }
+        });
+    }
+
+    fn load(self, name: String, opened: impl Future<Output = Result<Opened, String>> + 'static) {
+        self.show(Screen::Loading(name));
+        let wish = self.wish.get_value();
+        spawn_local(async move {
+            let opened = opened.await;
             if self.wish.get_value() == wish {
                 self.show(opened.map_or_else(Screen::Failed, |opened| Screen::Showing(Arc::new(opened))));
             }
@@ -139,15 +208,16 @@ impl Stage {
     fn show(self, screen: Screen) {
         self.wish.update_value(|wish| *wish += 1);
         self.looked_at.set(None);
+        self.left.set_value(None);
         if let Screen::Showing(opened) = &screen {
             let plan = opened.report.plan();
             document().set_title(&format!("steady: {} on {}", plan.model, plan.benchmark));
-            self.held.set_value(Some(Arc::clone(opened)));
         } else {
             document().set_title(TITLE);
         }
         self.screen.set(screen);
         window().scroll_to_with_x_and_y(0.0, 0.0);
+        self.look(false);
     }
 }
 
@@ -169,6 +239,19 @@ pub(crate) fn App() -> impl IntoView {
     let stage = Stage::new(study);
     stage.follow_address();
     window_event_listener(ev::hashchange, move |_| stage.follow_address());
+    // a study that an earlier visit left behind comes a moment after its address
+    let has_report = Memo::new(move |_| study.opened.with(Option::is_some));
+    Effect::new(move |_| {
+        if has_report.get() && matches!(stage.screen.get_untracked(), Screen::Study) {
+            stage.look(false);
+        }
+    });
+    window_event_listener(ev::keydown, move |event: KeyboardEvent| {
+        let over_it = document().query_selector("dialog[open]").ok().flatten().is_some();
+        if event.key() == "Escape" && !over_it && stage.looked_at.with_untracked(Option::is_some) {
+            stage.back();
+        }
+    });
     let dragging = RwSignal::new(false);
     let dropped = RwSignal::new_local(None::<File>);
     window_event_listener(ev::dragover, move |event: DragEvent| {
@@ -190,37 +273,54 @@ pub(crate) fn App() -> impl IntoView {
             stage.open_file(file);
         }
     });
+    let evidence = stage.evidence;
     view! {
-        <div class="bar">
+        <header class="bar">
             <a class="brand" href="#">"steady"</a>
             <nav aria-label="Views">
                 <a href="#" aria-current=move || matches!(stage.screen.get(), Screen::Study).then_some("page")>"Study"</a>
-                <a href=format!("#{}", source::PLAYGROUND) aria-current=move || matches!(stage.screen.get(), Screen::Playground).then_some("page")>
+                <a href=format!("#{}", address::PLAYGROUND) aria-current=move || matches!(stage.screen.get(), Screen::Playground).then_some("page")>
                     "Playground"
                 </a>
             </nav>
             <PickFile stage />
-        </div>
+        </header>
         <p class="drop" hidden=move || !dragging.get()>{move || match stage.screen.get() {
             Screen::Playground => "Drop an image to ask about it, or a report.json to open it",
             _ => "Drop a report.json to open it",
         }}</p>
-        {move || stage.looked_at.get().map(|looked| {
-            let back = format!("#{}", stage.left.with_value(|(fragment, _)| fragment.clone()));
-            view! { <main><QuestionView looked asker settings=study.settings back /></main> }
+        {move || stage.refused.get().map(|reason| view! {
+            <div role="alert" class="failed refused">
+                <span><strong>"Not opened. "</strong><bdi>{reason}</bdi>"."</span>
+                <button type="button" class="button" on:click=move |_| stage.refused.set(None)>"Close"</button>
+            </div>
+        })}
+        {move || stage.looked_at.get().map(|looked| match looked {
+            Ok(looked) => {
+                let on_back = Callback::new(move |()| stage.back());
+                view! { <main><QuestionView looked asker settings=study.settings evidence on_back /></main> }.into_any()
+            }
+            Err(reason) => view! { <main><Failed reason /></main> }.into_any(),
         })}
         <main hidden=move || stage.looked_at.with(Option::is_some)>
             {move || match stage.screen.get() {
-                Screen::Study => view! { <StudyView study /> }.into_any(),
+                Screen::Study => view! { <StudyView study evidence /> }.into_any(),
                 Screen::Playground => view! { <Playground asker settings=study.settings dropped=dropped.read_only() /> }.into_any(),
                 Screen::Loading(name) => view! { <p role="status">"Opening " <bdi>{name}</bdi> " …"</p> }.into_any(),
-                Screen::Failed(reason) => view! {
-                    <div role="alert" class="failed"><strong>"This cannot be shown. "</strong><bdi>{reason}</bdi></div>
-                    <OpenReport />
-                }.into_any(),
-                Screen::Showing(opened) => view! { <Viewer opened=Signal::stored(opened) /> }.into_any(),
+                Screen::Failed(reason) => view! { <Failed reason /> }.into_any(),
+                Screen::Showing(opened) => view! { <Viewer opened=Signal::stored(opened) evidence grows=Signal::stored(false) /> }.into_any(),
             }}
         </main>
+    }
+}
+
+/// Why there is nothing to see, and how to go on.
+#[component]
+fn Failed(reason: String) -> impl IntoView {
+    let end = if reason.ends_with('.') { "" } else { "." };
+    view! {
+        <div role="alert" class="failed"><strong>"This cannot be shown. "</strong><bdi>{reason}</bdi>{end}</div>
+        <OpenReport />
     }
 }
 

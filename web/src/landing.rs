@@ -1,30 +1,45 @@
 //! What there is to see before a report is open.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use leptos::ev::SubmitEvent;
 use leptos::html;
 use leptos::prelude::*;
 
+use steady_report::Section;
 use steady_report::share::FRAGMENT;
 
-use crate::source;
+use crate::address;
+use crate::opened::Opened;
 
 /// A report of the embedded study, as `steady share` put it into a link.
 const EXAMPLE: &str = include_str!("../example.link");
 
-/// What steady is.
+/// What steady is, and beside it what comes out.
 #[component]
 pub(crate) fn Introduction() -> impl IntoView {
+    // a page that can be used comes before its picture
+    let example = RwSignal::new(None::<Arc<Opened>>);
+    set_timeout(move || example.set(Opened::from_link(EXAMPLE.trim()).ok().map(Arc::new)), Duration::ZERO);
+    let picture = move || example.get().map(|opened| opened.report.section(Section::Chart)).unwrap_or_default();
+    let link = || format!("#{FRAGMENT}{}", EXAMPLE.trim());
     view! {
-        <div class="landing">
-            <h1>"Does an accelerated vision-language model still give the same answers?"</h1>
-            <p class="lead">
-                "Quantization and token reduction often leave accuracy where it was, while many single answers change: some break, others are repaired, and the sum hides it. "
-                "steady asks every question before and after, pairs the answers, and reports which ones changed, how sure that is, and what it bought."
-            </p>
-            <p class="lead">
-                "Run it here: a small model answers questions about drawn images on your own machine. Program and model are fetched when you press Run, and nothing is sent anywhere. "
-                <a class="example" href=format!("#{FRAGMENT}{}", EXAMPLE.trim())>"See what comes out, in an example."</a>
-            </p>
+        <div class="landing intro">
+            <div>
+                <h1>"Does an accelerated vision-language model still give the same answers?"</h1>
+                <p class="lead">
+                    "Quantization and token reduction often leave accuracy where it was, while many single answers change: some break, others are repaired, and the sum hides it. "
+                    "steady asks every question before and after, pairs the answers, and reports which ones changed, how sure that is, and what it bought."
+                </p>
+                <p class="lead">
+                    "Run it here: a small model answers questions about drawn images on your own machine. Nothing is sent anywhere."
+                </p>
+            </div>
+            <a class="example" href=link>
+                <span class="specimen" aria-hidden="true" inert inner_html=picture></span>
+                <span class="caption">"A study of 300 questions and five accelerations. Open it"</span>
+            </a>
         </div>
     }
 }
@@ -37,7 +52,7 @@ pub(crate) fn OpenReport() -> impl IntoView {
         event.prevent_default();
         if let Some(input) = typed.get().filter(|input| !input.value().trim().is_empty()) {
             // whoever cannot set the fragment sees that nothing happens; there is no more to say
-            drop(location().set_hash(&source::fragment_for(&input.value())));
+            drop(location().set_hash(&address::typed(&input.value())));
         }
     };
     view! {

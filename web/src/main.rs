@@ -2,10 +2,11 @@
 
 #![allow(unreachable_pub, reason = "leptos makes public items of components")]
 
-mod answers;
+mod address;
 mod app;
 mod ask;
 mod engine;
+mod evidence;
 mod folder;
 mod hand_on;
 mod landing;

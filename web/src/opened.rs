@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use steady_bench::world::TaskFamily;
 use steady_bench::{BENCHMARKS, Benchmark, asked, suite_of};
+use steady_records::Plan;
 use steady_report::share::{self, Link, ShareError};
-use steady_report::{QuestionRow, Report, ReportError};
-
-use crate::source::{QUESTION, UNDER};
+use steady_report::{Report, ReportError};
 
 /// A report, where it came from, and the benchmark whose pictures belong to it.
 pub(crate) struct Opened {
@@ -57,10 +56,12 @@ impl Opened {
         Ok(Self { report, suite, origin: Origin::Named(name) })
     }
 
-    /// The report of a study of `planned` questions from so many families, which may not be through; `before` is its report a moment ago.
-    pub(crate) fn from_study(report: Report, before: Option<&Self>, planned: usize, families: usize) -> Self {
-        let same = before.filter(|before| before.report.plan().benchmark_fingerprint == report.plan().benchmark_fingerprint);
-        let suite = same.map_or_else(|| drawn_for(&report, planned, families), |same| same.suite.clone());
+    /// The report of a study of this plan, which may not be through; `before` is its report a moment ago.
+    pub(crate) fn from_study(report: Report, before: Option<&Self>, plan: &Plan) -> Self {
+        let of = &plan.benchmark;
+        let same = before.filter(|before| before.report.plan().benchmark_fingerprint == of.fingerprint);
+        let drawn = || BENCHMARKS.reopen(&of.name, &of.fingerprint, of.size).map(Arc::from);
+        let suite = same.map_or_else(drawn, |same| same.suite.clone());
         Self { report, suite, origin: Origin::Study }
     }
 
@@ -70,11 +71,13 @@ impl Opened {
         self.report.share(drawn.as_ref().map(|(suite, asked)| (suite, asked.as_slice())))
     }
 
-    /// The fragment that opens a question of the suite by itself, asked about the image that it was asked about here.
-    pub(crate) fn fragment_of(&self, question: &QuestionRow) -> Option<String> {
-        let known = self.suite.as_ref()?.questions().iter().any(|of_suite| of_suite.id == question.id);
-        let under = question.perturbation.as_ref().map(|perturbation| format!("{UNDER}{perturbation}")).unwrap_or_default();
-        known.then(|| format!("#{QUESTION}{}{under}", question.id))
+    /// What to call it beside another one.
+    pub(crate) fn name(&self) -> String {
+        match &self.origin {
+            Origin::Named(name) => name.clone(),
+            Origin::Link { .. } => "the link".to_owned(),
+            Origin::Study => "this study".to_owned(),
+        }
     }
 
     /// What someone who reads the report should know about how it came here.

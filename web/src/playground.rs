@@ -32,7 +32,11 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
                     image.set(Some(Arc::new(pixels)));
                     problem.set(None);
                 }
-                Err(error) => problem.set(Some(format!("{} is no image that this browser reads: {}.", file.name(), reason(&error)))),
+                Err(error) => problem.set(Some(format!(
+                    "{} is no image that this browser reads: {}.",
+                    file.name(),
+                    reason(&error).trim_end_matches('.')
+                ))),
             }
         });
     };

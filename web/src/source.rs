@@ -6,55 +6,9 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{Event, File, HtmlInputElement, ReadableStreamDefaultReader, ReferrerPolicy, RequestCredentials, RequestInit, Response, Url};
 
 use leptos::prelude::{location, window};
-use steady_report::share::FRAGMENT;
 
 /// Most bytes of a `report.json`: some fifty thousand answers.
 const MOST_BYTES: usize = 32 << 20;
-
-/// What stands before an address in the fragment.
-const SOURCE: &str = "src=";
-
-/// What stands before a question's identity in the fragment.
-pub(crate) const QUESTION: &str = "question=";
-
-/// What stands behind it before what is done to the image.
-pub(crate) const UNDER: &str = "&perturb=";
-
-/// The fragment of the Playground.
-pub(crate) const PLAYGROUND: &str = "playground";
-
-/// The fragment of a report that came from a file, which no address can name.
-pub(crate) const OPENED: &str = "report";
-
-/// What the page's own address asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// The Study view.
-    Study,
-    /// A report in the link itself.
-    Link(String),
-    /// A report at that address.
-    Address(String),
-    /// The report that is open.
-    Opened,
-    /// A question of the embedded suite: its identity, and what is done to the image where anything is.
-    Question(String),
-    /// The Playground view.
-    Playground,
-}
-
-/// Reads the fragment; `None` where it names a place in the page.
-pub(crate) fn wanted() -> Option<Wanted> {
-    let fragment = fragment();
-    match fragment.as_str() {
-        "" => return Some(Wanted::Study),
-        PLAYGROUND => return Some(Wanted::Playground),
-        OPENED => return Some(Wanted::Opened),
-        _ => {}
-    }
-    let after = |mark: &str| fragment.strip_prefix(mark).map(decoded);
-    after(FRAGMENT).map(Wanted::Link).or_else(|| after(SOURCE).map(Wanted::Address)).or_else(|| after(QUESTION).map(Wanted::Question))
-}
 
 /// What stands behind the `#` of the address.
 pub(crate) fn fragment() -> String {
@@ -67,18 +21,17 @@ pub(crate) fn bare_address() -> String {
     here.split('#').next().unwrap_or_default().to_owned()
 }
 
-/// The fragment that makes this page open what someone typed: a link to it, or the address of a `report.json`.
-pub(crate) fn fragment_for(typed: &str) -> String {
-    let typed = typed.trim();
-    match typed.split_once('#') {
-        Some((_, fragment)) if fragment.starts_with(FRAGMENT) || fragment.starts_with(SOURCE) => fragment.to_owned(),
-        _ => format!("{SOURCE}{typed}"),
-    }
+/// Programs that pass addresses on may escape some of their characters.
+pub(crate) fn decoded(text: &str) -> String {
+    js_sys::decode_uri_component(text).map_or_else(|_| text.to_owned(), String::from)
 }
 
-/// Programs that pass addresses on may escape some of their characters.
-fn decoded(text: &str) -> String {
-    js_sys::decode_uri_component(text).map_or_else(|_| text.to_owned(), String::from)
+/// Text as a part of a fragment, with those signs left as they are that mean nothing in one.
+pub(crate) fn encoded(text: &str) -> String {
+    let escaped = String::from(js_sys::encode_uri_component(text));
+    [("%3A", ":"), ("%2C", ","), ("%3D", "="), ("%2B", "+"), ("%2F", "/")]
+        .iter()
+        .fold(escaped, |text, (escape, sign)| text.replace(escape, sign))
 }
 
 /// The files of an input's change. The input is empty again, so that picking the same file once more is a change.

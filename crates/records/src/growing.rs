@@ -7,15 +7,15 @@ use steady_bench::Question;
 use steady_report::Report;
 
 use crate::plan::Plan;
-use crate::record::Record;
-use crate::work::Work;
+use crate::work::{Answers, Work};
+
 use crate::{RecordsError, pairing};
 
 /// Shortest time between two drawings of a growing report.
 const SHORTEST: Duration = Duration::from_millis(700);
 
 /// How many times as long as it took to derive a report it is shown before the next one is derived.
-const SHOWN: u32 = 10;
+const SHOWN: u32 = 20;
 
 /// How long a growing report stands when it took so long to derive. A report takes the longer the more is answered; because it stands in proportion,
 /// all reports of a study together take no more than a share of its time, however long it is.
@@ -28,7 +28,7 @@ pub fn pause(took: Duration) -> Duration {
 pub struct Growing {
     work: Work,
     /// By index of the group.
-    answered: BTreeMap<usize, Vec<Record>>,
+    answered: BTreeMap<usize, Answers>,
 }
 
 impl Growing {
@@ -48,13 +48,13 @@ impl Growing {
     /// As [`Work::open`].
     pub fn take(&mut self, sealed: &[u8]) -> Result<(), RecordsError> {
         let (group, answers) = self.work.open(sealed)?;
-        self.answered.insert(group, answers.records);
+        self.answered.insert(group, answers);
         Ok(())
     }
 
     /// Answers there are.
     pub fn done(&self) -> usize {
-        self.answered.values().map(Vec::len).sum()
+        self.answered.values().map(|answers| answers.records.len()).sum()
     }
 
     /// The report of what is answered, which is that of a study of these questions alone; nothing before the first group. Questions
@@ -77,7 +77,17 @@ impl Growing {
         asked.sort_unstable();
         let questions: Vec<Question> = asked.into_iter().map(|question| self.work.questions()[question].clone()).collect();
         plan.benchmark.questions = questions.len();
-        pairing::report(&plan, &questions, self.answered.values().flatten()).map(Some)
+        pairing::report(&plan, &questions, self.answered.values().flat_map(|answers| &answers.records)).map(Some)
+    }
+
+    /// Machine time of what is answered, in seconds, by the spec of an acceleration, `none`, or the name of a control: what
+    /// [`Report::timed`](steady_report::Report::timed) puts beside the costs.
+    pub fn seconds(&self) -> BTreeMap<&str, f64> {
+        let mut seconds = BTreeMap::new();
+        for timing in self.answered.values().flat_map(|answers| &answers.timings) {
+            *seconds.entry(timing.acceleration.as_str()).or_default() += timing.wall_ms / 1e3;
+        }
+        seconds
     }
 
     /// Indices of the questions that are answered under the first `perturbations` of the plan.

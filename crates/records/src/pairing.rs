@@ -219,12 +219,7 @@ fn complete(posed: &[(&str, Posed<'_>)], variant: &str, answers: Vec<Option<Judg
 }
 
 /// A variant's answers with what became of the questions since the baseline's.
-fn paired(
-    posed: &[(&str, Posed<'_>)],
-    variant: &str,
-    baseline: &[Judged],
-    after: Vec<Judged>,
-) -> Result<Vec<AnswerRow>, RecordsError> {
+fn paired(posed: &[(&str, Posed<'_>)], variant: &str, baseline: &[Judged], after: Vec<Judged>) -> Result<Vec<AnswerRow>, RecordsError> {
     let pair = |((asked, before), after): ((&(&str, Posed<'_>), &Judged), Judged)| {
         let outcome = Some(after.beside(asked, (before, &asked.1), variant)?);
         Ok(AnswerRow { outcome, ..after.row })

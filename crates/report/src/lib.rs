@@ -42,7 +42,11 @@
 //! ```
 
 mod assurance;
+mod beside;
+mod brittle;
+mod chance;
 mod check;
+mod csv;
 mod distribution;
 mod error;
 mod filter;
@@ -52,6 +56,7 @@ mod markdown;
 mod measurements;
 mod number;
 mod outcome;
+mod overview;
 mod printable;
 mod rates;
 mod report;
@@ -65,15 +70,19 @@ mod together;
 mod worst;
 
 pub use assurance::{Agreement, Assurance, CONFIDENCE, Calibration, CalibrationShift, Clustered, Collapse, Diagnostic, POWER, Unparsed};
+pub use beside::{Beside, Pair};
+pub use brittle::Brittleness;
+pub use chance::Guessing;
 pub use distribution::{DistributionError, kl_divergence, kl_of_likeliest, margin};
 pub use error::ReportError;
-pub use filter::Filter;
+pub use filter::{Became, Column, Filter, Order};
 pub use html::{PICTURES, Page, Section, image_address};
 pub use measurements::{
     AccelerationReport, AnswerRow, ControlReport, CostRow, FORMAT, FirstToken, Flag, Flagged, Measurements, Picture, PlanSummary,
     QuestionKind, QuestionRow, Ties, TokenLogit,
 };
 pub use outcome::{Contradiction, Outcome};
+pub use overview::Reading;
 pub use printable::one_line;
 pub use rates::{Proportion, Rate, Tally};
 pub use report::{Perturbed, Report};

@@ -1,61 +1,56 @@
-//! The report as Markdown, for a document or an issue: the rates, accelerations beside each other, methods by budget.
+//! The report in Markdown: a table for a pull request, an issue or a chat, and more of it for a document.
 
 use std::fmt::Write;
 
-use crate::measurements::CostRow;
-use crate::number::{p_value, percent, points};
+use crate::number::{percent, points};
 use crate::printable::one_line;
 use crate::report::Report;
-use crate::statistics::Interval;
-use crate::summary::Summary;
+use crate::summary::{Summary, ends};
 use crate::together::{Overlap, Together};
 
 impl Report {
-    /// Tables in GitHub's Markdown, shares in percent.
+    /// What was run in a line, and below it a table with a row for each acceleration, as GitHub and its like show it. Text of the report stays text.
     pub fn markdown(&self) -> String {
-        let plan = self.plan();
-        let mut text = format!("## {} on {}, {} questions\n\n", one_line(&plan.model), one_line(&plan.benchmark), plan.questions);
-        self.rates_table(&mut text);
+        let (plan, judged) = (self.plan(), self.judged());
+        let known = [&plan.device, &plan.precision].into_iter().filter(|known| !known.is_empty());
+        let run: Vec<String> = [&plan.model, &plan.benchmark].into_iter().chain(known).map(|text| escaped(text)).collect();
+        let by = if self.summaries().first().is_some_and(Summary::by_image) { "95 % by image" } else { "95 %" };
+        let mut heads = vec!["acceleration".to_owned()];
+        heads.extend(judged.then(|| ["accuracy", "points"].map(str::to_owned)).into_iter().flatten());
+        heads.push(format!("changed ({by})"));
+        heads.extend(judged.then(|| ["broken", "repaired"].map(str::to_owned)).into_iter().flatten());
+        heads.extend(["weights, tokens", "verdict"].map(str::to_owned));
+        let mut text = format!("**steady**: {}, {} questions\n\n", run.join(", "), plan.questions);
+        let mut line = |cells: &[String]| text.extend(["| ", &cells.join(" | "), " |\n"]);
+        line(&heads);
+        line(&vec!["---".to_owned(); heads.len()]);
+        for (i, summary) in self.summaries().iter().enumerate() {
+            let saved = self.saved(i).join(", ");
+            let mut cells = rates(&code(&summary.spec), summary, judged);
+            cells.extend([saved, self.reading(summary).words().to_owned()]);
+            line(&cells);
+        }
+        if let Some(floor) = self.noise_floor() {
+            let mut cells = rates(&format!("noise floor, {}", code(&floor.spec)), floor, judged);
+            cells.extend([String::new(), String::new()]);
+            line(&cells);
+        }
+        text
+    }
+
+    /// [`Self::markdown`] with what stands out, the accelerations beside each other, and methods by budget.
+    pub fn markdown_document(&self) -> String {
+        let mut text = self.markdown();
         let remarks = self.remarks();
         text.push_str(if remarks.is_empty() { "" } else { "\n" });
         for remark in remarks {
-            let _ = writeln!(text, "- {}", one_line(&remark));
+            let _ = writeln!(text, "- {}", escaped(&remark));
         }
         if let Some(together) = self.together() {
             together.tables(&mut text, self.judged());
         }
         self.sweep_table(&mut text);
         text
-    }
-
-    fn rates_table(&self, text: &mut String) {
-        let judged = self.judged();
-        let by_image = self.summaries().first().is_some_and(Summary::by_image);
-        let mut heads = vec!["acceleration"];
-        heads.extend(judged.then_some(["accuracy", "change"]).into_iter().flatten());
-        heads.push(if by_image { "DR (95 % by image)" } else { "DR (95 % Wilson)" });
-        heads.extend(judged.then_some(["NDR", "PDR"]).into_iter().flatten());
-        heads.extend(["above floor p", "visual tokens"]);
-        let mut rows = Vec::new();
-        let mut add = |name: String, summary: &Summary, cost: Option<&CostRow>| {
-            let mut row = vec![name];
-            let accuracy = format!("{} -> {}", percent(summary.accuracy_before.value), percent(summary.accuracy_after.value));
-            row.extend(judged.then(|| [accuracy, points(summary.accuracy_change.value)]).into_iter().flatten());
-            let Interval { low, high } = summary.dr.interval.unwrap_or(summary.dr.wilson);
-            row.push(format!("{} ({}-{})", percent(summary.dr.value), percent(low), percent(high)));
-            row.extend(judged.then(|| [percent(summary.ndr.value), percent(summary.pdr.value)]).into_iter().flatten());
-            row.push(summary.excess.map_or_else(String::new, |excess| p_value(excess.p_adjusted)));
-            row.push(cost.filter(|cost| cost.visual_tokens > 0.0 || cost.prompt_tokens > 0.0).map_or_else(String::new, tokens));
-            rows.push(row);
-        };
-        for (summary, acceleration) in self.summaries().iter().zip(self.accelerations()) {
-            add(code(&summary.spec), summary, Some(&acceleration.cost));
-        }
-        for summary in self.control_summaries() {
-            let floor = self.noise_floor().is_some_and(|floor| std::ptr::eq(floor, summary));
-            add(format!("{}, {}", if floor { "noise floor" } else { "control" }, code(&summary.spec)), summary, None);
-        }
-        table(text, &heads, &rows);
     }
 
     fn sweep_table(&self, text: &mut String) {
@@ -105,13 +100,30 @@ impl Together {
     }
 }
 
-fn tokens(cost: &CostRow) -> String {
-    format!("{:.0}", cost.visual_tokens)
+fn rates(name: &str, summary: &Summary, judged: bool) -> Vec<String> {
+    let mut cells = vec![name.to_owned()];
+    let (before, after) = (percent(summary.accuracy_before.value), percent(summary.accuracy_after.value));
+    cells.extend(judged.then(|| [format!("{before} → {after}"), points(summary.accuracy_change.value)]).into_iter().flatten());
+    cells.push(format!("**{} %** ({})", percent(summary.dr.value), ends(summary.dr.interval)));
+    cells.extend(judged.then(|| [summary.ndr, summary.pdr].map(|rate| format!("{} %", percent(rate.value)))).into_iter().flatten());
+    cells
 }
 
-/// Text from outside as code, in a cell of a table.
-fn code(text: &str) -> String {
-    format!("`{}`", one_line(text).replace('`', "'").replace('|', "\\|"))
+/// A spec as code; one that would end the code or the cell is text.
+fn code(spec: &str) -> String {
+    if spec.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '`' | '|' | '\\')) { format!("`{spec}`") } else { escaped(spec) }
+}
+
+/// Text without a meaning in Markdown or HTML.
+fn escaped(text: &str) -> String {
+    let mut shown = String::new();
+    for c in one_line(text).chars() {
+        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '@' | '#' | '&' | '!') {
+            shown.push('\\');
+        }
+        shown.push(c);
+    }
+    shown
 }
 
 fn table(text: &mut String, heads: &[&str], rows: &[Vec<String>]) {

@@ -18,8 +18,9 @@ impl Report {
     pub fn table(&self) -> String {
         let tables = [Some(self.stability_table()), Some(self.release_table()), self.perturbed_table(), self.cost_table()];
         let tables = tables.into_iter().flatten().chain(self.sensitivity_tables()).map(|table| format!("{table}\n"));
+        let brittle = self.brittleness_in_words().map(|answer| format!("{answer}\n"));
         let remarks = Some(self.remarks().join("\n")).filter(|remarks| !remarks.is_empty()).map(|remarks| format!("{remarks}\n"));
-        tables.chain(remarks).collect::<Vec<_>>().join("\n")
+        tables.chain(brittle).chain(remarks).collect::<Vec<_>>().join("\n")
     }
 
     /// Whether intervals are by image, and how the columns of the DR are called then: its interval, and Wilson's beside it.
@@ -184,8 +185,7 @@ impl Report {
             any(&|cost| cost.visual_tokens > 0.0),
             any(&|cost| cost.prompt_tokens > 0.0),
             any(&|cost| cost.flops > 0.0),
-            // a study that was not timed says so in a column of its own
-            any(&|cost| cost.seconds.is_some() || cost.weight_bytes > 0),
+            any(&|cost| cost.seconds.is_some()),
         ]
     }
 

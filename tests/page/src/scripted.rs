@@ -162,7 +162,11 @@ pub fn failing(reason: &str) -> Vec<u8> {
     format!("onmessage = () => {all}.forEach(message => postMessage(new Uint8Array(message))); postMessage(new Uint8Array());").into_bytes()
 }
 
-/// A worker that answers `yes`, and from its second answer on `no` under the acceleration, which keeps 36 of 144 visual tokens of the middle half of the image.
+/// How far an image is from the first that was asked about, in levels of a colour on average, before the acceleration of [`asked`] says `no`.
+pub const FLIPS_FROM: f64 = 12.0;
+
+/// A worker that answers `yes`, and under the acceleration, which keeps 36 of 144 visual tokens of the middle half of the image, `no` about images that are far
+/// from the first.
 pub fn asked() -> Vec<u8> {
     let answer = |acceleration: &str, text: &str, kept: Option<Vec<usize>>| AskedAnswer {
         acceleration: acceleration.to_owned(),
@@ -181,16 +185,24 @@ pub fn asked() -> Vec<u8> {
             answers: vec![answer("none", "yes", None), answer("divprune:keep=0.25", text, Some(kept))],
         })
     };
-    let (first, later) = (bytes([ready(), asked("yes")]), bytes([asked("no")]));
-    // an answer's first number says that it is one; its second, and a request's, is the id
-    let kind = encode(&asked("yes")).expect("a message")[0];
+    let (ready, yes, no) = (bytes([ready()]), bytes([asked("yes")]), bytes([asked("no")]));
+    // An answer's first number says that it is one; its second, and a request's, is the id, of seven bits in each byte. An image is far from the end of its request,
+    // where the same words follow it.
     let script = format!(
-        "let answers = 0;
+        "let first;
+         const idOf = bytes => bytes.slice(1, 1 + bytes.slice(1).findIndex(byte => byte < 128) + 1);
+         const far = bytes => {{
+           let sum = 0;
+           for (let i = 1; i <= first.length; i++) sum += Math.abs(bytes[bytes.length - i] - first[first.length - i]);
+           return sum / first.length >= {FLIPS_FROM};
+         }};
          onmessage = event => {{
-           for (const message of answers++ ? {later} : {first}) {{
-             if (message[0] === {kind}) message[1] = event.data[1];
-             postMessage(new Uint8Array(message));
+           const bytes = Array.from(event.data), id = idOf(bytes);
+           if (!first) {{
+             first = bytes.slice(1 + id.length);
+             for (const message of {ready}) postMessage(new Uint8Array(message));
            }}
+           for (const [kind, , ...rest] of far(bytes) ? {no} : {yes}) postMessage(new Uint8Array([kind, ...id, ...rest]));
          }};
          postMessage(new Uint8Array());"
     );

@@ -30,7 +30,7 @@ async fn a_study_outlives_its_gpu() {
     in_browser(1200, |client| async move {
         client.goto(&page).await.unwrap();
         click(&client, ".choose summary").await;
-        fill(&client, "#questions", "30").await;
+        fill(&client, "#how-many", "30").await;
         // one acceleration of the three
         evaluate(&client, "document.querySelectorAll('.choices > .choice .tick input:checked').forEach((box, i) => i && box.click())")
             .await;

@@ -137,7 +137,7 @@ async fn a_study_finds_what_the_command_line_does_and_names_it_by_its_folder() {
         evaluate(&client, "document.querySelectorAll('.choices > .choice .tick input:checked').forEach(box => box.click())").await;
         fill(&client, ".choices > .choice .others input", far).await;
         evaluate(&client, "document.querySelectorAll('input[name=engine]')[2].click()").await;
-        fill(&client, "#questions", "4").await;
+        fill(&client, "#how-many", "4").await;
         pick(&client, &folder).await;
         text_with(&client, ".run .summary", "4 questions, 1 acceleration, engine CPU, model tiny").await;
         click(&client, ".primary").await;
@@ -158,13 +158,14 @@ async fn after_a_reload_it_must_be_chosen_again() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         click(&client, ".choose summary").await;
-        fill(&client, "#questions", "40").await;
+        fill(&client, "#how-many", "40").await;
         pick(&client, &folder).await;
         text_with(&client, ".run .summary", "model tiny").await;
         click(&client, ".primary").await;
         text_with(&client, ".progress", "60 of 120 answers").await;
         click(&client, ".run .button").await;
         text_with(&client, ".progress", "Cancelled").await;
+        click(&client, ".choose summary").await;
         // the model of the page has another study
         click(&client, STEADY_LLAVA).await;
         text_with(&client, ".primary", "Run").await;
@@ -181,6 +182,7 @@ async fn after_a_reload_it_must_be_chosen_again() {
         click(&client, ".primary").await;
         text_with(&client, ".progress", "Done. 120 of 120 answers").await;
 
+        click(&client, ".choose summary").await;
         // a folder of that name in which a file grew is another checkpoint, and so another study
         fs::write(folder.join("generation_config.json"), "{\"do_sample\":   false}").unwrap();
         pick(&client, &folder).await;

@@ -16,14 +16,15 @@ const PHONE: u32 = 360;
 
 /// The numbers of the sample, as a visitor reads them.
 async fn shows_the_sample(client: &Client) {
-    assert_eq!(text(client, "h1").await, "30.0 % of the answers changed. Accuracy moved by 2.5 points.");
-    let tiles = text(client, ".tiles").await;
-    for number in
-        ["80.0 → 77.5", "−2.5 points", "McNemar p=1.00", "30.0 %", "95 % interval by image", "noise floor 0.0 %", "15.0 %", "12.5 %"]
+    assert_eq!(text(client, "h1").await, "Under w4:rtn,g=128 30.0 % of the answers changed. Accuracy moved by 2.5 points.");
+    let line = text(client, ".overview tbody tr").await;
+    for part in ["w4:rtn,g=128", "within the noise floor", "80.0 → 77.5", "−2.5 points", "30.0 %", "15.0 %", "12.5 %", "2.00 of 8.00 MB"]
     {
-        assert!(tiles.contains(number), "{number} is not among {tiles:?}");
+        assert!(line.contains(part), "{part} is not in {line:?}");
     }
-    assert_eq!(text(client, "#count").await, "Showing 12 of 12");
+    assert!(text(client, ".overview tbody tr:nth-child(2)").await.contains("no answer changed"));
+    assert!(text(client, ".floor").await.contains("0.0 %"));
+    assert_eq!(text(client, "#count").await, "40 questions; the first 12 are shown");
 }
 
 #[tokio::test]
@@ -66,9 +67,11 @@ async fn a_link_shows_its_report_to_somebody_else() {
         shows_the_sample(&client).await;
         assert!(text(&client, ".origin").await.starts_with("From a link"));
         // questions and pictures come out of the seed
-        assert_eq!(text(&client, "article h3").await, sample::report().questions()[8].text);
-        find(&client, "article img").await;
-        assert_eq!(evaluate(&client, "document.querySelector('article img').naturalWidth").await, 144);
+        assert!(text(&client, "#questions tbody th").await.contains(&sample::report().questions()[8].text));
+        find(&client, "#questions tbody img").await;
+        // far below, so it is drawn when it is scrolled to
+        let width = "(image => (image.scrollIntoView(), image.decode().then(() => image.naturalWidth)))(document.querySelector('#questions tbody img'))";
+        assert_eq!(evaluate(&client, width).await, 144);
         copied_link(&client).await
     })
     .await;
@@ -81,29 +84,72 @@ async fn a_link_shows_its_report_to_somebody_else() {
 }
 
 #[tokio::test]
-async fn questions_are_filtered_and_pictures_enlarged() {
+async fn questions_are_filtered_ordered_and_led_to_by_their_numbers() {
     let server = Server::start([]);
     let page = format!("{}#r={}", server.page, sample::payload(&sample::report()));
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
-        find(&client, "#filters select[name=outcome]").await.select_by_value("broken").await.unwrap();
-        text_with(&client, "#count", "Showing 6 of 6").await;
-        find(&client, "#filters select[name=acceleration]").await.select_by_value("1").await.unwrap();
-        text_with(&client, "#count", "Showing 0 of 0").await;
+        let select = |name: &'static str| format!("#filters select[name={name}]");
+        find(&client, &select("outcome")).await.select_by_value("broken").await.unwrap();
+        text_with(&client, "#count", "6 of 40 questions").await;
+        find(&client, &select("acceleration")).await.select_by_value("1").await.unwrap();
+        text_with(&client, "#count", "0 of 40 questions").await;
         click(&client, "#filters button").await;
-        text_with(&client, "#count", "Showing 12 of 12").await;
+        text_with(&client, "#count", "40 questions").await;
         find(&client, "#filters input").await.send_keys("MAUVE again").await.unwrap();
-        text_with(&client, "#count", "Showing 1 of 1").await;
+        text_with(&client, "#count", "1 of 40 questions").await;
+        click(&client, "#filters button").await;
 
-        click(&client, "article button.thumb").await;
-        find(&client, "dialog[open] img").await;
-        click(&client, "dialog").await;
-        client.wait().for_element(fantoccini::Locator::Css("dialog:not([open])")).await.unwrap();
+        // a number in the headline leads to its questions in one click, and Back from there
+        click(&client, ".overview tbody td.repaired a").await;
+        text_with(&client, "#count", "5 of 40 questions").await;
+        assert_eq!(evaluate(&client, "document.activeElement.id").await, "questions");
+        let here = client.current_url().await.unwrap();
+        assert!(here.fragment().unwrap().ends_with("&accel=w4:rtn,g=128&outcome=repaired"), "{here}");
+        client.back().await.unwrap();
+        text_with(&client, "#count", "40 questions").await;
+        // so does a part of a bar, and a cell of the heat map
+        click(&client, ".chart a.shows:has(tspan.broken)").await;
+        text_with(&client, "#count", "6 of 40 questions").await;
+        let family = text(&client, "#families tbody tr:has(td a) th").await;
+        let changed = evaluate(&client, "document.querySelector('#families td a').parentElement.innerText").await;
+        click(&client, "#families td a").await;
+        let count = text_with(&client, "#count", " of 40 questions").await;
+        let rows =
+            evaluate(&client, "[...document.querySelectorAll('#questions tbody tr')].map(row => row.querySelector('.family').innerText)")
+                .await;
+        let rows = rows.as_array().unwrap();
+        assert!(!rows.is_empty() && rows.iter().all(|row| row == &json!(family)), "{rows:?} of {family}: {changed} {count}");
+
+        // a column orders, and the other way round; another tab orders as this one
+        click(&client, "#filters button").await;
+        click(&client, "#questions thead th:last-child button").await;
+        click(&client, "#questions thead th:nth-last-child(2) button").await;
+        find(&client, "thead [aria-sort=ascending]:nth-last-child(2)").await;
+        assert!(text(&client, "#questions tbody tr").await.contains("broken"));
+        click(&client, "#questions thead th:nth-last-child(2) button").await;
+        find(&client, "thead [aria-sort=descending]:nth-last-child(2)").await;
+        assert!(text(&client, "#questions tbody tr td:nth-last-child(2)").await.contains("same"));
+        client.refresh().await.unwrap();
+        find(&client, "thead [aria-sort=descending]:nth-last-child(2)").await;
+        assert!(text(&client, "#questions tbody tr td:nth-last-child(2)").await.contains("same"));
+
+        // a link holds no margins, so there is no such column; one that is there can be taken away
+        assert!(!text(&client, "#questions thead").await.contains("margin"));
+        click(&client, ".columns summary").await;
+        click(&client, ".columns .tick:nth-child(3) input").await;
+        find(&client, "#questions thead th[hidden]").await;
 
         // a way through the page that leaves the report in its address
         click(&client, "nav a[href='#rates']").await;
         assert!(client.current_url().await.unwrap().fragment().unwrap().starts_with("r="));
         assert_eq!(evaluate(&client, "document.activeElement.id").await, "rates");
+        // and the one link that led nowhere, for there were two places of its name
+        click(&client, "nav a[href='#questions']").await;
+        assert_eq!(
+            evaluate(&client, "[document.activeElement.id, document.querySelectorAll('#questions').length]").await,
+            json!(["questions", 1])
+        );
     })
     .await;
 }
@@ -126,7 +172,7 @@ async fn hostile_links_get_a_message() {
     flipped[middle] = if flipped[middle] == b'A' { b'B' } else { b'A' };
     let flipped = String::from_utf8(flipped).unwrap();
     in_browser(DESKTOP, |client| async move {
-        refuses(&client, &page, &format!("r={}", &payload[..payload.len() / 2]), "damaged").await;
+        refuses(&client, &page, &format!("r={}", &payload[..payload.len() / 2]), "cut off").await;
         refuses(&client, &page, &format!("r={flipped}"), "checksum").await;
         refuses(&client, &page, &format!("r={}", include_str!("ten-megabytes.link").trim()), "inflates to more than").await;
         refuses(&client, &page, "r=<script>document.title='run'</script>", "damaged").await;
@@ -163,10 +209,10 @@ async fn script_in_any_text_stays_text() {
         for page in pages {
             client.goto("about:blank").await.unwrap();
             client.goto(&page).await.unwrap();
-            text_with(&client, "#count", "Showing 12 of 12").await;
+            text_with(&client, "#count", "40 questions").await;
             let facts = text(&client, ".facts").await;
             assert!(facts.contains("<script>window.run=1</script><img src=x onerror="), "{facts}");
-            assert!(text(&client, "article h3").await.contains("<svg onload=window.run=3>"));
+            assert!(text(&client, "#questions tbody th").await.contains("<svg onload=window.run=3>"));
             assert!(text(&client, "#filters").await.contains("<script>"));
             assert_eq!(
                 evaluate(&client, "[window.run ?? null, document.querySelectorAll('img[src=x], body script').length]").await,
@@ -193,7 +239,8 @@ async fn a_picked_file_opens() {
         find(&client, "[role=alert]").await;
         let input = find(&client, "input[type=file]").await;
         input.send_keys(broken.to_str().unwrap()).await.unwrap();
-        text_with(&client, "[role=alert]", "missing field `plan`").await;
+        text_with(&client, ".refused", "missing field `plan`").await;
+        assert_eq!(client.current_url().await.unwrap().fragment(), Some("r=AQ"));
         input.send_keys(file.to_str().unwrap()).await.unwrap();
         text_with(&client, ".origin", "From report.json").await;
         shows_the_sample(&client).await;
@@ -201,6 +248,83 @@ async fn a_picked_file_opens() {
         let rates = text(&client, "#rates tbody tr").await;
         assert!(rates.contains("0.150") && rates.contains("0.000"), "{rates}");
         assert_eq!(client.current_url().await.unwrap().fragment(), Some("report"));
+        // one that is none destroys nothing, and a reload shows what was there
+        input.send_keys(broken.to_str().unwrap()).await.unwrap();
+        text_with(&client, ".refused", "missing field `plan`").await;
+        shows_the_sample(&client).await;
+        click(&client, ".refused button").await;
+        client.refresh().await.unwrap();
+        text_with(&client, ".origin", "From report.json").await;
+        shows_the_sample(&client).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_report_goes_out_into_other_tools() {
+    let server = Server::start([]);
+    let page = format!("{}#r={}", server.page, sample::payload(&sample::report()));
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        find(&client, ".overview").await;
+        // headless browsers have no clipboard to look into, and downloads are looked at before they are files
+        evaluate(
+            &client,
+            "void (navigator.clipboard.writeText = async text => { window.copied = text }, \
+             URL.createObjectURL = blob => { window.saved = blob; return 'blob:' }, HTMLAnchorElement.prototype.click = function () { window.named = this.download })",
+        )
+        .await;
+        click(&client, ".hand-on button:nth-of-type(2)").await;
+        text_with(&client, ".hand-on p", "Markdown table copied").await;
+        let copied = evaluate(&client, "window.copied").await;
+        assert_eq!(copied.as_str().unwrap(), sample::report().markdown());
+        click(&client, ".save summary").await;
+        let saved = async |button: usize, name: &str| {
+            click(&client, &format!(".save .buttons button:nth-child({button})")).await;
+            text_with(&client, ".hand-on p", &format!("{name} is among the downloads")).await;
+            assert_eq!(evaluate(&client, "window.named").await, name);
+            client.execute_async("window.saved.arrayBuffer().then(bytes => arguments[0](Array.from(new Uint8Array(bytes))))", Vec::new()).await.unwrap()
+        };
+        let bytes = |saved: Value| -> Vec<u8> { serde_json::from_value(saved).unwrap() };
+        let csv = String::from_utf8(bytes(saved(3, "answers.csv").await)).unwrap();
+        // 40 questions of the baseline and two accelerations, and the names of the columns
+        assert_eq!(csv.matches("\r\n").count(), 121);
+        let svg = String::from_utf8(bytes(saved(4, "chart.svg").await)).unwrap();
+        assert_eq!(svg, sample::report().chart_svg().unwrap());
+        let png = image::load_from_memory(&bytes(saved(5, "chart.png").await)).unwrap().into_rgb8();
+        // a second report stands beside the first
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("last-week.json");
+        fs::write(&other, sample::report().to_json().unwrap()).unwrap();
+        find(&client, ".compare input").await.send_keys(other.to_str().unwrap()).await.unwrap();
+        let beside = text_with(&client, "#beside", "last-week.json").await;
+        assert!(beside.contains("40 questions of the link and last-week.json"), "{beside}");
+        // the baselines, and each of two accelerations with each of two
+        assert_eq!(evaluate(&client, "document.querySelectorAll('#beside tbody tr').length").await, 5);
+        assert!(png.width() == 2 * 980 && png.pixels().any(|pixel| pixel.0 == [0xc4, 0x41, 0x0f]), "{} wide", png.width());
+    })
+    .await;
+}
+
+/// What mail programs and people make of a link.
+#[tokio::test]
+async fn a_link_survives_mail_and_a_cut_one_is_called_cut() {
+    let server = Server::start([]);
+    let (page, payload) = (server.page.clone(), sample::payload(&sample::report()));
+    in_browser(DESKTOP, |client| async move {
+        for end in [".", ")", "%20", ">"] {
+            client.goto("about:blank").await.unwrap();
+            client.goto(&format!("{page}#r={}%0A{}{end}", &payload[..70], &payload[70..])).await.unwrap();
+            shows_the_sample(&client).await;
+        }
+        refuses(&client, &page, &format!("r={}", &payload[..payload.len() - 9]), "cut off").await;
+        // typed, a link's end alone is a report too
+        for typed in [format!("r={payload}"), format!("<{page}#r={payload}>")] {
+            client.goto(&format!("{page}#")).await.unwrap();
+            find(&client, "#typed").await.send_keys(&typed).await.unwrap();
+            click(&client, ".open button").await;
+            shows_the_sample(&client).await;
+        }
     })
     .await;
 }

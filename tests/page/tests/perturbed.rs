@@ -45,35 +45,37 @@ async fn a_link_shows_what_changed_under_perturbation() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&address).await.unwrap();
         // what names no perturbation speaks of the clean images
-        assert_eq!(text(&client, "h1").await, "30.0 % of the answers changed. Accuracy moved by 2.5 points.");
+        assert_eq!(text(&client, "h1").await, "Under w4:rtn,g=128 30.0 % of the answers changed. Accuracy moved by 2.5 points.");
         let under = text(&client, "#perturbed").await;
         for part in ["under noise=40", "80.0 → 77.5", "77.5 → 75.0", "77.5 → 77.5"] {
             assert!(under.contains(part), "{part} is not in {under:?}");
         }
-        text_with(&client, "#count", "Showing 13 of 13").await;
+        text_with(&client, "#count", "80 questions").await;
+        find(&client, "#filters select[name=outcome]").await.select_by_value("differs").await.unwrap();
+        text_with(&client, "#count", "13 of 80 questions").await;
         let select = "#filters select[name=condition]";
         find(&client, select).await.select_by_value("0").await.unwrap();
-        text_with(&client, "#count", "Showing 12 of 12").await;
+        text_with(&client, "#count", "12 of 80 questions").await;
         find(&client, select).await.select_by_value("1").await.unwrap();
-        text_with(&client, "#count", "Showing 1 of 1").await;
-        let card = text(&client, "#questions article").await;
-        assert!(card.contains("under noise=40") && card.contains(&hurt.id), "{card}");
+        text_with(&client, "#count", "1 of 80 questions").await;
+        let card = text(&client, "#questions tbody tr").await;
+        assert!(card.contains("under noise=40") && card.contains(&hurt.text), "{card}");
         let picture =
-            evaluate(&client, "[document.querySelector('#questions article img')].map(image => [image.alt, image.src.slice(0, 16)])[0]");
+            evaluate(&client, "[document.querySelector('#questions tbody img')].map(image => [image.alt, image.src.slice(0, 16)])[0]");
         assert_eq!(picture.await, json!([format!("Image {} under noise=40", hurt.image), "data:image/jpeg;"]));
         // looked at closely, the image is as bad as it was
-        click(&client, "#questions article .closer a").await;
+        click(&client, "#questions tbody th a").await;
         text_with(&client, "output[for=slider-noise]", "40 of 255").await;
-        text_with(&client, "section:has(> .recorded) h2", "What the report says under noise=40").await;
-        text_with(&client, ".recorded", "✕ broken").await;
+        text_with(&client, "section.recorded h2", "What the report says under noise=40").await;
+        text_with(&client, "article.recorded", "✕ broken").await;
         client.goto(&format!("{}#question={}&perturb=fog=1", server.page, hurt.id)).await.unwrap();
         text_with(&client, "[role=alert]", "there is no perturbation `fog`").await;
         client.goto(&address).await.unwrap();
         // every answer is there, the perturbed ones by their name
-        click(&client, "#answers .more").await;
-        let rows = evaluate(&client, "document.querySelectorAll('#answers tbody tr').length").await;
+        click(&client, "#questions .more").await;
+        let rows = evaluate(&client, "document.querySelectorAll('#questions tbody tr').length").await;
         assert!(rows.as_u64().unwrap() > 40, "{rows}");
-        text_with(&client, "#answers tbody tr:nth-child(41) th", "under noise=40").await;
+        text_with(&client, "#questions tbody tr:nth-child(42) th", "under noise=40").await;
     })
     .await;
 }
@@ -85,7 +87,7 @@ async fn a_study_asks_about_worse_images_too() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         click(&client, ".choose summary").await;
-        fill(&client, "#questions", "2").await;
+        fill(&client, "#how-many", "2").await;
         evaluate(&client, "document.querySelectorAll('input[name=engine]')[2].click()").await;
         // of the first study's three, one stays
         for spec in ["divprune:keep=0.33", "fastv:k=2,keep=0.5", "noise=20"] {
@@ -100,9 +102,11 @@ async fn a_study_asks_about_worse_images_too() {
         text_with(&client, ".progress", "Done. 30 of 30 answers").await;
         let under = text(&client, "#perturbed").await;
         assert!(under.contains("under noise=20") && under.contains("under blur=2"), "{under}");
-        assert_eq!(evaluate(&client, "document.querySelectorAll('#answers tbody tr').length").await, 6);
+        assert_eq!(evaluate(&client, "document.querySelectorAll('#questions tbody tr').length").await, 6);
         // what cannot be done is said by the worker, in its words
+        click(&client, ".choose summary").await;
         fill(&client, "#perturbations input[type=text]", "fog=1").await;
+        text_with(&client, ".wrong", "there is no perturbation `fog`").await;
         click(&client, ".primary").await;
         text_with(&client, ".progress", "there is no perturbation `fog`").await;
     })

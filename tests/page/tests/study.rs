@@ -19,7 +19,7 @@ const CPU: &str = ".column .choice .tick:nth-of-type(3) input[name=engine]";
 /// Chooses so many questions, two accelerations and the CPU.
 async fn choose(client: &Client, questions: usize) {
     click(client, ".choose summary").await;
-    fill(client, "#questions", &questions.to_string()).await;
+    fill(client, "#how-many", &questions.to_string()).await;
     click(client, ".choices > .choice .tick:nth-of-type(4) input").await;
     click(client, CPU).await;
     let chosen = format!("{questions} questions, 2 accelerations, engine CPU, model steady-llava");
@@ -31,11 +31,13 @@ async fn finish(client: &Client, answers: usize) {
     text_within(client, ".progress", &format!("Done. {answers} of {answers} answers"), Duration::from_mins(5)).await;
 }
 
-/// What a reader takes from a report: headline, tiles, and every answer, in whatever order the questions stand.
+/// What a reader takes from a report: headline, overview, and every answer, in whatever order the questions stand.
 async fn read(client: &Client) -> (String, String, Value) {
-    evaluate(client, "document.querySelector('#answers .more:not([hidden])')?.click()").await;
-    let rows = "[...document.querySelectorAll('#answers tbody tr')].map(row => row.textContent).sort()";
-    (text(client, "h1").await, text(client, ".tiles").await, evaluate(client, rows).await)
+    evaluate(client, "document.querySelector('#questions .more:not([hidden])')?.click()").await;
+    // but for the margins, which no link holds
+    let rows = "[...document.querySelectorAll('#questions tbody tr')].map(row => [...row.cells].filter(cell => cell.className !== 'number') \
+                .map(cell => cell.textContent).join(' ')).sort()";
+    (text(client, "h1").await, text(client, ".overview").await, evaluate(client, rows).await)
 }
 
 #[tokio::test]
@@ -51,7 +53,7 @@ async fn a_study_finds_what_the_command_line_does_and_its_link_shows_it_to_someb
         finish(&client, 24).await;
         let engine = text(&client, ".progress .engine").await;
         assert!(engine.contains("flex, wasm32 simd128") && engine.contains("it was chosen"), "{engine}");
-        assert_eq!(evaluate(&client, "document.querySelectorAll('#answers tbody tr img').length").await, 4);
+        assert_eq!(evaluate(&client, "document.querySelectorAll('#questions tbody tr img').length").await, 4);
         (copied_link(&client).await, read(&client).await)
     })
     .await;
@@ -64,7 +66,7 @@ async fn a_study_finds_what_the_command_line_does_and_its_link_shows_it_to_someb
     let before = server.requests().len();
     in_browser(DESKTOP, |client| async move {
         client.goto(&link).await.unwrap();
-        find(&client, "#answers tbody tr:nth-child(4)").await;
+        find(&client, "#questions tbody tr:nth-child(4)").await;
         assert_eq!(read(&client).await, seen);
     })
     .await;
@@ -116,8 +118,15 @@ async fn a_slider_changes_what_the_model_says() {
         find(&client, ".distribution svg").await;
         let clean = evaluate(&client, likely).await;
         slide(&client, "#slider-rotation", 45.0).await;
-        text_with(&client, ".sliders", "baseline ").await;
+        // it is asked about as soon as the worker is free
+        for _ in 0..600 {
+            if evaluate(&client, likely).await != clean {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         assert_ne!(evaluate(&client, likely).await, clean);
+        text_with(&client, ".sliders", "baseline ").await;
         // every answer has a row, and the one that sees fewer tokens says so
         assert_eq!(evaluate(&client, "document.querySelectorAll('.asked-answers tbody tr').length").await, 3);
         assert!(text(&client, "figcaption").await.contains("keeps 48 of 144 visual tokens"));
@@ -132,29 +141,53 @@ async fn every_acceleration_that_the_page_offers_is_one() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         click(&client, ".choose summary").await;
-        fill(&client, "#questions", "1").await;
+        fill(&client, "#how-many", "1").await;
         click(&client, CPU).await;
         evaluate(&client, "document.querySelectorAll('.choices > .choice .tick input:not(:checked)').forEach(box => box.click())").await;
         text_with(&client, ".run .summary", "1 question, 5 accelerations, engine CPU").await;
         click(&client, ".primary").await;
         // the baseline and three controls beside them
         finish(&client, 9).await;
-        assert_eq!(evaluate(&client, "document.querySelectorAll('#answers tbody td.cell').length").await, 6);
+        assert_eq!(evaluate(&client, "document.querySelectorAll('#questions tbody td.cell').length").await, 6);
     })
     .await;
 }
 
+/// Of four accelerations one is none, one asks for a layer that the model does not have, and one is there twice.
 #[tokio::test]
-async fn a_spec_that_is_none_is_told_by_the_worker() {
+async fn what_does_not_fit_is_listed_with_its_reason_and_the_rest_runs() {
     let server = Server::start([]);
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         choose(&client, 4).await;
-        fill(&client, ".choices > .choice .others input", "w3:<b>magic</b>").await;
+        let field = ".choices > .choice .others input";
+        find(&client, field).await.send_keys("w3:<b>magic</b> fastv:k=99,keep=0.5 w4:rtn,g=auto").await.unwrap();
+        // what can be told without a model is told while it is typed
+        let told = text_with(&client, ".wrong", "w3:<b>magic</b>").await;
+        assert!(told.contains("unknown acceleration"), "{told}");
+        assert_eq!(evaluate(&client, "document.querySelectorAll('.wrong').length").await, 1);
+        click(&client, ".primary").await;
+        // the baseline, two accelerations and three controls
+        finish(&client, 24).await;
+        let left_out = text(&client, ".left-out").await;
+        for part in ["w3:<b>magic</b>: ", "fastv:k=99,keep=0.5: ", "w4:rtn,g=auto: the same as w4:rtn"] {
+            assert!(left_out.contains(part), "{part} is not in {left_out:?}");
+        }
+        assert_eq!(evaluate(&client, "document.querySelectorAll('.overview tbody tr').length").await, 2);
+        // the Question view says so too
+        click(&client, "#questions tbody th a").await;
+        click(&client, ".inquiry .primary").await;
+        find(&client, ".asked-answers").await;
+
+        // where nothing fits there is nothing to run
+        client.goto(&format!("{page}#")).await.unwrap();
+        click(&client, ".choose summary").await;
+        evaluate(&client, "document.querySelectorAll('.choices > .choice .tick input:checked').forEach(box => box.click())").await;
+        fill(&client, field, "fastv:k=99,keep=0.5").await;
         click(&client, ".primary").await;
         let told = text_with(&client, ".progress", "The study could not run").await;
-        assert!(told.contains("w3:<b>magic</b>"), "{told}");
+        assert!(told.contains("fastv:k=99,keep=0.5"), "{told}");
         text_with(&client, ".primary", "Try again").await;
     })
     .await;

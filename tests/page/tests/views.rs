@@ -6,10 +6,13 @@ use std::io::{Cursor, Write};
 
 use fantoccini::Client;
 use serde_json::{Value, json};
+use steady_bench::Benchmark;
+use steady_bench::perturb::{PERTURBATIONS, Perturbation, perturb};
 use steady_page_tests::browser::{Colours, click, evaluate, fill, find, in_browser, in_browser_coloured, slide, text, text_with};
 use steady_page_tests::sample;
 use steady_page_tests::scripted;
 use steady_page_tests::server::Server;
+use steady_report::QuestionRow;
 
 const DESKTOP: u32 = 1200;
 const PHONE: u32 = 360;
@@ -27,7 +30,7 @@ async fn run_is_offered_before_anything_of_it_is_fetched() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         assert_eq!(text(&client, ".primary").await, "Run");
-        assert_eq!(text(&client, ".run .summary").await, "20 questions, 3 accelerations, engine automatic, model steady-llava");
+        assert_eq!(text(&client, ".run .summary").await, "100 questions, 3 accelerations, engine automatic, model steady-llava");
         // neither a look at the choices nor another view fetches anything
         click(&client, ".choose summary").await;
         click(&client, "nav a[href='#playground']").await;
@@ -51,7 +54,7 @@ async fn choices_are_there_on_the_next_visit() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         click(&client, ".choose summary").await;
-        fill(&client, "#questions", "7").await;
+        fill(&client, "#how-many", "7").await;
         click(&client, ".chips label:nth-child(1) input").await;
         for ticked in [1, 3, 4] {
             click(&client, &format!(".choices > .choice .tick:nth-of-type({ticked}) input")).await;
@@ -66,7 +69,7 @@ async fn choices_are_there_on_the_next_visit() {
         text_with(&client, ".run .summary", "7 questions of 9 families, 2 accelerations, engine automatic").await;
         // more than the page will run, or nonsense
         click(&client, ".choose summary").await;
-        fill(&client, "#questions", "123456").await;
+        fill(&client, "#how-many", "123456").await;
         text_with(&client, ".run .summary", "1000 questions").await;
     })
     .await;
@@ -86,10 +89,10 @@ async fn a_worker_that_cannot_be_fetched_is_told_and_run_is_offered_again() {
     .await;
 }
 
-/// The headline and the tiles of the sample's first 20 questions: 12 of them differ, and those alone, so the share is twice that of all 40.
+/// The headline of the sample's first 20 questions: 12 of them differ, and those alone, so the share is twice that of all 40.
 async fn shows_the_beginning(client: &Client) {
-    assert_eq!(text(client, "h1").await, "Accuracy moved by 5.0 points. 60.0 % of the answers changed.");
-    assert_eq!(evaluate(client, "document.querySelectorAll('#answers tbody tr').length").await, 12);
+    assert_eq!(text(client, "h1").await, "Under w4:rtn,g=128 accuracy moved by 5.0 points. 60.0 % of the answers changed.");
+    assert_eq!(evaluate(client, "document.querySelectorAll('#questions tbody tr').length").await, 12);
 }
 
 #[tokio::test]
@@ -100,7 +103,7 @@ async fn a_study_is_cancelled_survives_a_reload_and_goes_on() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         click(&client, ".choose summary").await;
-        fill(&client, "#questions", "40").await;
+        fill(&client, "#how-many", "40").await;
         assert_eq!(fetched(), 0);
         click(&client, ".primary").await;
         text_with(&client, ".progress", "60 of 120 answers").await;
@@ -108,11 +111,15 @@ async fn a_study_is_cancelled_survives_a_reload_and_goes_on() {
         assert_eq!(engine, "Computing on scripted in f32: there is no other here");
         assert_eq!(evaluate(&client, "document.querySelector('progress').value").await, 0.5);
         assert!(evaluate(&client, "document.querySelector('fieldset.choices').disabled").await == json!(true));
+        // the choices make room for the report
+        assert_eq!(evaluate(&client, "document.querySelector('.choose').open").await, false);
         text_with(&client, "h1", "60.0 %").await;
+        // what is opened in a report that grows stays open
+        click(&client, "#plan summary").await;
         shows_the_beginning(&client).await;
-        // the latest answer is on top
+        // while it runs, the latest answer is on top
         let latest = sample::report().questions()[19].clone();
-        assert!(text(&client, "#answers tbody tr").await.contains(&latest.text));
+        assert!(text(&client, "#questions tbody tr").await.contains(&latest.text));
 
         click(&client, ".run .button").await;
         text_with(&client, ".progress", "Cancelled").await;
@@ -124,22 +131,41 @@ async fn a_study_is_cancelled_survives_a_reload_and_goes_on() {
         assert!(text(&client, ".progress").await.contains("60 of 120 answers"));
         shows_the_beginning(&client).await;
         // pictures too: the suite is that of all 40
-        find(&client, "#answers tbody img").await;
+        find(&client, "#questions tbody img").await;
         assert_eq!(fetched(), 1);
 
+        click(&client, "#plan summary").await;
         click(&client, ".primary").await;
         text_with(&client, ".progress", "Done. 120 of 120 answers").await;
-        text_with(&client, "h1", "Accuracy moved by 2.5 points. 30.0 % of the answers changed.").await;
+        text_with(&client, "#plan dl", "40").await;
+        assert_eq!(evaluate(&client, "document.querySelector('#plan details').open").await, true);
+        text_with(&client, "h1", "Under w4:rtn,g=128 accuracy moved by 2.5 points. 30.0 % of the answers changed.").await;
         assert_eq!((fetched(), text(&client, ".primary").await.as_str()), (2, "Run again"));
 
-        // the next visit begins anew and still has it, until it is told to forget
+        // the next visit finds it whole, one of its questions too
+        click(&client, "#questions tbody th a").await;
+        let question = text(&client, "h1.question").await;
+        client.refresh().await.unwrap();
+        text_with(&client, "h1.question", &question).await;
+        // which no link holds: what the baseline led by
+        assert!(text(&client, "article.recorded thead").await.contains("margin"));
+        click(&client, ".back").await;
+        text_with(&client, ".progress", "Done. 120 of 120 answers").await;
+        text_with(&client, "h1", "Under w4:rtn,g=128 accuracy moved by 2.5 points. 30.0 % of the answers changed.").await;
+        // another choice is another study; the finished one is still there, until it is told to forget
+        click(&client, ".choose summary").await;
+        fill(&client, "#how-many", "30").await;
         client.refresh().await.unwrap();
         text_with(&client, ".primary", "Run").await;
         text_with(&client, "h1", "still give the same answers?").await;
         assert_eq!(text(&client, ".last span").await, "Your last study: steady-llava, 40 questions, 2 accelerations");
         click(&client, ".last a").await;
-        text_with(&client, "h1", "Accuracy moved by 2.5 points. 30.0 % of the answers changed.").await;
-        assert!(text(&client, ".origin").await.starts_with("From a link"));
+        text_with(&client, "h1", "Under w4:rtn,g=128 accuracy moved by 2.5 points. 30.0 % of the answers changed.").await;
+        assert!(text(&client, ".origin").await.starts_with("Computed here"));
+        assert!(text(&client, "#questions thead").await.contains("margin"));
+        assert!(text(&client, "#costs thead").await.contains("time, s"));
+        client.refresh().await.unwrap();
+        text_with(&client, "h1", "30.0 % of the answers changed.").await;
         click(&client, ".brand").await;
         click(&client, ".last button").await;
         client.wait().for_element(fantoccini::Locator::Css("main:not(:has(.last)) .landing")).await.unwrap();
@@ -157,8 +183,8 @@ async fn the_example_is_a_report_of_the_whole_study() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         click(&client, ".example").await;
-        text_with(&client, "#answers .more", "of 300").await;
-        find(&client, "#answers tbody img").await;
+        text_with(&client, "#questions .more", "of 300").await;
+        find(&client, "#questions tbody img").await;
     })
     .await;
 }
@@ -170,15 +196,16 @@ async fn a_study_is_forgotten_on_request_and_another_choice_is_another_study() {
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         click(&client, ".choose summary").await;
-        fill(&client, "#questions", "40").await;
+        fill(&client, "#how-many", "40").await;
         click(&client, ".primary").await;
         text_with(&client, ".progress", "60 of 120 answers").await;
         click(&client, ".run .button").await;
         text_with(&client, ".primary", "Resume").await;
-        fill(&client, "#questions", "30").await;
+        click(&client, ".choose summary").await;
+        fill(&client, "#how-many", "30").await;
         text_with(&client, "h1", "still give the same answers?").await;
         assert_eq!(text(&client, ".primary").await, "Run");
-        fill(&client, "#questions", "40").await;
+        fill(&client, "#how-many", "40").await;
         text_with(&client, ".primary", "Resume").await;
         click(&client, ".run .button:not([hidden])").await;
         text_with(&client, ".primary", "Run").await;
@@ -198,26 +225,54 @@ async fn a_failure_leaves_the_report_on_the_screen() {
         click(&client, ".primary").await;
         text_with(&client, ".progress", "The study stopped: the device <b>is</b> lost. What was answered is kept").await;
         assert_eq!(text(&client, ".primary").await, "Resume");
-        find(&client, "#answers tbody tr").await;
+        find(&client, "#questions tbody tr").await;
     })
     .await;
 }
 
+/// A yes/no question whose gold answer is no: whoever first says yes and then no is repaired.
+fn repairable() -> QuestionRow {
+    sample::report().questions().iter().find(|question| question.gold == ["no"]).unwrap().clone()
+}
+
+/// Where the scripted acceleration says something else along the noise slider: the last step before, and the first from which on it does.
+fn noise_flips() -> (f64, f64) {
+    let question = repairable();
+    let image = sample::suite().image(&question.image).unwrap();
+    let noise = PERTURBATIONS.iter().position(|perturbation| perturbation.name == "noise").unwrap();
+    let far = |amount: f64| {
+        let mut amounts: Vec<f64> = PERTURBATIONS.iter().map(|perturbation| perturbation.neutral).collect();
+        amounts[noise] = amount;
+        let worse = perturb(&image, &amounts, &question.image);
+        let apart = image.as_raw().iter().zip(worse.as_raw()).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
+        apart / image.as_raw().len() as f64 >= scripted::FLIPS_FROM
+    };
+    let Perturbation { low, high, step, .. } = PERTURBATIONS[noise];
+    let steps = ((high - low) / step).round() as usize;
+    let flipped = (0..=steps).map(|i| low + step * i as f64).find(|amount| far(*amount)).unwrap();
+    (flipped - step, flipped)
+}
+
 #[tokio::test]
-async fn a_slider_asks_again_and_marks_where_the_answer_flips() {
+async fn every_slider_is_tried_and_a_flip_is_found_to_the_step() {
+    let (stayed, flipped) = noise_flips();
     let server = Server::start([(scripted::WORKER, scripted::asked())]);
-    let question = sample::report().questions()[8].clone();
-    let page = format!("{}#question={}", server.page, question.id);
+    let page = format!("{}#question={}", server.page, repairable().id);
+    let fact = format!("divprune:keep=0.25 is repaired between {stayed:.0} of 255 and {flipped:.0} of 255");
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
-        // moved before anything was asked: the image as it is must be asked about too
+        // moved before anything was asked, by two sliders at once: neither changes what is found
         slide(&client, "#slider-noise", 40.0).await;
+        slide(&client, "#slider-jpeg", 60.0).await;
         click(&client, ".inquiry .primary").await;
         text_with(&client, ".asked-answers tbody tr:nth-child(2)", "no").await;
-        text_with(&client, ".sliders", "divprune:keep=0.25 flips at 40 of 255").await;
-        assert!(text(&client, ".sliders").await.contains("baseline has not flipped"));
+        text_with(&client, ".sliders", &fact).await;
+        text_with(&client, ".sliders", "baseline does not flip").await;
         let row = text(&client, ".asked-answers tbody tr:nth-child(2)").await;
-        assert!(row.contains("36 of 144") && row.contains("another"), "{row}");
+        assert!(row.contains("36 of 144") && row.contains("✓ repaired"), "{row}");
+        // and is not drawn as broken
+        find(&client, ".strip.repaired rect.repaired").await;
+        assert_eq!(evaluate(&client, "document.querySelectorAll('.strip.broken, .strip .broken').length").await, 0);
         // 144 cells, of which every fourth is kept
         assert_eq!(evaluate(&client, "document.querySelectorAll('.tokens .dropped').length").await, 108);
         // each 6 pixels wide, in the middle half of 144; the first is kept
@@ -231,9 +286,15 @@ async fn a_slider_asks_again_and_marks_where_the_answer_flips() {
         click(&client, ".asked-answers tbody tr:nth-child(1) input").await;
         text_with(&client, "figcaption", "The model sees all 144 visual tokens").await;
         assert_eq!(evaluate(&client, "document.querySelectorAll('.tokens .dropped').length").await, 0);
-        // another slider, another answer
-        slide(&client, "#slider-noise", 10.0).await;
-        text_with(&client, ".sliders", "divprune:keep=0.25 flips at 10 of 255").await;
+        // all sliders are through, and moving one on says nothing new about any
+        client.wait().for_element(fantoccini::Locator::Css(".inquiry:not(:has(.sweep))")).await.unwrap();
+        let facts = text(&client, ".sliders").await;
+        slide(&client, "#slider-blur", 3.0).await;
+        text_with(&client, "output[for=slider-blur]", "3").await;
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        let strips = "[...document.querySelectorAll('.strip')].map(strip => strip.innerText)";
+        let now = evaluate(&client, strips).await;
+        assert!(now.as_array().unwrap().iter().all(|fact| facts.contains(fact.as_str().unwrap())), "{now} {facts}");
     })
     .await;
 }
@@ -269,26 +330,41 @@ async fn a_row_leads_to_its_question_and_back() {
     let page = format!("{}#r={}", server.page, sample::payload(&sample::report()));
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
-        assert_eq!(text(&client, "#answers thead").await.split_whitespace().last(), Some("int8"));
-        // the ninth question is the first that broke
+        assert_eq!(text(&client, "#questions thead").await.split_whitespace().last(), Some("int8"));
+        // the worst stands first: the ninth question is the first that broke
         let broken = sample::report().questions()[8].clone();
-        let row = text(&client, "#answers tbody tr:nth-child(9)").await;
+        let row = text(&client, "#questions tbody tr").await;
         assert!(row.contains(&broken.text) && row.contains("mauve") && row.contains("broken"), "{row}");
-        assert_eq!(evaluate(&client, "document.querySelectorAll('#answers tbody tr').length").await, 12);
-        click(&client, "#answers .more").await;
-        client.wait().for_element(fantoccini::Locator::Css("#answers tbody tr:nth-child(40)")).await.unwrap();
-        find(&client, "#filters select[name=outcome]").await.select_by_value("broken").await.unwrap();
-        text_with(&client, "#count", "Showing 6 of 6").await;
-        let link = find(&client, "#answers tbody tr:nth-child(9) th a").await;
-        link.click().await.unwrap();
+        assert_eq!(evaluate(&client, "document.querySelectorAll('#questions tbody tr').length").await, 12);
+        click(&client, "#questions .more").await;
+        client.wait().for_element(fantoccini::Locator::Css("#questions tbody tr:nth-child(40)")).await.unwrap();
+        // from a shared link to the picture of a broken question in two clicks
+        click(&client, ".overview td.broken a").await;
+        text_with(&client, "#count", "6 of 40 questions").await;
+        click(&client, "#questions tbody tr th a").await;
         assert_eq!(text(&client, "h1.question").await, broken.text);
-        assert!(text(&client, ".recorded").await.contains("mauve"));
+        assert!(text(&client, "article.recorded").await.contains("mauve"));
         find(&client, ".tokens image").await;
-        let height = evaluate(&client, "scrollY").await;
-        assert_eq!(height, 0);
+        assert_eq!(evaluate(&client, "scrollY").await, 0);
+        assert_eq!(text(&client, ".close .place").await, "1 of 6");
+        // another tab shows the same
+        let here = client.current_url().await.unwrap();
+        client.goto("about:blank").await.unwrap();
+        client.goto(here.as_str()).await.unwrap();
+        assert_eq!(text(&client, "h1.question").await, broken.text);
+        text_with(&client, ".close .place", "1 of 6").await;
+        // there is no table to go back to, so Back goes behind the question
         click(&client, ".back").await;
+        text_with(&client, "#count", "6 of 40 questions").await;
+        // on to the next, and with Escape to where the first was opened, in one step
+        click(&client, "#questions tbody tr th a").await;
+        let second = sample::report().questions()[9].text.clone();
+        click(&client, ".close .step:last-of-type").await;
+        text_with(&client, "h1.question", &second).await;
+        text_with(&client, ".close .place", "2 of 6").await;
+        client.active_element().await.unwrap().send_keys("\u{e00c}").await.unwrap();
         // as it was left: the filter, and the place
-        text_with(&client, "#count", "Showing 6 of 6").await;
+        text_with(&client, "#count", "6 of 40 questions").await;
         assert!(
             evaluate(&client, "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(scrollY))))")
                 .await
@@ -415,7 +491,7 @@ async fn axe_finds_nothing_serious_on_any_view() {
             click(&client, ".inquiry .primary").await;
             find(&client, ".tokens .dropped").await;
             slide(&client, "#slider-noise", 40.0).await;
-            find(&client, ".strip.flips").await;
+            find(&client, ".strip").await;
             let found = violations(&client, &axe).await;
             assert!(found.is_empty(), "{colours:?} when it was asked: {found:#?}");
         })

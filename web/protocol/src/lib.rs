@@ -15,7 +15,8 @@ pub use embedded::{EMBEDDED, Embedded, EmbeddedFile};
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    /// Answer a study's questions. Answered by [`Response::Loading`]s, on a GPU [`Response::Preparing`]s, one [`Response::Ready`], one
+    /// Answer a study's questions. Answered by [`Response::Loading`]s, on a GPU [`Response::Preparing`]s, where some do not fit one
+    /// [`Response::LeftOut`], one [`Response::Ready`], one
     /// [`Response::Planned`], [`Response::Answered`]s and [`Response::Finished`].
     Study(StudyRequest),
     /// Answer one question about one image. Answered by one [`Response::Asked`], after what comes before the answers of a study the first time.
@@ -135,6 +136,8 @@ pub enum Response {
     Loading(Loading),
     /// The model is in place, and the GPU compiles what it computes with.
     Preparing(Preparing),
+    /// Accelerations that do not fit the model, or are none. The rest runs without them.
+    LeftOut(Vec<LeftOut>),
     /// Everything is in place.
     Ready(Engine),
     /// The study's plan with its questions, as bytes of steady-records: what the page needs to make a report of groups.
@@ -167,6 +170,15 @@ pub struct Preparing {
     pub ready: usize,
     /// All that there are to be.
     pub of: usize,
+}
+
+/// An acceleration that is left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// As it was asked for.
+    pub spec: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// What computes.

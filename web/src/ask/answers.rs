@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use steady_bench::{Question, same_answer, score};
 use steady_protocol::{AskReply, AskedAnswer};
+use steady_report::Outcome;
 
 use crate::spec;
 
@@ -18,10 +19,39 @@ impl Judge {
         }
     }
 
-    /// `right` or `wrong`, where that is known.
-    fn verdict(&self, answer: &str) -> Option<&'static str> {
-        self.0.as_ref().map(|question| if score(question, answer).correct { "right" } else { "wrong" })
+    /// Whether it is right, where that is known.
+    fn right(&self, answer: &str) -> Option<bool> {
+        self.0.as_ref().map(|question| score(question, answer).correct)
     }
+
+    /// What became of an answer; another answer is no more than that where nobody knows what is right.
+    pub(crate) fn became(&self, before: &str, after: &str) -> Outcome {
+        match (self.same(before, after), self.right(before), self.right(after)) {
+            (true, ..) => Outcome::Same,
+            (false, Some(true), Some(false)) => Outcome::Broken,
+            (false, Some(false), Some(true)) => Outcome::Repaired,
+            (false, ..) => Outcome::Changed,
+        }
+    }
+}
+
+/// Who says what, in a line each, to stay in sight beside the sliders.
+#[component]
+pub(crate) fn AnswersInShort(asked: AskReply, judge: Signal<Judge>) -> impl IntoView {
+    let judge = judge.get_untracked();
+    let first = asked.answers.first().map(|answer| answer.text.clone()).unwrap_or_default();
+    let lines = asked.answers.into_iter().enumerate().map(|(i, AskedAnswer { acceleration, text, .. })| {
+        let class = if i == 0 { "same" } else { judge.became(&first, &text).name() };
+        let name = if i == 0 { "baseline".to_owned() } else { acceleration };
+        view! { <li class=class>{spec::shown(&name)} <b>{said(text)}</b></li> }
+    });
+    // the table beside says the same to those who hear the page
+    view! { <ul class="in-short" aria-hidden="true">{lines.collect_view()}</ul> }
+}
+
+/// An answer, which may be nothing.
+fn said(text: String) -> String {
+    if text.trim().is_empty() { "(nothing)".to_owned() } else { text }
 }
 
 /// A row for each answer; the chosen one's tokens and distribution are shown beside.
@@ -32,13 +62,14 @@ pub(crate) fn AskedAnswers(asked: AskReply, judge: Signal<Judge>, chosen: RwSign
     let first = asked.answers.first().map(|answer| answer.text.clone()).unwrap_or_default();
     let rows = asked.answers.into_iter().enumerate().map(|(i, answer)| {
         let AskedAnswer { acceleration, text, kept, wall_ms, .. } = answer;
-        let same = judge.same(&first, &text);
-        let chip = match (i, same) {
-            (0, _) => None,
-            (_, true) => Some(("same", "= same")),
-            (_, false) => Some(("changed", "≠ another")),
-        };
-        let verdict = judge.verdict(&text).map(|verdict| view! { <span class=format!("verdict {verdict}")>{verdict}</span> });
+        let chip = (i > 0).then(|| match judge.became(&first, &text) {
+            Outcome::Same => ("same", "= same"),
+            Outcome::Broken => ("broken", "✕ broken"),
+            Outcome::Repaired => ("repaired", "✓ repaired"),
+            Outcome::Changed => ("changed", "≠ another"),
+        });
+        let verdict = judge.right(&text).map(|right| if right { "right" } else { "wrong" });
+        let verdict = verdict.map(|verdict| view! { <span class=format!("verdict {verdict}")>{verdict}</span> });
         let seen = kept.map_or(count, |kept| kept.len());
         let name = if i == 0 { "baseline".to_owned() } else { acceleration };
         view! {
@@ -49,7 +80,7 @@ pub(crate) fn AskedAnswers(asked: AskReply, judge: Signal<Judge>, chosen: RwSign
                         {spec::shown(&name)}
                     </label>
                 </th>
-                <td class="answer">{if text.trim().is_empty() { "(nothing)".to_owned() } else { text }}</td>
+                <td class="answer">{said(text)}</td>
                 <td>{verdict} " " {chip.map(|(class, words)| view! { <span class=format!("chip {class}")>{words}</span> })}</td>
                 <td class="number">{format!("{seen} of {count}")}</td>
                 <td class="number">{format!("{wall_ms:.0} ms")}</td>

@@ -9,18 +9,22 @@ use leptos::prelude::*;
 use steady_bench::perturb::perturb;
 use steady_protocol::{AskReply, AskedAnswer, Preparing, Setting};
 
-use super::answers::{AskedAnswers, Judge};
+use super::answers::{AnswersInShort, AskedAnswers, Judge};
 use super::distribution::distribution;
-use super::flips::Tried;
-use super::sliders::{Sliders, neutral};
+use super::flips::{Tried, neutral};
+use super::sliders::Sliders;
 use super::tokens::{TokenImage, Tokens};
 use super::{Asker, Asking, Progress};
 use crate::loading;
 use crate::pictures::address_of;
 use crate::study::model::Again;
+use crate::study::progress::left_out;
 
 /// How long a slider must rest before its image is asked about.
 const REST: Duration = Duration::from_millis(180);
+
+/// Where one question takes longer than this, in milliseconds, nobody is made to wait for some ninety unasked.
+const QUICK: f64 = 1_500.0;
 
 /// The image with its tokens, the answers, the distributions, the sliders.
 #[component]
@@ -34,6 +38,9 @@ pub(crate) fn Inquiry(
     seed: String,
     /// What is done to the image at first: an amount for each perturbation.
     under: Vec<f64>,
+    /// What stands beside the image before anything is asked.
+    #[prop(optional)]
+    children: Option<Children>,
 ) -> impl IntoView {
     let inquiry = asker.inquiry();
     asker.turn_away();
@@ -41,7 +48,11 @@ pub(crate) fn Inquiry(
     let amounts = RwSignal::new(under);
     let tried = RwSignal::new(Tried::default());
     let live = RwSignal::new(false);
-    let changed = Memo::new(move |_| image.get().map(|image| Arc::new(perturb(&image, &amounts.get(), &seed))));
+    // whether flips are looked for; `None` until somebody asked
+    let sweeping = RwSignal::new(None::<bool>);
+    let seed = StoredValue::new(seed);
+    let under = move |image: &RgbImage, amounts: &[f64]| Arc::new(seed.with_value(|seed| perturb(image, amounts, seed)));
+    let changed = Memo::new(move |_| image.get().map(|image| under(&image, &amounts.get())));
     let address =
         Memo::new(move |_| changed.with(|changed| changed.as_ref().map(|image| (address_of(image), image.width(), image.height()))));
 
@@ -52,6 +63,7 @@ pub(crate) fn Inquiry(
             asker.turn_away();
             tried.set(Tried::default());
             live.set(false);
+            sweeping.set(None);
         }
     });
     let ask = move |image: Option<Arc<RgbImage>>, amounts: Vec<f64>| {
@@ -89,11 +101,43 @@ pub(crate) fn Inquiry(
         heard.with(|heard| {
             if let Some((asking, asked)) = heard {
                 tried.update(|tried| tried.add(asking.amounts.clone(), asked.answers.iter().map(|answer| answer.text.clone()).collect()));
+                if sweeping.get_untracked().is_none() {
+                    sweeping.set(Some(asked.answers.iter().map(|answer| answer.wall_ms).sum::<f64>() <= QUICK));
+                }
             }
         });
     });
+    // what is on the screen is about the image on the screen, whatever else is tried meanwhile
+    let shown = RwSignal::new(None::<AskReply>);
+    Effect::new(move |_| {
+        let now = heard.with(|heard| {
+            heard.as_ref().filter(|(asking, _)| amounts.with(|amounts| *amounts == asking.amounts)).map(|(_, asked)| asked.clone())
+        });
+        match now {
+            Some(asked) => shown.set(Some(asked)),
+            None if tried.with(|tried| *tried == Tried::default()) => shown.set(None),
+            None => {}
+        }
+    });
+    // where answers flip is looked for whenever nothing else is asked
+    Effect::new(move |_| {
+        let idle = asker.progress.get() == Progress::Idle && heard.with(Option::is_some);
+        if !idle || sweeping.get() != Some(true) {
+            return;
+        }
+        let judge = judge.get_untracked();
+        let models = heard.with_untracked(|heard| heard.as_ref().map_or(0, |(_, asked)| asked.answers.len()));
+        let next = tried.with(|tried| tried.next(models, |a, b| judge.became(a, b)));
+        match (next, image.get_untracked()) {
+            (Some(amounts), Some(image)) => {
+                let changed = under(&image, &amounts);
+                ask(Some(changed), amounts);
+            }
+            _ => sweeping.set(Some(false)),
+        }
+    });
 
-    let asked = move || heard.with(|heard| heard.as_ref().map(|(_, asked)| asked.clone()));
+    let asked = move || shown.get();
     let chosen = RwSignal::new(0);
     // the first that drops tokens, until somebody chooses
     Effect::new(move |before: Option<bool>| {
@@ -123,14 +167,19 @@ pub(crate) fn Inquiry(
     };
     view! {
         <div class="inquiry">
-            <TokenImage image=address tokens />
+            <div class="sight">
+                <TokenImage image=address tokens />
+                {move || asked().map(|asked| view! { <AnswersInShort asked judge /> })}
+            </div>
             <div class="said">
+                {children.map(|children| children())}
                 <div class="run">
                     <button type="button" class="primary" disabled=move || !can_ask() on:click=move |_| ask_now()>
                         {move || if live.get() { "Ask again" } else { "Ask here" }}
                     </button>
                     <Doing asker />
                 </div>
+                {move || asker.left_out.with(|those| left_out(those))}
                 <Again model=Signal::derive(move || setting.with(|setting| setting.model.clone())) picked=asker.picked />
                 {move || asked().map(|asked| view! { <AskedAnswers asked judge chosen /> })}
                 {likely}
@@ -138,10 +187,23 @@ pub(crate) fn Inquiry(
             <section class="perturb" aria-label="Perturbations">
                 <h2>"What if the image were worse?"</h2>
                 <p class="hint">{move || if live.get() {
-                    "Move a slider: baseline and accelerations are asked again, and a mark shows where an answer flips from the one to the image as it is."
+                    "Every slider is tried by itself, to the step at which an answer flips from the one to the image as it is. Move one, or several: everybody is asked again."
                 } else {
-                    "Move a slider to change the image. Once you have asked, every move asks again and marks where an answer flips."
+                    "Move a slider to change the image. Once you have asked, every slider is tried, and where an answer flips is marked."
                 }}</p>
+                {move || match (live.get(), sweeping.get()) {
+                    (true, Some(true)) => {
+                        let (done, of) = tried.with(Tried::progress);
+                        Some(view! {
+                            <p class="sweep"><progress aria-label="Sliders tried" max=of.to_string() value=done.to_string()></progress>
+                                <button type="button" class="button" on:click=move |_| sweeping.set(Some(false))>"Stop looking for flips"</button></p>
+                        }.into_any())
+                    }
+                    (true, Some(false)) if tried.with(Tried::progress).0 < tried.with(Tried::progress).1 => Some(view! {
+                        <p class="sweep"><button type="button" class="button" on:click=move |_| sweeping.set(Some(true))>"Look for flips along every slider"</button></p>
+                    }.into_any()),
+                    _ => None,
+                }}
                 <Sliders amounts tried models judge />
             </section>
         </div>

@@ -13,15 +13,15 @@ use std::sync::Arc;
 use image::RgbImage;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use steady_protocol::{AskReply, AskRequest, Engine, Loading, Pixels, Preparing, Request, Response, Setting};
+use steady_protocol::{AskReply, AskRequest, Engine, LeftOut, Loading, Pixels, Preparing, Request, Response, Setting};
 
 use crate::folder::Picked;
 use crate::worker::Worker;
 use turns::Turns;
 
 pub(crate) use answers::Judge;
+pub(crate) use flips::neutral;
 pub(crate) use inquiry::Inquiry;
-pub(crate) use sliders::neutral;
 
 /// What is asked.
 #[derive(Clone, PartialEq)]
@@ -63,6 +63,8 @@ pub(crate) struct Asker {
     inquiries: StoredValue<u32>,
     pub(crate) progress: RwSignal<Progress>,
     pub(crate) engine: RwSignal<Option<Engine>>,
+    /// Accelerations that are not asked.
+    pub(crate) left_out: RwSignal<Vec<LeftOut>>,
     /// The latest answer, and to what.
     pub(crate) heard: RwSignal<Option<(Asking, AskReply)>>,
 }
@@ -76,6 +78,7 @@ impl Asker {
             inquiries: StoredValue::new(0),
             progress: RwSignal::new(Progress::Idle),
             engine: RwSignal::new(None),
+            left_out: RwSignal::new(Vec::new()),
             heard: RwSignal::new(None),
         }
     }
@@ -97,6 +100,7 @@ impl Asker {
     pub(crate) fn turn_away(self) {
         self.turns.update_value(Turns::give_up);
         self.heard.set(None);
+        self.left_out.set(Vec::new());
         self.progress.set(Progress::Idle);
     }
 
@@ -134,6 +138,7 @@ impl Asker {
         match response {
             Response::Loading(loading) => self.progress.set(Progress::Loading(loading)),
             Response::Preparing(preparing) => self.progress.set(Progress::Preparing(preparing)),
+            Response::LeftOut(left_out) => self.left_out.set(left_out),
             Response::Ready(engine) => {
                 self.engine.set(Some(engine));
                 self.progress.set(Progress::Asking);

@@ -1,15 +1,11 @@
 //! What is done to the image, by sliders, and where along them answers flip.
 
 use leptos::prelude::*;
-use steady_bench::perturb::{PERTURBATIONS, Perturbation, PerturbationSpec};
+use steady_bench::perturb::{PERTURBATIONS, Perturbation};
+use steady_report::Outcome;
 
 use super::answers::Judge;
-use super::flips::{Mark, Tried, first_flip};
-
-/// Amounts that leave the image as it is.
-pub(crate) fn neutral() -> Vec<f64> {
-    PerturbationSpec::clean().amounts().to_vec()
-}
+use super::flips::{Flip, Mark, Tried, first_flip, neutral};
 
 /// One slider for each perturbation; `models` are the names of those who answer, the baseline first.
 #[component]
@@ -24,8 +20,8 @@ pub(crate) fn Sliders(
         let id = format!("slider-{}", perturbation.name);
         let marks = move || {
             tried.with(|tried| {
-                let (judge, amounts, clean) = (judge.get(), amounts.get(), neutral());
-                let of = |(model, name): (usize, String)| (name, tried.along(slider, model, &amounts, &clean, |a, b| judge.same(a, b)));
+                let judge = judge.get();
+                let of = |(model, name): (usize, String)| (name, tried.along(slider, model, |a, b| judge.became(a, b)));
                 models.get().into_iter().enumerate().map(of).filter(|(_, marks)| marks.len() > 1).collect::<Vec<_>>()
             })
         };
@@ -63,16 +59,24 @@ pub(crate) fn Sliders(
 fn Strip(perturbation: &'static Perturbation, name: String, marks: Vec<Mark>) -> impl IntoView {
     let flip = first_flip(&marks, perturbation.neutral);
     let words = match flip {
-        Some(amount) => format!("{name} flips at {}", shown(perturbation, amount)),
-        None => format!("{name} has not flipped"),
+        Some(Flip { stayed, flipped, became }) => {
+            let (from, to) = (shown(perturbation, stayed), shown(perturbation, flipped));
+            let what = match became {
+                Outcome::Broken => "breaks",
+                Outcome::Repaired => "is repaired",
+                Outcome::Changed | Outcome::Same => "flips",
+            };
+            format!("{name} {what} between {from} and {to}")
+        }
+        None => format!("{name} does not flip"),
     };
+    let class = flip.map_or("stayed", |flip| flip.became.name());
     let x = |amount: f64| 100.0 * (amount - perturbation.low) / (perturbation.high - perturbation.low);
     let ticks = marks.into_iter().map(|mark| {
-        let class = if mark.flipped { "flipped" } else { "stayed" };
-        view! { <rect class=class x=x(mark.amount) - 0.6 y="0" width="1.2" height="8" /> }
+        view! { <rect class=mark.became.name() x=x(mark.amount) - 0.6 y="0" width="1.2" height="8" /> }
     });
     view! {
-        <p class="strip" class:flips=flip.is_some()>
+        <p class=format!("strip {class}")>
             <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">{ticks.collect_view()}</svg>
             <span>{words}</span>
         </p>

@@ -1,9 +1,9 @@
 //! What a study asks, of which accelerations, and where it computes.
 
 use leptos::prelude::*;
-use steady_bench::perturb::PERTURBATIONS;
+use steady_bench::perturb::{PERTURBATIONS, PerturbationSpec};
 use steady_bench::world::TaskFamily;
-use steady_methods::CONTROLS;
+use steady_methods::{CONTROLS, Spec};
 
 use super::model::ModelChoice;
 use super::settings::{MOST_QUESTIONS, OFFERED, Settings, offers};
@@ -19,9 +19,9 @@ pub(crate) fn Choices(settings: RwSignal<Settings>, picked: Picked, #[prop(into)
             <legend class="unseen">"Choices"</legend>
             <div class="column">
                 <div class="choice">
-                    <label for="questions">"Questions"</label>
+                    <label for="how-many">"Questions"</label>
                     <input
-                        id="questions"
+                        id="how-many"
                         type="number"
                         min="1"
                         max=MOST_QUESTIONS.to_string()
@@ -70,6 +70,7 @@ pub(crate) fn Accelerations(settings: RwSignal<Settings>) -> impl IntoView {
             <Others
                 placeholder="w4:rtn,g=8+divprune:keep=0.5"
                 typed=move || settings.with(|settings| settings.typed.clone())
+                wrong=no_acceleration
                 on_typed=move |text| settings.update(|settings| settings.typed = text)
             />
         </fieldset>
@@ -101,6 +102,7 @@ fn Perturbations(settings: RwSignal<Settings>) -> impl IntoView {
             <Others
                 placeholder="blur=1.5+jpeg=30"
                 typed=move || settings.with(|settings| settings.perturbed_typed.clone())
+                wrong=no_perturbation
                 on_typed=move |text| settings.update(|settings| settings.perturbed_typed = text)
             />
         </fieldset>
@@ -131,9 +133,28 @@ fn Controls(settings: RwSignal<Settings>) -> impl IntoView {
     }
 }
 
-/// A field for specs that no checkbox offers.
+fn no_acceleration(spec: &str) -> Option<String> {
+    Spec::parse(spec).err().map(|error| error.to_string())
+}
+
+fn no_perturbation(spec: &str) -> Option<String> {
+    spec.parse::<PerturbationSpec>().err().map(|error| error.to_string())
+}
+
+/// A field for specs that no checkbox offers. `wrong` says why a text is none, while it is typed.
 #[component]
-fn Others(placeholder: &'static str, typed: impl Fn() -> String + Send + 'static, on_typed: impl Fn(String) + 'static) -> impl IntoView {
+fn Others(
+    placeholder: &'static str,
+    typed: impl Fn() -> String + Copy + Send + Sync + 'static,
+    wrong: fn(&str) -> Option<String>,
+    on_typed: impl Fn(String) + 'static,
+) -> impl IntoView {
+    let now = RwSignal::new(typed());
+    Effect::new(move |_| now.set(typed()));
+    let reasons = move || {
+        let of = |spec: &str| Some((spec.to_owned(), wrong(spec)?));
+        now.with(|now| now.split_whitespace().filter_map(of).collect::<Vec<_>>())
+    };
     view! {
         <label class="others">
             "Others, as specs with spaces between them"
@@ -143,10 +164,18 @@ fn Others(placeholder: &'static str, typed: impl Fn() -> String + Send + 'static
                 autocapitalize="off"
                 spellcheck="false"
                 placeholder=placeholder
+                aria-invalid=move || (!reasons().is_empty()).to_string()
                 prop:value=typed
+                on:input=move |event| now.set(event_target_value(&event))
                 on:change=move |event| on_typed(event_target_value(&event))
             />
         </label>
+        <div role="status">
+            {move || reasons().into_iter().map(|(spec, reason)| {
+                let reason = reason.trim_end_matches('.').to_owned();
+                view! { <small class="warning wrong"><bdi><code>{spec}</code></bdi> ": " <bdi>{reason}</bdi> "."</small> }
+            }).collect_view()}
+        </div>
     }
 }
 

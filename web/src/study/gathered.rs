@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use steady_records::{Growing, RecordsError, Work};
-use steady_report::Report;
 
 use super::run::StudyRun;
+use crate::opened::Opened;
 
 /// The groups of a run that were read so far.
 #[derive(Default)]
@@ -18,11 +18,11 @@ struct OfPlan {
 }
 
 impl Gathered {
-    /// Reads what came since the last time, and derives the report; nothing before the first group.
+    /// Reads what came since the last time, and derives the report; nothing before the first group. `before` is what it derived last.
     ///
     /// # Errors
     /// When plan or groups are none, as a browser's store may have them.
-    pub(crate) fn report(&mut self, run: &StudyRun) -> Result<Option<Report>, RecordsError> {
+    pub(crate) fn opened(&mut self, run: &StudyRun, before: Option<&Opened>) -> Result<Option<Opened>, RecordsError> {
         let Some(work) = run.work() else {
             self.0 = None;
             return Ok(None);
@@ -35,6 +35,10 @@ impl Gathered {
             of_plan.growing.take(group)?;
             of_plan.read += 1;
         }
-        of_plan.growing.report()
+        let growing = &of_plan.growing;
+        let Some(report) = growing.report()? else { return Ok(None) };
+        let seconds = growing.seconds();
+        let report = report.timed(|spec| seconds.get(spec).copied()).map_err(|error| RecordsError::Report(error.to_string()))?;
+        Ok(Some(Opened::from_study(report, before, growing.work().plan())))
     }
 }

@@ -1,4 +1,4 @@
-//! Studies that were begun, kept in the browser's IndexedDB until they are finished, so that closing the page loses nothing.
+//! Studies that were begun, and the one that was finished last, kept in the browser's IndexedDB, so that closing the page loses nothing.
 
 use js_sys::Uint8Array;
 use rexie::{Error, KeyRange, ObjectStore, Rexie, TransactionMode};
@@ -11,6 +11,10 @@ const PLANS: &str = "plans";
 const HEARD: &str = "heard";
 /// The groups of all, in order.
 const ANSWERS: &str = "answers";
+/// The report that came from a file last: its name and its text.
+const FILES: &str = "files";
+const NAME: &str = "name";
+const CONTENT: &str = "text";
 
 /// What is kept of a study.
 pub(crate) struct Begun {
@@ -29,8 +33,8 @@ impl Kept {
     /// Opens the store; fails where the browser keeps nothing, as in some private windows.
     pub(crate) async fn open() -> Result<Self, Error> {
         // an earlier version's stores, which had no plans, go with the step to this one
-        let stores = Rexie::builder("steady").version(2);
-        [PLANS, HEARD, ANSWERS]
+        let stores = Rexie::builder("steady").version(3);
+        [PLANS, HEARD, ANSWERS, FILES]
             .into_iter()
             .fold(stores, |stores, name| stores.add_object_store(ObjectStore::new(name)))
             .build()
@@ -60,6 +64,23 @@ impl Kept {
         stores.store(ANSWERS)?.put_all(numbered).await?;
         stores.store(HEARD)?.put(&value(&latest), Some(&study.into())).await?;
         stores.done().await.map(drop)
+    }
+
+    /// Keeps a report that came from a file, in place of the one before.
+    pub(crate) async fn keep_file(&self, name: &str, text: &str) -> Result<(), Error> {
+        let stores = self.0.transaction(&[FILES], TransactionMode::ReadWrite)?;
+        let files = stores.store(FILES)?;
+        files.put(&name.into(), Some(&NAME.into())).await?;
+        files.put(&text.into(), Some(&CONTENT.into())).await?;
+        stores.done().await.map(drop)
+    }
+
+    /// Name and text of the report that came from a file last.
+    pub(crate) async fn file(&self) -> Result<Option<(String, String)>, Error> {
+        let files = self.0.transaction(&[FILES], TransactionMode::ReadOnly)?.store(FILES)?;
+        let name = files.get(NAME.into()).await?.and_then(|name| name.as_string());
+        let text = files.get(CONTENT.into()).await?.and_then(|text| text.as_string());
+        Ok(name.zip(text))
     }
 
     /// Forgets a study.

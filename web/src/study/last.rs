@@ -1,12 +1,15 @@
-//! The study that was finished last, kept in the browser as its link until another one is.
+//! The study that was finished last: the browser keeps it whole until another one is.
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
-use steady_report::share::FRAGMENT;
 
+use super::gathered::Gathered;
+use super::kept::{Begun, Kept};
+use super::run::StudyRun;
+use crate::address::LAST as FRAGMENT;
 use crate::opened::Opened;
 
-/// Where it is kept.
+/// Where it is remembered.
 const LAST: &str = "steady.last";
 
 /// A finished study.
@@ -14,8 +17,8 @@ const LAST: &str = "steady.last";
 pub(crate) struct Last {
     /// What it was, in a line.
     words: String,
-    /// What its link holds.
-    payload: String,
+    /// What names it among the studies that are kept.
+    pub(crate) key: String,
 }
 
 impl Last {
@@ -25,23 +28,36 @@ impl Last {
         serde_json::from_str(&text).ok()
     }
 
-    /// Keeps a report; `None` where it fits into no link.
-    pub(crate) fn keep(opened: &Opened) -> Option<Self> {
+    /// Remembers the study of this report.
+    pub(crate) fn keep(opened: &Opened, key: String) -> Self {
         let report = &opened.report;
-        let words = words(&report.plan().model, report.plan().questions, report.accelerations().len());
-        let last = Self { words, payload: opened.link().ok()?.payload };
+        let last = Self { words: words(&report.plan().model, report.plan().questions, report.accelerations().len()), key };
         if let (Ok(Some(storage)), Ok(text)) = (window().local_storage(), serde_json::to_string(&last)) {
             // a browser without room offers it as long as the page is open
             drop(storage.set_item(LAST, &text));
         }
-        Some(last)
+        last
     }
 
-    fn forget() {
+    /// Remembers none.
+    pub(crate) fn forget() {
         if let Ok(Some(storage)) = window().local_storage() {
             drop(storage.remove_item(LAST));
         }
     }
+}
+
+/// The report of the study that was finished last, with all that its answers hold.
+///
+/// # Errors
+/// When it is not kept any more, in words.
+pub(crate) async fn open() -> Result<Opened, String> {
+    let gone = "this browser keeps no finished study any more; run it again";
+    let last = Last::kept().ok_or(gone)?;
+    let kept = Kept::open().await.map_err(|_| gone)?;
+    let Begun { work, groups, latest } = kept.find(&last.key).await.ok().flatten().ok_or(gone)?;
+    let run = StudyRun::left(work, groups, latest);
+    Gathered::default().opened(&run, None).map_err(|error| error.to_string())?.ok_or_else(|| gone.to_owned())
 }
 
 fn words(model: &str, questions: usize, accelerations: usize) -> String {
@@ -51,18 +67,14 @@ fn words(model: &str, questions: usize, accelerations: usize) -> String {
 
 /// Offers it.
 #[component]
-pub(crate) fn LastStudy(last: RwSignal<Option<Last>>) -> impl IntoView {
-    let forget = move |_| {
-        Last::forget();
-        last.set(None);
-    };
+pub(crate) fn LastStudy(last: RwSignal<Option<Last>>, on_forget: Callback<String>) -> impl IntoView {
     move || {
-        last.get().map(|Last { words, payload }| {
+        last.get().map(|Last { words, key }| {
             view! {
                 <p class="last">
                     <span>"Your last study: " <bdi>{words}</bdi></span>
-                    <a class="button" href=format!("#{FRAGMENT}{payload}")>"Open"</a>
-                    <button type="button" class="button" on:click=forget>"Forget"</button>
+                    <a class="button" href=format!("#{FRAGMENT}")>"Open"</a>
+                    <button type="button" class="button" on:click=move |_| on_forget.run(key.clone())>"Forget"</button>
                 </p>
             }
         })

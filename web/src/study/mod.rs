@@ -2,10 +2,10 @@
 
 pub(crate) mod choices;
 mod gathered;
-mod kept;
-mod last;
+pub(crate) mod kept;
+pub(crate) mod last;
 pub(crate) mod model;
-mod progress;
+pub(crate) mod progress;
 pub(crate) mod run;
 pub(crate) mod settings;
 mod view;
@@ -54,7 +54,7 @@ pub(crate) struct Study {
     key: StoredValue<String>,
     saved: StoredValue<usize>,
     gathered: StoredValue<Gathered>,
-    /// How long the report on the screen took to derive, in seconds.
+    /// How long the report on the screen took to derive and to draw, in seconds.
     took: StoredValue<f64>,
     redraw_due: StoredValue<bool>,
 }
@@ -145,7 +145,10 @@ impl Study {
         if self.run.with_untracked(StudyRun::at_work) {
             return;
         }
-        if self.key.get_value() != settings.key() || self.run.with_untracked(|run| *run.phase() == Phase::Finished) {
+        if self.run.with_untracked(|run| *run.phase() == Phase::Finished) && self.key.get_value() == settings.key() {
+            // what it answered goes: groups of two runs are not mixed
+            self.forget();
+        } else if self.key.get_value() != settings.key() {
             self.become_study(settings.key(), 0, StudyRun::default());
         }
         let Some(recorded) = self.run.try_update(StudyRun::start).flatten() else { return };
@@ -170,16 +173,38 @@ impl Study {
         self.draw();
     }
 
+    /// The study is finished: it is kept whole, in place of the one that was finished before.
+    fn remember(self) {
+        let key = self.key.get_value();
+        let before = self.last.get_untracked().map(|last| last.key).filter(|before| *before != key);
+        self.last.set(self.opened.with_untracked(|opened| Some(Last::keep(opened.as_deref()?, key))));
+        if let Some(before) = before {
+            self.forget_kept(before);
+        }
+    }
+
+    /// Forgets a finished study.
+    pub(crate) fn forget_last(self, key: String) {
+        Last::forget();
+        self.last.set(None);
+        self.forget_kept(key);
+    }
+
     /// Forgets what was answered.
     pub(crate) fn forget(self) {
         self.cancel();
-        self.forget_kept();
+        let key = self.key.get_value();
+        self.saved.set_value(0);
+        if self.last.with_untracked(|last| last.as_ref().is_some_and(|last| last.key == key)) {
+            self.forget_last(key);
+        } else {
+            self.forget_kept(key);
+        }
         self.become_study(self.settings.with_untracked(Settings::key), 0, StudyRun::default());
     }
 
-    fn forget_kept(self) {
-        let (kept, key) = (self.kept.get_value(), self.key.get_value());
-        self.saved.set_value(0);
+    fn forget_kept(self, key: String) {
+        let kept = self.kept.get_value();
         spawn_local(async move {
             if let Some(kept) = kept {
                 // what stays by mistake is offered on the next visit, where it can be forgotten again
@@ -196,13 +221,10 @@ impl Study {
             self.draw_soon();
         }
         let (at_work, finished) = self.run.with_untracked(|run| (run.at_work(), *run.phase() == Phase::Finished));
-        if finished {
-            self.forget_kept();
-        }
         if !at_work {
             self.draw();
             if finished {
-                self.last.set(self.opened.with_untracked(|opened| Last::keep(opened.as_deref()?)));
+                self.remember();
             }
             // this is the worker's own call: it must return before the worker goes
             let worker = self.worker.try_update_value(Option::take);
@@ -245,17 +267,15 @@ impl Study {
     fn draw(self) {
         self.redraw_due.set_value(false);
         let begun = now();
-        let report = self.run.with_untracked(|run| self.gathered.try_update_value(|gathered| gathered.report(run)));
-        self.took.set_value((now() - begun).max(0.0));
-        match report {
-            Some(Ok(Some(report))) => {
-                let (before, settings) = (self.opened.get_untracked(), self.settings.get_untracked());
-                let opened = Opened::from_study(report, before.as_deref(), settings.questions, settings.asked_families());
-                self.opened.set(Some(Arc::new(opened)));
-            }
+        let before = self.opened.get_untracked();
+        let opened = self.run.with_untracked(|run| self.gathered.try_update_value(|gathered| gathered.opened(run, before.as_deref())));
+        match opened {
+            Some(Ok(Some(opened))) => self.opened.set(Some(Arc::new(opened))),
             Some(Err(reason)) => self.notice.set(Some(reason.to_string())),
             Some(Ok(None)) | None => self.opened.set(None),
         }
+        // the sections are drawn before anything else happens on the page
+        set_timeout(move || self.took.set_value((now() - begun).max(0.0)), Duration::ZERO);
     }
 }
 

@@ -1,11 +1,12 @@
 //! How far the study is, in a bar and in words.
 
 use leptos::prelude::*;
-use steady_protocol::Preparing;
+use steady_protocol::{LeftOut, Preparing};
 
 use super::Study;
 use super::run::{Cause, Phase, StudyRun};
 use crate::loading;
+use crate::spec;
 
 /// The bar, what it means, and what computes.
 #[component]
@@ -36,12 +37,23 @@ pub(crate) fn Progress(study: Study) -> impl IntoView {
             {bar}
             <p><span role="status">{state}</span> " " <span class="numbers">{numbers}</span></p>
             {engine}
+            {move || left_out(&run.with(|run| run.left_out().to_vec()))}
             {move || (study.was_hidden.get() && run.with(StudyRun::at_work)).then(|| view! {
                 <p class="engine">"This page was out of sight for a while. The study went on, but browsers slow such pages down."</p>
             })}
             {move || study.notice.get().map(|notice| view! { <p role="alert" class="engine">{notice}</p> })}
         </div>
     }
+}
+
+/// Accelerations that are left out, each with its reason; nothing where none is.
+pub(crate) fn left_out(left_out: &[LeftOut]) -> impl IntoView + use<> {
+    let lines = left_out.iter().map(|LeftOut { spec, reason }| {
+        let reason = reason.trim_end_matches('.').to_owned();
+        view! { <li>{spec::shown(spec)} ": " <bdi>{reason}</bdi> "."</li> }
+    });
+    let lines: Vec<_> = lines.collect();
+    (!lines.is_empty()).then(|| view! { <div class="left-out"><p>"Left out, because it does not fit:"</p><ul>{lines}</ul></div> })
 }
 
 /// What is going on, in words.

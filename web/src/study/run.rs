@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use steady_protocol::{Answered, Engine, Loading, Preparing, Response};
+use steady_protocol::{Answered, Engine, LeftOut, Loading, Preparing, Response};
 use steady_records::Work;
 
 /// What is going on.
@@ -41,6 +41,7 @@ pub(crate) enum Cause {
 pub(crate) struct StudyRun {
     phase: Phase,
     engine: Option<Engine>,
+    left_out: Vec<LeftOut>,
     work: Option<Arc<[u8]>>,
     groups: Vec<Vec<u8>>,
     latest: Option<Answered>,
@@ -50,7 +51,8 @@ pub(crate) struct StudyRun {
 impl StudyRun {
     /// A study that an earlier visit left behind; `latest` is the last that was heard of it.
     pub(crate) fn left(work: Vec<u8>, groups: Vec<Vec<u8>>, latest: Answered) -> Self {
-        Self { phase: Phase::Stopped(Cause::Left), work: Some(work.into()), groups, latest: Some(latest), ..Self::default() }
+        let phase = if latest.done < latest.total { Phase::Stopped(Cause::Left) } else { Phase::Finished };
+        Self { phase, work: Some(work.into()), groups, latest: Some(latest), ..Self::default() }
     }
 
     /// Run or Resume was pressed. Gives the groups that need not be answered again; `None` while the study is running as it is.
@@ -63,6 +65,7 @@ impl StudyRun {
         }
         self.phase = Phase::Starting;
         self.engine = None;
+        self.left_out.clear();
         self.pace = Pace::default();
         Some(self.groups.clone())
     }
@@ -75,6 +78,7 @@ impl StudyRun {
         match response {
             Response::Loading(loading) => self.phase = Phase::Loading(loading),
             Response::Preparing(preparing) => self.phase = Phase::Preparing(preparing),
+            Response::LeftOut(left_out) => self.left_out = left_out,
             Response::Ready(engine) => {
                 self.engine = Some(engine);
                 self.phase = Phase::Running;
@@ -123,6 +127,11 @@ impl StudyRun {
     /// What computes, as soon as that is known.
     pub(crate) fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()
+    }
+
+    /// The accelerations that the study does without.
+    pub(crate) fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// The last state heard of, without its group.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use web_sys::Element;
 
 use super::Study;
 use super::choices::Choices;
@@ -11,24 +12,27 @@ use super::model::Again;
 use super::progress::Progress;
 use super::run::{Phase, StudyRun};
 use super::settings::Settings;
+use crate::evidence::Evidence;
 use crate::landing::{Introduction, OpenReport};
 use crate::viewer::Viewer;
 
 /// What the page is until a report is opened.
 #[component]
-pub(crate) fn StudyView(study: Study) -> impl IntoView {
+pub(crate) fn StudyView(study: Study, evidence: Evidence) -> impl IntoView {
+    let grows = Memo::new(move |_| study.run.with(StudyRun::at_work));
+    let on_forget = Callback::new(move |key| study.forget_last(key));
     let has_report = Memo::new(move |_| study.opened.with(Option::is_some));
     view! {
         {move || (!has_report.get()).then(|| view! { <Introduction /> })}
         <Controls study />
         {move || {
             if !has_report.get() {
-                return view! { <LastStudy last=study.last /><OpenReport /> }.into_any();
+                return view! { <LastStudy last=study.last on_forget /><OpenReport /> }.into_any();
             }
             // forgetting a report takes this view away; until then it has what it had
             let Some(first) = study.opened.get_untracked() else { return ().into_any() };
             let opened = Signal::derive(move || study.opened.get().unwrap_or_else(|| Arc::clone(&first)));
-            view! { <Viewer opened latest_first=true /> }.into_any()
+            view! { <Viewer opened evidence grows /> }.into_any()
         }}
     }
 }
@@ -46,12 +50,21 @@ fn Controls(study: Study) -> impl IntoView {
             _ => "Run",
         })
     });
-    let may_forget = Memo::new(move |_| run.with(|run| matches!(run.phase(), Phase::Stopped(_)) && run.progress().is_some()));
+    let may_forget =
+        Memo::new(move |_| run.with(|run| matches!(run.phase(), Phase::Stopped(_) | Phase::Finished) && run.progress().is_some()));
     let gone = move || study.settings.with(|settings| study.picked.lacks(&settings.model()));
     let none_chosen = move || study.settings.with(|settings| settings.accelerations().is_empty());
     let settings = study.settings;
+    // once it runs the report is what people look at
+    let choosing = RwSignal::new(false);
+    Effect::new(move |_| {
+        if at_work.get() {
+            choosing.set(false);
+        }
+    });
+    let beside_report = move || study.opened.with(Option::is_some);
     view! {
-        <section class="controls" aria-label="Run a study">
+        <section class="controls" class:compact=beside_report aria-label="Run a study">
             <div class="run">
                 <button type="button" class="primary" hidden=at_work disabled=move || none_chosen() || gone() on:click=move |_| study.start()>{label}</button>
                 <button type="button" class="button" hidden=move || !at_work.get() on:click=move |_| study.cancel()>"Cancel"</button>
@@ -63,7 +76,11 @@ fn Controls(study: Study) -> impl IntoView {
             </div>
             <Again model=Signal::derive(move || settings.with(Settings::model)) picked=study.picked />
             <Progress study />
-            <details class="choose">
+            <details
+                class="choose"
+                prop:open=choosing
+                on:toggle=move |event| choosing.set(event_target::<Element>(&event).has_attribute("open"))
+            >
                 <summary>"Choose questions, accelerations, engine and model"</summary>
                 <Choices settings picked=study.picked locked=at_work />
             </details>

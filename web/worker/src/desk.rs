@@ -12,7 +12,9 @@ use steady_bench::PostPrompts;
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
 use steady_methods::Control;
-use steady_protocol::{Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, Model, Preparing, Response, Setting, StudyRequest, View};
+use steady_protocol::{
+    Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, LeftOut, Model, Preparing, Response, Setting, StudyRequest, View,
+};
 use steady_records::plan;
 use steady_study::controls::{self, Controlled, Opening};
 use steady_study::record::likeliest;
@@ -23,6 +25,7 @@ use web_sys::File;
 use crate::engine::{Engines, OpenEngine};
 use crate::port::send;
 use crate::scope::give_way;
+use crate::wanted::Wanted;
 use crate::{disk, download, memory};
 
 /// First-token candidates that an answer is shown with.
@@ -33,25 +36,33 @@ const SHOWN: usize = 5;
 pub(crate) struct Desk {
     engines: Engines,
     loaded: Option<Rc<Loaded>>,
-    /// With the specs and the controls that they were built for.
-    variants: Option<(Vec<String>, Vec<&'static str>, Rc<Variants>)>,
+    variants: Option<Built>,
+}
+
+/// The accelerated forms of a model.
+struct Built {
+    /// The specs that were asked for, and those of them that were left out.
+    specs: Vec<String>,
+    left_out: Vec<LeftOut>,
+    controls: Vec<&'static str>,
+    variants: Rc<Variants>,
 }
 
 /// A model on its device.
-struct Loaded {
+pub(crate) struct Loaded {
     setting: Setting,
-    opened: OpenEngine,
+    pub(crate) opened: OpenEngine,
     checkpoint: Checkpoint,
     /// Of the checkpoint; computed for the first study, because it takes reading all of it once more.
     sha256: OnceCell<String>,
-    vlm: Vlm,
-    decoding: Decoding,
+    pub(crate) vlm: Vlm,
+    pub(crate) decoding: Decoding,
 }
 
 /// What somebody wants to ask, for its size: one image, one question, and how many there are of each.
-struct Sample<'a> {
-    image: &'a RgbImage,
-    question: &'a str,
+pub(crate) struct Sample<'a> {
+    pub(crate) image: &'a RgbImage,
+    pub(crate) question: &'a str,
     images: usize,
     questions: usize,
     /// The device that it was begun on.
@@ -63,7 +74,6 @@ impl Desk {
     pub(crate) async fn study(&mut self, request: StudyRequest, files: Vec<File>) -> Result<()> {
         let StudyRequest { setting, families, questions, perturbations, controls, recorded, begun } = request;
         let (suite, questions) = EMBEDDED.draw(questions, &families)?;
-        let accelerations = parse(&setting.accelerations)?;
         let perturbation = |spec: &String| spec.parse().map_err(|error| anyhow!("perturbation {spec}: {error}"));
         let perturbations = plan::perturbations(&perturbations.iter().map(perturbation).collect::<Result<Vec<PerturbationSpec>>>()?)?;
         let first = questions.first().context("a study without questions")?;
@@ -77,7 +87,12 @@ impl Desk {
             questions: questions.len() * perturbations.len(),
             begun: begun.as_deref(),
         };
-        let (model, variants, _) = self.ready(&setting, files, &accelerations, &controls, &sample).await?;
+        let (model, variants, _) = self.ready(&setting, files, &controls, &sample).await?;
+        if variants.specs().count() == 1 {
+            let left_out = self.variants.iter().flat_map(|built| &built.left_out);
+            let reasons: Vec<String> = left_out.map(|LeftOut { spec, reason }| format!("{spec}: {reason}")).collect();
+            bail!("no acceleration that was asked for fits ({})", reasons.join("; "));
+        }
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
         let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &*suite, &questions, perturbations)?;
         let mut session = Session::new(plan, questions)?;
@@ -104,9 +119,8 @@ impl Desk {
         let image = RgbImage::from_raw(width, height, image.rgb)
             .filter(|image| image.as_raw().len() == bytes && bytes > 0)
             .ok_or_else(|| anyhow!("an image of {width}x{height} pixels does not have {bytes} bytes"))?;
-        let accelerations = parse(&setting.accelerations)?;
         let sample = Sample { image: &image, question: &question, images: 1, questions: 1, begun: None };
-        let (model, variants, fresh) = self.ready(&setting, files, &accelerations, &[], &sample).await?;
+        let (model, variants, fresh) = self.ready(&setting, files, &[], &sample).await?;
         if fresh {
             send(&Response::Ready(model.opened.engine()));
         }
@@ -137,12 +151,11 @@ impl Desk {
     }
 
     /// The model that `setting` names, its accelerated forms, and whether either came just now. What would not fit is refused before
-    /// anything is loaded.
+    /// anything is loaded; an acceleration that does not fit the model is left out and said.
     async fn ready(
         &mut self,
         setting: &Setting,
         files: Vec<File>,
-        accelerations: &[Acceleration],
         controls: &[&'static Control],
         sample: &Sample<'_>,
     ) -> Result<(Rc<Loaded>, Rc<Variants>, bool)> {
@@ -152,32 +165,41 @@ impl Desk {
         };
         let known = self.loaded.as_ref().filter(same).map(Rc::clone);
         let fresh = known.is_none();
+        let mut wanted = Wanted::of(&setting.accelerations);
         let model = match known {
             Some(model) => model,
-            None => self.load(setting, files, accelerations, controls, sample).await?,
+            None => self.load(setting, files, &mut wanted, controls, sample).await?,
         };
         let names: Vec<&str> = controls.iter().map(|control| control.name).collect();
-        if let Some((_, _, variants)) =
-            self.variants.as_ref().filter(|(specs, under, _)| (specs, under) == (&setting.accelerations, &names))
-        {
-            return Ok((model, Rc::clone(variants), fresh));
+        if let Some(built) = self.variants.as_ref().filter(|built| (&built.specs, &built.controls) == (&setting.accelerations, &names)) {
+            if !built.left_out.is_empty() {
+                send(&Response::LeftOut(built.left_out.clone()));
+            }
+            return Ok((model, Rc::clone(&built.variants), fresh));
         }
         // What is not needed any more makes room first.
         self.variants = None;
         if !fresh {
-            check(&model.checkpoint, &model.opened, model.decoding, accelerations, controls, sample)?;
+            wanted.leave_out_misfits(&*model.checkpoint.footprint()?);
+            check(&model.checkpoint, &model.opened, model.decoding, &wanted.accelerations(), controls, sample)?;
         }
+        let preparing = |ready, of| send(&Response::Preparing(Preparing { ready, of }));
+        wanted.try_reducers(&model, sample, &preparing).await?;
+        let Wanted { fitting, left_out } = wanted;
+        let accelerations: Vec<Acceleration> = fitting.into_iter().map(|(_, acceleration)| acceleration).collect();
         let opening = Opening { checkpoint: &model.checkpoint, device: &model.opened.device };
         let controlled = controls.iter().map(|control| Controlled::open(control, &model.vlm, opening)).collect::<Result<_, _>>()?;
-        let variants = Variants::build_fitting(model.vlm.clone(), accelerations, model.decoding)
+        let variants = Variants::build(model.vlm.clone(), &accelerations, model.decoding)
             .await?
             .with_controls(controlled)
             .with_post_prompts(post_prompts(setting))
             .stored_as(&*model.checkpoint.footprint()?)?;
-        let preparing = |ready, of| send(&Response::Preparing(Preparing { ready, of }));
         model.opened.device.device.prepare(&preparing).await;
+        if !left_out.is_empty() {
+            send(&Response::LeftOut(left_out.clone()));
+        }
         let variants = Rc::new(variants);
-        self.variants = Some((setting.accelerations.clone(), names, Rc::clone(&variants)));
+        self.variants = Some(Built { specs: setting.accelerations.clone(), left_out, controls: names, variants: Rc::clone(&variants) });
         Ok((model, variants, true))
     }
 
@@ -185,7 +207,7 @@ impl Desk {
         &mut self,
         setting: &Setting,
         files: Vec<File>,
-        accelerations: &[Acceleration],
+        wanted: &mut Wanted,
         controls: &[&'static Control],
         sample: &Sample<'_>,
     ) -> Result<Rc<Loaded>> {
@@ -194,10 +216,12 @@ impl Desk {
             Model::Address(address) => download::checkpoint(address).await?,
             Model::Folder(folder) => disk::checkpoint(folder, files)?,
         };
+        wanted.leave_out_misfits(&*checkpoint.footprint()?);
+        let accelerations = wanted.accelerations();
         let forms = 1 + accelerations.len() + controls.len();
         let opened = self.engines.open(setting.engine, sample.begun, &sample.work(&checkpoint, forms)?).await?;
         let decoding = Decoding::of(checkpoint.generation_config());
-        check(&checkpoint, &opened, decoding, accelerations, controls, sample)?;
+        check(&checkpoint, &opened, decoding, &accelerations, controls, sample)?;
         let vlm = Vlm::load(&checkpoint, &opened.device.device, opened.precision)?;
         let loaded = Rc::new(Loaded { setting: setting.clone(), opened, checkpoint, sha256: OnceCell::new(), vlm, decoding });
         self.loaded = Some(Rc::clone(&loaded));
@@ -262,10 +286,6 @@ fn check(
         Some(misfit) => bail!("model {} does not fit: {misfit}", checkpoint.name()),
         None => Ok(()),
     }
-}
-
-fn parse(specs: &[String]) -> Result<Vec<Acceleration>> {
-    specs.iter().map(|spec| Acceleration::parse(spec).map_err(|error| anyhow!("acceleration {spec}: {error}"))).collect()
 }
 
 /// How far a study is, after one more group.

@@ -7,6 +7,7 @@ mod engine;
 mod memory;
 mod port;
 mod scope;
+mod wanted;
 
 use std::panic;
 

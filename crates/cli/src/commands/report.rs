@@ -82,7 +82,7 @@ pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, printe
     folder.write_by("report.json", |out| report.write_json(out).map_err(std::io::Error::other))?;
     let file = shown(&page(folder, &report, benchmark)?);
     if printed == Printed::Markdown {
-        console::result(&report.markdown())?;
+        console::result(&report.markdown_document())?;
         return Ok(Published { report, file });
     }
     if printed == Printed::Json {

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::{points, sign};
+use super::{STYLE, Shows, points, sign};
+use crate::filter::Became;
 use crate::number::percent;
 use crate::outcome::Outcome;
 use crate::printable::one_line;
@@ -31,11 +32,31 @@ pub(super) fn section(report: &Report) -> Markup {
                 @if report.noise_floor().is_some() { li.noise { i {} "noise floor: the control that changes most" } }
             }
             @if !report.summaries().is_empty() {
-                div.wide { (chart(report, &Layout::WIDE)) }
-                div.narrow { (chart(report, &Layout::NARROW)) }
+                div.wide { (chart(report, &Layout::WIDE, true)) }
+                div.narrow { (chart(report, &Layout::NARROW, true)) }
             }
         }
     }
+}
+
+/// The chart as a picture file of its own, dark on light whoever looks; nothing where there is none.
+pub(super) fn file(report: &Report) -> Option<String> {
+    if !report.judged() || report.summaries().is_empty() {
+        return None;
+    }
+    let drawn = chart(report, &Layout::WIDE, false).into_string();
+    let (_, drawn) = drawn.split_once("<svg ")?;
+    let (head, drawn) = drawn.split_once('>')?;
+    // what the page's style says of charts, and the colours of its light form, which come first
+    let (colours, _) = STYLE.split_once('}')?;
+    let rules: String = STYLE.lines().filter(|line| line.starts_with(".chart ")).collect();
+    let style = format!(
+        "{}}}.chart{{font-family:system-ui,'Segoe UI',Roboto,Arial,sans-serif}}{rules}",
+        colours.replace("color-scheme: light dark;", "")
+    );
+    Some(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" {head}><style>{style}</style><rect width=\"100%\" height=\"100%\" fill=\"var(--page)\"></rect>{drawn}"
+    ))
 }
 
 /// Where things are, in the chart's own units, which are pixels at full width.
@@ -93,13 +114,14 @@ impl Scale {
     }
 }
 
-fn chart(report: &Report, layout: &Layout) -> Markup {
+/// `linked` says whether its numbers lead to the questions that they count.
+fn chart(report: &Report, layout: &Layout, linked: bool) -> Markup {
     let scale = Scale::of(report);
     let mut bottom = layout.top();
     let mut rows = Vec::new();
-    for summary in report.summaries() {
+    for (place, summary) in report.summaries().iter().enumerate() {
         let label = lines(&one_line(&summary.spec), layout.label_chars);
-        let row = Row { summary, top: bottom, label };
+        let row = Row { place: linked.then_some(place), summary, top: bottom, label };
         bottom += layout.row_height(row.label.len());
         rows.push(row);
     }
@@ -109,7 +131,7 @@ fn chart(report: &Report, layout: &Layout) -> Markup {
     let bar_x = |fraction: f64| layout.bars_left + 100.0 * fraction * per_point;
     let (title, desc) = (format!("chart-{}-title", layout.name), format!("chart-{}-desc", layout.name));
     html! {
-        svg.chart role="img" aria-labelledby={ (title) " " (desc) } viewBox={ "0 0 " (px(layout.width)) " " (px(height)) } width=(px(layout.width)) height=(px(height)) {
+        svg.chart role="group" aria-labelledby={ (title) " " (desc) } viewBox={ "0 0 " (px(layout.width)) " " (px(height)) } width=(px(layout.width)) height=(px(height)) {
             title id=(title) { "Accuracy before and after each acceleration, beside the share of answers that changed" }
             desc id=(desc) {
                 @for summary in report.summaries() { (one_line(&summary.spec)) ": " (summary.finding()) ". " }
@@ -140,6 +162,8 @@ fn grid_line(x: f64, top: f64, bottom: f64, tick: f64) -> Markup {
 
 /// One acceleration in the chart.
 struct Row<'a> {
+    /// The acceleration's, where its numbers lead to questions.
+    place: Option<usize>,
     summary: &'a Summary,
     label: Vec<String>,
     top: f64,
@@ -164,6 +188,14 @@ impl Row<'_> {
                 (self.accuracy(layout, accuracy_x, accuracy_y))
                 (self.bar(layout, bar_x, bar_y))
             }
+        }
+    }
+
+    /// A number that counts `count` answers.
+    fn linked(&self, became: Became, count: u64, number: Markup) -> Markup {
+        match self.place.filter(|_| count > 0) {
+            Some(place) => Shows::clean(place, became).link(&number),
+            None => number,
         }
     }
 
@@ -206,11 +238,13 @@ impl Row<'_> {
             @if let Some(interval) = summary.dr.interval {
                 path.whisker d={ "M" (px(x(interval.low))) " " (px(y - 5.0)) "v10m0 -5H" (px(x(interval.high))) "m0 -5v10" } {}
             }
-            text.value.total x=(px(high + 7.0)) y=(px(y + 5.0)) { (percent(summary.dr.value)) " %" }
+            @let total = html! { text.value.total x=(px(high + 7.0)) y=(px(y + 5.0)) { (percent(summary.dr.value)) " %" } };
+            (self.linked(Became::Changed, summary.dr.count, total))
             text.parts x=(px(layout.bars_left)) y=(px(y + 25.0)) {
                 @for (outcome, _, share) in segments {
-                    tspan.(outcome.name()) { (sign(outcome)) " " (percent(share.value)) }
-                    " " (outcome.name()) "   "
+                    @let part = html! { tspan.(outcome.name()) { (sign(outcome)) " " (percent(share.value)) } " " (outcome.name()) };
+                    (self.linked(Became::Only(outcome), share.count, part))
+                    "   "
                 }
             }
         }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::{counted, sign, spec, text};
+use super::{Shows, counted, sign, spec, text};
+use crate::filter::Became;
 use crate::number::percent;
 use crate::outcome::Outcome;
 use crate::report::Report;
@@ -36,13 +37,16 @@ pub(super) fn section(report: &Report) -> Markup {
                         }
                     }
                     tbody {
-                        @for (family, summaries) in &families {
+                        // in the order of the report's families
+                        @for (place, (family, summaries)) in families.iter().enumerate() {
                             tr {
                                 th scope="row" { (text(family)) }
                                 @if let Some(first) = summaries.first() {
                                     td.quiet { @if judged { (percent(first.accuracy_before.value)) " %" } small { (counted(first.dr.of, "question")) } }
                                 }
-                                @for summary in summaries { (cell(summary, highest, judged)) }
+                                @for (acceleration, summary) in summaries.iter().enumerate() {
+                                    (cell(summary, highest, judged, Shows { family: Some(place), ..Shows::clean(acceleration, Became::Changed) }))
+                                }
                             }
                         }
                     }
@@ -52,12 +56,15 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-fn cell(summary: &FamilySummary, highest: f64, judged: bool) -> Markup {
-    // in steps, each a class: a style of its own would need a laxer content security policy
-    let heat = if highest > 0.0 { (f64::from(HEAT_STEPS) * summary.dr.value / highest).round() } else { 0.0 };
+/// The class of a cell's colour: in steps, since a style of its own would need a laxer content security policy.
+pub(super) fn heat(value: f64, highest: f64) -> String {
+    format!("heat-{}", if highest > 0.0 { (f64::from(HEAT_STEPS) * value / highest).round() } else { 0.0 })
+}
+
+fn cell(summary: &FamilySummary, highest: f64, judged: bool, shows: Shows) -> Markup {
     html! {
-        td class={ "heat-" (heat) } {
-            (percent(summary.dr.value))
+        td class=(heat(summary.dr.value, highest)) {
+            @if summary.dr.count == 0 { (percent(summary.dr.value)) } @else { (shows.link(&html! { (percent(summary.dr.value)) })) }
             small {
                 @if summary.dr.count == 0 { "–" } @else if !judged { (summary.dr.count) } @else {
                     span { (sign(Outcome::Broken)) "\u{2009}" (summary.ndr.count) } " "

@@ -16,7 +16,7 @@
       let changed = false;
       for (const line of lines) {
         const { acceleration, outcome } = line.dataset;
-        const fits = (!wanted.acceleration || acceleration === wanted.acceleration) && (!wanted.outcome || outcome === wanted.outcome);
+        const fits = (!wanted.acceleration || acceleration === wanted.acceleration) && (wanted.outcome === "differs" || outcome === wanted.outcome);
         line.hidden = !fits;
         changed ||= fits && outcome !== "same";
       }
@@ -32,6 +32,17 @@
   form.addEventListener("reset", () => setTimeout(apply));
   form.addEventListener("submit", (event) => event.preventDefault());
   apply();
+
+  // a number leads to the questions that it counts
+  document.addEventListener("click", (event) => {
+    const shows = event.target.closest("a.shows");
+    if (!shows) return;
+    form.reset();
+    for (const [name, value] of Object.entries(shows.dataset)) {
+      if (form.elements[name]) form.elements[name].value = value;
+    }
+    setTimeout(apply);
+  });
 
   const zoom = document.getElementById("zoom");
   document.addEventListener("click", (event) => {

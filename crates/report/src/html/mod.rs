@@ -1,5 +1,6 @@
 //! The report as one self-contained page.
 
+mod beside;
 mod chart;
 mod families;
 mod opening;
@@ -19,7 +20,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use self::pictures::Pictures;
-use crate::filter::Filter;
+use crate::filter::{Became, Filter};
 use crate::measurements::Picture;
 use crate::outcome::Outcome;
 use crate::printable::printable;
@@ -33,7 +34,7 @@ const SCRIPT: &str = include_str!("filter.js");
 /// A part of the page that can be shown by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
-    /// The finding in words and in four numbers.
+    /// The finding in words, and a line for each acceleration.
     Opening,
     /// Accuracy, and what it does not show; empty where nothing was judged.
     Chart,
@@ -91,6 +92,17 @@ impl Report {
             Section::Notes => tables::notes(self),
         }
         .into_string()
+    }
+
+    /// This report beside another one, for a page that has `style.css` itself; `names` are what a reader calls the two. `None` where they have no question in
+    /// common. Escaped as all else.
+    pub fn beside_section(&self, other: &Self, names: [&str; 2]) -> Option<String> {
+        self.beside(other).map(|beside| beside::section(&beside, names).into_string())
+    }
+
+    /// The chart of accuracy and answers as an SVG file that needs nothing else; `None` where nothing was judged.
+    pub fn chart_svg(&self) -> Option<String> {
+        chart::file(self)
     }
 
     /// A question with those of its answers that fit, for the inside of an `article` after its picture; escaped as all else. Empty if there is no such question.
@@ -189,6 +201,37 @@ fn spec(spec: &str) -> Markup {
     html! {
         code.spec {
             @for part in printable(spec).split_inclusive(['+', ',', ':']) { (part) wbr; }
+        }
+    }
+}
+
+/// A name that the notes explain, which a tap leads to; `key` is theirs.
+fn named(name: &str, key: &str, meaning: &str) -> Markup {
+    html! { a.named href={ "#name-" (key) } title=(meaning) { (name) } }
+}
+
+/// Which questions a number is about: whoever follows it sees them. The page's program, or the script of report.html, turns it into a filter; without
+/// either it leads to the questions.
+#[derive(Clone, Copy)]
+struct Shows {
+    acceleration: usize,
+    became: Became,
+    /// As [`Report::condition`] numbers it.
+    condition: usize,
+    /// Place in [`Report::families`].
+    family: Option<usize>,
+}
+
+impl Shows {
+    /// What became of the answers about clean images under an acceleration.
+    fn clean(acceleration: usize, became: Became) -> Self {
+        Self { acceleration, became, condition: 0, family: None }
+    }
+
+    fn link(self, shown: &Markup) -> Markup {
+        html! {
+            a.shows href="#questions" data-acceleration=(self.acceleration) data-outcome=(self.became.name()) data-condition=(self.condition)
+                data-family=[self.family] { (shown) }
         }
     }
 }

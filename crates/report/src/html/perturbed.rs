@@ -2,8 +2,12 @@
 
 use maud::{Markup, html};
 
+use super::families::heat;
 use super::tables::{change_cells, change_heads, control_name, rate, step};
-use super::{points, spec};
+use super::{Shows, points, spec};
+use crate::filter::Became;
+use crate::number::percent;
+use crate::outcome::Outcome;
 use crate::report::{Perturbed, Report};
 use crate::summary::Summary;
 
@@ -13,6 +17,8 @@ pub(super) fn section(report: &Report) -> Markup {
         @if !report.perturbed().is_empty() {
             section id="perturbed" {
                 h2 { "Under perturbation" }
+                @if let Some(answer) = report.brittleness_in_words() { p.answer { (answer) } }
+                (map(report))
                 p.hint {
                     "The same questions about worse images, in percent of all questions. First what the perturbation alone did to the baseline's own answers; below it what each acceleration did to answers about the same perturbed images. The last columns say whether acceleration made the model more brittle: its DR on clean images, and each model's own accuracy from clean to perturbed images, to be compared with the baseline's."
                 }
@@ -27,6 +33,44 @@ pub(super) fn section(report: &Report) -> Markup {
                             }
                         }
                         @for perturbed in report.perturbed() { (group(report, perturbed)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What each acceleration broke on clean images, and under each perturbation.
+fn map(report: &Report) -> Markup {
+    let judged = report.judged();
+    let share = |summary: &Summary| if judged { summary.ndr } else { summary.dr };
+    let conditions: Vec<&[Summary]> = std::iter::once(report.summaries())
+        .chain(report.perturbed().iter().map(|perturbed| perturbed.condition.accelerations.as_slice()))
+        .collect();
+    let highest = conditions.iter().flat_map(|summaries| summaries.iter()).map(|summary| share(summary).value).fold(0.0, f64::max);
+    let became = if judged { Became::Only(Outcome::Broken) } else { Became::Changed };
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Broken answers by perturbation" {
+            table.heat {
+                thead {
+                    tr {
+                        th scope="col" { @if judged { "broken, %" } @else { "changed, %" } }
+                        th scope="col" { "clean" }
+                        @for perturbed in report.perturbed() { th scope="col" { (spec(&perturbed.perturbation)) } }
+                    }
+                }
+                tbody {
+                    @for (acceleration, clean) in report.summaries().iter().enumerate() {
+                        tr {
+                            th scope="row" { (spec(&clean.spec)) }
+                            @for (condition, summary) in conditions.iter().enumerate().filter_map(|(i, summaries)| Some((i, summaries.get(acceleration)?))) {
+                                @let share = share(summary);
+                                @let number = html! { (percent(share.value)) };
+                                td class=(heat(share.value, highest)) {
+                                    @if share.count == 0 { (number) } @else { (Shows { condition, ..Shows::clean(acceleration, became) }.link(&number)) }
+                                }
+                            }
+                        }
                     }
                 }
             }

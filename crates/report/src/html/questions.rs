@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::pictures::Pictures;
 use super::{counted, sign, spec, text};
-use crate::filter::Filter;
+use crate::filter::{Became, Filter};
 use crate::measurements::{AnswerRow, BASELINE, TokenLogit};
 use crate::number::small;
 use crate::outcome::Outcome;
@@ -33,8 +33,7 @@ pub(super) fn shown(report: &Report) -> Vec<(usize, Markup)> {
 
 pub(super) fn section(report: &Report, shown: &[(usize, Markup)], pictures: &Pictures) -> Markup {
     let changed = report.worst_first().len();
-    let families: Vec<&str> =
-        report.questions().iter().map(|question| question.family.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
+    let families = report.families();
     let stayed = report.questions().len() - changed;
     html! {
         section id="questions" {
@@ -68,7 +67,7 @@ fn filters(report: &Report, families: &[&str]) -> Markup {
                 @for (i, acceleration) in report.accelerations().iter().enumerate() { option value=(i) { (one_line(&acceleration.spec)) } }
             } }
             label { "outcome" select name="outcome" {
-                option value="" { "any change" }
+                option value=(Became::Changed.name()) { "any change" }
                 @for outcome in Outcome::ALL { @if outcome.diverged() { option value=(outcome.name()) { (sign(outcome)) " " (outcome.name()) } } }
             } }
             @if !report.perturbed().is_empty() {
@@ -92,7 +91,7 @@ fn filters(report: &Report, families: &[&str]) -> Markup {
 
 /// All of a card but its picture.
 pub(super) fn content(report: &Report, i: usize, filter: &Filter) -> Markup {
-    let question = &report.questions()[i];
+    let (question, shown) = (&report.questions()[i], Numbers::of(report, i));
     html! {
         div.asked {
             h3 { (text(&question.text)) }
@@ -106,15 +105,15 @@ pub(super) fn content(report: &Report, i: usize, filter: &Filter) -> Markup {
             p.id { (text(&question.family)) " · " (question.kind.label()) " · " (text(&question.id)) }
         }
         table.answers {
-            thead { tr { th scope="col" { "model" } th scope="col" { "outcome" } th scope="col" { "answer" } @if report.tells_margins() { th.number scope="col" { "margin" } } @if report.tells_divergences() { th.number scope="col" { "KL" } } } }
-            tbody.baseline { (baseline(report, i)) }
+            thead { tr { th scope="col" { "model" } th scope="col" { "outcome" } th scope="col" { "answer" } @if shown.margins { th.number scope="col" { "margin" } } @if shown.divergences { th.number scope="col" { "KL" } } } }
+            tbody.baseline { (baseline(report, i, shown)) }
             tbody {
                 @for (a, acceleration) in report.accelerations().iter().enumerate() {
                     @let answer = &acceleration.answers[i];
                     @let outcome = answer.outcome.unwrap_or(Outcome::Same);
                     @if filter.fits(a, answer) {
                         tr.(outcome.name()) data-acceleration=(a) data-outcome=(outcome.name()) {
-                            (cells(report, &spec(&acceleration.spec), &html! { (became(outcome)) (remarks(report, i, &acceleration.spec, outcome)) }, answer))
+                            (cells(shown, &spec(&acceleration.spec), &html! { (became(outcome)) (remarks(report, i, &acceleration.spec, outcome)) }, answer))
                         }
                     }
                 }
@@ -124,13 +123,31 @@ pub(super) fn content(report: &Report, i: usize, filter: &Filter) -> Markup {
     }
 }
 
+/// Which numbers any answer to a question has; those of a link have none.
+#[derive(Clone, Copy)]
+struct Numbers {
+    margins: bool,
+    divergences: bool,
+}
+
+impl Numbers {
+    fn of(report: &Report, i: usize) -> Self {
+        let baseline = std::iter::once(&report.questions()[i].baseline);
+        let answers: Vec<&AnswerRow> = baseline.chain(report.accelerations().iter().map(|acceleration| &acceleration.answers[i])).collect();
+        Self {
+            margins: answers.iter().any(|answer| answer.margin.is_some()),
+            divergences: answers.iter().any(|answer| answer.kl.is_some()),
+        }
+    }
+}
+
 /// The baseline's answer, and where a perturbation changed it, the one about the clean image.
-fn baseline(report: &Report, i: usize) -> Markup {
+fn baseline(report: &Report, i: usize, shown: Numbers) -> Markup {
     let (answer, clean) = (&report.questions()[i].baseline, &report.questions()[report.clean(i)].baseline);
     html! {
-        tr { (cells(report, &html! { "baseline" }, &html! { (verdict(report, answer)) (remarks(report, i, BASELINE, Outcome::Same)) }, answer)) }
+        tr { (cells(shown, &html! { "baseline" }, &html! { (verdict(report, answer)) (remarks(report, i, BASELINE, Outcome::Same)) }, answer)) }
         @if answer.outcome.is_some_and(Outcome::diverged) {
-            tr.clean { (cells(report, &html! { small { "about the clean image" } }, &verdict(report, clean), clean)) }
+            tr.clean { (cells(shown, &html! { small { "about the clean image" } }, &verdict(report, clean), clean)) }
         }
     }
 }
@@ -152,7 +169,7 @@ fn remarks(report: &Report, i: usize, spec: &str, outcome: Outcome) -> Markup {
 }
 
 /// `judged` says what the answer is worth.
-fn cells(report: &Report, who: &Markup, judged: &Markup, answer: &AnswerRow) -> Markup {
+fn cells(shown: Numbers, who: &Markup, judged: &Markup, answer: &AnswerRow) -> Markup {
     html! {
         th scope="row" { (who) }
         td { (judged) }
@@ -160,8 +177,8 @@ fn cells(report: &Report, who: &Markup, judged: &Markup, answer: &AnswerRow) -> 
             @if answer.text.trim().is_empty() { span.quiet { "(nothing)" } } @else { (text(&answer.text)) }
             @if answer.parsed.is_none() { " " small.quiet { "unparsed" } }
         }
-        @if report.tells_margins() { td.number { @match answer.margin { Some(margin) => (format!("{margin:.2}")), None => "–" } } }
-        @if report.tells_divergences() { td.number { @match answer.kl { Some(kl) => (small(kl)), None => "–" } } }
+        @if shown.margins { td.number { @match answer.margin { Some(margin) => (format!("{margin:.2}")), None => "–" } } }
+        @if shown.divergences { td.number { @match answer.kl { Some(kl) => (small(kl)), None => "–" } } }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{change_ends, points, spec, text};
+use super::{change_ends, named, points, spec, text};
 use crate::measurements::{BASELINE, CostRow};
 use crate::number::{p_value, percent, scaled, small};
 use crate::rates::Rate;
@@ -29,14 +29,14 @@ pub(super) fn rates(report: &Report) -> Markup {
                             @if report.judged() {
                                 th scope="col" { "broken, % of right" }
                                 th scope="col" { "broken, % of changed" }
-                                th scope="col" { "McNemar\u{a0}p" small { "adjusted, by image" } }
+                                th scope="col" { (named("McNemar\u{a0}p", "mcnemar", "could broken and repaired be equally likely?")) small { "adjusted (Holm), by image" } }
                             }
                             @if !report.controls().is_empty() {
-                                th scope="col" { "above floor, p" small { "answers more, fewer" } }
-                                th scope="col" { "ties" small { "margin up to" } }
+                                th scope="col" { (named("above floor, p", "control", "does it change more answers than the noise floor?")) small { "answers more, fewer" } }
+                                th scope="col" { (named("ties", "tie", "changed answers that were close to begin with")) small { "margin up to" } }
                             }
-                            @if report.tells_divergences() { th scope="col" { "KL, nats" small { "mean, median" } } }
-                            @if report.tells_margins() { th scope="col" { "baseline margin" small { "same, differs" } } }
+                            @if report.tells_divergences() { th scope="col" { (named("KL, nats", "kl", "how far the distribution of the first token moved")) small { "mean, median" } } }
+                            @if report.tells_margins() { th scope="col" { (named("baseline margin", "margin", "by how much the first token led")) small { "same, differs" } } }
                         }
                     }
                     tbody {
@@ -67,10 +67,10 @@ pub(super) fn change_heads(report: &Report) -> Markup {
     let judged = report.judged();
     html! {
         @if judged { th scope="col" { "accuracy" small { "change, points" } } }
-        th scope="col" { abbr title="divergence ratio" { "DR" } }
+        th scope="col" { (named("DR", "dr", "divergence ratio: changed")) }
         @if judged {
-            th scope="col" { abbr title="negative divergence ratio: broken" { "NDR" } }
-            th scope="col" { abbr title="positive divergence ratio: repaired" { "PDR" } }
+            th scope="col" { (named("NDR", "ndr", "negative divergence ratio: broken")) }
+            th scope="col" { (named("PDR", "ndr", "positive divergence ratio: repaired")) }
         }
     }
 }
@@ -247,22 +247,22 @@ pub(super) fn notes(report: &Report) -> Markup {
                     dt { "same" } dd { "The accelerated model gave the baseline's answer: the same choice, number or word where the benchmark's parser reads both, else the same normalised text." }
                     dt { "broken, repaired" } dd { "The answer went from right to wrong, or from wrong to right." }
                     dt { "changed" } dd { "Another answer that is as right or wrong as the baseline's." }
-                    dt { "DR" } dd { "Divergence ratio: the share of all questions whose answer changed." }
-                    dt { "NDR, PDR" } dd { "Negative and positive divergence ratio: the shares of all questions that broke and that were repaired. Accuracy before minus accuracy after is NDR − PDR, exactly: large NDR and PDR can leave accuracy where it was." }
+                    dt id="name-dr" { "DR" } dd { "Divergence ratio: the share of all questions whose answer changed." }
+                    dt id="name-ndr" { "NDR, PDR" } dd { "Negative and positive divergence ratio: the shares of all questions that broke and that were repaired. Accuracy before minus accuracy after is NDR − PDR, exactly: large NDR and PDR can leave accuracy where it was." }
                     dt { "broken, % of right" } dd { "Of the questions that the baseline answered correctly, how many broke: what someone who relies on the baseline stands to lose." }
                     dt { "broken, % of changed" } dd { "Of the answers that changed, how many went from right to wrong." }
-                    dt { "control, noise floor" } dd { "A control is a change that should not matter, such as another order of the questions or another number format. The one under which most answers change is the noise floor. Whether an acceleration changes more answers than that is a paired test on the same questions: answers that it alone changed against those that the control alone changed, by image, adjusted for the number of tests." }
-                    dt { "tie" } dd { "A changed answer for which the baseline's first token led by no more than the most by which any control moved the lead of any baseline's first token. Where another token leads under the control, both leads count together. Ties at later tokens are not seen." }
+                    dt id="name-control" { "control, noise floor" } dd { "A control is a change that should not matter, such as another order of the questions or another number format. The one under which most answers change is the noise floor. Whether an acceleration changes more answers than that is a paired test on the same questions: answers that it alone changed against those that the control alone changed, by image, adjusted for the number of tests." }
+                    dt id="name-tie" { "tie" } dd { "A changed answer for which the baseline's first token led by no more than the most by which any control moved the lead of any baseline's first token. Where another token leads under the control, both leads count together. Ties at later tokens are not seen." }
                     dt { "interval" } dd { "Of a share, where several questions are about one image: the 95 % percentile interval from 2,000 bootstrap samples of whole images, since questions about one image are not independent. Not available where all samples come out alike, as where nothing changed. Else, and beside it: the 95 % Wilson interval." }
-                    dt { "McNemar p" } dd { "Exact two-sided McNemar test: could broken and repaired answers be equally likely? A p near 1 beside a high DR is the hidden case. By image: the difference of each image is as likely to point the other way. Adjusted: that one, by Holm, for all accelerations under all conditions." }
+                    dt id="name-mcnemar" { "McNemar p" } dd { "Exact two-sided McNemar test: could broken and repaired answers be equally likely? A p near 1 beside a high DR is the hidden case. By image: the difference of each image is as likely to point the other way. Adjusted: that one, by Holm, for all accelerations under all conditions." }
                     dt { "at most" } dd { "One-sided bounds at 95 %. Of the drop in accuracy: Tango's score interval for paired proportions, so that the acceleration is not inferior by any margin above it. Of NDR and DR: exact, after Clopper and Pearson, so that 0 of 300 means at most 1 %. Where several questions are about one image, counts are divided by their design effect first." }
                     dt { "drop seen from" } dd { "The least drop in accuracy that McNemar's one-sided test at 5 % would have found among so many questions with a chance of 80 %." }
                     dt { "unread" } dd { "Answers that the benchmark's parser could not read. They count as wrong; beside them what would have come out had they been right." }
                     dt { "agreement" } dd { "Of the yes/no questions that the baseline answers with yes, or with no, how many the accelerated model answers the same: positive and negative percent agreement. Sensitivity and specificity are against the gold answers." }
                     dt { "ECE" } dd { "Expected calibration error, in 15 bins, of the confidence in the first answer token against the second. Overconfidence is mean confidence minus accuracy." }
-                    dt { "margin" } dd { "Highest minus second-highest logit of the first answer token: how firmly the model chose." }
-                    dt { "KL" } dd { "Kullback-Leibler divergence of the accelerated from the baseline's distribution over the first answer token, in nats." }
-                    dt { "visual tokens" } dd { "Image tokens that the language model saw, averaged over its layers." }
+                    dt id="name-margin" { "margin" } dd { "Highest minus second-highest logit of the first answer token: how firmly the model chose." }
+                    dt id="name-kl" { "KL" } dd { "Kullback-Leibler divergence of the accelerated from the baseline's distribution over the first answer token, in nats." }
+                    dt id="name-tokens" { "visual tokens" } dd { "Image tokens that the language model saw, averaged over its layers: a method that drops half of 144 tokens behind the second of eight layers counts as 2/8 of 144 and 6/8 of 72, which is 90." }
                     @if !report.perturbed().is_empty() {
                         dt { "under perturbation" } dd { "The same questions about images to which something was done, the same for the baseline and all accelerations. Rates compare answers about one and the same perturbed image, but for the rows of the baseline, which compare its answers with its own about the clean images." }
                     }

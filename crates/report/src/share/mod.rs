@@ -25,9 +25,9 @@ use std::io::{Read, Write};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
 
 use crate::error::ReportError;
 use crate::measurements::{AnswerRow, QuestionKind, QuestionRow};
@@ -133,6 +133,9 @@ pub enum ShareError {
     /// A character that base64url does not have, or a length that it cannot have.
     #[error("the link is damaged: {0}")]
     Base64(base64::DecodeError),
+    /// Its end is missing.
+    #[error("the link is cut off: its end is missing, as where a program broke it into lines; copy all of it")]
+    Cut,
     /// Too few bytes for version and checksum.
     #[error("the link is cut off: {found} bytes are too few for a report")]
     Short {
@@ -267,7 +270,9 @@ fn unseal(payload: &str) -> Result<wire::Wire, ShareError> {
     if payload.len() > LONGEST {
         return Err(ShareError::TooLong { found: payload.len() });
     }
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(ShareError::Base64)?;
+    let bytes = BASE64_URL_SAFE_NO_PAD
+        .decode(payload)
+        .map_err(|error| if is_cut(payload) { ShareError::Cut } else { ShareError::Base64(error) })?;
     let (content, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(ShareError::Short { found: bytes.len() })?;
     let (&version, deflated) = content.split_first().ok_or(ShareError::Short { found: bytes.len() })?;
     // first, so that a later layout is called that, whatever its checksum is
@@ -275,7 +280,7 @@ fn unseal(payload: &str) -> Result<wire::Wire, ShareError> {
         return Err(ShareError::Version { found: version });
     }
     if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
-        return Err(ShareError::Checksum);
+        return Err(if is_cut(payload) { ShareError::Cut } else { ShareError::Checksum });
     }
     let mut plain = Vec::new();
     DeflateDecoder::new(deflated).take(MOST_INFLATED + 1).read_to_end(&mut plain).map_err(ShareError::Inflate)?;
@@ -286,6 +291,29 @@ fn unseal(payload: &str) -> Result<wire::Wire, ShareError> {
     let (perturbed, rest) = behind(version >= PERTURBED, rest)?;
     let (controlled, rest) = behind(version >= CONTROLLED, rest)?;
     if rest.is_empty() { Ok(wire::Wire { answered, perturbed, controlled }) } else { Err(ShareError::Trailing(rest.len())) }
+}
+
+/// Whether a payload that is none is the beginning of one: its deflate stream has no end, or less than a checksum follows it. What is inflated is thrown away.
+fn is_cut(payload: &str) -> bool {
+    // a last character alone is no byte
+    let Some(bytes) = payload.get(..payload.len() / 4 * 4).and_then(|whole| BASE64_URL_SAFE_NO_PAD.decode(whole).ok()) else {
+        return false;
+    };
+    let Some(deflated) = bytes.split_first().filter(|(version, _)| (CLEAN..=CONTROLLED).contains(version)).map(|(_, deflated)| deflated)
+    else {
+        return false;
+    };
+    let (mut inflate, mut piece) = (Decompress::new(false), [0; 4096]);
+    while inflate.total_out() <= MOST_INFLATED {
+        let (taken, given) = (inflate.total_in(), inflate.total_out());
+        match inflate.decompress(&deflated[taken as usize..], &mut piece, FlushDecompress::None) {
+            Ok(Status::StreamEnd) => return deflated.len() < inflate.total_in() as usize + CHECKSUM,
+            Ok(_) if (inflate.total_in(), inflate.total_out()) != (taken, given) => {}
+            Ok(_) => return true,
+            Err(_) => return false,
+        }
+    }
+    false
 }
 
 /// What a later version has behind an earlier one, and the bytes behind that.

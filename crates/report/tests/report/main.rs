@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in the functions that tests share as well")]
 
 mod assurance;
+mod beside;
+mod copied;
 mod filter;
 mod finding;
 mod fixture;

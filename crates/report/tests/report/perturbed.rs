@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use steady_report::{Filter, PairedTest, Proportion, Report, Section, Summary};
+use steady_report::{Filter, Order, PairedTest, Proportion, Report, Section, Summary};
 
 use crate::fixture;
 
@@ -54,7 +54,8 @@ fn rates_under_a_perturbation_on_paper() {
 #[test]
 fn a_models_own_loss_stands_beside_the_baselines() {
     let page = fixture::perturbed_report().section(Section::Perturbed);
-    let rows: Vec<&str> = page.split("<tr>").collect();
+    // the heat map stands before them
+    let rows: Vec<&str> = page.split_once("numbers perturbed").unwrap().1.split("<tr>").collect();
     let row = |name: &str| *rows.iter().find(|row| row.contains(name)).unwrap();
     assert!(row(">baseline<").contains("66.7 → 50.0<small>−16.7</small></td></tr>"), "{}", row(">baseline<"));
     assert!(row("rtn").contains("66.7 → 33.3<small>−33.3</small></td></tr>"), "{}", row("rtn"));
@@ -122,8 +123,9 @@ fn on_the_page() {
 #[test]
 fn questions_are_found_by_what_was_done_to_their_images() {
     let report = fixture::perturbed_report();
-    let found =
-        |condition: Option<usize>, text: &str| report.questions_for(&Filter { condition, text: text.to_owned(), ..Filter::default() });
+    let found = |condition: Option<usize>, text: &str| {
+        report.questions_for(&Filter { condition, text: text.to_owned(), ..Filter::default() }, Order::default())
+    };
     // clean ones first, under each the worst first
     assert_eq!(found(None, ""), [0, 2, 4, 7, 9, 6]);
     assert_eq!((found(Some(0), ""), found(Some(1), ""), found(Some(2), "")), (vec![0, 2, 4], vec![7, 9, 6], vec![]));

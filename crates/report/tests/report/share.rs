@@ -215,7 +215,8 @@ fn every_flipped_bit_is_noticed() {
             let mut flipped = sealed.clone();
             flipped[byte] ^= 1 << bit;
             let error = open(&BASE64_URL_SAFE_NO_PAD.encode(flipped), |_| None).unwrap_err();
-            assert!(matches!(error, ShareError::Checksum | ShareError::Version { .. }), "{error}");
+            // one that makes the stream longer cannot be told from a cut
+            assert!(matches!(error, ShareError::Checksum | ShareError::Cut | ShareError::Version { .. }), "{error}");
         }
     }
 }
@@ -224,7 +225,10 @@ fn every_flipped_bit_is_noticed() {
 fn every_cut_is_noticed() {
     let payload = payload();
     for length in 0..payload.len() {
-        assert!(open(&payload[..length], |_| None).is_err(), "the first {length} characters");
+        let error = open(&payload[..length], |_| None).unwrap_err();
+        // and called a cut wherever there is enough to tell
+        let called = matches!(error, ShareError::Empty | ShareError::Short { .. } | ShareError::Cut);
+        assert!(called || length < 8, "the first {length} characters: {error}");
     }
 }
 

@@ -81,7 +81,7 @@ fn three_budgets_are_a_curve() {
 
 #[test]
 fn as_markdown() {
-    insta::assert_snapshot!(swept().markdown());
+    insta::assert_snapshot!(swept().markdown_document());
 }
 
 #[test]

@@ -1,0 +1,101 @@
+//! Whether acceleration makes a model more brittle: does it break more answers about worse images than about clean ones?
+
+use std::collections::BTreeMap;
+
+use crate::number::{p_relation, percent};
+use crate::outcome::Outcome;
+use crate::printable::one_line;
+use crate::rates::Rate;
+use crate::report::Report;
+use crate::statistics::PairedTest;
+
+/// One acceleration under one perturbation, beside itself on clean images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Brittleness {
+    /// Index of the acceleration.
+    pub acceleration: usize,
+    /// Index of the perturbation.
+    pub perturbation: usize,
+    /// Its NDR on clean images.
+    pub clean: Rate,
+    /// Its NDR on perturbed ones, of the baseline's answers about the same images.
+    pub under: Rate,
+    /// Does it break more there? Upwards are questions that broke under the perturbation alone, downwards those that broke on clean images alone; by image,
+    /// adjusted for all accelerations and perturbations.
+    pub test: PairedTest,
+}
+
+impl Brittleness {
+    /// How many times as often it breaks; `None` where nothing broke on clean images.
+    pub fn times(&self) -> Option<f64> {
+        (self.clean.count > 0).then(|| self.under.count as f64 / self.clean.count as f64)
+    }
+
+    /// Whether it is shown to break more.
+    pub fn shown(&self) -> bool {
+        self.test.up > self.test.down && self.test.p_adjusted < 0.05
+    }
+}
+
+impl Report {
+    /// All of them, by acceleration and then by perturbation; nothing where no image was perturbed or no answer judged.
+    pub fn brittleness(&self) -> Vec<Brittleness> {
+        if !self.judged() {
+            return Vec::new();
+        }
+        let asked = self.plan().questions;
+        let mut all = Vec::new();
+        for (acceleration, (clean, answers)) in self.summaries().iter().zip(self.accelerations()).enumerate() {
+            for (perturbation, perturbed) in self.perturbed().iter().enumerate() {
+                let Some(under) = perturbed.condition.accelerations.get(acceleration) else { continue };
+                let broke = |row: usize| answers.answers.get(row).is_some_and(|answer| answer.outcome == Some(Outcome::Broken));
+                let mut images: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+                for (i, question) in self.questions().iter().take(asked).enumerate() {
+                    let (up, down) = images.entry(&question.image).or_default();
+                    match (broke(i), broke((1 + perturbation) * asked + i)) {
+                        (false, true) => *up += 1,
+                        (true, false) => *down += 1,
+                        _ => {}
+                    }
+                }
+                let test = PairedTest::of(images.into_values());
+                all.push(Brittleness { acceleration, perturbation, clean: clean.ndr, under: under.ndr, test });
+            }
+        }
+        PairedTest::adjust(all.iter_mut().map(|one| &mut one.test).collect());
+        all
+    }
+
+    /// The answer in a sentence, about the acceleration that stands out most; `None` where there is no question.
+    pub fn brittleness_in_words(&self) -> Option<String> {
+        let all = self.brittleness();
+        let most = all.iter().min_by(|a, b| {
+            let more = |one: &Brittleness| one.under.value - one.clean.value;
+            a.test.p_adjusted.total_cmp(&b.test.p_adjusted).then(more(b).total_cmp(&more(a)))
+        })?;
+        let spec = one_line(&self.accelerations().get(most.acceleration)?.spec);
+        let perturbation = one_line(&self.perturbed().get(most.perturbation)?.perturbation);
+        let often = match most.times() {
+            Some(times) => format!("{times:.1} times as often"),
+            None if most.under.count > 0 => "answers".to_owned(),
+            None => "nothing".to_owned(),
+        };
+        let sure = format!(
+            "{} % against {} %; p{}, by image{}",
+            percent(most.under.value),
+            percent(most.clean.value),
+            p_relation(most.test.p_adjusted),
+            if all.len() > 1 { format!(", adjusted for {} tests", all.len()) } else { String::new() }
+        );
+        let sentence = format!("{spec} breaks {often} under {perturbation} as on clean images ({sure})");
+        let sentence =
+            if most.times().is_some() { sentence } else { sentence.replace(" as on clean images", ", and nothing on clean images") };
+        Some(if most.shown() {
+            format!("{sentence}.")
+        } else if most.under.count > most.clean.count {
+            format!("No acceleration is shown to break more answers about perturbed images than about clean ones. The nearest: {sentence}.")
+        } else {
+            "No acceleration breaks more answers about perturbed images than about clean ones.".to_owned()
+        })
+    }
+}

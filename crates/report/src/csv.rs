@@ -1,0 +1,69 @@
+//! All answers as a table for other tools.
+
+use std::borrow::Cow;
+
+use crate::measurements::{AnswerRow, BASELINE, QuestionRow};
+use crate::outcome::Outcome;
+use crate::report::Report;
+
+/// Names of the columns.
+const HEAD: [&str; 13] = [
+    "question",
+    "family",
+    "image",
+    "perturbation",
+    "text",
+    "gold",
+    "acceleration",
+    "answer",
+    "correct",
+    "outcome",
+    "margin",
+    "kl",
+    "visual_tokens",
+];
+
+impl Report {
+    /// Every answer in a row of its own, the baseline's first, as CSV by RFC 4180: comma, CRLF, quotes doubled. What is not known is empty; accepted answers
+    /// are joined by `;`.
+    pub fn csv(&self) -> String {
+        let mut text = String::new();
+        let mut line = |cells: &[Cow<'_, str>]| {
+            let cells: Vec<Cow<'_, str>> = cells.iter().map(|cell| quoted(cell)).collect();
+            text.push_str(&cells.join(","));
+            text.push_str("\r\n");
+        };
+        line(&HEAD.map(Cow::Borrowed));
+        for (i, question) in self.questions().iter().enumerate() {
+            line(&row(question, BASELINE, &question.baseline));
+            for acceleration in self.accelerations() {
+                line(&row(question, &acceleration.spec, &acceleration.answers[i]));
+            }
+        }
+        text
+    }
+}
+
+fn row<'a>(question: &'a QuestionRow, spec: &'a str, answer: &'a AnswerRow) -> [Cow<'a, str>; 13] {
+    let number = |number: Option<f64>| Cow::Owned(number.map(|number| number.to_string()).unwrap_or_default());
+    [
+        question.id.as_str().into(),
+        question.family.as_str().into(),
+        question.image.as_str().into(),
+        question.perturbation.as_deref().unwrap_or_default().into(),
+        question.text.as_str().into(),
+        question.gold.join(";").into(),
+        spec.into(),
+        answer.text.as_str().into(),
+        answer.correct.to_string().into(),
+        answer.outcome.map_or("", Outcome::name).into(),
+        answer.margin.map(|margin| margin.to_string()).unwrap_or_default().into(),
+        number(answer.kl),
+        answer.visual_tokens.to_string().into(),
+    ]
+}
+
+/// In quotes where the cell needs them.
+fn quoted(cell: &str) -> Cow<'_, str> {
+    if cell.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")).into() } else { cell.into() }
+}

@@ -1,0 +1,81 @@
+//! The accelerations that were asked for, and which of them fit the model. What does not fit is left out with its reason, and the rest goes on.
+
+use anyhow::Result;
+use steady_accel::Acceleration;
+use steady_accel::memory::stored_bytes;
+use steady_protocol::LeftOut;
+use steady_study::Variants;
+use steady_vlm::Footprint;
+
+use crate::desk::{Loaded, Sample};
+
+/// The accelerations that were asked for.
+pub(crate) struct Wanted {
+    /// Those that are not known to be unfit, with their specs as they were asked for.
+    pub(crate) fitting: Vec<(String, Acceleration)>,
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
+impl Wanted {
+    /// Those of them that are accelerations, each once.
+    pub(crate) fn of(specs: &[String]) -> Self {
+        let mut wanted = Self { fitting: Vec::new(), left_out: Vec::new() };
+        for spec in specs {
+            match Acceleration::parse(spec) {
+                Err(error) => wanted.leave_out(spec, &error),
+                Ok(acceleration) => match wanted.fitting.iter().find(|(_, other)| other.to_string() == acceleration.to_string()) {
+                    Some((other, _)) => wanted.leave_out(spec, &format!("the same as {}", other.clone())),
+                    None => wanted.fitting.push((spec.clone(), acceleration)),
+                },
+            }
+        }
+        wanted
+    }
+
+    pub(crate) fn accelerations(&self) -> Vec<Acceleration> {
+        self.fitting.iter().map(|(_, acceleration)| acceleration.clone()).collect()
+    }
+
+    /// Leaves out what the shapes of the model's weights do not allow.
+    pub(crate) fn leave_out_misfits(&mut self, footprint: &Footprint) {
+        for (spec, acceleration) in std::mem::take(&mut self.fitting) {
+            match stored_bytes(footprint, &acceleration) {
+                Ok(_) => self.fitting.push((spec, acceleration)),
+                Err(error) => self.leave_out(&spec, &error),
+            }
+        }
+    }
+
+    /// Leaves out those whose reducer does not do with this model: each reduces once what somebody wants to ask about.
+    ///
+    /// # Errors
+    /// When the model without any reducer cannot be asked either.
+    pub(crate) async fn try_reducers(
+        &mut self,
+        model: &Loaded,
+        sample: &Sample<'_>,
+        preparing: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<()> {
+        model.opened.device.device.prepare(preparing).await;
+        for (spec, acceleration) in std::mem::take(&mut self.fitting) {
+            let parts = acceleration.spec().parts().iter().filter_map(|part| Acceleration::parse(&part.to_string()).ok());
+            let reducers: Vec<Acceleration> = parts.filter(|part| part.reducer().is_some()).collect();
+            let tried = if reducers.is_empty() {
+                Ok(())
+            } else {
+                // weights are shared, so this takes the time of one answer
+                let variants = Variants::build(model.vlm.clone(), &reducers, model.decoding).await?;
+                variants.ask(sample.image, sample.question).await.map(drop)
+            };
+            match tried {
+                Ok(()) => self.fitting.push((spec, acceleration)),
+                Err(error) => self.leave_out(&spec, &error),
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, spec: &str, reason: &dyn std::fmt::Display) {
+        self.left_out.push(LeftOut { spec: spec.to_owned(), reason: reason.to_string() });
+    }
+}

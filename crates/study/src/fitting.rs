@@ -23,7 +23,11 @@ pub(crate) async fn fitting(model: &Vlm, accelerations: &[Acceleration]) -> (Vec
     (fitting, left_out)
 }
 
-async fn fits(model: &Vlm, acceleration: &Acceleration) -> Result<(), StudyError> {
+/// Asks `model` about a small picture under `acceleration`, which takes the time of one short answer.
+///
+/// # Errors
+/// What the model says of it: the reason why it does not take it.
+pub async fn fits(model: &Vlm, acceleration: &Acceleration) -> Result<(), StudyError> {
     acceleration.describe(model)?;
     if let Some(reducer) = acceleration.reducer() {
         let picture = RgbImage::from_fn(64, 48, |x, y| Rgb([(3 * x) as u8, (5 * y) as u8, (x * y) as u8]));

@@ -28,6 +28,7 @@ mod work;
 pub use calibration::quantize;
 pub use error::StudyError;
 #[cfg(feature = "files")]
+pub use fitting::fits;
 pub use folder::Folder;
 #[cfg(feature = "files")]
 pub use merge::{Merged, merge};

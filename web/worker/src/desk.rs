@@ -184,7 +184,8 @@ impl Desk {
             check(&model.checkpoint, &model.opened, model.decoding, &wanted.accelerations(), controls, sample)?;
         }
         let preparing = |ready, of| send(&Response::Preparing(Preparing { ready, of }));
-        wanted.try_reducers(&model, sample, &preparing).await?;
+        model.opened.device.device.prepare(&preparing).await;
+        wanted.try_on(&model).await;
         let Wanted { fitting, left_out } = wanted;
         let accelerations: Vec<Acceleration> = fitting.into_iter().map(|(_, acceleration)| acceleration).collect();
         let opening = Opening { checkpoint: &model.checkpoint, device: &model.opened.device };

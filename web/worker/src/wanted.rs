@@ -1,13 +1,11 @@
 //! The accelerations that were asked for, and which of them fit the model. What does not fit is left out with its reason, and the rest goes on.
 
-use anyhow::Result;
 use steady_accel::Acceleration;
 use steady_accel::memory::stored_bytes;
 use steady_protocol::LeftOut;
-use steady_study::Variants;
 use steady_vlm::Footprint;
 
-use crate::desk::{Loaded, Sample};
+use crate::desk::Loaded;
 
 /// The accelerations that were asked for.
 pub(crate) struct Wanted {
@@ -46,33 +44,14 @@ impl Wanted {
         }
     }
 
-    /// Leaves out those whose reducer does not do with this model: each reduces once what somebody wants to ask about.
-    ///
-    /// # Errors
-    /// When the model without any reducer cannot be asked either.
-    pub(crate) async fn try_reducers(
-        &mut self,
-        model: &Loaded,
-        sample: &Sample<'_>,
-        preparing: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<()> {
-        model.opened.device.device.prepare(preparing).await;
+    /// Leaves out those that do not do with this model. Its device is ready: each answers once.
+    pub(crate) async fn try_on(&mut self, model: &Loaded) {
         for (spec, acceleration) in std::mem::take(&mut self.fitting) {
-            let parts = acceleration.spec().parts().iter().filter_map(|part| Acceleration::parse(&part.to_string()).ok());
-            let reducers: Vec<Acceleration> = parts.filter(|part| part.reducer().is_some()).collect();
-            let tried = if reducers.is_empty() {
-                Ok(())
-            } else {
-                // weights are shared, so this takes the time of one answer
-                let variants = Variants::build(model.vlm.clone(), &reducers, model.decoding).await?;
-                variants.ask(sample.image, sample.question).await.map(drop)
-            };
-            match tried {
+            match steady_study::fits(&model.vlm, &acceleration).await {
                 Ok(()) => self.fitting.push((spec, acceleration)),
                 Err(error) => self.leave_out(&spec, &error),
             }
         }
-        Ok(())
     }
 
     fn leave_out(&mut self, spec: &str, reason: &dyn std::fmt::Display) {

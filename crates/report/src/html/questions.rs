@@ -1,7 +1,5 @@
 //! The questions whose answers changed, the broken ones first.
 
-use std::collections::BTreeSet;
-
 use maud::{Markup, html};
 
 use super::pictures::Pictures;

@@ -404,6 +404,7 @@ Examples:
   steady report runs/first --open --page https://example.org/steady/
   steady report runs/first --json | jq .
   steady report runs/first --records > records.jsonl")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ReportArgs {
     /// Run folder, as written by `steady` or `steady run`
     pub(crate) folder: PathBuf,

@@ -44,11 +44,11 @@ impl Sweep {
         }
         // Two specs that differ in nothing else are the same curve.
         let mut once: Vec<Spec> = Vec::with_capacity(swept.len());
-        swept.into_iter().for_each(|spec| {
+        for spec in swept {
             if !once.contains(&spec) {
-                once.push(spec)
+                once.push(spec);
             }
-        });
+        }
         Ok(once)
     }
 }
@@ -62,7 +62,10 @@ impl FromStr for Sweep {
             let values = match values.split_once("..") {
                 Some((from, rest)) => {
                     let (to, step) = rest.split_once('/').map_or((rest, None), |(to, step)| (to, Some(step)));
-                    range(from.trim().parse().ok()?, to.trim().parse().ok()?, step.map(|step| step.trim().parse().ok()))?
+                    let number = |text: &str| text.trim().parse::<f64>().ok();
+                    let (from, to) = (number(from)?, number(to)?);
+                    let step = step.map_or(Some((to - from) / (POINTS - 1) as f64), number)?;
+                    range(from, to, step)?
                 }
                 None => {
                     values.split(',').map(|value| Some(value.trim().to_owned()).filter(|value| !value.is_empty())).collect::<Option<_>>()?
@@ -75,12 +78,8 @@ impl FromStr for Sweep {
     }
 }
 
-/// From `from` to `to`, both ends included, in steps of `step`, or so that there are [`POINTS`].
-fn range(from: f64, to: f64, step: Option<Option<f64>>) -> Option<Vec<String>> {
-    let step = match step {
-        Some(step) => step?,
-        None => (to - from) / (POINTS - 1) as f64,
-    };
+/// From `from` to `to`, both ends included, in steps of `step`; `None` where that is no range.
+fn range(from: f64, to: f64, step: f64) -> Option<Vec<String>> {
     if !(from.is_finite() && to.is_finite() && to > from && step > 0.0) {
         return None;
     }

@@ -62,7 +62,9 @@ impl Report {
         let broken = if self.judged() { which(&|outcome| outcome == Outcome::Broken) } else { changed.clone() };
         let counts: Vec<usize> = (0..questions).map(|question| broken.iter().filter(|column| column[question]).count()).collect();
         let mut questions_by_count = vec![0; columns.len() + 1];
-        counts.iter().for_each(|&count| questions_by_count[count] += 1);
+        for &count in &counts {
+            questions_by_count[count] += 1;
+        }
         let highest = counts.iter().copied().max().filter(|highest| *highest > 1);
         let most = self.questions().iter().zip(&counts).filter(|(_, count)| Some(**count) == highest);
         Some(Together {

@@ -169,6 +169,7 @@ Examples:
   steady run --model ~/models/llava-1.5-7b-hf --accel w4:rtn,g=128 --accel fastv:k=2,keep=0.5
   steady run --model Qwen/Qwen2-VL-2B-Instruct --dtype auto
   steady run --model Qwen/Qwen2-VL-2B-Instruct --against Qwen/Qwen2-VL-2B-Instruct-AWQ --dtype auto
+  steady run --model llava-hf/llava-1.5-7b-hf --against llava-v1.5-7b-Q4_K_M.gguf --dtype auto
   steady run --accel w4:rtn --perturb noise=20 --perturb blur=1.5+jpeg=30
   steady run --bench embedded --questions 100 --out runs/first
   steady run --bench file:photos.csv                   your own questions; `steady benches show photos.csv` says how they are read
@@ -188,8 +189,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "BENCH", value_parser = benchmark, default_value = EMBEDDED.name)]
     pub(crate) bench: String,
     /// Another checkpoint of the same model, such as one that was quantized and published, that answers beside it; repeatable. It loads as it
-    /// is: float, or packed (compressed-tensors, AWQ, GPTQ, bitsandbytes). Beside --endpoint: another server
-    #[arg(long, value_name = "DIR|ID|URL")]
+    /// is: float, or packed (compressed-tensors, AWQ, GPTQ, bitsandbytes, or a GGUF with its mmproj beside it). Beside --endpoint: another server
+    #[arg(long, value_name = "DIR|ID|GGUF|URL")]
     pub(crate) against: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) study: StudyArgs,

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use pollster::FutureExt;
 use steady_accel::{Acceleration, Registry};
 use steady_methods::{Preset, Spec, Sweep};
+use steady_vlm::files::is_gguf;
 use steady_vlm::image::ImageOptions;
 use steady_vlm::{Checkpoint, Decoding, DeviceChoice, OpenDevice, Precision, Vlm, Work, open_faster};
 
@@ -50,6 +51,10 @@ pub(crate) struct Other {
 
 /// The checkpoint at `path`, whose images are shown as `base`'s.
 pub(crate) fn other(path: &Path, base: &Checkpoint) -> Result<Other> {
+    if is_gguf(path) {
+        let checkpoint = Checkpoint::open_gguf(path, base).with_context(|| format!("--against {}", path.display()))?;
+        return Ok(Other { checkpoint, named: path.to_string_lossy().into_owned() });
+    }
     let Chosen { checkpoint, arguments } = named(Some(path), None).with_context(|| format!("--against {}", path.display()))?;
     let named = arguments.get(1).cloned().unwrap_or_default();
     Ok(Other { checkpoint: checkpoint.with_images(base.images()), named })
@@ -57,6 +62,14 @@ pub(crate) fn other(path: &Path, base: &Checkpoint) -> Result<Other> {
 
 fn named(model: Option<&Path>, tower: Option<&Path>) -> Result<Chosen> {
     let Some(path) = model else { return embedded(embedded::default_name()?) };
+    if is_gguf(path) {
+        bail!(
+            "--model {}: holds weights alone; put it with its mmproj*.gguf into a folder that has the float checkpoint's config.json, tokenizer and \
+             processor, or compare it with that checkpoint: --model BASE --against {}",
+            path.display(),
+            path.display()
+        );
+    }
     if path.is_dir() {
         return Ok(Chosen { checkpoint: open(path, tower)?, arguments: arguments(&path.to_string_lossy(), tower) });
     }

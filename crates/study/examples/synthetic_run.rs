@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use image::RgbImage;
 use pollster::FutureExt;
-use steady_bench::{AnswerKind, BenchError, Benchmark, PostPrompts, Question};
+use steady_bench::{AnswerKind, BenchError, Benchmark, Posed, PostPrompts, Question};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{BASELINE, CLEAN, Plan};
-use steady_study::{Folder, Reply, StudyError, Subject, run};
+use steady_study::{Distribution, Folder, Reply, StudyError, Subject, run};
 
 const ACCELERATIONS: [&str; 8] = [
     "w4:rtn,g=128",
@@ -76,6 +76,7 @@ impl MadeUp {
             versions: Versions { steady: "0".into(), burn: "0".into() },
             model: ModelPlan { name: "made-up".into(), architecture: "none".into(), sha256: "1".repeat(64) },
             accelerations: std::iter::once(BASELINE).chain(ACCELERATIONS).map(acceleration).collect(),
+            left_out: Vec::new(),
             controls: vec![ControlPlan { spec: "order".into(), describe: "reversed order".into() }],
             benchmark: BenchmarkPlan {
                 name: self.name().into(),
@@ -130,8 +131,8 @@ impl Subject for Speaker {
         WORDS.get(id as usize).map_or_else(|| format!("\u{2581}token{id}"), |word| (*word).to_owned())
     }
 
-    async fn group(&self, _image: &RgbImage, questions: &[&Question]) -> Result<Vec<Vec<Reply>>, StudyError> {
-        Ok((0..self.variants).map(|variant| questions.iter().map(|question| self.reply(variant, question)).collect()).collect())
+    async fn group(&self, _image: &RgbImage, questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
+        Ok((0..self.variants).map(|variant| questions.iter().map(|posed| self.reply(variant, posed.question())).collect()).collect())
     }
 }
 
@@ -149,7 +150,7 @@ impl Speaker {
             text: WORDS[word].to_owned(),
             cut: false,
             not_finite: None,
-            first_logits: (0..VOCABULARY).map(logit).collect(),
+            first_token: Distribution::Logits((0..VOCABULARY).map(logit).collect()),
             visual_tokens: 576,
             left: if (4..9).contains(&variant) { vec![(0..192).map(|token| token * 3).collect()] } else { Vec::new() },
             prompt_tokens: 620,

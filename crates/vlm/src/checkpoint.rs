@@ -94,6 +94,21 @@ impl Checkpoint {
         Self::from_source(Source::of_files(name, files), None, &Known::default())
     }
 
+    /// Opens a model in llama.cpp's files: `file`, and the one that holds vision tower and projector (`mmproj`), which lies beside it. How it is
+    /// configured, what its tokens are and how it is asked is as in `base`, the float checkpoint, whose weights are not read.
+    ///
+    /// # Errors
+    /// When a file is missing or broken, or says otherwise than the base's configuration.
+    pub fn open_gguf(file: &Path, base: &Self) -> Result<Self, VlmError> {
+        let mut files = files::gguf_files(file)?;
+        for name in base.source.files()?.into_iter().filter(|name| !files::is_weights(name)) {
+            let bytes = base.source.require(&name, "it was listed in the folder")?;
+            files.push((name, bytes));
+        }
+        let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+        Ok(Self::from_source(Source::of_files(&name, files), None, &Known::default())?.with_images(base.images))
+    }
+
     /// Opens a folder of one of `known`'s families and formats: the ones of this crate, or others beside them.
     ///
     /// # Errors
@@ -114,9 +129,12 @@ impl Checkpoint {
         let label = source.label_of(CONFIG);
         let json = source.json(CONFIG)?.ok_or_else(|| source.missing(CONFIG, "it names the architecture and its sizes"))?;
         let opening = Opening::new(Fields::root(&label, &json)?, source, tower, known.families);
-        let format = files::format_of(&opening.root, known.formats)?;
         let family = *opening.family()?;
         let architecture = (family.open)(&opening)?;
+        let format = match files::gguf_format(source, architecture.gguf(), architecture.decoder())? {
+            Some(format) => format,
+            None => files::format_of(&opening.root, known.formats)?,
+        };
         let generation = GenerationConfig::read(source, &opening.root, architecture.decoder().bos_token_id)?;
         Ok((family, architecture, format, generation))
     }

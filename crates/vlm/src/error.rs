@@ -65,6 +65,14 @@ pub enum VlmError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A file of llama.cpp's whose header or size is broken, or that is of a kind that is not read.
+    #[error("{file} is not a usable GGUF file: {problem}")]
+    Gguf {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A tensor that the model needs is in none of the checkpoint's files.
     #[error("{checkpoint}: tensor `{tensor}` is missing from {files}")]
     MissingTensor {

@@ -124,6 +124,12 @@ pub trait Architecture: Debug + Send + Sync {
         None
     }
 
+    /// What llama.cpp calls its decoder, if the family is read from its files. Of `llama` the rows of queries and keys are taken to lie in that
+    /// program's order.
+    fn gguf(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The files of a vision tower that is kept apart from the checkpoint.
     fn tower(&self) -> Option<&Source> {
         None

@@ -26,5 +26,5 @@ pub(crate) fn decides(name: &str) -> bool {
 
 /// Whether the file of this name holds weights.
 pub(crate) fn is_weights(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|ending| ending == "safetensors") && !name.starts_with('.')
+    Path::new(name).extension().is_some_and(|ending| ending == "safetensors" || ending == "gguf") && !name.starts_with('.')
 }

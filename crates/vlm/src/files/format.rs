@@ -6,6 +6,7 @@
 mod awq;
 mod bitsandbytes;
 mod compressed_tensors;
+mod gguf;
 mod gptq;
 mod integers;
 mod layer;
@@ -19,6 +20,7 @@ use super::fields::Fields;
 use super::weights::Values;
 use crate::VlmError;
 
+pub(crate) use gguf::Gguf;
 pub use layer::LayerTensors;
 
 /// A way of storing linear layers.

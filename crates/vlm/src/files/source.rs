@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::SINGLE;
 use super::bytes::Bytes;
 use super::decisive::{decides, is_weights};
+use super::gguf::is_gguf;
 use super::pointer;
 use crate::VlmError;
 
@@ -153,6 +154,9 @@ impl Source {
         // The single weight file wins over whatever else a folder holds.
         let single = names.iter().any(|name| name == SINGLE);
         names.retain(|name| !name.contains('/') && decides(name) && (!single || name == SINGLE || !is_weights(name)));
+        // llama.cpp's files are read where there are no others.
+        let others = names.iter().any(|name| is_weights(name) && !is_gguf(Path::new(name)));
+        names.retain(|name| !others || !is_gguf(Path::new(name)));
         names.sort_unstable();
         Ok(names)
     }

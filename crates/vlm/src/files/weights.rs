@@ -8,6 +8,7 @@ use safetensors::Dtype;
 
 use super::bytes::{Bytes, Stretch, pieces};
 use super::fields::Fields;
+use super::gguf::{self, BlockKind, Gguf};
 use super::header::Header;
 use super::names::{canonical_name, is_harmless_leftover};
 use super::source::Source;
@@ -68,6 +69,8 @@ pub struct Weights {
     /// How names in files become canonical ones.
     names: Names,
     tied: bool,
+    /// Whether they may leave out what no answer depends on, as llama.cpp's files do.
+    partial: bool,
     /// What a model keeps them as.
     precision: Precision,
 }
@@ -90,6 +93,8 @@ struct Entry {
     shape: Vec<usize>,
     bytes: Range<u64>,
     taken: bool,
+    /// Of ggml's blocks their kind; then `dtype` is that of bytes.
+    blocks: Option<BlockKind>,
 }
 
 impl Entry {
@@ -106,8 +111,15 @@ impl WeightFile {
 
 impl Weights {
     pub(crate) fn open(source: &Source, names: Names, tied: bool) -> Result<Self, VlmError> {
-        let mut weights =
-            Self { checkpoint: source.label(), files: Vec::new(), tensors: BTreeMap::new(), names, tied, precision: Precision::F32 };
+        let mut weights = Self {
+            checkpoint: source.label(),
+            files: Vec::new(),
+            tensors: BTreeMap::new(),
+            names,
+            tied,
+            partial: false,
+            precision: Precision::F32,
+        };
         weights.add_folder(source)?;
         if tied {
             weights.tie()?;
@@ -181,7 +193,9 @@ impl Weights {
     }
 
     fn add_folder(&mut self, source: &Source) -> Result<(), VlmError> {
-        if let Some(bytes) = source.get(SINGLE)? {
+        if let Some(ggufs) = gguf::files(source)? {
+            ggufs.into_iter().try_for_each(|(label, bytes)| self.add_gguf(label, bytes))
+        } else if let Some(bytes) = source.get(SINGLE)? {
             self.add_file(source.label_of(SINGLE), bytes)
         } else if let Some(index) = source.json(INDEX)? {
             self.add_shards(source, &index)
@@ -228,17 +242,49 @@ impl Weights {
         let file = self.files.len();
         for (name, info) in &header.tensors {
             let canonical = canonical_name(self.names, name);
-            let entry =
-                Entry { name: name.clone(), file, dtype: info.dtype, shape: info.shape.clone(), bytes: header.place(info), taken: false };
-            if let Some(first) = self.tensors.get(&canonical) {
-                let holder = if first.file == file { &label } else { &self.files[first.file].label };
-                let problem = format!("is also in {holder} as `{}`", first.name);
-                return Err(VlmError::tensor(&label, &entry.name, problem));
-            }
-            self.tensors.insert(canonical, entry);
+            let (dtype, shape, bytes) = (info.dtype, info.shape.clone(), header.place(info));
+            self.add(&label, canonical, Entry { name: name.clone(), file, dtype, shape, bytes, taken: false, blocks: None })?;
         }
         self.files.push(WeightFile { label, bytes });
         Ok(())
+    }
+
+    fn add_gguf(&mut self, label: String, bytes: Bytes) -> Result<(), VlmError> {
+        let mut header = Gguf::read(&label, &bytes)?;
+        let file = self.files.len();
+        let names: Vec<(String, String)> = header.named().into_iter().map(|(name, canonical)| (name.to_owned(), canonical)).collect();
+        for (name, canonical) in names {
+            let Some(gguf::Tensor { stored, shape, place }) = header.tensors.remove(&name) else { continue };
+            let (dtype, blocks) = match stored {
+                gguf::Stored::Plain(dtype) => (dtype, None),
+                gguf::Stored::Blocks(kind) => (Dtype::U8, Some(kind)),
+            };
+            self.add(&label, canonical, Entry { name, file, dtype, shape, bytes: place, taken: false, blocks })?;
+        }
+        self.partial = true;
+        self.files.push(WeightFile { label, bytes });
+        Ok(())
+    }
+
+    /// Adds a tensor of the file `label`, which is the next one.
+    fn add(&mut self, label: &str, canonical: String, entry: Entry) -> Result<(), VlmError> {
+        if let Some(first) = self.tensors.get(&canonical) {
+            let holder = self.files.get(first.file).map_or(label, |file| &file.label);
+            let problem = format!("is also in {holder} as `{}`", first.name);
+            return Err(VlmError::tensor(label, &entry.name, problem));
+        }
+        self.tensors.insert(canonical, entry);
+        Ok(())
+    }
+
+    /// Whether nothing is there of what a name begins with, in files that leave out what no answer depends on.
+    pub(crate) fn leaves_out(&self, prefix: &str) -> bool {
+        self.partial && !self.tensors.keys().any(|name| name.starts_with(prefix))
+    }
+
+    /// The kind of ggml's blocks that a tensor is stored in.
+    pub(crate) fn blocks(&self, name: &str) -> Option<BlockKind> {
+        self.tensors.get(name).and_then(|entry| entry.blocks)
     }
 
     /// Whether the files hold a tensor of this canonical name.
@@ -321,9 +367,16 @@ impl Weights {
     ) -> Result<Vec<T>, VlmError> {
         let precision = self.precision;
         let entry = self.claim(canonical, shape)?;
-        let (name, file, dtype, bytes) = (entry.name.clone(), entry.file, entry.dtype, entry.bytes.clone());
+        let (name, file, dtype, bytes, blocks) = (entry.name.clone(), entry.file, entry.dtype, entry.bytes.clone(), entry.blocks);
         let file = &self.files[file];
         let stretch = file.stretch(bytes)?;
+        if let Some(kind) = blocks {
+            let kept: Vec<T> = kind.floats(&stretch).into_iter().map(keep).collect();
+            return match kept.iter().position(|value| !is_finite(value)) {
+                None => Ok(kept),
+                Some(at) => Err(VlmError::tensor(&file.label, &name, format!("element {at} is not finite in {precision}"))),
+            };
+        }
         let kept = converted(&stretch, dtype, keep).ok_or_else(|| {
             let packed = self.packed(canonical).map(|(_, by)| format!(" (packed by {by}; use the float checkpoint)")).unwrap_or_default();
             VlmError::tensor(&file.label, &name, format!("element type {dtype:?} is not read{packed}; known: F32, F16, BF16"))

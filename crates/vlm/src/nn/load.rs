@@ -122,6 +122,11 @@ impl<'a> Loader<'a> {
         Ok(Matrix::kept(values, [rows, columns], self.device, self.element()))
     }
 
+    /// Whether the files leave out every tensor whose name begins so, because no answer depends on it.
+    pub fn leaves_out(&self, prefix: &str) -> bool {
+        self.weights.leaves_out(prefix)
+    }
+
     /// Marks a tensor as known but not needed: its shape is checked, its values are not read.
     ///
     /// # Errors

@@ -71,6 +71,9 @@ impl Clip {
     pub(crate) fn load(loader: &mut Loader<'_>, config: &ClipVisionConfig) -> Result<Self, VlmError> {
         let (width, patch) = (config.hidden_size, config.patch_size);
         let embeddings = "vision_tower.embeddings";
+        // llama.cpp's files end below the layers that nothing is taken from.
+        let left_out = |layer: &usize| loader.leaves_out(&format!("vision_tower.encoder.layers.{layer}."));
+        let layers = (0..config.num_layers).find(left_out).unwrap_or(config.num_layers);
         let tower = Self {
             config: config.clone(),
             patch_embedding: loader.linear_of_shape(
@@ -81,11 +84,12 @@ impl Clip {
             class_embedding: loader.matrix(&format!("{embeddings}.class_embedding"), &[width])?,
             position_embedding: loader.matrix(&format!("{embeddings}.position_embedding.weight"), &[1 + config.patches(), width])?,
             pre_layernorm: loader.layer_norm("vision_tower.pre_layrnorm", width, config.layer_norm_eps)?,
-            layers: (0..config.num_layers).map(|layer| Layer::load(loader, config, layer)).collect::<Result<_, _>>()?,
+            layers: (0..layers).map(|layer| Layer::load(loader, config, layer)).collect::<Result<_, _>>()?,
             element: loader.element(),
         };
         // Only CLIP's pooled output passes through it, and LLaVA takes hidden states.
-        for part in ["weight", "bias"] {
+        let bare = loader.leaves_out("vision_tower.post_layernorm.");
+        for part in ["weight", "bias"].into_iter().filter(|_| !bare) {
             loader.skip(&format!("vision_tower.post_layernorm.{part}"), &[width])?;
         }
         Ok(tower)
@@ -119,7 +123,11 @@ impl Clip {
         let mut hidden = self.embed(view);
         let mut features = vec![hidden.clone(); selection.hidden_states.len()];
         let mut lengths = Vec::with_capacity(depth);
-        for (index, layer) in self.layers[..depth].iter().enumerate() {
+        let layers = self.layers.get(..depth).ok_or_else(|| VlmError::Invalid {
+            what: "vision tower".to_owned(),
+            problem: format!("{depth} layers are looked at, and the checkpoint's files have {}", self.layers.len()),
+        })?;
+        for (index, layer) in layers.iter().enumerate() {
             let (mut next, seen) = layer.attend(&hidden, merging.as_ref());
             if let Some(merger) = &merger {
                 next = merge(merger, index, next, &seen, layer.heads, &mut merging).await?;

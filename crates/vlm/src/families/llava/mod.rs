@@ -121,6 +121,10 @@ impl Architecture for Llava {
         self.config.original.as_ref().map(|original| original.conversation)
     }
 
+    fn gguf(&self) -> Option<&'static str> {
+        Some("llama")
+    }
+
     fn tower(&self) -> Option<&Source> {
         self.tower.as_ref()
     }

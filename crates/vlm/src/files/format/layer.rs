@@ -6,6 +6,7 @@ use steady_kernels::{GroupedCodes, GroupedWeight, PackError, PackedLinear, Shift
 
 use super::Stored;
 use crate::VlmError;
+use crate::files::gguf::BlockKind;
 use crate::files::{Values, Weights};
 
 /// The tensors of one linear layer in a checkpoint. A format asks for each by the part that its name ends in, once, whether the layer is
@@ -106,6 +107,11 @@ impl<'a> LayerTensors<'a> {
             Some(found) if found != dtype => Err(self.error(part, format!("expected element type {dtype:?}, found {found:?}"))),
             _ => self.raw(part, shape),
         }
+    }
+
+    /// The kind of ggml's blocks that a tensor is stored in, if it is.
+    pub(crate) fn blocks(&self, part: &str) -> Option<BlockKind> {
+        self.weights.blocks(&self.tensor(part))
     }
 
     /// Bytes of a tensor as they are; nothing in a survey.

@@ -111,7 +111,7 @@ fn packed_files_answer_as_their_tools_unpack_them() {
         let footprint = checkpoint.footprint().unwrap();
         let matrices = facts["matrices"].as_object().unwrap();
         // bitsandbytes' blocks of 64 run through the matrix: where rows are not whole blocks there is no packed form.
-        let blocks = |linear: &&LinearSize| !case.contains("4") || !case.starts_with("bnb") || linear.input.is_multiple_of(64);
+        let blocks = |linear: &&LinearSize| !case.contains('4') || !case.starts_with("bnb") || linear.input.is_multiple_of(64);
         let named = |name: &str| matrices.keys().any(|key| canonical(key) == name);
         let expected = footprint.linears().iter().filter(|linear| named(&linear.name)).filter(blocks).count();
         assert!(expected >= 6, "{case}");

@@ -58,6 +58,6 @@ impl WeightFormat for Awq {
             scales: "scales",
             halves: true,
         };
-        grouped.stored(tensors, None, read)
+        grouped.stored(tensors, None, &read)
     }
 }

@@ -79,6 +79,6 @@ impl WeightFormat for Gptq {
             scales: "scales",
             halves: true,
         };
-        grouped.stored(tensors, order.as_ref(), read)
+        grouped.stored(tensors, order.as_ref(), &read)
     }
 }

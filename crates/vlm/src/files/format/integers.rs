@@ -85,7 +85,7 @@ impl Grouped {
     ///
     /// # Errors
     /// When the groups are not of one size, or numbers do not fit the packed form.
-    pub(super) fn stored<C, S, Z>(self, tensors: &LayerTensors<'_>, order: Option<&Order>, read: Read<C, S, Z>) -> Result<Stored, VlmError>
+    pub(super) fn stored<C, S, Z>(self, tensors: &LayerTensors<'_>, order: Option<&Order>, read: &Read<C, S, Z>) -> Result<Stored, VlmError>
     where
         C: Fn(usize, usize) -> u8,
         S: Fn(usize, usize) -> f32,

@@ -57,6 +57,6 @@ impl WeightFormat for PackQuantized {
             scales: "weight_scale",
             halves,
         };
-        grouped.stored(tensors, order.as_ref(), read)
+        grouped.stored(tensors, order.as_ref(), &read)
     }
 }

@@ -74,6 +74,37 @@ fn blocks_answer_as_gguf_unpacks_them() {
     }
 }
 
+/// transformers' tables have some rows more than the language model had tokens: for the image's placeholder, and to a round number.
+#[test]
+fn rows_of_tokens_that_are_never_said_may_be_missing() {
+    let with_more = |more: u64| {
+        let folder = folder(&["model.gguf", "mmproj.gguf"]);
+        let config = folder.path().join("config.json");
+        let mut json: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+        let size = &mut json["text_config"]["vocab_size"];
+        *size = json!(size.as_u64().unwrap() + more);
+        std::fs::write(config, json.to_string()).unwrap();
+        let answer = |(checkpoint, vlm): (Checkpoint, Vlm)| {
+            assert_eq!(checkpoint.footprint().unwrap().weight_bytes(Precision::F32), vlm.weight_bytes() as u64);
+            let image = steady_vlm::image::load(&reference().with_file_name("tiny-llava/images/wide.png")).unwrap();
+            let prepared = vlm.prepare(&image, &vlm.prompt("how many?").unwrap()).unwrap();
+            vlm.ask(&prepared, None, &Decoding { max_new_tokens: 12, ..Decoding::default() }).block_on().unwrap()
+        };
+        open(folder.path()).map(answer)
+    };
+    let (exact, more) = (with_more(0).unwrap(), with_more(64).unwrap());
+    assert_eq!(more.output_ids, exact.output_ids);
+    let tokens = exact.first_logits.len();
+    assert_eq!(more.first_logits.len(), tokens + 64);
+    for (at, (found, expected)) in more.first_logits.iter().zip(&exact.first_logits).enumerate() {
+        assert!((found - expected).abs() < 1e-5, "{at}: {found} and {expected}");
+    }
+    // What is there for them is never above the first token.
+    assert!(more.first_logits[tokens..].iter().all(|logit| (logit - more.first_logits[0]).abs() < 1e-5));
+    let error = with_more(600).err().unwrap().to_string();
+    assert!(error.contains("token_embd.weight") && error.contains("expected shape [1008, 256]"), "{error}");
+}
+
 /// One of the files with `change` made to it.
 fn changed(name: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
     let folder = folder(&["model.gguf", "mmproj.gguf"]);

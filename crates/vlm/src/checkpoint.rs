@@ -106,7 +106,9 @@ impl Checkpoint {
             files.push((name, bytes));
         }
         let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-        Ok(Self::from_source(Source::of_files(&name, files), None, &Known::default())?.with_images(base.images))
+        // Of a base in the LLaVA repository's layout the tower's folder says how images are processed.
+        let tower = base.architecture.tower().and_then(Source::path);
+        Ok(Self::from_source(Source::of_files(&name, files), tower, &Known::default())?.with_images(base.images))
     }
 
     /// Opens a folder of one of `known`'s families and formats: the ones of this crate, or others beside them.

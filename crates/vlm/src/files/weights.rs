@@ -15,6 +15,8 @@ use super::source::Source;
 use super::{INDEX, SINGLE};
 use crate::{Precision, VlmError};
 
+/// Most rows that llama.cpp's tables lack.
+const SPARE_ROWS: usize = 128;
 const TOWER: &str = "vision_tower.";
 const HEAD: &str = "lm_head.weight";
 const EMBEDDING: &str = "language_model.embed_tokens.weight";
@@ -280,6 +282,17 @@ impl Weights {
     /// Whether nothing is there of what a name begins with, in files that leave out what no answer depends on.
     pub(crate) fn leaves_out(&self, prefix: &str) -> bool {
         self.partial && !self.tensors.keys().any(|name| name.starts_with(prefix))
+    }
+
+    /// Rows that a table of this shape lacks in files that leave out what no answer depends on: those of tokens that are never shown nor said.
+    /// llama.cpp's have as many rows as the language model had tokens, transformers' some more, for the image's placeholder and to a round number.
+    pub(crate) fn spare_rows(&self, name: &str, [rows, width]: [usize; 2]) -> usize {
+        match self.shape(name) {
+            Some(&[found, wide]) if self.partial && wide == width && found > 0 && found < rows && rows - found <= SPARE_ROWS => {
+                rows - found
+            }
+            _ => 0,
+        }
     }
 
     /// The kind of ggml's blocks that a tensor is stored in.

@@ -206,12 +206,24 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// As [`Self::matrix`].
     pub fn table(&mut self, name: &str, shape: [usize; 2]) -> Result<Table, VlmError> {
-        match self.take(name, &shape, |survey, _| survey.tables.push(shape))? {
+        let [rows, width] = shape;
+        let spare = self.weights.spare_rows(name, shape);
+        match self.take(name, &[rows - spare, width], |survey, _| survey.tables.push(shape))? {
             None => Ok(Table::dense(vec![0.0], [1, 1], self.device, self.element())),
-            Some(Values::F32(values)) => Ok(Table::dense(values, shape, self.device, self.element())),
-            Some(Values::Bf16(values)) => Table::bf16(&values, shape, self.device).map_err(|error| misfit(name, &error)),
+            Some(Values::F32(values)) => Ok(Table::dense(filled(values, spare, width), shape, self.device, self.element())),
+            Some(Values::Bf16(values)) => {
+                Table::bf16(&filled(values, spare, width), shape, self.device).map_err(|error| misfit(name, &error))
+            }
         }
     }
+}
+
+/// A table with `spare` rows more, which repeat the first. As a head's they are chosen over nothing: of logits that are equal the first is.
+fn filled<T: Copy>(mut values: Vec<T>, spare: usize, width: usize) -> Vec<T> {
+    for _ in 0..spare {
+        values.extend_from_within(..width);
+    }
+    values
 }
 
 fn misfit(name: &str, error: &PackError) -> VlmError {

@@ -46,6 +46,7 @@ mod posed;
 mod post_prompt;
 #[cfg(feature = "files")]
 mod preset;
+mod python_list;
 mod question;
 mod score;
 mod thumbnails;
@@ -59,6 +60,7 @@ pub use posed::Posed;
 pub use post_prompt::PostPrompts;
 #[cfg(feature = "files")]
 pub use preset::{BENCHMARK_PRESETS, BenchmarkPreset, benchmarks_of};
+pub use python_list::python_list;
 pub use question::{AnswerKind, Question};
 pub use score::{OfficialScorer, Verdict, same_answer, score};
 pub use thumbnails::{THUMBNAIL, thumbnail, thumbnails};

@@ -227,6 +227,26 @@ fn keys_come_from_the_environment_and_appear_nowhere() {
 }
 
 #[test]
+fn what_a_server_refuses_ends_the_run_and_is_asked_again_by_the_next() {
+    let study = Study::new();
+    let (baseline, other) = (Server::of("base", |_| ()), Server::of("other", |_| ()));
+    for (status, header, expected) in [
+        (307, "location: http://127.0.0.1:9/v1", "it is elsewhere, and a key is sent nowhere else"),
+        (400, "", "400 Bad Request: not now"),
+        (404, "", "404 Not Found: not now"),
+        (413, "", "413 Payload Too Large: not now"),
+    ] {
+        baseline.state().faults = vec![Fault::Status(status, header)];
+        let message = study.refused(&baseline, &other, &["--in-flight", "1"]);
+        assert!(message.contains("question row-1, acceleration none: ") && message.contains(expected), "{message}");
+        assert!(!message.contains("asked 7 times"), "{message}");
+    }
+    study.report(&baseline, &other, &[]);
+    each_answered(&baseline, 2);
+    each_answered(&other, 1);
+}
+
+#[test]
 fn servers_that_tell_less_are_asked_for_less() {
     for (top, told) in [(5, "tells the 3 likeliest tokens"), (0, "tells no probabilities")] {
         let (baseline, other) = (Server::of("base", |state| state.top = top), Server::of("other", |_| ()));

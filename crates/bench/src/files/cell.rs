@@ -1,6 +1,6 @@
 //! What stands in a row of a table, whatever kind of file the table is.
 
-use super::python_list;
+use crate::python_list;
 
 /// One value of a row. Numbers and truth values are text: nothing computes with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn listed(text: &str) -> Result<Vec<String>, String> {
         });
         return texts.collect();
     }
-    python_list::parse(text).ok_or_else(|| "looks like a list, but is one of neither JSON nor Python".to_owned())
+    python_list(text).ok_or_else(|| "looks like a list, but is one of neither JSON nor Python".to_owned())
 }
 
 impl From<serde_json::Value> for Cell {

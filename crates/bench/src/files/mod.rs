@@ -11,7 +11,6 @@ mod json;
 mod parquet;
 mod pictures;
 pub(crate) mod published;
-mod python_list;
 mod read;
 pub(crate) mod roles;
 mod table;

@@ -4,9 +4,9 @@
 //! MMMU, so logs of both are never mixed. `doc_hash` has the same value in every line of either, and then says nothing.
 
 use serde_json::Value;
-use steady_bench::AnswerKind;
+use steady_bench::{AnswerKind, python_list};
 
-use super::{gold_of, python_list, score_of, task_settings};
+use super::{gold_of, score_of, task_settings};
 use crate::LogError;
 use crate::defects::{self, Corrected};
 use crate::format::{LogFormat, Run, document_has, rows_have};

@@ -51,30 +51,6 @@ fn gold_of(value: Option<&Value>) -> Vec<String> {
     }
 }
 
-/// A list as Python writes it, `['a', "b"]`, of texts alone.
-fn python_list(text: &str) -> Option<Vec<String>> {
-    let mut rest = text.trim().strip_prefix('[')?.strip_suffix(']')?.trim_start();
-    let mut entries = Vec::new();
-    while let Some(quote) = rest.chars().next() {
-        if quote != '\'' && quote != '"' {
-            return None;
-        }
-        let mut entry = String::new();
-        let mut characters = rest[1..].char_indices();
-        let end = loop {
-            match characters.next()? {
-                (_, '\\') => entry.push(characters.next()?.1),
-                (at, c) if c == quote => break 1 + at + 1,
-                (_, c) => entry.push(c),
-            }
-        };
-        entries.push(entry);
-        rest = rest[end..].trim_start();
-        rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
-    }
-    Some(entries)
-}
-
 /// What the results of lm-evaluation-harness and of lmms-eval, which has it from there, say of how `tasks` were run.
 fn task_settings(log: &mut Log, results: &Value, tasks: &[&str], version: &str) {
     let mut put = |name: String, value: Option<&Value>| {
@@ -119,17 +95,4 @@ fn task_settings(log: &mut Log, results: &Value, tasks: &[&str], version: &str) 
             (Some(model), Some(args)) => Some(format!("{model} ({args})")),
             (model, _) => model,
         };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_of_python() {
-        assert_eq!(python_list("['a', \"it's\", 'b\\'c']").unwrap(), ["a", "it's", "b'c"]);
-        assert_eq!(python_list("[]").unwrap(), Vec::<String>::new());
-        assert_eq!(python_list("[1, 2]"), None);
-        assert_eq!(python_list("['a"), None);
-    }
 }

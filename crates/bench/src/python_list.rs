@@ -1,8 +1,8 @@
-//! Lists as Python writes them, `['a', "it's"]`: what a list becomes in a CSV that pandas writes, and in MMMU's column `options`.
+//! Lists as Python writes them, `['a', "it's"]`: what a list becomes in a CSV that pandas writes, in MMMU's column `options`, and in logs of lmms-eval.
 
 /// The texts of a list literal of strings and numbers; `None` for anything else. Escapes are those of Python's string literals but for names and octal
 /// numbers of characters.
-pub(crate) fn parse(text: &str) -> Option<Vec<String>> {
+pub fn python_list(text: &str) -> Option<Vec<String>> {
     let mut rest = text.trim().strip_prefix('[')?.strip_suffix(']')?.trim_start();
     let mut found = Vec::new();
     while !rest.is_empty() {
@@ -59,7 +59,7 @@ fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::python_list;
 
     /// Expectations are Python's own: `ast.literal_eval` of the same text.
     #[test]
@@ -75,10 +75,10 @@ mod tests {
             ("[ 'a' ,\n 'b' ]", &["a", "b"]),
         ];
         for (text, expected) in cases {
-            assert_eq!(parse(text).as_deref(), Some(&expected.iter().map(ToString::to_string).collect::<Vec<_>>()[..]), "{text}");
+            assert_eq!(python_list(text).as_deref(), Some(&expected.iter().map(ToString::to_string).collect::<Vec<_>>()[..]), "{text}");
         }
         for broken in ["", "['a'", "'a'", "['a' 'b'", "['a' 'b']", "[a]", "['a\\", "['\\xZZ']", "[,]"] {
-            assert_eq!(parse(broken), None, "{broken}");
+            assert_eq!(python_list(broken), None, "{broken}");
         }
     }
 }

@@ -65,7 +65,8 @@ fn a_policy_is_judged_and_written_down() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     fs::write(at("policy.toml"), "[[rule]]\nmax-ndr = \"30%\"\n\n[[rule]]\ntier = \"advisory\"\ngroup = \"*\"\nmax-dr = 0.5\n").unwrap();
-    let (policy, junit, markdown, card, summary) = (at("policy.toml"), at("gate.xml"), at("gate.md"), at("card.md"), at("summary.md"));
+    let (policy, junit, markdown, html) = (at("policy.toml"), at("gate.xml"), at("gate.md"), at("gate.html"));
+    let (card, summary) = (at("card.md"), at("summary.md"));
     fs::write(&summary, "before\n").unwrap();
     let arguments = [
         "gate",
@@ -78,6 +79,8 @@ fn a_policy_is_judged_and_written_down() {
         text(&junit),
         "--markdown",
         text(&markdown),
+        "--html",
+        text(&html),
         "--card",
         text(&card),
         "--page",
@@ -90,6 +93,7 @@ fn a_policy_is_judged_and_written_down() {
     let read = |path: &Path| fs::read_to_string(path).unwrap();
     assert!(read(&junit).contains(&format!("tests=\"{}\"", 1 + families)), "{}", read(&junit));
     assert_eq!(format!("before\n{}", read(&markdown)), read(&summary));
+    assert!(read(&html).contains("<th scope=\"row\">steady-world</th><td class=\"heat step-"), "{}", read(&html));
     let told = read(&card);
     assert!(told.starts_with("---\nmodel-index:\n") && told.contains("(<https://example.org/steady/#r="), "{told}");
     let plan = report().plan().plan_sha256.clone();

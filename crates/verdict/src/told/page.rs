@@ -1,5 +1,7 @@
 //! A page for whoever decides: the verdict and the policy on top, then a map of benchmarks by accelerations, where to look first.
 
+use std::fmt::Write;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use steady_report::{Summary, one_line};
 
@@ -93,9 +95,13 @@ fn step(share: f64) -> u32 {
 }
 
 fn steps() -> String {
-    (1..=STEPS)
-        .map(|step| format!(".step-{step} {{ background: rgba(var(--hot), {:.2}); }}\n", 0.6 * f64::from(step) / f64::from(STEPS)))
-        .collect()
+    let mut style = String::new();
+    for step in 1..=STEPS {
+        let share = 0.6 * f64::from(step) / f64::from(STEPS);
+        // writing to a string cannot fail
+        let _ = writeln!(style, ".step-{step} {{ background: rgba(var(--hot), {share:.2}); }}");
+    }
+    style
 }
 
 fn findings(findings: &[Finding]) -> Markup {

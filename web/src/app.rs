@@ -180,9 +180,9 @@ impl Stage {
                     // shown anew even where another file is on the screen
                     self.view.set_value(None);
                     if source::fragment() == address::FILE {
-                        self.follow_address()
+                        self.follow_address();
                     } else {
-                        drop(location().set_hash(address::FILE))
+                        drop(location().set_hash(address::FILE));
                     }
                     if let Ok(kept) = Kept::open().await {
                         // a browser without room shows it as long as the page is open

@@ -25,6 +25,8 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
     let image = RwSignal::new(None::<Arc<RgbImage>>);
     let problem = RwSignal::new(None::<String>);
     let question = RwSignal::new(String::new());
+    // Enter asks
+    let wishes = RwSignal::new(0);
     let open = move |file: File| {
         spawn_local(async move {
             match decode(&file).await {
@@ -59,7 +61,13 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
                 "A checkpoint of your own can take their place. Image and checkpoint stay on this machine."
             </p>
         </div>
-        <form class="own" on:submit=|event: SubmitEvent| event.prevent_default()>
+        <form
+            class="own"
+            on:submit=move |event: SubmitEvent| {
+                event.prevent_default();
+                wishes.update(|wishes| *wishes += 1);
+            }
+        >
             <label class="button">
                 {move || if image.with(Option::is_some) { "Take another image" } else { "Choose an image" }}
                 <input type="file" accept="image/*" on:change=picked />
@@ -72,7 +80,7 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
                 autocomplete="off"
                 placeholder="Is there a red circle? Answer yes or no."
                 prop:value=question
-                on:change=move |event| question.set(event_target_value(&event))
+                on:input=move |event| question.set(event_target_value(&event))
             />
         </form>
         {move || problem.get().map(|problem| view! { <p role="alert" class="failed"><bdi>{problem}</bdi></p> })}
@@ -83,7 +91,7 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
                 <div class="column"><EngineChoice settings /><ModelChoice settings picked=asker.picked /></div>
             </div>
         </details>
-        <Inquiry asker image question judge=Signal::stored(Judge(None)) setting seed="playground".to_owned() under=neutral() />
+        <Inquiry asker image question judge=Signal::stored(Judge(None)) setting seed="playground".to_owned() under=neutral() wishes />
     }
 }
 

@@ -24,7 +24,7 @@ impl Reading {
     pub fn words(self) -> &'static str {
         match self {
             Self::Unchanged => "no answer changed",
-            Self::Noise => "within the noise floor",
+            Self::Noise => "not above the noise floor",
             Self::Hidden => "accuracy hides it",
             Self::Shown => "accuracy shows it",
             Self::Changed => "answers changed",

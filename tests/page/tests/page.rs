@@ -18,7 +18,7 @@ const PHONE: u32 = 360;
 async fn shows_the_sample(client: &Client) {
     assert_eq!(text(client, "h1").await, "Under w4:rtn,g=128 30.0 % of the answers changed. Accuracy moved by 2.5 points.");
     let line = text(client, ".overview tbody tr").await;
-    for part in ["w4:rtn,g=128", "within the noise floor", "80.0 → 77.5", "−2.5 points", "30.0 %", "15.0 %", "12.5 %", "2.00 of 8.00 MB"]
+    for part in ["w4:rtn,g=128", "not above the noise floor", "80.0 → 77.5", "−2.5 points", "30.0 %", "15.0 %", "12.5 %", "2.00 of 8.00 MB"]
     {
         assert!(line.contains(part), "{part} is not in {line:?}");
     }

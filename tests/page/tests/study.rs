@@ -205,9 +205,10 @@ async fn the_playground_asks_about_any_image() {
         choose(&client, 4).await;
         client.goto(&format!("{page}#playground")).await.unwrap();
         find(&client, ".own input[type=file]").await.send_keys(file.to_str().unwrap()).await.unwrap();
-        fill(&client, "#own-question", "Is there a circle?").await;
         find(&client, ".tokens image").await;
-        click(&client, ".inquiry .primary").await;
+        text_with(&client, ".inquiry .summary", "Type a question first.").await;
+        // Enter asks
+        find(&client, "#own-question").await.send_keys("Is there a circle?\u{e007}").await.unwrap();
         text_with(&client, ".asked-answers", "48 of 144").await;
         let answers = "[...document.querySelectorAll('.asked-answers .answer')].map(cell => cell.textContent)";
         assert_eq!(evaluate(&client, answers).await.as_array().unwrap().len(), 3);

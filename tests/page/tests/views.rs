@@ -415,6 +415,7 @@ async fn the_playground_takes_images_of_any_shape() {
     in_browser(PHONE, |client| async move {
         client.goto(&page).await.unwrap();
         assert!(!find(&client, ".inquiry .primary").await.is_enabled().await.unwrap());
+        text_with(&client, ".inquiry .summary", "Choose an image first.").await;
         let input = find(&client, ".own input[type=file]").await;
         input.send_keys(broken.to_str().unwrap()).await.unwrap();
         text_with(&client, "[role=alert]", "broken.png is no image").await;

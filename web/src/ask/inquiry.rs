@@ -38,6 +38,9 @@ pub(crate) fn Inquiry(
     seed: String,
     /// What is done to the image at first: an amount for each perturbation.
     under: Vec<f64>,
+    /// How often somebody wished to ask otherwise than by the button.
+    #[prop(optional, into)]
+    wishes: Signal<u32>,
     /// What stands beside the image before anything is asked.
     #[prop(optional)]
     children: Option<Children>,
@@ -161,10 +164,20 @@ pub(crate) fn Inquiry(
             distribution(before, after.map(|answer| (answer.acceleration.as_str(), answer.first_token.as_slice())))
         })
     };
-    let can_ask = move || {
-        let asked = image.with(Option::is_some) && question.with(|question| !question.trim().is_empty());
-        asked && !setting.with(|setting| asker.picked.lacks(&setting.model))
+    // what is still missing; a folder that must be chosen again is told elsewhere
+    let missing = move || match (image.with(Option::is_some), question.with(|question| question.trim().is_empty())) {
+        (false, _) => Some("Choose an image first."),
+        (true, true) => Some("Type a question first."),
+        (true, false) => None,
     };
+    let can_ask = move || missing().is_none() && !setting.with(|setting| asker.picked.lacks(&setting.model));
+    Effect::new(move |before: Option<u32>| {
+        let wishes = wishes.get();
+        if before.is_some_and(|before| before != wishes) && can_ask() {
+            ask_now();
+        }
+        wishes
+    });
     view! {
         <div class="inquiry">
             <div class="sight">
@@ -177,6 +190,7 @@ pub(crate) fn Inquiry(
                     <button type="button" class="primary" disabled=move || !can_ask() on:click=move |_| ask_now()>
                         {move || if live.get() { "Ask again" } else { "Ask here" }}
                     </button>
+                    {move || missing().map(|missing| view! { <p class="summary">{missing}</p> })}
                     <Doing asker />
                 </div>
                 {move || asker.left_out.with(|those| left_out(those))}

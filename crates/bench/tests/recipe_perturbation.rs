@@ -85,6 +85,10 @@ fn what_is_wrong_is_said_in_its_own_words() {
     let refused = |text: &str| PerturbationSpec::parse_of(&TABLE, text).unwrap_err().to_string();
     assert_eq!(refused("mosaic=17"), "mosaic takes an amount from 1 to 16 (pixels), like mosaic=4; found `17`");
     assert_eq!(refused("mosaic=1"), "mosaic=1 leaves the image as it is; the clean image needs no perturbation");
-    assert_eq!(refused("noise=20"), "there is no perturbation `noise`; there are mosaic, jpeg");
+    // those of words are there whatever the table of images has
+    assert_eq!(
+        refused("noise=20"),
+        "there is no perturbation `noise`; there are mosaic, jpeg, shuffle, paraphrase, typos, case, punctuation"
+    );
     assert!("mosaic=2".parse::<PerturbationSpec>().unwrap_err().to_string().starts_with("there is no perturbation `mosaic`"));
 }

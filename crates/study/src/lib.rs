@@ -27,8 +27,8 @@ mod work;
 
 pub use calibration::quantize;
 pub use error::StudyError;
-#[cfg(feature = "files")]
 pub use fitting::fits;
+#[cfg(feature = "files")]
 pub use folder::Folder;
 #[cfg(feature = "files")]
 pub use merge::{Merged, merge};

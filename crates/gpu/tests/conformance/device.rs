@@ -15,7 +15,8 @@ async fn open() -> Gpu {
 async fn kernels_are_few_and_small() {
     let names: HashSet<_> = ALL.iter().map(|kernel| kernel.name).collect();
     assert_eq!(names.len(), ALL.len(), "names are unique");
-    assert!(ALL.len() <= 30, "{} kernels", ALL.len());
+    // Of every format that weights are kept in. What a study takes of them is counted in `tests/tests/gpu.rs`, and is 30 at most.
+    assert!(ALL.len() <= 40, "{} kernels", ALL.len());
     let bytes: usize = ALL.iter().map(|kernel| kernel.text().len()).sum();
     assert!(bytes < 200_000, "{bytes} bytes of WGSL");
     // What WebGPU grants everywhere.

@@ -139,7 +139,7 @@ fn what_is_not_known_is_refused_by_name() {
         (
             "/quantization_config",
             json!({"quant_method": "exl2"}),
-            ["`quantization_config.quant_method`", "compressed-tensors, awq, gptq; found `exl2`", "float checkpoint"],
+            ["`quantization_config.quant_method`", "compressed-tensors, awq, gptq, bitsandbytes; found `exl2`", "float checkpoint"],
         ),
     ] {
         let folder = Folder::tiny();

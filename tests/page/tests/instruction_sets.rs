@@ -31,7 +31,7 @@ async fn what_another_instruction_set_changes_is_below_what_controls_change() {
     let json = in_browser(1200, |client| async move {
         client.goto(&page).await.unwrap();
         click(&client, ".choose summary").await;
-        fill(&client, "#questions", &QUESTIONS.to_string()).await;
+        fill(&client, "#how-many", &QUESTIONS.to_string()).await;
         // of the first study's three accelerations two, and one control more
         for name in ["fastv:k=2,keep=0.5", "bf16"] {
             evaluate(&client, &format!("[...document.querySelectorAll('.tick code')].find(code => code.textContent === '{name}').click()"))
@@ -46,7 +46,8 @@ async fn what_another_instruction_set_changes_is_below_what_controls_change() {
         let hook = "(made => { URL.createObjectURL = blob => { blob.text().then(text => { window.saved = text }); return made(blob) } })\
             (URL.createObjectURL.bind(URL))";
         evaluate(&client, hook).await;
-        click(&client, ".hand-on button:nth-of-type(2)").await;
+        click(&client, ".save summary").await;
+        click(&client, ".save .buttons button:nth-child(1)").await;
         for _ in 0..100 {
             if let Some(json) = evaluate(&client, "window.saved ?? null").await.as_str() {
                 return json.to_owned();

@@ -185,7 +185,8 @@ impl Acceleration {
             return Err(AccelError::AllFloat { method, float: self.float.to_string() });
         }
         if !float.is_empty() {
-            method += &format!("{}float={}", if method.contains(':') { ',' } else { ':' }, self.float);
+            let separator = if method.contains(':') { ',' } else { ':' };
+            method = format!("{method}{separator}float={}", self.float);
         }
         Ok(Some(Settled { fitted, method, scope, packed, float }))
     }

@@ -7,7 +7,7 @@ use image::{Rgb, RgbImage};
 use pollster::FutureExt;
 use steady_accel::{AccelError, Acceleration, Description, Grain};
 use steady_vlm::Device;
-use steady_vlm::{Checkpoint, Decoding, Precision, Vlm};
+use steady_vlm::{Checkpoint, Decoding, Dense, Precision, Vlm};
 
 fn model() -> Vlm {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/steady-llava");
@@ -146,7 +146,11 @@ fn layers_in_float_are_those_of_the_model() {
     ] {
         let packed = parse(spec).quantize(&model).block_on().unwrap().unwrap();
         dense.take();
-        packed.map_linears(&mut |name, _| Ok::<_, AccelError>(dense.borrow_mut().push(name.to_owned())).map(|()| None)).unwrap();
+        let note = &mut |name: &str, _: &Dense| {
+            dense.borrow_mut().push(name.to_owned());
+            Ok::<_, AccelError>(None)
+        };
+        packed.map_linears(note).unwrap();
         let names: Vec<String> = described(whole).linears.into_iter().map(|linear| linear.name).collect();
         let (float, left): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| format!("{name}.").contains(mine));
         assert!(!float.is_empty() && float.iter().all(|name| dense.borrow().contains(name)), "{spec}: {float:?}");

@@ -35,6 +35,7 @@ pub(super) fn opening(report: &Report) -> Markup {
                 a href="#rates" { "All rates" }
                 a href="#release" { "For a release" }
                 a href="#families" { "Families" }
+                @if !report.sensitivities().is_empty() { a href="#sensitivity" { "Where it breaks" } }
                 @if !plan.perturbations.is_empty() { a href="#perturbed" { "Under perturbation" } }
                 a href="#questions" { "Questions" }
                 @if report.known_costs().contains(&true) { a href="#costs" { "Costs" } }

@@ -73,7 +73,6 @@ impl Report {
         let mut table = empty_table(&header, 1);
         for summary in self.whole_summaries() {
             let Assurance { drop_at_most, ndr_at_most, dr_at_most, least_drop, unparsed, calibration, .. } = &summary.assurance;
-            let or_dash = |shown: Option<String>| shown.unwrap_or_else(|| "-".to_owned());
             let mut row = vec![one_line(&summary.spec)];
             row.extend(judged.then(|| [points(*drop_at_most), percent(*ndr_at_most)]).into_iter().flatten());
             row.push(percent(*dr_at_most));
@@ -157,7 +156,6 @@ impl Report {
             header.extend(sized.then_some("files MB more"));
             let mut table = empty_table(&header, 1);
             let mut add = |name: String, summary: &Summary, gone: Option<f64>, more_bytes: Option<u64>| {
-                let or_dash = |shown: Option<String>| shown.unwrap_or_else(|| "-".to_owned());
                 let mut row = vec![name, or_dash(gone.map(|gone| format!("{:.0} %", 100.0 * gone)))];
                 row.extend([or_dash(summary.kl_mean.map(|kl| format!("{kl:.4}"))), percent(summary.dr.value)]);
                 row.extend(judged.then(|| [percent(summary.ndr.value), percent(summary.accuracy_after.value)]).into_iter().flatten());
@@ -193,6 +191,10 @@ impl Report {
     pub(crate) fn tells_files(&self) -> bool {
         self.measurements().baseline_cost.stored_bytes.is_some()
     }
+}
+
+fn or_dash(shown: Option<String>) -> String {
+    shown.unwrap_or_else(|| "-".to_owned())
 }
 
 /// Columns of numbers follow `names` of text.

@@ -10,7 +10,7 @@ use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLin
 use steady_methods::{FP8, Value};
 use steady_vlm::HostMatrix;
 
-use super::layers::{DECODER, SCOPE, largest, packed};
+use super::layers::{packed, row_scale};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
 use crate::Gram;
 use crate::implementation::{Built, Implementation};
@@ -38,8 +38,7 @@ impl Fp8 {
     pub fn codes(self, weight: &HostMatrix) -> GroupedCodes {
         let (mut codes, mut scales) = (Vec::with_capacity(weight.data.len()), Vec::with_capacity(weight.rows));
         for row in weight.iter_rows() {
-            // A row of zeros has any scale.
-            let scale = Some(largest(row) / LARGEST).filter(|scale| *scale > 0.0).unwrap_or(f32::EPSILON);
+            let scale = row_scale(row, LARGEST);
             codes.extend(row.iter().map(|value| Codebook::e4m3(value / scale)));
             scales.push(scale);
         }
@@ -51,14 +50,6 @@ impl Fp8 {
 impl Quantizer for Fp8 {
     fn name(&self) -> String {
         FP8.spell(&[Value::Flag(self.weights_only)])
-    }
-
-    fn scope(&self) -> &'static str {
-        SCOPE
-    }
-
-    fn takes(&self, linear: &str) -> bool {
-        linear.starts_with(DECODER)
     }
 
     fn fit(&self, _linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {

@@ -17,7 +17,7 @@ use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLin
 use steady_methods::{Group, Value, W4_GPTQ};
 use steady_vlm::HostMatrix;
 
-use super::layers::{DECODER, SCOPE, packed, settle};
+use super::layers::{packed, settle};
 use super::rtn::GROUPS;
 use super::{AccelError, Calibration, Fitted, LinearShape, Quantizer};
 use crate::Gram;
@@ -63,14 +63,6 @@ pub struct FittedGptq {
 impl Quantizer for Gptq {
     fn name(&self) -> String {
         spelt(self.group, *self)
-    }
-
-    fn scope(&self) -> &'static str {
-        SCOPE
-    }
-
-    fn takes(&self, linear: &str) -> bool {
-        linear.starts_with(DECODER)
     }
 
     fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {

@@ -13,7 +13,7 @@ use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLin
 use steady_methods::{Group, Value, W4_HQQ};
 use steady_vlm::HostMatrix;
 
-use super::layers::{DECODER, SCOPE, packed, settle};
+use super::layers::{packed, settle};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
 use crate::Gram;
 use crate::implementation::{Built, Implementation};
@@ -108,14 +108,6 @@ fn shrunk(error: f32, beta: f32) -> f32 {
 impl Quantizer for Hqq {
     fn name(&self) -> String {
         W4_HQQ.spell(&[Value::Group(self.group)])
-    }
-
-    fn scope(&self) -> &'static str {
-        SCOPE
-    }
-
-    fn takes(&self, linear: &str) -> bool {
-        linear.starts_with(DECODER)
     }
 
     fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {

@@ -37,6 +37,11 @@ pub(super) fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |largest, &value| largest.max(value.abs()))
 }
 
+/// The scale of a row whose largest magnitude is so many steps. A row of zeros has any.
+pub(super) fn row_scale(row: &[f32], steps: f32) -> f32 {
+    Some(largest(row) / steps).filter(|scale| *scale > 0.0).unwrap_or(f32::EPSILON)
+}
+
 /// What became of the codes of the layer `linear`.
 pub(super) fn packed(linear: &str, weight: Result<impl Into<PackedLinear>, PackError>) -> Result<PackedLinear, AccelError> {
     weight.map(Into::into).map_err(|source| AccelError::Pack { linear: linear.to_owned(), source })

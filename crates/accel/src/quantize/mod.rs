@@ -43,11 +43,15 @@ pub trait Quantizer: Send + Sync {
     /// The canonical text of the method, e.g. `w4:rtn,g=auto`.
     fn name(&self) -> String;
 
-    /// Which linear layers the method packs, in words.
-    fn scope(&self) -> &'static str;
+    /// Which linear layers the method packs, in words; the decoder's, as deployed recipes have it, where it does not say otherwise.
+    fn scope(&self) -> &'static str {
+        layers::SCOPE
+    }
 
-    /// Whether the linear layer with this canonical name is one of them.
-    fn takes(&self, linear: &str) -> bool;
+    /// Whether the linear layer with this canonical name is one of them. Whoever says otherwise says so in [`Self::scope`] too.
+    fn takes(&self, linear: &str) -> bool {
+        linear.starts_with(layers::DECODER)
+    }
 
     /// This method with everything settled that depends on the model's shapes.
     ///

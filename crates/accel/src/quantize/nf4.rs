@@ -10,7 +10,7 @@ use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLin
 use steady_methods::{Group, NF4, Value};
 use steady_vlm::HostMatrix;
 
-use super::layers::{DECODER, SCOPE, largest, packed, settle};
+use super::layers::{largest, packed, settle};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
 use crate::Gram;
 use crate::implementation::{Built, Implementation};
@@ -67,14 +67,6 @@ fn nearest(table: &[f32], value: f32) -> u8 {
 impl Quantizer for Nf4 {
     fn name(&self) -> String {
         NF4.spell(&[Value::Group(self.group)])
-    }
-
-    fn scope(&self) -> &'static str {
-        SCOPE
-    }
-
-    fn takes(&self, linear: &str) -> bool {
-        linear.starts_with(DECODER)
     }
 
     fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {

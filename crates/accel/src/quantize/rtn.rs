@@ -13,7 +13,7 @@ use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLin
 use steady_methods::{Group, Method, Value, W2_RTN, W3_RTN, W4_RTN, W8_RTN};
 use steady_vlm::HostMatrix;
 
-use super::layers::{DECODER, SCOPE, largest, packed, settle};
+use super::layers::{largest, packed, settle};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
 use crate::Gram;
 use crate::implementation::{Built, Implementation};
@@ -110,14 +110,6 @@ fn stored(scale: f32) -> f32 {
 impl Quantizer for Rtn {
     fn name(&self) -> String {
         method(self.bits).spell(&[Value::Group(self.group), Value::Flag(self.symmetric)])
-    }
-
-    fn scope(&self) -> &'static str {
-        SCOPE
-    }
-
-    fn takes(&self, linear: &str) -> bool {
-        linear.starts_with(DECODER)
     }
 
     fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {

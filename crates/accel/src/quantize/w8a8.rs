@@ -10,7 +10,7 @@ use steady_kernels::{Int8Codes, Int8Weight, PackedLinear};
 use steady_methods::W8A8;
 use steady_vlm::HostMatrix;
 
-use super::layers::{DECODER, SCOPE, largest, packed};
+use super::layers::{packed, row_scale};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
 use crate::Gram;
 use crate::implementation::{Built, Implementation};
@@ -35,8 +35,7 @@ impl W8a8 {
     pub fn codes(self, weight: &HostMatrix) -> Int8Codes {
         let (mut codes, mut scales) = (Vec::with_capacity(weight.data.len()), Vec::with_capacity(weight.rows));
         for row in weight.iter_rows() {
-            // A row of zeros has any scale.
-            let scale = Some(largest(row) / STEPS).filter(|scale| *scale > 0.0).unwrap_or(f32::EPSILON);
+            let scale = row_scale(row, STEPS);
             codes.extend(row.iter().map(|value| (value / scale).round_ties_even().clamp(-128.0, 127.0) as i8));
             scales.push(scale);
         }
@@ -48,14 +47,6 @@ impl W8a8 {
 impl Quantizer for W8a8 {
     fn name(&self) -> String {
         W8A8.spell(&[])
-    }
-
-    fn scope(&self) -> &'static str {
-        SCOPE
-    }
-
-    fn takes(&self, linear: &str) -> bool {
-        linear.starts_with(DECODER)
     }
 
     fn fit(&self, _linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {

@@ -41,7 +41,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     for bench in &benches {
         let name = bench.split(':').next().unwrap_or_default();
         let out = args.study.out.as_ref().map(|out| if benches.len() == 1 { out.clone() } else { out.join(name) });
-        one(args, bench, out).with_context(|| if benches.len() == 1 { String::new() } else { format!("{}, {name}", args.bench) })?;
+        let done = one(args, bench, out);
+        if benches.len() > 1 { done.with_context(|| format!("{}, {name}", args.bench))? } else { done? }
     }
     Ok(())
 }
@@ -55,13 +56,11 @@ fn one(args: &RunArgs, bench: &str, out: Option<PathBuf>) -> Result<()> {
         bail!("--against {server}: a server stands beside another one; --endpoint names the baseline's");
     }
     // Specs are read before a model is fetched, which may take hours.
-    let accelerations = asked_for(&args.study, if args.against.is_empty() { FIRST5.specs } else { NONE })?;
+    // Whoever compares two checkpoints asks about those.
+    let accelerations = asked_for(&args.study, if args.against.is_empty() { FIRST5.specs } else { &[] })?;
     let accelerations = |_: &Checkpoint| Ok(accelerations.clone());
     study(|| model::choose(&args.model), &accelerations, &args.against, &BENCHMARKS.find(bench)?, out, &args.study).map(drop)
 }
-
-/// Whoever compares two checkpoints asks about those.
-const NONE: &[&str] = &[];
 
 /// The accelerations that a command line names, those of `default` if it names none.
 pub(super) fn asked_for(args: &StudyArgs, default: &[&str]) -> Result<Vec<Acceleration>> {

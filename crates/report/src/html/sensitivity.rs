@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
+use super::families::heat;
 use super::{spec, text};
 use crate::number::percent;
 use crate::report::Report;
 use crate::sensitivity::{Restored, Sensitivity};
-
-/// Strongest step of the colour scale; `style.css` has a rule for each.
-const HEAT_STEPS: f64 = 12.0;
+use crate::summary::Summary;
 
 /// Empty where no layers were put back.
 pub(super) fn section(report: &Report) -> Markup {
@@ -33,9 +32,8 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-/// A class of the colour scale: a style of its own would need a laxer content security policy.
-fn heat(gone: Option<f64>) -> String {
-    format!("heat-{}", (HEAT_STEPS * gone.unwrap_or_default().clamp(0.0, 1.0)).round())
+fn warmth(gone: Option<f64>) -> String {
+    heat(gone.unwrap_or_default().clamp(0.0, 1.0), 1.0)
 }
 
 fn gone(gone: Option<f64>) -> String {
@@ -62,7 +60,7 @@ fn map(sensitivity: &Sensitivity<'_>) -> Markup {
                                 th scope="row" { (text(block)) "." (number) }
                                 @for kind in &kinds {
                                     @match row.get(kind) {
-                                        Some(part) => { td class=(heat(sensitivity.gone(part))) { (gone(sensitivity.gone(part))) small { "DR " (percent(part.summary.dr.value)) } } }
+                                        Some(part) => { td class=(warmth(sensitivity.gone(part))) { (gone(sensitivity.gone(part))) small { "DR " (percent(part.summary.dr.value)) } } }
                                         None => { td { "–" } }
                                     }
                                 }
@@ -89,11 +87,11 @@ fn place(layers: &str) -> Option<(&str, usize, &str)> {
 
 fn list(sensitivity: &Sensitivity<'_>) -> Markup {
     let sized = sensitivity.parts.iter().any(|part| part.more_bytes.is_some());
-    let row = |name: Markup, summary: &crate::summary::Summary, of: Option<f64>, more: Option<u64>| {
+    let row = |name: Markup, summary: &Summary, of: Option<f64>, more: Option<u64>| {
         html! {
             tr {
                 th scope="row" { (name) }
-                td class=(heat(of)) { (gone(of)) }
+                td class=(warmth(of)) { (gone(of)) }
                 td { (summary.kl_mean.map_or_else(|| "–".to_owned(), |kl| format!("{kl:.4}"))) }
                 td { (percent(summary.dr.value)) }
                 td { (percent(summary.ndr.value)) }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::families::heat;
 use super::{counted, spec, text};
 use crate::number::{percent, points};
 use crate::outcome::Outcome;
@@ -11,8 +12,6 @@ use crate::together::{Overlap, Together};
 
 /// Questions that are named.
 const NAMED: usize = 10;
-/// Strongest step of the colour scale, as of the table of families.
-const HEAT_STEPS: f64 = 12.0;
 /// Lines that `style.css` tells apart.
 const LINES: usize = 8;
 /// The chart of budgets is so wide.
@@ -60,9 +59,9 @@ fn overlaps(Together { specs, overlaps, .. }: &Together) -> Markup {
 }
 
 fn cell(overlap: Overlap, itself: bool) -> Markup {
-    let heat = if itself { 0.0 } else { (HEAT_STEPS * overlap.share().unwrap_or(0.0)).round() };
+    let share = if itself { None } else { overlap.share() };
     html! {
-        td class={ "heat-" (heat) } {
+        td class=(heat(share.unwrap_or_default(), 1.0)) {
             @if itself { span.quiet { (counted(overlap.both as u64, "change")) } } @else {
                 @match overlap.share() { Some(share) => (percent(share)), None => "–" }
                 @if let Some(by_chance) = overlap.by_chance { small { (percent(by_chance)) } }

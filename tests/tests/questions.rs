@@ -100,6 +100,40 @@ fn a_run_goes_on_with_the_same_files_alone() {
     assert!(note.contains("benchmark questions.csv is not at hand as it was asked; the report has no pictures"), "{note}");
 }
 
+/// A type of model that takes several pictures is asked about them, and what is not defined for several is refused.
+#[test]
+fn several_pictures_with_one_question() {
+    let dir = tempfile::tempdir().unwrap();
+    let suite = EmbeddedSuite::test(1);
+    let mut rows = Vec::new();
+    for pair in suite.questions().chunks(2).take(4) {
+        for question in pair {
+            suite.image(&question.image).unwrap().save(dir.path().join(format!("{}.png", question.image))).unwrap();
+        }
+        let names = [&pair[0], &pair[1]].map(|question| format!("{}.png", question.image));
+        rows.push(serde_json::json!({"images": names, "question": "are both pictures alike?", "answer": "no"}).to_string());
+    }
+    let table = dir.path().join("pairs.jsonl");
+    fs::write(&table, rows.join("\n")).unwrap();
+    let (out, bench) = (dir.path().join("run"), format!("file:{}", text(&table)));
+    assert!(succeed(&["benches", "show", text(&table)]).contains(" + ") && !rows.is_empty());
+    let arguments = ["run", "--model", "steady-qwen2.5-vl", "--device", "cpu", "--bench", &bench, "--out", text(&out)];
+    let controls = ["--control", "order", "--control", "split"];
+    let report = json(&[&arguments[..], &controls, &["--accel", "w2:rtn", "--perturb", "noise=40", "--json"]].concat());
+    let questions = report["questions"].as_array().unwrap();
+    assert_eq!(questions.len(), 2 * rows.len());
+    // Whatever is computed in another order is the same answer.
+    for control in report["controls"].as_array().unwrap() {
+        assert_eq!(control["answers"].as_array().unwrap().len(), 2 * rows.len());
+        assert!(control["answers"].as_array().unwrap().iter().all(|answer| answer["outcome"] == "same"), "{control}");
+    }
+    assert!(questions[0]["image"].as_str().unwrap().contains(".png + "));
+    let said = refuse(&[&arguments[..], &["--accel", "divprune:keep=0.5"]].concat());
+    assert!(said.contains("divprune:keep=0.5 drops visual tokens of one image") && said.contains("questions that show several"), "{said}");
+    let said = refuse(&["run", "--model", "steady-llava", "--device", "cpu", "--bench", &bench, "--accel", "int8"]);
+    assert!(said.contains("expected at most one image, found 2"), "{said}");
+}
+
 #[test]
 fn what_cannot_be_asked_is_said_before_a_model_is_loaded() {
     let dir = tempfile::tempdir().unwrap();

@@ -33,6 +33,7 @@ impl From<&Question> for SuiteQuestion {
             text: question.text.clone(),
             gold: question.gold.clone(),
             kind: (&question.kind).into(),
+            weight: question.weight,
         }
     }
 }

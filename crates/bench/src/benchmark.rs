@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use image::RgbImage;
+
 use crate::{BenchError, Question};
 
 /// A benchmark: questions and the images they are about.
@@ -14,19 +16,27 @@ pub trait Benchmark: Send + Sync {
     /// All questions, in the benchmark's own order.
     fn questions(&self) -> &[Question];
 
-    /// The image with this id ([`Question::image`]).
+    /// The image with this id ([`Question::image`]). Where an id stands for several that are shown together, all of them [`side_by_side`].
     ///
     /// # Errors
     /// [`BenchError::UnknownImage`] if no question refers to such an image.
-    fn image(&self, id: &str) -> Result<image::RgbImage, BenchError>;
+    fn image(&self, id: &str) -> Result<RgbImage, BenchError>;
 
-    /// Width and height of the image with this id, for whoever needs to know no more: it is asked of every image before a study begins. Where
+    /// The images that questions with this id show, in their order, each with an id of its own. Mostly it is one.
+    ///
+    /// # Errors
+    /// As [`Self::image`].
+    fn images(&self, id: &str) -> Result<Vec<(String, RgbImage)>, BenchError> {
+        Ok(vec![(id.to_owned(), self.image(id)?)])
+    }
+
+    /// Width and height of each of [`Self::images`], for whoever needs to know no more: it is asked of every image before a study begins. Where
     /// sizes are known without decoding an image, a benchmark says so here.
     ///
     /// # Errors
     /// As [`Self::image`].
-    fn size(&self, id: &str) -> Result<(u32, u32), BenchError> {
-        Ok(self.image(id)?.dimensions())
+    fn sizes(&self, id: &str) -> Result<Vec<(u32, u32)>, BenchError> {
+        Ok(self.images(id)?.iter().map(|(_, image)| image.dimensions()).collect())
     }
 
     /// Hash (hex) over questions, gold answers and pixels: two runs with equal fingerprints asked the same things.
@@ -46,6 +56,26 @@ pub trait Benchmark: Send + Sync {
     fn understood(&self) -> Option<&Understood> {
         None
     }
+}
+
+/// Pixels between two images that are shown side by side.
+const GAP: u32 = 8;
+
+/// Several images as one, for people: in a row from the left, on white.
+pub fn side_by_side(images: &[RgbImage]) -> RgbImage {
+    if let [image] = images {
+        return image.clone();
+    }
+    let gaps = GAP * images.len().saturating_sub(1) as u32;
+    let width = gaps + images.iter().map(RgbImage::width).sum::<u32>();
+    let height = images.iter().map(RgbImage::height).max().unwrap_or_default();
+    let mut row = RgbImage::from_pixel(width, height, image::Rgb([255; 3]));
+    let mut left = 0;
+    for image in images {
+        image::imageops::replace(&mut row, image, i64::from(left), 0);
+        left += image.width() + GAP;
+    }
+    row
 }
 
 /// What was taken for what in files of questions.

@@ -20,6 +20,7 @@
 //!     text: "How many stars are there?".into(),
 //!     gold: vec!["4".into()],
 //!     kind: AnswerKind::Number,
+//!     weight: 1.0,
 //! };
 //! assert!(score(&question, "four").correct && !score(&question, "5").correct);
 //! assert!(same_answer(&question, "4", "four"));
@@ -53,7 +54,9 @@ mod thumbnails;
 pub mod world;
 
 pub use asked::{asked, suite_of};
-pub use benchmark::{Benchmark, BenchmarkRow, Benchmarks, Chosen, DrawBenchmark, Origin, Place, ReadBenchmark, Understood, select};
+pub use benchmark::{
+    Benchmark, BenchmarkRow, Benchmarks, Chosen, DrawBenchmark, Origin, Place, ReadBenchmark, Understood, select, side_by_side,
+};
 pub use benchmarks::BENCHMARKS;
 pub use error::BenchError;
 pub use posed::Posed;

@@ -21,6 +21,7 @@ use crate::{AnswerKind, OfficialScorer, PostPrompts, Question, Verdict};
 ///     text: "Which?\nA. red\nB. blue".into(),
 ///     gold: vec!["A".into()],
 ///     kind: AnswerKind::Choice { options },
+///     weight: 1.0,
 /// };
 /// let spec = "shuffle=1".parse()?;
 /// let posed = Posed::of(&question, &spec, &PostPrompts::default());
@@ -122,6 +123,7 @@ mod tests {
             text: "What is it?\nA. dog\nB. cat\nC. cow\nD. hen".into(),
             gold: vec!["C".into()],
             kind: kind(options),
+            weight: 1.0,
         }
     }
 

@@ -64,6 +64,18 @@ pub struct Question {
     pub gold: Vec<String>,
     /// Form of the answer.
     pub kind: AnswerKind,
+    /// How much it counts beside others, above 0; 1 where nobody said.
+    #[serde(default = "usual_weight", skip_serializing_if = "is_usual")]
+    pub weight: f64,
+}
+
+fn usual_weight() -> f64 {
+    1.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_usual(weight: &f64) -> bool {
+    *weight == 1.0
 }
 
 // The fields as they are, but for what the embedded world's files have always left to its families.

@@ -7,7 +7,7 @@ use image::codecs::png::PngEncoder;
 use steady_report::{Outcome, Picture, Report};
 
 use crate::perturb::{PerturbationSpec, SpecError};
-use crate::{BenchError, Benchmark};
+use crate::{BenchError, Benchmark, side_by_side};
 
 /// Longest side of a thumbnail, in pixels.
 pub const THUMBNAIL: u32 = 224;
@@ -43,7 +43,9 @@ pub fn thumbnails(report: &Report, benchmark: &dyn Benchmark) -> Result<BTreeMap
 /// [`BenchError::Encode`] if it cannot be written.
 pub fn thumbnail(benchmark: &dyn Benchmark, picture: &Picture) -> Result<Vec<u8>, BenchError> {
     let Picture { image: id, perturbation } = picture;
-    let mut image = spec(picture)?.apply(&benchmark.image(id)?, id);
+    let spec = spec(picture)?;
+    let shown: Vec<_> = benchmark.images(id)?.iter().map(|(id, image)| spec.apply(image, id)).collect();
+    let mut image = side_by_side(&shown);
     let (width, height) = image.dimensions();
     let longest = width.max(height);
     if longest > THUMBNAIL {

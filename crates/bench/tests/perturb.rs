@@ -169,6 +169,7 @@ fn shown() -> String {
         text: text.into(),
         gold: vec!["A".into()],
         kind,
+        weight: 1.0,
     };
     let options = ["dog", "cat", "cow", "hen"].map(str::to_owned).to_vec();
     let lettered = question("animal", "Which animal is it?\nA. dog\nB. cat\nC. cow\nD. hen", AnswerKind::Choice { options });

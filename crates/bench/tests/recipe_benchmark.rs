@@ -46,6 +46,7 @@ impl Flags {
                 text: text.into(),
                 gold: vec![gold.into()],
                 kind,
+                weight: 1.0,
             };
             [
                 question("color", "What color is the stripe in the middle?", middle, AnswerKind::Short),
@@ -95,7 +96,7 @@ fn it_is_opened_by_its_name_and_asked() {
     let (_, counting) = TABLE.find(NAME).unwrap().draw(9, &["counting".into()]).unwrap();
     assert_eq!(counting.len(), 2);
     // Who says nothing of sizes has the images looked at.
-    assert_eq!(flags.size(&flags.questions()[0].image).unwrap(), flags.image(&flags.questions()[0].image).unwrap().dimensions());
+    assert_eq!(flags.sizes(&flags.questions()[0].image).unwrap(), [flags.image(&flags.questions()[0].image).unwrap().dimensions()]);
     let error = flags.image("waving").unwrap_err().to_string();
     assert_eq!(error, "benchmark flags/1: no image \"waving\" (expected upright or lying)");
 }

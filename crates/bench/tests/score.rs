@@ -15,6 +15,7 @@ fn question(family: &str, kind: AnswerKind, gold: &str) -> Question {
         text: "?".into(),
         gold: vec![gold.into()],
         kind,
+        weight: 1.0,
     }
 }
 

@@ -24,6 +24,7 @@ const GAUGES: BenchmarkRow = BenchmarkRow {
             text: "What does it show?".into(),
             gold: vec!["40".into()],
             kind: AnswerKind::NumberWithin { tolerance: 0.1 },
+            weight: 1.0,
         };
         Ok(Box::new(Gauges(vec![question(0, "pressure"), question(1, "level")])))
     }),

@@ -18,13 +18,15 @@ pub(crate) struct Wishes {
     pub(crate) top: usize,
 }
 
-/// The body of a request: one picture, then one question, greedily answered.
-pub(crate) fn request(model: &str, picture: &str, question: &str, wishes: Wishes) -> String {
+/// The body of a request: the pictures, then one question, greedily answered.
+pub(crate) fn request(model: &str, pictures: &[String], question: &str, wishes: Wishes) -> String {
+    let pictures = pictures.iter().map(|url| json!({"type": "image_url", "image_url": {"url": url}}));
+    let content: Value = pictures.chain([json!({"type": "text", "text": question})]).collect();
     let mut body = json!({
         "model": model,
         "messages": [{
             "role": "user",
-            "content": [{"type": "image_url", "image_url": {"url": picture}}, {"type": "text", "text": question}],
+            "content": content,
         }],
         "max_tokens": wishes.max_tokens,
         "temperature": 0,
@@ -124,7 +126,8 @@ mod tests {
         let url = data_url(&image).unwrap();
         let png = STANDARD.decode(url.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
         assert_eq!(image::load_from_memory(&png).unwrap().to_rgb8(), image);
-        let body: Value = serde_json::from_str(&request("m", &url, "What?", Wishes { max_tokens: 9, top: 0 })).unwrap();
+        let body: Value =
+            serde_json::from_str(&request("m", std::slice::from_ref(&url), "What?", Wishes { max_tokens: 9, top: 0 })).unwrap();
         assert_eq!(body["messages"][0]["content"][0]["image_url"]["url"], url);
         assert_eq!(
             (&body["messages"][0]["content"][1]["text"], &body["max_tokens"], &body["temperature"]),

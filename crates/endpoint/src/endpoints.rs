@@ -186,8 +186,8 @@ impl Subject for Asking {
         2 * self.in_flight
     }
 
-    async fn group(&self, image: &RgbImage, questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
-        let picture = Arc::new(Picture { image: image.clone(), url: OnceLock::new() });
+    async fn group(&self, images: &[RgbImage], questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
+        let pictures = Arc::new(Pictures { images: images.to_vec(), urls: OnceLock::new() });
         let mut waiting = Vec::new();
         for (server, variant) in self.variants() {
             let mut of_variant = Vec::new();
@@ -196,7 +196,7 @@ impl Subject for Asking {
                 let request = Request {
                     server: Arc::clone(&self.endpoints.servers[server]),
                     ledger: Arc::clone(&self.ledger),
-                    picture: Arc::clone(&picture),
+                    pictures: Arc::clone(&pictures),
                     variant: variant.to_owned(),
                     question: question.question().id.clone(),
                     text: question.text().to_owned(),
@@ -230,17 +230,17 @@ impl Subject for Asking {
     }
 }
 
-/// A picture that several requests send.
-struct Picture {
-    image: RgbImage,
-    url: OnceLock<Result<String, String>>,
+/// Pictures that several requests send.
+struct Pictures {
+    images: Vec<RgbImage>,
+    urls: OnceLock<Result<Vec<String>, String>>,
 }
 
 /// A question that waits to be asked.
 struct Request {
     server: Arc<Server>,
     ledger: Arc<Ledger>,
-    picture: Arc<Picture>,
+    pictures: Arc<Pictures>,
     variant: String,
     question: String,
     text: String,
@@ -251,9 +251,9 @@ impl Request {
     /// What the server says, or said when it was asked before.
     fn answer(&self, given_up: &AtomicBool) -> Result<Reply, EndpointError> {
         let Self { server, .. } = self;
-        let url = self.picture.url.get_or_init(|| data_url(&self.picture.image).map_err(|error| error.to_string()));
-        let url = url.as_ref().map_err(|problem| server.client.error(problem))?;
-        let body = request(&server.model, url, &self.text, Wishes { max_tokens: self.max_tokens, top: server.top });
+        let encode = || self.pictures.images.iter().map(data_url).collect::<Result<_, _>>().map_err(|error| error.to_string());
+        let urls = self.pictures.urls.get_or_init(encode).as_ref().map_err(|problem| server.client.error(problem))?;
+        let body = request(&server.model, urls, &self.text, Wishes { max_tokens: self.max_tokens, top: server.top });
         let id = ledger::id(&self.variant, &self.question, &body);
         if let Some((completion, took)) = self.ledger.find(&id)? {
             return Ok(reply(completion, took));

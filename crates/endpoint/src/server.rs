@@ -77,7 +77,7 @@ impl Server {
     /// Its answer about a grey picture, with as many of the likeliest tokens as it tells.
     fn probe(&self) -> Result<Completion, EndpointError> {
         let picture =
-            data_url(&RgbImage::from_pixel(64, 64, image::Rgb([128; 3]))).map_err(|error| self.client.error(&error.to_string()))?;
+            [data_url(&RgbImage::from_pixel(64, 64, image::Rgb([128; 3]))).map_err(|error| self.client.error(&error.to_string()))?];
         let mut refused = String::new();
         for top in TOPS {
             let body = request(&self.model, &picture, "Is this picture grey?", Wishes { max_tokens: 1, top });

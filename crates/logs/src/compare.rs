@@ -298,6 +298,7 @@ fn report(
         gold: question.gold.clone(),
         kind: (&question.kind).into(),
         baseline: judged.row(),
+        weight: question.weight,
     });
     let measurements = Measurements {
         plan: plan(baseline, all, &names[..others.len()], asked.len(), command),

@@ -49,6 +49,7 @@ pub fn question(answer: &Answer) -> Question {
         text: answer.question.clone().unwrap_or_default(),
         gold: answer.gold.clone(),
         kind: answer.kind(),
+        weight: 1.0,
     }
 }
 

@@ -65,6 +65,7 @@ fn study(count: usize) -> (Work, Vec<Answers>) {
         text: format!("What colour is thing {n}?"),
         gold: vec!["red".into()],
         kind: AnswerKind::Short,
+        weight: 1.0,
     };
     let questions: Vec<Question> = (0..count).map(question).collect();
     let acceleration = |spec: String| AccelerationPlan { describe: format!("{spec} in words"), spec, stored_bytes: None };

@@ -16,6 +16,7 @@ fn questions() -> Vec<Question> {
         text: "?".into(),
         gold: vec![gold.into()],
         kind,
+        weight: 1.0,
     };
     let choice = AnswerKind::Choice { options: vec!["red".into(), "blue".into()] };
     [(choice, "b"), (AnswerKind::Number, "3"), (AnswerKind::Number, "3"), (AnswerKind::Short, "red")]

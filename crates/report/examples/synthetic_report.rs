@@ -93,6 +93,7 @@ fn measurements(chance: &mut Chance) -> Result<Measurements, Box<dyn Error>> {
             gold: vec![answers[gold].to_owned()],
             kind,
             baseline: answer(answers, said, gold, margin, 144.0, chance),
+            weight: 1.0,
         });
     }
     let mut accelerations = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::measurements::AnswerRow;
 use crate::number::{p_relation, percent};
 use crate::outcome::Outcome;
 use crate::printable::one_line;
@@ -23,6 +24,32 @@ pub struct Brittleness {
     /// Does it break more there? Upwards are questions that broke under the perturbation alone, downwards those that broke on clean images alone; by image,
     /// adjusted for all accelerations and perturbations.
     pub test: PairedTest,
+    /// What became of accuracy.
+    pub effects: Effects,
+}
+
+/// Three effects on accuracy, as fractions of 1, and what two of them leave of the third.
+///
+/// Per question, amplification is what the acceleration did to the verdict about the perturbed input less what it did to that about the clean one: the
+/// interaction of a two-by-two design, -2 to 2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effects {
+    /// The acceleration on clean input.
+    pub acceleration: f64,
+    /// The perturbation on the baseline.
+    pub perturbation: f64,
+    /// The acceleration on the perturbed input, beside the baseline on the clean one.
+    pub together: f64,
+    /// Could questions be amplified one way as well as the other? Upwards is what acceleration costs more on perturbed input, summed by image; adjusted
+    /// for all accelerations and perturbations. The p by question takes steps of 2 for two questions.
+    pub test: PairedTest,
+}
+
+impl Effects {
+    /// What the acceleration costs beyond its cost on clean input: above 0 where the perturbation makes it worse.
+    pub fn amplification(&self) -> f64 {
+        self.acceleration + self.perturbation - self.together
+    }
 }
 
 impl Brittleness {
@@ -49,20 +76,35 @@ impl Report {
             for (perturbation, perturbed) in self.perturbed().iter().enumerate() {
                 let Some(under) = perturbed.condition.accelerations.get(acceleration) else { continue };
                 let broke = |row: usize| answers.answers.get(row).is_some_and(|answer| answer.outcome == Some(Outcome::Broken));
-                let mut images: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+                let mut images: BTreeMap<&str, [(u64, u64); 2]> = BTreeMap::new();
                 for (i, question) in self.questions().iter().take(asked).enumerate() {
-                    let (up, down) = images.entry(&question.image).or_default();
-                    match (broke(i), broke((1 + perturbation) * asked + i)) {
-                        (false, true) => *up += 1,
-                        (true, false) => *down += 1,
+                    let perturbed = (1 + perturbation) * asked + i;
+                    let [broken, cost] = images.entry(&question.image).or_default();
+                    match (broke(i), broke(perturbed)) {
+                        (false, true) => broken.0 += 1,
+                        (true, false) => broken.1 += 1,
                         _ => {}
                     }
+                    let costs = |row: usize| {
+                        let right = |answer: Option<&AnswerRow>| i64::from(answer.is_some_and(|answer| answer.correct));
+                        right(self.questions().get(row).map(|question| &question.baseline)) - right(answers.answers.get(row))
+                    };
+                    let amplified = costs(perturbed) - costs(i);
+                    cost.0 += amplified.max(0).unsigned_abs();
+                    cost.1 += amplified.min(0).unsigned_abs();
                 }
-                let test = PairedTest::of(images.into_values());
-                all.push(Brittleness { acceleration, perturbation, clean: clean.ndr, under: under.ndr, test });
+                let [test, amplified] = [0, 1].map(|which| PairedTest::of(images.values().map(|of_image| of_image[which])));
+                let effects = Effects {
+                    acceleration: clean.accuracy_change.value,
+                    perturbation: perturbed.baseline.accuracy_change.value,
+                    together: under.accuracy_after.value - clean.accuracy_before.value,
+                    test: amplified,
+                };
+                all.push(Brittleness { acceleration, perturbation, clean: clean.ndr, under: under.ndr, test, effects });
             }
         }
         PairedTest::adjust(all.iter_mut().map(|one| &mut one.test).collect());
+        PairedTest::adjust(all.iter_mut().map(|one| &mut one.effects.test).collect());
         all
     }
 

@@ -85,6 +85,7 @@ impl Measurements {
                 }
                 _ => {}
             }
+            check_number(field, format_args!("weight"), row.weight, |weight| weight > 0.0, "a finite number above 0")?;
             row.baseline.check_baseline(format_args!("{field}.baseline"), before.map(|before| &before.baseline))?;
         }
         Ok(())

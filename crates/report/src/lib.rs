@@ -67,6 +67,7 @@ mod summary;
 mod sweep;
 mod table;
 mod together;
+mod weighted;
 mod worst;
 
 pub use assurance::{Agreement, Assurance, CONFIDENCE, Calibration, CalibrationShift, Clustered, Collapse, Diagnostic, POWER, Unparsed};
@@ -91,3 +92,4 @@ pub use statistics::{Interval, PairedTest};
 pub use summary::{Change, Condition, FamilySummary, Summary};
 pub use sweep::{Point, Sweep};
 pub use together::{Overlap, Together};
+pub use weighted::{Weighted, WeightedShare};

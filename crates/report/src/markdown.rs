@@ -7,6 +7,7 @@ use crate::printable::one_line;
 use crate::report::Report;
 use crate::summary::{Summary, ends};
 use crate::together::{Overlap, Together};
+use crate::weighted::Weighted;
 
 impl Report {
     /// What was run in a line, and below it a table with a row for each acceleration, as GitHub and its like show it. Text of the report stays text.
@@ -46,11 +47,23 @@ impl Report {
         for remark in remarks {
             let _ = writeln!(text, "- {}", escaped(&remark));
         }
+        self.weighted_lines(&mut text);
         if let Some(together) = self.together() {
             together.tables(&mut text, self.judged());
         }
         self.sweep_table(&mut text);
         text
+    }
+
+    fn weighted_lines(&self, text: &mut String) {
+        let rows: Vec<Vec<String>> = self
+            .summaries()
+            .iter()
+            .filter_map(|summary| Some(std::iter::once(code(&summary.spec)).chain(summary.weighted?.cells(self.judged())).collect()))
+            .collect();
+        let Some(weighted) = self.summaries().iter().find_map(|summary| summary.weighted) else { return };
+        let _ = write!(text, "\n### By weight\n\n{}\n\n", weighted.hint(self.plan().questions));
+        table(text, &[&["acceleration"], Weighted::heads(self.judged()).as_slice()].concat(), &rows);
     }
 
     fn sweep_table(&self, text: &mut String) {

@@ -181,8 +181,20 @@ pub struct QuestionRow {
     pub gold: Vec<String>,
     /// How it is answered.
     pub kind: QuestionKind,
+    /// How much it counts beside others, above 0; 1 where nobody said.
+    #[serde(default = "usual_weight", skip_serializing_if = "is_usual")]
+    pub weight: f64,
     /// The baseline's answer. About a perturbed image it has an outcome: what became of its answer about the clean one.
     pub baseline: AnswerRow,
+}
+
+fn usual_weight() -> f64 {
+    1.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_usual(weight: &f64) -> bool {
+    *weight == 1.0
 }
 
 /// What tells a picture from all others of a report.
@@ -220,8 +232,9 @@ impl Measurements {
 impl QuestionRow {
     /// Whether both ask the same about the same image, whatever was done to it.
     pub(crate) fn asks_what(&self, other: &Self) -> bool {
-        let Self { id, family, image, perturbation: _, text, gold, kind, baseline: _ } = other;
-        (&self.id, &self.family, &self.image, &self.text, &self.gold, self.kind) == (id, family, image, text, gold, *kind)
+        let Self { id, family, image, perturbation: _, text, gold, kind, weight, baseline: _ } = other;
+        (&self.id, &self.family, &self.image, &self.text, &self.gold, self.kind, self.weight)
+            == (id, family, image, text, gold, *kind, *weight)
     }
 
     /// What is asked about.

@@ -13,9 +13,10 @@ use crate::number::{p_relation, percent, points};
 use crate::outcome::Outcome;
 use crate::rates::{Proportion, Rate, Tally};
 use crate::statistics::{Interval, PairedTest, cluster_bootstrap, mean, median};
+use crate::weighted::Weighted;
 
 /// Seed of the bootstrap. Fixed, so that a report gives the same intervals wherever it is read.
-const BOOTSTRAP_SEED: u64 = 0x7374_6561_6479;
+pub(crate) const BOOTSTRAP_SEED: u64 = 0x7374_6561_6479;
 
 /// Answers are called hidden movement when at least this many times more of them changed than the accuracy did.
 const HIDDEN_RATIO: f64 = 3.0;
@@ -68,6 +69,9 @@ pub struct Summary {
     pub excess: Option<PairedTest>,
     /// Changed answers that were ties to begin with, where controls and margins tell.
     pub ties: Option<Ties>,
+    /// The same by the questions' weights, where these differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weighted: Option<Weighted>,
     /// What a release board asks beyond that.
     pub assurance: Assurance,
     /// Mean KL(baseline || accelerated) on the first answer token, nats.
@@ -342,6 +346,7 @@ fn summaries(questions: &[QuestionRow], counted: Vec<Counted<'_>>) -> Result<Vec
             noise_floor: None,
             excess: None,
             ties: first_token.ties,
+            weighted: Weighted::of(questions, &after),
             assurance,
             kl_mean: first_token.kl_mean,
             kl_median: first_token.kl_median,

@@ -11,12 +11,14 @@ use crate::report::{Perturbed, Report};
 use crate::sensitivity::Sensitivity;
 use crate::statistics::Interval;
 use crate::summary::Summary;
+use crate::weighted::Weighted;
 
 impl Report {
     /// Tables of plain text, one row for each acceleration: what changed, how bad it can be, what changed under perturbation, where that was asked, and what it bought. Those
     /// whose layers were put back into float to see what matters have a table of their own. No colour codes; shares in percent.
     pub fn table(&self) -> String {
-        let tables = [Some(self.stability_table()), Some(self.release_table()), self.perturbed_table(), self.cost_table()];
+        let tables =
+            [Some(self.stability_table()), self.weighted_table(), Some(self.release_table()), self.perturbed_table(), self.cost_table()];
         let tables = tables.into_iter().flatten().chain(self.sensitivity_tables()).map(|table| format!("{table}\n"));
         let brittle = self.brittleness_in_words().map(|answer| format!("{answer}\n"));
         let remarks = Some(self.remarks().join("\n")).filter(|remarks| !remarks.is_empty()).map(|remarks| format!("{remarks}\n"));
@@ -57,6 +59,17 @@ impl Report {
             add(format!("{}: {}", self.control_name(summary), one_line(&control.what_it_is)), summary, false);
         }
         table
+    }
+
+    /// `None` where all questions weigh the same.
+    fn weighted_table(&self) -> Option<Table> {
+        let mut header = vec!["by weight"];
+        header.extend(Weighted::heads(self.judged()));
+        let mut table = empty_table(&header, 1);
+        for summary in self.whole_summaries() {
+            table.add_row(std::iter::once(one_line(&summary.spec)).chain(summary.weighted?.cells(self.judged())));
+        }
+        (!table.is_empty()).then_some(table)
     }
 
     /// One-sided bounds, and whether answers turned into others of a kind; columns that no answer fills are left out.

@@ -59,6 +59,7 @@ impl MadeUp {
             text: format!("What colour is the thing with the number {n} on it?"),
             gold: vec![WORDS[chance(n, 0) as usize % WORDS.len()].into()],
             kind: AnswerKind::Short,
+            weight: 1.0,
         };
         Self { questions: (0..count).map(question).collect() }
     }
@@ -131,7 +132,7 @@ impl Subject for Speaker {
         WORDS.get(id as usize).map_or_else(|| format!("\u{2581}token{id}"), |word| (*word).to_owned())
     }
 
-    async fn group(&self, _image: &RgbImage, questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
+    async fn group(&self, _images: &[RgbImage], questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
         Ok((0..self.variants).map(|variant| questions.iter().map(|posed| self.reply(variant, posed.question())).collect()).collect())
     }
 }

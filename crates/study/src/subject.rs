@@ -76,10 +76,10 @@ pub trait Subject {
         1
     }
 
-    /// Answers all `questions` of one image under all variants: one list per variant, in the order of
+    /// Answers all `questions` of one image, or of several that are shown together, under all variants: one list per variant, in the order of
     /// [`steady_records::Plan::variants`], holding one reply per question in the order given.
     ///
     /// # Errors
     /// Whatever the model says; nothing of the group is recorded then.
-    fn group(&self, image: &RgbImage, questions: &[Posed<'_>]) -> impl Future<Output = Result<Vec<Vec<Reply>>, StudyError>>;
+    fn group(&self, images: &[RgbImage], questions: &[Posed<'_>]) -> impl Future<Output = Result<Vec<Vec<Reply>>, StudyError>>;
 }

@@ -10,12 +10,14 @@ use steady_bench::{Benchmark, Posed, PostPrompts, Question};
 use steady_methods::Change;
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, LeftOut, ModelPlan, Versions, command_line};
 use steady_records::{BASELINE, Plan};
-use steady_vlm::{Answer, Decoding, EncodedImage, Footprint, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm, changes_the_image};
+use steady_vlm::{
+    Answer, Decoding, EncodedImage, Footprint, Interleaved, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm, changes_the_image,
+};
 use web_time::Instant;
 
 use crate::calibration::CalibrationSet;
 use crate::controls::{self, Controlled};
-use crate::fitting::fitting;
+use crate::fitting::{fitting, takes_several};
 use crate::{Distribution, Published, Reply, StudyError, Subject};
 
 /// The release of burn that is linked in; a test compares it with the lock file.
@@ -103,12 +105,13 @@ impl Variants {
         Ok(Self { all: variants, left_out: Vec::new(), controls, calibration, needs, decoding, post_prompts: PostPrompts::default() })
     }
 
-    /// As [`Self::build`] with those of `accelerations` that the model takes. The others are in the plan with the reason ([`Self::left_out`]).
+    /// As [`Self::build`] with those of `accelerations` that the model takes where at most so many images are shown together. The others are in
+    /// the plan with the reason ([`Self::left_out`]).
     ///
     /// # Errors
-    /// As [`Self::build`], and [`StudyError::Plan`] when the model takes none of them.
-    pub async fn build_fitting(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
-        let (fitting, left_out) = Box::pin(fitting(&model, accelerations)).await;
+    /// As [`Self::build`], and [`StudyError::Plan`] when the model takes none of them, [`StudyError::Vlm`] when it does not take so many images.
+    pub async fn build_fitting(model: Vlm, accelerations: &[Acceleration], decoding: Decoding, images: usize) -> Result<Self, StudyError> {
+        let (fitting, left_out) = Box::pin(fitting(&model, accelerations, images)).await?;
         if let ([LeftOut { spec, reason }, ..], []) = (left_out.as_slice(), fitting.as_slice()) {
             return Err(StudyError::Plan(format!("the model takes none of the accelerations; {spec}: {reason}")));
         }
@@ -312,17 +315,80 @@ impl Variants {
             }
             Change::Split => {
                 let (start, Some(first)) = (Instant::now(), prompts.first()) else { return Ok(replies) };
-                let image = model.encode(&first.pixels).await?;
+                let image = [model.encode(&first.pixels).await?];
                 let looking = start.elapsed();
                 for prompt in prompts {
-                    let start = Instant::now();
-                    let answer = Box::pin(model.ask_in_two(prompt, &image, &self.decoding)).await?;
+                    let (prompt, start) = (prompt.clone().into(), Instant::now());
+                    let answer = Box::pin(model.ask_in_two(&prompt, &image, &self.decoding)).await?;
                     replies.push(reply(answer, start.elapsed()));
                 }
                 share(looking, &mut replies);
             }
             Change::Precision(_) | Change::Device(_) => replies = self.seen_anew(model, prompts).await?,
             Change::Pixels(_) => replies = self.seen_anew(model, &self::prompts(model, image, questions)?).await?,
+        }
+        Ok(replies)
+    }
+
+    /// Every variant's and control's answers to questions that show several images. The images are shared, as far as variants see alike, and no
+    /// part of the prompt: what a reducer does to several images no source says.
+    async fn about_several(&self, images: &[RgbImage], questions: &[&str]) -> Result<Vec<Vec<Reply>>, StudyError> {
+        let prompts = interleaved(self.baseline(), images, questions)?;
+        let mut encoded: Vec<(&Vlm, Vec<EncodedImage>, Duration)> = Vec::new();
+        let mut replies = Vec::with_capacity(self.all.len() + self.controls.len());
+        for Variant { acceleration, model, .. } in &self.all {
+            takes_several(acceleration)?;
+            let seen = if let Some(seen) = encoded.iter().position(|(other, ..)| model.shares_encoder(other)) {
+                seen
+            } else {
+                let (images, looking) = looked_at(model, &prompts).await?;
+                encoded.push((model, images, looking));
+                encoded.len() - 1
+            };
+            let (_, images, looking) = &encoded[seen];
+            let mut answers = self.in_one_pass(model, images, &prompts).await?;
+            share(*looking, &mut answers);
+            replies.push(answers);
+        }
+        for Controlled { control, model, .. } in &self.controls {
+            let own;
+            let prompts = match control.change {
+                Change::Pixels(_) => {
+                    own = interleaved(model, images, questions)?;
+                    &own
+                }
+                _ => &prompts,
+            };
+            let (images, looking) = looked_at(model, prompts).await?;
+            let mut answers = Vec::with_capacity(prompts.len());
+            match control.change {
+                Change::Split => {
+                    for prompt in prompts {
+                        let start = Instant::now();
+                        let answer = Box::pin(model.ask_in_two(prompt, &images, &self.decoding)).await?;
+                        answers.push(reply(answer, start.elapsed()));
+                    }
+                }
+                Change::Order => {
+                    let backwards: Vec<Interleaved> = prompts.iter().rev().cloned().collect();
+                    answers = self.in_one_pass(model, &images, &backwards).await?;
+                    answers.reverse();
+                }
+                Change::Precision(_) | Change::Device(_) | Change::Pixels(_) => answers = self.in_one_pass(model, &images, prompts).await?,
+            }
+            share(looking, &mut answers);
+            replies.push(answers);
+        }
+        Ok(replies)
+    }
+
+    /// Answers to `prompts` about the same images, one prompt after the other.
+    async fn in_one_pass(&self, model: &Vlm, images: &[EncodedImage], prompts: &[Interleaved]) -> Result<Vec<Reply>, StudyError> {
+        let mut replies = Vec::with_capacity(prompts.len());
+        for prompt in prompts {
+            let start = Instant::now();
+            let answer = Box::pin(model.ask_about(prompt, images, &self.decoding)).await?;
+            replies.push(reply(answer, start.elapsed()));
         }
         Ok(replies)
     }
@@ -346,8 +412,11 @@ impl Subject for Variants {
         self.baseline().processor().tokenizer().token(id).unwrap_or_default()
     }
 
-    async fn group(&self, image: &RgbImage, questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
+    async fn group(&self, images: &[RgbImage], questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
         let questions: Vec<&str> = questions.iter().map(Posed::text).collect();
+        let [image] = images else {
+            return Box::pin(self.about_several(images, &questions)).await;
+        };
         let prompts = prompts(self.baseline(), image, &questions)?;
         let mut replies = self.shared(&prompts).await?.replies;
         for control in &self.controls {
@@ -365,6 +434,21 @@ fn prompts(model: &Vlm, image: &RgbImage, questions: impl IntoIterator<Item = im
         Ok(Prepared { input_ids, layout, pixels: pixels.clone() })
     };
     questions.into_iter().map(|question| prepare(question.as_ref())).collect()
+}
+
+/// The same where several images are shown with each question.
+fn interleaved(model: &Vlm, images: &[RgbImage], questions: &[&str]) -> Result<Vec<Interleaved>, StudyError> {
+    let prepare = |question: &&str| Ok(model.processor().interleave(images, &model.prompt_about(question, images.len())?)?);
+    questions.iter().map(prepare).collect()
+}
+
+/// The images of `prompts`, which all show the same, and how long it took to see them.
+async fn looked_at(model: &Vlm, prompts: &[Interleaved]) -> Result<(Vec<EncodedImage>, Duration), StudyError> {
+    let (start, mut images) = (Instant::now(), Vec::new());
+    for (_, pixels) in prompts.first().map_or(&[][..], |prompt| &prompt.images) {
+        images.push(model.encode(pixels).await?);
+    }
+    Ok((images, start.elapsed()))
 }
 
 /// What each part of the spec is, and what it comes to on the model.

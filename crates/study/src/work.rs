@@ -23,8 +23,9 @@ pub(crate) async fn answer(work: &Work, group: &Group, benchmark: &dyn Benchmark
     let perturbation: PerturbationSpec = group.perturbation.parse().map_err(BenchError::from)?;
     let posed = |&question: &usize| Posed::of(&work.questions()[question], &perturbation, &work.plan().post_prompts);
     let questions: Vec<Posed<'_>> = group.questions.iter().map(posed).collect();
-    let image = perturbation.apply(&benchmark.image(&group.image)?, &group.image);
-    let replies = subject.group(&image, &questions).await?;
+    let shown = benchmark.images(&group.image)?;
+    let images: Vec<_> = shown.iter().map(|(id, image)| perturbation.apply(image, id)).collect();
+    let replies = subject.group(&images, &questions).await?;
     if replies.len() != variants.len() || replies.iter().any(|of_variant| of_variant.len() != questions.len()) {
         return Err(StudyError::Plan(format!("image {}: the model did not answer every question under every acceleration", group.image)));
     }

@@ -100,6 +100,9 @@ fn prompts_ids_and_pixels_are_those_of_transformers() {
             if let Some(question) = case["question"].as_str() {
                 assert_eq!(template.prompt(question).unwrap(), prompt, "{id}");
             }
+            if text(case, "id") == "two-images" {
+                assert_eq!(template.prompt_about("which is taller?", 2).unwrap(), prompt, "{id}");
+            }
             if case["messages"].is_array() {
                 assert_eq!(template.render(&case["messages"], true).unwrap(), prompt, "{id}");
             }

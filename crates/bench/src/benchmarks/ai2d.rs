@@ -38,6 +38,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: vec![letter(fields.index("answer")?, options.len())?],
             kind: AnswerKind::Official(OfficialScorer::Ai2d),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

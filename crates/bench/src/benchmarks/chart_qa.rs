@@ -37,6 +37,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: vec![fields.text("answer")?.to_owned()],
             kind: AnswerKind::Official(OfficialScorer::ChartQa),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

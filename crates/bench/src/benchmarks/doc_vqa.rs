@@ -36,6 +36,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: answers(fields)?,
             kind: AnswerKind::Official(OfficialScorer::Anls),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

@@ -38,7 +38,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
                 row.map_err(|error| format!("expected [question, answer, number of an image]: {error}")).and_then(|(text, gold, image)| {
                     let (family, kind) = if ["yes", "no"].contains(&gold.as_str()) { ("yes/no", AnswerKind::YesNo) } else { family(&text) };
                     let images = vec![pictures.named(format!("{image}.png"))?];
-                    Ok(Draft { id: format!("test-{number}"), family: family.to_owned(), text, gold: vec![gold], kind, images })
+                    Ok(Draft { id: format!("test-{number}"), family: family.to_owned(), text, gold: vec![gold], kind, images, weight: 1.0 })
                 });
             rows.take(&format!("row {number}"), draft.map_err(Refusal::from));
             Ok(())

@@ -46,6 +46,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: vec![fields.text("answer")?.to_owned()],
             kind: AnswerKind::Official(OfficialScorer::ExactMatch),
             images: vec![image.to_owned()],
+            weight: 1.0,
         })
     })
 }

@@ -57,6 +57,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: vec![given_letter(fields.text("answer")?, options.len())?],
             kind: AnswerKind::Official(OfficialScorer::MmBench { options }),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

@@ -42,6 +42,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: vec![given_letter(fields.text("answer")?, 4)?],
             kind: AnswerKind::Official(OfficialScorer::MmStar),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

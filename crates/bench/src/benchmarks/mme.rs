@@ -45,6 +45,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: yes_or_no(fields.text("answer")?)?,
             kind: AnswerKind::Official(OfficialScorer::Mme),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

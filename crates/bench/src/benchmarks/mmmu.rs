@@ -69,6 +69,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: vec![gold],
             kind: AnswerKind::Official(scorer),
             images: fields.pictures(image, pictures)?,
+            weight: 1.0,
         })
     })
 }

@@ -20,6 +20,7 @@ pub(super) const FILE: BenchmarkRow = BenchmarkRow {
             ("id", "column of what tells questions apart"),
             ("group", "column by which results are told apart"),
             ("kind", "column of the form of the answer: yes_no, choice, number, short, short_or_unanswerable"),
+            ("weight", "column of how much a question counts beside others"),
             ("images", "folder or .zip archive of the pictures [default: the folder of the file]"),
             ("delimiter", "what separates fields: comma, tab, semicolon, bar"),
             ("broken", "skip: leave out rows that cannot be asked"),
@@ -77,7 +78,15 @@ fn draft(roles: &Roles, fields: &Fields<'_>, pictures: &mut Pictures) -> Result<
         gold,
         kind,
         images,
+        weight: optional("weight")?
+            .map_or(Ok(1.0), weight)
+            .map_err(|problem| format!("column {}: {problem}", column("weight").unwrap_or_default()))?,
     })
+}
+
+fn weight(text: &str) -> Result<f64, String> {
+    let weight = text.parse().ok().filter(|weight: &f64| *weight > 0.0 && weight.is_finite());
+    weight.ok_or_else(|| format!("expected a number above 0, found `{text}`"))
 }
 
 /// The question, with its options behind it.

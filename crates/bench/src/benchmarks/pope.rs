@@ -37,6 +37,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: yes_or_no(fields.text("answer")?)?,
             kind: AnswerKind::Official(OfficialScorer::Pope),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

@@ -36,6 +36,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: vec![fields.text("answer")?.trim().to_owned()],
             kind: AnswerKind::Official(OfficialScorer::RealWorldQa),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

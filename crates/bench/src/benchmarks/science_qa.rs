@@ -40,6 +40,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: vec![letter(fields.index("answer")?, choices.len())?],
             kind: AnswerKind::Official(OfficialScorer::ScienceQa),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

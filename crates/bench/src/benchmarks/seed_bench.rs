@@ -55,6 +55,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: vec![answer.to_owned()],
             kind: AnswerKind::Official(OfficialScorer::Seed),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

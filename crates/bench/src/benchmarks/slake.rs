@@ -56,6 +56,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: vec![fields.text("answer")?.to_owned()],
             kind: AnswerKind::Official(OfficialScorer::Slake),
             images: fields.pictures("img_name", pictures)?,
+            weight: 1.0,
         })
     })
 }
@@ -74,5 +75,6 @@ pub(super) fn closed_or_open(fields: &Fields<'_>, pictures: &mut Pictures) -> Re
         gold: vec![answer.to_owned()],
         kind: AnswerKind::Official(OfficialScorer::Slake),
         images: fields.pictures("image", pictures)?,
+        weight: 1.0,
     })
 }

@@ -37,6 +37,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: answers(fields)?,
             kind: AnswerKind::Official(OfficialScorer::Vqa),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

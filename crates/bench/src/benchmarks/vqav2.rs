@@ -39,6 +39,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             gold: answers(fields)?,
             kind: AnswerKind::Official(OfficialScorer::VqaV2),
             images: fields.pictures("image", pictures)?,
+            weight: 1.0,
         })
     })
 }

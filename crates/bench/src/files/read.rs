@@ -8,11 +8,14 @@ use sha2::{Digest, Sha256};
 
 use super::table::At;
 use super::{Cell, Pictures};
-use crate::benchmark::{Place, Understood};
+use crate::benchmark::{Place, Understood, side_by_side};
 use crate::{AnswerKind, BenchError, Benchmark, Question};
 
 /// How many broken rows are named.
 const NAMED: usize = 10;
+
+/// Stands between the ids of pictures that are shown together.
+const BESIDE: &str = " + ";
 
 /// What a row asks.
 pub(crate) struct Draft {
@@ -21,7 +24,8 @@ pub(crate) struct Draft {
     pub(crate) text: String,
     pub(crate) gold: Vec<String>,
     pub(crate) kind: AnswerKind,
-    /// Ids of its pictures, which [`Fields::pictures`] and the like give.
+    pub(crate) weight: f64,
+    /// Ids of its pictures in the order in which they are shown, which [`Fields::pictures`] and the like give.
     pub(crate) images: Vec<String>,
 }
 
@@ -135,10 +139,6 @@ impl Rows {
         self.rows += 1;
         let draft = draft.and_then(|draft| match self.ids.get(&draft.id) {
             Some(first) => Err(Refusal::Broken(format!("column id: `{}` is the id of {first} already", draft.id))),
-            None if draft.images.len() > 1 => {
-                let count = draft.images.len();
-                Err(Refusal::Broken(format!("column image: has {count} pictures, and a question is asked about one")))
-            }
             None => Ok(draft),
         });
         match draft {
@@ -183,6 +183,8 @@ pub(crate) struct ReadBenchmark {
     spec: String,
     questions: Vec<Question>,
     pictures: Pictures,
+    /// Ids of pictures that are shown together, by the id that questions have.
+    together: HashMap<String, Vec<String>>,
     fingerprint: String,
     understood: Understood,
     max_new_tokens: Option<u32>,
@@ -240,12 +242,19 @@ pub(crate) fn finish(
     }
     understood.odd.extend(rows.left_out());
     understood.odd.extend(rows.aside.iter().map(|(what, count)| format!("{count} rows are {what}, which are not asked")));
-    let mut wanted = BTreeSet::new();
+    let (mut wanted, mut together) = (BTreeSet::new(), HashMap::new());
     let mut questions = Vec::with_capacity(rows.questions.len());
-    for Draft { id, family, text, gold, kind, images } in rows.questions {
-        let image = images.concat();
-        wanted.insert(image.clone());
-        questions.push(Question { id, benchmark: name.to_owned(), family, image, text, gold, kind });
+    for Draft { id, family, text, gold, kind, weight, images } in rows.questions {
+        let image = images.join(BESIDE);
+        wanted.extend(images.iter().cloned());
+        if images.len() != 1 {
+            together.insert(image.clone(), images);
+        }
+        questions.push(Question { id, benchmark: name.to_owned(), family, image, text, gold, kind, weight });
+    }
+    if let Some(both) = wanted.iter().find(|id| together.contains_key(*id)) {
+        let problem = format!("has a picture called {both:?}, as several pictures of one question are together; rename it");
+        return Err(BenchError::File { path: place.path.clone(), problem });
     }
     pictures.retain(&wanted);
     let fingerprint = fingerprint(&questions, &wanted, &pictures);
@@ -254,6 +263,7 @@ pub(crate) fn finish(
         spec: place.to_string(),
         questions,
         pictures,
+        together,
         fingerprint,
         understood,
         max_new_tokens,
@@ -285,11 +295,17 @@ impl Benchmark for ReadBenchmark {
     }
 
     fn image(&self, id: &str) -> Result<RgbImage, BenchError> {
-        self.pictures.decode(id)?.ok_or_else(|| self.unknown(id))
+        let images: Vec<RgbImage> = self.images(id)?.into_iter().map(|(_, image)| image).collect();
+        Ok(side_by_side(&images))
     }
 
-    fn size(&self, id: &str) -> Result<(u32, u32), BenchError> {
-        self.pictures.size(id).ok_or_else(|| self.unknown(id))
+    fn images(&self, id: &str) -> Result<Vec<(String, RgbImage)>, BenchError> {
+        let image = |id: &String| Ok((id.clone(), self.pictures.decode(id)?.ok_or_else(|| self.unknown(id))?));
+        self.shown(id).iter().map(image).collect()
+    }
+
+    fn sizes(&self, id: &str) -> Result<Vec<(u32, u32)>, BenchError> {
+        self.shown(id).iter().map(|id| self.pictures.size(id).ok_or_else(|| self.unknown(id))).collect()
     }
 
     fn fingerprint(&self) -> String {
@@ -310,6 +326,11 @@ impl Benchmark for ReadBenchmark {
 }
 
 impl ReadBenchmark {
+    /// Ids of the pictures behind a question's.
+    fn shown(&self, id: &str) -> Vec<String> {
+        self.together.get(id).cloned().unwrap_or_else(|| vec![id.to_owned()])
+    }
+
     fn unknown(&self, id: &str) -> BenchError {
         BenchError::UnknownImage { benchmark: self.name.clone(), image: id.to_owned(), expected: "the id of one of its questions' images" }
     }

@@ -14,7 +14,7 @@ pub(crate) struct Role {
 }
 
 /// The roles, in the order in which they are shown.
-pub(crate) const ROLES: [Role; 7] = [
+pub(crate) const ROLES: [Role; 8] = [
     Role {
         name: "image",
         names: &[
@@ -56,6 +56,7 @@ pub(crate) const ROLES: [Role; 7] = [
     Role { name: "id", names: &["id", "questionid", "qid", "uid"] },
     Role { name: "group", names: &["group", "category", "family", "task"] },
     Role { name: "kind", names: &["kind"] },
+    Role { name: "weight", names: &["weight"] },
 ];
 
 /// Letters of options that have a column each, as in `A`, `option_a` or `choice_a`.

@@ -135,6 +135,7 @@ impl Column {
                     text: draft.words.text,
                     gold: vec![draft.answer],
                     kind: written::kind(self.family, draft.kind),
+                    weight: 1.0,
                 };
                 return (position, question);
             }
@@ -214,8 +215,8 @@ impl Benchmark for EmbeddedSuite {
     }
 
     /// One size for all.
-    fn size(&self, id: &str) -> Result<(u32, u32), BenchError> {
-        self.position(id).map(|_| (SIZE as u32, SIZE as u32))
+    fn sizes(&self, id: &str) -> Result<Vec<(u32, u32)>, BenchError> {
+        self.position(id).map(|_| vec![(SIZE as u32, SIZE as u32)])
     }
 
     fn fingerprint(&self) -> String {

@@ -57,6 +57,7 @@ fn question(scorer: &str, Case { gold, options, .. }: &Case) -> Question {
         text: "t".into(),
         gold: gold.clone(),
         kind: AnswerKind::Official(scorer),
+        weight: 1.0,
     }
 }
 
@@ -125,7 +126,7 @@ fn prompts_and_right_answers_are_lmms_evals() {
                 Target::Several(several) => several,
             };
             assert_eq!(question.gold, target, "{name}");
-            assert_eq!(bench.image(&question.image).unwrap().dimensions(), bench.size(&question.image).unwrap(), "{name}");
+            assert_eq!([bench.image(&question.image).unwrap().dimensions()].as_slice(), bench.sizes(&question.image).unwrap(), "{name}");
         }
         // Questions about one picture are known to be.
         let images: std::collections::BTreeSet<&str> = questions.iter().map(|question| question.image.as_str()).collect();

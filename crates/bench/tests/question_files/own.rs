@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use image::Rgb;
 use steady_bench::{BENCHMARKS, score};
 
 use crate::support::{Place, lines, picture, png};
@@ -29,7 +30,7 @@ fn a_table_of_ones_own() {
     let bench = place.open("q.csv").unwrap();
     assert_eq!((lines(&*bench), bench.name()), (READ.map(str::to_owned).to_vec(), "q.csv"));
     assert_eq!(bench.image("b.png").unwrap(), picture(1));
-    assert_eq!(bench.size("c.png").unwrap(), (12, 20));
+    assert_eq!(bench.sizes("c.png").unwrap(), [(12, 20)]);
     assert_eq!(
         bench.image("d.png").unwrap_err().to_string(),
         "benchmark q.csv: no image \"d.png\" (expected the id of one of its questions' images)"
@@ -95,6 +96,52 @@ fn only_picture_and_question_are_needed_and_columns_can_be_named() {
 }
 
 #[test]
+fn some_questions_count_more_than_others() {
+    let place = Place::with_pictures();
+    place.write("q.csv", "image,question,weight\na.png,One?,2.5\nb.png,Two?,\n");
+    let bench = place.open("q.csv").unwrap();
+    assert_eq!(bench.questions().iter().map(|question| question.weight).collect::<Vec<_>>(), [2.5, 1.0]);
+    place.write("even.csv", "image,question\na.png,One?\nb.png,Two?\n");
+    assert_ne!(bench.fingerprint(), place.open("even.csv").unwrap().fingerprint());
+    for wrong in ["0", "-1", "much", "inf", "NaN"] {
+        place.write("q.csv", format!("image,question,weight\na.png,One?,{wrong}\n"));
+        let said = format!("column weight: expected a number above 0, found `{wrong}`");
+        assert!(place.refused("q.csv").contains(&said), "{}", place.refused("q.csv"));
+    }
+}
+
+#[test]
+fn a_question_may_show_several_pictures() {
+    let place = Place::with_pictures();
+    place.write(
+        "q.jsonl",
+        "{\"images\": [\"a.png\", \"c.png\"], \"question\": \"Alike?\", \"answer\": \"no\"}\n\
+         {\"images\": [\"c.png\", \"a.png\"], \"question\": \"Alike?\", \"answer\": \"no\"}\n\
+         {\"images\": \"a.png\", \"question\": \"Blue?\", \"answer\": \"yes\"}\n",
+    );
+    place.write("q.csv", "image,question,answer\n\"['a.png', 'c.png']\",Alike?,no\n");
+    let bench = place.open("q.jsonl").unwrap();
+    let ids: Vec<&str> = bench.questions().iter().map(|question| question.image.as_str()).collect();
+    assert_eq!(ids, ["a.png + c.png", "c.png + a.png", "a.png"]);
+    assert_eq!(place.open("q.csv").unwrap().questions()[0].image, ids[0]);
+    let shown = |id: &str| bench.images(id).unwrap();
+    assert_eq!(shown(ids[0]), [("a.png".to_owned(), picture(0)), ("c.png".to_owned(), picture(2))]);
+    assert_eq!((bench.sizes(ids[1]).unwrap(), shown(ids[2]).len()), (vec![(12, 20), (10, 20)], 1));
+    // For people: both, and white between them.
+    let both = bench.image(ids[0]).unwrap();
+    assert_eq!((both.dimensions(), both.get_pixel(9, 0), both.get_pixel(18, 0)), ((30, 20), &Rgb([0, 100, 200]), &Rgb([2, 100, 200])));
+    assert!((10..18).all(|x| (0..20).all(|y| both.get_pixel(x, y) == &Rgb([255; 3]))));
+    place.write("a.png + c.png", png(1));
+    place.write(
+        "both.jsonl",
+        "{\"images\": [\"a.png\", \"c.png\"], \"question\": \"Alike?\"}\n{\"images\": \"a.png + c.png\", \"question\": \"Blue?\"}\n",
+    );
+    assert!(
+        place.refused("both.jsonl").contains("has a picture called \"a.png + c.png\", as several pictures of one question are together")
+    );
+}
+
+#[test]
 fn pictures_in_rows_are_told_apart_by_what_they_are() {
     let place = Place::new();
     let code = |n| STANDARD.encode(png(n));
@@ -105,7 +152,7 @@ fn pictures_in_rows_are_told_apart_by_what_they_are() {
     assert!(images[0] == images[2] && images[0] != images[1], "{images:?}");
     // in any order, and again
     for (image, n) in [(images[1], 1), (images[0], 0), (images[1], 1)] {
-        assert_eq!((bench.image(image).unwrap(), bench.size(image).unwrap()), (picture(n), picture(n).dimensions()));
+        assert_eq!((bench.image(image).unwrap(), bench.sizes(image).unwrap()), (picture(n), vec![picture(n).dimensions()]));
     }
     place.write(
         "q.jsonl",

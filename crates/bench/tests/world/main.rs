@@ -168,7 +168,7 @@ fn every_family_has_its_share_and_images_are_shared() {
         let texts: BTreeSet<&str> = questions.iter().map(|q| q.text.as_str()).collect();
         assert_eq!(texts.len(), questions.len(), "{image} is asked the same twice");
         assert_eq!(suite.image(image).unwrap().dimensions(), (144, 144));
-        assert_eq!(suite.size(image).unwrap(), (144, 144));
+        assert_eq!(suite.sizes(image).unwrap(), [(144, 144)]);
     }
 }
 
@@ -176,7 +176,7 @@ fn every_family_has_its_share_and_images_are_shared() {
 fn an_unknown_image_is_named_in_the_error() {
     let suite = EmbeddedSuite::test(1);
     for id in ["train-00000", "test-99999", "", "../etc"] {
-        for message in [suite.image(id).unwrap_err().to_string(), suite.size(id).unwrap_err().to_string()] {
+        for message in [suite.image(id).unwrap_err().to_string(), suite.sizes(id).unwrap_err().to_string()] {
             assert!(message.contains(&format!("{id:?}")) && message.contains("steady-world"), "{message}");
         }
     }

@@ -93,7 +93,7 @@ struct ShownQuestion {
     id: String,
     group: String,
     picture: String,
-    size: (u32, u32),
+    sizes: Vec<(u32, u32)>,
     question: String,
     gold: Vec<String>,
 }
@@ -113,7 +113,7 @@ fn look(benchmark: &dyn Benchmark) -> Result<Look> {
     let questions = benchmark.questions();
     let understood = benchmark.understood().cloned().unwrap_or_default();
     let pictures: BTreeSet<&str> = questions.iter().map(|question| question.image.as_str()).collect();
-    let sizes = pictures.iter().map(|image| benchmark.size(image)).collect::<Result<Vec<_>, _>>()?;
+    let sizes = pictures.iter().map(|image| benchmark.sizes(image)).collect::<Result<Vec<_>, _>>()?.concat();
     let area = |size: &&(u32, u32)| u64::from(size.0) * u64::from(size.1);
     let (mut kinds, mut groups) = (BTreeMap::new(), BTreeMap::new());
     for question in questions {
@@ -122,7 +122,7 @@ fn look(benchmark: &dyn Benchmark) -> Result<Look> {
     }
     let shown = |question: &Question| -> Result<ShownQuestion> {
         let Question { id, family, image, text, gold, .. } = question.clone();
-        Ok(ShownQuestion { id, group: family, size: benchmark.size(&image)?, picture: image, question: text, gold })
+        Ok(ShownQuestion { id, group: family, sizes: benchmark.sizes(&image)?, picture: image, question: text, gold })
     };
     let mut odd = understood.odd;
     odd.extend(oddities(questions));
@@ -192,9 +192,10 @@ impl Look {
         }
         text.push(format!("Forms of answers: {kinds}\nGroups: {}", named.join(", ")));
         let mut first = console::table(&["id", "picture", "question as it is asked", "gold"]);
-        for ShownQuestion { id, picture, size, question, gold, .. } in &self.first {
+        for ShownQuestion { id, picture, sizes, question, gold, .. } in &self.first {
+            let sizes = sizes.iter().map(|size| by(*size)).collect::<Vec<_>>().join(", ");
             let gold = if gold.is_empty() { "none".to_owned() } else { gold.join(" / ") };
-            first.add_row([id, &format!("{picture} ({})", by(*size)), question, &gold]);
+            first.add_row([id, &format!("{picture} ({sizes})"), question, &gold]);
         }
         text.push(first.to_string());
         if self.odd.is_empty() {

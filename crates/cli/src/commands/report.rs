@@ -179,6 +179,7 @@ mod tests {
             gold: vec!["red".into()],
             kind: QuestionKind::Short,
             baseline: answer(text, None),
+            weight: 1.0,
         };
         Report::new(Measurements {
             plan: PlanSummary { questions: before.len(), ..PlanSummary::default() },

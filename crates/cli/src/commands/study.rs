@@ -121,7 +121,7 @@ pub(super) fn study(
     let vlm = model::load(&checkpoint, &device, precision)?;
     let against = against.iter().map(|other| Published::open(&other.checkpoint, &other.named, &vlm, &device)).collect::<Result<_, _>>()?;
     let controlled = controls.iter().map(|control| Controlled::open(control, &vlm, opening)).collect::<Result<_, _>>()?;
-    let variants = fitting(vlm, &accelerations, decoding, args)?
+    let variants = fitting(vlm, &accelerations, decoding, asked.shown_together(), args)?
         .with_published(against)?
         .with_controls(controlled)
         .with_post_prompts(post_prompts)
@@ -179,10 +179,10 @@ pub(super) fn say_what_is_odd(benchmark: &dyn Benchmark) {
     }
 }
 
-/// The model under those of `accelerations` that it takes. What a preset stands for and the model does not take is said and left out; what was typed
+/// The model under those of `accelerations` that it takes where a question shows at most so many images. What a preset stands for and the model does not take is said and left out; what was typed
 /// by itself is an error.
-fn fitting(vlm: Vlm, accelerations: &[Acceleration], decoding: Decoding, args: &StudyArgs) -> Result<Variants> {
-    let variants = Variants::build_fitting(vlm, accelerations, decoding).block_on()?;
+fn fitting(vlm: Vlm, accelerations: &[Acceleration], decoding: Decoding, images: usize, args: &StudyArgs) -> Result<Variants> {
+    let variants = Variants::build_fitting(vlm, accelerations, decoding, images).block_on()?;
     let by_themselves: Vec<&String> = args.accelerations.iter().filter(|spec| Preset::named(spec).is_none()).collect();
     let typed = model::swept(model::accelerations(&by_themselves)?, args.sweep.as_ref())?;
     for LeftOut { spec, reason } in variants.left_out() {
@@ -200,8 +200,8 @@ struct Asked {
     text: usize,
     /// Images asked about.
     images: usize,
-    /// Widths and heights of the images asked about.
-    sizes: BTreeSet<(u32, u32)>,
+    /// Widths and heights of the images asked about, of those together that are shown together.
+    sizes: BTreeSet<Vec<(u32, u32)>>,
 }
 
 impl Asked {
@@ -219,8 +219,13 @@ impl Asked {
         Ok(Self {
             text: checkpoint.processor()?.text_tokens(&checkpoint.chat_template()?.prompt(&longest.unwrap_or_default())?)?,
             images: images.len(),
-            sizes: images.into_iter().map(|image| benchmark.size(image)).collect::<Result<_, _>>()?,
+            sizes: images.into_iter().map(|image| benchmark.sizes(image)).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The most images that a question shows.
+    fn shown_together(&self) -> usize {
+        self.sizes.iter().map(Vec::len).max().unwrap_or(1)
     }
 
     /// Of the images the one that takes most memory when they are scaled to at most so many pixels, or as the checkpoint says, and the tokens
@@ -228,9 +233,12 @@ impl Asked {
     fn largest(&self, checkpoint: &Checkpoint, precision: Precision, max_pixels: Option<usize>) -> Result<Option<(Extent, usize)>> {
         let (processor, footprint) = (checkpoint.processor()?, checkpoint.footprint()?);
         let mut largest: Option<(u64, Extent, usize)> = None;
-        for &(width, height) in &self.sizes {
-            let image = processor.extent(width, height, max_pixels)?;
-            let tokens = self.text + image.tokens;
+        for shown in &self.sizes {
+            let extents =
+                shown.iter().map(|&(width, height)| processor.extent(width, height, max_pixels)).collect::<Result<Vec<_>, _>>()?;
+            let tokens = self.text + extents.iter().map(|image| image.tokens).sum::<usize>();
+            // Images are looked at one after the other.
+            let Some(image) = extents.into_iter().max_by_key(|image| image.tokens) else { continue };
             let bytes = footprint.activation_bytes(precision, &image, tokens, 1) + footprint.cache_bytes(precision, tokens);
             if largest.is_none_or(|(most, ..)| bytes > most) {
                 largest = Some((bytes, image, tokens));

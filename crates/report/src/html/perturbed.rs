@@ -5,8 +5,9 @@ use maud::{Markup, html};
 use super::families::heat;
 use super::tables::{change_cells, change_heads, control_name, rate, step};
 use super::{Shows, points, spec};
+use crate::brittle::Brittleness;
 use crate::filter::Became;
-use crate::number::percent;
+use crate::number::{p_value, percent};
 use crate::outcome::Outcome;
 use crate::report::{Perturbed, Report};
 use crate::summary::Summary;
@@ -19,6 +20,7 @@ pub(super) fn section(report: &Report) -> Markup {
                 h2 { "Under perturbation" }
                 @if let Some(answer) = report.brittleness_in_words() { p.answer { (answer) } }
                 (map(report))
+                (effects(report))
                 p.hint {
                     "The same questions about worse images, in percent of all questions. First what the perturbation alone did to the baseline's own answers; below it what each acceleration did to answers about the same perturbed images. The last columns say whether acceleration made the model more brittle: its DR on clean images, and each model's own accuracy from clean to perturbed images, to be compared with the baseline's."
                 }
@@ -69,6 +71,46 @@ fn map(report: &Report) -> Markup {
                                 td class=(heat(share.value, highest)) {
                                     @if share.count == 0 { (number) } @else { (Shows { condition, ..Shows::clean(acceleration, became) }.link(&number)) }
                                 }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What acceleration and perturbation did to accuracy, each alone and both together.
+fn effects(report: &Report) -> Markup {
+    let all = report.brittleness();
+    html! {
+        @if !all.is_empty() {
+            p.hint {
+                "Accuracy by what was done to it, in points. Amplification is what an acceleration costs on perturbed input beyond its cost on clean input, question by question; p by image, adjusted for all rows."
+            }
+            div.scroll tabindex="0" role="region" aria-label="Accuracy under acceleration, perturbation and both" {
+                table.numbers.effects {
+                    thead {
+                        tr {
+                            th scope="col" { "model" }
+                            th scope="col" { "perturbation" }
+                            th scope="col" { "acceleration alone" }
+                            th scope="col" { "perturbation alone" }
+                            th scope="col" { "both" }
+                            th scope="col" { "amplification" }
+                            th scope="col" { "p" }
+                        }
+                    }
+                    tbody {
+                        @for Brittleness { acceleration, perturbation, effects, .. } in &all {
+                            tr {
+                                th scope="row" { (spec(&report.accelerations()[*acceleration].spec)) }
+                                td { (spec(&report.perturbed()[*perturbation].perturbation)) }
+                                td { (points(effects.acceleration)) }
+                                td { (points(effects.perturbation)) }
+                                td { (points(effects.together)) }
+                                td { (points(effects.amplification())) }
+                                td { (p_value(effects.test.p_adjusted)) }
                             }
                         }
                     }

@@ -8,6 +8,7 @@ use crate::number::{p_value, percent, scaled, small};
 use crate::rates::Rate;
 use crate::report::Report;
 use crate::summary::{Summary, ends};
+use crate::weighted::Weighted;
 
 pub(super) fn rates(report: &Report) -> Markup {
     html! {
@@ -45,6 +46,32 @@ pub(super) fn rates(report: &Report) -> Markup {
                         }
                         @for (summary, control) in report.control_summaries().iter().zip(report.controls()) {
                             (rates_row(report, &html! { (control_name(report, summary)) small { (text(&control.what_it_is)) } }, summary))
+                        }
+                    }
+                }
+            }
+            (by_weight(report))
+        }
+    }
+}
+
+/// Empty where all questions weigh the same.
+fn by_weight(report: &Report) -> Markup {
+    let judged = report.judged();
+    let weighted: Vec<_> = report.summaries().iter().filter_map(|summary| Some((summary, summary.weighted?))).collect();
+    html! {
+        @if let Some((_, first)) = weighted.first() {
+            h3 id="weighted" { "By weight" }
+            p.hint { (first.hint(report.plan().questions)) }
+            div.scroll tabindex="0" role="region" aria-label="Rates by weight" {
+                table.numbers {
+                    thead { tr { th scope="col" { "acceleration" } @for head in Weighted::heads(judged) { th scope="col" { (head) } } } }
+                    tbody {
+                        @for (summary, weighted) in &weighted {
+                            tr {
+                                th scope="row" { (spec(&summary.spec)) }
+                                @for cell in weighted.cells(judged) { td { (cell.replace(" -> ", " → ")) } }
+                            }
                         }
                     }
                 }

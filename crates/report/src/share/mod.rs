@@ -61,7 +61,7 @@ const MOST_INFLATED: u64 = 1 << 20;
 pub const MOST_EXPANDED: u64 = 64 << 20;
 
 /// A question as asked, without an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SuiteQuestion {
     /// Identity, unique in its suite.
     pub id: String,
@@ -75,13 +75,15 @@ pub struct SuiteQuestion {
     pub gold: Vec<String>,
     /// How it is answered.
     pub kind: QuestionKind,
+    /// How much it counts beside others, above 0.
+    pub weight: f64,
 }
 
 impl SuiteQuestion {
     /// The question's row in a report, given the baseline's answer to it about the clean image.
     pub fn answered(self, baseline: AnswerRow) -> QuestionRow {
-        let Self { id, family, image, text, gold, kind } = self;
-        QuestionRow { id, family, image, perturbation: None, text, gold, kind, baseline }
+        let Self { id, family, image, text, gold, kind, weight } = self;
+        QuestionRow { id, family, image, perturbation: None, text, gold, kind, weight, baseline }
     }
 }
 

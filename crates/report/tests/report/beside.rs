@@ -91,4 +91,7 @@ fn what_stands_out_is_said_to() {
         report.brittleness_in_words().unwrap(),
         "w4:rtn,g=64 breaks answers under noise=20, and nothing on clean images (100.0 % against 0.0 %; p=0.002, by image)."
     );
+    let effects = &report.brittleness()[0].effects;
+    assert_eq!((effects.acceleration, effects.perturbation, effects.together, effects.amplification()), (0.0, 0.0, -1.0, 1.0));
+    assert_eq!((effects.test.up, effects.test.down, effects.test.p_by_image), (10, 0, 2.0 / 1024.0));
 }

@@ -128,6 +128,7 @@ fn question(id: &str, family: &str, image: &str, kind: QuestionKind, text: &str,
         text: text.to_owned(),
         gold: vec![gold.to_owned()],
         kind,
+        weight: 1.0,
         baseline: AnswerRow { outcome: None, kl: None, ..answer(said, said == gold, margin, Outcome::Same, 0.0) },
     }
 }

@@ -16,3 +16,4 @@ mod share;
 mod statistics;
 mod together;
 mod unjudged;
+mod weighted;

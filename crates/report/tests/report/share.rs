@@ -154,7 +154,7 @@ fn suite() -> (Suite, Vec<SuiteQuestion>) {
         .questions()
         .iter()
         .cloned()
-        .map(|QuestionRow { id, family, image, text, gold, kind, .. }| SuiteQuestion { id, family, image, text, gold, kind })
+        .map(|QuestionRow { id, family, image, text, gold, kind, .. }| SuiteQuestion { id, family, image, text, gold, kind, weight: 1.0 })
         .collect();
     for (i, place) in [0, 3, 4, 9].into_iter().enumerate() {
         let other = SuiteQuestion { id: format!("other/{i}"), family: "other".into(), image: "z".into(), ..asked[0].clone() };
@@ -339,6 +339,7 @@ fn large(count: usize, text: impl Fn(usize) -> String) -> Report {
             gold: vec![text.clone()],
             kind: QuestionKind::Short,
             baseline: answer(text, true, None),
+            weight: 1.0,
         })
         .collect();
     measurements.accelerations[0].answers = words
@@ -402,6 +403,7 @@ fn reports() -> impl Strategy<Value = Report> {
                     text,
                     kind: kinds[kind],
                     baseline: AnswerRow { kl: None, ..row(said, correct, graded) },
+                    weight: 1.0,
                 })
                 .collect();
             let perturbation = |place: usize| format!("noise={}", 1 + place / count);

@@ -26,6 +26,7 @@ impl Quiz {
             text: format!("What colour is thing {n}?"),
             gold: vec!["red".into()],
             kind: AnswerKind::Short,
+            weight: 1.0,
         };
         Self { questions: (0..images).flat_map(|image| (0..2).map(move |n| question(image, n))).collect() }
     }
@@ -86,14 +87,14 @@ impl Subject for Scripted {
         WORDS[id as usize].to_owned()
     }
 
-    async fn group(&self, image: &RgbImage, questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
+    async fn group(&self, images: &[RgbImage], questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
         if let Some(left) = self.fails_after.get() {
             if left == 0 {
                 return Err(StudyError::Plan("the power is out".into()));
             }
             self.fails_after.set(Some(left - 1));
         }
-        self.seen.borrow_mut().push(image.clone());
+        self.seen.borrow_mut().extend_from_slice(images);
         for question in questions.iter().map(Posed::question) {
             *self.asked.borrow_mut().entry(question.id.clone()).or_default() += 1;
         }

@@ -77,6 +77,7 @@ pub(crate) fn run(benchmark: &str, questions: usize, by_image: usize, accelerati
                 gold: vec!["yes".to_owned()],
                 kind: QuestionKind::YesNo,
                 baseline: answer(!wrong(i), None, 4.0),
+                weight: 1.0,
             })
             .collect(),
         accelerations: accelerations

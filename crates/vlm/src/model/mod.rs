@@ -133,8 +133,16 @@ impl Vlm {
     /// # Errors
     /// When the checkpoint has no template, or the template fails.
     pub fn prompt(&self, question: &str) -> Result<String, VlmError> {
+        self.prompt_about(question, 1)
+    }
+
+    /// The same about so many images, which all stand before the question.
+    ///
+    /// # Errors
+    /// As [`Self::prompt`].
+    pub fn prompt_about(&self, question: &str, images: usize) -> Result<String, VlmError> {
         match &self.template {
-            Ok(template) => template.prompt(question),
+            Ok(template) => template.prompt_about(question, images),
             Err(error) => Err(VlmError::Earlier(Arc::clone(error))),
         }
     }
@@ -258,16 +266,14 @@ impl Vlm {
         self.decode(ids, (layout.tokens(), image.flops()), prefilled, options).await
     }
 
-    /// As [`Self::ask`] without a reducer, about an image that is encoded already, and the prompt goes through the decoder in two pieces: what
-    /// serving calls chunked prefill. The answer differs by rounding alone.
+    /// As [`Self::ask_about`], and the prompt goes through the decoder in two pieces: what serving calls chunked prefill. The answer differs by
+    /// rounding alone.
     ///
     /// # Errors
-    /// As [`Self::prefix`] and [`Self::answer`].
-    pub async fn ask_in_two(&self, prepared: &Prepared, image: &EncodedImage, options: &Decoding) -> Result<Answer, VlmError> {
-        let (ids, layout) = (&prepared.input_ids, &prepared.layout);
-        self.check(ids, layout, image)?;
-        let prefilled = prefill_in_two(&self.decoder, self.rows(ids, &[(layout, image)])?);
-        self.decode(ids, (layout.tokens(), image.flops()), prefilled, options).await
+    /// As [`Self::ask_about`].
+    pub async fn ask_in_two(&self, interleaved: &Interleaved, images: &[EncodedImage], options: &Decoding) -> Result<Answer, VlmError> {
+        let prefilled = prefill_in_two(&self.decoder, self.placed(interleaved, images)?);
+        self.decode(&interleaved.input_ids, cost_of(images), prefilled, options).await
     }
 
     /// Answers one prompt about any number of images, none included, in a single pass.
@@ -275,12 +281,29 @@ impl Vlm {
     /// # Errors
     /// As [`Self::encode`], or when the layouts overlap, do not fit their images, or the prompt is empty or too long.
     pub async fn ask_interleaved(&self, interleaved: &Interleaved, options: &Decoding) -> Result<Answer, VlmError> {
-        let ids = &interleaved.input_ids;
         let mut images = Vec::with_capacity(interleaved.images.len());
         for (_, pixels) in &interleaved.images {
             images.push(self.encode(pixels).await?);
         }
-        let placed: Vec<(&VisualLayout, &EncodedImage)> = interleaved.images.iter().map(|(layout, _)| layout).zip(&images).collect();
+        self.ask_about(interleaved, &images, options).await
+    }
+
+    /// As [`Self::ask_interleaved`], about images that are encoded already.
+    ///
+    /// # Errors
+    /// As [`Self::ask_interleaved`].
+    pub async fn ask_about(&self, interleaved: &Interleaved, images: &[EncodedImage], options: &Decoding) -> Result<Answer, VlmError> {
+        let prefilled = prefill(&self.decoder, &self.placed(interleaved, images)?);
+        self.decode(&interleaved.input_ids, cost_of(images), prefilled, options).await
+    }
+
+    /// A prompt with its images in their places.
+    fn placed(&self, interleaved: &Interleaved, images: &[EncodedImage]) -> Result<Rows, VlmError> {
+        let ids = &interleaved.input_ids;
+        if images.len() != interleaved.images.len() {
+            return Err(invalid("images", &format!("the prompt has room for {}, found {}", interleaved.images.len(), images.len())));
+        }
+        let placed: Vec<(&VisualLayout, &EncodedImage)> = interleaved.images.iter().map(|(layout, _)| layout).zip(images).collect();
         for &(layout, image) in &placed {
             self.check(ids, layout, image)?;
         }
@@ -291,10 +314,7 @@ impl Vlm {
             ));
         }
         self.check_length(ids.len())?;
-        let prefilled = prefill(&self.decoder, &self.rows(ids, &placed)?);
-        let visual_tokens = images.iter().map(EncodedImage::visual_tokens).sum();
-        let vision_flops = images.iter().map(EncodedImage::flops).sum();
-        self.decode(ids, (visual_tokens, vision_flops), prefilled, options).await
+        self.rows(ids, &placed)
     }
 
     /// A prompt about one image, its visual tokens reduced where `reducer` acts, in the decoder.
@@ -501,6 +521,11 @@ impl Vlm {
 const ROOM: usize = 64;
 
 /// The name of `reducer`, if it acts before or inside the tower.
+/// Visual tokens of images before any reduction, and what it took to see them.
+fn cost_of(images: &[EncodedImage]) -> (usize, u64) {
+    (images.iter().map(EncodedImage::visual_tokens).sum(), images.iter().map(EncodedImage::flops).sum())
+}
+
 fn changed_by(reducer: Option<&dyn TokenReducer>) -> Option<String> {
     reducer.filter(|reducer| changes_the_image(*reducer)).map(TokenReducer::name)
 }

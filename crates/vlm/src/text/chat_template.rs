@@ -68,7 +68,15 @@ impl ChatTemplate {
     /// # Errors
     /// When the template raises an exception or cannot be rendered.
     pub fn prompt(&self, question: &str) -> Result<String, VlmError> {
-        self.ask(question, self.content)
+        self.prompt_about(question, 1)
+    }
+
+    /// The same about so many images, which all stand before the question.
+    ///
+    /// # Errors
+    /// As [`Self::prompt`].
+    pub fn prompt_about(&self, question: &str, images: usize) -> Result<String, VlmError> {
+        self.ask(question, images, self.content)
     }
 
     /// Any conversation, in the message format of transformers' `apply_chat_template`.
@@ -91,10 +99,13 @@ impl ChatTemplate {
         self.template.render(&variables).map_err(|problem| failure(&self.file, problem))
     }
 
-    fn ask(&self, question: &str, form: ContentForm) -> Result<String, VlmError> {
+    fn ask(&self, question: &str, images: usize, form: ContentForm) -> Result<String, VlmError> {
         let content = match form {
-            ContentForm::Parts => json!([{"type": "image"}, {"type": "text", "text": question}]),
-            ContentForm::Text => json!(format!("{}\n{question}", self.image_token)),
+            ContentForm::Parts => {
+                let image = std::iter::repeat_n(json!({"type": "image"}), images);
+                image.chain([json!({"type": "text", "text": question})]).collect()
+            }
+            ContentForm::Text => json!(format!("{}{question}", format!("{}\n", self.image_token).repeat(images))),
         };
         self.render(&json!([{"role": "user", "content": content}]), true)
     }
@@ -105,7 +116,7 @@ impl ChatTemplate {
         const PROBE: &str = "probe";
         let mut reasons = Vec::new();
         for (form, content) in [(ContentForm::Parts, "a list of parts"), (ContentForm::Text, "one text")] {
-            let reason = match self.ask(PROBE, form) {
+            let reason = match self.ask(PROBE, 1, form) {
                 Ok(prompt) if prompt.contains(PROBE) && prompt.matches(&self.image_token).count() == 1 => return Ok(form),
                 Ok(prompt) => format!(
                     "expected a user turn of one image and one question to give one `{}` and the question, found {prompt:?}",

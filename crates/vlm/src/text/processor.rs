@@ -32,6 +32,12 @@ pub struct Interleaved {
     pub images: Vec<(VisualLayout, PixelValues)>,
 }
 
+impl From<Prepared> for Interleaved {
+    fn from(Prepared { input_ids, layout, pixels }: Prepared) -> Self {
+        Self { input_ids, images: vec![(layout, pixels)] }
+    }
+}
+
 /// Tokenizer, image processor, and what an image becomes in a prompt.
 #[derive(Clone, Debug)]
 pub struct Processor {

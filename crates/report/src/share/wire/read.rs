@@ -180,6 +180,7 @@ impl Questions {
                 text: format!("Question {} {NOT_CARRIED}", i + 1),
                 gold: Vec::new(),
                 kind: *KINDS.get(kind as usize).ok_or_else(|| field("kind", kind, "0 to 3"))?,
+                weight: 1.0,
             });
         }
         match (&self.words, suite) {

@@ -37,8 +37,9 @@ impl Perturbed {
 }
 
 fn is(question: &QuestionRow, asked: &SuiteQuestion) -> bool {
-    let QuestionRow { id, family, image, perturbation: _, text, gold, kind, baseline: _ } = question;
-    (id, family, image, text, gold, kind) == (&asked.id, &asked.family, &asked.image, &asked.text, &asked.gold, &asked.kind)
+    let QuestionRow { id, family, image, perturbation: _, text, gold, kind, weight, baseline: _ } = question;
+    let SuiteQuestion { id: asked_id, family: of, image: about, text: words, gold: accepted, kind: answered, weight: counts } = asked;
+    (id, family, image, text, gold, kind, weight) == (asked_id, of, about, words, accepted, answered, counts)
 }
 
 impl Wire {

@@ -6,6 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::against_random::AgainstRandom;
 use crate::error::ReportError;
 use crate::measurements::{FORMAT, FORMAT_1, Measurements};
 use crate::report::{Perturbed, Report};
@@ -87,13 +88,20 @@ struct DerivedTogether {
     together: Together,
     /// By one spec and the other.
     common: BTreeMap<String, BTreeMap<String, Overlap>>,
+    /// By the method's spec and that of the random tokens.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    against_random: BTreeMap<String, BTreeMap<String, AgainstRandom>>,
 }
 
 impl DerivedTogether {
     fn of(together: Together) -> Self {
         let specs = &together.specs;
         let row = |overlaps: &Vec<Overlap>| specs.iter().cloned().zip(overlaps.iter().copied()).collect();
-        Self { common: specs.iter().cloned().zip(together.overlaps.iter().map(row)).collect(), together }
+        let mut against_random: BTreeMap<String, BTreeMap<String, AgainstRandom>> = BTreeMap::new();
+        for pair in &together.against_random {
+            against_random.entry(specs[pair.method].clone()).or_default().insert(specs[pair.random].clone(), *pair);
+        }
+        Self { against_random, common: specs.iter().cloned().zip(together.overlaps.iter().map(row)).collect(), together }
     }
 }
 

@@ -41,6 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod against_random;
 mod assurance;
 mod beside;
 mod brittle;
@@ -70,6 +71,7 @@ mod together;
 mod weighted;
 mod worst;
 
+pub use against_random::{AgainstRandom, Chance};
 pub use assurance::{Agreement, Assurance, CONFIDENCE, Calibration, CalibrationShift, Clustered, Collapse, Diagnostic, POWER, Unparsed};
 pub use beside::{Beside, Pair};
 pub use brittle::Brittleness;

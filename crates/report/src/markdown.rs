@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::against_random::AgainstRandom;
 use crate::number::{percent, points};
 use crate::printable::one_line;
 use crate::report::Report;
@@ -50,6 +51,7 @@ impl Report {
         self.weighted_lines(&mut text);
         if let Some(together) = self.together() {
             together.tables(&mut text, self.judged());
+            self.chance_in_markdown(&mut text, &together);
         }
         self.sweep_table(&mut text);
         text
@@ -64,6 +66,25 @@ impl Report {
         let Some(weighted) = self.summaries().iter().find_map(|summary| summary.weighted) else { return };
         let _ = write!(text, "\n### By weight\n\n{}\n\n", weighted.hint(self.plan().questions));
         table(text, &[&["acceleration"], Weighted::heads(self.judged()).as_slice()].concat(), &rows);
+    }
+
+    fn chance_in_markdown(&self, text: &mut String, Together { specs, against_random, .. }: &Together) {
+        if against_random.is_empty() {
+            return;
+        }
+        let what = if self.judged() { "break" } else { "change" };
+        let _ = write!(
+            text,
+            "\n### Better than chance?\n\nQuestions that {what} under a method alone and under random visual tokens of the same budget alone; p by image, adjusted for {} comparisons.\n\n",
+            against_random.len()
+        );
+        let row = |pair: &AgainstRandom| {
+            let ([method, random], test) = self.told(pair);
+            let [name, beside] = [pair.method, pair.random].map(|place| vec![code(&specs[place])]);
+            [&name, method.as_slice(), &beside, &random, &test].concat()
+        };
+        let heads = ["method", "visual tokens", what, "beside", "visual tokens", what, "it alone", "random alone", "p", ""];
+        table(text, &heads, &against_random.iter().map(row).collect::<Vec<_>>());
     }
 
     fn sweep_table(&self, text: &mut String) {

@@ -148,7 +148,8 @@ impl Condition {
         let floor = largest(&controls).map(|i| (controls[i].dr, &measurements.controls[i].answers[rows.clone()]));
         for (summary, acceleration) in accelerations.iter_mut().zip(&measurements.accelerations) {
             summary.noise_floor = floor.map(|(dr, _)| dr);
-            summary.excess = floor.map(|(_, control)| excess(questions, &acceleration.answers[rows.clone()], control));
+            summary.excess =
+                floor.map(|(_, control)| in_one_alone(questions, &acceleration.answers[rows.clone()], control, Outcome::diverged));
         }
         Ok(Self { accelerations, controls })
     }
@@ -164,14 +165,14 @@ fn largest(controls: &[Summary]) -> Option<usize> {
     (0..controls.len()).max_by_key(|&i| (controls[i].dr.count, Reverse(i)))
 }
 
-/// Which answers an acceleration changed that a control did not, and the other way round.
-fn excess(questions: &[QuestionRow], answers: &[AnswerRow], control: &[AnswerRow]) -> PairedTest {
+/// Questions to which something happened in one of two columns of answers alone: upwards in the first, downwards in the second.
+pub(crate) fn in_one_alone(questions: &[QuestionRow], first: &[AnswerRow], second: &[AnswerRow], what: fn(Outcome) -> bool) -> PairedTest {
     let mut by_image: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for ((question, answer), control) in questions.iter().zip(answers).zip(control) {
+    for ((question, first), second) in questions.iter().zip(first).zip(second) {
         let (up, down) = by_image.entry(&question.image).or_default();
-        match (diverged(answer), diverged(control)) {
-            (true, false) => *up += 1,
-            (false, true) => *down += 1,
+        match [first, second].map(|answer| answer.outcome.is_some_and(what)) {
+            [true, false] => *up += 1,
+            [false, true] => *down += 1,
             _ => {}
         }
     }

@@ -49,7 +49,7 @@ impl Report {
 }
 
 /// The spec without the last budget in it, and that budget. `None` where it has none.
-fn without_budget(spec: &str) -> Option<(String, f64)> {
+pub(crate) fn without_budget(spec: &str) -> Option<(String, f64)> {
     let (before, behind) = spec.rsplit_once(BUDGET)?;
     let end = behind.find(['+', ',']).unwrap_or(behind.len());
     let (keep, rest) = behind.split_at(end);

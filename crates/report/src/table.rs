@@ -14,11 +14,18 @@ use crate::summary::Summary;
 use crate::weighted::Weighted;
 
 impl Report {
-    /// Tables of plain text, one row for each acceleration: what changed, how bad it can be, what changed under perturbation, where that was asked, and what it bought. Those
+    /// Tables of plain text, one row for each acceleration: what changed, how bad it can be, what beats chance, what
+    /// changed under perturbation, where that was asked, and what it bought. Those
     /// whose layers were put back into float to see what matters have a table of their own. No colour codes; shares in percent.
     pub fn table(&self) -> String {
-        let tables =
-            [Some(self.stability_table()), self.weighted_table(), Some(self.release_table()), self.perturbed_table(), self.cost_table()];
+        let tables = [
+            Some(self.stability_table()),
+            self.weighted_table(),
+            Some(self.release_table()),
+            self.chance_table(),
+            self.perturbed_table(),
+            self.cost_table(),
+        ];
         let tables = tables.into_iter().flatten().chain(self.sensitivity_tables()).map(|table| format!("{table}\n"));
         let brittle = self.brittleness_in_words().map(|answer| format!("{answer}\n"));
         let remarks = Some(self.remarks().join("\n")).filter(|remarks| !remarks.is_empty()).map(|remarks| format!("{remarks}\n"));
@@ -96,6 +103,20 @@ impl Report {
             table.add_row(row);
         }
         table
+    }
+
+    /// `None` where no method stands beside random visual tokens of its budget.
+    fn chance_table(&self) -> Option<Table> {
+        let what = if self.judged() { "break" } else { "change" };
+        let heads = ["beside random tokens", "at random", "tokens", what, "tokens", what, "it alone", "random alone", "p", ""];
+        let mut table = empty_table(&heads, 2);
+        let pairs = self.against_random();
+        for pair in &pairs {
+            let ([method, random], test) = self.told(pair);
+            let names = [pair.method, pair.random].map(|place| one_line(&self.accelerations()[place].spec));
+            table.add_row(names.into_iter().chain(method).chain(random).chain(test));
+        }
+        (!pairs.is_empty()).then_some(table)
     }
 
     /// What a control is called: the noise floor if it is that.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::against_random::AgainstRandom;
 use crate::outcome::Outcome;
 use crate::report::Report;
 
@@ -20,6 +21,9 @@ pub struct Together {
     pub questions_by_count: Vec<usize>,
     /// The same of questions by their ids: those of the highest count.
     pub most: BTreeMap<String, usize>,
+    /// Those that drop visual tokens beside random ones at the same budget.
+    #[serde(skip)]
+    pub against_random: Vec<AgainstRandom>,
 }
 
 /// What two accelerations have in common.
@@ -59,7 +63,7 @@ impl Report {
             columns.iter().map(|answers| answers.iter().map(|answer| answer.outcome.is_some_and(counts)).collect()).collect()
         };
         let changed = which(&Outcome::diverged);
-        let broken = if self.judged() { which(&|outcome| outcome == Outcome::Broken) } else { changed.clone() };
+        let broken = which(&self.harm());
         let counts: Vec<usize> = (0..questions).map(|question| broken.iter().filter(|column| column[question]).count()).collect();
         let mut questions_by_count = vec![0; columns.len() + 1];
         for &count in &counts {
@@ -72,6 +76,7 @@ impl Report {
             overlaps: changed.iter().map(|a| changed.iter().map(|b| Overlap::of(a, b)).collect()).collect(),
             questions_by_count,
             most: most.map(|(question, count)| (question.id.clone(), *count)).collect(),
+            against_random: self.against_random(),
         })
     }
 }

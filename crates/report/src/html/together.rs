@@ -33,6 +33,7 @@ pub(super) fn section(report: &Report) -> Markup {
             p.hint { "Do two accelerations change the same answers? Of all answers that one or the other changed, the share that both did, in percent; below it what independent changes would come to." }
             (overlaps(&together))
             (counts(report, &together, what))
+            @if !together.against_random.is_empty() { (chance(report, &together, what)) }
             @if !sweeps.is_empty() {
                 h3 { "How changes grow with the budget" }
                 p.hint { "Each line is one method that keeps more and more visual tokens; on the left its accuracy, on the right the share of answers that differ from the baseline's, both against the visual tokens that the decoder saw." }
@@ -85,6 +86,39 @@ fn counts(report: &Report, Together { specs, questions_by_count, most, .. }: &To
                     li { span.id { (text(&row.id)) } " " (text(&row.text)) }
                 }
                 @if most.len() > NAMED { li.quiet { "and " (most.len() - NAMED) " more" } }
+            }
+        }
+    }
+}
+
+fn chance(report: &Report, Together { specs, against_random, .. }: &Together, what: &str) -> Markup {
+    let tests = against_random.len();
+    html! {
+        h3 { "Better than chance?" }
+        p.hint {
+            "Methods that choose visual tokens beside random ones at the same budget. Of the questions that " (what) " under one of the two alone, how many do under which? The exact test is by image"
+            @if tests > 1 { ", adjusted for " (tests) " comparisons (Holm)" } ". The budget is the same " code { "keep" } ", or as many visual tokens in the mean over the decoder's layers, give or take a tenth."
+        }
+        div.scroll tabindex="0" role="region" aria-label="Methods beside random visual tokens" {
+            table.numbers {
+                thead {
+                    tr {
+                        th scope="col" { "method" } th scope="col" { "visual tokens" } th scope="col" { (what) ", %" }
+                        th scope="col" { "beside" } th scope="col" { "visual tokens" } th scope="col" { (what) ", %" }
+                        th scope="col" { "under it alone" } th scope="col" { "under random alone" } th scope="col" { "p" } th scope="col" {}
+                    }
+                }
+                tbody {
+                    @for pair in against_random {
+                        @let ([method, random], test) = report.told(pair);
+                        tr {
+                            th scope="row" { (spec(&specs[pair.method])) }
+                            @for cell in method { td { (cell) } }
+                            td { (spec(&specs[pair.random])) }
+                            @for cell in random.iter().chain(&test) { td { (cell) } }
+                        }
+                    }
+                }
             }
         }
     }

@@ -57,6 +57,7 @@ struct Layout {
     flagged: Vec<(u32, String, u8)>,
     stored: Vec<Option<u64>>,
     post_prompts: Texts,
+    left_out: Texts,
 }
 
 #[derive(Clone, Serialize)]
@@ -126,11 +127,12 @@ fn layout(size: Size) -> Layout {
         flagged: Vec::new(),
         stored: vec![Some(1); 1 + size.accelerations],
         post_prompts: texts(),
+        left_out: texts(),
     }
 }
 
 fn sealed(plain: &[u8]) -> String {
-    let mut deflate = DeflateEncoder::new(vec![3], Compression::fast());
+    let mut deflate = DeflateEncoder::new(vec![4], Compression::fast());
     deflate.write_all(plain).unwrap();
     let mut sealed = deflate.finish().unwrap();
     let checksum = crc32fast::hash(&sealed);
@@ -181,7 +183,7 @@ fn small_links_of_huge_reports() {
     }
     let answers = refused(Size { questions: 100, accelerations: 2000, text: 0, ..SMALL });
     assert!(matches!(answers, ShareError::Field { field: "answers", .. }), "{answers}");
-    for field in ["plan", "families", "words", "accelerations", "controls", "perturbations", "flagged"] {
+    for field in ["plan", "families", "words", "accelerations", "controls", "perturbations", "flagged", "left_out"] {
         let mut layout = layout(Size { perturbations: 1, ..SMALL });
         let long = "z".repeat(100_000);
         match field {
@@ -191,7 +193,8 @@ fn small_links_of_huge_reports() {
             "accelerations" => layout.accelerations[0].1 = long,
             "controls" => layout.controls[0].0 = long,
             "perturbations" => layout.perturbations[0] = long,
-            _ => layout.flagged = vec![(0, long, 0)],
+            "flagged" => layout.flagged = vec![(0, long, 0)],
+            _ => layout.left_out = Texts::from([(String::new(), long)]),
         }
         let error = opened(&bytes(&layout)).unwrap_err();
         assert!(error.to_string().starts_with(&format!("the link's `{field}` is a text of 100000 bytes")), "{error}");

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! and the wire form of version 2 is that of version 1 with what was done to the images behind it, that of version 3 the same with controls, ties and
-//! flagged answers behind it. Links are written in version 3; all three are read.
+//! flagged answers behind it, that of version 4 the same with what was left out of the run behind it. Links are written in version 3, or in version 4 where
+//! something was left out, so that older pages read what they can; all four are read.
 //!
 //! The link carries outcomes, from which rates, intervals and tests are derived anew, the words of the answers as far as the budget allows, plan and
 //! costs. Questions that belong to a suite which every reader can draw from its seed are carried as positions in it. What a link never carries:
@@ -48,8 +49,11 @@ const CLEAN: u8 = 1;
 /// Version of a link about perturbed images too.
 const PERTURBED: u8 = 2;
 
-/// Version of a link with any number of controls, the one that is written. Another layout is another number.
+/// Version of a link with any number of controls, of a run that left nothing out.
 const CONTROLLED: u8 = 3;
+
+/// Version of a link of a run that left accelerations out. Another layout is another number.
+const INCOMPLETE: u8 = 4;
 
 /// Bytes of the checksum.
 const CHECKSUM: usize = 4;
@@ -145,7 +149,7 @@ pub enum ShareError {
         found: usize,
     },
     /// A layout of another release.
-    #[error("the link has version {found}, this program reads versions {CLEAN} to {CONTROLLED}")]
+    #[error("the link has version {found}, this program reads versions {CLEAN} to {INCOMPLETE}")]
     Version {
         /// The version byte.
         found: u8,
@@ -255,8 +259,12 @@ pub fn open(payload: &str, rebuild: impl FnOnce(&Suite) -> Option<Vec<SuiteQuest
 /// `drawn` are the questions of the suite that a reader draws again.
 fn seal(wire: &wire::Wire, drawn: Option<&[SuiteQuestion]>) -> Result<String, ShareError> {
     wire.check(drawn)?;
-    let plain = postcard::to_stdvec(wire).map_err(ShareError::Wire)?;
-    let mut deflate = DeflateEncoder::new(vec![CONTROLLED], Compression::best());
+    let mut plain = postcard::to_stdvec(&(&wire.answered, &wire.perturbed, &wire.controlled)).map_err(ShareError::Wire)?;
+    let complete = wire.incomplete.is_complete();
+    if !complete {
+        plain = postcard::to_extend(&wire.incomplete, plain).map_err(ShareError::Wire)?;
+    }
+    let mut deflate = DeflateEncoder::new(vec![if complete { CONTROLLED } else { INCOMPLETE }], Compression::best());
     let mut sealed = deflate.write_all(&plain).and_then(|()| deflate.finish()).map_err(ShareError::Inflate)?;
     let checksum = crc32fast::hash(&sealed);
     sealed.extend(checksum.to_le_bytes());
@@ -278,7 +286,7 @@ fn unseal(payload: &str) -> Result<wire::Wire, ShareError> {
     let (content, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(ShareError::Short { found: bytes.len() })?;
     let (&version, deflated) = content.split_first().ok_or(ShareError::Short { found: bytes.len() })?;
     // first, so that a later layout is called that, whatever its checksum is
-    if !(CLEAN..=CONTROLLED).contains(&version) {
+    if !(CLEAN..=INCOMPLETE).contains(&version) {
         return Err(ShareError::Version { found: version });
     }
     if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
@@ -292,7 +300,8 @@ fn unseal(payload: &str) -> Result<wire::Wire, ShareError> {
     let (answered, rest) = postcard::take_from_bytes(&plain).map_err(ShareError::Wire)?;
     let (perturbed, rest) = behind(version >= PERTURBED, rest)?;
     let (controlled, rest) = behind(version >= CONTROLLED, rest)?;
-    if rest.is_empty() { Ok(wire::Wire { answered, perturbed, controlled }) } else { Err(ShareError::Trailing(rest.len())) }
+    let (incomplete, rest) = behind(version >= INCOMPLETE, rest)?;
+    if rest.is_empty() { Ok(wire::Wire { answered, perturbed, controlled, incomplete }) } else { Err(ShareError::Trailing(rest.len())) }
 }
 
 /// Whether a payload that is none is the beginning of one: its deflate stream has no end, or less than a checksum follows it. What is inflated is thrown away.
@@ -301,7 +310,7 @@ fn is_cut(payload: &str) -> bool {
     let Some(bytes) = payload.get(..payload.len() / 4 * 4).and_then(|whole| BASE64_URL_SAFE_NO_PAD.decode(whole).ok()) else {
         return false;
     };
-    let Some(deflated) = bytes.split_first().filter(|(version, _)| (CLEAN..=CONTROLLED).contains(version)).map(|(_, deflated)| deflated)
+    let Some(deflated) = bytes.split_first().filter(|(version, _)| (CLEAN..=INCOMPLETE).contains(version)).map(|(_, deflated)| deflated)
     else {
         return false;
     };

@@ -148,6 +148,32 @@ fn a_link_carries_perturbed_rows() {
     assert_eq!(rows(&opened.report), rows(&shared));
 }
 
+/// A run that left two accelerations out.
+fn incomplete() -> Report {
+    let mut all = fixture::measurements();
+    all.plan.left_out.insert("holov:keep=12".to_owned(), "this image has several views".to_owned());
+    all.plan.left_out.insert("prumerge".to_owned(), "the vision tower has no class token".to_owned());
+    Report::new(all).unwrap()
+}
+
+#[test]
+fn a_link_carries_what_was_left_out() {
+    let shared = incomplete();
+    let payload = shared.share(None).unwrap().payload;
+    assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(&payload).unwrap()[0], 4);
+    let opened = reopened(&payload).report;
+    assert_same_numbers(&opened, &shared);
+    assert!(opened.remarks().contains(&"prumerge: not run, the vision tower has no class token".to_owned()));
+}
+
+/// Made by the release before links could tell what was left out, of [`fixture::perturbed_report`].
+#[test]
+fn links_of_version_3_open() {
+    let link = include_str!("version-3.link");
+    assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(link).unwrap()[0], 3);
+    assert_same_numbers(&reopened(link).report, &fixture::perturbed_report());
+}
+
 /// The fixture's questions with others before, between and behind them.
 fn suite() -> (Suite, Vec<SuiteQuestion>) {
     let mut asked: Vec<SuiteQuestion> = fixture::report()
@@ -260,7 +286,7 @@ fn refusals_say_what_is_wrong() {
     let mut trailing = inflated(&whole);
     trailing.extend([0; 3]);
     let mut later = BASE64_URL_SAFE_NO_PAD.decode(&whole).unwrap();
-    later[0] = 4;
+    later[0] = 5;
     let bomb = enveloped(&vec![0; 10_000_000]);
     assert!(bomb.len() < 14_000);
     let refusals = [
@@ -491,7 +517,7 @@ proptest! {
     /// The checksum is no secret: a forged one must not lead anywhere either.
     #[test]
     fn forged_content_never_panics(at in any::<prop::sample::Index>(), removed in 0_usize..6, put in prop::collection::vec(any::<u8>(), 0..6)) {
-        for (version, payload) in [(3, payload()), (3, fixture::perturbed_report().share(None).unwrap().payload)] {
+        for (version, payload) in [(3, payload()), (3, fixture::perturbed_report().share(None).unwrap().payload), (4, incomplete().share(None).unwrap().payload)] {
             let mut plain = inflated(&payload);
             let from = at.index(plain.len());
             plain.splice(from..plain.len().min(from + removed), put.clone());

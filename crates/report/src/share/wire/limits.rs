@@ -91,7 +91,9 @@ impl Wire {
         let controls = self.controlled.controls.iter().flat_map(|Control { spec, what_it_is, .. }| [spec, what_it_is]);
         noise_floor.chain(controls).try_for_each(|text| shorter("controls", text, LONGEST_BYTES))?;
         self.perturbed.perturbations.iter().try_for_each(|text| shorter("perturbations", text, LONGEST_BYTES))?;
-        self.controlled.flagged.iter().try_for_each(|(_, spec, _)| shorter("flagged", spec, LONGEST_BYTES))
+        self.controlled.flagged.iter().try_for_each(|(_, spec, _)| shorter("flagged", spec, LONGEST_BYTES))?;
+        let left_out = self.incomplete.left_out.iter().flat_map(|(spec, reason)| [spec, reason]);
+        left_out.into_iter().try_for_each(|text| shorter("left_out", text, LONGEST_BYTES))
     }
 
     /// Bytes that rows and summaries will take. Lists that are too short or too long count as far as they go: they are refused for that later.

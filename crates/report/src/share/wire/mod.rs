@@ -26,11 +26,24 @@ const LONGEST_TEXT: usize = 600;
 pub(crate) const NOT_CARRIED: &str = "(not in the link)";
 
 /// A link's content, version by version.
-#[derive(Serialize)]
 pub(in crate::share) struct Wire {
     pub(in crate::share) answered: Answered,
     pub(in crate::share) perturbed: Perturbed,
     pub(in crate::share) controlled: Controlled,
+    pub(in crate::share) incomplete: Incomplete,
+}
+
+/// What was asked for and not run.
+#[derive(Default, Serialize, Deserialize)]
+pub(in crate::share) struct Incomplete {
+    /// Specs, and why the model does not take them.
+    left_out: BTreeMap<String, String>,
+}
+
+impl Incomplete {
+    pub(in crate::share) fn is_complete(&self) -> bool {
+        self.left_out.is_empty()
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -247,7 +260,13 @@ impl Plan {
         }
     }
 
-    fn open(self, questions: usize, perturbations: Vec<String>, post_prompts: BTreeMap<String, String>) -> PlanSummary {
+    fn open(
+        self,
+        questions: usize,
+        perturbations: Vec<String>,
+        post_prompts: BTreeMap<String, String>,
+        Incomplete { left_out }: Incomplete,
+    ) -> PlanSummary {
         let Self {
             model,
             checkpoint_sha256,
@@ -272,7 +291,7 @@ impl Plan {
             questions,
             perturbations,
             specs,
-            left_out: BTreeMap::new(),
+            left_out,
             prompt_template,
             post_prompts,
             processor,

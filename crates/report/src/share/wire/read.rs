@@ -1,8 +1,8 @@
 //! The layout of a link as a report.
 
 use super::{
-    Acceleration, Answered, Answers, Control, Controlled, Cost, FLAGS, KINDS, NOT_CARRIED, OUTCOMES, Perturbed, Questions, Said, Wire,
-    Words, field, positions_of,
+    Acceleration, Answered, Answers, Control, Controlled, Cost, FLAGS, Incomplete, KINDS, NOT_CARRIED, OUTCOMES, Perturbed, Questions,
+    Said, Wire, Words, field, positions_of,
 };
 use crate::measurements::{AccelerationReport, AnswerRow, BASELINE, ControlReport, FirstToken, Flagged, Measurements, QuestionRow, Ties};
 use crate::outcome::Outcome;
@@ -18,8 +18,8 @@ impl Wire {
         let suite = self.answered.suite();
         let drawn = suite.as_ref().and_then(rebuild);
         self.check(drawn.as_deref())?;
-        let Self { answered, perturbed, controlled } = self;
-        answered.open(perturbed, controlled, suite, drawn)
+        let Self { answered, perturbed, controlled, incomplete } = self;
+        answered.open(perturbed, controlled, incomplete, suite, drawn)
     }
 }
 
@@ -41,6 +41,7 @@ impl Answered {
         self,
         perturbed: Perturbed,
         controlled: Controlled,
+        incomplete: Incomplete,
         suite: Option<Suite>,
         drawn: Option<Vec<SuiteQuestion>>,
     ) -> Result<SharedReport, ShareError> {
@@ -153,7 +154,7 @@ impl Answered {
         };
         let flagged = flagged.into_iter().map(flag).collect::<Result<_, ShareError>>()?;
         let baseline_cost = self.baseline_cost.open(stored(0));
-        let plan = self.plan.open(questions, perturbed.perturbations, post_prompts);
+        let plan = self.plan.open(questions, perturbed.perturbations, post_prompts, incomplete);
         let report = Report::new(Measurements { plan, baseline_cost, questions: rows, accelerations, controls, flagged })?;
         let left_out = report.worst_first().into_iter().filter(|&i| self.baseline[i] == 0).count();
         Ok(SharedReport { report, suite, rebuilt, left_out })

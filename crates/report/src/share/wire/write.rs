@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits::most_answers;
 use super::{
-    Acceleration, Answered, Answers, Control, Controlled, Cost, FLAGS, KINDS, OUTCOMES, Perturbed, Plan, Questions, Said, Wire, Words, cut,
-    skipped,
+    Acceleration, Answered, Answers, Control, Controlled, Cost, FLAGS, Incomplete, KINDS, OUTCOMES, Perturbed, Plan, Questions, Said, Wire,
+    Words, cut, skipped,
 };
 use crate::measurements::{AnswerRow, Flagged, Measurements, PlanSummary, QuestionRow};
 use crate::outcome::Outcome;
@@ -109,7 +109,8 @@ impl Wire {
             accelerations,
             noise_floor: None,
         };
-        Ok(Self { answered, perturbed: Perturbed::of(report), controlled })
+        let left_out = plan.left_out.iter().map(|(spec, reason)| (cut(spec), cut(reason))).collect();
+        Ok(Self { answered, perturbed: Perturbed::of(report), controlled, incomplete: Incomplete { left_out } })
     }
 }
 

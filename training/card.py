@@ -16,7 +16,7 @@ pipeline_tag: image-text-to-text
 # {name}
 
 A {type}-type vision-language model ({parameters:.2f} M parameters, f16) that answers short questions about the
-procedurally drawn world of `steady-bench`. It was trained from random weights, on that world alone; it knows nothing else.
+procedurally drawn world of `steady-bench`. It was trained from random weights, {worlds}.
 It exists so that `steady` can show what acceleration does to answers without downloading anything.
 
 {build}
@@ -33,7 +33,7 @@ Python, not the scorers of `steady-bench`. *Blind*: the image replaced by grey 1
 | **mean** | **{mean:.1f} %** | **{blind_mean:.1f} %** |
 
 Lowest family: {lowest} ({lowest_share:.1f} %). The mean is {gap:.1f} points above blind.
-
+{easy}
 ## Training
 
 | | |
@@ -48,12 +48,20 @@ Script and instructions: `training/`. Typed, in order, each from where the one b
 """
 
 
+ON_BOTH_WORLDS = "on that world and on the training half of easy-VQA; it knows nothing else"
+EASY = """
+On the {questions:,} questions of easy-VQA's test half (the PyPI package `easy-vqa`): {accuracy:.1f} %, blind {blind:.1f} %.
+"""
+
+
 def write_card(folder: Path, results: dict) -> None:
     config = json.loads((folder / "config.json").read_text())
     runs = json.loads((folder / PROVENANCE).read_text())["runs"]
     family = family_of(config)
     seeing, blind = results["accuracy"], results["blind"]
     families = [family for family in seeing if family != "mean"]
+    easy = results.get("easy_vqa")
+    worlds = ON_BOTH_WORLDS if easy else "on that world alone; it knows nothing else"
     rows = [f"| {family} | {100 * seeing[family]:.1f} % | {100 * blind[family]:.1f} % |" for family in families]
     lowest = min(families, key=seeing.get)
     facts = {
@@ -62,6 +70,7 @@ def write_card(folder: Path, results: dict) -> None:
         "images, vision tower alone": total(runs, "vision_images"),
         "images, whole model": total(runs, "images"),
         "extra images of the hardest scenes": total(runs, "extra_images"),
+        "images of easy-VQA": total(runs, "easy_images"),
         "questions": total(runs, "questions"),
         "wall time": f"{sum(run['progress']['seconds'] for run in runs) / 60:.0f} minutes",
         "device": "; ".join(dict.fromkeys(run["device"] for run in runs)),
@@ -81,6 +90,8 @@ def write_card(folder: Path, results: dict) -> None:
         lowest=lowest,
         lowest_share=100 * seeing[lowest],
         gap=100 * (seeing["mean"] - blind["mean"]),
+        worlds=worlds,
+        easy=EASY.format(questions=easy["questions"], accuracy=100 * easy["accuracy"], blind=100 * easy["blind"]) if easy else "",
         training="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
         commands="\n".join(commands(runs)),
     )
@@ -88,7 +99,7 @@ def write_card(folder: Path, results: dict) -> None:
 
 
 def total(runs: list[dict], name: str) -> str:
-    return f"{sum(run['progress'][name] for run in runs):,}"
+    return f"{sum(run['progress'].get(name, 0) for run in runs):,}"
 
 
 def commands(runs: list[dict]) -> list[str]:

@@ -27,6 +27,7 @@ class Frame:
     image: np.ndarray  # [144, 144, 3] uint8
     planes: np.ndarray  # [planes, 144] class ids
     labels: np.ndarray  # [image labels]
+    labelled: bool = True  # whether planes and labels say anything
 
 
 class Frames:
@@ -137,6 +138,7 @@ class Batch:
     images: torch.Tensor  # [batch, 144, 144, 3] uint8
     planes: torch.Tensor  # [batch, planes, 144] uint8: the world's, then the derived ones
     labels: torch.Tensor  # [batch, image labels] uint8
+    labelled: torch.Tensor  # [batch] bool: whether planes and labels say anything
     ids: torch.Tensor  # [batch, n]
     positions: torch.Tensor  # [batch, n]
     segment: torch.Tensor  # [batch, n] question number, -1 for padding
@@ -248,6 +250,7 @@ class Packer:
         arrays = [ids, positions, segment, target, ends, relevant, option, letter]
         planes = [np.concatenate([f.planes, self.readouts.of(f.planes)]) for f in frames]
         stacked = [np.stack([f.image for f in frames]), np.stack(planes), np.stack([f.labels for f in frames])]
+        stacked.append(np.array([f.labelled for f in frames]))
         return Batch(*(torch.from_numpy(a) for a in stacked + arrays), about)
 
 

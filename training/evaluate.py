@@ -11,6 +11,7 @@ from PIL import Image
 
 from card import write_card
 from data import Batch, Frames
+from easy_vqa import EasyVqa
 from families import family_of
 
 GREY = 128
@@ -81,6 +82,28 @@ def evaluate(folder: Path, world: Path, per_family: int) -> dict:
     return results
 
 
+@torch.no_grad()
+def evaluate_easy_vqa(folder: Path, package: Path) -> dict:
+    """The same on all questions of easy-VQA's test half."""
+    family = family_of(json.loads((folder / "config.json").read_text()))
+    model = family.Model.from_pretrained(folder, dtype=torch.float32).eval()
+    processor = family.load_processor(folder)
+    half = EasyVqa(package, "test")
+    results = {}
+    for name, blind in (("accuracy", False), ("blind", True)):
+        scores = Scores()
+        for image in half.images:
+            picture = half.picture(image)
+            if blind:
+                picture = Image.new("RGB", picture.size, (GREY,) * 3)
+            for question in half.questions[image]:
+                reply = ask(model, processor, picture, question["text"])
+                scores.add(question["family"], normal(reply) in question["gold"])
+        results[name] = scores.shares()["mean"]
+        results["questions"] = sum(scores.asked.values())
+    return results
+
+
 def ask(model, processor, image: Image.Image, question: str) -> str:
     content = [{"type": "image"}, {"type": "text", "text": question}]
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
@@ -94,9 +117,12 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("models/steady-llava"), help="checkpoint folder")
     parser.add_argument("--world", type=Path, required=True, help="the steady-world program")
     parser.add_argument("--per-family", type=int, default=100)
+    parser.add_argument("--easy-vqa", type=Path, help="the unpacked package easy-vqa: its test half is asked too")
     parser.add_argument("--card", action="store_true", help="write README.md into the checkpoint folder")
     options = parser.parse_args()
     results = evaluate(options.model, options.world, options.per_family)
+    if options.easy_vqa:
+        results["easy_vqa"] = evaluate_easy_vqa(options.model, options.easy_vqa)
     print(json.dumps(results, indent=2))
     if options.card:
         (options.model / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n")

@@ -27,6 +27,7 @@ import transformers
 
 import readouts
 from data import Batch, Packer, batches, stream
+from easy_vqa import EasyFrames, EasyVqa, held_out
 from evaluate import Scores, grey, score_batch
 from export import export, write_provenance
 from families import FAMILIES, family_of
@@ -40,7 +41,7 @@ VALIDATION_START = 3_000_000
 EXTRA_START = 1_500_000
 TEXT_IMAGES = 6_000
 # Options that are no property of the run.
-PLACES = ("--world", "--out", "--snapshots", "--init")
+PLACES = ("--world", "--out", "--snapshots", "--init", "--easy-vqa")
 
 
 def arguments() -> argparse.Namespace:
@@ -71,6 +72,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--look-layer", type=int, default=2, help="decoder layer whose first head learns to look")
     parser.add_argument("--extra", type=int, default=4, help="how many of --batch show the hardest scenes; the same share in the first phase")
     parser.add_argument("--extra-families", default="reading,diagram", help="families of these")
+    parser.add_argument("--easy-vqa", type=Path, help="the unpacked package easy-vqa: its training half is asked about too")
+    parser.add_argument("--easy", type=int, default=4, help="how many of --batch show easy-VQA's images, where it is given")
     parser.add_argument("--workers", type=int, help="processes that share a batch (default: one per core, or one on a GPU)")
     parser.add_argument("--vision-width", type=int, help="width of the tower (default: the family's)")
     parser.add_argument("--width", type=int, default=Shape.width)
@@ -100,8 +103,9 @@ class Run:
         self.snapshot_path = options.snapshots / "last.pt"
         self.log_path = options.snapshots / "log.jsonl"
         frames = stream(options.world, 0, 1, 1)
-        header = frames.header
+        self.header = header = frames.header
         frames.close()
+        self.easy = EasyVqa(options.easy_vqa) if options.easy_vqa else None
 
         self.tokenizer = self.find_tokenizer()
         self.packer = Packer(self.tokenizer, self.family, header["planes"], options.length, options.questions)
@@ -141,7 +145,7 @@ class Run:
         self.average = {n: p.detach().clone() for n, p in self.model.named_parameters()}
         self.progress = {
             "steps": 0, "phase_steps": 0, "vision_images": 0, "images": 0, "questions": 0, "seconds": 0.0,
-            "extra_images": 0, "sessions": [],
+            "extra_images": 0, "easy_images": 0, "sessions": [],
         }  # fmt: skip
         self.resume()
         self.progress["sessions"].append({"arguments": choices(sys.argv[1:]), "from_step": self.progress["steps"]})
@@ -284,7 +288,8 @@ class Run:
         """The tower's features, and what its read-outs say of them."""
         pixels = batch.pixels()
         seen = self.see(pixels)
-        patch, right = self.heads.patch_loss(seen.features, batch.planes, derived=not self.basic())
+        some = batch.labelled
+        patch, right = self.heads.patch_loss(seen.features[some], batch.planes[some], derived=not self.basic())
         context = self.heads.context_loss(seen.halfway, pixels)
         return seen, patch + self.options.context_weight * context, {"patch": patch, "context": context, "right": right}
 
@@ -293,7 +298,9 @@ class Run:
         return self.progress["images"] < self.options.basic_images
 
     def image_loss(self, seen: Seen, batch: Batch) -> torch.Tensor:
-        return self.heads.image_loss(seen.summary(), batch.labels) if seen.summary else torch.zeros((), device=self.device)
+        if not seen.summary:
+            return torch.zeros((), device=self.device)
+        return self.heads.image_loss(seen.summary()[batch.labelled], batch.labels[batch.labelled])
 
     def vision_loss(self, batch: Batch) -> tuple[torch.Tensor, dict]:
         seen, loss, parts = self.tower_loss(batch)
@@ -348,7 +355,7 @@ class Run:
         stop = clock_time(options.stop_at) if options.stop_at else math.inf
         began = time.time()
         clock = Clock(self, options.snapshot_minutes, validation)
-        for batch in self.with_extra(self.levelled(), options.extra, options.questions):
+        for batch in self.with_easy(self.with_extra(self.levelled(), options.extra, options.questions)):
             left = self.agreed(self.left(began, stop))
             if left <= 0:
                 break
@@ -381,7 +388,7 @@ class Run:
             end = min(options.images, begin + int(length)) if length else options.images
             if at < end:
                 frames = stream(options.world, first + at, end - at, options.questions, int(level))
-                for batch in self.mine(batches(frames, self.packer, options.batch - options.extra)):
+                for batch in self.mine(batches(frames, self.packer, options.batch - options.extra - self.easy_share())):
                     at += options.workers * options.batch
                     yield batch
                     if at >= end:
@@ -402,6 +409,20 @@ class Run:
             self.progress["extra_images"] += self.options.workers * size
             yield batch.joined(extra)
 
+    def easy_share(self) -> int:
+        return self.options.easy if self.easy else 0
+
+    def with_easy(self, source):
+        """The batches of a source, each with its share of easy-VQA's images."""
+        if not self.easy:
+            yield from source
+            return
+        frames = EasyFrames(self.easy, self.header, self.progress["easy_images"], self.options.seed)
+        easy = self.mine(batches(frames, self.packer, self.options.easy))
+        for batch in source:
+            self.progress["easy_images"] += self.options.workers * self.options.easy
+            yield batch.joined(next(easy))
+
     def hardest(self, size: int, questions: int):
         """Batches of the scenes that are hardest to read, from where the run stands."""
         options = self.options
@@ -411,7 +432,12 @@ class Run:
 
     def validation_batches(self) -> list[Batch]:
         frames = stream(self.options.world, VALIDATION_START, self.options.validation_images, self.options.questions)
-        return list(self.mine(batches(frames, self.packer, 32)))
+        validation = list(self.mine(batches(frames, self.packer, 32)))
+        if self.easy:
+            frames = held_out(self.easy, self.header)
+            together = [self.packer.pack(frames[at : at + 20]) for at in range(0, len(frames), 20)]
+            validation += together[self.rank :: self.options.workers]
+        return validation
 
     @torch.no_grad()
     def validate(self, validation: list[Batch]) -> None:

@@ -10,7 +10,7 @@ use steady_kernels::PackedLinear;
 use steady_methods::Linears;
 use steady_vlm::{Dense, HostMatrix, Vlm};
 
-use crate::{AccelError, Acceleration, Calibration, Fitted, Gram, LinearShape, Samples, calibrate};
+use crate::{AccelError, Acceleration, Calibration, Fitted, Inputs, LinearShape, Samples, calibrate, factors};
 
 /// What an acceleration does to one model, with everything settled that its spec leaves to the model. For plans and reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,10 +51,7 @@ impl Acceleration {
     /// [`AccelError`] when the quantizer does not fit the model.
     pub fn calibrates_with(&self, model: &Vlm) -> Result<usize, AccelError> {
         let Some((settled, _)) = self.settle(model)? else { return Ok(0) };
-        Ok(match settled.fitted.calibration() {
-            Calibration::Nothing => 0,
-            Calibration::Inputs { samples } => samples,
-        })
+        Ok(settled.fitted.calibration().samples())
     }
 
     /// As [`Self::quantize`], with prompts for a quantizer that calibrates: it sees what goes into a layer when all layers before it are packed.
@@ -72,21 +69,30 @@ impl Acceleration {
     /// As [`Self::quantize_seeing`].
     pub async fn pack_all(&self, model: &Vlm, samples: Option<&dyn Samples>) -> Result<Option<Vlm>, AccelError> {
         let Some((Settled { fitted, .. }, taken)) = self.settle(model)? else { return Ok(None) };
-        let Calibration::Inputs { samples: wanted } = fitted.calibration() else {
+        let (calibration, fitted) = (fitted.calibration(), fitted.as_ref());
+        let wanted = calibration.samples();
+        if wanted == 0 {
             let all: Vec<&Named> = taken.iter().collect();
-            let mut packed = pack(fitted.as_ref(), &all, &HashMap::new()).await?;
+            let mut packed = pack(fitted, &all, &HashMap::new(), &HashMap::new()).await?;
             return model.map_linears(&mut |name, _| Ok(packed.remove(name))).map(Some);
-        };
+        }
         let samples = samples.ok_or_else(|| AccelError::Uncalibrated { method: fitted.method(), samples: wanted })?;
         if samples.count() < wanted {
             return Err(AccelError::TooFew { method: fitted.method(), samples: wanted, found: samples.count() });
         }
         let mut current = model.clone();
-        for stage in calibrate::stages(&taken) {
-            let layers: Vec<&Named> = stage.into_iter().map(|index| &taken[index]).collect();
+        for stages in rounds(calibration, &taken) {
+            let layers: Vec<&Named> = stages.iter().flatten().map(|&index| &taken[index]).collect();
             let names: Vec<&str> = layers.iter().map(|(name, _)| name.as_str()).collect();
-            let seen = calibrate::watch(&current, &names, samples, wanted).await?;
-            let mut packed = pack(fitted.as_ref(), &layers, &seen).await?;
+            let (watched, empty): (_, fn(usize) -> Inputs) = match calibration {
+                Calibration::Nothing | Calibration::Inputs { .. } => (&current, Inputs::new),
+                Calibration::InFloat { .. } => (model, Inputs::new),
+                Calibration::Magnitudes { .. } => (model, Inputs::magnitudes),
+            };
+            let seen = calibrate::watch(watched, &names, samples, wanted, empty).await?;
+            let stages: Vec<Vec<&Named>> = stages.iter().map(|stage| stage.iter().map(|&index| &taken[index]).collect()).collect();
+            let factors = factors::choose(fitted, model, &stages, &seen, samples).await?;
+            let mut packed = pack(fitted, &layers, &seen, &factors).await?;
             current = current.map_linears(&mut |name, _| Ok::<_, AccelError>(packed.remove(name)))?;
         }
         Ok(Some(current))
@@ -116,22 +122,34 @@ impl Acceleration {
     }
 }
 
+/// The [stages](calibrate::stages) that are watched at once.
+fn rounds(calibration: Calibration, taken: &[Named]) -> Vec<Vec<Vec<usize>>> {
+    let stages = calibrate::stages(taken);
+    let alike = |a: &[usize], b: &[usize]| match calibration {
+        Calibration::Nothing | Calibration::Inputs { .. } => false,
+        // Products of all inputs of a decoder layer are as many as are held at once.
+        Calibration::InFloat { .. } => calibrate::block(&taken[a[0]].0) == calibrate::block(&taken[b[0]].0),
+        Calibration::Magnitudes { .. } => true,
+    };
+    stages.chunk_by(|a, b| alike(a, b)).map(<[_]>::to_vec).collect()
+}
+
 /// `layers` packed, by name.
 async fn pack<'a>(
     fitted: &dyn Fitted,
     layers: &[&'a Named],
-    seen: &HashMap<String, Arc<Gram>>,
+    seen: &HashMap<String, Arc<Inputs>>,
+    factors: &HashMap<String, Arc<Vec<f32>>>,
 ) -> Result<HashMap<&'a str, PackedLinear>, AccelError> {
     let mut packed = HashMap::with_capacity(layers.len());
     // On the host there are copies of no more layers at once than there are threads to pack them.
     for layers in layers.chunks(rayon::current_num_threads().max(1)) {
-        let mut weights = Vec::with_capacity(layers.len());
-        for (name, dense) in layers {
-            let weight = dense.to_host().await.map_err(|error| AccelError::Read { linear: name.clone(), problem: error.to_string() })?;
-            weights.push((name, weight));
-        }
-        let of = |(name, weight): &(&'a String, HostMatrix)| fitted.pack(name, weight, seen.get(*name).map(AsRef::as_ref));
-        let linears: Vec<_> = weights.par_iter().map(of).collect();
+        let weights = on_host(layers).await?;
+        let of = |((name, _), weight): (&&Named, &HostMatrix)| {
+            let (seen, factors) = (seen.get(name).map(AsRef::as_ref), factors.get(name).map(|factors| factors.as_slice()));
+            factors::packed(fitted, name, weight, seen, factors)
+        };
+        let linears: Vec<_> = layers.par_iter().zip(&weights).map(of).collect();
         for ((name, _), linear) in layers.iter().zip(linears) {
             packed.insert(name.as_str(), linear?);
         }
@@ -139,8 +157,17 @@ async fn pack<'a>(
     Ok(packed)
 }
 
+/// The weights of `layers` on the host.
+pub(crate) async fn on_host(layers: &[&Named]) -> Result<Vec<HostMatrix>, AccelError> {
+    let mut weights = Vec::with_capacity(layers.len());
+    for (name, dense) in layers {
+        weights.push(dense.to_host().await.map_err(|error| AccelError::Read { linear: name.clone(), problem: error.to_string() })?);
+    }
+    Ok(weights)
+}
+
 /// A linear layer by its canonical name.
-type Named = (String, Dense);
+pub(crate) type Named = (String, Dense);
 
 /// What a quantizer comes to on a model's linear layers.
 pub(crate) struct Settled {

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use steady_vlm::{Decoding, Dense, Matrix, Observer, Prepared, Vlm};
 
 use crate::AccelError;
+use crate::dot::dot;
 
 /// Prompts to calibrate with. They are made one by one, so that a set may be larger than memory.
 pub trait Samples {
@@ -20,21 +21,30 @@ pub trait Samples {
     fn sample(&self, index: usize) -> Result<Prepared, AccelError>;
 }
 
-/// The inputs of a layer, added up: `X^T X` over all rows `X [rows, in]` that went into it.
+/// What went into a layer, added up over all rows `X [rows, in]`.
 #[derive(Clone, Debug)]
-pub struct Gram {
+pub struct Inputs {
     /// Width of the inputs.
     pub input: usize,
     /// Rows that were seen.
     pub rows: usize,
-    /// `in × in` sums, row-major.
+    /// `X^T X`: `in × in` sums, row-major. None where magnitudes are enough.
     pub sums: Vec<f64>,
+    /// Of each input its magnitudes, added up.
+    pub magnitudes: Vec<f64>,
+    /// Of each input the largest magnitude.
+    pub largest: Vec<f32>,
 }
 
-impl Gram {
+impl Inputs {
     /// Of nothing yet.
     pub fn new(input: usize) -> Self {
-        Self { input, rows: 0, sums: vec![0.0; input * input] }
+        Self { sums: vec![0.0; input * input], ..Self::magnitudes(input) }
+    }
+
+    /// Of nothing yet, without products.
+    pub fn magnitudes(input: usize) -> Self {
+        Self { input, rows: 0, sums: Vec::new(), magnitudes: vec![0.0; input], largest: vec![0.0; input] }
     }
 
     /// Adds `x [rows, in]`, row-major. Products are summed up in `f32` over one call, and in `f64` over calls.
@@ -47,7 +57,12 @@ impl Gram {
         for (row, values) in x.chunks_exact(input).enumerate() {
             for (column, &value) in values.iter().enumerate() {
                 columns[column * rows + row] = value;
+                self.magnitudes[column] += f64::from(value.abs());
+                self.largest[column] = self.largest[column].max(value.abs());
             }
+        }
+        if self.sums.is_empty() {
+            return;
         }
         let column = |at: usize| &columns[at * rows..(at + 1) * rows];
         self.sums.par_chunks_mut(input).enumerate().for_each(|(i, sums)| {
@@ -61,27 +76,35 @@ impl Gram {
             }
         }
     }
-}
 
-/// In eight running sums, which compilers turn into vectors.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a.zip(b) {
-        for lane in 0..8 {
-            sums[lane] += a[lane] * b[lane];
+    /// The squares of the products of `row`, which stands for the inputs from `first` on, with all rows that were seen, added up.
+    pub fn squared(&self, row: &[f32], first: usize) -> f64 {
+        let of = |(at, &weight): (usize, &f32)| {
+            let sums = &self.sums[(first + at) * self.input + first..][..row.len()];
+            f64::from(weight) * sums.iter().zip(row).map(|(sum, &other)| sum * f64::from(other)).sum::<f64>()
+        };
+        row.iter().enumerate().map(of).sum()
+    }
+
+    /// Those of a layer whose inputs are divided by `factors`, one each.
+    #[must_use]
+    pub fn divided_by(&self, factors: &[f32]) -> Self {
+        let wide: Vec<f64> = factors.iter().map(|&factor| f64::from(factor)).collect();
+        let row = |(sums, own): (&[f64], &f64)| sums.iter().zip(&wide).map(|(sum, factor)| sum / (own * factor)).collect::<Vec<_>>();
+        Self {
+            sums: self.sums.chunks(self.input.max(1)).zip(&wide).flat_map(row).collect(),
+            magnitudes: self.magnitudes.iter().zip(&wide).map(|(sum, factor)| sum / factor).collect(),
+            largest: self.largest.iter().zip(factors).map(|(largest, factor)| largest / factor).collect(),
+            ..*self
         }
     }
-    sums.iter().sum::<f32>() + rest
 }
 
 /// The layers `taken`, in the order in which a prompt passes them, in stages: what is packed in one stage is in place when the next is watched.
 /// Within a decoder layer those are queries, keys and values; the output projection; gate and up; down (`true_sequential` of AutoGPTQ).
 pub(crate) fn stages(taken: &[(String, Dense)]) -> Vec<Vec<usize>> {
     let stage = |name: &str| {
-        let (layer, part) = name.rsplit_once('.').unwrap_or(("", name));
-        let layer = layer.trim_end_matches(".self_attn").trim_end_matches(".mlp").to_owned();
+        let (layer, part) = (block(name).to_owned(), name.rsplit('.').next().unwrap_or(name));
         let rank = match part {
             "o_proj" => 1,
             "gate_proj" | "up_proj" => 2,
@@ -101,6 +124,12 @@ pub(crate) fn stages(taken: &[(String, Dense)]) -> Vec<Vec<usize>> {
     stages.into_iter().map(|(_, layers)| layers).collect()
 }
 
+/// The decoder layer that a linear layer is in.
+pub(crate) fn block(linear: &str) -> &str {
+    let layer = linear.rsplit_once('.').map_or("", |(layer, _)| layer);
+    layer.trim_end_matches(".self_attn").trim_end_matches(".mlp")
+}
+
 /// Keeps what goes into some layers until it is taken.
 #[derive(Debug)]
 struct Watcher {
@@ -116,7 +145,41 @@ impl Observer for Watcher {
     }
 }
 
-/// What the layers `names` of `model` see while it reads the first `count` of `samples`. Layers that see the same share it.
+/// A model that reads prompts while some of its layers are watched.
+pub(crate) struct Watch<'a> {
+    watcher: Arc<Watcher>,
+    model: Vlm,
+    samples: &'a dyn Samples,
+}
+
+impl<'a> Watch<'a> {
+    /// Of the layers `names` of `model`.
+    pub(crate) fn new(model: &Vlm, names: &[&str], samples: &'a dyn Samples) -> Self {
+        let watcher = Arc::new(Watcher { names: names.iter().map(|&name| name.to_owned()).collect(), seen: Mutex::default() });
+        let observer: Arc<dyn Observer> = watcher.clone();
+        Self { watcher, model: model.observed(&observer), samples }
+    }
+
+    /// The prompt at `index`, and what went into the layers, by name and in order, while it was read.
+    ///
+    /// # Errors
+    /// When it cannot be made or read.
+    pub(crate) async fn read(&self, index: usize) -> Result<(Prepared, Vec<(String, Matrix)>), AccelError> {
+        // Only the prompt is of interest.
+        let options = Decoding { max_new_tokens: 1, ..Decoding::default() };
+        let prepared = self.samples.sample(index)?;
+        Box::pin(self.model.ask(&prepared, None, &options)).await.map_err(|error| failed(error.to_string()))?;
+        let seen = std::mem::take(&mut *self.watcher.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok((prepared, seen))
+    }
+}
+
+/// Why calibration came to nothing.
+pub(crate) fn failed(problem: impl Into<String>) -> AccelError {
+    AccelError::Calibration { problem: problem.into() }
+}
+
+/// What the layers `names` of `model` see while it reads the first `count` of `samples`, begun as `empty` has it. Layers that see the same share it.
 ///
 /// # Errors
 /// When a sample cannot be made or read, or a layer saw a number that is not finite, or nothing.
@@ -125,19 +188,13 @@ pub(crate) async fn watch(
     names: &[&str],
     samples: &dyn Samples,
     count: usize,
-) -> Result<HashMap<String, Arc<Gram>>, AccelError> {
-    let watcher = Arc::new(Watcher { names: names.iter().map(|&name| name.to_owned()).collect(), seen: Mutex::default() });
-    let observer: Arc<dyn Observer> = watcher.clone();
-    let watched = model.observed(&observer);
-    let failed = |problem: String| AccelError::Calibration { problem };
-    // Only the prompt is of interest.
-    let options = Decoding { max_new_tokens: 1, ..Decoding::default() };
-    let mut grams: Vec<Gram> = Vec::new();
+    empty: fn(usize) -> Inputs,
+) -> Result<HashMap<String, Arc<Inputs>>, AccelError> {
+    let watch = Watch::new(model, names, samples);
+    let mut all: Vec<Inputs> = Vec::new();
     let mut of_layer: HashMap<String, usize> = HashMap::new();
     for index in 0..count {
-        let prepared = samples.sample(index)?;
-        Box::pin(watched.ask(&prepared, None, &options)).await.map_err(|error| failed(error.to_string()))?;
-        let seen = std::mem::take(&mut *watcher.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let (_, seen) = watch.read(index).await?;
         let mut before: Option<(usize, Vec<f32>)> = None;
         for (name, x) in seen {
             let values = x.read().await.map_err(|error| failed(error.to_string()))?;
@@ -145,23 +202,23 @@ pub(crate) async fn watch(
                 return Err(failed(format!("{name} is given numbers that are not finite by prompt {index}")));
             }
             // Neighbours that are given the same, as queries, keys and values are.
-            let shared = before.as_ref().filter(|(_, other)| *other == values).map(|(gram, _)| *gram);
-            let gram = *of_layer.entry(name).or_insert_with(|| {
+            let shared = before.as_ref().filter(|(_, other)| *other == values).map(|(at, _)| *at);
+            let at = *of_layer.entry(name).or_insert_with(|| {
                 shared.unwrap_or_else(|| {
-                    grams.push(Gram::new(x.dims()[1]));
-                    grams.len() - 1
+                    all.push(empty(x.dims()[1]));
+                    all.len() - 1
                 })
             });
-            if shared != Some(gram) {
-                grams[gram].add(&values);
+            if shared != Some(at) {
+                all[at].add(&values);
             }
-            before = Some((gram, values));
+            before = Some((at, values));
         }
     }
-    let grams: Vec<Arc<Gram>> = grams.into_iter().map(Arc::new).collect();
+    let all: Vec<Arc<Inputs>> = all.into_iter().map(Arc::new).collect();
     match names.iter().find(|&&name| !of_layer.contains_key(name)) {
         Some(name) => Err(failed(format!("{name} was given nothing by {count} prompts"))),
-        None => Ok(of_layer.into_iter().map(|(name, gram)| (name, Arc::clone(&grams[gram]))).collect()),
+        None => Ok(of_layer.into_iter().map(|(name, at)| (name, Arc::clone(&all[at]))).collect()),
     }
 }
 
@@ -171,18 +228,13 @@ mod tests {
 
     #[test]
     fn inputs_are_added_up() {
-        let mut gram = Gram::new(3);
-        gram.add(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0]);
-        gram.add(&[0.0, 0.0, 2.0]);
-        assert_eq!((gram.rows, gram.sums), (3, vec![2.0, 1.5, 3.0, 1.5, 4.25, 6.0, 3.0, 6.0, 13.0]));
-    }
-
-    #[test]
-    fn a_dot_product_has_all_its_terms() {
-        for length in [0, 1, 7, 8, 9, 31] {
-            let values: Vec<f32> = (0..length).map(|at| at as f32).collect();
-            let expected: i32 = (0..length).map(|at| at * at).sum();
-            assert_eq!(dot(&values, &values).to_bits(), (expected as f32).to_bits());
-        }
+        let mut seen = Inputs::new(3);
+        seen.add(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0]);
+        seen.add(&[0.0, 0.0, 2.0]);
+        let divided = seen.divided_by(&[1.0, 0.5, 2.0]);
+        assert_eq!((seen.rows, seen.sums), (3, vec![2.0, 1.5, 3.0, 1.5, 4.25, 6.0, 3.0, 6.0, 13.0]));
+        assert_eq!((seen.magnitudes, seen.largest), (vec![2.0, 2.5, 5.0], vec![1.0, 2.0, 3.0]));
+        assert_eq!((divided.rows, divided.sums), (3, vec![2.0, 3.0, 1.5, 3.0, 17.0, 6.0, 1.5, 6.0, 3.25]));
+        assert_eq!((divided.magnitudes, divided.largest), (vec![2.0, 5.0, 2.5], vec![1.0, 4.0, 1.5]));
     }
 }

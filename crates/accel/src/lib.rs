@@ -36,6 +36,8 @@ mod acceleration;
 mod apply;
 mod calibrate;
 mod chain;
+mod dot;
+mod factors;
 mod implementation;
 mod locate;
 pub mod memory;
@@ -45,12 +47,12 @@ mod registry;
 
 pub use acceleration::Acceleration;
 pub use apply::{Description, QuantizedModules};
-pub use calibrate::{Gram, Samples};
+pub use calibrate::{Inputs, Samples};
 pub use implementation::{Built, Implementation};
 pub use locate::Grain;
 pub use quantize::{
-    AccelError, Calibration, Fitted, FittedGptq, FittedHqq, FittedNf4, FittedRtn, Fp8, Gptq, Hqq, Int8, LinearShape, Nf4, Quantizer, Rtn,
-    W8a8,
+    AccelError, Awq, Calibration, Fitted, FittedAwq, FittedGptq, FittedHqq, FittedNf4, FittedRtn, Fp8, Gptq, Hqq, Int8, LinearShape, Nf4,
+    Quantizer, Rtn, Smooth, Together, W8a8,
 };
 pub use reduce::{
     Blind, Blur, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, Lofi, PruMerge, PyramidDrop, RandomKeep, SparseVlm, ToMe, VisPruner,

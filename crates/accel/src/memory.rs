@@ -179,7 +179,7 @@ pub fn stored_bytes(footprint: &Footprint, acceleration: &Acceleration) -> Resul
     let Some(Settled { fitted, packed, .. }) = acceleration.settle_on(linears(footprint))? else {
         return Ok(footprint.stored_bytes());
     };
-    let bytes: u64 = packed.iter().map(|linear| fitted.packed_bytes(linear)).sum();
+    let bytes: u64 = packed.iter().map(|linear| fitted.stored_bytes(linear)).sum();
     let names: BTreeSet<&str> = packed.iter().map(|linear| linear.name.as_str()).collect();
     let replaced: u64 = footprint.linears().iter().filter(|linear| names.contains(linear.name.as_str())).map(|linear| linear.stored).sum();
     Ok(footprint.stored_bytes() - replaced + bytes)

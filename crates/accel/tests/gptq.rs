@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use half::f16;
 use pollster::FutureExt;
 use safetensors::{Dtype, SafeTensors};
-use steady_accel::{AccelError, Acceleration, FittedGptq, Gptq, Gram, Group, Samples};
+use steady_accel::{AccelError, Acceleration, FittedGptq, Gptq, Group, Inputs, Samples};
 use steady_kernels::Shift;
 use steady_vlm::{Checkpoint, Decoding, Device, HostMatrix, Precision, Prepared, Vlm};
 
@@ -34,7 +34,7 @@ fn codes_are_those_of_autogptq() {
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let ((data, cols), (inputs, _)) = (numbers(&file, "weight"), numbers(&file, "inputs"));
     let weight = HostMatrix { rows: data.len() / cols, cols, data };
-    let mut seen = Gram::new(cols);
+    let mut seen = Inputs::new(cols);
     // Prompt by prompt, as they come.
     inputs.chunks(40 * cols).for_each(|prompt| seen.add(prompt));
     for (case, group, asymmetric, ordered) in
@@ -104,7 +104,7 @@ fn what_it_cannot_be_calibrated_with_is_said() {
     assert!(matches!(&error, AccelError::TooFew { samples: 6, found: 5, .. }), "{error}");
     // A single row of inputs leaves nearly everything open, and no damping nothing to go by.
     let lone = HostMatrix { rows: 1, cols: 8, data: vec![1.0; 8] };
-    let mut seen = Gram::new(8);
+    let mut seen = Inputs::new(8);
     seen.add(&[1.0; 8]);
     let fitted = |damp| FittedGptq { group: 8, asked: Gptq { group: Group::Size(8), asymmetric: false, ordered: false, damp, samples: 1 } };
     assert!(fitted(0.0).codes(&lone, &seen).is_none());

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pollster::FutureExt;
-use steady_accel::{AccelError, Acceleration, Built, Fitted, Gram, Group, Implementation, LinearShape, Quantizer, Registry};
+use steady_accel::{AccelError, Acceleration, Built, Fitted, Group, Implementation, Inputs, LinearShape, Quantizer, Registry};
 use steady_kernels::{Codebook, GroupedCodes, GroupedWeight, PackedLinear, Shift, Weight};
 use steady_methods::{Method, MethodKind, Parameter, ParameterKind, Value};
 use steady_vlm::Device;
@@ -80,7 +80,7 @@ impl Fitted for Ternary {
         (linear.out * linear.input / 2 + linear.out * linear.input / self.group * 4) as u64
     }
 
-    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
+    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Inputs>) -> Result<PackedLinear, AccelError> {
         let (mut codes, mut scales) = (Vec::new(), Vec::new());
         for group in weight.data.chunks_exact(self.group) {
             let mean = |magnitudes: &[f32]| magnitudes.iter().sum::<f32>() / magnitudes.len().max(1) as f32;

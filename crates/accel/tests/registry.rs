@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use steady_accel::{AccelError, Acceleration, Built, Calibration, Fitted, Gram, Implementation, LinearShape, Quantizer, Registry};
+use steady_accel::{AccelError, Acceleration, Built, Calibration, Fitted, Implementation, Inputs, LinearShape, Quantizer, Registry};
 use steady_kernels::PackedLinear;
 use steady_methods::{METHODS, Method, MethodKind, PRESETS, Parameter, ParameterKind, Spec, SpecError, Value};
 use steady_vlm::{HostMatrix, TokenReducer};
@@ -107,7 +107,7 @@ impl Fitted for Watchful {
         0
     }
 
-    fn pack(&self, linear: &str, _weight: &HostMatrix, _inputs: Option<&Gram>) -> Result<PackedLinear, AccelError> {
+    fn pack(&self, linear: &str, _weight: &HostMatrix, _inputs: Option<&Inputs>) -> Result<PackedLinear, AccelError> {
         panic!("{linear} is packed without its inputs")
     }
 }

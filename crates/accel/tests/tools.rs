@@ -3,7 +3,7 @@
 
 use half::f16;
 use safetensors::{Dtype, SafeTensors};
-use steady_accel::{FittedHqq, FittedNf4, FittedRtn, Fp8, W8a8};
+use steady_accel::{FittedHqq, FittedNf4, FittedRtn, Fp8, Inputs, Smooth, W8a8};
 use steady_kernels::Shift;
 use steady_vlm::HostMatrix;
 
@@ -80,5 +80,23 @@ fn zeros_are_packed_as_zeros() {
         assert!(values[..64].iter().all(|&value| value == 0.0), "{}", fitted.method());
         assert!(values[64..].iter().all(|&value| (value - 0.5).abs() < 2e-3), "{}: {values:?}", fitted.method());
         assert_eq!(packed.bytes() as u64, fitted.packed_bytes(&steady_accel::LinearShape { name: String::new(), out: 2, input: 64 }));
+    }
+}
+
+#[test]
+fn smoothing_is_that_of_its_authors() {
+    let bytes = include_bytes!("reference/smooth_cases.safetensors");
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    let values = |name: &str| -> Vec<f32> {
+        file.tensor(name).unwrap().data().chunks_exact(4).map(|quad| f32::from_le_bytes(quad.try_into().unwrap())).collect()
+    };
+    let weights = [HostMatrix::new(16, 48, values("weight.0")), HostMatrix::new(8, 48, values("weight.1"))];
+    let mut seen = Inputs::magnitudes(48);
+    values("inputs").chunks(10 * 48).for_each(|prompt| seen.add(prompt));
+    for alpha in [0.5, 0.8] {
+        let found = Smooth { alpha, samples: 1 }.of(&weights, &seen);
+        for (at, (found, expected)) in found.iter().zip(values(&format!("{alpha}.factors"))).enumerate() {
+            assert!((found / expected - 1.0).abs() < 1e-6, "{at}: {found}, by the authors {expected}");
+        }
     }
 }

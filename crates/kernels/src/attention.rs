@@ -50,7 +50,42 @@ impl CausalSight {
 /// Writing is in place while a buffer has one owner. A [branch](KeyValues::branch) has buffers of its own, so it never pays for, nor sees,
 /// what another branch writes.
 #[derive(Clone, Debug)]
-pub struct KeyValues(Held);
+pub struct KeyValues {
+    held: Held,
+    bits: Option<CacheBits>,
+}
+
+/// How many bits are left of each number of keys and values, which are rounded as they are written: `q = round((v - min) / s)` with
+/// `s = (max - min) / (2^bits - 1)` over a token's head, step and zero point kept in f16, as in LMDeploy's pytorch engine
+/// (`kernels/cuda/fill_kv_cache.py`, `quant_policy` 8 and 4). Keys are rounded when they are rotated. It is emulated: numbers are kept as they
+/// were, and products are those of floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CacheBits {
+    /// A byte a number.
+    Eight,
+    /// Two numbers a byte.
+    Four,
+}
+
+impl CacheBits {
+    /// Bits of a number.
+    pub const fn bits(self) -> usize {
+        match self {
+            Self::Eight => 8,
+            Self::Four => 4,
+        }
+    }
+
+    /// The last code.
+    pub(crate) const fn last(self) -> u32 {
+        (1 << self.bits()) - 1
+    }
+
+    /// Bytes that a token's head of `width` numbers takes, with its step and zero point in f16.
+    pub const fn bytes_of_head(self, width: usize) -> usize {
+        (width * self.bits()).div_ceil(8) + 4
+    }
+}
 
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "one a layer: a box would cost a look-up and save nothing")]
@@ -66,14 +101,14 @@ impl KeyValues {
     /// Room added when a buffer is full, in tokens.
     pub const STEP: usize = flex::Cache::STEP;
 
-    /// Those of no token.
-    pub fn empty() -> Self {
-        Self(Held::Nothing)
+    /// Those of no token. What is written is rounded to `bits`, if there are any.
+    pub fn empty(bits: Option<CacheBits>) -> Self {
+        Self { held: Held::Nothing, bits }
     }
 
     /// Number of tokens.
     pub fn len(&self) -> usize {
-        match &self.0 {
+        match &self.held {
             Held::Nothing => 0,
             Held::Cpu(cache) => cache.len(),
             #[cfg(feature = "gpu")]
@@ -89,22 +124,25 @@ impl KeyValues {
     /// A copy in buffers of its own, with room for `room` more tokens.
     #[must_use]
     pub fn branch(&self, room: usize) -> Self {
-        Self(match &self.0 {
+        let held = match &self.held {
             Held::Nothing => Held::Nothing,
             Held::Cpu(cache) => Held::Cpu(cache.branch(room)),
             #[cfg(feature = "gpu")]
             Held::Gpu(gpu, cache) => Held::Gpu(gpu.clone(), cache.branch(gpu, room)),
-        })
+        };
+        Self { held, ..*self }
     }
 
     /// Appends the keys and values of some tokens, `[tokens, kv_heads * head_dim]`; the keys are rotated on the way, and so are `queries` of
     /// the last of these tokens, `[queries, heads * head_dim]`, which come back.
     #[must_use]
     pub fn remember(&mut self, queries: &Matrix, keys: &Matrix, values: &Matrix, rotation: &Rotation, heads: Heads) -> Matrix {
-        match (&mut self.0, &keys.0) {
+        match (&mut self.held, &keys.0) {
             (held, Place::Cpu(_)) => {
                 let split = |x: &Matrix| flex::split_heads(x.tensor(), heads.keys); // [tokens, kv_heads, head_dim]
                 let (keys, values) = (rotation.on_cpu(split(keys)).swap_dims(0, 1), split(values).swap_dims(0, 1));
+                let [keys, values] =
+                    [keys, values].map(|heads| self.bits.map_or_else(|| heads.clone(), |bits| flex::rounded(&heads, bits)));
                 match held {
                     Held::Cpu(cache) => cache.append(keys, values),
                     held => *held = Held::Cpu(flex::Cache::of(keys, values)),
@@ -115,7 +153,8 @@ impl KeyValues {
             (held, Place::Gpu(gpu, keys)) => {
                 if let Held::Nothing = held {
                     let [tokens, width] = keys.dims();
-                    *held = Held::Gpu(gpu.clone(), steady_gpu::kernels::KeyValues::new(gpu, width, tokens));
+                    let empty = steady_gpu::kernels::KeyValues::new(gpu, width, tokens);
+                    *held = Held::Gpu(gpu.clone(), if let Some(bits) = self.bits { empty.rounding_to(gpu, bits.last()) } else { empty });
                 }
                 let Held::Gpu(_, cache) = held else { apart() };
                 let of_tokens = [queries.rows(), keys, values.rows()];
@@ -128,7 +167,7 @@ impl KeyValues {
     /// The attention of `queries [tokens, heads * head_dim]`, rotated, which stand behind all but as many of the tokens that are held:
     /// `[tokens, heads * head_dim]`, and what the last of them looked at.
     pub fn attend(&self, queries: &Matrix, heads: Heads, sight: &CausalSight) -> (Matrix, LastRow) {
-        match (&self.0, &queries.0) {
+        match (&self.held, &queries.0) {
             (Held::Cpu(cache), Place::Cpu(_)) => {
                 let queries = flex::split_heads(queries.tensor(), heads.queries).swap_dims(0, 1);
                 let (keys, values) = cache.held();
@@ -167,7 +206,7 @@ impl KeyValues {
         past: usize,
         window: Option<usize>,
     ) -> Result<Vec<f32>, DeviceError> {
-        match (&self.0, &queries.0) {
+        match (&self.held, &queries.0) {
             (Held::Cpu(cache), Place::Cpu(_)) => {
                 let queries = rotation.on_cpu(flex::split_heads(queries.tensor(), heads.queries)).swap_dims(0, 1);
                 let (keys, _) = cache.held();
@@ -213,7 +252,7 @@ impl KeyValues {
     /// # Panics
     /// When there are not so many.
     pub async fn read(&self, tokens: usize) -> Result<[Vec<f32>; 2], DeviceError> {
-        match &self.0 {
+        match &self.held {
             Held::Nothing => Ok([Vec::new(), Vec::new()]),
             Held::Cpu(cache) => {
                 let (keys, values) = cache.held();

@@ -143,6 +143,25 @@ impl GroupedWeight {
         Layout { out, input, group, book, constants }.bytes()
     }
 
+    /// The codes, as [`Self::new`] takes them.
+    pub fn codes(&self) -> GroupedCodes {
+        let numbers = |tensor: &Tensor<2, Int>| tensor.to_data().iter::<u32>().collect::<Vec<_>>();
+        let Layout { out, input, group, book, constants } = self.layout;
+        let bits = book.bits();
+        let of_word = |word: &u32| (0..32 / bits).map(|at| (word >> (at * bits)) as u8 & (u8::MAX >> (8 - bits))).collect::<Vec<_>>();
+        let rows = numbers(&self.words);
+        let codes = rows.chunks(self.layout.row().max(1)).flat_map(|row| row.iter().flat_map(of_word).take(input)).collect();
+        let expanded = self.layout.expanded(&numbers(&self.constants));
+        let scales = expanded.iter().map(|[scale, _]| *scale).collect();
+        let others = || expanded.iter().map(|[_, other]| *other).collect();
+        let shift = match constants {
+            Constants::Halves => Shift::Zeros(others()),
+            Constants::Scale => Shift::Middle,
+            Constants::ScaleAndOffset => Shift::Offsets(others()),
+        };
+        GroupedCodes { out, input, group, book, codes, scales, shift }
+    }
+
     /// The matrix the codes stand for, `[out, in]` in f32. Reads the codes back: for tests and inspection.
     pub fn dequantize(&self) -> Tensor<2> {
         let (words, constants) = (self.words.clone().into_dispatch(), self.constants.clone().into_dispatch());

@@ -90,6 +90,16 @@ impl Int8Weight {
         4 * out * (input.div_ceil(4) + 1)
     }
 
+    /// The codes, as [`Self::new`] takes them.
+    pub fn codes(&self) -> Int8Codes {
+        let [out, input] = self.shape();
+        let words: Vec<u32> = self.words.to_data().iter::<u32>().collect();
+        let of_row = |row: &[u32]| row.iter().flat_map(|word| word.to_le_bytes()).take(input).map(u8::cast_signed).collect::<Vec<_>>();
+        let codes = words.chunks_exact(input.div_ceil(4).max(1)).flat_map(of_row).collect();
+        let scales = self.scales.to_data().iter::<f32>().collect();
+        Int8Codes { out, input, codes, scales, divisor: self.divisor, outlier_threshold: self.threshold }
+    }
+
     /// The matrix the codes stand for, `[out, in]` in f32. Reads the codes back: for tests and inspection.
     pub fn dequantize(&self) -> Tensor<2> {
         let [out, input] = self.shape();

@@ -58,7 +58,7 @@ mod rotation;
 mod weight;
 
 pub use activation::Activation;
-pub use attention::{CausalSight, Heads, KeyValues, LastRow, Seen, Stretches, attend_all, attend_within, received};
+pub use attention::{CacheBits, CausalSight, Heads, KeyValues, LastRow, Seen, Stretches, attend_all, attend_within, received};
 pub use bf16::Bf16Weight;
 pub use choice::{Choice, Chooser, Chosen, Next};
 pub use codebook::Codebook;
@@ -67,7 +67,7 @@ pub use device::{Device, DeviceError, Element};
 pub use flex::attention::{SCORES, rows_at_once};
 pub use grouped::{Constants, GroupedWeight};
 pub use int8::Int8Weight;
-pub use linear::PackedLinear;
+pub use linear::{Codes, PackedLinear};
 pub use matrix::Matrix;
 pub use norm::Normalization;
 pub use rotation::Rotation;

@@ -1,10 +1,10 @@
 //! One packed matrix, whichever its layout.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::codebook::to_e4m3;
 use crate::matrix::indices;
-use crate::{GroupedWeight, Int8Weight, PackError};
+use crate::{GroupedCodes, GroupedWeight, Int8Codes, Int8Weight, PackError, codes::check_length};
 
 /// A weight matrix `W [out, in]` packed, on the host; `y = x Wᵀ` is computed from the packed form. Onto a device goes
 /// [`Weight::packed`](crate::Weight::packed).
@@ -21,13 +21,24 @@ enum Form {
 }
 
 /// What becomes of activations before they are multiplied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Intake {
     AsTheyAre,
     /// Columns of `W` are packed in another order: the first is input `order[0]`.
     Ordered(Vec<u32>),
     /// Each row is rounded to FP8.
     E4m3,
+    /// Each input is multiplied with a number of its own.
+    Scaled(Vec<f32>),
+}
+
+/// What a packed matrix holds, unpacked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Codes {
+    /// Codes in groups.
+    Grouped(GroupedCodes),
+    /// Bytes.
+    Int8(Int8Codes),
 }
 
 /// What FP8's largest number is, and what a row's scale is not below: activations are rounded as vLLM rounds them
@@ -63,20 +74,58 @@ impl PackedLinear {
         Self { intake: Intake::E4m3, ..self }
     }
 
+    /// The same weight, whose inputs are divided by `factors` before they are multiplied: what AWQ and SmoothQuant fold into the layer before,
+    /// when its columns were multiplied with them.
+    ///
+    /// # Errors
+    /// [`PackError`] when there is not a factor for each input, or one whose inverse is no finite number.
+    pub fn dividing_by(self, factors: &[f32]) -> Result<Self, PackError> {
+        let [out, input] = self.shape();
+        check_length("factors", out, input, input, factors.len())?;
+        let inverses: Vec<f32> = factors.iter().map(|factor| 1.0 / factor).collect();
+        match inverses.iter().position(|inverse| !inverse.is_finite()) {
+            Some(at) => Err(PackError::NotFinite { field: "inverse of the factor", value: factors[at], row: at }),
+            None => Ok(Self { intake: Intake::Scaled(inverses), ..self }),
+        }
+    }
+
+    /// What inputs are divided by, if they are ([`Self::dividing_by`]).
+    pub fn factors(&self) -> Option<Vec<f32>> {
+        let Intake::Scaled(inverses) = &self.intake else { return None };
+        Some(inverses.iter().map(|inverse| 1.0 / inverse).collect())
+    }
+
+    /// The codes, whose columns are in the order in which they were packed.
+    pub fn codes(&self) -> Codes {
+        match &self.form {
+            Form::Grouped(weight) => Codes::Grouped(weight.codes()),
+            Form::Int8(weight) => Codes::Int8(weight.codes()),
+        }
+    }
+
+    /// Whether activations are rounded to FP8 before they are multiplied.
+    pub fn rounds_to_e4m3(&self) -> bool {
+        self.intake == Intake::E4m3
+    }
+
     /// `x [rows, in]` to `x Wᵀ [rows, out]`, in the precision of `x`. A bias is the caller's.
     ///
     /// # Panics
     /// As burn's own `matmul`: when `x` is not `in` wide.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let dtype = x.dtype();
         let x = match &self.intake {
             Intake::AsTheyAre => x,
             Intake::Ordered(order) => x.select(1, indices(order.iter().map(|&at| at as i32).collect())),
             Intake::E4m3 => rounded_to_e4m3(x),
+            // Wide: a norm that such factors are folded into gives its numbers rounded once, and so do these.
+            Intake::Scaled(inverses) => x.cast(DType::F32) * one_row(inverses),
         };
-        match &self.form {
+        let y = match &self.form {
             Form::Grouped(weight) => weight.forward(x),
             Form::Int8(weight) => weight.forward(x),
-        }
+        };
+        y.cast(dtype)
     }
 
     /// `[out, in]`.
@@ -93,21 +142,35 @@ impl PackedLinear {
             Form::Grouped(weight) => weight.bytes(),
             Form::Int8(weight) => weight.bytes(),
         };
-        weight + if let Intake::Ordered(order) = &self.intake { size_of_val(order.as_slice()) } else { 0 }
+        weight
+            + match &self.intake {
+                Intake::AsTheyAre | Intake::E4m3 => 0,
+                Intake::Ordered(order) => size_of_val(order.as_slice()),
+                Intake::Scaled(inverses) => size_of_val(inverses.as_slice()),
+            }
     }
 
-    /// The matrix the codes stand for, `[out, in]` in f32, in the order of its inputs.
+    /// The matrix the codes stand for, `[out, in]` in f32, in the order of its inputs and with what these are multiplied with.
     pub fn dequantize(&self) -> Tensor<2> {
         let weight = match &self.form {
             Form::Grouped(weight) => weight.dequantize(),
             Form::Int8(weight) => weight.dequantize(),
         };
-        let Intake::Ordered(order) = &self.intake else { return weight };
+        let order = match &self.intake {
+            Intake::AsTheyAre | Intake::E4m3 => return weight,
+            Intake::Scaled(inverses) => return weight * one_row(inverses),
+            Intake::Ordered(order) => order,
+        };
         let mut places = vec![0; order.len()];
         for (place, &at) in (0..).zip(order) {
             places[at as usize] = place;
         }
         weight.select(1, indices(places))
+    }
+
+    /// The numbers of [`Self::dequantize`], row after row.
+    pub fn values(&self) -> Vec<f32> {
+        self.dequantize().into_data().iter::<f32>().collect()
     }
 
     /// The same matrix in a GPU's memory.
@@ -121,8 +184,13 @@ impl PackedLinear {
             Intake::AsTheyAre => weight,
             Intake::Ordered(order) => weight.ordered(gpu, order),
             Intake::E4m3 => weight.rounding_to_e4m3(gpu),
+            Intake::Scaled(inverses) => weight.scaling(gpu, inverses),
         }
     }
+}
+
+fn one_row(values: &[f32]) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values.to_vec(), [1, values.len()]), (&Device::flex(), DType::F32))
 }
 
 /// Rows of `x` rounded to FP8 and back.

@@ -76,6 +76,14 @@ impl Weight {
         }
     }
 
+    /// What is packed, on the CPU.
+    pub fn as_packed(&self) -> Option<&PackedLinear> {
+        match &self.0 {
+            Form::Packed(packed) => Some(packed),
+            _ => None,
+        }
+    }
+
     /// `[out, in]`.
     pub fn shape(&self) -> [usize; 2] {
         match &self.0 {

@@ -166,7 +166,7 @@ fn keys_and_values_are_remembered_and_attended_to() {
     let (heads, dim) = (Heads { queries: 4, keys: 2 }, 6);
     for window in [None, Some(5)] {
         let run = |device: &Device| {
-            let mut held = KeyValues::empty();
+            let mut held = KeyValues::empty(None);
             let mut last = Vec::new();
             for (step, tokens) in [20, 9, 1, 1].into_iter().enumerate() {
                 let seed = 10 * step as u32;

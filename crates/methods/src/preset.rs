@@ -56,7 +56,7 @@ pub const DEPLOYED: Preset = Preset {
 pub const PAPER8: Preset = Preset {
     name: "paper8",
     summary: "of eight widely used accelerations, weights and visual tokens, those that there are",
-    specs: &["w4:gptq", "int8", "fastv:k=2,keep=0.5", "vtw", "prumerge:plus", "visionzip:keep=0.333"],
+    specs: &["w4:gptq", "w4:awq", "int8", "fastv:k=2,keep=0.5", "vtw", "prumerge:plus", "visionzip:keep=0.333"],
 };
 
 /// A named set of specs, to be compared with the baseline.

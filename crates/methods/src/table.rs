@@ -3,16 +3,19 @@
 use crate::{Method, MethodKind, Parameter, ParameterKind, Place};
 
 /// Every method a spec may name.
-pub static METHODS: [&Method; 27] = [
+pub static METHODS: [&Method; 30] = [
     &W4_RTN,
     &W4_GPTQ,
+    &W4_AWQ,
     &W4_HQQ,
     &NF4,
     &W3_RTN,
+    &W3_AWQ,
     &W2_RTN,
     &W8_RTN,
     &INT8,
     &W8A8,
+    &W8A8_SMOOTH,
     &FP8,
     &TOME,
     &DIVPRUNE,
@@ -184,12 +187,60 @@ pub static W4_GPTQ: Method = Method {
             default: "0.01",
             meaning: "share of the mean of the Hessian's diagonal that is added to it",
         },
-        Parameter { name: "n", kind: ParameterKind::Samples, default: "128", meaning: "prompts to calibrate with" },
+        SAMPLES,
         FLOAT,
     ],
     summary: "4-bit weights, each column's rounding error made up for by those behind it, in the decoder's linear layers",
     plain: "Weights in 4 bits, fitted to prompts so that rounding errors make up for each other.",
     source: "GPTQ, ICLR 2023 (arXiv 2210.17323), as in AutoGPTQ 0.7.1",
+};
+
+/// Prompts of a method that calibrates.
+const SAMPLES: Parameter = Parameter { name: "n", kind: ParameterKind::Samples, default: "128", meaning: "prompts to calibrate with" };
+
+/// Activation-aware rounding.
+const fn awq(name: &'static str, summary: &'static str, plain: &'static str) -> Method {
+    Method {
+        name,
+        kind: MethodKind::Quantizer,
+        parameters: &[GROUP, SAMPLES, FLOAT],
+        summary,
+        plain,
+        source: "AWQ, MLSys 2024 (arXiv 2306.00978), as in AutoAWQ 0.2.9: scale and clip search",
+    }
+}
+
+/// AWQ, 4 bits.
+pub static W4_AWQ: Method = awq(
+    "w4:awq",
+    "4-bit weights whose columns are scaled by what goes into them, and clipped, in the decoder's linear layers",
+    "Weights in 4 bits, of which those that matter most to prompts are kept finer.",
+);
+
+/// AWQ, 3 bits.
+pub static W3_AWQ: Method = awq(
+    "w3:awq",
+    "3-bit weights whose columns are scaled by what goes into them, and clipped, in the decoder's linear layers; kept in 4 bits",
+    "Weights in 3 bits, of which those that matter most to prompts are kept finer.",
+);
+
+/// SmoothQuant, W8A8.
+pub static W8A8_SMOOTH: Method = Method {
+    name: "w8a8:smooth",
+    kind: MethodKind::Quantizer,
+    parameters: &[
+        Parameter {
+            name: "alpha",
+            kind: ParameterKind::Fraction,
+            default: "0.5",
+            meaning: "how much of the activations' outliers moves into the weights, from 0 to 1",
+        },
+        SAMPLES,
+        FLOAT,
+    ],
+    summary: "w8a8 whose activations are smoothed: outliers behind norms move into the weights, in the decoder's linear layers",
+    plain: "Weights and activations of the decoder in 8 bits, with outliers of the activations moved into the weights.",
+    source: "SmoothQuant, ICML 2023 (arXiv 2211.10438), with dynamic scales per token",
 };
 
 /// LLM.int8().

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::{Rgb, RgbImage};
 use pollster::FutureExt;
-use steady_accel::{AccelError, Acceleration, Built, Fitted, Gram, Implementation, LinearShape, Quantizer, Registry, Rtn};
+use steady_accel::{AccelError, Acceleration, Built, Fitted, Implementation, Inputs, LinearShape, Quantizer, Registry, Rtn};
 use steady_kernels::PackedLinear;
 use steady_methods::{Method, MethodKind, Parameter, ParameterKind, Value};
 use steady_study::{Subject, Variants};
@@ -66,7 +66,7 @@ impl Fitted for CountingFitted {
         self.0.packed_bytes(linear)
     }
 
-    fn pack(&self, linear: &str, weight: &HostMatrix, inputs: Option<&Gram>) -> Result<PackedLinear, AccelError> {
+    fn pack(&self, linear: &str, weight: &HostMatrix, inputs: Option<&Inputs>) -> Result<PackedLinear, AccelError> {
         PACKED.fetch_add(1, Ordering::Relaxed);
         self.0.pack(linear, weight, inputs)
     }

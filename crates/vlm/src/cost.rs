@@ -1,5 +1,7 @@
 //! What an answer costs, from shapes alone: the same on every machine and in every run.
 
+use steady_kernels::CacheBits;
+
 use crate::decoder::LlamaConfig;
 
 /// Deterministic cost of answering one question on its own, up to the first token of the answer. What a study saves by sharing
@@ -10,7 +12,7 @@ pub struct Cost {
     pub prompt_tokens: usize,
     /// Visual tokens that the decoder saw, mean over its layers.
     pub visual_tokens: f32,
-    /// Bytes of keys and values after the prompt, over all layers.
+    /// Bytes of keys and values after the prompt, over all layers; where they are rounded, what they take as a cache of so many bits.
     pub kv_bytes: usize,
     /// Floating-point operations (a multiply-add is two) of all matrix products: vision tower, projector, prompt, one head. As
     /// in published tables every decoder layer counts with all of its tokens.
@@ -42,10 +44,11 @@ pub(crate) fn decoder_flops(config: &LlamaConfig, lengths: &[usize]) -> u64 {
     layers + product(1, width, config.vocab_size)
 }
 
-/// Bytes of keys and values when layer `l` holds `lengths[l]` tokens.
-pub(crate) fn kv_bytes(config: &LlamaConfig, lengths: &[usize], element_bytes: usize) -> usize {
+/// Bytes of keys and values when layer `l` holds `lengths[l]` tokens: of numbers of `element_bytes` each, or rounded to `bits`.
+pub(crate) fn kv_bytes(config: &LlamaConfig, lengths: &[usize], element_bytes: usize, bits: Option<CacheBits>) -> usize {
     let tokens: usize = lengths.iter().sum();
-    2 * tokens * config.num_kv_heads * config.head_dim * element_bytes
+    let head = bits.map_or(config.head_dim * element_bytes, |bits| bits.bytes_of_head(config.head_dim));
+    2 * tokens * config.num_kv_heads * head
 }
 
 #[cfg(test)]
@@ -81,19 +84,21 @@ pub(crate) mod tests {
     fn keys_and_values_of_a_7b_model() {
         let text = llama_7b();
         // Known: half a mebibyte per token in f16, so 2048 tokens fill a gibibyte.
-        assert_eq!(kv_bytes(&text, &[1; 32], 2), 1 << 19);
-        assert_eq!(kv_bytes(&text, &[2048; 32], 2), 1 << 30);
+        assert_eq!(kv_bytes(&text, &[1; 32], 2, None), 1 << 19);
+        // In 4 bits a quarter of that, and step and zero point in f16 for each of 32 heads of 32 layers' keys and values.
+        assert_eq!(kv_bytes(&text, &[1; 32], 2, Some(CacheBits::Four)), (1 << 17) + 2 * 32 * 32 * 4);
+        assert_eq!(kv_bytes(&text, &[2048; 32], 2, None), 1 << 30);
         // FastV at layer 2 with 288 of 576 visual tokens left, 64 text tokens: 2 full layers, 30 short ones.
         let mut lengths = [352; 32];
         lengths[..2].fill(640);
-        assert_eq!(kv_bytes(&text, &lengths, 2), (2 * 640 + 30 * 352) * 16_384);
+        assert_eq!(kv_bytes(&text, &lengths, 2, None), (2 * 640 + 30 * 352) * 16_384);
     }
 
     #[test]
     fn grouped_queries_shrink_the_cache() {
         let mut text = llama_7b();
         text.num_kv_heads = 8;
-        assert_eq!(kv_bytes(&text, &[2048; 32], 2), 1 << 28);
+        assert_eq!(kv_bytes(&text, &[2048; 32], 2, None), 1 << 28);
     }
 
     #[test]

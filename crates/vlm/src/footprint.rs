@@ -71,7 +71,7 @@ impl Footprint {
     /// Bytes of the keys and values of `tokens` tokens.
     pub fn cache_bytes(&self, precision: Precision, tokens: usize) -> u64 {
         let text = self.architecture.decoder();
-        cost::kv_bytes(text, &vec![tokens; text.num_layers], self.activations(precision).size()) as u64
+        cost::kv_bytes(text, &vec![tokens; text.num_layers], self.activations(precision).size(), None) as u64
     }
 
     /// Most bytes of what is computed on the way and alive at once, weights, keys and values aside: while `image` passes the vision tower, and

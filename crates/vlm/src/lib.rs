@@ -78,5 +78,5 @@ pub use reduction::{
     Evidence, Merge, Merger, Needs, Observed, PositionPolicy, PromptStates, Reduction, Site, Step, TokenReducer, TowerTask, TowerTokens,
     changes_the_image,
 };
-pub use steady_kernels::{Device, Element, Matrix};
+pub use steady_kernels::{CacheBits, Codes, Device, Element, Matrix, PackedLinear};
 pub use text::{Interleaved, Prepared};

@@ -12,7 +12,7 @@ use steady_vlm::HostMatrix;
 
 use super::layers::{packed, row_scale};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
-use crate::Gram;
+use crate::Inputs;
 use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
@@ -67,7 +67,7 @@ impl Fitted for Fp8 {
         GroupedWeight::bytes_of([linear.out, linear.input], linear.input, Codebook::E4m3, Constants::Scale) as u64
     }
 
-    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
+    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Inputs>) -> Result<PackedLinear, AccelError> {
         let weight = packed(linear, GroupedWeight::new(&self.codes(weight)))?;
         Ok(if self.weights_only { weight } else { weight.rounding_to_e4m3() })
     }

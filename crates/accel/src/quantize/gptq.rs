@@ -20,7 +20,7 @@ use steady_vlm::HostMatrix;
 use super::layers::{packed, settle};
 use super::rtn::GROUPS;
 use super::{AccelError, Calibration, Fitted, LinearShape, Quantizer};
-use crate::Gram;
+use crate::Inputs;
 use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
@@ -93,7 +93,7 @@ impl Fitted for FittedGptq {
         GroupedWeight::bytes_of([linear.out, linear.input], self.group, Codebook::Int4, Constants::Halves) as u64
     }
 
-    fn pack(&self, linear: &str, weight: &HostMatrix, seen: Option<&Gram>) -> Result<PackedLinear, AccelError> {
+    fn pack(&self, linear: &str, weight: &HostMatrix, seen: Option<&Inputs>) -> Result<PackedLinear, AccelError> {
         let uncalibrated = || AccelError::Uncalibrated { method: self.method(), samples: self.asked.samples };
         let codes = self.codes(weight, seen.ok_or_else(uncalibrated)?);
         let codes = codes.ok_or_else(|| AccelError::Calibration {
@@ -105,7 +105,7 @@ impl Fitted for FittedGptq {
 
 impl FittedGptq {
     /// The codes of `weight [out, in]`, whose width the group size must divide, for inputs like those `seen`; `None` where they leave `H` singular.
-    pub fn codes(&self, weight: &HostMatrix, seen: &Gram) -> Option<GroupedCodes> {
+    pub fn codes(&self, weight: &HostMatrix, seen: &Inputs) -> Option<GroupedCodes> {
         let (out, input, group) = (weight.rows, weight.cols, self.group);
         let dead: Vec<bool> = (0..input).map(|i| seen.sums[i * input + i] == 0.0).collect();
         let mut order: Vec<usize> = (0..input).collect();
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn with_independent_inputs_it_is_rounding_to_nearest() {
         let weight = HostMatrix { rows: 3, cols: 16, data: (0..48).map(|at| ((at * 37 % 23) as f32 - 11.0) / 7.0).collect() };
-        let mut seen = Gram::new(16);
+        let mut seen = Inputs::new(16);
         for i in 0..16 {
             seen.sums[i * 16 + i] = 1.0 + i as f64;
         }
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn dead_inputs_are_left_out() {
         let weight = HostMatrix { rows: 1, cols: 8, data: vec![9.0, 1.0, -1.0, 0.5, 0.25, 0.75, -0.5, 1.0] };
-        let mut seen = Gram::new(8);
+        let mut seen = Inputs::new(8);
         let rows: Vec<f32> = (0..10 * 8).map(|at| if at % 8 == 0 { 0.0 } else { ((at * 29 % 13) as f32 - 6.0) / 6.0 }).collect();
         seen.add(&rows);
         let codes = fitted(8, false, false).codes(&weight, &seen).unwrap();

@@ -15,7 +15,7 @@ use steady_vlm::HostMatrix;
 
 use super::layers::{packed, settle};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
-use crate::Gram;
+use crate::Inputs;
 use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
@@ -124,7 +124,7 @@ impl Fitted for FittedHqq {
         GroupedWeight::bytes_of([linear.out, linear.input], self.group, Codebook::Int4, Constants::Halves) as u64
     }
 
-    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
+    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Inputs>) -> Result<PackedLinear, AccelError> {
         packed(linear, GroupedWeight::new(&self.codes(weight)))
     }
 }

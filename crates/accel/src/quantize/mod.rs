@@ -1,5 +1,6 @@
 //! Quantizers: a float matrix in, a packed one out.
 
+mod awq;
 mod fp8;
 mod gptq;
 mod hqq;
@@ -7,6 +8,7 @@ mod int8;
 mod layers;
 mod nf4;
 mod rtn;
+mod smooth;
 mod w8a8;
 
 use serde::{Deserialize, Serialize};
@@ -14,27 +16,32 @@ use steady_kernels::{PackError, PackedLinear};
 use steady_vlm::HostMatrix;
 use thiserror::Error;
 
+pub use awq::{Awq, FittedAwq};
 pub use fp8::Fp8;
 pub use gptq::{FittedGptq, Gptq};
 pub use hqq::{FittedHqq, Hqq};
 pub use int8::Int8;
 pub use nf4::{FittedNf4, Nf4};
 pub use rtn::{FittedRtn, Rtn};
+pub use smooth::Smooth;
 pub use w8a8::W8a8;
 
-use crate::{Gram, Implementation};
+use crate::{Implementation, Inputs};
 
 /// For every quantizer of [`steady_methods::METHODS`], in that order, what carries it out.
 pub(crate) const QUANTIZERS: &[Implementation] = &[
     rtn::W4,
     gptq::IMPLEMENTATION,
+    awq::W4,
     hqq::IMPLEMENTATION,
     nf4::IMPLEMENTATION,
     rtn::W3,
+    awq::W3,
     rtn::W2,
     rtn::W8,
     int8::IMPLEMENTATION,
     w8a8::IMPLEMENTATION,
+    smooth::IMPLEMENTATION,
     fp8::IMPLEMENTATION,
 ];
 
@@ -62,9 +69,9 @@ pub trait Quantizer: Send + Sync {
 
 /// A quantizer that is fitted to a model's layers: nothing is left open, so it can say what packing takes, and pack.
 ///
-/// Layers are packed one by one, several at the same time, and none depends on another. A method that moves scales out of the
-/// layers into the norm that they all read from (AWQ, SmoothQuant) fits in here as one more answer: the factors of such a norm,
-/// asked for before the first of its layers is packed.
+/// Layers are packed one by one, several at the same time, and none depends on another. A method that moves factors between activations and
+/// weights (AWQ, SmoothQuant) says which, for layers that are given the same: their columns are multiplied with them before they are packed, and
+/// what is packed divides its inputs. So a layer stands for the same with and without, and one that is put back into float is what it was.
 pub trait Fitted: Send + Sync {
     /// The canonical text of the method as settled, e.g. `w4:rtn,g=64`. On one model, equal texts mean equal packed weights.
     fn method(&self) -> String;
@@ -77,24 +84,66 @@ pub trait Fitted: Send + Sync {
     /// Bytes that a packed layer of this shape takes, by its layout.
     fn packed_bytes(&self, linear: &LinearShape) -> u64;
 
+    /// Bytes that it takes in a file, where these are others.
+    fn stored_bytes(&self, linear: &LinearShape) -> u64 {
+        self.packed_bytes(linear)
+    }
+
+    /// Factors that the inputs of `together` may be divided by: the first of those is taken whose rounding changes least what is made of the
+    /// calibration prompts. None where inputs stay what they are.
+    fn factors(&self, together: &Together<'_>) -> Vec<Vec<f32>> {
+        let _ = together;
+        Vec::new()
+    }
+
     /// Packs `weight [out, in]` of the layer `linear` in the host's memory. `seen` is what went into the layer, if [`Self::calibration`] asks
     /// for that.
     ///
     /// # Errors
     /// When the weight does not fit the packed layout.
-    fn pack(&self, linear: &str, weight: &HostMatrix, seen: Option<&Gram>) -> Result<PackedLinear, AccelError>;
+    fn pack(&self, linear: &str, weight: &HostMatrix, seen: Option<&Inputs>) -> Result<PackedLinear, AccelError>;
 }
 
-/// What a quantizer must see of a model at work.
+/// Layers that are given the same: queries, keys and values; gate and up; or one.
+pub struct Together<'a> {
+    /// Their canonical names, without `.weight`.
+    pub names: Vec<&'a str>,
+    /// Their weights `[out, in]`.
+    pub weights: &'a [HostMatrix],
+    /// What goes into them.
+    pub seen: &'a Inputs,
+}
+
+/// What a quantizer must see of a model at work, while it reads so many prompts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Calibration {
     /// Nothing: the weights are enough.
     Nothing,
     /// What goes into the layers that it takes, with those before them packed.
     Inputs {
-        /// While the model reads this many prompts.
+        /// Prompts.
         samples: usize,
     },
+    /// What goes into them while all of the model is in float.
+    InFloat {
+        /// Prompts.
+        samples: usize,
+    },
+    /// Of the same their magnitudes alone.
+    Magnitudes {
+        /// Prompts.
+        samples: usize,
+    },
+}
+
+impl Calibration {
+    /// Prompts that it takes.
+    pub fn samples(self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Inputs { samples } | Self::InFloat { samples } | Self::Magnitudes { samples } => samples,
+        }
+    }
 }
 
 /// Name and shape of a linear layer.

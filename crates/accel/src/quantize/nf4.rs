@@ -12,7 +12,7 @@ use steady_vlm::HostMatrix;
 
 use super::layers::{largest, packed, settle};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
-use crate::Gram;
+use crate::Inputs;
 use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
@@ -83,7 +83,7 @@ impl Fitted for FittedNf4 {
         GroupedWeight::bytes_of([linear.out, linear.input], self.group, Codebook::Nf4, Constants::Scale) as u64
     }
 
-    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
+    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Inputs>) -> Result<PackedLinear, AccelError> {
         packed(linear, GroupedWeight::new(&self.codes(weight)))
     }
 }

@@ -15,7 +15,7 @@ use steady_vlm::HostMatrix;
 
 use super::layers::{largest, packed, settle};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
-use crate::Gram;
+use crate::Inputs;
 use crate::implementation::{Built, Implementation};
 
 pub(crate) const W2: Implementation = Implementation { method: &W2_RTN, build: build::<2> };
@@ -67,26 +67,40 @@ pub struct FittedRtn {
 }
 
 impl FittedRtn {
-    fn book(&self) -> Codebook {
-        if self.bits <= 4 { Codebook::Int4 } else { Codebook::Int8 }
-    }
-
     /// The codes of `weight [out, in]`, whose width the group size must divide.
     pub fn codes(&self, weight: &HostMatrix) -> GroupedCodes {
-        let (group, last) = (self.group, ((1u32 << self.bits) - 1) as f32);
-        let groups = weight.data.len() / group;
-        let (mut codes, mut scales, mut zeros) =
-            (Vec::with_capacity(weight.data.len()), Vec::with_capacity(groups), Vec::with_capacity(groups));
-        for values in weight.data.chunks_exact(group) {
-            let (scale, zero) = if self.symmetric { symmetric(values, last) } else { asymmetric(values, last) };
-            scales.push(scale);
-            zeros.push(zero);
-            let code = |&value: &f32| ((value / scale).round_ties_even() + zero).clamp(0.0, last) as u8;
-            codes.extend(values.iter().map(code));
-        }
-        let shift = Shift::Zeros(zeros);
-        GroupedCodes { out: weight.rows, input: weight.cols, group, book: self.book(), codes, scales, shift }
+        let last = last(self.bits);
+        rounded(weight, self.group, self.bits, |values| if self.symmetric { symmetric(values, last) } else { asymmetric(values, last) })
     }
+}
+
+/// The last code of so many bits.
+pub(super) fn last(bits: u32) -> f32 {
+    ((1u32 << bits) - 1) as f32
+}
+
+/// `weight [out, in]` rounded to nearest in groups, whose scale and zero point `constants` finds.
+pub(super) fn rounded(weight: &HostMatrix, group: usize, bits: u32, constants: impl Fn(&[f32]) -> (f32, f32)) -> GroupedCodes {
+    let groups = weight.data.len() / group;
+    let (mut codes, mut scales, mut zeros) =
+        (Vec::with_capacity(weight.data.len()), Vec::with_capacity(groups), Vec::with_capacity(groups));
+    for values in weight.data.chunks_exact(group) {
+        let (scale, zero) = constants(values);
+        scales.push(scale);
+        zeros.push(zero);
+        codes.extend(values.iter().map(|&value| code(value, scale, zero, last(bits)) as u8));
+    }
+    GroupedCodes { out: weight.rows, input: weight.cols, group, book: book(bits), codes, scales, shift: Shift::Zeros(zeros) }
+}
+
+/// The code of a value, a whole number.
+pub(super) fn code(value: f32, scale: f32, zero: f32, last: f32) -> f32 {
+    ((value / scale).round_ties_even() + zero).clamp(0.0, last)
+}
+
+/// What codes of so many bits are kept as.
+pub(super) fn book(bits: u32) -> Codebook {
+    if bits <= 4 { Codebook::Int4 } else { Codebook::Int8 }
 }
 
 /// Scale and zero point of a group whose codes run from its minimum to its maximum. The range includes zero (as in GPTQ
@@ -103,7 +117,7 @@ fn symmetric(values: &[f32], last: f32) -> (f32, f32) {
 }
 
 /// A scale as the packed weight will hold it.
-fn stored(scale: f32) -> f32 {
+pub(super) fn stored(scale: f32) -> f32 {
     f16::from_f32(scale.max(SMALLEST_SCALE)).to_f32()
 }
 
@@ -123,10 +137,10 @@ impl Fitted for FittedRtn {
     }
 
     fn packed_bytes(&self, linear: &LinearShape) -> u64 {
-        GroupedWeight::bytes_of([linear.out, linear.input], self.group, self.book(), Constants::Halves) as u64
+        GroupedWeight::bytes_of([linear.out, linear.input], self.group, book(self.bits), Constants::Halves) as u64
     }
 
-    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
+    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Inputs>) -> Result<PackedLinear, AccelError> {
         packed(linear, GroupedWeight::new(&self.codes(weight)))
     }
 }

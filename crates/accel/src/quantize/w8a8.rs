@@ -12,7 +12,7 @@ use steady_vlm::HostMatrix;
 
 use super::layers::{packed, row_scale};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
-use crate::Gram;
+use crate::Inputs;
 use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
@@ -64,7 +64,7 @@ impl Fitted for W8a8 {
         Int8Weight::bytes_of([linear.out, linear.input]) as u64
     }
 
-    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Gram>) -> Result<PackedLinear, AccelError> {
+    fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Inputs>) -> Result<PackedLinear, AccelError> {
         packed(linear, Int8Weight::new(&self.codes(weight)))
     }
 }

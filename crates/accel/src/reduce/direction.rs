@@ -2,6 +2,8 @@
 
 use steady_vlm::HostMatrix;
 
+pub(crate) use crate::dot::dot;
+
 /// The rows at length 1. A row without direction (all zeros) stays what it is, so that it resembles nothing.
 pub(crate) fn unit(rows: &HostMatrix) -> HostMatrix {
     let data = rows.iter_rows().flat_map(|row| {
@@ -9,17 +11,6 @@ pub(crate) fn unit(rows: &HostMatrix) -> HostMatrix {
         row.iter().map(move |value| if norm > 0.0 { value / norm } else { 0.0 })
     });
     HostMatrix::new(rows.rows, rows.cols, data.collect())
-}
-
-/// Inner product in a fixed number of partial sums: vector code, and the same bits on every machine.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0; 16];
-    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
-        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum()
 }
 
 /// The mean of the `heads` keys of each token, which lie side by side: `[n, heads * head_dim]` to `[n, head_dim]`.

@@ -12,6 +12,7 @@ mod place;
 mod product;
 mod remember;
 mod rotate;
+mod round_heads;
 mod units;
 mod weight;
 
@@ -63,6 +64,7 @@ pub static ALL: &[&Kernel] = &[
     &place::KERNEL,
     &remember::KERNEL,
     &rotate::KERNEL,
+    &round_heads::KERNEL,
     &weight::BF16.few, &weight::BF16.tiled, weight::BF16.large.as_ref().unwrap(), weight::BF16.gather.as_ref().unwrap(),
     &weight::CODED4.few, &weight::CODED4.tiled, weight::CODED4.large.as_ref().unwrap(),
     &weight::CODED8.few, &weight::CODED8.tiled, weight::CODED8.large.as_ref().unwrap(),

@@ -185,6 +185,7 @@ fn taken_in(gpu: &Gpu, x: &Rows, intake: &Intake) -> Option<Rows> {
         Intake::AsItIs => None,
         Intake::Ordered(order) => Some(super::place::columns(gpu, x, order)),
         Intake::E4m3 => Some(super::e4m3::round(gpu, x)),
+        Intake::Scaled(by) => Some(super::multiply(gpu, x, by)),
     }
 }
 

@@ -37,6 +37,8 @@ struct Numbers {
 pub struct KeyValues {
     buffers: Arc<Buffers>,
     len: usize,
+    /// The last code that numbers are rounded to as they are written; `None`: they stay what they are.
+    last: Option<u32>,
 }
 
 /// `[capacity, kv_heads * head_dim]` each, as many rows written as there are tokens.
@@ -53,7 +55,14 @@ impl KeyValues {
     /// Of no token yet, with room for `capacity` of them; `width` is `kv_heads * head_dim`.
     pub fn new(gpu: &Gpu, width: usize, capacity: usize) -> Self {
         let buffer = || gpu.empty([capacity, width]);
-        Self { buffers: Arc::new(Buffers { keys: buffer(), values: buffer() }), len: 0 }
+        Self { buffers: Arc::new(Buffers { keys: buffer(), values: buffer() }), len: 0, last: None }
+    }
+
+    /// The same, in which what is written is rounded from now on, head by head, to the `last + 1` numbers from a head's least to its largest.
+    #[must_use]
+    pub fn rounding_to(self, gpu: &Gpu, last: u32) -> Self {
+        gpu.want(&[&super::round_heads::KERNEL]);
+        Self { last: Some(last), ..self }
     }
 
     /// Tokens held.
@@ -82,7 +91,7 @@ impl KeyValues {
         let copy = Self::new(gpu, self.buffers.keys.dims()[1], self.len + room);
         gpu.copy(&self.keys(), &copy.buffers.keys, 0);
         gpu.copy(&self.values(), &copy.buffers.values, 0);
-        Self { len: self.len, ..copy }
+        Self { len: self.len, last: self.last, ..copy }
     }
 }
 
@@ -128,6 +137,11 @@ pub fn remember(gpu: &Gpu, [q, k, v]: [&Rows; 3], cos: &Rows, sin: &Rows, cache:
     let writes = [(&turned).into(), (&cache.buffers.keys).into(), (&cache.buffers.values).into()];
     let pairs = tokens * (width / 2) + queries * (of_queries / 2);
     gpu.launch(&KERNEL, &reads, &writes, numbers, super::spread(pairs.div_ceil(64)));
+    if let Some(last) = cache.last {
+        for held in [&cache.buffers.keys, &cache.buffers.values] {
+            super::round_heads::round_heads(gpu, &held.slice(cache.len..cache.len + tokens), 2 * half, last);
+        }
+    }
     cache.len += tokens;
     turned
 }

@@ -155,6 +155,8 @@ pub(crate) enum Intake {
     Ordered(Words),
     /// Rows are rounded to FP8.
     E4m3,
+    /// Columns are multiplied with a number each, `[1, in]`.
+    Scaled(Rows),
 }
 
 /// Some consecutive rows.
@@ -236,6 +238,15 @@ impl Weight {
     pub fn rounding_to_e4m3(self, gpu: &Gpu) -> Self {
         gpu.want(&[&super::e4m3::ROUND]);
         Self { intake: Intake::E4m3, ..self }
+    }
+
+    /// The same, to be multiplied with rows whose columns are multiplied with `by` first, a number each.
+    ///
+    /// # Panics
+    /// When there are not as many as columns.
+    #[must_use]
+    pub fn scaling(self, gpu: &Gpu, by: &[f32]) -> Self {
+        Self { intake: Intake::Scaled(gpu.kept_rows(by, [1, self.shape[1]])), ..self }
     }
 
     /// A matrix of signed 8-bit codes with the mixed product of LLM.int8() (Dettmers et al., 2022): a weight is `code · absmax / 127`.

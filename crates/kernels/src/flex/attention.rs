@@ -4,6 +4,9 @@
 //! (`kv_heads < heads`) the queries that share a key head are stacked as more rows against it, so keys are never repeated.
 
 use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
+use half::f16;
+
+use crate::CacheBits;
 
 /// Softmax of the scaled scores, `[heads, tokens, past + tokens]`, computed in `f32` and rounded to the element type of `q`.
 ///
@@ -113,6 +116,29 @@ pub(crate) fn causal_mask(tokens: usize, past: usize, window: Option<usize>) -> 
 pub(crate) fn joined(x: Tensor<3>) -> Tensor<2> {
     let [tokens, heads, head_dim] = x.dims();
     x.reshape([tokens, heads * head_dim])
+}
+
+/// `heads [kv_heads, tokens, head_dim]`, each token's head rounded to as many numbers as `bits` tell apart, from its least to its largest.
+pub(crate) fn rounded(heads: &Tensor<3>, bits: CacheBits) -> Tensor<3> {
+    let (shape, dtype) = (heads.dims(), heads.dtype());
+    let half = |value: f32| f16::from_f32(value).to_f32();
+    let mut values: Vec<f32> = heads.to_data().iter::<f32>().collect();
+    for head in values.chunks_exact_mut(shape[2].max(1)) {
+        let (least, most) =
+            head.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &value| (least.min(value), most.max(value)));
+        let last = bits.last() as f32;
+        let step = (most - least) / last;
+        // A head of one number, and one that is not finite, stays what it is.
+        if !(step > 0.0 && step.is_finite()) {
+            continue;
+        }
+        let zero = -least / step;
+        for value in head {
+            let code = (*value / step + zero + 0.5).floor().clamp(0.0, last);
+            *value = (code - half(zero)) * half(step);
+        }
+    }
+    Tensor::from_data(TensorData::new(values, shape), (&Device::flex(), dtype))
 }
 
 /// Keys and values in preallocated buffers.

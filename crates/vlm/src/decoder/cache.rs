@@ -1,6 +1,6 @@
 //! Keys and values of the tokens seen so far, a length per layer.
 
-use steady_kernels::KeyValues;
+use steady_kernels::{CacheBits, KeyValues};
 
 use crate::VlmError;
 
@@ -11,8 +11,9 @@ pub(crate) struct KvCache {
 }
 
 impl KvCache {
-    pub(crate) fn new(layers: usize) -> Self {
-        Self { layers: vec![KeyValues::empty(); layers] }
+    /// Of no token yet. What is written is rounded to `bits`, if there are any.
+    pub(crate) fn new(layers: usize, bits: Option<CacheBits>) -> Self {
+        Self { layers: vec![KeyValues::empty(bits); layers] }
     }
 
     pub(crate) fn layer(&mut self, index: usize) -> &mut KeyValues {

@@ -4,7 +4,9 @@
 
 use std::ops::Range;
 
-use steady_kernels::{CausalSight, Chosen, Device, Heads, KeyValues, LastRow as SeenRow, Matrix, Rotation, SCORES, Table, rows_at_once};
+use steady_kernels::{
+    CacheBits, CausalSight, Chosen, Device, Heads, KeyValues, LastRow as SeenRow, Matrix, Rotation, SCORES, Table, rows_at_once,
+};
 
 use super::{KvCache, LlamaConfig};
 use crate::{
@@ -22,6 +24,8 @@ pub(crate) struct Llama {
     lm_head: Option<Table>,
     rope: Rope,
     sliding_window: Option<usize>,
+    /// What keys and values are rounded to, if they are.
+    cache_bits: Option<CacheBits>,
     /// Attention scores that are in memory at once on a CPU; a GPU keeps none.
     scores: usize,
 }
@@ -63,6 +67,7 @@ impl Llama {
             lm_head,
             rope: Rope::new(&config.rope, config.head_dim),
             sliding_window: config.sliding_window,
+            cache_bits: None,
             scores: SCORES,
         })
     }
@@ -87,7 +92,32 @@ impl Llama {
     }
 
     pub(crate) fn empty_cache(&self) -> KvCache {
-        KvCache::new(self.layers.len())
+        KvCache::new(self.layers.len(), self.cache_bits)
+    }
+
+    /// What keys and values are rounded to, if they are.
+    pub(crate) fn cache_bits(&self) -> Option<CacheBits> {
+        self.cache_bits
+    }
+
+    /// The same decoder, whose keys and values are rounded to `bits` as they are written.
+    pub(crate) fn with_cache_bits(self, bits: CacheBits) -> Self {
+        Self { cache_bits: Some(bits), ..self }
+    }
+
+    /// What becomes of `x`, the outputs of the norm called `norm` for the tokens of a whole prompt, until it is added to the states: attention or
+    /// MLP. `None` where no layer has that norm.
+    pub(crate) fn behind_norm(&self, norm: &str, x: &Matrix, positions: &[Position]) -> Option<Matrix> {
+        let layer =
+            self.layers.iter().find(|layer| [&layer.input_norm, &layer.post_attention_norm].iter().any(|own| own.name() == norm))?;
+        if layer.post_attention_norm.name() == norm {
+            return Some(layer.down_proj.forward(&layer.gated(x)));
+        }
+        let rotation = self.rope.at(positions, &x.device(), x.element());
+        let sight = CausalSight::new(positions.len(), 0, self.sliding_window, &x.device());
+        let mut held = KeyValues::empty(self.cache_bits);
+        let queries = layer.remember(x, &rotation, &mut held);
+        Some(layer.o_proj.forward(&held.attend(&queries, layer.heads, &sight).0))
     }
 
     /// Runs a chunk through `layers`, appending to their caches, and returns the states that leave the last of them: of every
@@ -125,7 +155,7 @@ impl Llama {
         let tokens = chunk.hidden.dims()[0];
         let rotation = self.rope.at(chunk.positions, &device, chunk.hidden.element());
         let x = layer.input_norm.forward(&chunk.hidden);
-        let (keys, mut held) = (layer.k_proj.forward(&x), KeyValues::empty());
+        let (keys, mut held) = (layer.k_proj.forward(&x), KeyValues::empty(self.cache_bits));
         let queries = layer.q_proj.forward(&x.slice(tokens - 1..tokens));
         // Only what is looked at matters, so the keys stand in for the values.
         let queries = held.remember(&queries, &keys, &keys, &rotation, layer.heads);
@@ -259,10 +289,15 @@ impl Layer {
         // Nothing but the queries outlives this block: a long prompt's matrices are most of what it takes.
         let queries = {
             let x = self.input_norm.forward(hidden);
-            let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], &x);
-            held.remember(&q, &k, &v, rotation, self.heads)
+            self.remember(&x, rotation, held)
         };
         self.rest(hidden, queries, held, sight)
+    }
+
+    /// Remembers the keys and values of `x`, which the norm before the attention gave, and rotates its queries.
+    fn remember(&self, x: &Matrix, rotation: &Rotation, held: &mut KeyValues) -> Matrix {
+        let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], x);
+        held.remember(&q, &k, &v, rotation, self.heads)
     }
 
     /// As [`Self::forward`] for the layer whose output only the head sees: every token is remembered, but only the last one,
@@ -286,11 +321,13 @@ impl Layer {
         let hidden = self.o_proj.onto(&attended, hidden);
 
         let x = self.post_attention_norm.forward(&hidden);
-        let gated = {
-            let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], &x);
-            self.act.gated(&gate, &up)
-        };
-        (self.down_proj.onto(&gated, &hidden), seen)
+        (self.down_proj.onto(&self.gated(&x), &hidden), seen)
+    }
+
+    /// What goes into the last projection of the MLP, for what the norm before it gave.
+    fn gated(&self, x: &Matrix) -> Matrix {
+        let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], x);
+        self.act.gated(&gate, &up)
     }
 }
 

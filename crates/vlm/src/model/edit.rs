@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use steady_kernels::PackedLinear;
+use steady_kernels::{CacheBits, Matrix, PackedLinear};
 
 use super::{Vlm, invalid};
 use crate::{
-    HostMatrix, VlmError,
+    HostMatrix, Prepared, VlmError,
     nn::{Linear, LinearMap, Observer, Part, Visit, Visitor, bytes_of},
 };
 
@@ -140,6 +140,36 @@ impl Vlm {
             false
         });
         feeds
+    }
+
+    /// The same model, whose keys and values are rounded to `bits` as they are written.
+    #[must_use]
+    pub fn with_cache_bits(&self, bits: CacheBits) -> Self {
+        Self { decoder: Arc::new((*self.decoder).clone().with_cache_bits(bits)), ..self.clone() }
+    }
+
+    /// What the decoder makes of `x`, the outputs `[tokens, width]` of its norm called `norm` while it reads `prompt`, until that is added to the
+    /// states: attention or MLP, whichever the norm [feeds](Self::norm_feeds). What a quantizer does to a layer can be judged there.
+    ///
+    /// # Errors
+    /// When the decoder has no norm of this name before attention or MLP.
+    pub fn behind_norm(&self, norm: &str, x: &Matrix, prompt: &Prepared) -> Result<Matrix, VlmError> {
+        let (positions, _) = self.encoder.positions(prompt.input_ids.len(), &[&prompt.layout]);
+        self.decoder.behind_norm(norm, x, &positions).ok_or_else(|| invalid(norm, "no layer of the decoder has a norm of this name"))
+    }
+
+    /// The packed weight of the linear layer with this canonical name, where it is packed and on the CPU.
+    pub fn packed(&self, linear: &str) -> Option<PackedLinear> {
+        let mut found = None;
+        self.changed(&mut |part| {
+            if let Part::Linear(layer) = part
+                && layer.name() == linear
+            {
+                found = layer.as_packed().cloned();
+            }
+            false
+        });
+        found
     }
 
     /// A copy with every part shown to `change`, which says whether it changed it. A half in which nothing was changed stays the same

@@ -480,7 +480,7 @@ impl Vlm {
         Cost {
             prompt_tokens,
             visual_tokens: seen as f32 / kv_lengths.len() as f32,
-            kv_bytes: cost::kv_bytes(text, kv_lengths, self.element.size()),
+            kv_bytes: cost::kv_bytes(text, kv_lengths, self.element.size(), self.decoder.cache_bits()),
             flops: vision_flops + cost::decoder_flops(text, kv_lengths),
         }
     }

@@ -164,6 +164,11 @@ impl Linear {
         }
     }
 
+    /// The weight, if it is packed and on the CPU.
+    pub(crate) fn as_packed(&self) -> Option<&PackedLinear> {
+        self.weight().as_packed()
+    }
+
     /// Puts a packed weight in the place of the one that is held, on its device.
     pub fn pack(&mut self, packed: PackedLinear) {
         let device = self.weight().device();

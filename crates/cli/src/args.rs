@@ -219,6 +219,18 @@ pub(crate) struct ServerArgs {
     /// How often a question is asked again that failed by a 429, a 5xx, half an answer or none in time, after pauses that double or are the server's
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=100), requires = "endpoint")]
     pub(crate) retries: u32,
+    /// What becomes of a run in which a server refuses a question (400, 413, 422): it is too long for it, too large or filtered
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Refused::End, requires = "endpoint")]
+    pub(crate) refused: Refused,
+}
+
+/// What a refused question does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Refused {
+    /// The run ends; the same command goes on from there
+    End,
+    /// The question counts as unread and wrong, with the server's reason in the records
+    Count,
 }
 
 #[derive(Debug, Args)]

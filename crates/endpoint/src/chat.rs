@@ -57,9 +57,17 @@ pub(crate) struct Completion {
     /// Text and logarithm of the probability of the likeliest first tokens, likeliest first.
     pub(crate) top: Vec<(String, f32)>,
     pub(crate) prompt_tokens: usize,
+    /// Why there is no answer, where the server refused the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<String>,
 }
 
 impl Completion {
+    /// That a server refused, in its words.
+    pub(crate) fn refused(model: &str, reason: String) -> Self {
+        Self { model: model.to_owned(), text: String::new(), cut: false, top: Vec::new(), prompt_tokens: 0, refused: Some(reason) }
+    }
+
     /// Reads what came; an error says what is missing.
     pub(crate) fn read(answer: &Value) -> Result<Self, String> {
         let choice = answer
@@ -84,6 +92,7 @@ impl Completion {
             cut: choice["finish_reason"] == "length",
             top,
             prompt_tokens: answer.pointer("/usage/prompt_tokens").and_then(Value::as_u64).unwrap_or(0) as usize,
+            refused: None,
         })
     }
 }
@@ -105,7 +114,7 @@ mod tests {
             }], "usage": {"prompt_tokens": 700}
         });
         let top = vec![("Red".to_owned(), -0.1), ("Blue".to_owned(), -3.0)];
-        let expected = Completion { model: "m".into(), text: "Red.".into(), cut: false, top, prompt_tokens: 700 };
+        let expected = Completion { model: "m".into(), text: "Red.".into(), cut: false, top, prompt_tokens: 700, refused: None };
         assert_eq!(Completion::read(&answer).unwrap(), expected);
         let parts = json!({"choices": [{"message": {"content": [{"type": "text", "text": "Re"}, {"type": "text", "text": "d"}]}, "finish_reason": "length"}]});
         let read = Completion::read(&parts).unwrap();

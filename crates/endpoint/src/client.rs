@@ -29,6 +29,16 @@ pub struct Patience {
     pub timeout: Duration,
     /// How often a request is made again that failed by no fault of its own: 429, 5xx, no answer in time, half an answer.
     pub retries: u32,
+    /// Whether a question that the server refuses counts as unread and wrong, in place of ending the study: 400, 413, 422.
+    pub counts_refusals: bool,
+}
+
+/// What became of a question.
+pub(crate) enum Outcome {
+    /// What was answered, and how long the request took that brought it.
+    Answered(Value, Duration),
+    /// Why the server did not take it, where that counts as an answer.
+    Refused(String),
 }
 
 /// Makes requests of one server.
@@ -93,13 +103,13 @@ impl Client {
         self.read(request.send(body))
     }
 
-    /// The same until it is there or there is no hope, and how long the request took that brought it. Nobody waits for it any more once `given_up` is set.
-    pub(crate) fn complete(&self, body: &str, given_up: &AtomicBool) -> Result<(Value, Duration), EndpointError> {
+    /// The same until it is there or there is no hope. Nobody waits for it any more once `given_up` is set.
+    pub(crate) fn complete(&self, body: &str, given_up: &AtomicBool) -> Result<Outcome, EndpointError> {
         let mut pause = PAUSE;
         for attempt in 0..=self.patience.retries {
             let start = Instant::now();
             match self.complete_once(body) {
-                Ok(answer) => return Ok((answer, start.elapsed())),
+                Ok(answer) => return Ok(Outcome::Answered(answer, start.elapsed())),
                 Err(Failure::Passing { problem, after }) if attempt < self.patience.retries => {
                     tracing::info!("{}: {problem}; asking again", self.address.base);
                     if !rest(after.unwrap_or(pause).min(LONGEST_WISH), given_up) {
@@ -111,6 +121,14 @@ impl Client {
                     let tried = self.patience.retries + 1;
                     return Err(self.error(&format!(
                         "{problem}; asked {tried} times. Answers so far are kept, and the same command continues from there"
+                    )));
+                }
+                Err(Failure::Refused { status, problem }) if about_the_question(status) => {
+                    if self.patience.counts_refusals {
+                        return Ok(Outcome::Refused(problem));
+                    }
+                    return Err(self.error(&format!(
+                        "{problem}; with --refused count it counts as unread and wrong, and the same command goes on from there"
                     )));
                 }
                 Err(refused) => return Err(self.error(&refused.problem())),
@@ -162,6 +180,11 @@ impl Client {
         };
         Err(Failure::Refused { status, problem })
     }
+}
+
+/// Whether a server that answers others refuses what is in this request: too long, too large, filtered.
+fn about_the_question(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY)
 }
 
 /// Waits; `false` if that is given up.

@@ -16,6 +16,7 @@ use steady_records::{BASELINE, Plan};
 use steady_study::{Distribution, Reply, StudyError, Subject};
 
 use crate::chat::{Completion, Wishes, data_url, request};
+use crate::client::Outcome;
 use crate::ledger::{self, Ledger};
 use crate::line::Waiting;
 use crate::{EndpointError, Server};
@@ -258,8 +259,10 @@ impl Request {
         if let Some((completion, took)) = self.ledger.find(&id)? {
             return Ok(reply(completion, took));
         }
-        let (answer, took) = server.client.complete(&body, given_up)?;
-        let completion = Completion::read(&answer).map_err(|problem| server.client.error(&problem))?;
+        let (completion, took) = match server.client.complete(&body, given_up)? {
+            Outcome::Answered(answer, took) => (Completion::read(&answer).map_err(|problem| server.client.error(&problem))?, took),
+            Outcome::Refused(reason) => (Completion::refused(&server.answers_as, reason), Duration::ZERO),
+        };
         if crate::client::short(&completion.model) != server.answers_as {
             let (now, before) = (crate::client::short(&completion.model), &server.answers_as);
             return Err(server.client.error(&format!("answers as model {now:?} now, and did as {before:?} when the study began")));
@@ -274,7 +277,7 @@ fn reply(completion: Completion, wall: Duration) -> Reply {
         output_ids: Vec::new(),
         text: completion.text,
         cut: completion.cut,
-        not_finite: None,
+        no_answer: completion.refused.map(|reason| format!("the server refused the question: {reason}")),
         first_token: Distribution::Likeliest(completion.top),
         visual_tokens: 0,
         left: Vec::new(),

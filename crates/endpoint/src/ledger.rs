@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn completion(text: &str) -> Completion {
-        Completion { model: "m".into(), text: text.into(), cut: false, top: vec![("a".into(), -0.25)], prompt_tokens: 3 }
+        Completion { model: "m".into(), text: text.into(), cut: false, top: vec![("a".into(), -0.25)], prompt_tokens: 3, refused: None }
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn record(question: &Question, acceleration: &str, answer: &str) -> Record {
         output_ids: vec![1, 2],
         cut: Some(false),
         parsed: Some(answer.into()),
-        not_finite: None,
+        no_answer: None,
         correct,
         score: f32::from(u8::from(correct)),
         top_ids: (0..20).collect(),

@@ -52,7 +52,7 @@ impl<'a> From<&'a Record> for Answered<'a> {
             perturbation: &record.perturbation,
             acceleration: &record.acceleration,
             answer: &record.answer,
-            lost: record.not_finite.is_some(),
+            lost: record.no_answer.is_some(),
             cut: record.cut,
             correct: record.correct,
             margin: record.margin,
@@ -260,7 +260,7 @@ impl Judged {
             && answered.kl.is_none_or(f64::is_finite)
             && answered.top_logits.iter().all(|logit| logit.is_finite());
         let flag = match (finite, answered.correct == verdict.correct) {
-            (false, _) => Some(Flag::NotFinite),
+            (false, _) => Some(Flag::NoAnswer),
             (true, false) => Some(Flag::Rescored),
             (true, true) => None,
         };

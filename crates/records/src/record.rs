@@ -29,9 +29,10 @@ pub struct Record {
     pub cut: Option<bool>,
     /// What the scorer read in it; nothing if it could not read it.
     pub parsed: Option<String>,
-    /// Why there is no answer, if a logit was not finite: in which token, and where in the model it shows first. What was decoded
-    /// before it counts as unparsed and wrong, and has neither candidates nor margin.
-    pub not_finite: Option<String>,
+    /// Why there is no answer: a logit was not finite (in which token, and where in the model it shows first), or a server refused the question. What was
+    /// decoded before counts as unparsed and wrong, and has neither candidates nor margin.
+    #[serde(alias = "not_finite")]
+    pub no_answer: Option<String>,
     /// Whether it is right.
     pub correct: bool,
     /// Graded score in 0..=1.

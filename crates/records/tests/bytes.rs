@@ -69,7 +69,7 @@ fn answers(work: &Work, group: usize) -> Answers {
                 output_ids: vec![1],
                 cut: Some(false),
                 parsed: Some(question.gold[0].clone()),
-                not_finite: None,
+                no_answer: None,
                 correct: true,
                 score: 1.0,
                 top_ids: vec![1],

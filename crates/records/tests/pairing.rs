@@ -68,7 +68,7 @@ fn record(question: &Question, acceleration: &str, answer: &str) -> Record {
         answer: answer.into(),
         output_ids: vec![1],
         cut: Some(false),
-        not_finite: None,
+        no_answer: None,
         parsed: verdict.parsed,
         correct: verdict.correct,
         score: verdict.score,
@@ -109,7 +109,7 @@ fn no_row_costs_the_report() {
     assert_eq!(outcomes, [Outcome::Same, Outcome::Same, Outcome::Broken, Outcome::Same].map(Some));
     assert!(report.accelerations()[0].answers[0].correct);
     assert_eq!(report.flag(0, "int8"), Some(Flag::Rescored));
-    assert_eq!(report.flag(3, "int8"), Some(Flag::NotFinite));
+    assert_eq!(report.flag(3, "int8"), Some(Flag::NoAnswer));
     assert_eq!(report.measurements().flagged.len(), 2);
     let last = &report.accelerations()[0].answers[3];
     assert_eq!((last.margin, last.kl, last.top.len()), (None, None, 0));
@@ -126,7 +126,7 @@ fn an_answer_whose_logits_ran_out_is_none() {
     }
     // of the second question the accelerated answer, of the third both
     for lost in [3, 4, 5] {
-        records[lost].not_finite = Some("the logits of token 1 are not finite".into());
+        records[lost].no_answer = Some("the logits of token 1 are not finite".into());
     }
     let report = report(&plan(&questions), &questions, &records).unwrap();
     let answers = &report.accelerations()[0].answers;
@@ -134,7 +134,7 @@ fn an_answer_whose_logits_ran_out_is_none() {
     assert_eq!(outcomes, [Outcome::Same, Outcome::Broken, Outcome::Same, Outcome::Same].map(Some));
     assert_eq!((answers[1].correct, &answers[1].parsed, answers[1].margin), (false, &None, None));
     for row in 0..4 {
-        assert_eq!(report.flag(row, "int8"), [None, Some(Flag::NotFinite), Some(Flag::NotFinite), None][row]);
+        assert_eq!(report.flag(row, "int8"), [None, Some(Flag::NoAnswer), Some(Flag::NoAnswer), None][row]);
     }
-    assert_eq!(report.flag(2, "none"), Some(Flag::NotFinite));
+    assert_eq!(report.flag(2, "none"), Some(Flag::NoAnswer));
 }

@@ -78,8 +78,9 @@ pub struct Flagged {
 pub enum Flag {
     /// When it was given it was scored otherwise. The verdict in the report is that of the scorer that also says which answers are the same.
     Rescored,
-    /// The logits of its first token are no finite numbers; margin and divergence are left out.
-    NotFinite,
+    /// There is none, or the logits of its first token are no finite numbers; margin and divergence are left out.
+    #[serde(alias = "not_finite")]
+    NoAnswer,
 }
 
 impl Flag {
@@ -87,7 +88,7 @@ impl Flag {
     pub fn label(self) -> &'static str {
         match self {
             Self::Rescored => "scored otherwise when given",
-            Self::NotFinite => "without finite first-token logits",
+            Self::NoAnswer => "none, or without finite first-token logits",
         }
     }
 }

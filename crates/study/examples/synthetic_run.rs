@@ -150,7 +150,7 @@ impl Speaker {
             output_ids: vec![word as u32, VOCABULARY as u32 - 1],
             text: WORDS[word].to_owned(),
             cut: false,
-            not_finite: None,
+            no_answer: None,
             first_token: Distribution::Logits((0..VOCABULARY).map(logit).collect()),
             visual_tokens: 576,
             left: if (4..9).contains(&variant) { vec![(0..192).map(|token| token * 3).collect()] } else { Vec::new() },

@@ -126,7 +126,7 @@ fn to_batch(records: &[Record]) -> Result<RecordBatch, arrow::error::ArrowError>
         ("output_ids", false, lists::<UInt32Type>(records.iter().map(|r| Some(r.output_ids.as_slice())))),
         ("cut", true, Arc::new(records.iter().map(|r| r.cut).collect::<BooleanArray>())),
         ("parsed", true, Arc::new(records.iter().map(|r| r.parsed.as_deref()).collect::<StringArray>())),
-        ("not_finite", true, Arc::new(records.iter().map(|r| r.not_finite.as_deref()).collect::<StringArray>())),
+        (NO_ANSWER, true, Arc::new(records.iter().map(|r| r.no_answer.as_deref()).collect::<StringArray>())),
         ("correct", false, Arc::new(BooleanArray::from(records.iter().map(|r| r.correct).collect::<Vec<_>>()))),
         ("score", false, float(|r| r.score)),
         ("top_ids", false, lists::<UInt32Type>(records.iter().map(|r| Some(r.top_ids.as_slice())))),
@@ -200,7 +200,7 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
         .column_by_name("kept_by_step")
         .map(|column| column.as_list_opt::<i32>().ok_or("column `kept_by_step` is no list"))
         .transpose()?;
-    let (cut, not_finite, correct) = (columns.cut()?, columns.not_finite()?, columns.flags("correct")?);
+    let (cut, no_answer, correct) = (columns.cut()?, columns.no_answer()?, columns.flags("correct")?);
     let (score, margin) = (columns.numbers::<Float32Type>("score")?, columns.numbers::<Float32Type>("margin")?);
     let kl = columns.numbers::<Float64Type>("kl")?;
     let (visual_tokens, prompt_tokens) = (columns.numbers::<UInt32Type>("visual_tokens")?, columns.numbers::<UInt32Type>("prompt_tokens")?);
@@ -221,7 +221,7 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
             output_ids: list::<UInt32Type>(output_ids, row),
             cut: cut.filter(|cut| cut.is_valid(row)).map(|cut| cut.value(row)),
             parsed: parsed.is_valid(row).then(|| parsed.value(row).to_owned()),
-            not_finite: not_finite.filter(|reasons| reasons.is_valid(row)).map(|reasons| reasons.value(row).to_owned()),
+            no_answer: no_answer.filter(|reasons| reasons.is_valid(row)).map(|reasons| reasons.value(row).to_owned()),
             correct: correct.value(row),
             score: score.value(row),
             top_ids: list::<UInt32Type>(top_ids, row),
@@ -244,14 +244,19 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
         .collect())
 }
 
+/// The column that says why there is no answer, and what it was called before.
+const NO_ANSWER: &str = "no_answer";
+const BEFORE: &str = "not_finite";
+
 /// The columns that [`Answered`] is read from.
-const ANSWERED: [&str; 16] = [
+const ANSWERED: [&str; 17] = [
     "question",
     "perturbation",
     "acceleration",
     "answer",
     "cut",
-    "not_finite",
+    NO_ANSWER,
+    BEFORE,
     "correct",
     "top_tokens",
     "top_logits",
@@ -268,7 +273,7 @@ fn each_answered(batch: &RecordBatch, taker: &mut impl FnMut(&Answered<'_>)) -> 
     let columns = Columns(batch);
     let (question, perturbation) = (columns.text("question")?, columns.text("perturbation")?);
     let (acceleration, answer) = (columns.text("acceleration")?, columns.text("answer")?);
-    let (cut, not_finite, correct) = (columns.cut()?, columns.not_finite()?, columns.flags("correct")?);
+    let (cut, no_answer, correct) = (columns.cut()?, columns.no_answer()?, columns.flags("correct")?);
     let top_tokens = columns.list("top_tokens", &DataType::Utf8)?;
     let top_logits = columns.lists::<Float32Type>("top_logits")?;
     let (tokens, logits) = (top_tokens.values().as_string::<i32>(), top_logits.values().as_primitive::<Float32Type>().values());
@@ -282,7 +287,7 @@ fn each_answered(batch: &RecordBatch, taker: &mut impl FnMut(&Answered<'_>)) -> 
             perturbation: perturbation.value(row),
             acceleration: acceleration.value(row),
             answer: answer.value(row),
-            lost: not_finite.is_some_and(|reasons| reasons.is_valid(row)),
+            lost: no_answer.is_some_and(|reasons| reasons.is_valid(row)),
             cut: cut.filter(|cut| cut.is_valid(row)).map(|cut| cut.value(row)),
             correct: correct.value(row),
             margin: margin.is_valid(row).then(|| margin.value(row)),
@@ -320,9 +325,10 @@ impl<'a> Columns<'a> {
         self.0.column_by_name("cut").map(|_| self.flags("cut")).transpose()
     }
 
-    /// Parts that were written before it was noted lack it.
-    fn not_finite(&self) -> Result<Option<&'a StringArray>, String> {
-        self.0.column_by_name("not_finite").map(|_| self.text("not_finite")).transpose()
+    /// Parts that were written before it was noted lack it, and older ones call it by the one reason that there was.
+    fn no_answer(&self) -> Result<Option<&'a StringArray>, String> {
+        let name = [NO_ANSWER, BEFORE].into_iter().find(|name| self.0.column_by_name(name).is_some());
+        name.map(|name| self.text(name)).transpose()
     }
 
     fn numbers<T: ArrowPrimitiveType>(&self, name: &str) -> Result<&'a arrow::array::PrimitiveArray<T>, String> {
@@ -369,7 +375,7 @@ mod tests {
             output_ids: vec![1],
             cut,
             parsed: None,
-            not_finite: Some("a logit is infinite".into()),
+            no_answer: Some("a logit is infinite".into()),
             correct: true,
             score: 1.0,
             top_ids: vec![1],
@@ -392,7 +398,7 @@ mod tests {
     #[test]
     fn columns_of_a_report_are_those_of_the_records() {
         let mut records =
-            [record(Some(true)), record(None), Record { not_finite: None, kl: Some(0.5), margin: Some(2.5), ..record(Some(false)) }];
+            [record(Some(true)), record(None), Record { no_answer: None, kl: Some(0.5), margin: Some(2.5), ..record(Some(false)) }];
         records[1].top_tokens = (0..9).map(|n| format!("token {n}")).collect();
         records[1].top_logits = (0..9).map(|n| if n == 2 { f32::NEG_INFINITY } else { 9.0 - n as f32 }).collect();
         let dir = tempfile::tempdir().unwrap();
@@ -415,13 +421,16 @@ mod tests {
         assert_eq!(from_batch(&batch).unwrap(), records);
         for (lacking, without) in [
             ("cut", Record { cut: None, ..record(None) }),
-            ("not_finite", Record { not_finite: None, ..record(Some(true)) }),
+            ("no_answer", Record { no_answer: None, ..record(Some(true)) }),
             ("kept_by_step", Record { kept_by_step: None, ..record(Some(true)) }),
         ] {
             let columns: Vec<usize> =
                 batch.schema().fields().iter().enumerate().filter(|(_, field)| field.name() != lacking).map(|(at, _)| at).collect();
             assert_eq!(from_batch(&batch.project(&columns).unwrap()).unwrap()[0], without, "{lacking}");
         }
+        let before: Vec<_> = batch.schema().fields().iter().map(|field| field.name().replace(NO_ANSWER, BEFORE)).collect();
+        let named = before.iter().map(String::as_str).zip(batch.columns().iter().cloned());
+        assert_eq!(from_batch(&RecordBatch::try_from_iter(named).unwrap()).unwrap(), records);
         let columns: Vec<usize> = (1..batch.num_columns()).collect();
         assert_eq!(from_batch(&batch.project(&columns).unwrap()).unwrap_err(), "column `question` is missing");
     }

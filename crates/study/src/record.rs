@@ -27,9 +27,9 @@ impl Circumstances<'_> {
             acceleration: self.acceleration.to_owned(),
             reason: format!("first answer token: {reason}"),
         };
-        // What a model that ran out of numbers said is no answer, whatever can be read in it.
-        let answered = reply.not_finite.is_none();
-        let baseline = self.baseline.filter(|baseline| answered && baseline.not_finite.is_none());
+        // What a model said before it ran out of numbers is no answer, whatever can be read in it.
+        let answered = reply.no_answer.is_none();
+        let baseline = self.baseline.filter(|baseline| answered && baseline.no_answer.is_none());
         let kl =
             baseline.map(|baseline| divergence(&baseline.first_token, &reply.first_token)).transpose().map_err(|e| fail(&e))?.flatten();
         let mut candidates = Candidates::default();
@@ -49,7 +49,7 @@ impl Circumstances<'_> {
             output_ids: reply.output_ids.clone(),
             cut: Some(reply.cut),
             parsed: verdict.parsed,
-            not_finite: reply.not_finite.clone(),
+            no_answer: reply.no_answer.clone(),
             correct: verdict.correct,
             score: verdict.score,
             margin: candidates.margin,

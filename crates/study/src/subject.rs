@@ -35,8 +35,8 @@ pub struct Reply {
     pub text: String,
     /// Whether it was cut: as many tokens as it may have, and no end of sequence.
     pub cut: bool,
-    /// Why there is none, if a logit was not finite.
-    pub not_finite: Option<String>,
+    /// Why there is none: a logit was not finite, or whoever was asked refused.
+    pub no_answer: Option<String>,
     /// What is known of the first new token's distribution.
     pub first_token: Distribution,
     /// Visual tokens before any reduction.

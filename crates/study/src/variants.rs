@@ -474,7 +474,7 @@ fn reply(answer: Answer, wall: Duration) -> Reply {
         output_ids: answer.output_ids,
         text: answer.text,
         cut: answer.cut,
-        not_finite: answer.not_finite.map(|not_finite| not_finite.to_string()),
+        no_answer: answer.not_finite.map(|not_finite| not_finite.to_string()),
         first_token: Distribution::Logits(answer.first_logits),
         visual_tokens: answer.visual_tokens,
         left: answer.left.into_iter().map(|left| left.kept).collect(),

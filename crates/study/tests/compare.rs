@@ -162,7 +162,7 @@ fn said(question: &Question, perturbation: &str, acceleration: &str, answer: &st
         output_ids: vec![1],
         cut: Some(false),
         parsed: Some(answer.into()),
-        not_finite: None,
+        no_answer: None,
         correct: answer == "red",
         score: f32::from(u8::from(answer == "red")),
         top_ids: vec![1],

@@ -510,7 +510,7 @@ fn logits_that_are_not_finite_are_recorded_as_unparsed() {
     let records = folder.records().unwrap();
     for record in &records {
         let lost = record.acceleration == "half";
-        assert_eq!(record.not_finite.as_deref(), lost.then_some("the logits of the first token are not finite"));
+        assert_eq!(record.no_answer.as_deref(), lost.then_some("the logits of the first token are not finite"));
         assert_eq!((record.parsed.is_none(), record.correct, record.answer.as_str()), (lost, !lost, "red"));
         assert_eq!((record.margin, record.top_logits.is_empty()), ((!lost).then_some(2.0), lost));
         assert_eq!(record.kl, (record.acceleration == "order").then_some(0.0));

@@ -236,7 +236,7 @@ fn images(report: &Report, acceleration: &AccelerationReport, risk: Risk) -> Opt
         }
         let outcome = answer.outcome.unwrap_or(Outcome::Same);
         // an answer without finite logits has no lead, and is never kept
-        let lost = report.flag(i, &acceleration.spec) == Some(Flag::NotFinite);
+        let lost = report.flag(i, &acceleration.spec) == Some(Flag::NoAnswer);
         let lead = if lost { f32::NEG_INFINITY } else { answer.margin? };
         images.entry(&question.image).or_insert_with(|| Image { answers: Vec::new() }).answers.push((lead, risk.is(outcome)));
     }

@@ -247,6 +247,27 @@ fn what_a_server_refuses_ends_the_run_and_is_asked_again_by_the_next() {
 }
 
 #[test]
+fn a_refused_question_can_count_as_unread() {
+    let study = Study::new();
+    let (baseline, other) = (Server::of("base", |_| ()), Server::of("other", |_| ()));
+    other.state().faults = vec![Fault::Status(400, "")];
+    let said = study.refused(&baseline, &other, &["--in-flight", "1"]);
+    assert!(said.contains("400 Bad Request: not now; with --refused count it counts as unread and wrong"), "{said}");
+    other.state().faults = vec![Fault::Status(400, "")];
+    let arguments = ["--in-flight", "1", "--refused", "count"];
+    let report = study.report(&baseline, &other, &arguments);
+    let answers = report["accelerations"][0]["answers"].as_array().unwrap();
+    let none: Vec<&Value> = answers.iter().filter(|answer| answer["text"] == "").collect();
+    assert!(none.len() == 1 && none[0]["parsed"].is_null() && none[0]["correct"] == false, "{none:?}");
+    assert_eq!(report["flagged"].as_array().unwrap().len(), 1);
+    // Nothing is asked again, not even that.
+    let answered = other.answered();
+    assert_eq!(answered.len(), QUESTIONS - 1);
+    study.report(&baseline, &other, &arguments);
+    assert_eq!(other.answered(), answered);
+}
+
+#[test]
 fn servers_that_tell_less_are_asked_for_less() {
     for (top, told) in [(5, "tells the 3 likeliest tokens"), (0, "tells no probabilities")] {
         let (baseline, other) = (Server::of("base", |state| state.top = top), Server::of("other", |_| ()));

@@ -26,7 +26,7 @@ mod with_servers {
     use steady_vlm::Decoding;
 
     use super::{PathBuf, Result, RunArgs, bail};
-    use crate::args::ServerArgs;
+    use crate::args::{Refused, ServerArgs};
     use crate::commands::{report, study};
     use crate::{console, tls};
 
@@ -47,7 +47,11 @@ mod with_servers {
         let (benchmark, questions) = BENCHMARKS.find(bench)?.draw(args.study.questions as usize, &[])?;
         study::say_what_is_odd(&*benchmark);
         let keys = Keys::of(&args.servers)?;
-        let patience = Patience { timeout: Duration::from_secs(args.servers.timeout.into()), retries: args.servers.retries };
+        let patience = Patience {
+            timeout: Duration::from_secs(args.servers.timeout.into()),
+            retries: args.servers.retries,
+            counts_refusals: args.servers.refused == Refused::Count,
+        };
         let trusted = tls::trusted()?;
         let open = |flag: &str, address: &str| {
             let address: Address = address.parse().with_context(|| flag.to_owned())?;

@@ -275,7 +275,7 @@ pub(super) fn answer(folder: &Folder, benchmark: &dyn Benchmark, subject: &impl 
             status.note(&format!("{} of {} answers are recorded already in {folder}", progress.resumed, progress.total));
         }
         for record in progress.fresh {
-            if let Some(reason) = &record.not_finite {
+            if let Some(reason) = &record.no_answer {
                 lost += 1;
                 first_lost.get_or_insert_with(|| format!("question {} under {}: {reason}", record.question, record.acceleration));
             }
@@ -285,10 +285,7 @@ pub(super) fn answer(folder: &Folder, benchmark: &dyn Benchmark, subject: &impl 
     .block_on()?;
     status.finish();
     if let Some(first) = first_lost {
-        console::note(&format!(
-            "{lost} of the answers given now are none and count as unparsed and wrong, because the model ran out of numbers in {}; {first}",
-            plan.precision
-        ));
+        console::note(&format!("{lost} of the answers given now are none and count as unparsed and wrong; the first of them: {first}"));
     }
     Ok(())
 }

@@ -138,7 +138,7 @@ fn ties_are_changes_of_what_a_control_might_have_changed() {
 #[test]
 fn odd_answers_are_flagged() {
     let mut measurements = fixture::measurements();
-    measurements.flagged = [(0, "none", Flag::NotFinite), (4, "w4:rtn,g=64", Flag::Rescored), (0, "w4:rtn,g=64", Flag::Rescored)]
+    measurements.flagged = [(0, "none", Flag::NoAnswer), (4, "w4:rtn,g=64", Flag::Rescored), (0, "w4:rtn,g=64", Flag::Rescored)]
         .map(|(row, spec, flag)| Flagged { row, spec: spec.into(), flag })
         .into();
     let report = Report::new(measurements.clone()).unwrap();

@@ -479,7 +479,7 @@ fn reports() -> impl Strategy<Value = Report> {
                     first_token: None,
                 })
                 .collect();
-            let flagged = vec![Flagged { row: count - 1, spec: "none".to_owned(), flag: Flag::NotFinite }];
+            let flagged = vec![Flagged { row: count - 1, spec: "none".to_owned(), flag: Flag::NoAnswer }];
             let plan = steady_report::PlanSummary { questions: count, perturbations, ..fixture::measurements().plan };
             Report::new(Measurements { plan, baseline_cost: cost(), questions: rows, accelerations, controls, flagged }).unwrap()
         })

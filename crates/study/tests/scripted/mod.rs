@@ -111,7 +111,7 @@ impl Subject for Scripted {
                 output_ids: vec![id],
                 text: text.to_owned(),
                 cut: variant == "half",
-                not_finite: not_finite.then(|| "the logits of the first token are not finite".to_owned()),
+                no_answer: not_finite.then(|| "the logits of the first token are not finite".to_owned()),
                 first_token: Distribution::Logits(first_logits),
                 visual_tokens: 16,
                 // In two steps, the second of which is the one that counts.

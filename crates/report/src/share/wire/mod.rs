@@ -319,7 +319,7 @@ impl Cost {
 
 const KINDS: [QuestionKind; 4] = [QuestionKind::YesNo, QuestionKind::Choice, QuestionKind::Short, QuestionKind::Number];
 
-const FLAGS: [Flag; 2] = [Flag::Rescored, Flag::NotFinite];
+const FLAGS: [Flag; 2] = [Flag::Rescored, Flag::NoAnswer];
 
 const OUTCOMES: [Outcome; 4] = [Outcome::Same, Outcome::Broken, Outcome::Repaired, Outcome::Changed];
 

@@ -67,7 +67,8 @@ impl AgainstRandom {
 
 impl Report {
     /// Each acceleration that drops visual tokens beside each `random` of its budget: with the same `keep` and nothing else that differs, or with as many visual
-    /// tokens in the mean over the decoder's layers, give or take a tenth, and the same weights.
+    /// tokens in the mean over the decoder's layers, give or take a tenth, and the same weights. Of those that answer alike, as `random` and `random:placed` do
+    /// where positions are kept in any case, the first.
     pub fn against_random(&self) -> Vec<AgainstRandom> {
         let (questions, harm) = (self.plan().questions, self.harm());
         let answers = |place: usize| &self.accelerations()[place].answers[..questions];
@@ -75,6 +76,7 @@ impl Report {
         let mut pairs: Vec<AgainstRandom> = places()
             .flat_map(|method| places().map(move |random| (method, random)))
             .filter(|&(method, random)| self.same_budget(method, random))
+            .filter(|&(method, random)| !(0..random).any(|other| self.same_budget(method, other) && answers(other) == answers(random)))
             .map(|(method, random)| {
                 let test = in_one_alone(&self.questions()[..questions], answers(method), answers(random), harm);
                 AgainstRandom { method, random, test }

@@ -99,6 +99,8 @@ fn each_method_stands_beside_random_tokens_of_its_budget() {
         ("vtw:k=2", 7, 72.0, 8),
         ("random:keep=0.25,seed=0", 8, 36.0, 8),
         ("random:keep=0.5,seed=0", 0, 72.0, 8),
+        // The same answers once more are no other control.
+        ("random:keep=0.5,seed=0,placed", 0, 72.0, 8),
         // Others have other weights, another budget, or drop nothing.
         ("w4:rtn,g=64+divprune:keep=0.25", 8, 36.0, 4),
         ("w4:rtn,g=64+random:keep=0.25,seed=0", 2, 36.0, 4),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use steady_methods::{Linears, Spec, SpecError};
 use steady_vlm::TokenReducer;
 
-use crate::{Quantizer, Registry};
+use crate::{Quantizer, Registry, Search};
 
 /// What a [`Spec`] asks for, ready to be done to a model. Displays as the spec's canonical text.
 #[derive(Clone, Default)]
@@ -17,6 +17,10 @@ pub struct Acceleration {
     /// Layers that are put back into float.
     pub(crate) float: Linears,
     pub(crate) reducer: Option<Arc<dyn TokenReducer>>,
+    /// What is to be searched for, and has not been.
+    pub(crate) search: Option<Arc<dyn Search>>,
+    /// The reducers in front of what is searched for.
+    pub(crate) others: Vec<Arc<dyn TokenReducer>>,
 }
 
 impl Acceleration {
@@ -43,7 +47,7 @@ impl Acceleration {
         self.spec.is_none()
     }
 
-    /// The token reducer to hand to the model with each prompt.
+    /// The token reducer to hand to the model with each prompt. Where it is [searched for](Self::searched) and was not, it says so when it is asked.
     pub fn reducer(&self) -> Option<&dyn TokenReducer> {
         self.reducer.as_deref()
     }

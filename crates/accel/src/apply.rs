@@ -45,13 +45,14 @@ impl Acceleration {
         self.quantize_seeing(model, None).await
     }
 
-    /// Prompts that the quantizer calibrates with; 0 where it does not.
+    /// Prompts that the quantizer calibrates with, or a reducer is searched for with; 0 where neither is.
     ///
     /// # Errors
     /// [`AccelError`] when the quantizer does not fit the model.
     pub fn calibrates_with(&self, model: &Vlm) -> Result<usize, AccelError> {
-        let Some((settled, _)) = self.settle(model)? else { return Ok(0) };
-        Ok(settled.fitted.calibration().samples())
+        let searched = self.searches_with();
+        let Some((settled, _)) = self.settle(model)? else { return Ok(searched) };
+        Ok(settled.fitted.calibration().samples().max(searched))
     }
 
     /// As [`Self::quantize`], with prompts for a quantizer that calibrates: it sees what goes into a layer when all layers before it are packed.

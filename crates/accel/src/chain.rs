@@ -6,7 +6,12 @@ use steady_vlm::{Evidence, HostMatrix, Merge, Reduction, Step, TokenReducer, Tow
 
 /// Reducers that act in different places, in the order in which a prompt passes these. What the one leaves is what the next is shown: a
 /// share of visual tokens is one of those.
-pub(crate) struct Chain(pub(crate) Vec<Arc<dyn TokenReducer>>);
+struct Chain(Vec<Arc<dyn TokenReducer>>);
+
+/// One reducer that does what these do, in their order; `None` of none.
+pub(crate) fn joined(mut reducers: Vec<Arc<dyn TokenReducer>>) -> Option<Arc<dyn TokenReducer>> {
+    if reducers.len() > 1 { Some(Arc::new(Chain(reducers))) } else { reducers.pop() }
+}
 
 impl Chain {
     /// Whose step number `step` is, and its number there.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use steady_methods::{Method, Value};
 use steady_vlm::TokenReducer;
 
-use crate::Quantizer;
+use crate::{Quantizer, Search};
 
 /// A method and what carries it out.
 #[derive(Clone, Copy, Debug)]
@@ -23,4 +23,6 @@ pub enum Built {
     Quantizer(Arc<dyn Quantizer>),
     /// Changes the number of visual tokens.
     Reducer(Arc<dyn TokenReducer>),
+    /// The same, in a way that is searched for on each model.
+    Search(Arc<dyn Search>),
 }

@@ -44,6 +44,7 @@ pub mod memory;
 mod quantize;
 mod reduce;
 mod registry;
+mod search;
 
 pub use acceleration::Acceleration;
 pub use apply::{Description, QuantizedModules};
@@ -56,7 +57,8 @@ pub use quantize::{
 };
 pub use reduce::{
     Blind, Blur, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, Lofi, PruMerge, PyramidDrop, RandomKeep, SparseVlm, ToMe, VisPruner,
-    VisionZip, Vtw,
+    VisionZip, Vtw, VtwSearch,
 };
 pub use registry::Registry;
+pub use search::{Found, Search};
 pub use steady_methods::{Group, Keep, Layers, Positions, SpecError};

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use steady_methods::{Linears, Method, MethodKind, Spec, SpecError, Value};
+use steady_methods::{Linears, Method, MethodKind, Place, Spec, SpecError, Value};
 use steady_vlm::TokenReducer;
 
 use crate::Acceleration;
-use crate::chain::Chain;
+use crate::chain::joined;
 use crate::implementation::{Built, Implementation};
 use crate::quantize::QUANTIZERS;
 use crate::reduce::REDUCERS;
+use crate::search::Unsearched;
 
 /// Methods with what carries them out: those that there are, and one's own.
 #[derive(Clone, Debug)]
@@ -53,6 +54,7 @@ impl Registry {
     pub fn build(&self, spec: Spec) -> Result<Acceleration, SpecError> {
         let (mut quantizer, mut float) = (None, Linears::default());
         let mut reducers: Vec<Arc<dyn TokenReducer>> = Vec::new();
+        let mut search = None;
         for part in spec.parts() {
             let text = part.to_string();
             let row = self.rows.iter().find(|row| row.method.name == part.method().name);
@@ -62,10 +64,17 @@ impl Registry {
             match (part.method().kind, (row.build)(&values)) {
                 (MethodKind::Quantizer, Some(Built::Quantizer(built))) => (quantizer, float) = (Some(built), part.float()),
                 (MethodKind::TokenReducer(_), Some(Built::Reducer(built))) => reducers.push(built),
+                (MethodKind::TokenReducer(Place::Decoder), Some(Built::Search(built))) => search = Some(built),
                 _ => return Err(SpecError::Mismatched { part: text }),
             }
         }
-        let reducer = if reducers.len() > 1 { Some(Arc::new(Chain(reducers)) as _) } else { reducers.pop() };
-        Ok(Acceleration { spec, quantizer, float, reducer })
+        let (reducer, others) = match &search {
+            Some(search) => {
+                let unsearched: Arc<dyn TokenReducer> = Arc::new(Unsearched(search.name()));
+                (joined(reducers.iter().cloned().chain([unsearched]).collect()), reducers)
+            }
+            None => (joined(reducers), Vec::new()),
+        };
+        Ok(Acceleration { spec, quantizer, float, reducer, search, others })
     }
 }

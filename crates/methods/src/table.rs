@@ -3,7 +3,7 @@
 use crate::{Method, MethodKind, Parameter, ParameterKind, Place};
 
 /// Every method a spec may name.
-pub static METHODS: [&Method; 30] = [
+pub static METHODS: [&Method; 31] = [
     &W4_RTN,
     &W4_GPTQ,
     &W4_AWQ,
@@ -31,6 +31,7 @@ pub static METHODS: [&Method; 30] = [
     &PYRAMIDDROP,
     &SPARSEVLM,
     &VTW,
+    &VTW_SEARCH,
     &RANDOM,
     &BLIND,
     &BLUR,
@@ -491,6 +492,30 @@ pub static VTW: Method = Method {
     ],
     summary: "inside the decoder, drops every visual token at one layer",
     plain: "Takes the picture away half-way through the decoder.",
+    source: "VTW, AAAI 2025 (arXiv 2405.05803)",
+};
+
+/// VTW, at a layer that is searched for.
+pub static VTW_SEARCH: Method = Method {
+    name: "vtw:search",
+    kind: MethodKind::TokenReducer(Place::Decoder),
+    parameters: &[
+        Parameter {
+            name: "eta",
+            kind: ParameterKind::Positive,
+            default: "0.003",
+            meaning: "most that dropping them may change the next token, KL in nats, mean over the prompts; published are 0.003, 0.0005 and 0.0001",
+        },
+        Parameter { name: "n", kind: ParameterKind::Samples, default: "20", meaning: "prompts that the layer is searched for with" },
+        Parameter {
+            name: "positions",
+            kind: ParameterKind::Positions,
+            default: "keep",
+            meaning: "rotary positions of the text; Qwen keeps them in any case",
+        },
+    ],
+    summary: "inside the decoder, drops every visual token at the first layer where that hardly changes the next token, found with a few questions",
+    plain: "Takes the picture away inside the decoder, as early as a few trial questions allow.",
     source: "VTW, AAAI 2025 (arXiv 2405.05803)",
 };
 

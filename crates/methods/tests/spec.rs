@@ -137,7 +137,7 @@ fn methods_of_ones_own_are_read_beside_those_of_the_table() {
     assert_eq!(
         unknown,
         "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, w4:awq, w4:hqq, nf4, w3:rtn, w3:awq, w2:rtn, w8:rtn, int8, w8a8, \
-         w8a8:smooth, fp8, tome, divprune, lofi, cdpruner, dart, holov, visionzip, prumerge, fastervlm, vispruner, fastv, pyramiddrop, sparsevlm, vtw, random, \
+         w8a8:smooth, fp8, tome, divprune, lofi, cdpruner, dart, holov, visionzip, prumerge, fastervlm, vispruner, fastv, pyramiddrop, sparsevlm, vtw, vtw:search, random, \
          blind, blur"
     );
     let two = Spec::parse_of(&all, "w4+int8").unwrap_err().to_string();
@@ -171,6 +171,8 @@ fn reducer() -> impl Strategy<Value = String> {
         (layers(3), 0.0..=1.0_f64, positions())
             .prop_map(|(layers, ratio, positions)| format!("pyramiddrop:layers={layers},ratio={ratio},positions={positions}")),
         (layers(1), positions()).prop_map(|(k, positions)| format!("vtw:k={k},positions={positions}")),
+        (0.001_f32..1.0, 1..99_usize, positions())
+            .prop_map(|(eta, n, positions)| format!("vtw:search,eta={eta},n={n},positions={positions}")),
         Just("blind".to_owned()),
     ]
 }

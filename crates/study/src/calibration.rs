@@ -1,6 +1,6 @@
 //! What quantizers calibrate with: questions that no study asks.
 
-use steady_accel::{AccelError, Acceleration, Samples};
+use steady_accel::{AccelError, Acceleration, Found, Samples};
 use steady_bench::{Benchmark, world::EmbeddedSuite};
 use steady_vlm::{Prepared, Vlm};
 
@@ -13,6 +13,18 @@ pub async fn quantize(acceleration: &Acceleration, model: &Vlm) -> Result<Option
     match acceleration.calibrates_with(model)? {
         0 => acceleration.quantize(model).await,
         count => acceleration.quantize_seeing(model, Some(&CalibrationSet::embedded(count, model))).await,
+    }
+}
+
+/// The acceleration with the reducer that it searches for, and what the search came to: on `model`, whose weights are what they are to be, with questions of
+/// the embedded world's training half. `None` where nothing is searched for.
+///
+/// # Errors
+/// As [`Acceleration::searched`].
+pub async fn search(acceleration: &Acceleration, model: &Vlm) -> Result<Option<(Acceleration, Found)>, AccelError> {
+    match acceleration.searches_with() {
+        0 => Ok(None),
+        count => acceleration.searched(model, &CalibrationSet::embedded(count, model)).await,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use image::{Rgb, RgbImage};
 use steady_accel::Acceleration;
+use steady_methods::MethodKind;
 use steady_records::plan::LeftOut;
 use steady_vlm::{Decoding, Vlm};
 
@@ -43,12 +44,13 @@ pub(crate) async fn fitting(
 /// # Errors
 /// [`StudyError::Plan`] for one that drops visual tokens: its source speaks of the tokens of one image.
 pub(crate) fn takes_several(acceleration: &Acceleration) -> Result<(), StudyError> {
-    match acceleration.reducer() {
-        None => Ok(()),
-        Some(_) => Err(StudyError::Plan(format!(
+    let reduces = acceleration.spec().parts().iter().any(|part| matches!(part.method().kind, MethodKind::TokenReducer(_)));
+    if reduces {
+        return Err(StudyError::Plan(format!(
             "{acceleration} drops visual tokens of one image, and there are questions that show several; expected a quantizer"
-        ))),
+        )));
     }
+    Ok(())
 }
 
 fn picture() -> RgbImage {
@@ -61,7 +63,7 @@ fn picture() -> RgbImage {
 /// What the model says of it: the reason why it does not take it.
 pub async fn fits(model: &Vlm, acceleration: &Acceleration) -> Result<(), StudyError> {
     acceleration.describe(model)?;
-    if let Some(reducer) = acceleration.reducer() {
+    if let Some(reducer) = acceleration.unsearched(model).reducer() {
         let prepared = model.prepare(&picture(), &model.prompt("What is it?")?)?;
         Box::pin(model.ask(&prepared, Some(reducer), &ONE_TOKEN)).await?;
     }

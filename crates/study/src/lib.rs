@@ -25,7 +25,7 @@ mod subject;
 mod variants;
 mod work;
 
-pub use calibration::quantize;
+pub use calibration::{quantize, search};
 pub use error::StudyError;
 pub use fitting::fits;
 #[cfg(feature = "files")]

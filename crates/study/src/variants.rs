@@ -1,6 +1,7 @@
 //! The real subject: one model, and what became of it under each acceleration.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use image::RgbImage;
@@ -80,7 +81,7 @@ impl Variants {
         for acceleration in accelerations.iter().filter(|acceleration| !acceleration.is_none()) {
             let base = &variants[0].model;
             let description = acceleration.describe(base)?;
-            let plan =
+            let mut plan =
                 AccelerationPlan { spec: acceleration.to_string(), describe: in_words(acceleration, &description), stored_bytes: None };
             if variants.iter().any(|other| other.plan.spec == plan.spec) {
                 return Err(StudyError::Plan(format!("accelerations: `{}` is asked for twice", plan.spec)));
@@ -97,8 +98,19 @@ impl Variants {
                     acceleration.with_float(&packed[codes], base)
                 }
             };
+            let searched = match samples {
+                Some(samples) => acceleration.searched(&model, samples).await?,
+                None => None,
+            };
+            let acceleration = searched.map_or_else(
+                || acceleration.clone(),
+                |(acceleration, found)| {
+                    let _ = write!(plan.describe, "; {found}");
+                    acceleration
+                },
+            );
             let argument = ("--accel", plan.spec.clone());
-            variants.push(Variant { acceleration: acceleration.clone(), model, weights, plan, argument });
+            variants.push(Variant { acceleration, model, weights, plan, argument });
         }
         let controls = vec![controls::order(&variants[0].model)];
         let calibration = set.as_ref().map(CalibrationSet::describe);

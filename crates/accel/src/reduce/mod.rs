@@ -39,7 +39,7 @@ pub use sparsevlm::SparseVlm;
 pub use tome::ToMe;
 pub use visionzip::VisionZip;
 pub use vispruner::VisPruner;
-pub use vtw::Vtw;
+pub use vtw::{Vtw, VtwSearch};
 
 use crate::Implementation;
 
@@ -59,6 +59,7 @@ pub(crate) const REDUCERS: &[Implementation] = &[
     pyramiddrop::IMPLEMENTATION,
     sparsevlm::IMPLEMENTATION,
     vtw::IMPLEMENTATION,
+    vtw::SEARCH,
     random::IMPLEMENTATION,
     blind::IMPLEMENTATION,
     blur::IMPLEMENTATION,

@@ -164,6 +164,11 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
             }
         };
         model::prepare(&device)?;
+        let searched = steady_study::search(acceleration, vlm).block_on()?;
+        let acceleration = searched.as_ref().map_or(acceleration, |(found, _)| found);
+        if let Some((_, found)) = &searched {
+            console::note(&format!("{acceleration}: {found}"));
+        }
         let start = Instant::now();
         let answer = vlm.ask(&prepared, acceleration.reducer(), &decoding).block_on()?;
         let timing = Timing { prepare_ms, quantize_ms, answer_ms: milliseconds(start) };

@@ -17,13 +17,14 @@
 //! OpenVINO drops nothing unless it is told a share, and its `relevance_weight` does not enter the kernel at these commits. The default here
 //! is the authors' 64 of 576. Looks at the embedded prompt, so it runs once per question, in front of the decoder.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use steady_methods::{CDPRUNER, Keep, Positions, Value};
-use steady_vlm::{Evidence, HostMatrix, Needs, PromptStates, Reduction, Site, Step, TokenReducer, VlmError};
+use steady_vlm::{Evidence, Needs, PromptStates, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::direction::dot;
-use super::rank::best;
+use super::direction::{Cosines, dot, scale};
+use super::greedy::{Worth, greedily};
 use super::{missing, policy};
 use crate::implementation::{Built, Implementation};
 
@@ -68,25 +69,25 @@ impl TokenReducer for CdPruner {
         if keep >= n {
             return Ok(Reduction::keep((0..n).collect()));
         }
-        let directions = guarded(&prompt.visual);
-        let text = guarded(&question(prompt));
+        let directions = Cosines::guarded(&prompt.visual, THRESHOLD);
+        let text = question(prompt);
         let mut kept = if self.halves {
             let (half, keep) = (n / 2, keep.next_multiple_of(2).min(n));
             let halves = [(0..half, keep / 2), (half..n, keep - keep / 2)].map(|(rows, count)| {
-                let relevance = relevance(&directions, rows.clone(), text.row(0));
+                let relevance = relevance(&directions, rows.clone(), &text);
                 chosen(&directions, rows.start, &relevance, count.min(rows.len()))
             });
             halves.concat()
         } else {
-            chosen(&directions, 0, &relevance(&directions, 0..n, text.row(0)), keep)
+            chosen(&directions, 0, &relevance(&directions, 0..n, &text), keep)
         };
         kept.sort_unstable();
         Ok(Reduction::keep(kept))
     }
 }
 
-/// The mean embedding of the prompt's text without the marks around the image, `[1, d]`; zeros without text.
-fn question(prompt: &PromptStates) -> HostMatrix {
+/// The mean embedding of the prompt's text without the marks around the image, `[d]` at length 1; zeros without text.
+fn question(prompt: &PromptStates) -> Vec<f32> {
     let marks = usize::from(prompt.marked);
     let before = prompt.before.iter_rows().take(prompt.before.rows.saturating_sub(marks));
     let text: Vec<&[f32]> = before.chain(prompt.behind.iter_rows().skip(marks)).collect();
@@ -97,57 +98,51 @@ fn question(prompt: &PromptStates) -> HostMatrix {
     for sum in &mut mean {
         *sum /= text.len().max(1) as f32;
     }
-    HostMatrix::new(1, prompt.visual.cols, mean)
+    let scale = scale(&mean, THRESHOLD);
+    mean.iter_mut().for_each(|value| *value *= scale);
+    mean
 }
 
-/// Rows at length 1, guarded.
-fn guarded(rows: &HostMatrix) -> HostMatrix {
-    let data = rows.iter_rows().flat_map(|row| {
-        let norm = (dot(row, row) + THRESHOLD).sqrt();
-        row.iter().map(move |value| value / norm)
-    });
-    HostMatrix::new(rows.rows, rows.cols, data.collect())
-}
-
-/// Cosines of `rows` of `directions` with `text`, from 0 for the least to nearly 1 for the most.
-fn relevance(directions: &HostMatrix, rows: std::ops::Range<usize>, text: &[f32]) -> Vec<f32> {
-    let cosines: Vec<f32> = rows.map(|row| dot(directions.row(row), text)).collect();
+/// Cosines of `rows` with `text`, from 0 for the least to nearly 1 for the most.
+fn relevance(of: &Cosines<'_>, rows: Range<usize>, text: &[f32]) -> Vec<f32> {
+    let cosines: Vec<f32> = rows.map(|row| dot(of.rows.row(row), text) * of.scales[row]).collect();
     let (least, most) =
         cosines.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), value| (least.min(*value), most.max(*value)));
     cosines.iter().map(|value| (value - least) / (most - least + THRESHOLD)).collect()
 }
 
-/// `count` rows of `directions` from `first` on, one for each of `relevance`, in the order of the choice.
-fn chosen(directions: &HostMatrix, first: usize, relevance: &[f32], count: usize) -> Vec<usize> {
-    let n = relevance.len();
-    let row = |index: usize| directions.row(first + index);
-    let kernel = |i: usize, j: usize| relevance[i] * dot(row(i), row(j)) * relevance[j];
-    // What each token would add to the logarithm of the determinant, exponentiated; and the rows of the Cholesky factor so far.
-    let mut gains: Vec<f32> = (0..n).map(|index| kernel(index, index)).collect();
-    let mut factor: Vec<Vec<f32>> = Vec::with_capacity(count);
-    let mut chosen = Vec::with_capacity(count);
-    let mut is_chosen = vec![false; n];
-    while chosen.len() < count.min(n) {
-        // Behind as many tokens as they are wide nothing adds to the determinant. What rounding makes of the factor then may not be finite, and is
-        // the least of all.
-        let of = |(gain, chosen): (&f32, &bool)| if *chosen || !gain.is_finite() { f32::NEG_INFINITY } else { *gain };
-        let highest = best(gains.iter().zip(&is_chosen).map(of)).filter(|&next| !is_chosen[next]);
-        let Some(next) = highest.or_else(|| is_chosen.iter().position(|chosen| !chosen)) else { break };
-        is_chosen[next] = true;
-        let scale = 1.0 / (gains[next].max(0.0) + THRESHOLD).sqrt();
-        let mut row: Vec<f32> = (0..n).map(|index| kernel(next, index)).collect();
-        for before in factor.iter().filter(|before| before[next].abs() >= THRESHOLD) {
-            let at_next = before[next];
-            row.iter_mut().zip(before).for_each(|(value, before)| *value -= at_next * before);
+/// `count` rows from `first` on, one for each of `relevance`, in the order of the choice.
+///
+/// What a token adds to the determinant is what is left of it, relevance times direction, beside those chosen. Of each of these the direction is kept
+/// that it added, `[d]`. The kernel's Cholesky factor is the products of tokens with those, and need not be kept for all tokens.
+fn chosen(of: &Cosines<'_>, first: usize, relevance: &[f32], count: usize) -> Vec<usize> {
+    let scaled = |index: usize| (of.rows.row(first + index), relevance[index] * of.scales[first + index]);
+    let gain = |index: usize| {
+        let (row, scale) = scaled(index);
+        dot(row, row) * scale * scale
+    };
+    let gains: Vec<f32> = (0..relevance.len()).map(gain).collect();
+    let added = |worth: Worth, before: &[Vec<f32>]| {
+        let (row, scale) = scaled(worth.index);
+        let mut own: Vec<f32> = row.iter().map(|value| value * scale).collect();
+        for other in before {
+            let along = dot(row, other) * scale;
+            if along.abs() >= THRESHOLD {
+                own.iter_mut().zip(other).for_each(|(value, other)| *value -= along * other);
+            }
         }
-        for value in &mut row {
-            *value *= scale;
-        }
-        for (gain, value) in gains.iter_mut().zip(&row) {
-            *gain -= value * value;
-        }
-        chosen.push(first + next);
-        factor.push(row);
-    }
-    chosen
+        let length = 1.0 / (worth.value.max(0.0) + THRESHOLD).sqrt();
+        own.iter_mut().for_each(|value| *value *= length);
+        own
+    };
+    let again = |worth: Worth, added: &[Vec<f32>]| {
+        let (row, scale) = scaled(worth.index);
+        let less = |gain: f32, other: &Vec<f32>| {
+            let along = dot(row, other) * scale;
+            gain - along * along
+        };
+        added[worth.seen..].iter().fold(worth.value, less)
+    };
+    // Behind as many tokens as they are wide nothing adds to the determinant. What rounding makes of that may not be finite, and is the least of all.
+    greedily(&gains, count, added, again).into_iter().map(|index| first + index).collect()
 }

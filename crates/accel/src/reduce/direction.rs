@@ -13,6 +13,34 @@ pub(crate) fn unit(rows: &HostMatrix) -> HostMatrix {
     HostMatrix::new(rows.rows, rows.cols, data.collect())
 }
 
+/// Rows and one over the length of each, from which cosines follow: of many rows a copy at length 1 would be as large as they are. A row without direction (all
+/// zeros) has the cosine 0 with everything.
+pub(crate) struct Cosines<'a> {
+    pub(crate) rows: &'a HostMatrix,
+    pub(crate) scales: Vec<f32>,
+}
+
+impl<'a> Cosines<'a> {
+    pub(crate) fn of(rows: &'a HostMatrix) -> Self {
+        Self::guarded(rows, 0.0)
+    }
+
+    /// With this added to the square of every length.
+    pub(crate) fn guarded(rows: &'a HostMatrix, guard: f32) -> Self {
+        Self { rows, scales: rows.iter_rows().map(|row| scale(row, guard)).collect() }
+    }
+
+    pub(crate) fn between(&self, i: usize, j: usize) -> f32 {
+        dot(self.rows.row(i), self.rows.row(j)) * self.scales[i] * self.scales[j]
+    }
+}
+
+/// What brings a row to length 1, with `guard` added to the square of its length; 0 where that is 0.
+pub(crate) fn scale(row: &[f32], guard: f32) -> f32 {
+    let length = (dot(row, row) + guard).sqrt();
+    if length > 0.0 { 1.0 / length } else { 0.0 }
+}
+
 /// The mean of the `heads` keys of each token, which lie side by side: `[n, heads * head_dim]` to `[n, head_dim]`.
 pub(crate) fn mean_key(keys: &HostMatrix, heads: usize) -> HostMatrix {
     let heads = heads.max(1);

@@ -10,7 +10,8 @@ use rayon::prelude::*;
 use steady_methods::{DIVPRUNE, Keep, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::direction::{dot, unit};
+use super::direction::Cosines;
+use super::greedy::{Worth, greedily};
 use super::missing;
 use crate::implementation::{Built, Implementation};
 
@@ -47,47 +48,49 @@ impl TokenReducer for DivPrune {
 
 /// Indices of `count` rows, ascending. Equal distances go to the lower index.
 fn most_diverse(features: &HostMatrix, count: usize) -> Vec<usize> {
-    let directions = unit(features);
-    let n = features.rows;
-    // Distance of each token to the nearest one that it is compared with: first every other token, later the kept ones.
-    let mut nearest = nearest_others(&directions);
-    let mut kept: Vec<usize> = Vec::with_capacity(count);
-    let mut is_kept = vec![false; n];
-    while kept.len() < count {
-        let candidates = (0..n).filter(|&i| !is_kept[i]);
-        let Some(next) = candidates.reduce(|best, i| if nearest[i] > nearest[best] { i } else { best }) else {
-            break;
-        };
-        if kept.is_empty() {
-            nearest.fill(f32::INFINITY);
-        }
-        kept.push(next);
-        is_kept[next] = true;
-        for (index, nearest) in nearest.iter_mut().enumerate() {
-            *nearest = nearest.min(distance(&directions, next, index));
-        }
+    if count == 0 || features.rows == 0 {
+        return Vec::new();
     }
+    let cosines = Cosines::of(features);
+    let distance = |i: usize, j: usize| 1.0 - cosines.between(i, j);
+    let first = most_alone(features.rows, &distance);
+    // From the first on, what counts is the distance to the nearest of those kept.
+    let alone = |index: usize| if index == first { f32::MAX } else { distance(first, index) };
+    let values: Vec<f32> = (0..features.rows).into_par_iter().map(alone).collect();
+    let again =
+        |worth: Worth, kept: &[usize]| kept[worth.seen..].iter().fold(worth.value, |near, &other| near.min(distance(other, worth.index)));
+    let mut kept = greedily(&values, count, |worth, _| worth.index, again);
     kept.sort_unstable();
     kept
 }
 
-/// The distance of each row to the nearest other one. No matrix of distances is kept: of 16,384 tokens it would be a gigabyte.
-fn nearest_others(directions: &HostMatrix) -> Vec<f32> {
-    let n = directions.rows;
-    let none = || vec![f32::INFINITY; n];
-    let with_row = |mut nearest: Vec<f32>, i: usize| {
-        for j in i + 1..n {
-            let between = distance(directions, i, j);
-            nearest[i] = nearest[i].min(between);
-            nearest[j] = nearest[j].min(between);
+/// The row whose nearest other row is farthest, of equals the first. A row is compared with all others only while it may still be that one, and no
+/// matrix of distances is kept: of 16,384 tokens it would be a gigabyte.
+fn most_alone(n: usize, distance: &(impl Fn(usize, usize) -> f32 + Sync)) -> usize {
+    // How far each row's nearest other one is at most.
+    let mut at_most = vec![f32::INFINITY; n];
+    let mut open = vec![true; n];
+    let mut most: Option<(f32, usize)> = None;
+    let more = |(value, index): (f32, usize), (other, at): (f32, usize)| value > other || value >= other && index < at;
+    loop {
+        let candidates = (0..n).filter(|&row| open[row]).map(|row| (at_most[row], row));
+        let Some((bound, row)) = candidates.reduce(|best, next| if next.0 > best.0 { next } else { best }) else { break };
+        if most.is_some_and(|most| !more((bound, row), most)) {
+            break;
         }
-        nearest
-    };
-    let both = |a: Vec<f32>, b: Vec<f32>| a.into_iter().zip(b).map(|(a, b)| a.min(b)).collect();
-    (0..n).into_par_iter().fold(none, with_row).reduce(none, both)
-}
-
-/// One minus the cosine. A row without direction (all zeros) is at distance 1 from everything.
-fn distance(directions: &HostMatrix, i: usize, j: usize) -> f32 {
-    1.0 - dot(directions.row(i), directions.row(j))
+        open[row] = false;
+        let look = |(other, at_most): (usize, &mut f32)| {
+            if other == row {
+                return f32::INFINITY;
+            }
+            let between = distance(row.min(other), row.max(other));
+            *at_most = at_most.min(between);
+            between
+        };
+        let nearest = at_most.par_iter_mut().enumerate().map(look).reduce(|| f32::INFINITY, f32::min);
+        if most.is_none_or(|most| more((nearest, row), most)) {
+            most = Some((nearest, row));
+        }
+    }
+    most.map_or(0, |(_, row)| row)
 }

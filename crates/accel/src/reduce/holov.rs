@@ -18,6 +18,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use steady_methods::{HOLOV, Keep, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
@@ -71,7 +72,7 @@ impl TokenReducer for HoloV {
             return Ok(Reduction::keep((0..n).collect()));
         }
         let parts = parts(n, self.parts.max(1));
-        let scores: Vec<f32> = parts.iter().map(|part| score(features, &attention, part.clone())).collect();
+        let scores: Vec<f32> = parts.par_iter().map(|part| score(features, &attention, part.clone())).collect();
         let mut standing = Vec::with_capacity(keep);
         for (part, share) in parts.into_iter().zip(shares(&scores, keep)) {
             if share >= part.len() {

@@ -8,6 +8,7 @@ mod direction;
 mod divprune;
 mod fastervlm;
 mod fastv;
+mod greedy;
 mod holov;
 mod lofi;
 mod prumerge;

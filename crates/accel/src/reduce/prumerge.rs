@@ -19,10 +19,11 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use steady_methods::{PRUMERGE, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::direction::{dot, unit};
+use super::direction::{Cosines, dot};
 use super::missing;
 use super::rank::{others, ranked};
 use crate::implementation::{Built, Implementation};
@@ -66,8 +67,8 @@ impl TokenReducer for PruMerge {
         let weights = attention(class, keys);
         let stay = self.staying(&weights);
         let left = others(features.rows, &stay);
-        let directions = unit(keys);
-        let mut rows: Vec<f32> = stay.iter().flat_map(|&row| merged(features, &directions, &weights, row)).collect();
+        let directions = Cosines::of(keys);
+        let mut rows: Vec<f32> = stay.par_iter().flat_map(|&row| merged(features, &directions, &weights, row)).collect();
         let rest = sum(features, &weights, &left);
 
         // Rows are handed over in the image's order, beside the places that they go to.
@@ -128,9 +129,9 @@ fn outliers(weights: &[f32]) -> usize {
 }
 
 /// Row `row` of `features` with its neighbours added to it.
-fn merged(features: &HostMatrix, directions: &HostMatrix, weights: &[f32], row: usize) -> Vec<f32> {
+fn merged(features: &HostMatrix, directions: &Cosines<'_>, weights: &[f32], row: usize) -> Vec<f32> {
     let rest = others(features.rows, &[row]);
-    let alike: Vec<f32> = rest.iter().map(|&other| dot(directions.row(row), directions.row(other))).collect();
+    let alike: Vec<f32> = rest.iter().map(|&other| directions.between(row, other)).collect();
     let neighbours: Vec<usize> = ranked(&alike).into_iter().take(NEIGHBOURS).map(|index| rest[index]).collect();
     let mut merged = sum(features, weights, &neighbours);
     merged.iter_mut().zip(features.row(row)).for_each(|(sum, own)| *sum += own);

@@ -20,6 +20,7 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use steady_methods::{Keep, Layers, SPARSEVLM, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, PromptStates, Reduction, Step, TokenReducer, VlmError};
 
@@ -129,23 +130,25 @@ fn clustered(rows: &HostMatrix, count: usize) -> HostMatrix {
         let squares: f64 = rows.row(a).iter().zip(rows.row(b)).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
         squares.sqrt() / (width as f64).sqrt()
     };
-    let distances: Vec<Vec<f64>> = (0..n).map(|a| (0..n).map(|b| distance(a, b)).collect()).collect();
-    let density: Vec<f64> = distances
-        .iter()
+    // Each once: with as many rows as there may be, they are the most that is held.
+    let once: Vec<Vec<f64>> = (0..n).into_par_iter().map(|a| (0..=a).map(|b| distance(a, b)).collect()).collect();
+    let between = |a: usize, b: usize| once[a.max(b)][a.min(b)];
+    let density: Vec<f64> = (0..n)
+        .into_par_iter()
         .map(|row| {
-            let mut nearest = row.clone();
+            let mut nearest: Vec<f64> = (0..n).map(|other| between(row, other)).collect();
             nearest.sort_by(f64::total_cmp);
             (-nearest[..count].iter().map(|near| near * near).sum::<f64>() / count as f64).exp()
         })
         .collect();
-    let farthest = distances.iter().flatten().copied().fold(0.0, f64::max);
+    let farthest = once.iter().flatten().copied().fold(0.0, f64::max);
     let denser = |a: usize, b: usize| density[a] > density[b] || (density[a].total_cmp(&density[b]).is_eq() && a < b);
-    let to_denser = |row: usize| (0..n).filter(|&other| denser(other, row)).map(|other| distances[row][other]).fold(farthest, f64::min);
+    let to_denser = |row: usize| (0..n).filter(|&other| denser(other, row)).map(|other| between(row, other)).fold(farthest, f64::min);
     let scores: Vec<f64> = (0..n).map(|row| to_denser(row) * density[row]).collect();
     let mut centres: Vec<usize> = (0..n).collect();
     centres.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
     centres.truncate(count);
-    let nearest = |row: usize| (0..count).min_by(|&a, &b| distances[centres[a]][row].total_cmp(&distances[centres[b]][row]));
+    let nearest = |row: usize| (0..count).min_by(|&a, &b| between(centres[a], row).total_cmp(&between(centres[b], row)));
     let mut sums = vec![0.0; count * width];
     let mut members = vec![0_usize; count];
     for row in 0..n {

@@ -16,6 +16,7 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use steady_methods::{Keep, TOME, Value};
 use steady_vlm::{Merge, PositionPolicy, Site, Step, TokenReducer, TowerTokens, VlmError};
 
@@ -58,7 +59,7 @@ impl TokenReducer for ToMe {
             let alike: Vec<f32> = second.iter().map(|&other| dot(directions.row(token), directions.row(other))).collect();
             best(alike.iter().copied()).map_or((f32::NEG_INFINITY, 0), |other| (alike[other], other))
         };
-        let likest: Vec<(f32, usize)> = first.iter().map(likest).collect();
+        let likest: Vec<(f32, usize)> = first.par_iter().map(likest).collect();
         let scores: Vec<f32> = likest.iter().map(|(alike, _)| *alike).collect();
         let mut merged = vec![false; first.len()];
         ranked(&scores).into_iter().take(pairs).for_each(|index| merged[index] = true);

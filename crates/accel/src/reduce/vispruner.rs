@@ -13,10 +13,11 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use steady_methods::{Keep, Positions, VISPRUNER, Value};
-use steady_vlm::{Evidence, HostMatrix, Needs, Reduction, Site, Step, TokenReducer, VlmError};
+use steady_vlm::{Evidence, Needs, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::direction::{dot, unit};
+use super::direction::Cosines;
 use super::rank::ranked;
 use super::{missing, policy};
 use crate::implementation::{Built, Implementation};
@@ -64,22 +65,22 @@ impl TokenReducer for VisPruner {
         let mut kept = ranked(&attention.mean_over_rows());
         let residual = kept.split_off((keep as f64 * self.important) as usize);
         let diverse = keep - kept.len();
-        kept.extend(thinned_out(&unit(features), residual, diverse));
+        kept.extend(thinned_out(&Cosines::of(features), residual, diverse));
         kept.sort_unstable();
         Ok(Reduction::keep(kept))
     }
 }
 
 /// `count` of the rows `residual` of `directions`.
-fn thinned_out(directions: &HostMatrix, mut residual: Vec<usize>, count: usize) -> Vec<usize> {
+fn thinned_out(directions: &Cosines<'_>, mut residual: Vec<usize>, count: usize) -> Vec<usize> {
     if count == 0 {
         return Vec::new();
     }
     while residual.len() > count && residual.len() > 1 {
         let compared: Vec<usize> = residual.iter().copied().step_by(2).collect();
         let between: Vec<usize> = residual.iter().copied().skip(1).step_by(2).collect();
-        let alike = |&row: &usize| between.iter().map(|&other| dot(directions.row(row), directions.row(other))).fold(f32::MIN, f32::max);
-        let scores: Vec<f32> = compared.iter().map(alike).collect();
+        let alike = |&row: &usize| between.iter().map(|&other| directions.between(row, other)).fold(f32::MIN, f32::max);
+        let scores: Vec<f32> = compared.par_iter().map(alike).collect();
         let drop = ROUND.min(residual.len() - count);
         residual = ranked(&scores).into_iter().skip(drop).map(|index| compared[index]).chain(between).collect();
     }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use steady_accel::{
-    Blur, CdPruner, Dart, FasterVlm, HoloV, Keep, Layers, Lofi, Positions, PruMerge, SparseVlm, ToMe, VisPruner, VisionZip,
+    Blur, CdPruner, Dart, DivPrune, FasterVlm, HoloV, Keep, Layers, Lofi, Positions, PruMerge, SparseVlm, ToMe, VisPruner, VisionZip,
 };
 use steady_vlm::{Evidence, HostMatrix, PromptStates, Reduction, TokenReducer, TowerTokens};
 
@@ -74,9 +74,22 @@ fn left(reduction: &Reduction, features: &HostMatrix) -> Vec<Vec<f32>> {
     }
 }
 
+/// The last rows of some are the first ones once more: ties.
+#[test]
+fn divprune() {
+    for case in cases("divprune", 22) {
+        let (n, d, twins) = (number(&case, "n"), number(&case, "d"), number(&case, "twins"));
+        let rows = values(number(&case, "seed"), n - twins, d);
+        let features = rows.select_rows(&(0..n - twins).chain(0..twins).collect::<Vec<_>>());
+        let evidence = Evidence { visual_tokens: n, features: Some(&features), ..Evidence::default() };
+        let reduction = DivPrune { keep: Keep::Count(number(&case, "keep")) }.reduce(0, &evidence).unwrap();
+        assert_eq!(reduction.kept, indices(&case, "kept"), "{case}");
+    }
+}
+
 #[test]
 fn visionzip() {
-    for case in cases("visionzip", 18) {
+    for case in cases("visionzip", 22) {
         let [n, d, heads, keep, seed] = ["n", "d", "heads", "keep", "seed"].map(|field| number(&case, field));
         let all = values(seed, n + 1, d);
         let (class_token, features) = (part(&all, 0..1), part(&all, 1..n + 1));

@@ -28,6 +28,7 @@ import torch.nn.functional as F
 
 HERE = pathlib.Path(__file__).parent
 REPOSITORIES = {
+    "divprune": "vbdi/divprune 799e2d950aa01ba7860907f5a6d86061f885dca6",
     "VisionZip": "dvlab-research/VisionZip 3151f6df4fca36a4cd1c985e5956e725b1f9ad02",
     "FasterVLM": "Theia-4869/FasterVLM f5d5f12037e105a51865ecb4b28a73cd86eb4921",
     "VisPruner": "Theia-4869/VisPruner aefa01adc7c7ce6334e880c88225e90cede760d1",
@@ -82,12 +83,28 @@ def rounded(rows):
     return [round(float(x), 6) for x in rows.flatten()]
 
 
+def divprune(sources):
+    """The last `twins` rows are the first ones once more."""
+    path = sources / "divprune/LLaVA/llava/model/llava_arch.py"
+    similarity, select = cut(path, "pairwise_cosine_similarity", "DivPrune", torch=torch)
+    this = types.SimpleNamespace(pairwise_cosine_similarity=lambda matrix: similarity(None, matrix))
+    for seed, (n, d, keep, twins) in enumerate(
+        [(36, 4, keep, 0) for keep in (1, 2, 3, 5, 9, 12, 18, 24, 35, 36)]
+        + [(n, 8, keep, 0) for n, keep in ((64, 21), (50, 25), (100, 33), (144, 48), (576, 64), (576, 192))]
+        + [(n, 6, keep, twins) for n, keep, twins in ((40, 8, 8), (40, 13, 12), (60, 20, 20), (81, 27, 27), (144, 48, 48), (144, 72, 24))]
+    ):
+        rows = tensor(seed, n - twins, d)
+        kept, _ = select(this, torch.cat([rows, rows[:twins]]), n, threshold_ratio=keep / n)
+        yield {"n": n, "d": d, "keep": keep, "twins": twins, "seed": seed, "kept": sorted(kept.tolist())}
+
+
 def visionzip(sources):
     (forward,) = cut(sources / "VisionZip/visionzip/clip_encoder.py", "forward", torch=torch)
     for seed, (n, d, heads, keep) in enumerate(
         [(36, 4, 2, keep) for keep in (2, 3, 4, 7, 10, 13, 20, 30, 35)]
         + [(n, 6, 3, keep) for n, keep in ((64, 32), (50, 25), (49, 48), (100, 33), (576, 64), (576, 128), (576, 192))]
         + [(n, 4, 4, keep) for n, keep in ((25, 5), (25, 6), (30, 16), (81, 27))]
+        + [(n, 8, 2, keep) for n, keep in ((144, 48), (144, 96), (40, 8), (60, 59))]
     ):
         # Features, attention and keys have the class token in front. Keys are given with heads averaged: their mean is the metric.
         features, scores, keys = tensor(seed, 1, n + 1, d), attention(seed + 1000, 1, heads, n), tensor(seed + 2000, 1, n, d)
@@ -359,7 +376,7 @@ def blur(_sources):
 
 def main():
     sources = pathlib.Path(sys.argv[1])
-    methods = [visionzip, fastervlm, vispruner, cdpruner, halves, holov, prumerge, sparsevlm, dart, tome, lofi, blur]
+    methods = [divprune, visionzip, fastervlm, vispruner, cdpruner, halves, holov, prumerge, sparsevlm, dart, tome, lofi, blur]
     versions = {"python": sys.version.split()[0], "torch": torch.__version__, "numpy": np.__version__}
     cases = {method.__name__: list(method(sources)) for method in methods}
     lines = [f'"{name}": [\n' + ",\n".join(json.dumps(case) for case in of) + "\n]" for name, of in cases.items()]

@@ -64,33 +64,25 @@ fn most_diverse(features: &HostMatrix, count: usize) -> Vec<usize> {
     kept
 }
 
-/// The row whose nearest other row is farthest, of equals the first. A row is compared with all others only while it may still be that one, and no
-/// matrix of distances is kept: of 16,384 tokens it would be a gigabyte.
+/// Rows that are compared with every other one as it is read: they stay in a core's cache.
+const BLOCK: usize = 64;
+
+/// The row whose nearest other row is farthest, of equals the first. No matrix of distances is kept: of 16,384 tokens it would be a gigabyte.
 fn most_alone(n: usize, distance: &(impl Fn(usize, usize) -> f32 + Sync)) -> usize {
-    // How far each row's nearest other one is at most.
-    let mut at_most = vec![f32::INFINITY; n];
-    let mut open = vec![true; n];
-    let mut most: Option<(f32, usize)> = None;
-    let more = |(value, index): (f32, usize), (other, at): (f32, usize)| value > other || value >= other && index < at;
-    loop {
-        let candidates = (0..n).filter(|&row| open[row]).map(|row| (at_most[row], row));
-        let Some((bound, row)) = candidates.reduce(|best, next| if next.0 > best.0 { next } else { best }) else { break };
-        if most.is_some_and(|most| !more((bound, row), most)) {
-            break;
-        }
-        open[row] = false;
-        let look = |(other, at_most): (usize, &mut f32)| {
-            if other == row {
-                return f32::INFINITY;
+    let none = || vec![f32::INFINITY; n];
+    let block = |of: usize| of * BLOCK..((of + 1) * BLOCK).min(n);
+    let blocks = n.div_ceil(BLOCK);
+    let with_blocks = |mut nearest: Vec<f32>, of: usize| {
+        for j in of * BLOCK..n {
+            for i in block(of).take_while(|&i| i < j) {
+                let between = distance(i, j);
+                nearest[i] = nearest[i].min(between);
+                nearest[j] = nearest[j].min(between);
             }
-            let between = distance(row.min(other), row.max(other));
-            *at_most = at_most.min(between);
-            between
-        };
-        let nearest = at_most.par_iter_mut().enumerate().map(look).reduce(|| f32::INFINITY, f32::min);
-        if most.is_none_or(|most| more((nearest, row), most)) {
-            most = Some((nearest, row));
         }
-    }
-    most.map_or(0, |(_, row)| row)
+        nearest
+    };
+    let both = |a: Vec<f32>, b: Vec<f32>| a.into_iter().zip(b).map(|(a, b)| a.min(b)).collect();
+    let nearest = (0..blocks).into_par_iter().fold(none, with_blocks).reduce(none, both);
+    (0..n).reduce(|best, row| if nearest[row] > nearest[best] { row } else { best }).unwrap_or(0)
 }

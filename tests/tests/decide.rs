@@ -41,6 +41,34 @@ fn verdict(arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
+/// The verdict of a policy on top of the report, in HTML, Markdown and the terminal.
+#[test]
+fn a_report_is_judged_where_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (policy, run) = (dir.path().join("policy.toml"), dir.path().join("run"));
+    fs::write(&policy, "[[rule]]\nmax-ndr = \"5%\"\n").unwrap();
+    for (name, bytes) in process::lasting(study()) {
+        fs::create_dir_all(run.join(&name).parent().unwrap()).unwrap();
+        fs::write(run.join(name), bytes).unwrap();
+    }
+    let before = fs::read_to_string(run.join("report.html")).unwrap();
+    let printed = succeed(&["report", text(&run), "--policy", text(&policy)]);
+    assert!(printed.find("FAIL at 95 % confidence").unwrap() < printed.find("McNemar").unwrap(), "{printed}");
+    let html = fs::read_to_string(run.join("report.html")).unwrap();
+    let places =
+        ["<h1>FAIL at 95 % confidence</h1>", "policy ", "NDR &lt;= 5 %", "steady · stability report"].map(|part| html.find(part).unwrap());
+    assert!(places.is_sorted(), "{places:?}");
+    let markdown = succeed(&["report", text(&run), "--policy", text(&policy), "--markdown"]);
+    assert!(
+        markdown.starts_with("## steady gate: FAIL at 95 % confidence") && markdown.contains("### Questions that changed most"),
+        "{markdown}"
+    );
+    succeed(&["report", text(&run)]);
+    assert_eq!(fs::read_to_string(run.join("report.html")).unwrap(), before);
+    let csv = succeed(&["report", text(&run), "--csv"]);
+    assert!(csv.starts_with("question,family,image,perturbation,"), "{csv}");
+}
+
 /// DivPrune breaks about a quarter of this model's answers and int8 next to none; a hundredth of 120 is more than 120 questions show.
 #[test]
 fn verdicts_are_exit_codes() {
@@ -93,7 +121,10 @@ fn a_policy_is_judged_and_written_down() {
     let read = |path: &Path| fs::read_to_string(path).unwrap();
     assert!(read(&junit).contains(&format!("tests=\"{}\"", 1 + families)), "{}", read(&junit));
     assert_eq!(format!("before\n{}", read(&markdown)), read(&summary));
-    assert!(read(&html).contains("<th scope=\"row\">steady-world</th><td class=\"heat step-"), "{}", read(&html));
+    let page = read(&html);
+    let (_, map) = page.split_once("<section id=\"benchmarks\">").unwrap();
+    // the one that was judged, and a way to the run's report
+    assert!(map.contains("/run/report.html\"><bdi class=\"text\">steady-world<") && map.matches("<td class=\"heat-").count() == 1, "{map}");
     let told = read(&card);
     assert!(told.starts_with("---\nmodel-index:\n") && told.contains("(<https://example.org/steady/#r="), "{told}");
     let plan = report().plan().plan_sha256.clone();

@@ -185,6 +185,16 @@ fn a_preset_is_several_studies() {
     for name in ["vqa-rad", "slake", "path-vqa"] {
         assert!(out.join(name).join("report.html").exists(), "{name}");
     }
+    // side by side: benchmarks by accelerations, each cell of what broke leading to its questions
+    let table = succeed(&["report", text(&out)]);
+    assert!(["vqa-rad", "slake", "path-vqa", "random:keep=0.5,seed=1"].iter().all(|name| table.contains(name)), "{table}");
+    let map = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(map.contains("<a href=\"path-vqa/report.html\">") && map.matches("<td class=\"heat-").count() == 3, "{map}");
+    let csv = succeed(&["report", text(&out), "--csv"]);
+    let rows: Vec<&str> = csv.lines().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(rows, ["benchmark", "path-vqa", "slake", "vqa-rad"]);
+    assert!(succeed(&["report", text(&out), "--markdown"]).contains("| slake | 2 |"));
+    assert!(refuse(&["report", text(&out), "--json"]).contains("--json is about one run, and 3 are given"));
     // one that lacks a folder is refused whole, before anything is asked
     let error = refuse(&["run", "--bench", &format!("paper10:{}", text(dir.path())), "--out", text(&dir.path().join("none"))]);
     assert!(error.contains("lacks 10 of its 10 benchmarks") && error.contains("hf download lmms-lab/MMMU"), "{error}");

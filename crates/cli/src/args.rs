@@ -415,12 +415,18 @@ Examples:
   steady report steady-out/steady-llava-steady-world-1f0c9a2e
   steady report runs/first --open
   steady report runs/first --open --page https://example.org/steady/
+  steady report runs/first --policy policy.toml                policy and verdict on top
+  steady report runs/med                                       a folder of runs: benchmarks by accelerations
+  steady report runs/pope runs/gqa --html both.html
+  steady report runs/first --csv > answers.csv
   steady report runs/first --json | jq .
   steady report runs/first --records > records.jsonl")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ReportArgs {
-    /// Run folder, as written by `steady` or `steady run`
-    pub(crate) folder: PathBuf,
+    /// Run folder, as written by `steady` or `steady run`. Several of one model, or a folder that holds them, are put side by side: benchmarks by
+    /// accelerations
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
     /// Print the report as JSON on stdout instead of the table
     #[arg(long, conflicts_with = "records")]
     pub(crate) json: bool,
@@ -430,6 +436,16 @@ pub(crate) struct ReportArgs {
     /// Print the report as Markdown on stdout instead of the table
     #[arg(long, conflicts_with_all = ["records", "json"])]
     pub(crate) markdown: bool,
+    /// Print CSV on stdout instead of the table: every answer of a run, those to the questions that changed most first; of several runs a row for each
+    /// benchmark and acceleration
+    #[arg(long, conflicts_with_all = ["records", "json", "markdown"])]
+    pub(crate) csv: bool,
+    /// Judge the run by this policy, as `steady gate` does, and put the verdict on top of the report
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["records", "json", "csv"])]
+    pub(crate) policy: Option<PathBuf>,
+    /// Of several runs: where their page goes [default: report.html in the folder that holds them]
+    #[arg(long, value_name = "FILE", conflicts_with = "records")]
+    pub(crate) html: Option<PathBuf>,
     /// Open report.html in the browser
     #[arg(long, conflicts_with = "records")]
     pub(crate) open: bool,

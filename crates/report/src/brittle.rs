@@ -1,4 +1,4 @@
-//! Whether acceleration makes a model more brittle: does it break more answers about worse images than about clean ones?
+//! Whether acceleration makes a model more brittle: does it break more answers where images or words are perturbed than where they are as they were?
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use crate::rates::Rate;
 use crate::report::Report;
 use crate::statistics::PairedTest;
 
-/// One acceleration under one perturbation, beside itself on clean images.
+/// One acceleration under one perturbation, beside itself without.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Brittleness {
     /// Index of the acceleration.
     pub acceleration: usize,
     /// Index of the perturbation.
     pub perturbation: usize,
-    /// Its NDR on clean images.
+    /// Its NDR without perturbation.
     pub clean: Rate,
-    /// Its NDR on perturbed ones, of the baseline's answers about the same images.
+    /// Its NDR under it, of the baseline's answers to what is perturbed alike.
     pub under: Rate,
-    /// Does it break more there? Upwards are questions that broke under the perturbation alone, downwards those that broke on clean images alone; by image,
+    /// Does it break more there? Upwards are questions that broke under the perturbation alone, downwards those that broke without it alone; by image,
     /// adjusted for all accelerations and perturbations.
     pub test: PairedTest,
     /// What became of accuracy.
@@ -53,7 +53,7 @@ impl Effects {
 }
 
 impl Brittleness {
-    /// How many times as often it breaks; `None` where nothing broke on clean images.
+    /// How many times as often it breaks; `None` where nothing broke without it.
     pub fn times(&self) -> Option<f64> {
         (self.clean.count > 0).then(|| self.under.count as f64 / self.clean.count as f64)
     }
@@ -65,7 +65,7 @@ impl Brittleness {
 }
 
 impl Report {
-    /// All of them, by acceleration and then by perturbation; nothing where no image was perturbed or no answer judged.
+    /// All of them, by acceleration and then by perturbation; nothing where nothing was perturbed or no answer judged.
     pub fn brittleness(&self) -> Vec<Brittleness> {
         if !self.judged() {
             return Vec::new();
@@ -129,15 +129,14 @@ impl Report {
             p_relation(most.test.p_adjusted),
             if all.len() > 1 { format!(", adjusted for {} tests", all.len()) } else { String::new() }
         );
-        let sentence = format!("{spec} breaks {often} under {perturbation} as on clean images ({sure})");
-        let sentence =
-            if most.times().is_some() { sentence } else { sentence.replace(" as on clean images", ", and nothing on clean images") };
+        let sentence = format!("{spec} breaks {often} under {perturbation} as without ({sure})");
+        let sentence = if most.times().is_some() { sentence } else { sentence.replace(" as without (", ", and nothing without (") };
         Some(if most.shown() {
             format!("{sentence}.")
         } else if most.under.count > most.clean.count {
-            format!("No acceleration is shown to break more answers about perturbed images than about clean ones. The nearest: {sentence}.")
+            format!("No acceleration is shown to break more answers under perturbation than without. The nearest: {sentence}.")
         } else {
-            "No acceleration breaks more answers about perturbed images than about clean ones.".to_owned()
+            "No acceleration breaks more answers under perturbation than without.".to_owned()
         })
     }
 }

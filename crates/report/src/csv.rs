@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::filter::{Filter, Order};
 use crate::measurements::{AnswerRow, BASELINE, QuestionRow};
 use crate::outcome::Outcome;
 use crate::report::Report;
@@ -24,24 +25,26 @@ const HEAD: [&str; 13] = [
 ];
 
 impl Report {
-    /// Every answer in a row of its own, the baseline's first, as CSV by RFC 4180: comma, CRLF, quotes doubled. What is not known is empty; accepted answers
+    /// Every answer in a row of its own, the baseline's first, the questions that changed most before the others ([`Report::worst_first`]), as CSV by RFC 4180: comma, CRLF, quotes doubled. What is not known is empty; accepted answers
     /// are joined by `;`.
     pub fn csv(&self) -> String {
-        let mut text = String::new();
-        let mut line = |cells: &[Cow<'_, str>]| {
-            let cells: Vec<Cow<'_, str>> = cells.iter().map(|cell| quoted(cell)).collect();
-            text.push_str(&cells.join(","));
-            text.push_str("\r\n");
-        };
-        line(&HEAD.map(Cow::Borrowed));
-        for (i, question) in self.questions().iter().enumerate() {
-            line(&row(question, BASELINE, &question.baseline));
+        let mut text = line(HEAD.map(Cow::Borrowed));
+        for i in self.questions_for(&Filter::everything(), Order::default()) {
+            let question = &self.questions()[i];
+            text.push_str(&line(row(question, BASELINE, &question.baseline)));
             for acceleration in self.accelerations() {
-                line(&row(question, &acceleration.spec, &acceleration.answers[i]));
+                text.push_str(&line(row(question, &acceleration.spec, &acceleration.answers[i])));
             }
         }
         text
     }
+}
+
+/// A line of RFC 4180.
+pub(crate) fn line<const N: usize>(cells: [Cow<'_, str>; N]) -> String {
+    let mut line = cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",");
+    line.push_str("\r\n");
+    line
 }
 
 fn row<'a>(question: &'a QuestionRow, spec: &'a str, answer: &'a AnswerRow) -> [Cow<'a, str>; 13] {

@@ -55,6 +55,9 @@ pub enum ReportError {
         /// What belongs there.
         expected: String,
     },
+    /// Reports that cannot stand side by side.
+    #[error("{0}")]
+    Apart(String),
     /// An identity that occurs twice.
     #[error("`{field}`: {value:?} occurs twice")]
     Duplicate {

@@ -43,6 +43,7 @@
 
 mod against_random;
 mod assurance;
+mod benchmarks;
 mod beside;
 mod brittle;
 mod chance;
@@ -73,13 +74,14 @@ mod worst;
 
 pub use against_random::{AgainstRandom, Chance};
 pub use assurance::{Agreement, Assurance, CONFIDENCE, Calibration, CalibrationShift, Clustered, Collapse, Diagnostic, POWER, Unparsed};
+pub use benchmarks::{Benchmarks, OfBenchmark};
 pub use beside::{Beside, Pair};
 pub use brittle::Brittleness;
 pub use chance::Guessing;
 pub use distribution::{DistributionError, kl_divergence, kl_of_likeliest, margin};
 pub use error::ReportError;
 pub use filter::{Became, Column, Filter, Order};
-pub use html::{PICTURES, Page, Section, image_address};
+pub use html::{PICTURES, Page, Section, image_address, page_of};
 pub use measurements::{
     AccelerationReport, AnswerRow, ControlReport, CostRow, FORMAT, FirstToken, Flag, Flagged, Measurements, Picture, PlanSummary,
     QuestionKind, QuestionRow, Ties, TokenLogit,
@@ -92,6 +94,6 @@ pub use report::{Perturbed, Report};
 pub use sensitivity::{Restored, Sensitivity};
 pub use statistics::{Interval, PairedTest};
 pub use summary::{Change, Condition, FamilySummary, Summary};
-pub use sweep::{Point, Sweep};
+pub use sweep::{Amounts, Point, Sweep};
 pub use together::{Overlap, Together};
 pub use weighted::{Weighted, WeightedShare};

@@ -3,12 +3,18 @@
 use std::fmt::Write;
 
 use crate::against_random::AgainstRandom;
+use crate::benchmarks::Benchmarks;
+use crate::measurements::AccelerationReport;
 use crate::number::{percent, points};
 use crate::printable::one_line;
-use crate::report::Report;
+use crate::rates::Rate;
+use crate::report::{Perturbed, Report};
 use crate::summary::{Summary, ends};
 use crate::together::{Overlap, Together};
 use crate::weighted::Weighted;
+
+/// Questions that a document names.
+const NAMED: usize = 10;
 
 impl Report {
     /// What was run in a line, and below it a table with a row for each acceleration, as GitHub and its like show it. Text of the report stays text.
@@ -40,7 +46,8 @@ impl Report {
         text
     }
 
-    /// [`Self::markdown`] with what stands out, the accelerations beside each other, and methods by budget.
+    /// [`Self::markdown`] with what stands out, where it happened, the questions that broke most, what perturbations did, the accelerations beside each other, and
+    /// methods by budget.
     pub fn markdown_document(&self) -> String {
         let mut text = self.markdown();
         let remarks = self.remarks();
@@ -49,6 +56,9 @@ impl Report {
             let _ = writeln!(text, "- {}", escaped(&remark));
         }
         self.weighted_lines(&mut text);
+        self.push_families(&mut text);
+        self.push_perturbed(&mut text);
+        self.push_worst(&mut text);
         if let Some(together) = self.together() {
             together.tables(&mut text, self.judged());
             self.chance_in_markdown(&mut text, &together);
@@ -87,6 +97,90 @@ impl Report {
         table(text, &heads, &against_random.iter().map(row).collect::<Vec<_>>());
     }
 
+    /// Families by accelerations.
+    fn push_families(&self, text: &mut String) {
+        let Some(first) = self.summaries().first().filter(|first| first.per_family.len() > 1) else { return };
+        let rows: Vec<Vec<String>> = first
+            .per_family
+            .iter()
+            .map(|(family, of)| {
+                let cells = self
+                    .summaries()
+                    .iter()
+                    .map(|summary| summary.per_family.get(family).map_or_else(String::new, |of| self.cell(of.ndr, of.dr)));
+                [escaped(family), of.dr.of.to_string()].into_iter().chain(cells).collect()
+            })
+            .collect();
+        let _ = write!(text, "\n### By family\n\n{}\n\n", self.what_cells_say());
+        let specs: Vec<String> = self.summaries().iter().map(|summary| code(&summary.spec)).collect();
+        let heads: Vec<&str> = ["family", "questions"].into_iter().chain(specs.iter().map(String::as_str)).collect();
+        table(text, &heads, &rows);
+    }
+
+    /// Perturbations by accelerations, and whether acceleration makes the model more brittle.
+    fn push_perturbed(&self, text: &mut String) {
+        if self.perturbed().is_empty() {
+            return;
+        }
+        let _ = write!(
+            text,
+            "\n### Under perturbation\n\n{} Of the baseline, what the perturbation alone did to its answers.\n\n",
+            self.what_cells_say()
+        );
+        let specs: Vec<String> = self.summaries().iter().map(|summary| code(&summary.spec)).collect();
+        let heads: Vec<&str> = ["perturbation", "baseline"].into_iter().chain(specs.iter().map(String::as_str)).collect();
+        let row = |name: String, baseline: String, of: &[Summary]| {
+            let cells = of.iter().map(|summary| self.cell(summary.ndr, summary.dr));
+            [name, baseline].into_iter().chain(cells).collect()
+        };
+        let mut rows: Vec<Vec<String>> = vec![row("none".to_owned(), String::new(), self.summaries())];
+        for Perturbed { perturbation, baseline, condition } in self.perturbed() {
+            rows.push(row(code(perturbation), self.cell(baseline.ndr, baseline.dr), &condition.accelerations));
+        }
+        table(text, &heads, &rows);
+        if let Some(answer) = self.brittleness_in_words() {
+            let _ = write!(text, "\n{}\n", escaped(&answer));
+        }
+    }
+
+    /// The questions that changed most.
+    fn push_worst(&self, text: &mut String) {
+        let worst = self.worst_first();
+        if worst.is_empty() {
+            return;
+        }
+        let _ = write!(text, "\n### Questions that changed most\n\n");
+        let rows: Vec<Vec<String>> = worst
+            .iter()
+            .take(NAMED)
+            .map(|&i| {
+                let question = &self.questions()[i];
+                let became = |acceleration: &AccelerationReport| {
+                    let answer = &acceleration.answers[i];
+                    let outcome = answer.outcome.filter(|outcome| outcome.diverged())?;
+                    Some(format!("{} {}: {}", code(&acceleration.spec), outcome.name(), escaped(&answer.text)))
+                };
+                let under =
+                    question.perturbation.as_ref().map(|perturbation| format!(", under {}", code(perturbation))).unwrap_or_default();
+                let changed: Vec<String> = self.accelerations().iter().filter_map(became).collect();
+                let gold = question.gold.iter().map(|gold| escaped(gold)).collect::<Vec<_>>().join("; ");
+                vec![format!("{}{under}", escaped(&question.text)), gold, escaped(&question.baseline.text), changed.join("<br>")]
+            })
+            .collect();
+        table(text, &["question", "gold", "baseline", "changed"], &rows);
+        if worst.len() > NAMED {
+            let _ = write!(text, "\nand {} more\n", worst.len() - NAMED);
+        }
+    }
+
+    fn cell(&self, ndr: Rate, dr: Rate) -> String {
+        if self.judged() { format!("{} / {}", percent(ndr.value), percent(dr.value)) } else { percent(dr.value) }
+    }
+
+    fn what_cells_say(&self) -> &'static str {
+        if self.judged() { "Broken / changed, % of questions." } else { "Changed, % of questions." }
+    }
+
     fn sweep_table(&self, text: &mut String) {
         let sweeps = self.sweeps();
         if sweeps.is_empty() {
@@ -109,6 +203,24 @@ impl Report {
             .collect();
         text.push_str("\n### By budget\n\n");
         table(text, &heads, &rows);
+    }
+}
+
+impl Benchmarks<'_> {
+    /// The map as a table, and below it what each benchmark shows.
+    pub fn markdown(&self) -> String {
+        let mut text = "### Broken / changed by benchmark, % of questions\n\n".to_owned();
+        let (heads, rows) = self.cells();
+        let heads: Vec<String> = heads.iter().enumerate().map(|(i, head)| if i < 2 { head.clone() } else { code(head) }).collect();
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| escaped(cell)).collect()).collect();
+        table(&mut text, &heads.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
+        for one in self.all() {
+            let _ = write!(text, "\n{}\n\n", escaped(&one.report.plan().benchmark));
+            for finding in one.report.findings() {
+                let _ = writeln!(text, "- {}", escaped(&finding));
+            }
+        }
+        text
     }
 }
 

@@ -1,12 +1,15 @@
-//! How changes grow with the budget: accelerations that differ in how many visual tokens they keep and in nothing else.
+//! How changes grow with an amount: accelerations that differ in how many visual tokens they keep and in nothing else, perturbations that differ in how strong
+//! they are.
 
-use crate::report::Report;
+use crate::report::{Perturbed, Report};
 use crate::summary::Summary;
 
 /// The parameter that is a budget.
 const BUDGET: &str = "keep=";
 /// Fewer are no curve.
 const LEAST: usize = 3;
+/// Fewer amounts of a perturbation are none. There is what was asked without it too.
+const LEAST_AMOUNTS: usize = 2;
 
 /// One method at several budgets.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +31,33 @@ pub struct Point<'a> {
     pub summary: &'a Summary,
 }
 
+/// One perturbation at several amounts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Amounts<'a> {
+    /// The spec, with `=..` for what differs.
+    pub spec: String,
+    /// The amounts as the specs have them, ascending, and what became of the answers.
+    pub points: Vec<(f64, &'a Perturbed)>,
+}
+
 impl Report {
+    /// Every perturbation that was tried at two amounts or more, in the order of the plan.
+    pub fn amounts(&self) -> Vec<Amounts<'_>> {
+        let mut all: Vec<Amounts<'_>> = Vec::new();
+        for perturbed in self.perturbed() {
+            let Some((spec, amount)) = without_last(&perturbed.perturbation, "=") else { continue };
+            match all.iter_mut().find(|amounts| amounts.spec == spec) {
+                Some(amounts) => amounts.points.push((amount, perturbed)),
+                None => all.push(Amounts { spec, points: vec![(amount, perturbed)] }),
+            }
+        }
+        all.retain(|amounts| amounts.points.len() >= LEAST_AMOUNTS);
+        for amounts in &mut all {
+            amounts.points.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        }
+        all
+    }
+
     /// Every method that was tried at three budgets or more, in the order of the accelerations.
     pub fn sweeps(&self) -> Vec<Sweep<'_>> {
         let mut sweeps: Vec<Sweep<'_>> = Vec::new();
@@ -50,10 +79,15 @@ impl Report {
 
 /// The spec without the last budget in it, and that budget. `None` where it has none.
 pub(crate) fn without_budget(spec: &str) -> Option<(String, f64)> {
-    let (before, behind) = spec.rsplit_once(BUDGET)?;
+    without_last(spec, BUDGET)
+}
+
+/// The spec without the number behind the last `parameter` in it, and that number. `None` where it has none.
+fn without_last(spec: &str, parameter: &str) -> Option<(String, f64)> {
+    let (before, behind) = spec.rsplit_once(parameter)?;
     let end = behind.find(['+', ',']).unwrap_or(behind.len());
     let (keep, rest) = behind.split_at(end);
-    Some((format!("{before}{BUDGET}..{rest}"), keep.parse().ok()?))
+    Some((format!("{before}{parameter}..{rest}"), keep.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -62,10 +96,11 @@ mod tests {
 
     #[test]
     fn what_differs_is_the_last_budget() {
-        let of = |spec| without_budget(spec).map(|(spec, keep)| format!("{spec} {keep}"));
+        let of = |spec| without_last(spec, BUDGET).map(|(spec, keep)| format!("{spec} {keep}"));
         assert_eq!(of("divprune:keep=0.33").unwrap(), "divprune:keep=.. 0.33");
         assert_eq!(of("w4:rtn,g=64+random:keep=64,seed=7").unwrap(), "w4:rtn,g=64+random:keep=..,seed=7 64");
         assert_eq!(of("tome:keep=0.5+fastv:k=2,keep=0.25").unwrap(), "tome:keep=0.5+fastv:k=2,keep=.. 0.25");
         assert_eq!((of("int8"), of("divprune:keep=all")), (None, None));
+        assert_eq!(without_last("blur=1+jpeg=30", "="), Some(("blur=1+jpeg=..".to_owned(), 30.0)));
     }
 }

@@ -130,7 +130,7 @@ impl Report {
         }
     }
 
-    /// `None` where nothing was asked about perturbed images.
+    /// `None` where nothing was perturbed.
     fn perturbed_table(&self) -> Option<Table> {
         let (by_image, dr) = self.interval_heads();
         let mut header = vec!["perturbation", "acceleration", "accuracy", "change"];
@@ -146,7 +146,7 @@ impl Report {
                 row.extend([clean, points(own)]);
                 table.add_row(row);
             };
-            add("none: from clean images", baseline, None);
+            add("none: from clean", baseline, None);
             for (summary, clean) in condition.accelerations.iter().zip(self.summaries()) {
                 add(&one_line(&summary.spec), summary, Some(clean));
             }

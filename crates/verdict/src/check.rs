@@ -8,7 +8,7 @@ use steady_report::{AnswerRow, Clustered, Tally};
 
 use crate::criterion::{Tests, Verdict};
 use crate::error::{VerdictError, there_are};
-use crate::gate::{Asked, Run, asked, asked_about, one_model};
+use crate::gate::{Asked, Run, asked, asked_about, side_by_side};
 use crate::policy::{Policy, Tier};
 
 /// Studies that are drawn of each control.
@@ -50,7 +50,7 @@ impl Check {
     /// # Errors
     /// As [`Gate::judge`](crate::Gate::judge), and [`VerdictError::Runs`] where a run lacks a control that another has, or all have none.
     pub fn of(policy: &Policy, runs: &[Run]) -> Result<Self, VerdictError> {
-        one_model(runs)?;
+        side_by_side(runs)?;
         let names: Vec<&str> =
             runs.first().map(|run| run.report.controls().iter().map(|control| control.spec.as_str()).collect()).unwrap_or_default();
         if names.is_empty() {

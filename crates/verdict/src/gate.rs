@@ -3,7 +3,7 @@
 use serde::Serialize;
 use steady_report::statistics::holm;
 use steady_report::statistics::pooling::{Pooled, pool};
-use steady_report::{AnswerRow, Clustered, Report, Summary, Tally};
+use steady_report::{AnswerRow, Benchmarks, Clustered, OfBenchmark, Report, Summary, Tally};
 
 use crate::criterion::{Criterion, Finding, Measure, Verdict, differences};
 use crate::error::{VerdictError, there_are};
@@ -16,6 +16,8 @@ pub struct Run {
     pub name: String,
     /// Its report.
     pub report: Report,
+    /// Address of its `report.html`, seen from the page that is written of the verdict; `None` where there is none.
+    pub page: Option<String>,
 }
 
 /// What a policy says of some runs.
@@ -56,13 +58,7 @@ impl Gate {
     /// [`VerdictError::Runs`] where runs are of several models or twice of one benchmark, [`VerdictError::Unknown`] where a rule or a spec names what no
     /// run has.
     pub fn judge(policy: &Policy, runs: &[Run], specs: &[String]) -> Result<Self, VerdictError> {
-        one_model(runs)?;
-        let mut found: Vec<&str> = Vec::new();
-        for spec in runs.iter().flat_map(|run| run.report.summaries()).map(|summary| summary.spec.as_str()) {
-            if !found.contains(&spec) {
-                found.push(spec);
-            }
-        }
+        let mut found: Vec<&str> = side_by_side(runs)?.specs().to_vec();
         if let Some(unknown) = specs.iter().find(|spec| !found.contains(&spec.as_str())) {
             let run = runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>().join(", ");
             let are = there_are(found);
@@ -84,21 +80,9 @@ impl Gate {
 }
 
 /// Several runs are several benchmarks of one model.
-pub(crate) fn one_model(runs: &[Run]) -> Result<(), VerdictError> {
-    let Some(first) = runs.first() else { return Err(VerdictError::Runs("no run to judge".to_owned())) };
-    for (i, run) in runs.iter().enumerate() {
-        let (plan, of) = (run.report.plan(), first.report.plan());
-        if plan.checkpoint_sha256 != of.checkpoint_sha256 {
-            return Err(VerdictError::Runs(format!(
-                "{} is of {} and {} of {}: runs that are judged together are of one model",
-                first.name, of.model, run.name, plan.model
-            )));
-        }
-        if let Some(before) = runs[..i].iter().find(|before| before.report.plan().benchmark == plan.benchmark) {
-            return Err(VerdictError::Runs(format!("{} and {} are both of benchmark {}", before.name, run.name, plan.benchmark)));
-        }
-    }
-    Ok(())
+pub(crate) fn side_by_side<'a>(runs: &'a [Run]) -> Result<Benchmarks<'a>, VerdictError> {
+    let of = |Run { name, report, page }: &'a Run| OfBenchmark { name, report, page: page.as_deref() };
+    Benchmarks::of(runs.iter().map(of).collect()).map_err(|apart| VerdictError::Runs(apart.to_string()))
 }
 
 impl Judged {

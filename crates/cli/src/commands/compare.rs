@@ -10,7 +10,7 @@ use steady_logs::{Choices, Comparison, FORMATS, Log, Runs, Source, compare, form
 use steady_study::Folder;
 
 use crate::args::CompareArgs;
-use crate::commands::RUNS;
+use crate::commands::runs::RUNS;
 use crate::console;
 
 pub(crate) fn run(args: &CompareArgs) -> Result<()> {

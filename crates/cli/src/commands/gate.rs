@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use steady_verdict::{Check, Finding, Gate, Measure, Policy, Run, Verdict};
 
 use crate::args::GateArgs;
-use crate::commands::share;
+use crate::commands::{runs, share};
 use crate::{console, model};
 
 /// Exit codes of a verdict.
@@ -18,9 +18,10 @@ pub(crate) const INCONCLUSIVE: u8 = 3;
 
 pub(crate) fn run(args: &GateArgs) -> Result<ExitCode> {
     let policy = policy(args)?;
-    let runs = if args.runs.is_empty() { vec![share::newest_run()?] } else { args.runs.clone() };
-    let runs =
-        runs.into_iter().map(|run| Ok(Run { name: run.display().to_string(), report: share::read(&run)? })).collect::<Result<Vec<_>>>()?;
+    let runs = if args.runs.is_empty() { vec![runs::newest()?] } else { runs::meant(&args.runs) };
+    let from = args.html.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let of = |run: PathBuf| Ok(Run { name: run.display().to_string(), report: runs::read(&run)?, page: runs::page_of(&run, from) });
+    let runs = runs.into_iter().map(of).collect::<Result<Vec<_>>>()?;
     if args.check {
         let check = Check::of(&policy, &runs)?;
         if args.json {
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &GateArgs) -> Result<ExitCode> {
         write(file, &gate.markdown())?;
     }
     if let Some(file) = &args.html {
-        write(file, &gate.page(&runs))?;
+        write(file, &gate.page(&runs)?)?;
     }
     if let Some(file) = &args.card {
         let link = match (&args.page, runs.first()) {
@@ -56,16 +57,7 @@ pub(crate) fn run(args: &GateArgs) -> Result<ExitCode> {
         console::json(&gate)?;
         return Ok(code(gate.verdict));
     }
-    let mut told: Vec<String> = Vec::new();
-    for judged in &gate.accelerations {
-        let mut table = console::table(&Finding::HEADS);
-        for finding in &judged.findings {
-            table.add_row(finding.cells());
-        }
-        told.push(format!("{}\n{table}", judged.headline()));
-        told.extend(judged.pooled());
-    }
-    told.push(gate.headline());
+    let mut told = told(&gate);
     if args.github {
         told.extend(gate.annotations());
         if let Some(summary) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
@@ -76,9 +68,24 @@ pub(crate) fn run(args: &GateArgs) -> Result<ExitCode> {
     Ok(code(gate.verdict))
 }
 
+/// The verdict as tables for a terminal, and in a line.
+pub(crate) fn told(gate: &Gate) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for judged in &gate.accelerations {
+        let mut table = console::table(&Finding::HEADS);
+        for finding in &judged.findings {
+            table.add_row(finding.cells());
+        }
+        told.push(format!("{}\n{table}", judged.headline()));
+        told.extend(judged.pooled());
+    }
+    told.push(gate.headline());
+    told
+}
+
 fn policy(args: &GateArgs) -> Result<Policy> {
     let mut policy = if let Some(file) = &args.policy {
-        Policy::read(&read(file)?, &file.display().to_string())?
+        read_policy(file)?
     } else {
         let limits = [
             (Measure::Ndr, args.max_ndr),
@@ -102,8 +109,9 @@ fn code(verdict: Verdict) -> ExitCode {
     }
 }
 
-fn read(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+pub(crate) fn read_policy(file: &Path) -> Result<Policy> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(Policy::read(&text, &file.display().to_string())?)
 }
 
 pub(crate) fn write(file: &Path, text: &str) -> Result<()> {

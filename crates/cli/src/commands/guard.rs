@@ -11,7 +11,7 @@ use steady_verdict::{Guarantee, Guard, Part, Risk, TooFew, Wanted};
 
 use crate::args::GuardArgs;
 use crate::commands::gate::{INCONCLUSIVE, write};
-use crate::commands::share;
+use crate::commands::runs;
 use crate::{console, model};
 
 /// What `--json` prints where a guarantee takes more images.
@@ -23,9 +23,9 @@ struct Refused {
 pub(crate) fn run(args: &GuardArgs) -> Result<ExitCode> {
     let run = match &args.run {
         Some(run) => run.clone(),
-        None => share::newest_run()?,
+        None => runs::newest()?,
     };
-    let mut report = share::read(&run)?;
+    let mut report = runs::read(&run)?;
     if run.is_dir() {
         // what is saved is told in seconds too, where they were measured
         let seconds = Folder::open(&run)?.seconds()?;

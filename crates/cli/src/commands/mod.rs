@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod benches;
+pub(crate) mod benchmarks;
 pub(crate) mod compare;
 pub(crate) mod endpoint;
 pub(crate) mod gate;
@@ -11,8 +12,6 @@ pub(crate) mod locate;
 pub(crate) mod merge;
 pub(crate) mod plan_size;
 pub(crate) mod report;
+pub(crate) mod runs;
 pub(crate) mod share;
 pub(crate) mod study;
-
-/// Where runs go that were not told where.
-pub(crate) const RUNS: &str = "steady-out";

@@ -1,33 +1,39 @@
 //! `steady report`: the report of a run folder, rebuilt from its records.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use steady_bench::{BENCHMARKS, Benchmark, thumbnail, thumbnails};
 use steady_report::{PICTURES, Page, Report};
 use steady_study::Folder;
+use steady_verdict::{Gate, Policy, Run};
 
 use crate::args::ReportArgs;
-use crate::commands::share;
+use crate::commands::{benchmarks, gate, runs, share};
 use crate::console;
 
 pub(crate) fn run(args: &ReportArgs) -> Result<()> {
-    let folder = Folder::open(&args.folder)?;
+    let printed = match (args.json, args.markdown, args.csv) {
+        (true, ..) => Printed::Json,
+        (_, true, _) => Printed::Markdown,
+        (.., true) => Printed::Csv,
+        _ => Printed::Table,
+    };
+    let runs = runs::meant(&args.runs);
+    let folder = match (runs.as_slice(), args.runs.as_slice()) {
+        ([run], [_]) if args.html.is_none() => Folder::open(run)?,
+        (_, given) => return several(args, &runs, given, printed),
+    };
     if args.records {
         let mut out = console::stdout();
         folder.export_jsonl(&mut out)?;
         return Ok(out.flush()?);
     }
     folder.is_whole()?;
-    let printed = match (args.json, args.markdown) {
-        (true, _) => Printed::Json,
-        (_, true) => Printed::Markdown,
-        _ => Printed::Table,
-    };
-    let Published { report, file } = publish(&folder, reopened(&folder).as_deref(), printed)?;
+    let policy = args.policy.as_deref().map(gate::read_policy).transpose()?;
+    let Published { report, file } = publish_under(policy.as_ref(), &folder, reopened(&folder).as_deref(), printed)?;
     if args.open {
         let shown = match &args.page {
             Some(page) => share::address(page, &share::link(&report)?.payload)?,
@@ -36,6 +42,27 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
         open::that_detached(&shown).with_context(|| format!("no browser could be started; open {shown} yourself"))?;
     }
     Ok(())
+}
+
+/// Runs of several benchmarks side by side.
+fn several(args: &ReportArgs, runs: &[PathBuf], given: &[PathBuf], printed: Printed) -> Result<()> {
+    for (flag, is_given) in
+        [("--json", args.json), ("--records", args.records), ("--page", args.page.is_some()), ("--policy", args.policy.is_some())]
+    {
+        if is_given {
+            bail!("{flag} is about one run, and {} are given; `steady gate` judges several", runs.len());
+        }
+    }
+    let html = match (&args.html, given) {
+        (Some(html), _) => Some(html.clone()),
+        (None, [folder]) => Some(benchmarks::page_in(folder)),
+        (None, _) => None,
+    };
+    benchmarks::publish(runs, html.as_deref(), printed)?;
+    match html.filter(|_| args.open) {
+        Some(html) => open::that_detached(&html).with_context(|| format!("no browser could be started; open {} yourself", html.display())),
+        None => Ok(()),
+    }
 }
 
 /// The benchmark that was asked, for its pictures; says so where it is not at hand.
@@ -58,6 +85,7 @@ pub(crate) enum Printed {
     Table,
     Json,
     Markdown,
+    Csv,
 }
 
 impl Printed {
@@ -76,13 +104,24 @@ pub(crate) struct Published {
 
 /// Writes `report.json` and `report.html` into the folder and prints what of it was asked for.
 pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, printed: Printed) -> Result<Published> {
+    publish_under(None, folder, benchmark, printed)
+}
+
+/// The same, with what a policy says of it on top.
+fn publish_under(policy: Option<&Policy>, folder: &Folder, benchmark: Option<&dyn Benchmark>, printed: Printed) -> Result<Published> {
     let pairing = folder.pairing()?;
     let cut = cut(&pairing.cut(), folder.plan().decoding.get("max_new_tokens").map_or("?", String::as_str));
     let report = pairing.report()?;
     folder.write_by("report.json", |out| report.write_json(out).map_err(std::io::Error::other))?;
-    let file = shown(&page(folder, &report, benchmark)?);
+    let gate = policy.map(|policy| judged(policy, folder, &report)).transpose()?;
+    let file = shown(&page(folder, &report, gate.as_ref(), benchmark)?);
     if printed == Printed::Markdown {
-        console::result(&report.markdown_document())?;
+        let above = gate.map(|gate| format!("{}\n", gate.markdown())).unwrap_or_default();
+        console::result(&format!("{above}{}", report.markdown_document()))?;
+        return Ok(Published { report, file });
+    }
+    if printed == Printed::Csv {
+        console::result(&report.csv())?;
         return Ok(Published { report, file });
     }
     if printed == Printed::Json {
@@ -94,15 +133,25 @@ pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, printe
     // Wall times are in the table alone: the report is the same for every run of a plan, and they are not.
     let seconds = folder.seconds()?;
     let timed = report.timed(|acceleration| seconds.get(acceleration).copied())?;
-    console::result(&format!("{}{cut}\n{}\n\nReport: {}", timed.table(), timed.findings().join("\n"), file.display()))?;
+    let above = gate.map(|gate| format!("{}\n\n", gate::told(&gate).join("\n"))).unwrap_or_default();
+    console::result(&format!("{above}{}{cut}\n{}\n\nReport: {}", timed.table(), timed.findings().join("\n"), file.display()))?;
     Ok(Published { report: timed.timed(|_| None)?, file })
 }
 
+/// What a policy says of the one run.
+fn judged(policy: &Policy, folder: &Folder, report: &Report) -> Result<Gate> {
+    let run = Run { name: folder.path().display().to_string(), report: report.clone(), page: None };
+    Ok(Gate::judge(policy, &[run], &[])?)
+}
+
 /// Writes `report.html`, and beside it the pictures that it has no room for.
-fn page(folder: &Folder, report: &Report, benchmark: Option<&dyn Benchmark>) -> Result<PathBuf> {
-    let Some(benchmark) = benchmark else { return Ok(folder.write("report.html", report.html(&BTreeMap::new()).as_bytes())?) };
+fn page(folder: &Folder, report: &Report, gate: Option<&Gate>, benchmark: Option<&dyn Benchmark>) -> Result<PathBuf> {
+    let above = gate.map(Gate::above).unwrap_or_default();
+    let Some(benchmark) = benchmark else {
+        return Ok(folder.write("report.html", report.page_below(&above, None).html.as_bytes())?);
+    };
     let images = thumbnails(report, benchmark)?;
-    let Page { html, beside } = report.page(&images);
+    let Page { html, beside } = report.page_below(&above, Some(&images));
     for (name, picture) in beside {
         let drawn = images.get(&picture).map_or_else(|| thumbnail(benchmark, &picture).map(Cow::Owned), |file| Ok(Cow::Borrowed(file)))?;
         folder.write(&format!("{PICTURES}/{name}"), &drawn)?;

@@ -20,7 +20,8 @@ use steady_vlm::{Checkpoint, Decoding, Extent, Precision, Vlm, Work};
 
 use crate::args::{RunArgs, StudyArgs};
 use crate::commands::report::Printed;
-use crate::commands::{RUNS, endpoint, report};
+use crate::commands::runs::RUNS;
+use crate::commands::{benchmarks, endpoint, report};
 use crate::model::{self, Chosen};
 use crate::progress::Status;
 use crate::{console, embedded, memory};
@@ -44,7 +45,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         let done = one(args, bench, out);
         if benches.len() > 1 { done.with_context(|| format!("{}, {name}", args.bench))? } else { done? }
     }
-    Ok(())
+    match &args.study.out {
+        // a shard has no report
+        Some(out) if benches.len() > 1 && args.study.shard.is_none() && !args.study.json => benchmarks::of_preset(out),
+        _ => Ok(()),
+    }
 }
 
 /// The study of one benchmark.
@@ -253,8 +258,8 @@ pub(super) fn answer(folder: &Folder, benchmark: &dyn Benchmark, subject: &impl 
     let plan = folder.plan();
     let perturbations = match plan.perturbations.len() - 1 {
         0 => String::new(),
-        1 => ", on clean images and under 1 perturbation".to_owned(),
-        several => format!(", on clean images and under {several} perturbations"),
+        1 => ", as they are and under 1 perturbation".to_owned(),
+        several => format!(", as they are and under {several} perturbations"),
     };
     let shard = if folder.shard() == Shard::WHOLE { String::new() } else { format!("; of it shard {}", folder.shard()) };
     console::note(&format!(

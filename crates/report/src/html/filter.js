@@ -31,18 +31,31 @@
   form.addEventListener("input", apply);
   form.addEventListener("reset", () => setTimeout(apply));
   form.addEventListener("submit", (event) => event.preventDefault());
-  apply();
+
+  const choose = (choices) => {
+    form.reset();
+    for (const [name, value] of choices) {
+      if (form.elements[name]) form.elements[name].value = value;
+    }
+    setTimeout(apply);
+  };
 
   // a number leads to the questions that it counts
   document.addEventListener("click", (event) => {
     const shows = event.target.closest("a.shows");
-    if (!shows) return;
-    form.reset();
-    for (const [name, value] of Object.entries(shows.dataset)) {
-      if (form.elements[name]) form.elements[name].value = value;
-    }
-    setTimeout(apply);
+    if (shows) choose(Object.entries(shows.dataset));
   });
+
+  // and so does an address of another page
+  const arrive = () => {
+    const [place, choices] = decodeURI(location.hash).split("?");
+    if (place !== "#questions" || !choices) return;
+    choose(new URLSearchParams(choices));
+    document.getElementById("questions").scrollIntoView();
+  };
+  addEventListener("hashchange", arrive);
+  apply();
+  arrive();
 
   const zoom = document.getElementById("zoom");
   document.addEventListener("click", (event) => {

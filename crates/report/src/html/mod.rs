@@ -1,7 +1,9 @@
 //! The report as one self-contained page.
 
+mod benchmarks;
 mod beside;
 mod chart;
+mod curves;
 mod families;
 mod opening;
 mod perturbed;
@@ -48,7 +50,7 @@ pub enum Section {
     Sensitivity,
     /// Which questions break under what, and how that grows with the budget; empty of one acceleration alone.
     Together,
-    /// What changed where something was done to the images; empty where nothing was.
+    /// What changed where something was done to images or words; empty where nothing was.
     Perturbed,
     /// What it bought; empty where nobody knows.
     Costs,
@@ -115,51 +117,72 @@ impl Report {
     /// `images` holds PNG or JPEG files; a question whose picture is not among them is shown without. All text of the report is shown as text, whatever it holds.
     /// Of the pictures it takes the first in the order of the questions, as many as leave it under 5 MB.
     pub fn html(&self, images: &BTreeMap<Picture, Vec<u8>>) -> String {
-        self.page_with(images, false).html
+        self.page_with(images, false, "").html
     }
 
     /// The same, with the pictures that do not fit into it as files in a folder beside it, which a browser reads as they come into view. Those are not only
     /// what is left of `images`, but all that its questions are about.
     pub fn page(&self, images: &BTreeMap<Picture, Vec<u8>>) -> Page {
-        self.page_with(images, true)
+        self.page_with(images, true, "")
     }
 
-    fn page_with(&self, images: &BTreeMap<Picture, Vec<u8>>, folder: bool) -> Page {
+    /// [`Report::page`] with something on top: what was decided over it, say. `above` is HTML, so whatever it holds from outside is escaped already. Without
+    /// `images` there are no pictures, neither in it nor beside it.
+    pub fn page_below(&self, above: &str, images: Option<&BTreeMap<Picture, Vec<u8>>>) -> Page {
+        images.map_or_else(|| self.page_with(&BTreeMap::new(), false, above), |images| self.page_with(images, true, above))
+    }
+
+    fn page_with(&self, images: &BTreeMap<Picture, Vec<u8>>, folder: bool, above: &str) -> Page {
         let plan = self.plan();
         let shown = questions::shown(self);
         let pictures = Pictures::of(shown.iter().map(|(i, _)| &self.questions()[*i]), images, folder);
-        let html = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(content_security_policy(pictures.are_beside()));
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { "Stability report: " (printable(&plan.model)) " on " (printable(&plan.benchmark)) }
-                    style { (PreEscaped(STYLE)) }
-                }
-                body {
-                    (opening::opening(self))
-                    main {
-                        (chart::section(self))
-                        (tables::rates(self))
-                        (release::section(self))
-                        (families::section(self))
-                        (sensitivity::section(self))
-                        (together::section(self))
-                        (perturbed::section(self))
-                        (questions::section(self, &shown, &pictures))
-                        (tables::costs(self))
-                        (tables::plan(self))
-                        (tables::notes(self))
-                    }
-                    dialog id="zoom" aria-label="The image, enlarged" {}
-                    script { (PreEscaped(SCRIPT)) }
-                }
+        let title = format!("Stability report: {} on {}", printable(&plan.model), printable(&plan.benchmark));
+        let body = html! {
+            (PreEscaped(above))
+            (opening::opening(self))
+            main {
+                (chart::section(self))
+                (tables::rates(self))
+                (release::section(self))
+                (families::section(self))
+                (sensitivity::section(self))
+                (together::section(self))
+                (perturbed::section(self))
+                (questions::section(self, &shown, &pictures))
+                (tables::costs(self))
+                (tables::plan(self))
+                (tables::notes(self))
             }
+            dialog id="zoom" aria-label="The image, enlarged" {}
         };
+        let html = frame(&title, Some(SCRIPT), pictures.are_beside(), &body);
         Page { html: html.into_string(), beside: pictures.beside() }
+    }
+}
+
+/// A page of what `body` says, in the style of a report: one HTML file that needs nothing else. `body` is HTML, so whatever it holds from outside is escaped already.
+pub fn page_of(title: &str, body: &str) -> String {
+    frame(title, None, false, &PreEscaped(body.to_owned())).into_string()
+}
+
+/// What is around every page. `script` is the one that may run.
+fn frame(title: &str, script: Option<&str>, pictures_beside: bool, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(content_security_policy(script, pictures_beside));
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (body)
+                @if let Some(script) = script { script { (PreEscaped(script)) } }
+            }
+        }
     }
 }
 
@@ -183,11 +206,12 @@ pub fn image_address(file: &[u8]) -> String {
 }
 
 /// Nothing may be loaded, but for pictures from where the page is itself if it has some `beside` it; the one script that may run is known by its hash.
-fn content_security_policy(beside: bool) -> String {
+fn content_security_policy(script: Option<&str>, beside: bool) -> String {
     let images = if beside { "data: 'self' file:" } else { "data:" };
-    let hash = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
+    let script = script.map(|script| format!("script-src 'sha256-{}'; ", BASE64_STANDARD.encode(Sha256::digest(script))));
     format!(
-        "default-src 'none'; img-src {images}; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; img-src {images}; style-src 'unsafe-inline'; {}base-uri 'none'; form-action 'none'",
+        script.unwrap_or_default()
     )
 }
 
@@ -226,6 +250,11 @@ impl Shows {
     /// What became of the answers about clean images under an acceleration.
     fn clean(acceleration: usize, became: Became) -> Self {
         Self { acceleration, became, condition: 0, family: None }
+    }
+
+    /// The same from another page: `page` is the address of the report's.
+    fn address(self, page: &str) -> String {
+        format!("{page}#questions?acceleration={}&outcome={}&condition={}", self.acceleration, self.became.name(), self.condition)
     }
 
     fn link(self, shown: &Markup) -> Markup {

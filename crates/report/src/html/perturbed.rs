@@ -1,7 +1,8 @@
-//! What changed where something was done to the images, and what that alone did to the baseline.
+//! What changed where something was done to images or words, and what that alone did to the baseline.
 
 use maud::{Markup, html};
 
+use super::curves::{Curve, Curves};
 use super::families::heat;
 use super::tables::{change_cells, change_heads, control_name, rate, step};
 use super::{Shows, points, spec};
@@ -11,8 +12,9 @@ use crate::number::{p_value, percent};
 use crate::outcome::Outcome;
 use crate::report::{Perturbed, Report};
 use crate::summary::Summary;
+use crate::sweep::Amounts;
 
-/// Empty where nothing was done to the images.
+/// Empty where nothing was done to them.
 pub(super) fn section(report: &Report) -> Markup {
     html! {
         @if !report.perturbed().is_empty() {
@@ -21,8 +23,9 @@ pub(super) fn section(report: &Report) -> Markup {
                 @if let Some(answer) = report.brittleness_in_words() { p.answer { (answer) } }
                 (map(report))
                 (effects(report))
+                @for amounts in report.amounts() { (curves(report, &amounts)) }
                 p.hint {
-                    "The same questions about worse images, in percent of all questions. First what the perturbation alone did to the baseline's own answers; below it what each acceleration did to answers about the same perturbed images. The last columns say whether acceleration made the model more brittle: its DR on clean images, and each model's own accuracy from clean to perturbed images, to be compared with the baseline's."
+                    "The same questions about perturbed images, or in perturbed words, in percent of all questions. First what the perturbation alone did to the baseline's own answers; below it what each acceleration did to answers where all was perturbed alike. The last columns say whether acceleration made the model more brittle: its DR without perturbation, and each model's own accuracy from clean to perturbed, to be compared with the baseline's."
                 }
                 div.scroll tabindex="0" role="region" aria-label="Rates under perturbation" {
                     table.numbers.perturbed {
@@ -30,7 +33,7 @@ pub(super) fn section(report: &Report) -> Markup {
                             tr {
                                 th scope="col" { "model" }
                                 (change_heads(report))
-                                th scope="col" { "DR, clean images" }
+                                th scope="col" { "DR, clean" }
                                 th scope="col" { "own accuracy, clean to perturbed" small { "change, points" } }
                             }
                         }
@@ -42,7 +45,7 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-/// What each acceleration broke on clean images, and under each perturbation.
+/// What each acceleration broke without perturbation, and under each.
 fn map(report: &Report) -> Markup {
     let judged = report.judged();
     let share = |summary: &Summary| if judged { summary.ndr } else { summary.dr };
@@ -120,11 +123,39 @@ fn effects(report: &Report) -> Markup {
     }
 }
 
+/// How it grows with the amount: each model's own accuracy, and what broke.
+fn curves(report: &Report, Amounts { spec: name, points }: &Amounts<'_>) -> Markup {
+    let judged = report.judged();
+    let shares = |summary: &Summary| [summary.accuracy_after.value, if judged { summary.ndr.value } else { summary.dr.value }];
+    let baseline = points.iter().map(|(amount, perturbed)| (*amount, shares(&perturbed.baseline))).collect();
+    let mut all = vec![Curve { name: "baseline".to_owned(), points: baseline }];
+    for (i, summary) in report.summaries().iter().enumerate() {
+        let at = |(amount, perturbed): &(f64, &Perturbed)| Some((*amount, shares(perturbed.condition.accelerations.get(i)?)));
+        all.push(Curve { name: summary.spec.clone(), points: points.iter().filter_map(at).collect() });
+    }
+    let range = [points.first(), points.last()].map(|point| point.map_or(0.0, |(amount, _)| *amount));
+    let [changed, note] = if judged { ["broken answers", "NDR, % of questions"] } else { ["changed answers", "DR, % of questions"] };
+    html! {
+        h3 { (spec(name)) }
+        p.hint {
+            @if judged { "The dashed line is the baseline's accuracy without perturbation. " }
+            "Of the baseline the second chart has what the perturbation alone did to its answers, of the others what acceleration did where all was perturbed alike."
+        }
+        (Curves {
+            label: "Accuracy and answers against the amount of a perturbation, a line for each model",
+            panels: [judged.then_some(["accuracy", "each model's own right answers, % of questions"]), Some([changed, note])],
+            range,
+            curves: &all,
+            before: report.summaries().first().map(|summary| summary.accuracy_before.value),
+        }.draw())
+    }
+}
+
 fn group(report: &Report, Perturbed { perturbation, baseline, condition }: &Perturbed) -> Markup {
     html! {
         tbody {
             tr.under { th scope="rowgroup" colspan="7" { "under " (spec(perturbation)) } }
-            (row(report, &html! { "baseline" small { "against its own answers about the clean images" } }, baseline, None))
+            (row(report, &html! { "baseline" small { "against its own answers without perturbation" } }, baseline, None))
             @for (summary, clean) in condition.accelerations.iter().zip(report.summaries()) {
                 (row(report, &spec(&summary.spec), summary, Some(clean)))
             }
@@ -135,7 +166,7 @@ fn group(report: &Report, Perturbed { perturbation, baseline, condition }: &Pert
     }
 }
 
-/// `clean` is the summary of the same answers about clean images.
+/// `clean` is the summary of the same answers without perturbation.
 fn row(report: &Report, name: &Markup, summary: &Summary, clean: Option<&Summary>) -> Markup {
     html! {
         tr {

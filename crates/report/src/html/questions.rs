@@ -38,7 +38,7 @@ pub(super) fn section(report: &Report, shown: &[(usize, Markup)], pictures: &Pic
             h2 { "Questions whose answer changed" }
             p.hint {
                 (counted(changed as u64, "question")) ", those that broke under most accelerations first. "
-                @if !report.perturbed().is_empty() { "A question counts anew under every perturbation; those about clean images come first. " }
+                @if !report.perturbed().is_empty() { "A question counts anew under every perturbation; those without come first. " }
                 @if stayed > 0 { (stayed) " more kept their answer under every acceleration and are left out. " }
                 @if changed > shown.len() { "The first " (shown.len()) " are shown; report.json has all." }
             }
@@ -69,7 +69,7 @@ fn filters(report: &Report, families: &[&str]) -> Markup {
                 @for outcome in Outcome::ALL { @if outcome.diverged() { option value=(outcome.name()) { (sign(outcome)) " " (outcome.name()) } } }
             } }
             @if !report.perturbed().is_empty() {
-                label { "image" select name="condition" {
+                label { "perturbation" select name="condition" {
                     option value="" { "any" }
                     option value="0" { "clean" }
                     @for (i, perturbed) in report.perturbed().iter().enumerate() {
@@ -139,13 +139,13 @@ impl Numbers {
     }
 }
 
-/// The baseline's answer, and where a perturbation changed it, the one about the clean image.
+/// The baseline's answer, and where a perturbation changed it, the one without.
 fn baseline(report: &Report, i: usize, shown: Numbers) -> Markup {
     let (answer, clean) = (&report.questions()[i].baseline, &report.questions()[report.clean(i)].baseline);
     html! {
         tr { (cells(shown, &html! { "baseline" }, &html! { (verdict(report, answer)) (remarks(report, i, BASELINE, Outcome::Same)) }, answer)) }
         @if answer.outcome.is_some_and(Outcome::diverged) {
-            tr.clean { (cells(shown, &html! { small { "about the clean image" } }, &verdict(report, clean), clean)) }
+            tr.clean { (cells(shown, &html! { small { "without perturbation" } }, &verdict(report, clean), clean)) }
         }
     }
 }

@@ -291,7 +291,7 @@ pub(super) fn notes(report: &Report) -> Markup {
                     dt id="name-kl" { "KL" } dd { "Kullback-Leibler divergence of the accelerated from the baseline's distribution over the first answer token, in nats." }
                     dt id="name-tokens" { "visual tokens" } dd { "Image tokens that the language model saw, averaged over its layers: a method that drops half of 144 tokens behind the second of eight layers counts as 2/8 of 144 and 6/8 of 72, which is 90." }
                     @if !report.perturbed().is_empty() {
-                        dt { "under perturbation" } dd { "The same questions about images to which something was done, the same for the baseline and all accelerations. Rates compare answers about one and the same perturbed image, but for the rows of the baseline, which compare its answers with its own about the clean images." }
+                        dt { "under perturbation" } dd { "The same questions, with something done to their images or words, the same for the baseline and all accelerations. Rates compare answers where all was perturbed alike, but for the rows of the baseline, which compare its answers with its own without perturbation." }
                     }
                 }
             }

@@ -2,26 +2,17 @@
 
 use maud::{Markup, html};
 
+use super::curves::{Curve, Curves};
 use super::families::heat;
 use super::{counted, spec, text};
 use crate::number::{percent, points};
 use crate::outcome::Outcome;
 use crate::report::Report;
-use crate::sweep::Sweep;
+use crate::sweep::{Point, Sweep};
 use crate::together::{Overlap, Together};
 
 /// Questions that are named.
 const NAMED: usize = 10;
-/// Lines that `style.css` tells apart.
-const LINES: usize = 8;
-/// The chart of budgets is so wide.
-const WIDTH: f64 = 980.0;
-/// Its panels begin here, and are so wide and high.
-const LEFT: [f64; 2] = [48.0, 560.0];
-const TOP: f64 = 40.0;
-const PANEL: f64 = 380.0;
-const HEIGHT: f64 = 220.0;
-
 /// Empty of fewer than two accelerations.
 pub(super) fn section(report: &Report) -> Markup {
     let Some(together) = report.together() else { return html! {} };
@@ -157,39 +148,17 @@ fn budgets(report: &Report, sweeps: &[Sweep<'_>]) -> Markup {
 
 fn chart(report: &Report, sweeps: &[Sweep<'_>]) -> Markup {
     let most = sweeps.iter().flat_map(|sweep| &sweep.points).map(|point| point.visual_tokens).fold(1.0, f64::max);
-    let baseline = report.measurements().baseline_cost.visual_tokens;
-    let most = most.max(baseline);
-    let (x, y) = (|tokens: f64| PANEL * tokens / most, |share: f64| TOP + HEIGHT * (1.0 - share));
-    let bottom = TOP + HEIGHT + 42.0 + 20.0 * sweeps.len() as f64;
-    let panels = [("accuracy", "right answers, % of questions"), ("changed answers", "DR, % of questions")];
-    html! {
-        svg.chart role="img" aria-label="Accuracy and changed answers against visual tokens, a line for each method" viewBox={ "0 0 " (WIDTH) " " (bottom) } width=(WIDTH) height=(bottom) {
-            @for (panel, (head, note)) in panels.into_iter().enumerate().filter(|(panel, _)| *panel == 1 || report.judged()) {
-                @let left = LEFT[panel];
-                text.head x=(left) y="14" { (head) }
-                text.note x=(left) y="30" { (note) }
-                @for tick in [0.0, 0.25, 0.5, 0.75, 1.0] {
-                    line.grid x1=(left) x2=(left + PANEL) y1=(y(tick)) y2=(y(tick)) {}
-                    text.tick x=(left - 18.0) y=(y(tick) + 4.0) { (100.0 * tick) }
-                }
-                @for tick in [0.0, 0.5, 1.0] {
-                    text.tick x=(left + x(tick * most)) y=(TOP + HEIGHT + 16.0) { (format!("{:.0}", tick * most)) }
-                }
-                @for (index, sweep) in sweeps.iter().enumerate() {
-                    @let value = |summary: &crate::Summary| if panel == 0 { summary.accuracy_after.value } else { summary.dr.value };
-                    @let path: Vec<String> = sweep.points.iter().map(|p| format!("{:.1},{:.1}", left + x(p.visual_tokens), y(value(p.summary)))).collect();
-                    polyline class={ "curve curve-" (index % LINES) } points=(path.join(" ")) {}
-                }
-            }
-            @if let Some(first) = sweeps.first().and_then(|sweep| sweep.points.first()).filter(|_| report.judged()) {
-                @let before = y(first.summary.accuracy_before.value);
-                line.noise x1=(LEFT[0]) x2=(LEFT[0] + PANEL) y1=(before) y2=(before) {}
-            }
-            @for (index, sweep) in sweeps.iter().enumerate() {
-                @let line = TOP + HEIGHT + 42.0 + 20.0 * index as f64;
-                line class={ "curve curve-" (index % LINES) } x1=(LEFT[0]) x2=(LEFT[0] + 24.0) y1=(line) y2=(line) {}
-                text.label x=(LEFT[0] + 32.0) y=(line + 4.0) { (crate::printable::one_line(&sweep.spec)) }
-            }
-        }
+    let most = most.max(report.measurements().baseline_cost.visual_tokens);
+    let point = |point: &Point<'_>| (point.visual_tokens, [point.summary.accuracy_after.value, point.summary.dr.value]);
+    let curve = |sweep: &Sweep<'_>| Curve { name: sweep.spec.clone(), points: sweep.points.iter().map(point).collect() };
+    let curves: Vec<Curve> = sweeps.iter().map(curve).collect();
+    let first = sweeps.first().and_then(|sweep| sweep.points.first());
+    Curves {
+        label: "Accuracy and changed answers against visual tokens, a line for each method",
+        panels: [report.judged().then_some(["accuracy", "right answers, % of questions"]), Some(["changed answers", "DR, % of questions"])],
+        range: [0.0, most],
+        curves: &curves,
+        before: first.map(|point| point.summary.accuracy_before.value),
     }
+    .draw()
 }

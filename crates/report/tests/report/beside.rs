@@ -66,8 +66,8 @@ fn brittleness_is_counted_by_question_and_told_in_a_sentence() {
     assert_eq!((all[0].times(), all[2].times(), all[0].shown(), all[0].test.tests), (Some(2.0), None, false, 4));
     assert_eq!(
         report.brittleness_in_words().unwrap(),
-        "No acceleration is shown to break more answers about perturbed images than about clean ones. The nearest: w4:rtn,g=64 breaks 2.0 times as often under \
-         noise=20 as on clean images (33.3 % against 16.7 %; p=1.00, by image, adjusted for 4 tests)."
+        "No acceleration is shown to break more answers under perturbation than without. The nearest: w4:rtn,g=64 breaks 2.0 times as often under \
+         noise=20 as without (33.3 % against 16.7 %; p=1.00, by image, adjusted for 4 tests)."
     );
     assert_eq!(fixture::report().brittleness_in_words(), None);
 }
@@ -89,7 +89,7 @@ fn what_stands_out_is_said_to() {
     let report = Report::new(measurements).unwrap();
     assert_eq!(
         report.brittleness_in_words().unwrap(),
-        "w4:rtn,g=64 breaks answers under noise=20, and nothing on clean images (100.0 % against 0.0 %; p=0.002, by image)."
+        "w4:rtn,g=64 breaks answers under noise=20, and nothing without (100.0 % against 0.0 %; p=0.002, by image)."
     );
     let effects = &report.brittleness()[0].effects;
     assert_eq!((effects.acceleration, effects.perturbation, effects.together, effects.amplification()), (0.0, 0.0, -1.0, 1.0));

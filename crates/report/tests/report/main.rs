@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in the functions that tests share as well")]
 
 mod assurance;
+mod benchmarks;
 mod beside;
 mod copied;
 mod filter;

@@ -155,7 +155,7 @@ fn a_perturbed_question_is_one_more_card_with_its_own_picture() {
     assert_eq!(shown, [true, true, false, true, false, true]);
     assert!(cards[3].contains("aria-label=\"Image a under noise=20\"") && cards[0].contains("aria-label=\"Image a\""));
     // the baseline's own answer changed there, and what it was is told
-    assert!(cards[5].contains("about the clean image") && !cards[3].contains("about the clean image"));
+    assert!(cards[5].contains("without perturbation") && !cards[3].contains("without perturbation"));
     assert!(cards.iter().take(3).all(|card| !card.contains("under <code")));
     for option in ["<option value=\"0\">clean</option>", "<option value=\"1\">noise=20</option>", "<option value=\"2\">blur=1.5</option>"] {
         assert!(page.contains(option) && !clean_page.contains(option), "{option}");

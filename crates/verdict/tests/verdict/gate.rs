@@ -118,21 +118,22 @@ fn names_cannot_act() {
 fn a_page_maps_benchmarks_by_accelerations() {
     let gqa = run("gqa", 40, 1, &[("good", Moved(0, 0, 0)), ("bad", Moved(8, 2, 0))], &[]);
     let pope = run("pope", 40, 1, &[("good", Moved(1, 0, 0))], &[]);
-    let runs = [gqa, pope];
+    let runs = [Run { page: Some("gqa/report.html".to_owned()), ..gqa }, pope];
     let gate = Gate::judge(&limits(&[(Measure::Ndr, 0.1)]), &runs, &[]).unwrap();
-    let page = gate.page(&runs);
+    let page = gate.page(&runs).unwrap();
     let (above, map) = page.split_once("Where answers broke").unwrap();
     assert!(above.contains(&gate.headline()) && above.contains("NDR &lt;= 10 %"), "{above}");
     // 8 of 40 broke and 2 were repaired; 1 of 40 broke; nothing
-    for cell in ["step-8\">20 %<small>DR 25 %", "step-1\">2.5 %<small>DR 2.5 %", "step-0\">0 %<small>DR 0 %", "\">not run<"] {
+    let led = "heat-12\"><a href=\"gqa/report.html#questions?acceleration=1&amp;outcome=broken&amp;condition=0\">20.0</a>";
+    for cell in [led, "<small>DR 25.0", "heat-2\">2.5<", "<small>DR 2.5", "heat-0\">0.0<", "<small>DR 0.0", ">not run<"] {
         assert_eq!(map.matches(cell).count(), 1, "{cell} in {map}");
     }
-    let places = ["<th scope=\"row\">gqa<", "<th scope=\"row\">pope<"].map(|row| map.find(row).unwrap());
+    let places = [">gqa</bdi></a></th>", ">pope</bdi></th>"].map(|row| map.find(row).unwrap_or_else(|| panic!("{row} in {map}")));
     assert!(places[0] < places[1]);
     assert!(!page.contains("<script") && !page.contains("src=") && page.contains("default-src 'none'"));
     let name = "a|b<script>\n\u{1b}[2J\"";
     let hostile = [run("p<o>pe", 40, 1, &[(name, Moved(5, 0, 0))], &[])];
-    let page = Gate::judge(&limits(&[(Measure::Ndr, 0.01)]), &hostile, &[]).unwrap().page(&hostile);
+    let page = Gate::judge(&limits(&[(Measure::Ndr, 0.01)]), &hostile, &[]).unwrap().page(&hostile).unwrap();
     assert!(!page.contains("<script") && !page.contains('\u{1b}') && page.contains("p&lt;o&gt;pe"), "{page}");
 }
 

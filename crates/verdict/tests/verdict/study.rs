@@ -102,5 +102,5 @@ pub(crate) fn run(benchmark: &str, questions: usize, by_image: usize, accelerati
         flagged: Vec::new(),
     })
     .unwrap();
-    Run { name: format!("runs/{benchmark}"), report }
+    Run { name: format!("runs/{benchmark}"), report, page: None }
 }

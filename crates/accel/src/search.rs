@@ -24,7 +24,7 @@ pub trait Search: Send + Sync {
     fn samples(&self) -> usize;
 
     /// Most KL(reduced || whole) of the first answer token in nats, mean over the prompts.
-    fn most(&self) -> f64;
+    fn most(&self) -> f32;
 
     /// What is tried in a decoder of `depth` layers, in the order of preference; never nothing.
     fn candidates(&self, depth: usize) -> Vec<Arc<dyn TokenReducer>>;
@@ -56,7 +56,7 @@ pub struct Found {
     /// Its KL(reduced || whole) of the first answer token in nats, mean over the prompts.
     pub divergence: f64,
     /// The most that was allowed.
-    pub most: f64,
+    pub most: f32,
     /// Prompts.
     pub samples: usize,
 }
@@ -65,7 +65,7 @@ impl fmt::Display for Found {
     /// E.g. `vtw:k=17,positions=keep found with 20 prompts: KL 0.0021 nats, at most 0.003 asked`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reducer, divergence, most, samples } = self;
-        let missed = if divergence > most { ", which none of those tried keeps to" } else { "" };
+        let missed = if *divergence > f64::from(*most) { ", which none of those tried keeps to" } else { "" };
         write!(f, "{reducer} found with {samples} prompts: KL {divergence:.2e} nats, at most {most} asked{missed}")
     }
 }
@@ -111,7 +111,7 @@ impl Acceleration {
             }
         }
         let means: Vec<f64> = sums.iter().map(|sum| sum / wanted as f64).collect();
-        let taken = means.iter().position(|mean| *mean <= search.most()).unwrap_or(tried.len().saturating_sub(1));
+        let taken = means.iter().position(|mean| *mean <= f64::from(search.most())).unwrap_or(tried.len().saturating_sub(1));
         let found = |acceleration: Self| {
             let reducer = acceleration.reducer().map(TokenReducer::name).unwrap_or_default();
             let found = Found { reducer, divergence: means[taken], most: search.most(), samples: wanted };

@@ -61,6 +61,7 @@ fn the_layer_is_the_first_that_hardly_changes_the_next_token() {
         assert_eq!((found.to_string(), found.searches_with()), (spec.to_string(), 0));
         let expected = means[layer - 1];
         assert!((told.divergence - expected).abs() < 2e-3 * expected, "{told} {expected}");
+        assert!(told.to_string().contains(&format!(", at most {eta} asked")), "{told}");
         assert_eq!(told.to_string().contains("none of those tried"), eta == "0.003", "{told}");
     }
 }

@@ -77,7 +77,8 @@ impl EncodedImage {
         &self.projected
     }
 
-    pub(crate) fn flops(&self) -> u64 {
+    /// Floating-point operations that it took.
+    pub fn flops(&self) -> u64 {
         self.flops
     }
 

@@ -51,6 +51,9 @@ enum Task {
     Synthetic {
         /// Where to.
         folder: PathBuf,
+        /// Blocks of the vision tower, fewer than the true ones where only the decoder is of interest.
+        #[arg(long, default_value_t = synthetic::VISION_DEPTH)]
+        vision_layers: usize,
     },
     /// The page.
     Web {
@@ -67,7 +70,7 @@ fn main() -> anyhow::Result<()> {
         Task::Setup => setup::run(),
         Task::Test { cpu, no_setup } => timed(Stages::new(!cpu), |stages| tests::run(stages, &tests::Scope { cpu, no_setup })),
         Task::Lint { cpu } => timed(Stages::new(false), |stages| lints::run(stages, cpu)),
-        Task::Synthetic { folder } => synthetic::run(&called_from.join(folder)),
+        Task::Synthetic { folder, vision_layers } => synthetic::run(&called_from.join(folder), vision_layers),
         Task::Web { task } => page::run(&task),
     }
 }

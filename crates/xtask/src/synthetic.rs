@@ -36,6 +36,9 @@ struct Sizes {
     vision_heads: usize,
 }
 
+/// Blocks of the vision tower as published.
+pub(crate) const VISION_DEPTH: usize = 32;
+
 /// From the config.json of Qwen/Qwen2-VL-2B-Instruct.
 const TRUE_SIZES: Sizes = Sizes {
     vocabulary: 151_936,
@@ -45,7 +48,7 @@ const TRUE_SIZES: Sizes = Sizes {
     heads: 12,
     kv_heads: 2,
     head_width: 128,
-    vision_depth: 32,
+    vision_depth: VISION_DEPTH,
     vision_width: 1280,
     vision_ratio: 4,
     vision_heads: 16,
@@ -62,13 +65,14 @@ const SPECIAL: [(&str, usize); 7] = [
     ("<|video_pad|>", 151_656),
 ];
 
-/// Writes the checkpoint into `folder`.
-pub(crate) fn run(folder: &Path) -> Result<()> {
+/// Writes the checkpoint into `folder`, with so many blocks in its vision tower.
+pub(crate) fn run(folder: &Path, vision_depth: usize) -> Result<()> {
+    let sizes = Sizes { vision_depth, ..TRUE_SIZES };
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for file in ["chat_template.json", "tokenizer_config.json"] {
         fs::copy(Path::new(TEMPLATE).join(file), folder.join(file)).with_context(|| format!("cannot copy {file}"))?;
     }
-    edit(folder, "config.json", config)?;
+    edit(folder, "config.json", |settings| config(settings, &sizes))?;
     edit(folder, "generation_config.json", |settings| {
         settings["bos_token_id"] = 151_643.into();
         settings["pad_token_id"] = 151_643.into();
@@ -76,7 +80,7 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
     })?;
     edit(folder, "preprocessor_config.json", |settings| settings["max_pixels"] = 12_845_056.into())?;
     edit(folder, "tokenizer.json", tokenizer)?;
-    weights(folder, &TRUE_SIZES)
+    weights(folder, &sizes)
 }
 
 /// Writes a JSON file of the template with other numbers.
@@ -88,8 +92,7 @@ fn edit(folder: &Path, file: &str, change: impl FnOnce(&mut Value)) -> Result<()
     fs::write(folder.join(file), json.to_string()).with_context(|| format!("cannot write {file}"))
 }
 
-fn config(config: &mut Value) {
-    let sizes = TRUE_SIZES;
+fn config(config: &mut Value, sizes: &Sizes) {
     let fields = json!({
         "vocab_size": sizes.vocabulary, "hidden_size": sizes.width, "intermediate_size": sizes.inner,
         "num_hidden_layers": sizes.layers, "max_window_layers": sizes.layers, "num_attention_heads": sizes.heads,

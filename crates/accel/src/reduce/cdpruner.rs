@@ -99,7 +99,9 @@ fn question(prompt: &PromptStates) -> Vec<f32> {
         *sum /= text.len().max(1) as f32;
     }
     let scale = scale(&mean, THRESHOLD);
-    mean.iter_mut().for_each(|value| *value *= scale);
+    for value in &mut mean {
+        *value *= scale;
+    }
     mean
 }
 
@@ -132,7 +134,9 @@ fn chosen(of: &Cosines<'_>, first: usize, relevance: &[f32], count: usize) -> Ve
             }
         }
         let length = 1.0 / (worth.value.max(0.0) + THRESHOLD).sqrt();
-        own.iter_mut().for_each(|value| *value *= length);
+        for value in &mut own {
+            *value *= length;
+        }
         own
     };
     let again = |worth: Worth, added: &[Vec<f32>]| {

@@ -89,8 +89,8 @@ impl Search for VtwSearch {
         self.samples
     }
 
-    fn most(&self) -> f64 {
-        f64::from(self.eta)
+    fn most(&self) -> f32 {
+        self.eta
     }
 
     fn candidates(&self, depth: usize) -> Vec<Arc<dyn TokenReducer>> {

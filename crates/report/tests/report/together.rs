@@ -77,9 +77,12 @@ fn beside(columns: &[(&str, usize, f64, u64)]) -> Report {
         spec: spec.to_owned(),
         what_it_is: String::new(),
         answers: (0..8)
-            .map(|i| match i < broken {
-                true => fixture::answer("no", false, 0.5, Outcome::Broken, 0.5),
-                false => AnswerRow { outcome: Some(Outcome::Same), ..first.baseline.clone() },
+            .map(|i| {
+                if i < broken {
+                    fixture::answer("no", false, 0.5, Outcome::Broken, 0.5)
+                } else {
+                    AnswerRow { outcome: Some(Outcome::Same), ..first.baseline.clone() }
+                }
             })
             .collect(),
         first_token: None,

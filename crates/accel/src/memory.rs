@@ -170,6 +170,24 @@ pub fn shortage(footprint: &Footprint, run: Run<'_>, budget: Budget) -> Result<O
     Ok(Some(Shortage { precision: run.precision, need: asked, available, instead, least }))
 }
 
+/// The accelerations in groups that share packed weights, to be held one after the other where not all fit: those that pack nothing first, if there are any,
+/// then by their quantizers in the order in which they come up.
+///
+/// # Errors
+/// [`AccelError`] when a quantizer does not fit the model.
+pub fn by_packing(footprint: &Footprint, accelerations: &[Acceleration]) -> Result<Vec<Vec<Acceleration>>, AccelError> {
+    let mut groups: Vec<(Option<String>, Vec<Acceleration>)> = Vec::new();
+    for acceleration in accelerations {
+        let packed = acceleration.settle_on(linears(footprint))?.map(|settled| settled.fitted.method());
+        match groups.iter_mut().find(|(other, _)| *other == packed) {
+            Some((_, group)) => group.push(acceleration.clone()),
+            None => groups.push((packed, vec![acceleration.clone()])),
+        }
+    }
+    groups.sort_by_key(|(packed, _)| packed.is_some());
+    Ok(groups.into_iter().map(|(_, group)| group).collect())
+}
+
 /// Bytes of the weights as somebody would publish them: what the acceleration packs as packed, all else as the checkpoint has it. The
 /// precision that a study computes in has no part in it.
 ///

@@ -152,6 +152,10 @@ pub(crate) struct StudyArgs {
     /// one shard, by the hash of its id
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
+    /// Hold the baseline and one accelerated variant in memory at a time, one after the other, as is done unasked where not all fit. The records are the same; the
+    /// baseline answers once for each
+    #[arg(long)]
+    pub(crate) one_at_a_time: bool,
     /// Where the model runs
     #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
     pub(crate) device: DeviceArg,
@@ -170,6 +174,7 @@ Examples:
   steady run --model Qwen/Qwen2-VL-2B-Instruct --dtype auto
   steady run --model Qwen/Qwen2-VL-2B-Instruct --against Qwen/Qwen2-VL-2B-Instruct-AWQ --dtype auto
   steady run --model llava-hf/llava-1.5-7b-hf --against llava-v1.5-7b-Q4_K_M.gguf --dtype auto
+  steady run --model llava-1.5-7b-w4 --baseline runs/base --bench pope:data   the baseline answered on another machine
   steady run --accel w4:rtn --perturb noise=20 --perturb blur=1.5+jpeg=30
   steady run --bench embedded --questions 100 --out runs/first
   steady run --bench file:photos.csv                   your own questions; `steady benches show photos.csv` says how they are read
@@ -192,6 +197,13 @@ pub(crate) struct RunArgs {
     /// is: float, or packed (compressed-tensors, AWQ, GPTQ, bitsandbytes, or a GGUF with its mmproj beside it). Beside --endpoint: another server
     #[arg(long, value_name = "DIR|ID|GGUF|URL")]
     pub(crate) against: Vec<PathBuf>,
+    /// Run folder whose baseline is taken over, with its controls, where it does not fit here: --model is an accelerated form of it, and so is each --accel of that.
+    /// Both must have been asked the same in the same way
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["against", "endpoint", "controls"], requires = "model")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// With --baseline: what may differ, by the name that a refusal gives it, or by what stands before its first dot; repeatable
+    #[arg(long, value_name = "FIELD", requires = "baseline")]
+    pub(crate) allow: Vec<String>,
     #[command(flatten)]
     pub(crate) study: StudyArgs,
     #[command(flatten)]

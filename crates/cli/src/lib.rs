@@ -11,6 +11,7 @@ mod hub;
 mod hub_id;
 mod memory;
 mod model;
+mod passes;
 mod progress;
 #[cfg(any(feature = "endpoint", feature = "hub"))]
 mod tls;

@@ -103,6 +103,7 @@ impl Endpoints {
         let tops = self.servers.iter().zip(&self.specs).map(|(server, spec)| format!("{spec} {}", server.top));
         let named = |pairs: &[(&str, String)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         Ok(Plan {
+            elsewhere: None,
             left_out: Vec::new(),
             format: FORMAT,
             command,

@@ -76,6 +76,7 @@ fn study(count: usize) -> (Work, Vec<Answers>) {
         versions: Versions { steady: "0".into(), burn: "0".into() },
         model: ModelPlan { name: "scripted".into(), architecture: "none".into(), sha256: "1".repeat(64) },
         accelerations: specs.map(acceleration).collect(),
+        elsewhere: None,
         left_out: Vec::new(),
         controls: vec![ControlPlan { spec: "order".into(), describe: "reversed order".into() }],
         benchmark: BenchmarkPlan {

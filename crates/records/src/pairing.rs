@@ -335,7 +335,10 @@ fn summary(plan: &Plan) -> Result<PlanSummary, RecordsError> {
         processor: plan.processor.clone(),
         decoding: plan.decoding.clone(),
         precision: plan.precision.clone(),
-        device: plan.device.clone(),
+        device: match &plan.elsewhere {
+            Some(elsewhere) => format!("{}; the baseline on {}", plan.device, elsewhere.device),
+            None => plan.device.clone(),
+        },
         versions: versions.map(|(name, version)| (name.to_owned(), version.clone())).into(),
         seeds: BTreeMap::new(),
         command_line: plan.command.clone(),

@@ -35,6 +35,9 @@ pub struct Plan {
     pub model: ModelPlan,
     /// What was done to the model; the baseline comes first.
     pub accelerations: Vec<AccelerationPlan>,
+    /// Where the baseline's answers come from, if they were given elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Elsewhere>,
     /// What was asked for and is not done, because the model does not take it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
@@ -82,6 +85,22 @@ pub struct ModelPlan {
     pub architecture: String,
     /// SHA-256 over those of its files that decide what it answers.
     pub sha256: String,
+}
+
+/// A run elsewhere, from which the answers of the baseline and its controls were taken over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Elsewhere {
+    /// [`Plan::sha256`] of that run.
+    pub plan_sha256: String,
+    /// What computed there.
+    pub device: String,
+    /// What weights were kept as and computed in there.
+    pub precision: String,
+    /// Whose code answered there.
+    pub versions: Versions,
+    /// SHA-256 of the checkpoint that answered here, of which the baseline is another form.
+    pub accelerated_sha256: String,
 }
 
 /// One thing done to the model.
@@ -226,9 +245,23 @@ impl Plan {
         Ok(())
     }
 
+    /// The plan of asking the baseline and those of the variants that are `kept`, which are told by their names.
+    #[must_use]
+    pub fn only(&self, kept: impl Fn(&str) -> bool) -> Self {
+        let mut plan = self.clone();
+        plan.accelerations.retain(|acceleration| acceleration.spec == BASELINE || kept(&acceleration.spec));
+        plan.controls.retain(|control| kept(&control.spec));
+        plan
+    }
+
     /// The fields in which `asked` differs from this plan, one line each; empty when both are the same experiment, whatever the command
     /// that named it.
     pub fn differences(&self, asked: &Self) -> Vec<String> {
+        self.differing(asked).into_iter().map(|(name, how)| format!("{name}: {how}")).collect()
+    }
+
+    /// [`Plan::differences`] as names of fields and how they differ.
+    pub fn differing(&self, asked: &Self) -> Vec<(String, String)> {
         let (there, asked) = (flatten(self), flatten(asked));
         let mut names: Vec<_> = there.keys().chain(asked.keys()).collect();
         names.sort();
@@ -236,7 +269,7 @@ impl Plan {
         names
             .into_iter()
             .filter(|name| !["command", "benchmark.opened_by"].contains(&name.as_str()) && there.get(*name) != asked.get(*name))
-            .map(|name| format!("{name}: there {}, asked {}", shown(there.get(name)), shown(asked.get(name))))
+            .map(|name| (name.clone(), format!("there {}, asked {}", shown(there.get(name)), shown(asked.get(name)))))
             .collect()
     }
 }

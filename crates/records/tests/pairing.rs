@@ -35,6 +35,7 @@ fn plan(questions: &[Question]) -> Plan {
         accelerations: [("none", "as it is"), ("int8", "eight bits")]
             .map(|(spec, describe)| AccelerationPlan { spec: spec.into(), describe: describe.into(), stored_bytes: None })
             .into(),
+        elsewhere: None,
         left_out: Vec::new(),
         controls: Vec::new(),
         benchmark: BenchmarkPlan {

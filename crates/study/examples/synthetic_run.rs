@@ -77,6 +77,7 @@ impl MadeUp {
             versions: Versions { steady: "0".into(), burn: "0".into() },
             model: ModelPlan { name: "made-up".into(), architecture: "none".into(), sha256: "1".repeat(64) },
             accelerations: std::iter::once(BASELINE).chain(ACCELERATIONS).map(acceleration).collect(),
+            elsewhere: None,
             left_out: Vec::new(),
             controls: vec![ControlPlan { spec: "order".into(), describe: "reversed order".into() }],
             benchmark: BenchmarkPlan {

@@ -7,7 +7,7 @@ use steady_records::plan::ControlPlan;
 use steady_vlm::image::{ImageOptions, PixelBackend};
 use steady_vlm::{Checkpoint, DeviceChoice, OpenDevice, Precision, Vlm};
 
-use crate::StudyError;
+use crate::{Held, StudyError};
 
 /// Most bytes of a second copy of the weights with which a study that names no controls has one in another number format.
 pub const SECOND_COPY: u64 = 1 << 30;
@@ -15,8 +15,8 @@ pub const SECOND_COPY: u64 = 1 << 30;
 /// The baseline, changed by a control.
 pub struct Controlled {
     pub(crate) control: &'static Control,
-    /// The baseline, or what became of it.
-    pub(crate) model: Vlm,
+    /// The baseline, or what became of it; `None` where it is not held.
+    pub(crate) model: Option<Vlm>,
     /// What the control comes to here.
     describe: String,
 }
@@ -70,32 +70,42 @@ impl Controlled {
     /// # Errors
     /// [`StudyError::Plan`] when the control changes nothing of this baseline, [`StudyError::Vlm`] when the changed model cannot be loaded.
     pub fn open(control: &'static Control, baseline: &Vlm, opening: Opening<'_>) -> Result<Self, StudyError> {
+        Self::open_held(control, baseline, opening, &Held::All)
+    }
+
+    /// As [`Self::open`]; one that is not held is named in plans and not loaded.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_held(control: &'static Control, baseline: &Vlm, opening: Opening<'_>, held: &Held) -> Result<Self, StudyError> {
         let Opening { checkpoint, device } = opening;
         let same = |what: String| StudyError::Plan(format!("control {}: {what}, so it would change nothing", control.name));
         let precision = baseline.info().precision;
+        let held = held.holds(control.name);
         let summary = control.summary.to_owned();
         let (model, describe) = match control.change {
-            Change::Order | Change::Split => (baseline.clone(), summary),
+            Change::Order | Change::Split => (held.then(|| baseline.clone()), summary),
             Change::Precision(name) => {
                 let other: Precision = name.parse()?;
                 if other == precision {
                     return Err(same(format!("the baseline is computed in {precision} already")));
                 }
-                (Vlm::load(checkpoint, &device.device, other)?, summary)
+                (held.then(|| Vlm::load(checkpoint, &device.device, other)).transpose()?, summary)
             }
             Change::Pixels(name) => {
                 let images = checkpoint.images();
                 let backend = PixelBackend::named(name).filter(|backend| *backend != images.backend);
                 let backend = backend.ok_or_else(|| same(format!("the baseline is shown {}'s pixels already", images.backend.name())))?;
                 let processor = checkpoint.processor_with(ImageOptions { backend, ..images })?;
-                (baseline.with_processor(Arc::new(processor)), summary)
+                (held.then(|| baseline.with_processor(Arc::new(processor))), summary)
             }
             Change::Device(name) => {
                 let other = name.parse::<DeviceChoice>()?.open()?;
                 if other.identity == device.identity {
                     return Err(same(format!("the baseline is computed there already ({})", other.identity)));
                 }
-                (Vlm::load(checkpoint, &other.device, precision)?, format!("{summary} ({})", other.identity))
+                let model = held.then(|| Vlm::load(checkpoint, &other.device, precision)).transpose()?;
+                (model, format!("{summary} ({})", other.identity))
             }
         };
         Ok(Self { control, model, describe })
@@ -110,5 +120,5 @@ impl Controlled {
 /// The baseline in another order, with nothing shared.
 pub(crate) fn order(baseline: &Vlm) -> Controlled {
     let control = Control::order();
-    Controlled { control, model: baseline.clone(), describe: control.summary.to_owned() }
+    Controlled { control, model: Some(baseline.clone()), describe: control.summary.to_owned() }
 }

@@ -9,6 +9,7 @@
 //! journal/group-00000                  an answered group whose part is not whole yet
 //! shard.json                           which shard of the plan's groups is answered here, where it is not all of them
 //! shard-2-of-4/                        a folder of the same kind, which holds a shard until it is merged into this one
+//! pass-2-of-3/                         one that holds some of the variants, where not all fit at once, until all are joined into this one
 //! ```
 
 mod journal;
@@ -26,6 +27,7 @@ use steady_bench::Question;
 use steady_records::plan::questions_sha256;
 use steady_records::{Answers, CLEAN, Pairing, Placed, Plan, Record, Shard, Timing, Work};
 use steady_report::Report;
+use tempfile::NamedTempFile;
 
 use crate::part::Part;
 use crate::{StudyError, part};
@@ -61,6 +63,7 @@ impl Folder {
         let work = Work::new(plan.clone(), questions.to_vec())?;
         fs::create_dir_all(path).map_err(StudyError::io(path, "cannot create the run folder"))?;
         let lock = lock(path)?;
+        tidy(path)?;
         let plan_file = path.join("plan.json");
         if plan_file.exists() {
             let found = read_plan(&plan_file)?;
@@ -113,6 +116,40 @@ impl Folder {
     /// Where in the folder of a study one of its shards goes.
     pub fn shard_in(study: &Path, shard: Shard) -> PathBuf {
         study.join(format!("{SHARD_FOLDER}{}-of-{}", shard.number(), shard.of()))
+    }
+
+    /// Where in the folder of a study one of several passes goes, counted from 1: some of its variants, where not all fit at once.
+    pub fn pass_in(study: &Path, number: usize, of: usize) -> PathBuf {
+        study.join(format!("{PASS_FOLDER}{number}-of-{of}"))
+    }
+
+    /// Removes passes whose answers are here by now.
+    ///
+    /// # Errors
+    /// [`StudyError::Io`] naming the folder.
+    pub fn forget_passes(&self) -> Result<(), StudyError> {
+        let entries = fs::read_dir(&self.path).map_err(StudyError::io(&self.path, "cannot list the passes"))?;
+        for path in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PASS_FOLDER)).map(|entry| entry.path())
+        {
+            fs::remove_dir_all(&path).map_err(StudyError::io(&path, "cannot remove a pass whose answers are joined"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether everything that belongs here is in record parts.
+    ///
+    /// # Errors
+    /// [`StudyError::Io`] if they cannot be listed.
+    pub fn is_complete(&self) -> Result<bool, StudyError> {
+        Ok(self.part_indices()?.len() == self.parts().len())
+    }
+
+    /// Removes what killed processes left half-written, and says so. What a living one is writing stays.
+    ///
+    /// # Errors
+    /// [`StudyError::Io`] naming the file.
+    pub fn tidy(&self) -> Result<(), StudyError> {
+        tidy(&self.path)
     }
 
     /// The folders in `study` that are called as [`Folder::shard_in`] calls them and hold a plan, in the order of their shards; none where there is no
@@ -357,7 +394,7 @@ impl Folder {
         Ok(path)
     }
 
-    /// Indices of the parts there are, ascending. Half-written files of a killed process are noted and passed over.
+    /// Indices of the parts there are, ascending. What is being written, or was when its process was killed, is passed over.
     pub(crate) fn part_indices(&self) -> Result<Vec<usize>, StudyError> {
         Ok(records_in(&self.path.join("records"))?.unwrap_or_default())
     }
@@ -452,6 +489,9 @@ const SHARD: &str = "shard.json";
 /// What the name of a shard's folder begins with.
 const SHARD_FOLDER: &str = "shard-";
 
+/// What the name of a pass's folder begins with.
+const PASS_FOLDER: &str = "pass-";
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ShardFile {
@@ -475,12 +515,8 @@ fn records_in(folder: &Path) -> Result<Option<Vec<usize>>, StudyError> {
         let entry = entry.map_err(StudyError::io(folder, "cannot list the records"))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.ends_with(UNFINISHED) {
-            tracing::warn!("{}: left half-written by an interrupted run; its questions are asked again", entry.path().display());
-            continue;
-        }
-        // Checksums, and what desktops and file servers leave behind.
-        if name.ends_with(".sha256") || name.starts_with('.') {
+        // What is being written, checksums, and what desktops and file servers leave behind.
+        if name.ends_with(UNFINISHED) || name.ends_with(".sha256") || name.starts_with('.') {
             continue;
         }
         let index = name.strip_prefix("part-").and_then(|rest| rest.strip_suffix(".parquet")).and_then(|digits| digits.parse().ok());
@@ -514,7 +550,7 @@ fn write_whole_by(path: &Path, writer: impl FnOnce(&mut dyn Write) -> std::io::R
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".");
-    let mut file = unfinished(&name).tempfile_in(folder).map_err(StudyError::io(path, "cannot create the file"))?;
+    let mut file = claimed(&name, folder).map_err(StudyError::io(path, "cannot create the file"))?;
     let mut buffered = BufWriter::new(&mut file);
     let written = writer(&mut buffered).and_then(|()| buffered.flush());
     drop(buffered);
@@ -523,6 +559,33 @@ fn write_whole_by(path: &Path, writer: impl FnOnce(&mut dyn Write) -> std::io::R
     // The rename itself is on disk only once the folder is; not every system can open one, and then there is nothing to wait for.
     if let Ok(folder) = File::open(folder) {
         folder.sync_all().map_err(StudyError::io(path, "cannot put the finished file in place"))?;
+    }
+    Ok(())
+}
+
+/// A new file that is locked as long as its writer lives, by which [`tidy`] knows that it is being written.
+fn claimed(name: &OsStr, folder: &Path) -> std::io::Result<NamedTempFile> {
+    loop {
+        let file = unfinished(name).tempfile_in(folder)?;
+        file.as_file().lock()?;
+        // Somebody may have tidied before it was locked.
+        if file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes the half-written files of dead processes from a run folder. A file that can be locked has no living writer.
+fn tidy(path: &Path) -> Result<(), StudyError> {
+    for folder in ["", "records", "timings", "journal", steady_report::PICTURES].map(|inside| path.join(inside)) {
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        for path in entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(UNFINISHED)).map(|entry| entry.path()) {
+            let Ok(file) = File::open(&path) else { continue };
+            if file.try_lock().is_ok() {
+                tracing::warn!("{}: left half-written by an interrupted run; what is lost is made again", path.display());
+                fs::remove_file(&path).map_err(StudyError::io(&path, "cannot remove a half-written file"))?;
+            }
+        }
     }
     Ok(())
 }

@@ -8,15 +8,21 @@
 
 mod calibration;
 pub mod controls;
+#[cfg(feature = "files")]
+mod elsewhere;
 mod error;
 mod fitting;
 #[cfg(feature = "files")]
 mod folder;
 #[cfg(feature = "files")]
+mod join;
+#[cfg(feature = "files")]
 mod merge;
 #[cfg(feature = "files")]
 mod part;
 mod published;
+#[cfg(feature = "files")]
+mod reader;
 pub mod record;
 #[cfg(feature = "files")]
 mod run;
@@ -26,10 +32,14 @@ mod variants;
 mod work;
 
 pub use calibration::{quantize, search};
+#[cfg(feature = "files")]
+pub use elsewhere::TakenOver;
 pub use error::StudyError;
 pub use fitting::fits;
 #[cfg(feature = "files")]
 pub use folder::Folder;
+#[cfg(feature = "files")]
+pub use join::{Source, join};
 #[cfg(feature = "files")]
 pub use merge::{Merged, merge};
 pub use published::Published;
@@ -37,4 +47,4 @@ pub use published::Published;
 pub use run::{Progress, run};
 pub use session::Session;
 pub use subject::{Distribution, Reply, Subject};
-pub use variants::{ImageReplies, Variants};
+pub use variants::{Held, ImageReplies, Variants};

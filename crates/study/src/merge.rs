@@ -1,12 +1,12 @@
 //! Putting shards together: the folder that one process would have left, out of those that several left.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use steady_records::{Answers, Record, Shard, Work};
+use steady_records::{Answers, Shard, Work};
 
-use crate::folder::Found;
+use crate::reader::{Reader, contradiction};
 use crate::{Folder, StudyError};
 
 /// What was put together.
@@ -35,8 +35,7 @@ pub fn merge(sources: &[Folder], out: &Path) -> Result<Merged, StudyError> {
         }
     }
     let mut readers = sources.iter().map(Reader::of).collect::<Result<Vec<_>, _>>()?;
-    let lacking: Vec<usize> =
-        (0..first.work().groups().len()).filter(|group| readers.iter().all(|reader| !reader.places.contains_key(group))).collect();
+    let lacking: Vec<usize> = (0..first.work().groups().len()).filter(|group| readers.iter().all(|reader| !reader.has(*group))).collect();
     if !lacking.is_empty() {
         return Err(StudyError::Merge(missing(first.work(), sources, &lacking)));
     }
@@ -69,10 +68,10 @@ fn agreed(readers: &mut [Reader<'_>], group: usize) -> Result<(Answers, usize), 
     for reader in readers {
         let Some(answers) = reader.take(group)? else { continue };
         match &found {
-            None => found = Some((reader.folder.path(), answers)),
+            None => found = Some((reader.path(), answers)),
             Some((path, first)) => {
                 if let Some((one, other)) = first.records.iter().zip(&answers.records).find(|(one, other)| one != other) {
-                    return Err(contradiction((path, one), (reader.folder.path(), other)));
+                    return Err(contradiction((path, one), (reader.path(), other)));
                 }
                 repeated += answers.records.len();
             }
@@ -80,25 +79,6 @@ fn agreed(readers: &mut [Reader<'_>], group: usize) -> Result<(Answers, usize), 
     }
     let (_, answers) = found.ok_or_else(|| StudyError::Merge(format!("group {group} is gone; is something else writing there?")))?;
     Ok((answers, repeated))
-}
-
-fn contradiction((here, one): (&Path, &Record), (there, other): (&Path, &Record)) -> StudyError {
-    let Record { question, acceleration, perturbation, .. } = one;
-    let said = |record: &Record| {
-        if one.answer == other.answer {
-            record.margin.map_or_else(|| "no lead".to_owned(), |margin| format!("lead {margin}"))
-        } else {
-            format!("{:?}", record.answer)
-        }
-    };
-    StudyError::Merge(format!(
-        "question {question}, acceleration {acceleration}, perturbation {perturbation} is answered twice, and not alike: {} in {}, {} in {}. One plan on \
-         one device gives the same answers; find out which folder is right and leave the other out",
-        said(one),
-        here.display(),
-        said(other),
-        there.display()
-    ))
 }
 
 /// Which shards nobody gave, and which are not done.
@@ -126,41 +106,4 @@ fn missing(work: &Work, sources: &[Folder], lacking: &[usize]) -> String {
         }
     }
     said
-}
-
-/// The groups of one source, a file at a time.
-struct Reader<'a> {
-    folder: &'a Folder,
-    /// Where each group is.
-    places: BTreeMap<usize, Found>,
-    /// The part that was read last, without the groups that were taken.
-    part: Option<(usize, BTreeMap<usize, Answers>)>,
-}
-
-impl<'a> Reader<'a> {
-    fn of(folder: &'a Folder) -> Result<Self, StudyError> {
-        let parts: Vec<&[usize]> = folder.parts().collect();
-        let mut places = BTreeMap::new();
-        for found in folder.found()? {
-            match found {
-                Found::Part(part) => places.extend(parts[part].iter().map(|&group| (group, found))),
-                Found::Group(group) => drop(places.insert(group, found)),
-            }
-        }
-        Ok(Self { folder, places, part: None })
-    }
-
-    /// A group's answers; groups are asked for in ascending order, and each once.
-    fn take(&mut self, group: usize) -> Result<Option<Answers>, StudyError> {
-        let index = match self.places.get(&group) {
-            None => return Ok(None),
-            Some(Found::Group(group)) => return self.folder.journal().read(*group).map(Some),
-            Some(Found::Part(part)) => *part,
-        };
-        let (_, groups) = match &mut self.part {
-            Some(read) if read.0 == index => read,
-            other => other.insert((index, self.folder.part_by_group(index)?)),
-        };
-        Ok(groups.remove(&group))
-    }
 }

@@ -2,11 +2,12 @@
 
 use steady_vlm::{Checkpoint, OpenDevice, Vlm};
 
-use crate::StudyError;
+use crate::{Held, StudyError};
 
 /// A checkpoint that answers as if it were an acceleration of the baseline.
 pub struct Published {
-    pub(crate) model: Vlm,
+    /// `None` where it is not held.
+    pub(crate) model: Option<Vlm>,
     /// What it is called on a command line.
     pub(crate) argument: String,
     /// What it is, in words.
@@ -16,12 +17,19 @@ pub struct Published {
 }
 
 impl Published {
-    /// Loads `checkpoint`, which is called `argument` on the command line, in the baseline's precision; what it holds packed stays packed.
+    /// What stands in plans and reports for a checkpoint that is called `argument` on the command line: the last part of that.
+    pub fn spec_of(argument: &str) -> String {
+        let path = argument.split('@').next().unwrap_or_default().trim_end_matches(['/', '\\']);
+        format!("checkpoint:{}", path.rsplit(['/', '\\']).next().unwrap_or(path))
+    }
+
+    /// Loads `checkpoint`, which is called `argument` on the command line, in the baseline's precision; what it holds packed stays packed. One that is not
+    /// `held` is looked at and not loaded.
     ///
     /// # Errors
     /// [`StudyError::Plan`] when it is asked otherwise than the baseline, so that more than its weights would be compared: another architecture, another
     /// vocabulary, prompt, image settings or rule of decoding. [`StudyError::Vlm`] when it cannot be loaded.
-    pub fn open(checkpoint: &Checkpoint, argument: &str, baseline: &Vlm, device: &OpenDevice) -> Result<Self, StudyError> {
+    pub fn open(checkpoint: &Checkpoint, argument: &str, baseline: &Vlm, device: &OpenDevice, held: &Held) -> Result<Self, StudyError> {
         let differs = |what: &str, ours: &str, theirs: &str| {
             Err(StudyError::Plan(format!(
                 "{argument} is no other form of the baseline: {what} differ, so that answers would differ for more than its weights; \
@@ -53,7 +61,7 @@ impl Published {
         if rules(ours) != rules(theirs) {
             return differs("rules of decoding", &rules(ours), &rules(theirs));
         }
-        let model = Vlm::load(checkpoint, &device.device, precision)?;
+        let model = held.holds(&Self::spec_of(argument)).then(|| Vlm::load(checkpoint, &device.device, precision)).transpose()?;
         let footprint = checkpoint.footprint()?;
         let packed = footprint.linears().iter().filter(|linear| linear.packed.is_some()).count();
         let describe = format!(
@@ -65,9 +73,7 @@ impl Published {
         Ok(Self { model, argument: argument.to_owned(), describe, stored_bytes: footprint.stored_bytes() })
     }
 
-    /// What stands for it in plans and reports: the last part of what it is called.
     pub(crate) fn spec(&self) -> String {
-        let path = self.argument.split('@').next().unwrap_or_default().trim_end_matches(['/', '\\']);
-        format!("checkpoint:{}", path.rsplit(['/', '\\']).next().unwrap_or(path))
+        Self::spec_of(&self.argument)
     }
 }

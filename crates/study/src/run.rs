@@ -87,7 +87,6 @@ pub async fn run(
         // A run that was killed between writing a part and this left them.
         journal.forget(parts[index])?;
     }
-    journal.tidy()?;
     let mut kept = BTreeMap::new();
     for group in journal.groups()? {
         folder.part_of(group)?;

@@ -1,6 +1,6 @@
 //! The real subject: one model, and what became of it under each acceleration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use image::RgbImage;
 use steady_accel::memory::stored_bytes;
 use steady_accel::{Acceleration, Description, Samples};
 use steady_bench::{Benchmark, Posed, PostPrompts, Question};
-use steady_methods::Change;
+use steady_methods::{Change, Control};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, LeftOut, ModelPlan, Versions, command_line};
 use steady_records::{BASELINE, Plan};
 use steady_vlm::{
@@ -24,8 +24,29 @@ use crate::{Distribution, Published, Reply, StudyError, Subject};
 /// The release of burn that is linked in; a test compares it with the lock file.
 const BURN_VERSION: &str = "0.22.1";
 
-/// A model with its accelerated variants, sharing the weights that no quantizer touched.
+/// Which of a study's variants are in memory, beside the baseline, which always is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// All of them.
+    All,
+    /// Those of these names, as a plan has them.
+    Only(BTreeSet<String>),
+}
+
+impl Held {
+    /// Whether the variant of this name is.
+    pub fn holds(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => name == BASELINE || names.contains(name),
+        }
+    }
+}
+
+/// A model with its accelerated variants, sharing the weights that no quantizer touched. Not all of them need to be in memory ([`Held`]): its plan
+/// names all, and those that are held answer.
 pub struct Variants {
+    baseline: Vlm,
     /// The baseline first.
     all: Vec<Variant>,
     controls: Vec<Controlled>,
@@ -49,7 +70,8 @@ pub struct ImageReplies {
 
 struct Variant {
     acceleration: Acceleration,
-    model: Vlm,
+    /// `None` where it is not held.
+    model: Option<Vlm>,
     /// The quantizer as settled, if the weights are packed.
     weights: Option<String>,
     plan: AccelerationPlan,
@@ -64,6 +86,12 @@ impl Variants {
     /// # Errors
     /// [`StudyError::Accel`] when a quantizer does not fit the model, [`StudyError::Plan`] when two specs say the same.
     pub async fn build(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
+        Self::build_held(model, accelerations, decoding, &Held::All).await
+    }
+
+    /// As [`Self::build`], and of the accelerations only those are packed that are held. What they look at and are calibrated with is what all of them need, so
+    /// that each answers as it does beside the others.
+    async fn build_held(model: Vlm, accelerations: &[Acceleration], decoding: Decoding, held: &Held) -> Result<Self, StudyError> {
         let outside = |reducer: &&dyn TokenReducer| !changes_the_image(*reducer);
         let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer).filter(outside));
         let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned(), stored_bytes: None };
@@ -75,11 +103,12 @@ impl Variants {
         let set = (wanted > 0).then(|| CalibrationSet::embedded(wanted, &reader));
         let samples = set.as_ref().map(|set| set as &dyn Samples);
         let argument = ("--accel", BASELINE.to_owned());
-        let mut variants = vec![Variant { acceleration: Acceleration::none(), model, weights: None, plan: baseline, argument }];
+        let base = &model;
+        let first = Variant { acceleration: Acceleration::none(), model: Some(model.clone()), weights: None, plan: baseline, argument };
+        let mut variants = vec![first];
         // By the codes of their layers: what some put back into float, others share.
         let mut packed: BTreeMap<String, Vlm> = BTreeMap::new();
         for acceleration in accelerations.iter().filter(|acceleration| !acceleration.is_none()) {
-            let base = &variants[0].model;
             let description = acceleration.describe(base)?;
             let mut plan =
                 AccelerationPlan { spec: acceleration.to_string(), describe: in_words(acceleration, &description), stored_bytes: None };
@@ -87,21 +116,25 @@ impl Variants {
                 return Err(StudyError::Plan(format!("accelerations: `{}` is asked for twice", plan.spec)));
             }
             let weights = description.weights().map(str::to_owned);
-            let model = match (variants.iter().find(|other| other.weights == weights), description.codes()) {
+            let alike = variants.iter().find(|other| other.model.is_some() && other.weights == weights);
+            // What a search finds is in the plan, whoever is held.
+            let model = match (alike, description.codes()) {
+                _ if !held.holds(&plan.spec) && acceleration.searches_with() == 0 => None,
                 (Some(other), _) => other.model.clone(),
-                (None, None) => base.clone(),
+                (None, None) => Some(base.clone()),
                 (None, Some(codes)) => {
                     if !packed.contains_key(codes) {
                         let all = acceleration.pack_all(base, samples).await?.unwrap_or_else(|| base.clone());
                         packed.insert(codes.to_owned(), all);
                     }
-                    acceleration.with_float(&packed[codes], base)
+                    Some(acceleration.with_float(&packed[codes], base))
                 }
             };
-            let searched = match samples {
-                Some(samples) => acceleration.searched(&model, samples).await?,
-                None => None,
+            let searched = match (&model, samples) {
+                (Some(model), Some(samples)) => acceleration.searched(model, samples).await?,
+                _ => None,
             };
+            let model = model.filter(|_| held.holds(&plan.spec));
             let acceleration = searched.map_or_else(
                 || acceleration.clone(),
                 |(acceleration, found)| {
@@ -112,22 +145,38 @@ impl Variants {
             let argument = ("--accel", plan.spec.clone());
             variants.push(Variant { acceleration, model, weights, plan, argument });
         }
-        let controls = vec![controls::order(&variants[0].model)];
+        let controls = vec![controls::order(&model)];
         let calibration = set.as_ref().map(CalibrationSet::describe);
-        Ok(Self { all: variants, left_out: Vec::new(), controls, calibration, needs, decoding, post_prompts: PostPrompts::default() })
+        drop(set);
+        Ok(Self {
+            baseline: model,
+            all: variants,
+            left_out: Vec::new(),
+            controls,
+            calibration,
+            needs,
+            decoding,
+            post_prompts: PostPrompts::default(),
+        })
     }
 
-    /// As [`Self::build`] with those of `accelerations` that the model takes where at most so many images are shown together. The others are in
-    /// the plan with the reason ([`Self::left_out`]).
+    /// As [`Self::build`] with those of `accelerations` that the model takes where at most so many images are shown together, of which those are packed that
+    /// are held. The others are in the plan with the reason ([`Self::left_out`]).
     ///
     /// # Errors
     /// As [`Self::build`], and [`StudyError::Plan`] when the model takes none of them, [`StudyError::Vlm`] when it does not take so many images.
-    pub async fn build_fitting(model: Vlm, accelerations: &[Acceleration], decoding: Decoding, images: usize) -> Result<Self, StudyError> {
+    pub async fn build_fitting(
+        model: Vlm,
+        accelerations: &[Acceleration],
+        decoding: Decoding,
+        images: usize,
+        held: &Held,
+    ) -> Result<Self, StudyError> {
         let (fitting, left_out) = Box::pin(fitting(&model, accelerations, images)).await?;
         if let ([LeftOut { spec, reason }, ..], []) = (left_out.as_slice(), fitting.as_slice()) {
             return Err(StudyError::Plan(format!("the model takes none of the accelerations; {spec}: {reason}")));
         }
-        Ok(Self { left_out, ..Self::build(model, &fitting, decoding).await? })
+        Ok(Self { left_out, ..Self::build_held(model, &fitting, decoding, held).await? })
     }
 
     /// What was asked for and the model does not take, with the reason.
@@ -218,6 +267,7 @@ impl Variants {
             versions: Versions { steady: env!("CARGO_PKG_VERSION").to_owned(), burn: BURN_VERSION.to_owned() },
             model: ModelPlan { name: info.name.clone(), architecture: info.architecture.clone(), sha256: checkpoint_sha256.to_owned() },
             accelerations,
+            elsewhere: None,
             left_out: self.left_out.clone(),
             controls: self.controls.iter().map(Controlled::plan).collect(),
             benchmark: BenchmarkPlan::of(benchmark, questions)?,
@@ -235,12 +285,22 @@ impl Variants {
 
     /// The model before any acceleration.
     pub fn baseline(&self) -> &Vlm {
-        &self.all[0].model
+        &self.baseline
     }
 
-    /// The specs of baseline and accelerations, in the order of all answers.
+    /// Those that are in memory, in their order.
+    fn held(&self) -> impl Iterator<Item = (&Variant, &Vlm)> {
+        self.all.iter().filter_map(|variant| Some((variant, variant.model.as_ref()?)))
+    }
+
+    /// The controls that are in memory.
+    fn held_controls(&self) -> impl Iterator<Item = (&Controlled, &Vlm)> {
+        self.controls.iter().filter_map(|control| Some((control, control.model.as_ref()?)))
+    }
+
+    /// The specs of baseline and accelerations that are held, in the order of all answers.
     pub fn specs(&self) -> impl Iterator<Item = &str> {
-        self.all.iter().map(|variant| variant.plan.spec.as_str())
+        self.held().map(|(variant, _)| variant).map(|variant| variant.plan.spec.as_str())
     }
 
     /// Answers one question about one image, outside of any study.
@@ -256,21 +316,21 @@ impl Variants {
         // Variants that see alike share an image: the same tower, and nothing done in it by a reducer that is not theirs.
         let mut encoded: Vec<(EncodedImage, Duration)> = Vec::new();
         let mut replies = Vec::with_capacity(self.all.len() + 1);
-        for variant in &self.all {
+        for (variant, model) in self.held() {
             let reducer = variant.acceleration.reducer();
-            let seen = if let Some(seen) = encoded.iter().position(|(image, _)| variant.model.takes(image, reducer)) {
+            let seen = if let Some(seen) = encoded.iter().position(|(image, _)| model.takes(image, reducer)) {
                 seen
             } else {
                 let (start, pixels) = (Instant::now(), &prompts[0].pixels);
                 let image = match reducer.filter(|reducer| changes_the_image(*reducer)) {
-                    Some(reducer) => Box::pin(variant.model.encode_with(pixels, reducer)).await?,
-                    None => Box::pin(variant.model.encode_for(pixels, &self.needs)).await?,
+                    Some(reducer) => Box::pin(model.encode_with(pixels, reducer)).await?,
+                    None => Box::pin(model.encode_for(pixels, &self.needs)).await?,
                 };
                 encoded.push((image, start.elapsed()));
                 encoded.len() - 1
             };
             let (image, looking) = &encoded[seen];
-            replies.push(Box::pin(self.answers(&variant.model, reducer, (image, *looking), prompts)).await?);
+            replies.push(Box::pin(self.answers(model, reducer, (image, *looking), prompts)).await?);
         }
         Ok(ImageReplies { layout: prompts[0].layout.clone(), replies })
     }
@@ -310,7 +370,7 @@ impl Variants {
     /// sharing, as much is shared as for the baseline.
     async fn controlled(
         &self,
-        Controlled { control, model, .. }: &Controlled,
+        (control, model): (&Control, &Vlm),
         image: &RgbImage,
         questions: &[&str],
         prompts: &[Prepared],
@@ -348,7 +408,7 @@ impl Variants {
         let prompts = interleaved(self.baseline(), images, questions)?;
         let mut encoded: Vec<(&Vlm, Vec<EncodedImage>, Duration)> = Vec::new();
         let mut replies = Vec::with_capacity(self.all.len() + self.controls.len());
-        for Variant { acceleration, model, .. } in &self.all {
+        for (Variant { acceleration, .. }, model) in self.held() {
             takes_several(acceleration)?;
             let seen = if let Some(seen) = encoded.iter().position(|(other, ..)| model.shares_encoder(other)) {
                 seen
@@ -362,7 +422,7 @@ impl Variants {
             share(*looking, &mut answers);
             replies.push(answers);
         }
-        for Controlled { control, model, .. } in &self.controls {
+        for (Controlled { control, .. }, model) in self.held_controls() {
             let own;
             let prompts = match control.change {
                 Change::Pixels(_) => {
@@ -416,7 +476,7 @@ impl Variants {
 
 impl Subject for Variants {
     fn weight_bytes(&self) -> Vec<usize> {
-        let models = self.all.iter().map(|variant| &variant.model).chain(self.controls.iter().map(|control| &control.model));
+        let models = self.held().map(|(_, model)| model).chain(self.held_controls().map(|(_, model)| model));
         models.map(Vlm::weight_bytes).collect()
     }
 
@@ -431,8 +491,8 @@ impl Subject for Variants {
         };
         let prompts = prompts(self.baseline(), image, &questions)?;
         let mut replies = self.shared(&prompts).await?.replies;
-        for control in &self.controls {
-            replies.push(Box::pin(self.controlled(control, image, &questions, &prompts)).await?);
+        for (Controlled { control, .. }, model) in self.held_controls() {
+            replies.push(Box::pin(self.controlled((control, model), image, &questions, &prompts)).await?);
         }
         Ok(replies)
     }

@@ -23,6 +23,25 @@ fn start(path: &Path, plan: &Plan, quiz: &Quiz, subject: &Scripted) -> Result<us
     run(&Folder::create(path, plan, quiz.questions())?, quiz, subject, &GO, &mut |_| ()).block_on()
 }
 
+/// What is being written stays, and what a dead process left is removed.
+#[test]
+fn half_written_files_of_dead_processes_are_tidied() {
+    let dir = tempfile::tempdir().unwrap();
+    let quiz = Quiz::new(2);
+    let plan = plan(quiz.questions(), &["half"]);
+    drop(Folder::create(dir.path(), &plan, quiz.questions()).unwrap());
+    let places = ["plan.json.a.unfinished", "records/part-00000.parquet.b.unfinished", "timings/part-00000.jsonl.c.unfinished"];
+    places.iter().for_each(|name| fs::write(dir.path().join(name), "half").unwrap());
+    let living = fs::File::create(dir.path().join("report.html.d.unfinished")).unwrap();
+    living.lock().unwrap();
+    start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    assert!(places.iter().all(|name| !dir.path().join(name).exists()));
+    assert!(dir.path().join("report.html.d.unfinished").exists());
+    drop(living);
+    Folder::open(dir.path()).unwrap().tidy().unwrap();
+    assert!(!dir.path().join("report.html.d.unfinished").exists());
+}
+
 /// A run that fails after so many groups and is started again, and who was asked the second time.
 fn stopped_and_rerun(plan: &Plan, quiz: &Quiz, groups: usize) -> (tempfile::TempDir, Scripted) {
     let dir = tempfile::tempdir().unwrap();

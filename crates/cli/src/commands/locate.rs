@@ -10,7 +10,7 @@ use steady_vlm::Checkpoint;
 
 use crate::args::{GrainArg, LocateArgs};
 use crate::commands::report::Published;
-use crate::commands::study::{asked_for, study};
+use crate::commands::study::{Beside, asked_for, study};
 use crate::model;
 
 pub(crate) fn run(args: &LocateArgs) -> Result<()> {
@@ -32,11 +32,11 @@ pub(crate) fn run(args: &LocateArgs) -> Result<()> {
         let each = wholes.iter().map(|whole| whole.with_each_in_float(&footprint, grain)).collect::<Result<Vec<_>, _>>()?;
         Ok(each.concat())
     };
-    let published = study(choose, &located, &[], &bench, args.study.out.clone(), &args.study)?;
+    let published = study(choose, &located, Beside::default(), &bench, args.study.out.clone(), &args.study)?;
     let (Some(Published { report, file }), Some(size)) = (published, args.mixed) else { return Ok(()) };
     let mixed = wholes.iter().map(|whole| Ok([whole.clone(), mixed(&report, whole, size)?])).collect::<Result<Vec<_>>>()?.concat();
     let folder = file.parent().map(|folder| folder.join("mixed"));
-    study(choose, &|_| Ok(mixed.clone()), &[], &bench, folder, &args.study).map(drop)
+    study(choose, &|_| Ok(mixed.clone()), Beside::default(), &bench, folder, &args.study).map(drop)
 }
 
 /// `whole` with the layers in float that bring most back, as many as fit into files of `size` bytes.

@@ -109,6 +109,7 @@ pub(crate) fn publish(folder: &Folder, benchmark: Option<&dyn Benchmark>, printe
 
 /// The same, with what a policy says of it on top.
 fn publish_under(policy: Option<&Policy>, folder: &Folder, benchmark: Option<&dyn Benchmark>, printed: Printed) -> Result<Published> {
+    folder.tidy()?;
     let pairing = folder.pairing()?;
     let cut = cut(&pairing.cut(), folder.plan().decoding.get("max_new_tokens").map_or("?", String::as_str));
     let report = pairing.report()?;

@@ -7,22 +7,23 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result, bail};
 use pollster::FutureExt;
 use steady_accel::Acceleration;
-use steady_accel::memory::Run;
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
 use steady_bench::{BENCHMARKS, Benchmark, Chosen as Bench, Posed, PostPrompts, Question, benchmarks_of};
+use steady_logs::comparable::Difference;
 use steady_methods::{FIRST5, Preset};
 use steady_records::plan::LeftOut;
 use steady_records::{Plan, Shard, plan};
 use steady_study::controls::{self, Controlled, Opening};
-use steady_study::{Folder, Published, StudyError, Subject, Variants};
-use steady_vlm::{Checkpoint, Decoding, Extent, Precision, Vlm, Work};
+use steady_study::{Folder, Held, Published, Source, StudyError, Subject, TakenOver, Variants, join};
+use steady_vlm::{Checkpoint, Extent, OpenDevice, Precision, Work};
 
 use crate::args::{RunArgs, StudyArgs};
 use crate::commands::report::Printed;
 use crate::commands::runs::RUNS;
 use crate::commands::{benchmarks, endpoint, report};
 use crate::model::{self, Chosen};
+use crate::passes::Pass;
 use crate::progress::Status;
 use crate::{console, embedded, memory};
 
@@ -32,7 +33,7 @@ pub(crate) fn embedded(models: &[String], args: &StudyArgs) -> Result<()> {
         let folder = args.out.as_ref().map(|out| if models.len() == 1 { out.clone() } else { out.join(name) });
         let accelerations = asked_for(args, FIRST5.specs)?;
         let accelerations = |_: &Checkpoint| Ok(accelerations.clone());
-        study(|| model::embedded(name), &accelerations, &[], &BENCHMARKS.find(EMBEDDED.name)?, folder, args)?;
+        study(|| model::embedded(name), &accelerations, Beside::default(), &BENCHMARKS.find(EMBEDDED.name)?, folder, args)?;
     }
     Ok(())
 }
@@ -61,10 +62,12 @@ fn one(args: &RunArgs, bench: &str, out: Option<PathBuf>) -> Result<()> {
         bail!("--against {server}: a server stands beside another one; --endpoint names the baseline's");
     }
     // Specs are read before a model is fetched, which may take hours.
-    // Whoever compares two checkpoints asks about those.
-    let accelerations = asked_for(&args.study, if args.against.is_empty() { FIRST5.specs } else { &[] })?;
+    // Whoever compares two checkpoints asks about those alone.
+    let whole = args.against.is_empty() && args.baseline.is_none();
+    let accelerations = asked_for(&args.study, if whole { FIRST5.specs } else { &[] })?;
     let accelerations = |_: &Checkpoint| Ok(accelerations.clone());
-    study(|| model::choose(&args.model), &accelerations, &args.against, &BENCHMARKS.find(bench)?, out, &args.study).map(drop)
+    let beside = Beside { against: &args.against, baseline: args.baseline.as_deref(), allow: &args.allow };
+    study(|| model::choose(&args.model), &accelerations, beside, &BENCHMARKS.find(bench)?, out, &args.study).map(drop)
 }
 
 /// The accelerations that a command line names, those of `default` if it names none.
@@ -77,42 +80,64 @@ pub(super) fn asked_for(args: &StudyArgs, default: &[&str]) -> Result<Vec<Accele
     Ok(several)
 }
 
+/// Who takes part in a study beside the model and its accelerations.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Beside<'a> {
+    /// Other checkpoints of the model.
+    against: &'a [PathBuf],
+    /// A run whose baseline is taken over, so that the model is an accelerated form of that.
+    baseline: Option<&'a Path>,
+    /// What may differ from that run.
+    allow: &'a [String],
+}
+
 /// Studies the model that `choose` gives, once the rest of what was asked for is known to make sense: a model may have to be fetched. What
 /// `accelerations` asks for may depend on the model's layers. Gives the report; a shard has none.
 pub(super) fn study(
     choose: impl FnOnce() -> Result<Chosen>,
     accelerations: &dyn Fn(&Checkpoint) -> Result<Vec<Acceleration>>,
-    against: &[PathBuf],
+    beside: Beside<'_>,
     bench: &Bench<'_>,
     out: Option<PathBuf>,
     args: &StudyArgs,
 ) -> Result<Option<report::Published>> {
     let perturbations = plan::perturbations(&args.perturbations)?;
+    let taken_over = beside.baseline.map(TakenOver::open).transpose().context("--baseline")?;
     let Chosen { checkpoint, mut arguments } = choose()?.shown(args.images);
     let accelerations = accelerations(&checkpoint)?;
-    let against = against.iter().map(|path| model::other(path, &checkpoint)).collect::<Result<Vec<_>>>()?;
+    let against = beside.against.iter().map(|path| model::other(path, &checkpoint)).collect::<Result<Vec<_>>>()?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
     say_what_is_odd(&*benchmark);
     let precision = model::precision(args.dtype, &checkpoint)?;
-    let controls = if args.controls.is_empty() { controls::usual(&checkpoint, precision)? } else { controls::named(&args.controls)? };
+    let controls = match args.controls.as_slice() {
+        // those of the baseline are taken over with it
+        [] if taken_over.is_some() => Vec::new(),
+        [] => controls::usual(&checkpoint, precision)?,
+        named => controls::named(named)?,
+    };
     let decoding = model::decoding(&checkpoint, benchmark.max_new_tokens());
     let sha256 = checkpoint.sha256()?;
     let (post_prompts, said) = args.post_prompt.chosen(embedded::holds(&sha256)?);
+    let called = Published::spec_of(arguments.get(1).map_or("", String::as_str));
     arguments.extend(said);
-    let copies = controls::copies(&controls);
-    let mut beside = 0;
-    for other in &against {
-        beside += other.checkpoint.footprint()?.weight_bytes(precision);
+    if let Some(baseline) = beside.baseline {
+        arguments.extend(["--baseline".to_owned(), baseline.to_string_lossy().into_owned()]);
+        arguments.extend(beside.allow.iter().flat_map(|field| ["--allow".to_owned(), field.clone()]));
     }
+    let footprint = checkpoint.footprint()?;
+    let others = against.iter().map(|other| Ok((Published::spec_of(&other.named), other.checkpoint.footprint()?.weight_bytes(precision))));
+    let others = others.collect::<Result<Vec<(String, u64)>>>()?;
+    let together = vec![Pass::of_all(&accelerations, &others, &controls)];
+    let apart = Pass::one_at_a_time(&footprint, &accelerations, &others, &controls)?;
     let asked = Asked::new(&checkpoint, &*benchmark, &questions, (&args.perturbations, &post_prompts))?;
-    let runs = |max_pixels: Option<usize>| {
-        let largest = asked.largest(&checkpoint, precision, max_pixels)?;
-        // What questions share of a prompt is remembered beside what each adds to it.
-        let run = |(image, prompt)| {
+    let fits = |device: &OpenDevice, passes: &[Pass]| {
+        let runs = |max_pixels: Option<usize>| {
+            let Some((image, prompt)) = asked.largest(&checkpoint, precision, max_pixels)? else { return Ok(Vec::new()) };
+            // What questions share of a prompt is remembered beside what each adds to it.
             let tokens = 2 * prompt + decoding.max_new_tokens;
-            Run { precision, accelerations: &accelerations, copies: &copies, beside, image, prompt, tokens }
+            Ok(passes.iter().map(|pass| pass.run(precision, image, prompt, tokens)).collect())
         };
-        Ok(largest.map(run).into_iter().collect())
+        memory::check(&checkpoint, device, &runs)
     };
     let work = || {
         let forms = 1 + accelerations.len() + against.len() + controls.len();
@@ -120,29 +145,96 @@ pub(super) fn study(
         let (images, questions) = (asked.images * perturbations.len(), questions.len() * perturbations.len());
         Ok(Work::new(&*checkpoint.footprint()?, image, steady_vlm::Asked { images, questions, forms, text: asked.text }))
     };
+    let fits_somehow = |device: &OpenDevice| {
+        let together = if args.one_at_a_time { fits(device, &apart) } else { fits(device, &together) };
+        together.or_else(|shortage| fits(device, &apart).map_err(|_| shortage))
+    };
     let begun = out.as_ref().and_then(|out| begun(out, args.shard));
-    let device = model::device(args.device, begun.as_deref(), work, &|device| memory::check(&checkpoint, device, &runs))?;
+    let device = model::device(args.device, begun.as_deref(), work, &fits_somehow)?;
+    let passes = match fits(&device, &together) {
+        Ok(()) if !args.one_at_a_time => together,
+        Err(shortage) if !args.one_at_a_time => {
+            console::note(&format!(
+                "{shortage:#}; one variant at a time does, in {} passes, in each of which the baseline answers",
+                apart.len()
+            ));
+            apart
+        }
+        _ => apart,
+    };
     let opening = Opening { checkpoint: &checkpoint, device: &device };
     let vlm = model::load(&checkpoint, &device, precision)?;
-    let against = against.iter().map(|other| Published::open(&other.checkpoint, &other.named, &vlm, &device)).collect::<Result<_, _>>()?;
-    let controlled = controls.iter().map(|control| Controlled::open(control, &vlm, opening)).collect::<Result<_, _>>()?;
-    let variants = fitting(vlm, &accelerations, decoding, asked.shown_together(), args)?
-        .with_published(against)?
-        .with_controls(controlled)
-        .with_post_prompts(post_prompts)
-        .stored_as(&*checkpoint.footprint()?)?;
-    model::prepare(&device)?;
-    let plan = variants.plan(&arguments, &sha256, &device.identity, &*benchmark, &questions, perturbations)?;
+    let variants = |held: &Held| {
+        let published = against.iter().map(|other| Published::open(&other.checkpoint, &other.named, &vlm, &device, held));
+        let published = published.collect::<Result<_, _>>()?;
+        let controlled = controls.iter().map(|control| Controlled::open_held(control, &vlm, opening, held)).collect::<Result<_, _>>()?;
+        let variants = Variants::build_fitting(vlm.clone(), &accelerations, decoding, asked.shown_together(), held)
+            .block_on()?
+            .with_published(published)?
+            .with_controls(controlled)
+            .with_post_prompts(post_prompts.clone())
+            .stored_as(&footprint)?;
+        model::prepare(&device)?;
+        anyhow::Ok(variants)
+    };
+    let first = variants(&passes[0].held)?;
+    say_what_is_left_out(&first, args)?;
+    let here = first.plan(&arguments, &sha256, &device.identity, &*benchmark, &questions, perturbations)?;
+    let plan = match &taken_over {
+        Some(taken_over) => beside_baseline(taken_over, &here, &called, beside.allow)?,
+        None => here.clone(),
+    };
     let path = match out {
         Some(path) => path,
         None => default_folder(&plan)?,
     };
-    if let Some(shard) = args.shard {
-        return answer_shard(&path, shard, &plan, &questions, &*benchmark, &variants, args.json).map(|()| None);
+    let shard = args.shard.unwrap_or(Shard::WHOLE);
+    let folder =
+        if shard == Shard::WHOLE { Folder::create(&path, &plan, &questions)? } else { shard_folder(&path, shard, &plan, &questions)? };
+    if passes.len() == 1 && taken_over.is_none() {
+        answer(&folder, &*benchmark, &first)?;
+    } else if !folder.is_complete()? {
+        let mut first = Some(first);
+        let mut answered = Vec::new();
+        for (i, Pass { held, .. }) in passes.iter().enumerate() {
+            // what the pass before held is let go of first
+            let variants = first.take().map_or_else(|| variants(held), Ok)?;
+            let place = Folder::pass_in(folder.path(), i + 1, passes.len());
+            let pass = Folder::create_shard(&place, &here.only(|name| held.holds(name)), &questions, shard)?;
+            answer(&pass, &*benchmark, &variants)?;
+            answered.push(pass);
+        }
+        let sources: Vec<Source<'_>> = match &taken_over {
+            Some(taken_over) => {
+                std::iter::once(taken_over.source()).chain(answered.iter().map(|pass| TakenOver::beside(pass, &called))).collect()
+            }
+            None => answered.iter().map(Source::pass).collect(),
+        };
+        join(&folder, &sources)?;
     }
-    let folder = Folder::create(&path, &plan, &questions)?;
-    answer(&folder, &*benchmark, &variants)?;
+    folder.forget_passes()?;
+    if shard != Shard::WHOLE {
+        return say_shard_is_whole(&path, &folder, args.json).map(|()| None);
+    }
     report::publish(&folder, Some(&*benchmark), Printed::of(args.json)).map(Some)
+}
+
+/// The plan of a study whose baseline is taken over, unless something differs that must not.
+fn beside_baseline(taken_over: &TakenOver, here: &Plan, called: &str, allow: &[String]) -> Result<Plan> {
+    let differing = taken_over.differing(here).context("--baseline")?;
+    let (allowed, refused): (Vec<Difference>, Vec<Difference>) =
+        differing.into_iter().map(|(field, what)| Difference { field, what }).partition(|difference| difference.is_allowed(allow));
+    if !refused.is_empty() {
+        let told: Vec<String> = refused.iter().map(|Difference { field, what }| format!("\n  {field}: {what}")).collect();
+        bail!("--baseline: what answered there was asked otherwise; --allow NAME lets a difference through:{}", told.concat());
+    }
+    for Difference { field, what } in allowed {
+        console::note(&format!("let through: {field}: {what}"));
+    }
+    for remark in taken_over.remarks(here) {
+        console::note(&remark);
+    }
+    Ok(taken_over.whole(here, called))
 }
 
 /// The device on which a study was begun. Its shards are all answered on one.
@@ -152,27 +244,23 @@ fn begun(out: &Path, shard: Option<Shard>) -> Option<String> {
     places.into_iter().find_map(|place| Some(Folder::open(&place).ok()?.plan().device.clone()))
 }
 
-/// Answers a shard into its folder in `study`. Another shard there that belongs to another plan is refused now, before anything is asked in vain.
-fn answer_shard(
-    study: &Path,
-    shard: Shard,
-    plan: &Plan,
-    questions: &[Question],
-    benchmark: &dyn Benchmark,
-    variants: &Variants,
-    json: bool,
-) -> Result<()> {
+/// The folder of a shard in `study`. Another shard there that belongs to another plan is refused now, before anything is asked in vain.
+fn shard_folder(study: &Path, shard: Shard, plan: &Plan, questions: &[Question]) -> Result<Folder> {
     for other in Folder::shards_in(study)? {
         let fields = Folder::open(&other)?.plan().differences(plan);
         if !fields.is_empty() {
             return Err(StudyError::OtherPlan { path: other.join("plan.json"), fields }.into());
         }
     }
-    let folder = Folder::create_shard(&Folder::shard_in(study, shard), plan, questions, shard)?;
-    answer(&folder, benchmark, variants)?;
-    let (answers, path) = (folder.total(), folder.path().display().to_string());
+    Ok(Folder::create_shard(&Folder::shard_in(study, shard), plan, questions, shard)?)
+}
+
+fn say_shard_is_whole(study: &Path, folder: &Folder, json: bool) -> Result<()> {
+    let (shard, answers, path) = (folder.shard(), folder.total(), folder.path().display().to_string());
     if json {
-        return console::json(&serde_json::json!({ "shard": shard, "folder": path, "answers": answers, "plan_sha256": plan.sha256()? }));
+        return console::json(
+            &serde_json::json!({ "shard": shard, "folder": path, "answers": answers, "plan_sha256": folder.plan().sha256()? }),
+        );
     }
     console::result(&format!("Shard {shard} is whole: {answers} answers in {path}\nWhen all are: steady merge {}", study.display()))
 }
@@ -184,10 +272,8 @@ pub(super) fn say_what_is_odd(benchmark: &dyn Benchmark) {
     }
 }
 
-/// The model under those of `accelerations` that it takes where a question shows at most so many images. What a preset stands for and the model does not take is said and left out; what was typed
-/// by itself is an error.
-fn fitting(vlm: Vlm, accelerations: &[Acceleration], decoding: Decoding, images: usize, args: &StudyArgs) -> Result<Variants> {
-    let variants = Variants::build_fitting(vlm, accelerations, decoding, images).block_on()?;
+/// Says what a preset stands for and the model does not take; what was typed by itself is an error.
+fn say_what_is_left_out(variants: &Variants, args: &StudyArgs) -> Result<()> {
     let by_themselves: Vec<&String> = args.accelerations.iter().filter(|spec| Preset::named(spec).is_none()).collect();
     let typed = model::swept(model::accelerations(&by_themselves)?, args.sweep.as_ref())?;
     for LeftOut { spec, reason } in variants.left_out() {
@@ -196,7 +282,7 @@ fn fitting(vlm: Vlm, accelerations: &[Acceleration], decoding: Decoding, images:
         }
         console::note(&format!("{spec} is not run: {reason}"));
     }
-    Ok(variants)
+    Ok(())
 }
 
 /// What a study asks, for its size.

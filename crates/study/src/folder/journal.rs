@@ -35,15 +35,6 @@ impl Journal<'_> {
         Ok(groups)
     }
 
-    /// Removes what a killed process left half-written, and says so. For whoever writes here: nobody else may be writing.
-    pub(crate) fn tidy(&self) -> Result<(), StudyError> {
-        for (_, path) in self.files()?.into_iter().filter(|(name, _)| name.ends_with(UNFINISHED)) {
-            tracing::warn!("{}: left half-written by an interrupted run; its questions are asked again", path.display());
-            fs::remove_file(&path).map_err(StudyError::io(&path, "cannot remove a half-written group"))?;
-        }
-        Ok(())
-    }
-
     /// Names and paths of all files there are.
     fn files(&self) -> Result<Vec<(String, PathBuf)>, StudyError> {
         let entries = fs::read_dir(&self.path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);

@@ -135,6 +135,7 @@ pub fn plan(questions: &[Question], accelerations: &[&str]) -> Plan {
         versions: Versions { steady: "0".into(), burn: "0".into() },
         model: ModelPlan { name: "scripted".into(), architecture: "Script".into(), sha256: "1".repeat(64) },
         accelerations: [BASELINE].iter().chain(accelerations).map(acceleration).collect(),
+        elsewhere: None,
         left_out: Vec::new(),
         controls: vec![ControlPlan { spec: "order".into(), describe: "reversed order".into() }],
         benchmark: BenchmarkPlan {

@@ -33,6 +33,24 @@ pub(crate) struct Cli {
     pub(crate) study: StudyArgs,
 }
 
+impl Cli {
+    /// Everything typed that may be a run folder, and so a place in a bucket.
+    pub(crate) fn run_folders(&mut self) -> Vec<&mut PathBuf> {
+        match &mut self.command {
+            None => self.study.out.iter_mut().collect(),
+            Some(Command::Run(args)) => args.study.out.iter_mut().chain(&mut args.baseline).collect(),
+            Some(Command::Locate(args)) => args.study.out.iter_mut().collect(),
+            Some(Command::Compare(args)) => args.runs.iter_mut().chain(&mut args.controls).chain(&mut args.out).collect(),
+            Some(Command::Merge(args)) => args.shards.iter_mut().chain(&mut args.out).collect(),
+            Some(Command::Report(args)) => args.runs.iter_mut().collect(),
+            Some(Command::Share(args)) => args.run.iter_mut().collect(),
+            Some(Command::Gate(args)) => args.runs.iter_mut().collect(),
+            Some(Command::Guard(args)) => args.run.iter_mut().collect(),
+            Some(_) => Vec::new(),
+        }
+    }
+}
+
 const STUDY_EXAMPLES: &str = "\
 Examples:
   steady                                          the whole study, report in ./steady-out/
@@ -672,6 +690,19 @@ mod tests {
         assert!(refused.contains("unknown benchmark \"poppy\": expected one of embedded, file, "), "{refused}");
         let refused = chosen("file:q.csv,questoin=prompt").unwrap_err().to_string();
         assert!(refused.contains("unknown option \"questoin\": expected one of image, question, "), "{refused}");
+    }
+
+    #[test]
+    fn run_folders_are_found_wherever_they_are_typed() {
+        let found = |words: &[&str]| {
+            let mut cli = Cli::try_parse_from(words).unwrap();
+            cli.run_folders().into_iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&["steady", "--out", "s3://b/a"]), ["s3://b/a"]);
+        assert_eq!(found(&["steady", "run", "--model", "m", "--out", "a", "--baseline", "b"]), ["a", "b"]);
+        assert_eq!(found(&["steady", "merge", "a", "b", "--out", "c"]), ["a", "b", "c"]);
+        assert_eq!(found(&["steady", "gate", "a", "--max-ndr", "1%"]), ["a"]);
+        assert_eq!(found(&["steady", "models"]), Vec::<String>::new());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod hub_id;
 mod memory;
 mod model;
 mod passes;
+mod places;
 mod progress;
 #[cfg(any(feature = "endpoint", feature = "hub"))]
 mod tls;
@@ -26,11 +27,24 @@ use args::{Cli, Command};
 
 /// Reads the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
     let filter = EnvFilter::try_from_env("STEADY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().init();
+    let places = match places::open(&mut cli) {
+        Ok(places) => places,
+        Err(error) => return console::finish(Err(error)),
+    };
+    let code = console::finish(run(&cli));
+    // what a command that failed left behind is as good as ever
+    match places::finish(places) {
+        Ok(()) => code,
+        Err(error) => console::finish(Err(error)),
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode> {
     let done = |outcome: Result<()>| outcome.map(|()| ExitCode::SUCCESS);
-    console::finish(match &cli.command {
+    match &cli.command {
         None => done(commands::study::embedded(&cli.models, &cli.study)),
         Some(Command::Run(args)) => done(commands::study::run(args)),
         Some(Command::Locate(args)) => done(commands::locate::run(args)),
@@ -48,5 +62,5 @@ pub fn main() -> ExitCode {
         Some(Command::Perturbs(args)) => done(commands::list::perturbs(args)),
         Some(Command::Controls(args)) => done(commands::list::controls(args)),
         Some(Command::Devices(args)) => done(commands::list::devices(args)),
-    })
+    }
 }

@@ -13,6 +13,7 @@ const TENSOR_FREE: &[&str] = &[
     "steady-bench",
     "steady-records",
     "steady-logs",
+    "steady-store",
     "steady-verdict",
     "steady-methods",
     "steady-pixels",

@@ -1,6 +1,6 @@
 //! Every test, in the order in which a failure is cheapest to see.
 
-use crate::shell::{self, native};
+use crate::shell::{self, cargo, native};
 use crate::stages::Stages;
 use crate::{lints, page, setup, snapshots};
 
@@ -22,6 +22,8 @@ pub(crate) fn run(stages: &mut Stages, scope: &Scope) -> anyhow::Result<()> {
     // on Flex, on wgpu unless `cpu`, the command line as a process
     stages.run("native tests", || shell::run(snapshots::watch(&mut native("test", cpu))?))?;
     stages.run("snapshots", snapshots::check)?;
+    // by itself: what speaks to buckets is in no other build, and would have burn compiled a second time
+    stages.run("buckets", || shell::run(&mut cargo(["test", "--release", "-p", "steady-store", "--features", "cloud"])))?;
     if !cpu {
         stages.run("kernels in a browser", page::kernels)?;
         stages.run("page lint", page::lint)?;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use steady_methods::{Linears, Spec, SpecError};
-use steady_vlm::TokenReducer;
+use steady_vlm::{CacheBits, TokenReducer};
 
 use crate::{Quantizer, Registry, Search};
 
@@ -14,13 +14,56 @@ use crate::{Quantizer, Registry, Search};
 pub struct Acceleration {
     pub(crate) spec: Spec,
     pub(crate) quantizer: Option<Arc<dyn Quantizer>>,
+    /// Layers that are packed beside those of the quantizer.
+    pub(crate) wider: Wider,
     /// Layers that are put back into float.
     pub(crate) float: Linears,
+    pub(crate) cache: Option<CacheBits>,
     pub(crate) reducer: Option<Arc<dyn TokenReducer>>,
     /// What is to be searched for, and has not been.
     pub(crate) search: Option<Arc<dyn Search>>,
     /// The reducers in front of what is searched for.
     pub(crate) others: Vec<Arc<dyn TokenReducer>>,
+}
+
+/// Parts of a model whose layers are packed because somebody asks for it, beside those that the method packs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wider {
+    pub(crate) vision: bool,
+    pub(crate) projector: bool,
+}
+
+impl Wider {
+    /// Whether the linear layer of this canonical name is one of them. A patch embedding is a convolution in the published models.
+    pub(crate) fn takes(self, linear: &str) -> bool {
+        let of_projector = linear.starts_with("multi_modal_projector.") || linear.starts_with("visual.merger.");
+        let of_tower = linear.starts_with("vision_tower.") || linear.starts_with("visual.");
+        if of_projector { self.projector } else { self.vision && of_tower && !linear.contains("patch_embed") }
+    }
+
+    /// As it stands behind a method's text.
+    pub(crate) fn spelt(self, method: &str) -> String {
+        let mut text = method.to_owned();
+        for (_, name) in [(self.vision, "vision"), (self.projector, "projector")].iter().filter(|(set, _)| *set) {
+            text.push(if text.contains(':') { ',' } else { ':' });
+            text += name;
+        }
+        text
+    }
+
+    /// What is packed, in words; without them it is `scope`.
+    pub(crate) fn scope(self, scope: &str) -> String {
+        let Self { vision, projector } = self;
+        if !vision && !projector {
+            return scope.to_owned();
+        }
+        let also = match (vision, projector) {
+            (true, true) => "the vision tower's and the projector's",
+            (true, false) => "the vision tower's",
+            _ => "the projector's",
+        };
+        format!("the decoder's q, k, v, o, gate, up and down projections and {also} linear layers (not embeddings, patch embedding, head)")
+    }
 }
 
 impl Acceleration {
@@ -50,6 +93,11 @@ impl Acceleration {
     /// The token reducer to hand to the model with each prompt. Where it is [searched for](Self::searched) and was not, it says so when it is asked.
     pub fn reducer(&self) -> Option<&dyn TokenReducer> {
         self.reducer.as_deref()
+    }
+
+    /// What keys and values are rounded to, if they are.
+    pub fn cache_bits(&self) -> Option<CacheBits> {
+        self.cache
     }
 
     /// The quantizer, if the weights change.

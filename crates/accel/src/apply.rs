@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use steady_kernels::PackedLinear;
-use steady_methods::Linears;
+use steady_methods::{Linears, MethodKind};
 use steady_vlm::{Dense, HostMatrix, Vlm};
 
 use crate::{AccelError, Acceleration, Calibration, Fitted, Inputs, LinearShape, Samples, calibrate, factors};
@@ -19,6 +19,9 @@ pub struct Description {
     pub spec: String,
     /// What happens to the weights.
     pub quantized: Option<QuantizedModules>,
+    /// What keys and values are rounded to.
+    #[serde(default)]
+    pub cache: Option<String>,
     /// The token reducer.
     pub reducer: Option<String>,
 }
@@ -60,11 +63,13 @@ impl Acceleration {
     /// # Errors
     /// [`AccelError`] when the quantizer does not fit the model, when there are too few prompts, or when what the layers see is of no use.
     pub async fn quantize_seeing(&self, model: &Vlm, samples: Option<&dyn Samples>) -> Result<Option<Vlm>, AccelError> {
-        Ok(self.pack_all(model, samples).await?.map(|packed| self.with_float(&packed, model)))
+        let packed = self.pack_all(model, samples).await?;
+        let changes = packed.is_some() || self.cache.is_some();
+        Ok(changes.then(|| self.finished(packed.as_ref().unwrap_or(model), model)))
     }
 
     /// As [`Self::quantize_seeing`], with the layers packed too that are to stay in float: accelerations with the same
-    /// [codes](Description::codes) share it, and [`Self::with_float`] makes of it what each is.
+    /// [codes](Description::codes) share it, and [`Self::finished`] makes of it what each is.
     ///
     /// # Errors
     /// As [`Self::quantize_seeing`].
@@ -99,10 +104,12 @@ impl Acceleration {
         Ok(Some(current))
     }
 
-    /// What [`Self::pack_all`] made of `model`, with the layers that stay in float as they are there.
+    /// What [`Self::pack_all`] made of `model`, or `model` where it packs nothing: with the layers that stay in float as they are there, and with
+    /// keys and values rounded if they are to be.
     #[must_use]
-    pub fn with_float(&self, packed: &Vlm, model: &Vlm) -> Vlm {
-        if self.float.is_empty() { packed.clone() } else { packed.with_linears_of(model, &|name| self.float.hold(name)) }
+    pub fn finished(&self, packed: &Vlm, model: &Vlm) -> Vlm {
+        let model = if self.float.is_empty() { packed.clone() } else { packed.with_linears_of(model, &|name| self.float.hold(name)) };
+        self.cache.map_or_else(|| model.clone(), |bits| model.with_cache_bits(bits))
     }
 
     /// What this does to `model`.
@@ -112,14 +119,16 @@ impl Acceleration {
     pub fn describe(&self, model: &Vlm) -> Result<Description, AccelError> {
         let quantized = self.settle(model)?.map(|(settled, _)| QuantizedModules {
             method: settled.method,
-            codes: settled.fitted.method(),
-            scope: settled.scope.to_owned(),
+            codes: settled.codes,
+            scope: settled.scope,
             linears: settled.packed,
         });
         let reducer = self.reducer.as_ref().map(|reducer| reducer.name());
-        let parts: Vec<&str> = quantized.iter().map(|quantized| quantized.method.as_str()).chain(reducer.as_deref()).collect();
+        let cache = self.spec.part(MethodKind::Cache).map(ToString::to_string);
+        let parts = quantized.iter().map(|quantized| quantized.method.as_str()).chain(cache.as_deref()).chain(reducer.as_deref());
+        let parts: Vec<&str> = parts.collect();
         let spec = if parts.is_empty() { "none".to_owned() } else { parts.join("+") };
-        Ok(Description { spec, quantized, reducer })
+        Ok(Description { spec, quantized, cache, reducer })
     }
 }
 
@@ -175,7 +184,9 @@ pub(crate) struct Settled {
     pub(crate) fitted: Box<dyn Fitted>,
     /// The canonical text, with what stays in float.
     pub(crate) method: String,
-    scope: &'static str,
+    /// The same without what stays in float.
+    pub(crate) codes: String,
+    scope: String,
     /// Layers that are packed and stay so.
     pub(crate) packed: Vec<LinearShape>,
     /// Layers that are packed and put back into float.
@@ -188,7 +199,7 @@ impl Acceleration {
         let Some(quantizer) = &self.quantizer else { return Ok(None) };
         let mut taken: Vec<Named> = Vec::new();
         model.map_linears(&mut |name, dense| {
-            if quantizer.takes(name) {
+            if quantizer.takes(name) || self.wider.takes(name) {
                 taken.push((name.to_owned(), dense.clone()));
             }
             Ok::<_, AccelError>(None)
@@ -200,11 +211,12 @@ impl Acceleration {
     /// The quantizer fitted to a model with these linear layers; `None` when there is no quantizer.
     pub(crate) fn settle_on(&self, mut linears: Vec<LinearShape>) -> Result<Option<Settled>, AccelError> {
         let Some(quantizer) = &self.quantizer else { return Ok(None) };
-        linears.retain(|linear| quantizer.takes(&linear.name));
+        linears.retain(|linear| quantizer.takes(&linear.name) || self.wider.takes(&linear.name));
         let scope = quantizer.scope();
         let Some(first) = linears.first() else { return Err(AccelError::NothingToQuantize { method: quantizer.name(), scope }) };
         let fitted = quantizer.fit(&linears)?;
-        let (mut method, example) = (fitted.method(), first.name.clone());
+        let (codes, example) = (self.wider.spelt(&fitted.method()), first.name.clone());
+        let mut method = codes.clone();
         if let Some(part) = self.float.parts().find(|part| !linears.iter().any(|linear| Linears::meets(part, &linear.name))) {
             return Err(AccelError::NoSuchLinear { method, part: part.to_owned(), example });
         }
@@ -216,7 +228,7 @@ impl Acceleration {
             let separator = if method.contains(':') { ',' } else { ':' };
             method = format!("{method}{separator}float={}", self.float);
         }
-        Ok(Some(Settled { fitted, method, scope, packed, float }))
+        Ok(Some(Settled { fitted, method, codes, scope: self.wider.scope(scope), packed, float }))
     }
 }
 
@@ -224,6 +236,12 @@ impl Description {
     /// The quantizer as settled, if the weights change. On one model, accelerations that agree in this have the same weights.
     pub fn weights(&self) -> Option<&str> {
         self.quantized.as_ref().map(|quantized| quantized.method.as_str())
+    }
+
+    /// The form of the model that answers, if it is another than the model itself: accelerations that agree in this ask the same one.
+    pub fn form(&self) -> Option<String> {
+        let parts: Vec<&str> = self.weights().into_iter().chain(self.cache.as_deref()).collect();
+        (!parts.is_empty()).then(|| parts.join("+"))
     }
 
     /// The quantizer as settled, if the weights change, whatever is put back into float: accelerations that agree in this pack layers alike.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use steady_methods::{Method, Value};
-use steady_vlm::TokenReducer;
+use steady_vlm::{CacheBits, TokenReducer};
 
 use crate::{Quantizer, Search};
 
@@ -12,8 +12,8 @@ use crate::{Quantizer, Search};
 pub struct Implementation {
     /// The method's row.
     pub method: &'static Method,
-    /// Makes the method from one value per parameter of the row, in order, without the layers that stay in float, which are put back for
-    /// every quantizer alike; `None` if these are not the values that it takes.
+    /// Makes the method from one value per parameter of the row, in order, without those that [choose
+    /// layers](steady_methods::Parameter::chooses_layers), which is done for every quantizer alike; `None` if these are not the values that it takes.
     pub build: fn(&[Value]) -> Option<Built>,
 }
 
@@ -21,6 +21,8 @@ pub struct Implementation {
 pub enum Built {
     /// Changes the weights.
     Quantizer(Arc<dyn Quantizer>),
+    /// Rounds keys and values.
+    Cache(CacheBits),
     /// Changes the number of visual tokens.
     Reducer(Arc<dyn TokenReducer>),
     /// The same, in a way that is searched for on each model.

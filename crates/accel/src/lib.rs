@@ -34,6 +34,7 @@
 
 mod acceleration;
 mod apply;
+mod cache;
 mod calibrate;
 mod chain;
 mod dot;
@@ -52,8 +53,8 @@ pub use calibrate::{Inputs, Samples};
 pub use implementation::{Built, Implementation};
 pub use locate::Grain;
 pub use quantize::{
-    AccelError, Awq, Calibration, Fitted, FittedAwq, FittedGptq, FittedHqq, FittedNf4, FittedRtn, Fp8, Gptq, Hqq, Int8, LinearShape, Nf4,
-    Quantizer, Rtn, Smooth, Together, W8a8,
+    AccelError, Awq, Blocks, Calibration, Fitted, FittedAwq, FittedBlocks, FittedGptq, FittedHqq, FittedRtn, Fp8, Gptq, Hqq, Int8,
+    LinearShape, Quantizer, Rtn, Smooth, Together, W8a8,
 };
 pub use reduce::{
     Blind, Blur, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, Lofi, PruMerge, PyramidDrop, RandomKeep, SparseVlm, ToMe, VisPruner,

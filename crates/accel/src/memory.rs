@@ -221,8 +221,8 @@ impl Packed {
     fn of(accelerations: &[Acceleration], footprint: &Footprint) -> Result<Self, AccelError> {
         let (mut bytes, mut forms) = (BTreeMap::new(), BTreeSet::new());
         for acceleration in accelerations {
-            let Some(Settled { fitted, method, packed, float, .. }) = acceleration.settle_on(linears(footprint))? else { continue };
-            bytes.insert(fitted.method(), packed.iter().chain(&float).map(|linear| fitted.packed_bytes(linear)).sum::<u64>());
+            let Some(Settled { fitted, method, codes, packed, float, .. }) = acceleration.settle_on(linears(footprint))? else { continue };
+            bytes.insert(codes, packed.iter().chain(&float).map(|linear| fitted.packed_bytes(linear)).sum::<u64>());
             forms.insert(method);
         }
         Ok(Self { bytes: bytes.values().sum(), forms: forms.len() })

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use steady_methods::{Linears, Method, MethodKind, Place, Spec, SpecError, Value};
+use steady_methods::{Linears, Method, MethodKind, Place, Spec, SpecError};
 use steady_vlm::TokenReducer;
 
 use crate::Acceleration;
+use crate::acceleration::Wider;
+use crate::cache::CACHES;
 use crate::chain::joined;
 use crate::implementation::{Built, Implementation};
 use crate::quantize::QUANTIZERS;
@@ -21,7 +23,7 @@ pub struct Registry {
 impl Registry {
     /// The methods of [`steady_methods::METHODS`].
     pub fn built_in() -> Self {
-        Self { rows: [QUANTIZERS, REDUCERS].concat() }
+        Self { rows: [QUANTIZERS, CACHES, REDUCERS].concat() }
     }
 
     /// One method more. It takes the place of one of the same name.
@@ -52,17 +54,20 @@ impl Registry {
     /// # Errors
     /// [`SpecError::UnknownMethod`] for a method that is none of these, [`SpecError::Mismatched`] for one that was paired with the wrong code.
     pub fn build(&self, spec: Spec) -> Result<Acceleration, SpecError> {
-        let (mut quantizer, mut float) = (None, Linears::default());
+        let (mut quantizer, mut float, mut wider, mut cache) = (None, Linears::default(), Wider::default(), None);
         let mut reducers: Vec<Arc<dyn TokenReducer>> = Vec::new();
         let mut search = None;
         for part in spec.parts() {
             let text = part.to_string();
             let row = self.rows.iter().find(|row| row.method.name == part.method().name);
             let row = row.ok_or_else(|| SpecError::unknown_method(&text, &self.methods()))?;
-            // Whoever packs need not know what is put back.
-            let values: Vec<Value> = part.values().iter().filter(|value| !matches!(value, Value::Linears(_))).cloned().collect();
-            match (part.method().kind, (row.build)(&values)) {
-                (MethodKind::Quantizer, Some(Built::Quantizer(built))) => (quantizer, float) = (Some(built), part.float()),
+            // Whoever packs need not know which layers are meant, nor which are put back.
+            match (part.method().kind, (row.build)(&part.own_values())) {
+                (MethodKind::Quantizer, Some(Built::Quantizer(built))) => {
+                    (quantizer, float) = (Some(built), part.float());
+                    wider = Wider { vision: part.flag("vision"), projector: part.flag("projector") };
+                }
+                (MethodKind::Cache, Some(Built::Cache(bits))) => cache = Some(bits),
                 (MethodKind::TokenReducer(_), Some(Built::Reducer(built))) => reducers.push(built),
                 (MethodKind::TokenReducer(Place::Decoder), Some(Built::Search(built))) => search = Some(built),
                 _ => return Err(SpecError::Mismatched { part: text }),
@@ -75,6 +80,6 @@ impl Registry {
             }
             None => (joined(reducers), Vec::new()),
         };
-        Ok(Acceleration { spec, quantizer, float, reducer, search, others })
+        Ok(Acceleration { spec, quantizer, wider, float, cache, reducer, search, others })
     }
 }

@@ -24,6 +24,7 @@ fn what_a_row_says_is_what_is_made_of_it() {
         "w3:rtn,g=32",
         "w8:rtn,sym",
         "nf4:g=32",
+        "fp4:double",
         "w4:hqq,g=16",
         "fp8:weights",
         "int8:threshold=4.5",
@@ -40,6 +41,7 @@ fn what_a_row_says_is_what_is_made_of_it() {
         let [part] = acceleration.spec().parts() else { panic!("{text}") };
         match part.method().kind {
             MethodKind::Quantizer => assert_eq!((quantizer, reducer), (Some(part.to_string()), None)),
+            MethodKind::Cache => assert_eq!((quantizer, reducer, acceleration.cache_bits().is_some()), (None, None, true)),
             MethodKind::TokenReducer(_) => assert_eq!((quantizer, reducer), (None, Some(part.to_string()))),
         }
         assert_eq!(acceleration.to_string(), part.to_string());
@@ -128,7 +130,7 @@ fn a_method_of_ones_own_is_read_and_built_beside_the_others() {
 #[test]
 fn a_row_with_the_wrong_code_is_refused() {
     let wrong_values = Implementation { build: |_| None, ..OWN };
-    let row = Registry::built_in().methods().into_iter().find(|method| method.kind != MethodKind::Quantizer).unwrap();
+    let row = Registry::built_in().methods().into_iter().find(|method| matches!(method.kind, MethodKind::TokenReducer(_))).unwrap();
     let wrong_kind = Implementation { method: row, build: |_| Some(Built::Quantizer(Arc::new(Watchful { samples: 1 }))) };
     for (implementation, text) in [(wrong_values, "watchful:samples=8".to_owned()), (wrong_kind, row.to_string())] {
         let error = Registry::built_in().with(implementation).parse(&text).unwrap_err();
@@ -147,4 +149,74 @@ fn what_must_be_seen_first_is_not_packed_unseen() {
     let model = Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::Cpu, Precision::F32).unwrap();
     let error = Registry::built_in().with(OWN).parse("watchful:samples=3").unwrap().quantize(&model).block_on().err().unwrap();
     assert_eq!(error, AccelError::Uncalibrated { method: "watchful:samples=3".to_owned(), samples: 3 });
+}
+
+/// Tower and projector on request: in spec, description and sizes.
+#[test]
+fn what_is_packed_is_wider_on_request() {
+    use pollster::FutureExt;
+    use steady_accel::memory::stored_bytes;
+    use steady_vlm::{Checkpoint, Device, Precision, Vlm};
+
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/steady-llava");
+    let checkpoint = Checkpoint::open(&folder).unwrap();
+    let model = Vlm::load(&checkpoint, &Device::Cpu, Precision::F32).unwrap();
+    let footprint = checkpoint.footprint().unwrap();
+    let [plain, projector, both] = ["w4:rtn", "w4:rtn,projector", "w4:rtn,vision,projector"].map(|spec| Acceleration::parse(spec).unwrap());
+    assert_eq!(both.to_string(), "w4:rtn,g=auto,vision,projector");
+    let linears = |acceleration: &Acceleration| acceleration.describe(&model).unwrap().quantized.unwrap().linears;
+    assert_eq!((linears(&plain).len(), linears(&projector).len()), (28, 30));
+    let names: Vec<String> = linears(&both).into_iter().map(|linear| linear.name).collect();
+    let of = |part: &str| names.iter().filter(|name| name.starts_with(part)).count();
+    assert_eq!((of("language_model."), of("multi_modal_projector."), of("vision_tower.")), (28, 2, names.len() - 30));
+    assert!(names.len() > 40 && !names.iter().any(|name| name.contains("embed")), "{names:?}");
+    let description = both.describe(&model).unwrap();
+    assert!(description.spec.ends_with(",vision,projector"), "{description}");
+    assert!(description.to_string().contains("the vision tower's and the projector's linear layers"), "{description}");
+    assert_ne!(description.codes(), plain.describe(&model).unwrap().codes());
+    // Half a byte a weight and a word a group in the place of the two bytes that the files have.
+    let saved = stored_bytes(&footprint, &plain).unwrap() - stored_bytes(&footprint, &projector).unwrap();
+    let expected: usize = linears(&projector)[..]
+        .iter()
+        .filter(|linear| linear.name.starts_with("multi_modal"))
+        .map(|linear| 2 * linear.out * linear.input - linear.out * linear.input / 2 - 4 * linear.out * (linear.input / 128))
+        .sum();
+    assert_eq!(saved, expected as u64);
+    let packed = both.quantize(&model).block_on().unwrap().unwrap();
+    assert!(!packed.shares_encoder(&model) && packed.weight_bytes() < model.weight_bytes() / 2);
+}
+
+/// Keys and values have a place of their own: a model answers otherwise, its weights are what they were, and its cache is counted as rounded.
+#[test]
+fn keys_and_values_are_rounded_beside_weights() {
+    use pollster::FutureExt;
+    use steady_vlm::{Checkpoint, Decoding, Device, Precision, Vlm};
+
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let model = Vlm::load(&Checkpoint::open(&root.join("models/steady-llava")).unwrap(), &Device::Cpu, Precision::F32).unwrap();
+    let image = steady_vlm::image::load(&root.join("tests/reference/tiny-llava/images/square.png")).unwrap();
+    let prepared = model.prepare(&image, &model.prompt("how many circles?").unwrap()).unwrap();
+    let ask = |model: &Vlm| model.ask(&prepared, None, &Decoding::default()).block_on().unwrap();
+    let (base, mut before) = (ask(&model), f32::INFINITY);
+    let off = |logits: &[f32]| logits.iter().zip(&base.first_logits).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    for (spec, head) in [("kv4", 16 + 4), ("kv8", 32 + 4)] {
+        let acceleration = Acceleration::parse(spec).unwrap();
+        let rounded = acceleration.quantize(&model).block_on().unwrap().unwrap();
+        assert!(rounded.shares_encoder(&model) && rounded.weight_bytes() == model.weight_bytes());
+        let answer = ask(&rounded);
+        // Heads of 32 numbers of four bytes.
+        assert_eq!(answer.cost.kv_bytes, base.cost.kv_bytes / 128 * head, "{spec}");
+        let moved = off(&answer.first_logits);
+        assert!(moved > 0.0 && moved < before, "{spec}: {moved}, before {before}");
+        before = moved;
+    }
+    let all = Acceleration::parse("fastv+kv8+w4:rtn").unwrap();
+    assert_eq!(all.to_string(), "w4:rtn,g=auto+kv8+fastv:k=2,keep=0.5");
+    let description = all.describe(&model).unwrap();
+    assert_eq!(
+        (description.spec.as_str(), description.form().as_deref()),
+        ("w4:rtn,g=128+kv8+fastv:k=2,keep=0.5", Some("w4:rtn,g=128+kv8"))
+    );
+    let error = Acceleration::parse("kv8+kv4").unwrap_err().to_string();
+    assert!(error.contains("are both quantizers of keys and values"), "{error}");
 }

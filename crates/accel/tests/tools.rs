@@ -3,8 +3,8 @@
 
 use half::f16;
 use safetensors::{Dtype, SafeTensors};
-use steady_accel::{FittedHqq, FittedNf4, FittedRtn, Fp8, Inputs, Smooth, W8a8};
-use steady_kernels::Shift;
+use steady_accel::{FittedBlocks, FittedHqq, FittedRtn, Fp8, Inputs, Smooth, W8a8};
+use steady_kernels::{Codebook, Shift};
 use steady_vlm::HostMatrix;
 
 const FILE: &[u8] = include_bytes!("reference/tool_cases.safetensors");
@@ -29,9 +29,20 @@ fn weight() -> HostMatrix {
 }
 
 #[test]
-fn nf4_is_that_of_bitsandbytes() {
-    let found = FittedNf4 { group: 64 }.codes(&weight());
-    assert_eq!((found.codes, found.scales), (bytes("nf4.codes"), floats("nf4.scales")));
+fn four_bits_are_those_of_bitsandbytes() {
+    for (book, name) in [(Codebook::Nf4, "nf4"), (Codebook::Fp4, "fp4")] {
+        let found = FittedBlocks { book, group: 64, double: false }.codes(&weight());
+        // FP4 has two zeros, of which bitsandbytes takes the one that has the sign.
+        let one_zero = |code: u8| if book == Codebook::Fp4 && code == 8 { 0 } else { code };
+        let expected: Vec<u8> = bytes(&format!("{name}.codes")).into_iter().map(one_zero).collect();
+        assert_eq!((found.codes, found.scales), (expected, floats(&format!("{name}.scales"))), "{name}");
+    }
+    // A matrix of 300 blocks, so that their maxima are two.
+    let weight = HostMatrix::new(300, 64, floats("maxima").into_iter().flat_map(|most| [vec![0.0; 63], vec![most]].concat()).collect());
+    let found = FittedBlocks { book: Codebook::Nf4, group: 64, double: true }.codes(&weight);
+    for (found, expected) in found.scales.iter().zip(floats("doubled")) {
+        assert!((found - expected).abs() < 1e-6, "{found}, by bitsandbytes {expected}");
+    }
 }
 
 #[test]
@@ -72,8 +83,12 @@ fn hqq_is_that_of_its_authors() {
 fn zeros_are_packed_as_zeros() {
     use steady_accel::Fitted;
     let zeros = HostMatrix::new(2, 64, [vec![0.0; 64], vec![0.5; 64]].concat());
-    let fitted: [&dyn Fitted; 4] =
-        [&FittedNf4 { group: 64 }, &W8a8, &Fp8 { weights_only: true }, &FittedRtn { bits: 3, group: 64, symmetric: false }];
+    let fitted: [&dyn Fitted; 4] = [
+        &FittedBlocks { book: Codebook::Nf4, group: 64, double: false },
+        &W8a8,
+        &Fp8 { weights_only: true },
+        &FittedRtn { bits: 3, group: 64, symmetric: false },
+    ];
     for fitted in fitted {
         let packed = fitted.pack("linear", &zeros, None).unwrap();
         let values: Vec<f32> = packed.dequantize().into_data().iter::<f32>().collect();

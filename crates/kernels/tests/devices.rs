@@ -9,8 +9,9 @@ use std::sync::OnceLock;
 use half::bf16;
 use pollster::FutureExt;
 use steady_kernels::{
-    Activation, Added, CausalSight, Chooser, Codebook, Device, Element, GroupedCodes, GroupedWeight, Heads, Int8Codes, Int8Weight,
-    KeyValues, Layer, Matrix, Normalization, PackedLinear, Rotation, Shift, Stretches, Table, Weight, attend_all, attend_within,
+    Activation, Added, CacheBits, CausalSight, Chooser, Codebook, Codes, Device, Element, GroupedCodes, GroupedWeight, Heads, Int8Codes,
+    Int8Weight, KeyValues, Layer, Matrix, Normalization, PackedLinear, Rotation, Shift, Stretches, Table, Weight, attend_all,
+    attend_within,
 };
 
 /// Whatever there is; a software rasterizer where there is nothing else.
@@ -195,6 +196,89 @@ fn keys_and_values_are_remembered_and_attended_to() {
             });
         }
     }
+}
+
+/// Keys and values rounded as they are written, prompt and tokens. Where a number lies halfway between two steps devices may part, and by no more than one.
+#[test]
+fn keys_and_values_are_rounded_alike() {
+    let (heads, dim) = (Heads { queries: 4, keys: 2 }, 6);
+    for bits in [CacheBits::Eight, CacheBits::Four] {
+        let [cpu, on_gpu] = [&Device::Cpu, gpu()].map(|device| {
+            let mut held = KeyValues::empty(Some(bits));
+            for (seed, tokens) in [(0, 20), (10, 1)] {
+                let part = |heads: usize, seed: u32| matrix([tokens, heads * dim], seed, device);
+                let _ = held.remember(&part(4, seed + 2), &part(2, seed), &part(2, seed + 1), &rotation(tokens, dim / 2, device), heads);
+            }
+            held.branch(1).read(21).block_on().unwrap()
+        });
+        // On the CPU heads come first.
+        let by_tokens = |values: &[f32]| -> Vec<f32> {
+            (0..21).flat_map(|token| (0..2).flat_map(move |head| ((head * 21 + token) * dim..).take(dim))).map(|at| values[at]).collect()
+        };
+        for (cpu, on_gpu) in cpu.iter().zip(&on_gpu) {
+            let cpu = by_tokens(cpu);
+            let mut off = 0;
+            for (a, b) in cpu.chunks(dim).zip(on_gpu.chunks(dim)) {
+                let range =
+                    |values: &[f32]| values.iter().copied().fold(f32::MIN, f32::max) - values.iter().copied().fold(f32::MAX, f32::min);
+                let step = range(a) / if bits == CacheBits::Four { 15.0 } else { 255.0 };
+                let apart: Vec<f32> = a.iter().zip(b).map(|(a, b)| (a - b).abs() / step).collect();
+                assert!(apart.iter().all(|&steps| steps < 1.1), "{bits:?}: {apart:?} steps");
+                off += apart.iter().filter(|&&steps| steps > 0.1).count();
+            }
+            assert!(off <= cpu.len() / 50, "{bits:?}: {off} of {} numbers", cpu.len());
+        }
+    }
+}
+
+/// By the formula of LMDeploy's kernel: `q = floor(v / s + z + 0.5)` with `s = (max - min) / 15` and `z = -min / s`, and `(q - z) s`.
+#[test]
+fn a_head_is_rounded_to_its_own_range() {
+    let values = vec![-3.0, 12.0, 0.4, 0.6, 5.49, -2.6, 7.0, 7.0];
+    let one = |values: Vec<f32>| Matrix::new(values, [1, 8], &Device::Cpu, Element::F32);
+    let unturned = Rotation::new(vec![1.0; 2], vec![0.0; 2], 1, &Device::Cpu, Element::F32);
+    let mut held = KeyValues::empty(Some(CacheBits::Four));
+    let heads = Heads { queries: 2, keys: 2 };
+    let _ = held.remember(&one(values.clone()), &one(values.clone()), &one(vec![2.5; 8]), &unturned, heads);
+    let [keys, flat] = held.read(1).block_on().unwrap();
+    // The first head runs from -3 to 12 in steps of 1, the second from -2.6 to 7 in steps of 0.64.
+    assert_eq!(keys[..4], [-3.0, 12.0, 0.0, 1.0]);
+    let expected = [5.49, -2.6, 7.0, 7.0].map(|value: f64| ((value + 2.6) / 0.64).round() * 0.64 - 2.6);
+    for (found, expected) in keys[4..].iter().zip(expected) {
+        assert!((f64::from(*found) - expected).abs() < 1e-2, "{keys:?}, expected {expected}");
+    }
+    assert_eq!(flat, [2.5; 8], "a head of one number stays what it is");
+    assert_eq!((CacheBits::Four.bytes_of_head(128), CacheBits::Eight.bytes_of_head(128)), (68, 132));
+}
+
+#[test]
+fn inputs_are_divided_before_they_are_multiplied() {
+    let (out, input) = (40, 64);
+    let codes = (0..out * input).map(|at| (at * 7 % 16) as u8).collect();
+    let scales: Vec<f32> = numbers(2 * out, 3).iter().map(|scale| scale * 0.01 + 0.02).collect();
+    let shift = Shift::Zeros(vec![8.0; 2 * out]);
+    let grouped = GroupedCodes { out, input, group: 32, book: Codebook::Int4, codes, scales, shift };
+    let packed: PackedLinear = GroupedWeight::new(&grouped).unwrap().into();
+    let Codes::Grouped(again) = packed.codes() else { panic!("{packed:?}") };
+    assert_eq!(again.codes, grouped.codes);
+    let factors: Vec<f32> = numbers(input, 5).iter().map(|factor| factor.abs() + 0.25).collect();
+    let divided = packed.clone().dividing_by(&factors).unwrap();
+    assert_eq!(divided.bytes(), packed.bytes() + 4 * input);
+    for rows in [1, 3, 20] {
+        let x = numbers(rows * input, 9);
+        let by_hand: Vec<f32> = x.iter().zip(factors.iter().cycle()).map(|(x, factor)| x / factor).collect();
+        let product = |weight: &PackedLinear, x: &[f32], device: &Device| {
+            let x = Matrix::new(x.to_vec(), [rows, input], device, Element::F32);
+            Weight::packed(weight.clone(), device).product(&x, Added::default())
+        };
+        assert_same(&format!("{rows} rows"), |device| product(&divided, &x, device));
+        let [found, expected] =
+            [product(&divided, &x, &Device::Cpu), product(&packed, &by_hand, &Device::Cpu)].map(|y| y.read().block_on().unwrap());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-4, "{found}, by hand {expected}");
+        }
+    }
+    assert!(packed.clone().dividing_by(&factors[1..]).is_err() && packed.dividing_by(&vec![0.0; input]).is_err());
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub struct Method {
 pub enum MethodKind {
     /// The weights of linear layers.
     Quantizer,
+    /// Keys and values of the tokens that were read.
+    Cache,
     /// The number of visual tokens, or what they show.
     TokenReducer(Place),
 }
@@ -91,6 +93,7 @@ impl MethodKind {
     pub fn plural(self) -> &'static str {
         match self {
             Self::Quantizer => "quantizers",
+            Self::Cache => "quantizers of keys and values",
             Self::TokenReducer(Place::Picture) => "token reducers before the vision tower",
             Self::TokenReducer(Place::Tower) => "token reducers in the vision tower",
             Self::TokenReducer(Place::BeforeDecoder) => "token reducers between the vision tower and the decoder",
@@ -100,6 +103,11 @@ impl MethodKind {
 }
 
 impl Parameter {
+    /// Whether it says which layers a method is applied to, which is settled for all quantizers alike. Such parameters come last.
+    pub fn chooses_layers(&self) -> bool {
+        self.kind == ParameterKind::Linears || (self.kind == ParameterKind::Flag && ["vision", "projector"].contains(&self.name))
+    }
+
     /// The value of [`Self::default`]; `None` if its text is none that the parameter takes.
     pub(crate) fn default_value(&self) -> Option<Value> {
         match self.kind {

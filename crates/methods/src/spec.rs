@@ -205,6 +205,17 @@ impl Part {
         self.values.iter().find_map(linears).unwrap_or_default()
     }
 
+    /// Whether a flag of this name is set.
+    pub fn flag(&self, name: &str) -> bool {
+        self.method.parameters.iter().zip(&self.values).any(|(parameter, value)| parameter.name == name && *value == Value::Flag(true))
+    }
+
+    /// The values of the parameters that are the method's own: not [which layers](Parameter::chooses_layers) it is applied to.
+    pub fn own_values(&self) -> Vec<Value> {
+        let all = self.method.parameters.iter().zip(&self.values);
+        all.filter(|(parameter, _)| !parameter.chooses_layers()).map(|(_, value)| value.clone()).collect()
+    }
+
     /// One value per parameter of the method, in their order.
     pub fn values(&self) -> &[Value] {
         &self.values

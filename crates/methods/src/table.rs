@@ -3,12 +3,13 @@
 use crate::{Method, MethodKind, Parameter, ParameterKind, Place};
 
 /// Every method a spec may name.
-pub static METHODS: [&Method; 31] = [
+pub static METHODS: [&Method; 34] = [
     &W4_RTN,
     &W4_GPTQ,
     &W4_AWQ,
     &W4_HQQ,
     &NF4,
+    &FP4,
     &W3_RTN,
     &W3_AWQ,
     &W2_RTN,
@@ -17,6 +18,8 @@ pub static METHODS: [&Method; 31] = [
     &W8A8,
     &W8A8_SMOOTH,
     &FP8,
+    &KV8,
+    &KV4,
     &TOME,
     &DIVPRUNE,
     &LOFI,
@@ -53,6 +56,18 @@ const FLOAT: Parameter = Parameter {
     meaning: "layers that are put back into float once all are packed; a part of the name is enough, several have / between",
 };
 
+/// Layers of the vision tower too.
+const VISION: Parameter = Parameter {
+    name: "vision",
+    kind: ParameterKind::Flag,
+    default: "",
+    meaning: "the vision tower's linear layers too (not its patch embedding)",
+};
+
+/// Layers of the projector too.
+const PROJECTOR: Parameter =
+    Parameter { name: "projector", kind: ParameterKind::Flag, default: "", meaning: "the projector's linear layers too" };
+
 /// The usual sizes of groups.
 const GROUP: Parameter = Parameter {
     name: "g",
@@ -69,6 +84,8 @@ const fn rtn(name: &'static str, summary: &'static str, plain: &'static str) -> 
         parameters: &[
             GROUP,
             Parameter { name: "sym", kind: ParameterKind::Flag, default: "", meaning: "symmetric, without zero points" },
+            VISION,
+            PROJECTOR,
             FLOAT,
         ],
         summary,
@@ -116,6 +133,8 @@ pub static W4_HQQ: Method = Method {
             default: "auto",
             meaning: "inputs per scale; auto = the largest of 64, 32, 16 that divides every input width",
         },
+        VISION,
+        PROJECTOR,
         FLOAT,
     ],
     summary: "4-bit weights whose zero points are fitted to the weights, without data, in the decoder's linear layers",
@@ -123,29 +142,43 @@ pub static W4_HQQ: Method = Method {
     source: "HQQ (Badri and Shaji, 2023), as in hqq 0.2.8, groups along the inputs",
 };
 
+/// Blocks of bitsandbytes' 4 bits.
+const BLOCK: Parameter = Parameter {
+    name: "g",
+    kind: ParameterKind::Group,
+    default: "auto",
+    meaning: "inputs of a block; auto = the largest of 64, 32, 16 that divides every input width",
+};
+
+/// Maxima that are quantized as well.
+const DOUBLE: Parameter =
+    Parameter { name: "double", kind: ParameterKind::Flag, default: "", meaning: "double quantization: blocks' maxima in 8 bits" };
+
 /// NF4, 4 bits.
 pub static NF4: Method = Method {
     name: "nf4",
     kind: MethodKind::Quantizer,
-    parameters: &[
-        Parameter {
-            name: "g",
-            kind: ParameterKind::Group,
-            default: "auto",
-            meaning: "inputs of a block; auto = the largest of 64, 32, 16 that divides every input width",
-        },
-        FLOAT,
-    ],
+    parameters: &[BLOCK, DOUBLE, VISION, PROJECTOR, FLOAT],
     summary: "4-bit weights, each the nearest of sixteen quantiles of the normal distribution, in the decoder's linear layers",
     plain: "Weights in 4 bits, on steps that lie closer where most weights are.",
-    source: "NF4 of QLoRA, NeurIPS 2023 (arXiv 2305.14314), as in bitsandbytes; maxima in f32",
+    source: "NF4 of QLoRA, NeurIPS 2023 (arXiv 2305.14314), as in bitsandbytes; maxima in f32 unless double",
+};
+
+/// FP4, 4 bits.
+pub static FP4: Method = Method {
+    name: "fp4",
+    kind: MethodKind::Quantizer,
+    parameters: &[BLOCK, DOUBLE, VISION, PROJECTOR, FLOAT],
+    summary: "4-bit weights, each the nearest of fifteen floats with two bits of exponent, in the decoder's linear layers",
+    plain: "Weights in 4 bits, as tiny floats.",
+    source: "FP4 of bitsandbytes (functional.py, quantize_4bit); maxima in f32 unless double",
 };
 
 /// W8A8 with a scale a token.
 pub static W8A8: Method = Method {
     name: "w8a8",
     kind: MethodKind::Quantizer,
-    parameters: &[FLOAT],
+    parameters: &[VISION, PROJECTOR, FLOAT],
     summary: "8-bit weights and activations, a scale per output and per token, in the decoder's linear layers",
     plain: "Weights and activations of the decoder in 8 bits, nothing apart.",
     source: "W8A8 with dynamic scales per token (ZeroQuant, NeurIPS 2022, arXiv 2206.01861), as in llm-compressor and vLLM",
@@ -157,6 +190,8 @@ pub static FP8: Method = Method {
     kind: MethodKind::Quantizer,
     parameters: &[
         Parameter { name: "weights", kind: ParameterKind::Flag, default: "", meaning: "weights alone; activations stay what they are" },
+        VISION,
+        PROJECTOR,
         FLOAT,
     ],
     summary: "weights and activations in FP8 (E4M3), a scale per output and per token, in the decoder's linear layers; emulated in floats",
@@ -243,6 +278,32 @@ pub static W8A8_SMOOTH: Method = Method {
     plain: "Weights and activations of the decoder in 8 bits, with outliers of the activations moved into the weights.",
     source: "SmoothQuant, ICML 2023 (arXiv 2211.10438), with dynamic scales per token",
 };
+
+/// Keys and values in fewer bits.
+const fn cache(name: &'static str, summary: &'static str, plain: &'static str) -> Method {
+    Method {
+        name,
+        kind: MethodKind::Cache,
+        parameters: &[],
+        summary,
+        plain,
+        source: "LMDeploy's pytorch engine, quant_policy 8 and 4: asymmetric, per token and head, keys behind their rotation",
+    }
+}
+
+/// Keys and values, 8 bits.
+pub static KV8: Method = cache(
+    "kv8",
+    "keys and values in 8 bits, a step and a zero point per token and head; emulated in floats",
+    "What the decoder remembers of each token in 8 bits.",
+);
+
+/// Keys and values, 4 bits.
+pub static KV4: Method = cache(
+    "kv4",
+    "keys and values in 4 bits, a step and a zero point per token and head; emulated in floats",
+    "What the decoder remembers of each token in 4 bits.",
+);
 
 /// LLM.int8().
 pub static INT8: Method = Method {

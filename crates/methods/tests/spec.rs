@@ -136,8 +136,8 @@ fn methods_of_ones_own_are_read_beside_those_of_the_table() {
     let unknown = Spec::parse_of(&all, "int7").unwrap_err().to_string();
     assert_eq!(
         unknown,
-        "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, w4:awq, w4:hqq, nf4, w3:rtn, w3:awq, w2:rtn, w8:rtn, int8, w8a8, \
-         w8a8:smooth, fp8, tome, divprune, lofi, cdpruner, dart, holov, visionzip, prumerge, fastervlm, vispruner, fastv, pyramiddrop, sparsevlm, vtw, vtw:search, random, \
+        "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, w4:awq, w4:hqq, nf4, fp4, w3:rtn, w3:awq, w2:rtn, w8:rtn, int8, w8a8, \
+         w8a8:smooth, fp8, kv8, kv4, tome, divprune, lofi, cdpruner, dart, holov, visionzip, prumerge, fastervlm, vispruner, fastv, pyramiddrop, sparsevlm, vtw, vtw:search, random, \
          blind, blur"
     );
     let two = Spec::parse_of(&all, "w4+int8").unwrap_err().to_string();

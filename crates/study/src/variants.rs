@@ -72,8 +72,8 @@ struct Variant {
     acceleration: Acceleration,
     /// `None` where it is not held.
     model: Option<Vlm>,
-    /// The quantizer as settled, if the weights are packed.
-    weights: Option<String>,
+    /// What was made of the model, if anything.
+    form: Option<String>,
     plan: AccelerationPlan,
     /// What asks for it on a command line.
     argument: (&'static str, String),
@@ -104,7 +104,7 @@ impl Variants {
         let samples = set.as_ref().map(|set| set as &dyn Samples);
         let argument = ("--accel", BASELINE.to_owned());
         let base = &model;
-        let first = Variant { acceleration: Acceleration::none(), model: Some(model.clone()), weights: None, plan: baseline, argument };
+        let first = Variant { acceleration: Acceleration::none(), model: Some(model.clone()), form: None, plan: baseline, argument };
         let mut variants = vec![first];
         // By the codes of their layers: what some put back into float, others share.
         let mut packed: BTreeMap<String, Vlm> = BTreeMap::new();
@@ -115,19 +115,19 @@ impl Variants {
             if variants.iter().any(|other| other.plan.spec == plan.spec) {
                 return Err(StudyError::Plan(format!("accelerations: `{}` is asked for twice", plan.spec)));
             }
-            let weights = description.weights().map(str::to_owned);
-            let alike = variants.iter().find(|other| other.model.is_some() && other.weights == weights);
+            let form = description.form();
+            let alike = variants.iter().find(|other| other.model.is_some() && other.form == form);
             // What a search finds is in the plan, whoever is held.
             let model = match (alike, description.codes()) {
                 _ if !held.holds(&plan.spec) && acceleration.searches_with() == 0 => None,
                 (Some(other), _) => other.model.clone(),
-                (None, None) => Some(base.clone()),
+                (None, None) => Some(acceleration.finished(base, base)),
                 (None, Some(codes)) => {
                     if !packed.contains_key(codes) {
                         let all = acceleration.pack_all(base, samples).await?.unwrap_or_else(|| base.clone());
                         packed.insert(codes.to_owned(), all);
                     }
-                    Some(acceleration.with_float(&packed[codes], base))
+                    Some(acceleration.finished(&packed[codes], base))
                 }
             };
             let searched = match (&model, samples) {
@@ -143,7 +143,7 @@ impl Variants {
                 },
             );
             let argument = ("--accel", plan.spec.clone());
-            variants.push(Variant { acceleration, model, weights, plan, argument });
+            variants.push(Variant { acceleration, model, form, plan, argument });
         }
         let controls = vec![controls::order(&model)];
         let calibration = set.as_ref().map(CalibrationSet::describe);
@@ -195,7 +195,7 @@ impl Variants {
                 return Err(StudyError::Plan(format!("accelerations: two are called `{}`", plan.spec)));
             }
             let argument = ("--against", other.argument);
-            self.all.push(Variant { acceleration: Acceleration::none(), model: other.model, weights: None, plan, argument });
+            self.all.push(Variant { acceleration: Acceleration::none(), model: other.model, form: None, plan, argument });
         }
         Ok(self)
     }

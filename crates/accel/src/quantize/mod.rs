@@ -1,12 +1,12 @@
 //! Quantizers: a float matrix in, a packed one out.
 
 mod awq;
+mod blocks;
 mod fp8;
 mod gptq;
 mod hqq;
 mod int8;
 mod layers;
-mod nf4;
 mod rtn;
 mod smooth;
 mod w8a8;
@@ -17,11 +17,11 @@ use steady_vlm::HostMatrix;
 use thiserror::Error;
 
 pub use awq::{Awq, FittedAwq};
+pub use blocks::{Blocks, FittedBlocks};
 pub use fp8::Fp8;
 pub use gptq::{FittedGptq, Gptq};
 pub use hqq::{FittedHqq, Hqq};
 pub use int8::Int8;
-pub use nf4::{FittedNf4, Nf4};
 pub use rtn::{FittedRtn, Rtn};
 pub use smooth::Smooth;
 pub use w8a8::W8a8;
@@ -34,7 +34,8 @@ pub(crate) const QUANTIZERS: &[Implementation] = &[
     gptq::IMPLEMENTATION,
     awq::W4,
     hqq::IMPLEMENTATION,
-    nf4::IMPLEMENTATION,
+    blocks::NF4_BLOCKS,
+    blocks::FP4_BLOCKS,
     rtn::W3,
     awq::W3,
     rtn::W2,

@@ -39,6 +39,14 @@ def main() -> None:
     packed, state = bnb.quantize_4bit(weight, blocksize=64, quant_type="nf4")
     codes = torch.stack([packed.flatten() >> 4, packed.flatten() & 15], -1).reshape(ROWS, COLUMNS)
     tensors |= {"nf4.codes": codes, "nf4.scales": state.absmax}
+    packed, state = bnb.quantize_4bit(weight, blocksize=64, quant_type="fp4")
+    codes = torch.stack([packed.flatten() >> 4, packed.flatten() & 15], -1).reshape(ROWS, COLUMNS)
+    tensors |= {"fp4.codes": codes, "fp4.scales": state.absmax}
+    maxima = torch.rand(300, generator=torch.Generator().manual_seed(12)) ** 3 + 0.01
+    blocks = torch.zeros(300, 64)
+    blocks[:, 63] = maxima
+    _, state = bnb.quantize_4bit(blocks, blocksize=64, quant_type="nf4", compress_statistics=True)
+    tensors |= {"maxima": maxima, "doubled": bnb.dequantize_blockwise(state.absmax, state.state2) + state.offset}
     codes, scale, _ = compressed_tensors(weight, num_bits=8, type="int", symmetric=True, strategy="channel", dtype=torch.int8)
     tensors |= {"w8a8.codes": codes, "w8a8.scales": scale}
     codes, scale, _ = compressed_tensors(weight, num_bits=8, type="float", symmetric=True, strategy="channel", dtype=torch.float8_e4m3fn)

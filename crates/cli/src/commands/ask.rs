@@ -151,13 +151,13 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let mut ask = |acceleration: &Acceleration| -> Result<AnswerJson> {
         let description = acceleration.describe(&base)?;
         let mut quantize_ms = 0.0;
-        let vlm = match description.weights() {
+        let vlm = match description.form() {
             None => &base,
-            Some(weights) => {
-                if packed.as_ref().is_none_or(|(last, _)| last != weights) {
+            Some(form) => {
+                if packed.as_ref().is_none_or(|(last, _)| *last != form) {
                     drop(packed.take());
                     let start = Instant::now();
-                    packed = steady_study::quantize(acceleration, &base).block_on()?.map(|model| (weights.to_owned(), model));
+                    packed = steady_study::quantize(acceleration, &base).block_on()?.map(|model| (form, model));
                     quantize_ms = milliseconds(start);
                 }
                 packed.as_ref().map_or(&base, |(_, model)| model)

@@ -108,6 +108,7 @@ struct ParameterRow {
 pub(crate) fn accels(args: &ListArgs) -> Result<()> {
     let kind = |kind: MethodKind| match kind {
         MethodKind::Quantizer => "weights",
+        MethodKind::Cache => "keys and values",
         MethodKind::TokenReducer(Place::Picture) => "what the image shows",
         MethodKind::TokenReducer(Place::Tower) => "visual tokens, in the vision tower",
         MethodKind::TokenReducer(Place::BeforeDecoder) => "visual tokens, before the decoder",

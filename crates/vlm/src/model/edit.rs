@@ -158,18 +158,23 @@ impl Vlm {
         self.decoder.behind_norm(norm, x, &positions).ok_or_else(|| invalid(norm, "no layer of the decoder has a norm of this name"))
     }
 
-    /// The packed weight of the linear layer with this canonical name, where it is packed and on the CPU.
-    pub fn packed(&self, linear: &str) -> Option<PackedLinear> {
-        let mut found = None;
+    /// The packed weights of its linear layers by canonical name, in the order in which a prompt passes them, on the CPU; none elsewhere.
+    pub fn packed_linears(&self) -> Vec<(String, PackedLinear)> {
+        let mut found = Vec::new();
         self.changed(&mut |part| {
             if let Part::Linear(layer) = part
-                && layer.name() == linear
+                && let Some(packed) = layer.as_packed()
             {
-                found = layer.as_packed().cloned();
+                found.push((layer.name().to_owned(), packed.clone()));
             }
             false
         });
         found
+    }
+
+    /// That of one layer.
+    pub fn packed(&self, linear: &str) -> Option<PackedLinear> {
+        self.packed_linears().into_iter().find(|(name, _)| name == linear).map(|(_, packed)| packed)
     }
 
     /// A copy with every part shown to `change`, which says whether it changed it. A half in which nothing was changed stays the same

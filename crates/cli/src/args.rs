@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Find the layers in which a quantizer breaks answers
     Locate(LocateArgs),
+    /// Write a quantized checkpoint that other tools load
+    Quantize(QuantizeArgs),
     /// Ask one question about one image, before and after acceleration
     Ask(AskArgs),
     /// Compare what two or three runs logged, whichever tool ran them; needs no model
@@ -290,6 +292,43 @@ pub(crate) struct LocateArgs {
     // Its `--accel` has a default of its own: w4:rtn.
     #[command(flatten)]
     pub(crate) study: StudyArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The decoder is packed, on the CPU; all else is copied as it is. What AWQ and SmoothQuant divide inputs by is folded into the norms and layers before.
+4-bit integers fit every format; 8 bits and FP8 fit compressed-tensors.
+
+Examples:
+  steady quantize --accel w4:gptq --out llava-gptq                                         the embedded model
+  steady quantize --model ~/models/llava-1.5-7b-hf --accel w4:awq --format awq --out llava-awq
+  steady quantize --model ~/models/Qwen2-VL-2B-Instruct --accel w8a8:smooth --out qwen-w8a8
+  steady run --model ~/models/llava-1.5-7b-hf --against llava-awq                          and what that does to answers")]
+pub(crate) struct QuantizeArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// What is done to the weights: a quantizer that `steady accels` lists
+    #[arg(long = "accel", value_name = "SPEC")]
+    pub(crate) acceleration: String,
+    /// How the files are laid out
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LayoutArg::CompressedTensors)]
+    pub(crate) format: LayoutArg,
+    /// Where the checkpoint goes: a new folder, or an empty one
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// What weights are kept as while they are packed
+    #[arg(long, value_enum, value_name = "DTYPE", default_value_t = DtypeArg::F32)]
+    pub(crate) dtype: DtypeArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LayoutArg {
+    /// What vLLM, llm-compressor and transformers load
+    CompressedTensors,
+    /// AutoAWQ, "gemm"
+    Awq,
+    /// GPTQ, version 1
+    Gptq,
 }
 
 /// Bytes, with a unit of powers of ten behind them or none.

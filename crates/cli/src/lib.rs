@@ -48,6 +48,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         None => done(commands::study::embedded(&cli.models, &cli.study)),
         Some(Command::Run(args)) => done(commands::study::run(args)),
         Some(Command::Locate(args)) => done(commands::locate::run(args)),
+        Some(Command::Quantize(args)) => done(commands::quantize::run(args)),
         Some(Command::Ask(args)) => done(commands::ask::run(args)),
         Some(Command::Compare(args)) => done(commands::compare::run(args)),
         Some(Command::Merge(args)) => done(commands::merge::run(args)),

@@ -9,11 +9,11 @@ use steady_kernels::Device;
 
 use crate::decoder::Llama;
 use crate::families::{Architecture, FAMILIES, Family, Opening};
-use crate::files::{self, Bytes, CONFIG, FORMATS, Fields, FormatRow, GenerationConfig, ReadAt, Source, WeightFormat, Weights};
+use crate::files::{self, Bytes, CONFIG, FORMATS, Fields, FormatRow, GenerationConfig, Layout, ReadAt, Source, WeightFormat, Weights};
 use crate::image::{ImageOptions, ImageProcessor};
 use crate::nn::Loader;
 use crate::text::{ChatTemplate, Processor, Tokenizer};
-use crate::{Footprint, Precision, VlmError};
+use crate::{Footprint, Precision, Vlm, VlmError};
 
 /// An opened checkpoint. Opening reads and checks the configuration; weights, tokenizer and processors are read when asked for.
 #[derive(Debug)]
@@ -219,6 +219,27 @@ impl Checkpoint {
             weights.add_tower(tower)?;
         }
         Ok(weights)
+    }
+
+    /// Writes the packed layers of `model`, a form of this checkpoint's on the CPU, with all else of it into the new folder `folder`, in a layout
+    /// that other tools load.
+    ///
+    /// # Errors
+    /// When the checkpoint is packed already, or its tower lies in another folder or the tower is packed too; when the layout does not hold what the
+    /// layers hold; when a file cannot be written.
+    pub fn publish(&self, model: &Vlm, layout: Layout, folder: &Path) -> Result<(), VlmError> {
+        let refused = |problem: &str| VlmError::Invalid { what: self.name().to_owned(), problem: problem.to_owned() };
+        if self.source.json(CONFIG)?.is_some_and(|config| config.get("quantization_config").is_some()) {
+            return Err(refused("is packed already (`quantization_config` in config.json); give the float checkpoint"));
+        }
+        if self.architecture.tower().is_some() {
+            return Err(refused("has its vision tower in another folder, which is not written"));
+        }
+        let layers = model.packed_linears();
+        if let Some((name, _)) = layers.iter().find(|(name, _)| !name.starts_with("language_model.")) {
+            return Err(refused(&format!("{name} is packed, and files are written with a packed decoder alone")));
+        }
+        files::publish(&self.source, &self.weights()?, layers, &model.norm_feeds(), layout, folder)
     }
 
     /// The precision that most of its weights are published in.

@@ -11,6 +11,7 @@ pub(crate) mod list;
 pub(crate) mod locate;
 pub(crate) mod merge;
 pub(crate) mod plan_size;
+pub(crate) mod quantize;
 pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod share;

@@ -11,6 +11,7 @@ mod header;
 mod hub_cache;
 mod names;
 mod pointer;
+mod publish;
 mod source;
 mod weights;
 
@@ -30,6 +31,8 @@ pub(crate) use gguf::{format_of as gguf_format, open as gguf_files};
 pub(crate) use hub_cache::cache_home;
 pub use hub_cache::{hub_cache, hub_home};
 pub use names::canonical_name;
+pub use publish::Layout;
+pub(crate) use publish::publish;
 pub use safetensors::Dtype;
 pub use source::Source;
 pub(crate) use weights::shards;

@@ -103,6 +103,24 @@ impl Source {
         self.get(file)?.ok_or_else(|| self.missing(file, purpose))
     }
 
+    /// The files of its own folder, by name and in order.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub(crate) fn names(&self) -> Result<Vec<String>, VlmError> {
+        let mut names: Vec<String> = match &self.place {
+            Place::Folder(path) => {
+                let io = |source| VlmError::Io { path: path.clone(), source };
+                let entries = std::fs::read_dir(path).map_err(io)?.collect::<Result<Vec<_>, _>>().map_err(io)?;
+                let files = entries.into_iter().filter(|entry| entry.path().is_file());
+                files.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+            }
+            Place::Files(files) => files.iter().map(|(name, _)| name.clone()).filter(|name| !name.contains('/')).collect(),
+        };
+        names.sort();
+        Ok(names)
+    }
+
     /// The error about a file that is not there; `purpose` completes "has no FILE: ...".
     pub fn missing(&self, file: &str, purpose: &str) -> VlmError {
         VlmError::MissingFile { checkpoint: self.label(), file: file.to_owned(), purpose: purpose.to_owned() }

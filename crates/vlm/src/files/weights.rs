@@ -432,6 +432,24 @@ impl Weights {
         Ok(bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect())
     }
 
+    /// Of every tensor its canonical name, its name in its file, type, shape and bytes.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = (&str, &str, Dtype, &[usize], usize)> {
+        let of = |(canonical, entry)| {
+            let (canonical, entry): (&String, &Entry) = (canonical, entry);
+            (canonical.as_str(), entry.name.as_str(), entry.dtype, entry.shape.as_slice(), entry.stored_bytes() as usize)
+        };
+        self.tensors.iter().map(of)
+    }
+
+    /// A tensor's bytes, which are not counted as used.
+    ///
+    /// # Errors
+    /// When it is missing, or cannot be read.
+    pub(crate) fn peek(&self, name: &str) -> Result<Vec<u8>, VlmError> {
+        let entry = self.find(name)?;
+        Ok(self.files[entry.file].stretch(entry.bytes.clone())?.to_vec())
+    }
+
     /// Whether every byte of a tensor is zero.
     pub(crate) fn peek_zeros(&self, name: &str) -> Result<bool, VlmError> {
         let entry = self.find(name)?;

@@ -1,0 +1,112 @@
+//! `steady quantize` as a process: what it writes is read by the tool itself and answers as the acceleration in memory does. What other tools make of it is
+//! `tests/reference/written_elsewhere.py`'s part.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod process;
+
+use std::path::{Path, PathBuf};
+
+use process::{json, refuse, succeed, text};
+use serde_json::Value;
+use steady_bench::Benchmark;
+use steady_bench::world::EmbeddedSuite;
+
+fn model() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/steady-llava").to_string_lossy().into_owned()
+}
+
+fn picture(dir: &Path) -> PathBuf {
+    let (suite, path) = (EmbeddedSuite::test(1), dir.join("world.png"));
+    suite.image(&suite.questions()[0].image).unwrap().save(&path).unwrap();
+    path
+}
+
+/// The answer of the last of the models asked: its text, and its twenty most likely first tokens with their logits.
+fn asked(model: &str, accel: &[&str], image: &Path) -> (String, Vec<(u64, f64)>) {
+    let question = ["--image", text(image), "--question", "how many circles are there?", "--device", "cpu", "--json"];
+    let answers = json(&[&["ask", "--model", model], &question[..], accel].concat());
+    let answer = answers["answers"].as_array().unwrap().last().unwrap().clone();
+    let top = answer["first_token"]["top"].as_array().unwrap();
+    let of = |token: &Value| (token["id"].as_u64().unwrap(), token["logit"].as_f64().unwrap());
+    (answer["text"].as_str().unwrap().to_owned(), top.iter().map(of).collect())
+}
+
+/// Without factors files hold what memory does, to the bit; with them scales and norms are rounded once more.
+#[test]
+fn what_is_written_answers_as_what_is_in_memory() {
+    let (dir, model) = (tempfile::tempdir().unwrap(), model());
+    let image = picture(dir.path());
+    for (at, (spec, format, furthest)) in [
+        ("w4:rtn,sym", "compressed-tensors", 0.0),
+        ("w4:rtn,g=32", "compressed-tensors", 0.0),
+        ("w8:rtn,float=down_proj", "compressed-tensors", 0.0),
+        ("w8a8", "compressed-tensors", 0.0),
+        ("fp8", "compressed-tensors", 0.0),
+        ("w4:rtn", "awq", 0.0),
+        ("w4:gptq,n=4", "gptq", 0.0),
+        ("w4:awq,n=2", "awq", 0.2),
+        ("w8a8:smooth,n=2", "compressed-tensors", 0.2),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let folder = dir.path().join(at.to_string());
+        let said = succeed(&["quantize", "--model", &model, "--accel", spec, "--format", format, "--out", text(&folder)]);
+        assert!(said.contains("steady run --model") && said.contains("--against"), "{said}");
+        let config: Value = serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+        assert_eq!(config["quantization_config"]["quant_method"], format);
+        let (in_memory, written) = (asked(&model, &["--accel", spec], &image), asked(text(&folder), &[], &image));
+        assert_eq!(in_memory.0, written.0, "{spec} as {format}");
+        let of = |id: u64| written.1.iter().find(|(other, _)| *other == id).map(|(_, logit)| *logit);
+        let apart = in_memory.1.iter().filter_map(|&(id, logit)| Some((of(id)? - logit).abs()));
+        let (most, count) = apart.fold((0.0, 0), |(most, count): (f64, usize), off| (most.max(off), count + 1));
+        assert!(most <= furthest && count >= 15, "{spec} as {format}: {count} logits, {most} apart");
+    }
+}
+
+/// What is beside the weights goes along, what is not packed is what it was, and nothing says that it is whole before it is.
+#[test]
+fn everything_else_is_copied() {
+    let (dir, model) = (tempfile::tempdir().unwrap(), model());
+    let folder = dir.path().join("new");
+    succeed(&["quantize", "--model", &model, "--accel", "w4:rtn", "--out", text(&folder)]);
+    let mut names: Vec<String> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert!(names.iter().any(|name| name == "tokenizer.json") && !names.iter().any(|name| name.ends_with(".partial")), "{names:?}");
+    let bytes = |folder: &Path| std::fs::read(folder.join("model.safetensors")).unwrap();
+    let (before, after) = (bytes(Path::new(&model)), bytes(&folder));
+    let [before, after] = [&before, &after].map(|bytes| safetensors::SafeTensors::deserialize(bytes).unwrap());
+    let kept: Vec<&str> = before.names().into_iter().filter(|name| after.tensor(name).is_ok()).collect();
+    assert_eq!(before.len() - kept.len(), 28, "seven projections of four layers");
+    assert!(kept.iter().all(|name| before.tensor(name).unwrap() == after.tensor(name).unwrap()));
+}
+
+#[test]
+fn what_cannot_be_written_is_said() {
+    let (dir, model) = (tempfile::tempdir().unwrap(), model());
+    let folder = dir.path().join("none");
+    let refused = |arguments: &[&str]| {
+        let all = [&["quantize", "--model", &model, "--out", text(&folder)], arguments].concat();
+        let said = refuse(&all);
+        assert!(!folder.join("config.json").exists(), "{said}");
+        said
+    };
+    let said = refused(&["--accel", "w4:hqq", "--format", "awq"]);
+    assert!(said.contains("zero points that are whole numbers"), "{said}");
+    let said = refused(&["--accel", "w8a8", "--format", "gptq"]);
+    assert!(said.contains("holds 4-bit weights"), "{said}");
+    let said = refused(&["--accel", "nf4"]);
+    assert!(said.contains("has no layout for Nf4"), "{said}");
+    let said = refused(&["--accel", "int8"]);
+    assert!(said.contains("files are written with a packed decoder alone") || said.contains("LLM.int8()"), "{said}");
+    let said = refused(&["--accel", "fastv"]);
+    assert!(said.contains("give a quantizer alone"), "{said}");
+    let said = refused(&["--accel", "w4:awq,n=2,float=k_proj"]);
+    assert!(said.contains("other layers in float read too"), "{said}");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("mine"), "").unwrap();
+    let said = refused(&["--accel", "w4:rtn"]);
+    assert!(said.contains("is not empty"), "{said}");
+}

@@ -10,3 +10,7 @@ try {
   document.body.prepend(message);
   throw error;
 }
+// Keeps the page for when there is no network. Browsers that have none, or that forbid it here, show the page all the same.
+if (navigator.serviceWorker && document.querySelector("meta[name=offline]")) {
+  navigator.serviceWorker.register(here("offline.js")).catch((error) => console.warn(`not kept for later: ${error}`));
+}

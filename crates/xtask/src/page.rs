@@ -39,7 +39,46 @@ pub(crate) fn build() -> anyhow::Result<()> {
     // offline, trunk fetches no tools of its own, but its cargo fetches nothing either
     run_command(&mut cargo(["fetch", "--target", setup::WASM]))?;
     trunk(&["build", "--release", "--offline"])?;
-    address_worker(Path::new("dist"))
+    address_worker(Path::new("dist"))?;
+    list_shell(Path::new("dist"))
+}
+
+/// Says in `offline.js` what the page is made of, so that a browser can keep it, and in the page that it may be kept. The page itself has no hash in its name,
+/// so what `offline.js` is called after is the content of all.
+fn list_shell(dist: &Path) -> anyhow::Result<()> {
+    const BESIDE: [&str; 3] = ["icon.svg", "icon.png", "manifest.webmanifest"];
+    let mut page = fs::read_to_string(dist.join("index.html")).context("cannot read dist/index.html")?;
+    let head = page.find("</head>").context("dist/index.html has no head")?;
+    page.insert_str(head, "<meta name=\"offline\" content=\"offline.js\" />\n");
+    fs::write(dist.join("index.html"), &page).context("cannot write dist/index.html")?;
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dist).context("cannot list dist")? {
+        let name = entry.context("cannot list dist")?.file_name().to_string_lossy().into_owned();
+        // whatever else there is, the page has by its hash
+        if page.contains(&name) && name.contains('-') || BESIDE.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    let mut hash = DefaultHasher::new();
+    page.hash(&mut hash);
+    for name in &names {
+        fs::read(dist.join(name)).with_context(|| format!("cannot read dist/{name}"))?.hash(&mut hash);
+    }
+    let shell: Vec<String> = std::iter::once("./").chain(names.iter().map(String::as_str)).map(|name| format!("{name:?}")).collect();
+    let script = fs::read_to_string(dist.join("offline.js")).context("cannot read dist/offline.js")?;
+    let lines = [
+        ("const SHELL = [];", format!("const SHELL = [{}];", shell.join(", "))),
+        ("const VERSION = \"\";", format!("const VERSION = \"{:016x}\";", hash.finish())),
+    ];
+    let mut told = script;
+    for (line, filled) in lines {
+        if !told.contains(line) {
+            bail!("web/offline.js has no line {line}");
+        }
+        told = told.replace(line, &filled);
+    }
+    fs::write(dist.join("offline.js"), told).context("cannot write dist/offline.js")
 }
 
 /// Puts a hash of the worker's files behind the address that the page starts it by, so that no cache mixes two builds of them.

@@ -7,10 +7,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use fantoccini::wd::Capabilities;
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 /// Longest time that anything on the page may take: generous, for busy machines.
@@ -169,4 +169,27 @@ pub async fn fill(client: &Client, css: &str, text: &str) {
 pub async fn slide(client: &Client, css: &str, to: f64) {
     find(client, css).await;
     evaluate(client, &format!("(slider => {{ slider.value = {to}; slider.dispatchEvent(new Event('input', {{bubbles: true}})) }})(document.querySelector('{css}'))")).await;
+}
+
+/// What the browser's own tools answer to a command of theirs.
+pub async fn devtools(client: &Client, method: &'static str, parameters: Value) -> Value {
+    let command = DevTools { method, parameters };
+    client.issue_cmd(command).await.unwrap_or_else(|error| panic!("{method}: {error}"))
+}
+
+/// A command of the Chrome DevTools Protocol, which chromedriver hands on.
+#[derive(Debug)]
+struct DevTools {
+    method: &'static str,
+    parameters: Value,
+}
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(json!({"cmd": self.method, "params": self.parameters}).to_string()))
+    }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -20,6 +21,16 @@ pub struct Server {
     extra: Arc<BTreeMap<String, Vec<u8>>>,
     /// Part of the names of files that are not there.
     missing: Option<&'static str>,
+    gone: Arc<AtomicBool>,
+    next: Arc<Mutex<Next>>,
+}
+
+/// The next build of the page.
+#[derive(Default)]
+struct Next {
+    /// What it has otherwise.
+    files: BTreeMap<String, Vec<u8>>,
+    deployed: bool,
 }
 
 impl Server {
@@ -39,7 +50,14 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("bound");
         let extra = extra.into_iter().map(|(name, content)| (name.to_owned(), content)).collect();
-        let server = Self { page: format!("http://{address}{SUB_PATH}"), requests: Arc::default(), extra: Arc::new(extra), missing };
+        let server = Self {
+            page: format!("http://{address}{SUB_PATH}"),
+            requests: Arc::default(),
+            extra: Arc::new(extra),
+            missing,
+            gone: Arc::default(),
+            next: Arc::default(),
+        };
         let at_work = server.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -55,10 +73,28 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
+    /// A file that the next build has otherwise.
+    pub fn has_next(&self, name: &str, content: Vec<u8>) {
+        self.next.lock().unwrap().files.insert(name.to_owned(), content);
+    }
+
+    /// The next build takes this one's place.
+    pub fn deploy_next(&self) {
+        self.next.lock().unwrap().deployed = true;
+    }
+
+    /// From now on no request is answered, as without a network.
+    pub fn go_away(&self) {
+        self.gone.store(true, Ordering::SeqCst);
+    }
+
     fn reply(&self, dist: &Path, mut stream: TcpStream) -> Option<()> {
         let mut request = String::new();
         BufReader::new(stream.try_clone().ok()?).read_line(&mut request).ok()?;
         let asked = request.split(' ').nth(1)?.to_owned();
+        if self.gone.load(Ordering::SeqCst) {
+            return None;
+        }
         self.requests.lock().unwrap().push(asked.strip_prefix(SUB_PATH).unwrap_or(&asked).to_owned());
         let path = asked.strip_prefix(SUB_PATH)?.split('?').next()?;
         let name = if path.is_empty() { "index.html" } else { path };
@@ -67,11 +103,18 @@ impl Server {
             "js" => "text/javascript",
             "css" => "text/css",
             "json" => "application/json",
+            "webmanifest" => "application/manifest+json",
+            "svg" => "image/svg+xml",
+            "png" => "image/png",
             "wasm" => "application/wasm",
             _ => "application/octet-stream",
         };
         let there = self.missing.is_none_or(|missing| !name.contains(missing));
-        let found = self.extra.get(name).cloned().or_else(|| fs::read(dist.join(name)).ok()).filter(|_| there);
+        let next = {
+            let next = self.next.lock().unwrap();
+            next.files.get(name).filter(|_| next.deployed).cloned()
+        };
+        let found = next.or_else(|| self.extra.get(name).cloned()).or_else(|| fs::read(dist.join(name)).ok()).filter(|_| there);
         let (status, body) = found.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
         write!(stream, "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).ok()?;
         stream.write_all(&body).ok()

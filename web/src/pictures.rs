@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Duration;
 
 use image::{ImageFormat, RgbImage};
 use leptos::prelude::*;
@@ -24,8 +26,24 @@ impl Pictures {
         Self { drawn: StoredValue::new(HashMap::new()) }
     }
 
-    /// The picture in a report's suite.
-    pub(crate) fn of(self, opened: &Opened, picture: &Pictured) -> Picture {
+    /// The picture in a report's suite, a moment later if it was not drawn before: drawing takes milliseconds, and what is to be read comes first.
+    pub(crate) fn soon(self, opened: &Arc<Opened>, picture: Pictured) -> RwSignal<Picture> {
+        let known = self.drawn.with_value(|drawn| drawn.contains_key(&picture));
+        let shown = RwSignal::new(known.then(|| self.of(opened, &picture)).flatten());
+        if !known && opened.suite.is_some() {
+            let opened = Arc::clone(opened);
+            // a row that is gone by then needs none
+            set_timeout(
+                move || {
+                    let _ = shown.try_update(|shown| *shown = self.of(&opened, &picture));
+                },
+                Duration::ZERO,
+            );
+        }
+        shown
+    }
+
+    fn of(self, opened: &Opened, picture: &Pictured) -> Picture {
         let suite = opened.suite.as_ref()?;
         let under = picture.perturbation.as_ref().map(|perturbation| format!(" under {perturbation}")).unwrap_or_default();
         let alternative = format!("Image {}{under}", picture.image);

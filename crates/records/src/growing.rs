@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use steady_bench::Question;
-use steady_report::Report;
+use steady_report::{Measurements, Report, ReportError};
 
+use crate::pairing::{self, Judged, Pairing};
 use crate::plan::Plan;
-use crate::work::{Answers, Work};
+use crate::record::Timing;
+use crate::work::Work;
 
-use crate::{RecordsError, pairing};
+use crate::RecordsError;
 
 /// Shortest time between two drawings of a growing report.
 const SHORTEST: Duration = Duration::from_millis(700);
 
 /// How many times as long as it took to derive a report it is shown before the next one is derived.
-const SHOWN: u32 = 20;
+const SHOWN: u32 = 30;
 
 /// How long a growing report stands when it took so long to derive. A report takes the longer the more is answered; because it stands in proportion,
 /// all reports of a study together take no more than a share of its time, however long it is.
@@ -28,7 +30,15 @@ pub fn pause(took: Duration) -> Duration {
 pub struct Growing {
     work: Work,
     /// By index of the group.
-    answered: BTreeMap<usize, Answers>,
+    answered: BTreeMap<usize, Scored>,
+}
+
+/// A group's answers. They are scored as they come, since a report is derived of them many times.
+#[derive(Clone, Debug)]
+struct Scored {
+    /// Question by question, each with all variants.
+    answers: Vec<Judged>,
+    timings: Vec<Timing>,
 }
 
 impl Growing {
@@ -48,13 +58,14 @@ impl Growing {
     /// As [`Work::open`].
     pub fn take(&mut self, sealed: &[u8]) -> Result<(), RecordsError> {
         let (group, answers) = self.work.open(sealed)?;
-        self.answered.insert(group, answers);
+        let judged = pairing::judge(&self.work, &self.work.groups()[group], &answers.records)?;
+        self.answered.insert(group, Scored { answers: judged, timings: answers.timings });
         Ok(())
     }
 
     /// Answers there are.
     pub fn done(&self) -> usize {
-        self.answered.values().map(|answers| answers.records.len()).sum()
+        self.answered.values().map(|scored| scored.answers.len()).sum()
     }
 
     /// The report of what is answered, which is that of a study of these questions alone; nothing before the first group. Questions
@@ -64,6 +75,18 @@ impl Growing {
     /// # Errors
     /// [`RecordsError::Report`] if the answers make no report, which those that [`Growing::take`] took always do.
     pub fn report(&self) -> Result<Option<Report>, RecordsError> {
+        self.derived(Report::new)
+    }
+
+    /// The same for a report that is shown until the next one is derived: [`Report::sketch`].
+    ///
+    /// # Errors
+    /// As [`Growing::report`].
+    pub fn sketch(&self) -> Result<Option<Report>, RecordsError> {
+        self.derived(Report::sketch)
+    }
+
+    fn derived(&self, derive: fn(Measurements) -> Result<Report, ReportError>) -> Result<Option<Report>, RecordsError> {
         let mut plan: Plan = self.work.plan().clone();
         let mut asked = self.answered_under(plan.perturbations.len());
         if asked.is_empty() {
@@ -77,14 +100,22 @@ impl Growing {
         asked.sort_unstable();
         let questions: Vec<Question> = asked.into_iter().map(|question| self.work.questions()[question].clone()).collect();
         plan.benchmark.questions = questions.len();
-        pairing::report(&plan, &questions, self.answered.values().flat_map(|answers| &answers.records)).map(Some)
+        let mut pairing = Pairing::new(&plan, &questions)?;
+        for (&group, scored) in &self.answered {
+            let group = &self.work.groups()[group];
+            for (&question, answers) in group.questions.iter().zip(scored.answers.chunks(plan.variants().len())) {
+                let id = &self.work.questions()[question].id;
+                answers.iter().enumerate().for_each(|(variant, judged)| pairing.seat(id, &group.perturbation, variant, judged));
+            }
+        }
+        pairing.derived(derive).map(Some)
     }
 
     /// Machine time of what is answered, in seconds, by the spec of an acceleration, `none`, or the name of a control: what
     /// [`Report::timed`](steady_report::Report::timed) puts beside the costs.
     pub fn seconds(&self) -> BTreeMap<&str, f64> {
         let mut seconds = BTreeMap::new();
-        for timing in self.answered.values().flat_map(|answers| &answers.timings) {
+        for timing in self.answered.values().flat_map(|scored| &scored.timings) {
             *seconds.entry(timing.acceleration.as_str()).or_default() += timing.wall_ms / 1e3;
         }
         seconds

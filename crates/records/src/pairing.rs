@@ -6,12 +6,13 @@ use steady_bench::{Posed, Question, Verdict};
 use steady_report::share::SuiteQuestion;
 use steady_report::{
     AccelerationReport, AnswerRow, ControlReport, CostRow, Flag, Flagged, Measurements, Outcome, PlanSummary, QuestionRow, Report,
-    TokenLogit,
+    ReportError, TokenLogit,
 };
 
 use crate::RecordsError;
 use crate::plan::{BASELINE, CLEAN, ControlPlan, Plan, perturbation};
 use crate::record::Record;
+use crate::work::{Group, Work};
 
 /// First-token candidates that a report keeps of the [`TOP`](crate::record::TOP) recorded.
 const SHOWN: usize = 5;
@@ -143,11 +144,25 @@ impl<'a> Pairing<'a> {
         self.plan.variants().into_iter().zip(&self.answers).filter_map(counted).collect()
     }
 
+    /// Takes an answer that was scored already, of the plan's `variant`-th variant; one to what is not asked is passed over.
+    pub(crate) fn seat(&mut self, question: &str, perturbation: &str, variant: usize, judged: &Judged) {
+        let place = self.perturbations.get(perturbation).zip(self.asked.get(question));
+        if let Some((perturbation, asked)) = place {
+            let row = perturbation * self.asked.len() + asked;
+            self.put(Placed { variant, row, judged: judged.clone() });
+        }
+    }
+
     /// Pairs what was taken.
     ///
     /// # Errors
     /// [`RecordsError::Report`] if answers are missing.
     pub fn report(self) -> Result<Report, RecordsError> {
+        self.derived(Report::new)
+    }
+
+    /// Pairs what was taken, and has `derive` make a report of it.
+    pub(crate) fn derived(self, derive: fn(Measurements) -> Result<Report, ReportError>) -> Result<Report, RecordsError> {
         let Self { plan, posed, asked, answers, .. } = self;
         let (questions, mut answers) = (asked.len(), answers.into_iter());
         let mut next = |variant: &str| complete(&posed, variant, answers.next().unwrap_or_default());
@@ -187,9 +202,20 @@ impl<'a> Pairing<'a> {
             let row = SuiteQuestion::from(posed.question()).answered(AnswerRow { outcome, ..answered.row });
             QuestionRow { perturbation: (*perturbation != CLEAN).then(|| (*perturbation).to_owned()), ..row }
         });
-        Report::new(Measurements { plan: summary(plan)?, baseline_cost, questions: rows.collect(), accelerations, controls, flagged })
+        derive(Measurements { plan: summary(plan)?, baseline_cost, questions: rows.collect(), accelerations, controls, flagged })
             .map_err(|e| RecordsError::Report(e.to_string()))
     }
+}
+
+/// The answers of a group, scored: question by question, each with all variants, as [`Work::open`] found them.
+pub(crate) fn judge(work: &Work, group: &Group, records: &[Record]) -> Result<Vec<Judged>, RecordsError> {
+    let (plan, spec) = (work.plan(), perturbation(&group.perturbation)?);
+    let mut judged = Vec::with_capacity(records.len());
+    for (&question, records) in group.questions.iter().zip(records.chunks(plan.variants().len())) {
+        let posed = Posed::of(&work.questions()[question], &spec, &plan.post_prompts);
+        judged.extend(records.iter().map(|record| Judged::of(&posed, &Answered::from(record))));
+    }
+    Ok(judged)
 }
 
 /// Where each name stands in a list.
@@ -236,8 +262,8 @@ pub struct Placed {
 }
 
 /// What a report keeps of an answer, and what it is worth.
-#[derive(Debug)]
-struct Judged {
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
     /// Its row, without what became of the question.
     row: AnswerRow,
     /// Whether there is none, because the logits ran out of numbers.

@@ -20,8 +20,11 @@ use statrs::function::erf::{erfc, erfc_inv};
 /// The 97.5 % quantile of the standard normal distribution: every interval here is a 95 % one.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// How often [`cluster_bootstrap`] draws.
+/// How often a report has [`cluster_bootstrap`] draw.
 pub const BOOTSTRAP_REPLICATES: usize = 2000;
+
+/// How often one does that is derived anew before long, see [`Report::sketch`](crate::Report::sketch).
+pub const SKETCH_REPLICATES: usize = 200;
 
 /// A 95 % interval, in the units of what it is an interval of.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -202,12 +205,13 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
 /// 95 % percentile intervals of several statistics of samples that come in clusters, for each sample.
 ///
 /// Questions about one image are not independent, so whole clusters are drawn with replacement, as many as there are, and their sums are handed to
-/// `statistics`. [`BOOTSTRAP_REPLICATES`] draws by ChaCha8 from `seed`: the same on every platform, and the same for samples of equally many clusters.
+/// `statistics`. So many `replicates` are drawn by ChaCha8 from `seed`: the same on every platform, and the same for samples of equally many clusters.
 ///
 /// An interval is `None`, which is to be shown as "not available", where the draws say nothing about it: of fewer than two clusters, of a statistic that
 /// came out the same in (almost) all draws, as of what never happened, and of one that more than a twentieth of the draws leave undefined.
 /// Davison & Hinkley, "Bootstrap Methods and their Application" (1997), sections 3.8 and 5.3; Field & Welsh, "Bootstrapping clustered data", JRSS B 69 (2007).
 pub fn cluster_bootstrap<C, const K: usize>(
+    replicates: usize,
     samples: &[&[C]],
     statistics: impl Fn(&C) -> [Option<f64>; K],
     seed: u64,
@@ -216,7 +220,7 @@ where
     C: AddAssign + Copy + Default + Eq + Hash + Mul<u64, Output = C>,
 {
     let drawn = samples.chunk_by(|one, next| one.len() == next.len());
-    drawn.flat_map(|alike| cluster_bootstrap_of(BOOTSTRAP_REPLICATES, alike, &statistics, seed)).collect()
+    drawn.flat_map(|alike| cluster_bootstrap_of(replicates, alike, &statistics, seed)).collect()
 }
 
 /// The same of samples of equally many clusters, which share the draws: drawing is most of the work.
@@ -402,11 +406,11 @@ mod tests {
         let diverged = [1, 0, 3, 0, 2, 1, 0, 1, 0, 4, 0, 1];
         let images: Vec<Image> = questions.iter().zip(diverged).map(|(&n, d)| Image { questions: n, diverged: d }).collect();
         let statistics = |sum: &Image| [Some(sum.share())];
-        let drawn = cluster_bootstrap(&[&images], statistics, 7);
+        let drawn = cluster_bootstrap(BOOTSTRAP_REPLICATES, &[&images], statistics, 7);
         let [[Some(ratio)]] = drawn[..] else { panic!("an interval") };
         assert!((ratio.low - 0.136_36).abs() < 0.02 && (ratio.high - 0.428_57).abs() < 0.02, "{ratio:?}");
-        assert_eq!(cluster_bootstrap(&[&images], statistics, 7), drawn, "the same seed draws the same");
-        assert_ne!(cluster_bootstrap(&[&images], statistics, 8), drawn, "another seed draws others");
+        assert_eq!(cluster_bootstrap(BOOTSTRAP_REPLICATES, &[&images], statistics, 7), drawn, "the same seed draws the same");
+        assert_ne!(cluster_bootstrap(BOOTSTRAP_REPLICATES, &[&images], statistics, 8), drawn, "another seed draws others");
     }
 
     /// Samples that are drawn together come out as each does by itself, also where one has another number of clusters.
@@ -418,7 +422,7 @@ mod tests {
         let samples: Vec<&[Image]> = samples.iter().map(Vec::as_slice).collect();
         let statistics = |sum: &Image| [Some(sum.share()), Some(sum.questions as f64)];
         let apart: Vec<_> = samples.iter().map(|&sample| by_adding_up(sample, statistics, 7)).collect();
-        assert_eq!(cluster_bootstrap(&samples, statistics, 7), apart);
+        assert_eq!(cluster_bootstrap(BOOTSTRAP_REPLICATES, &samples, statistics, 7), apart);
     }
 
     /// The bootstrap as one writes it down: draw a cluster, add it.
@@ -448,13 +452,14 @@ mod tests {
     fn a_degenerate_bootstrap_has_no_interval() {
         let images = [Image { questions: 2, diverged: 0 }; 30];
         let always = |sum: &Image| [Some(sum.share()), (sum.diverged > 0).then_some(1.0), Some(1.0)];
-        assert_eq!(cluster_bootstrap(&[&images], always, 7), [[None; 3]]);
-        let of = |images: &[Image]| cluster_bootstrap(&[images], |sum: &Image| [Some(sum.diverged as f64)], 7);
+        assert_eq!(cluster_bootstrap(BOOTSTRAP_REPLICATES, &[&images], always, 7), [[None; 3]]);
+        let of = |images: &[Image]| cluster_bootstrap(BOOTSTRAP_REPLICATES, &[images], |sum: &Image| [Some(sum.diverged as f64)], 7);
         assert_eq!((of(&[Image { questions: 2, diverged: 1 }]), of(&[])), (vec![[None]], vec![[None]]));
         // one image of thirty with a change is missed by (29/30)^30, more than a third of the draws: too many for a share of the changed
         let mut images = images;
         images[0].diverged = 1;
         let drawn = cluster_bootstrap(
+            BOOTSTRAP_REPLICATES,
             &[&images],
             |sum: &Image| [Some(sum.share()), (sum.diverged > 0).then(|| sum.diverged as f64 / (sum.diverged as f64 + 1.0))],
             7,
@@ -469,7 +474,7 @@ mod tests {
         let together: Vec<Image> = (0..300).map(|i| Image { questions: 6, diverged: if i % 5 == 0 { 6 } else { 0 } }).collect();
         let alone: Vec<Image> = (0..1800).map(|i| Image { questions: 1, diverged: u64::from(i % 5 == 0) }).collect();
         let width = |images: &[Image]| {
-            let interval = cluster_bootstrap(&[images], |sum: &Image| [Some(sum.share())], 3)[0][0].unwrap();
+            let interval = cluster_bootstrap(BOOTSTRAP_REPLICATES, &[images], |sum: &Image| [Some(sum.share())], 3)[0][0].unwrap();
             interval.high - interval.low
         };
         let ratio = width(&together) / width(&alone);

@@ -121,8 +121,13 @@ fn rows(measurements: &Measurements, condition: usize) -> Range<usize> {
 }
 
 impl Condition {
-    /// `tie_margin` is the largest lead of a tie, where it is known.
-    pub(crate) fn of(measurements: &Measurements, condition: usize, tie_margin: Option<f64>) -> Result<Self, ReportError> {
+    /// `tie_margin` is the largest lead of a tie, where it is known; `replicates` is how often the bootstrap draws.
+    pub(crate) fn of(
+        measurements: &Measurements,
+        condition: usize,
+        tie_margin: Option<f64>,
+        replicates: usize,
+    ) -> Result<Self, ReportError> {
         let rows = rows(measurements, condition);
         let questions = &measurements.questions[rows.clone()];
         let controls = measurements.controls.iter().enumerate();
@@ -138,7 +143,7 @@ impl Condition {
             let first_token = first_token.as_ref().filter(|_| condition == 0);
             counted.push(Counted::of(spec, &at, questions, *answers, first_token)?);
         }
-        let mut controls = summaries(questions, counted)?;
+        let mut controls = summaries(questions, counted, replicates)?;
         if let Some(margin) = tie_margin {
             for (summary, (_, _, answers, _)) in controls.iter_mut().zip(&all) {
                 summary.ties = Some(ties(margin, questions, answers));
@@ -219,7 +224,7 @@ const SHARES: [fn(&Tally) -> Proportion; 9] = [
 
 impl Rates {
     /// Of several samples, which share the draws of the bootstrap where they have equally many images. `None` if one is without questions.
-    fn of_each(samples: &[&[Tally]]) -> Option<Vec<Self>> {
+    fn of_each(samples: &[&[Tally]], replicates: usize) -> Option<Vec<Self>> {
         let statistics = |tally: &Tally| {
             let mut values = [None; SHARES.len() + 1];
             for (value, share) in values.iter_mut().zip(SHARES) {
@@ -228,7 +233,7 @@ impl Rates {
             values[SHARES.len()] = tally.accuracy_change();
             values
         };
-        let drawn = cluster_bootstrap(samples, statistics, BOOTSTRAP_SEED);
+        let drawn = cluster_bootstrap(replicates, samples, statistics, BOOTSTRAP_SEED);
         samples.iter().zip(drawn).map(|(images, drawn)| Self::of(images, drawn)).collect()
     }
 
@@ -311,16 +316,16 @@ impl<'a> Counted<'a> {
 }
 
 /// What follows from counts of answers to the same questions.
-fn summaries(questions: &[QuestionRow], counted: Vec<Counted<'_>>) -> Result<Vec<Summary>, ReportError> {
+fn summaries(questions: &[QuestionRow], counted: Vec<Counted<'_>>, replicates: usize) -> Result<Vec<Summary>, ReportError> {
     let before: Vec<&AnswerRow> = questions.iter().map(|question| &question.baseline).collect();
     // every rate exists as soon as there is one question
-    let rates = Rates::of_each(&counted.iter().map(|counted| counted.images.as_slice()).collect::<Vec<_>>());
+    let rates = Rates::of_each(&counted.iter().map(|counted| counted.images.as_slice()).collect::<Vec<_>>(), replicates);
     let rates = rates.ok_or(ReportError::NoQuestions)?;
     let families: BTreeSet<&str> = counted.iter().flat_map(|counted| counted.families.keys().copied()).collect();
     let mut per_family: Vec<BTreeMap<String, FamilySummary>> = counted.iter().map(|_| BTreeMap::new()).collect();
     for family in families {
         let samples: Vec<&[Tally]> = counted.iter().filter_map(|counted| Some(counted.families.get(family)?.as_slice())).collect();
-        let rates = Rates::of_each(&samples).ok_or(ReportError::NoQuestions)?;
+        let rates = Rates::of_each(&samples, replicates).ok_or(ReportError::NoQuestions)?;
         for ((of_variant, images), rates) in per_family.iter_mut().zip(samples).zip(rates) {
             of_variant.insert(family.to_owned(), FamilySummary::of(images, &rates));
         }
@@ -368,13 +373,13 @@ impl FamilySummary {
 
 impl Summary {
     /// What a perturbation did to the baseline's own answers.
-    pub(crate) fn of_perturbation(measurements: &Measurements, condition: usize) -> Result<Self, ReportError> {
+    pub(crate) fn of_perturbation(measurements: &Measurements, condition: usize, replicates: usize) -> Result<Self, ReportError> {
         let (clean, rows) = (rows(measurements, 0), rows(measurements, condition));
         let at = |i: usize| format!("questions[{}].baseline.outcome", rows.start + i);
         let after = measurements.questions[rows.clone()].iter().map(|question| &question.baseline);
         let questions = &measurements.questions[clean];
         let counted = Counted::of(BASELINE, &at, questions, after, None)?;
-        summaries(questions, vec![counted])?.pop().ok_or(ReportError::NoQuestions)
+        summaries(questions, vec![counted], replicates)?.pop().ok_or(ReportError::NoQuestions)
     }
 
     /// What the model that answered after lost or gained against itself elsewhere: its accuracy here minus its accuracy there.

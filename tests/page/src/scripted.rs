@@ -2,10 +2,14 @@
 
 use std::ops::Range;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
-use steady_bench::{Benchmark, PostPrompts, Question};
+use steady_bench::perturb::{PERTURBATIONS, Perturbation};
+use steady_bench::world::EmbeddedSuite;
+use steady_bench::{Benchmark, PostPrompts, Question, suite_of};
 use steady_protocol::{Answered, AskReply, AskedAnswer, Cell, Engine, Frame, Loading, Response, View, encode};
-use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
+use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{Answers, BASELINE, CLEAN, Plan, Record, Timing, Work};
 use steady_report::{AnswerRow, Measurements};
 
@@ -153,6 +157,95 @@ pub fn study() -> Vec<u8> {
          postMessage(new Uint8Array());"
     );
     script.into_bytes()
+}
+
+/// Questions of [`long`], and its answers: of seven forms of the model, about the clean images and under seven perturbations.
+pub const LONG_QUESTIONS: usize = 200;
+/// See [`LONG_QUESTIONS`].
+pub const LONG_ANSWERS: usize = LONG_QUESTIONS * 7 * 8;
+
+/// A worker that answers a long study, a group at a time, in `seconds` from beginning to end. One answer in eight is another than the baseline's.
+pub fn long(seconds: f64) -> Vec<u8> {
+    let (work, forms) = long_work();
+    let group = |number: usize| {
+        let group = &work.groups()[number];
+        let mut answers = Answers::default();
+        for &asked in &group.questions {
+            let question = &work.questions()[asked];
+            for (place, form) in forms.iter().enumerate() {
+                // a number that is another for every question, form and group, and the same whenever it is asked
+                let differs = place > 0 && (asked * 31 + place * 17 + number * 7).is_multiple_of(8);
+                let row = AnswerRow {
+                    text: if differs { "mauve".to_owned() } else { question.gold[0].clone() },
+                    parsed: None,
+                    correct: !differs,
+                    score: f32::from(u8::from(!differs)),
+                    margin: Some(1.5),
+                    kl: (place > 0).then_some(if differs { 0.5 } else { 0.0 }),
+                    outcome: None,
+                    visual_tokens: 144.0,
+                    top: Vec::new(),
+                };
+                let candidates = 0..steady_records::record::TOP as u32;
+                answers.records.push(Record {
+                    perturbation: group.perturbation.clone(),
+                    top_ids: candidates.clone().collect(),
+                    top_tokens: candidates.clone().map(|id| format!("token {id}")).collect(),
+                    top_logits: candidates.map(|id| 20.0 - id as f32).collect(),
+                    ..record(question, form, &row)
+                });
+                let (question, acceleration) = (question.id.clone(), form.clone());
+                answers.timings.push(Timing { question, perturbation: group.perturbation.clone(), acceleration, wall_ms: 1.0 });
+            }
+        }
+        (number, answers)
+    };
+    let mut done = 0;
+    let answered = (0..work.groups().len()).map(group).map(|(number, answers)| {
+        done += answers.records.len();
+        Response::Answered(Answered { group: work.seal(number, &answers).expect("bytes"), done, total: LONG_ANSWERS })
+    });
+    let planned = Response::Planned(work.to_bytes().expect("bytes"));
+    let messages = [ready(), planned].into_iter().chain(answered).chain([Response::Finished]);
+    let messages: Vec<String> = messages.map(|message| BASE64_STANDARD.encode(encode(&message).expect("a message"))).collect();
+    let pause = 1e3 * seconds / messages.len() as f64;
+    let script = format!(
+        "const messages = {};
+         const say = next => {{
+           postMessage(Uint8Array.from(atob(messages[next]), c => c.charCodeAt(0)));
+           if (next + 1 < messages.length) setTimeout(say, {pause}, next + 1);
+         }};
+         onmessage = () => say(0);
+         postMessage(new Uint8Array());",
+        json!(messages)
+    );
+    script.into_bytes()
+}
+
+/// What [`long`] answers, and the names of those who do, the baseline first.
+fn long_work() -> (Work, Vec<String>) {
+    let suite = EmbeddedSuite::test(LONG_QUESTIONS / 10);
+    let questions = suite.questions().to_vec();
+    let accelerations = [BASELINE, "w4:rtn,g=128", "int8", "divprune:keep=0.33"];
+    let controls = ["order", "split", "pixels=pil"];
+    let perturbations = PERTURBATIONS.iter().map(Perturbation::example);
+    let plan = Plan {
+        accelerations: accelerations
+            .map(|spec| AccelerationPlan { spec: spec.to_owned(), describe: format!("{spec}, in words"), stored_bytes: None })
+            .into(),
+        controls: controls.map(|spec| ControlPlan { spec: spec.to_owned(), describe: format!("{spec}, in words") }).into(),
+        benchmark: BenchmarkPlan {
+            fingerprint: suite_of(&suite).fingerprint,
+            size: LONG_QUESTIONS,
+            questions: LONG_QUESTIONS,
+            questions_sha256: questions_sha256(&questions).expect("a hash"),
+            ..Scripted::new().work.plan().benchmark.clone()
+        },
+        perturbations: std::iter::once(CLEAN.to_owned()).chain(perturbations).collect(),
+        ..Scripted::new().work.plan().clone()
+    };
+    let forms = plan.variants().into_iter().map(str::to_owned).collect();
+    (Work::new(plan, questions).expect("a plan"), forms)
 }
 
 /// A worker that fails after the first group.

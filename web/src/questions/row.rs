@@ -1,5 +1,7 @@
 //! One question with its answers.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
 use steady_report::{AnswerRow, Outcome};
 
@@ -9,10 +11,10 @@ use crate::opened::Opened;
 use crate::pictures::Pictures;
 use crate::spec;
 
-pub(super) fn row(i: usize, opened: &Opened, pictures: Pictures, evidence: Evidence, columns: Memo<Columns>) -> impl IntoView + use<> {
+pub(super) fn row(i: usize, opened: &Arc<Opened>, pictures: Pictures, evidence: Evidence, columns: Memo<Columns>) -> impl IntoView + use<> {
     let question = opened.report.questions()[i].clone();
-    let picture =
-        pictures.of(opened, &question.picture()).map(|(address, alternative)| view! { <img src=address alt=alternative loading="lazy" /> });
+    let picture = pictures.soon(opened, question.picture());
+    let picture = move || picture.get().map(|(address, alternative)| view! { <img src=address alt=alternative loading="lazy" /> });
     // a link does not always hold the words
     let text = if question.text.is_empty() { question.id.clone() } else { question.text.clone() };
     let cells = opened.report.accelerations().iter().enumerate().map(|(a, acceleration)| {

@@ -18,7 +18,7 @@ struct OfPlan {
 }
 
 impl Gathered {
-    /// Reads what came since the last time, and derives the report; nothing before the first group. `before` is what it derived last.
+    /// Reads what came since the last time, and derives the report, a sketch of it while there is more to come; nothing before the first group. `before` is what it derived last.
     ///
     /// # Errors
     /// When plan or groups are none, as a browser's store may have them.
@@ -36,7 +36,8 @@ impl Gathered {
             of_plan.read += 1;
         }
         let growing = &of_plan.growing;
-        let Some(report) = growing.report()? else { return Ok(None) };
+        let report = if run.at_work() { growing.sketch()? } else { growing.report()? };
+        let Some(report) = report else { return Ok(None) };
         let seconds = growing.seconds();
         let report = report.timed(|spec| seconds.get(spec).copied()).map_err(|error| RecordsError::Report(error.to_string()))?;
         Ok(Some(Opened::from_study(report, before, growing.work().plan())))

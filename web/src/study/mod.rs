@@ -274,8 +274,8 @@ impl Study {
             Some(Err(reason)) => self.notice.set(Some(reason.to_string())),
             Some(Ok(None)) | None => self.opened.set(None),
         }
-        // the sections are drawn before anything else happens on the page
-        set_timeout(move || self.took.set_value((now() - begun).max(0.0)), Duration::ZERO);
+        // what the browser lays out and paints, it does behind the next frame
+        request_animation_frame(move || set_timeout(move || self.took.set_value((now() - begun).max(0.0)), Duration::ZERO));
     }
 }
 

@@ -53,14 +53,49 @@ impl Report {
         let (ours, theirs) = (weights(cost), weights(baseline));
         let megabytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1e6);
         let bytes = (ours != theirs && ours > 0).then(|| format!("{} of {} MB", megabytes(ours), megabytes(theirs)));
-        let fewer = cost.visual_tokens > 0.0 && (cost.visual_tokens - baseline.visual_tokens).abs() > 0.05;
-        let tokens = fewer.then(|| format!("{} of {} visual tokens", whole(cost.visual_tokens), whole(baseline.visual_tokens)));
+        let (mean, all) = (cost.visual_tokens, baseline.visual_tokens);
+        let fewer = mean > 0.0 && (mean - all).abs() > 0.05;
+        let tokens = fewer.then(|| match left_from(&self.accelerations()[acceleration].spec, mean, all) {
+            Some((left, layer)) => {
+                format!("{} of {} visual tokens from layer {layer} (mean over layers {})", whole(left), whole(all), whole(mean))
+            }
+            None => format!("{} of {} visual tokens", whole(mean), whole(all)),
+        });
         bytes.into_iter().chain(tokens).collect()
     }
+}
+
+/// What a method leaves that drops visual tokens before one decoder layer, and that layer, as the spec has both (`fastv:k=2,keep=0.5`). `mean`, over all
+/// layers, must be what comes of it in a decoder of some whole number of layers: else nothing is said.
+fn left_from(spec: &str, mean: f64, all: f64) -> Option<(f64, usize)> {
+    let parameters = spec.split('+').find_map(|part| part.strip_prefix("fastv:"))?;
+    let value = |name: &str| parameters.split(',').find_map(|parameter| parameter.strip_prefix(name)?.strip_prefix('='));
+    let (layer, keep): (usize, f64) = (value("k")?.parse().ok()?, value("keep")?.parse().ok()?);
+    let budget = if keep > 1.0 { keep } else { keep * all };
+    [budget.round(), budget.floor(), budget.ceil()].into_iter().find_map(|left| {
+        let layers = layer as f64 * (all - left) / (mean - left);
+        let whole = (layers - layers.round()).abs() < 1e-3 && layers > layer as f64;
+        whole.then_some((left, layer))
+    })
 }
 
 /// With a decimal where there is one to see.
 fn whole(tokens: f64) -> String {
     let text = format!("{tokens:.1}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On paper: two of four layers see 144 tokens and two see 72, which is 108; two of eight see 144 and six see 48, which is 72.
+    #[test]
+    fn a_drop_inside_the_decoder_is_told_by_its_layer() {
+        assert_eq!(left_from("fastv:k=2,keep=0.5", 108.0, 144.0), Some((72.0, 2)));
+        assert_eq!(left_from("w4:rtn,g=8+fastv:k=2,keep=48", 72.0, 144.0), Some((48.0, 2)));
+        // another mean than any decoder gives, and what drops in front of it
+        assert_eq!(left_from("fastv:k=2,keep=0.5", 110.0, 144.0), None);
+        assert_eq!(left_from("divprune:keep=0.33", 48.0, 144.0), None);
+    }
 }

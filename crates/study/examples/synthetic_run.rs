@@ -18,6 +18,7 @@ use steady_bench::{AnswerKind, BenchError, Benchmark, Posed, PostPrompts, Questi
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{BASELINE, CLEAN, Plan};
 use steady_study::{Distribution, Folder, Reply, StudyError, Subject, run};
+use steady_vlm::{Left, Site};
 
 const ACCELERATIONS: [&str; 8] = [
     "w4:rtn,g=128",
@@ -154,7 +155,11 @@ impl Speaker {
             no_answer: None,
             first_token: Distribution::Logits((0..VOCABULARY).map(logit).collect()),
             visual_tokens: 576,
-            left: if (4..9).contains(&variant) { vec![(0..192).map(|token| token * 3).collect()] } else { Vec::new() },
+            left: if (4..9).contains(&variant) {
+                vec![Left { site: Site::AfterProjector, kept: (0..192).map(|token| token * 3).collect() }]
+            } else {
+                Vec::new()
+            },
             prompt_tokens: 620,
             decoder_visual_tokens: if (4..9).contains(&variant) { 192.0 } else { 576.0 },
             kv_bytes: 325_058_560,

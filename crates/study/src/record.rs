@@ -59,7 +59,7 @@ impl Circumstances<'_> {
             top_tokens: candidates.tokens,
             visual_tokens: reply.visual_tokens as u32,
             kept: reply.kept().map(tokens),
-            kept_by_step: (reply.left.len() > 1).then(|| reply.left.iter().map(|left| tokens(left)).collect()),
+            kept_by_step: (reply.left.len() > 1).then(|| reply.left.iter().map(|left| tokens(&left.kept)).collect()),
             prompt_tokens: reply.prompt_tokens as u32,
             decoder_visual_tokens: reply.decoder_visual_tokens,
             kv_bytes: reply.kv_bytes as u64,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use image::RgbImage;
 use steady_bench::Posed;
+use steady_vlm::Left;
 
 use crate::StudyError;
 
@@ -41,8 +42,8 @@ pub struct Reply {
     pub first_token: Distribution,
     /// Visual tokens before any reduction.
     pub visual_tokens: usize,
-    /// Visual tokens that each step of a reducer left, ascending, in the order of the steps; empty without a reducer.
-    pub left: Vec<Vec<usize>>,
+    /// What each step of a reducer left of the visual tokens, in the order of the steps; empty without a reducer.
+    pub left: Vec<Left>,
     /// Tokens of the prompt before any reduction, visual ones included.
     pub prompt_tokens: usize,
     /// Visual tokens per decoder layer, mean over the layers.
@@ -59,7 +60,7 @@ pub struct Reply {
 impl Reply {
     /// Visual tokens that were kept in the end, ascending; `None` without a reducer.
     pub fn kept(&self) -> Option<&[usize]> {
-        self.left.last().map(Vec::as_slice)
+        self.left.last().map(|left| left.kept.as_slice())
     }
 }
 

@@ -549,7 +549,7 @@ fn reply(answer: Answer, wall: Duration) -> Reply {
         no_answer: answer.not_finite.map(|not_finite| not_finite.to_string()),
         first_token: Distribution::Logits(answer.first_logits),
         visual_tokens: answer.visual_tokens,
-        left: answer.left.into_iter().map(|left| left.kept).collect(),
+        left: answer.left,
         prompt_tokens: answer.cost.prompt_tokens,
         decoder_visual_tokens: answer.cost.visual_tokens,
         kv_bytes: answer.cost.kv_bytes,

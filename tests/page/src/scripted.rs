@@ -8,7 +8,7 @@ use serde_json::json;
 use steady_bench::perturb::{PERTURBATIONS, Perturbation};
 use steady_bench::world::EmbeddedSuite;
 use steady_bench::{Benchmark, PostPrompts, Question, suite_of};
-use steady_protocol::{Answered, AskReply, AskedAnswer, Cell, Engine, Frame, Loading, Response, View, encode};
+use steady_protocol::{Answered, AskReply, AskedAnswer, Cell, Engine, Frame, Loading, Response, TokenStep, View, encode};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{Answers, BASELINE, CLEAN, Plan, Record, Timing, Work};
 use steady_report::{AnswerRow, Measurements};
@@ -264,6 +264,7 @@ pub fn asked() -> Vec<u8> {
     let answer = |acceleration: &str, text: &str, kept: Option<Vec<usize>>| AskedAnswer {
         acceleration: acceleration.to_owned(),
         text: text.to_owned(),
+        steps: kept.iter().map(|kept| TokenStep { place: "after the projector".to_owned(), layer: None, kept: kept.clone() }).collect(),
         kept,
         first_token: vec![(text.to_owned(), 0.75), ("maybe".to_owned(), 0.125)],
         wall_ms: 12.0,

@@ -261,10 +261,23 @@ pub struct AskedAnswer {
     pub text: String,
     /// Visual tokens that were kept, ascending; `None` when nothing was dropped.
     pub kept: Option<Vec<usize>>,
+    /// What each step of a token reducer left of them, in the order of the steps; the last as in `kept`.
+    pub steps: Vec<TokenStep>,
     /// The likeliest first tokens and their probabilities, falling.
     pub first_token: Vec<(String, f32)>,
     /// Wall time in milliseconds.
     pub wall_ms: f64,
+}
+
+/// A step of a token reducer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenStep {
+    /// Where it acts, in words: `before layer 2`, `after the projector`.
+    pub place: String,
+    /// The decoder layer that it acts before, counted from 0; `None` in front of the decoder.
+    pub layer: Option<usize>,
+    /// Visual tokens that it left, ascending.
+    pub kept: Vec<usize>,
 }
 
 /// Bytes that are no message: page and worker are of two builds.

@@ -5,6 +5,7 @@ use steady_bench::{Question, same_answer, score};
 use steady_protocol::{AskReply, AskedAnswer};
 use steady_report::Outcome;
 
+use super::tokens::from_layer;
 use crate::spec;
 
 /// How answers are compared: by the question's scorer where there is one, else as texts.
@@ -61,7 +62,7 @@ pub(crate) fn AskedAnswers(asked: AskReply, judge: Signal<Judge>, chosen: RwSign
     let count = asked.cells.len();
     let first = asked.answers.first().map(|answer| answer.text.clone()).unwrap_or_default();
     let rows = asked.answers.into_iter().enumerate().map(|(i, answer)| {
-        let AskedAnswer { acceleration, text, kept, wall_ms, .. } = answer;
+        let AskedAnswer { acceleration, text, kept, steps, wall_ms, .. } = answer;
         let chip = (i > 0).then(|| match judge.became(&first, &text) {
             Outcome::Same => ("same", "= same"),
             Outcome::Broken => ("broken", "✕ broken"),
@@ -71,6 +72,7 @@ pub(crate) fn AskedAnswers(asked: AskReply, judge: Signal<Judge>, chosen: RwSign
         let verdict = judge.right(&text).map(|right| if right { "right" } else { "wrong" });
         let verdict = verdict.map(|verdict| view! { <span class=format!("verdict {verdict}")>{verdict}</span> });
         let seen = kept.map_or(count, |kept| kept.len());
+        let from = from_layer(&steps).map(|from| view! { <small>{from}</small> });
         let name = if i == 0 { "baseline".to_owned() } else { acceleration };
         view! {
             <tr>
@@ -82,7 +84,7 @@ pub(crate) fn AskedAnswers(asked: AskReply, judge: Signal<Judge>, chosen: RwSign
                 </th>
                 <td class="answer">{said(text)}</td>
                 <td>{verdict} " " {chip.map(|(class, words)| view! { <span class=format!("chip {class}")>{words}</span> })}</td>
-                <td class="number">{format!("{seen} of {count}")}</td>
+                <td class="number">{format!("{seen} of {count}")} {from}</td>
                 <td class="number">{format!("{wall_ms:.0} ms")}</td>
             </tr>
         }

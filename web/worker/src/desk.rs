@@ -13,13 +13,13 @@ use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
 use steady_methods::Control;
 use steady_protocol::{
-    Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, LeftOut, Model, Preparing, Response, Setting, StudyRequest, View,
+    Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, LeftOut, Model, Preparing, Response, Setting, StudyRequest, TokenStep, View,
 };
 use steady_records::plan;
 use steady_study::controls::{self, Controlled, Opening};
 use steady_study::record::likeliest;
 use steady_study::{Session, Subject, Variants};
-use steady_vlm::{Asked, Checkpoint, Decoding, DeviceMemory, Extent, Vlm, Work};
+use steady_vlm::{Asked, Checkpoint, Decoding, DeviceMemory, Extent, Left, Site, Vlm, Work};
 use web_sys::File;
 
 use crate::engine::{Engines, OpenEngine};
@@ -133,6 +133,7 @@ impl Desk {
         let answer = |(acceleration, reply): (&str, steady_study::Reply)| AskedAnswer {
             acceleration: acceleration.to_owned(),
             kept: reply.kept().map(<[usize]>::to_vec),
+            steps: reply.left.iter().map(step).collect(),
             first_token: likeliest(reply.first_token.logits().unwrap_or_default(), SHOWN)
                 .into_iter()
                 .map(|(token, share)| (variants.token(token), share))
@@ -259,6 +260,11 @@ impl Loaded {
 /// What stands behind the questions of a study of this model.
 fn post_prompts(setting: &Setting) -> PostPrompts {
     PostPrompts::for_model(setting.model.knows_the_suite())
+}
+
+fn step(left: &Left) -> TokenStep {
+    let layer = if let Site::BeforeLayer(layer) = left.site { Some(layer) } else { None };
+    TokenStep { place: left.site.to_string(), layer, kept: left.kept.clone() }
 }
 
 fn frame(frame: steady_vlm::Frame) -> Frame {

@@ -187,7 +187,9 @@ pub(super) fn costs(report: &Report) -> Markup {
                     thead {
                         tr {
                             th scope="col" { "acceleration" }
-                            @for (head, known) in heads.into_iter().zip(known) { @if known { th scope="col" { (head) } } }
+                            @for (head, known) in heads.into_iter().zip(known) {
+                                @if known { th scope="col" { (head) @if head == "visual tokens" { small { "mean over layers" } } } }
+                            }
                         }
                     }
                     tbody {

@@ -10,6 +10,7 @@ use steady_bench::{AnswerKind, BenchError, Benchmark, Posed, PostPrompts, Questi
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, ModelPlan, Versions, questions_sha256};
 use steady_records::{BASELINE, CLEAN, Plan};
 use steady_study::{Distribution, Reply, StudyError, Subject};
+use steady_vlm::{Left, Site};
 
 /// `images` images with two questions each, "q<image>-0" and "q<image>-1"; the right answer is always "red".
 pub struct Quiz {
@@ -115,7 +116,11 @@ impl Subject for Scripted {
                 first_token: Distribution::Logits(first_logits),
                 visual_tokens: 16,
                 // In two steps, the second of which is the one that counts.
-                left: if variant == "half" { vec![(0..12).collect(), (0..8).collect()] } else { Vec::new() },
+                left: if variant == "half" {
+                    [(1, 12), (2, 8)].map(|(layer, kept)| Left { site: Site::BeforeLayer(layer), kept: (0..kept).collect() }).into()
+                } else {
+                    Vec::new()
+                },
                 prompt_tokens: 20,
                 decoder_visual_tokens: if variant == "half" { 8.0 } else { 16.0 },
                 kv_bytes: 640,

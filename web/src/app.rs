@@ -5,17 +5,22 @@ use std::sync::Arc;
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use send_wrapper::SendWrapper;
+use steady_verdict::Guard;
 use web_sys::{DragEvent, File, KeyboardEvent};
 
 use crate::address::{self, Address, View};
 use crate::ask::Asker;
 use crate::evidence::Evidence;
 use crate::folder::Picked;
+use crate::guard::guarded;
 use crate::landing::OpenReport;
 use crate::opened::Opened;
-use crate::playground::Playground;
+use crate::playground::{Own, Playground};
 use crate::question::{Looked, QuestionView};
+use crate::runs::{self, Runs, Waiting};
 use crate::source;
+use crate::spec;
 use crate::study::kept::Kept;
 use crate::study::last;
 use crate::study::run::StudyRun;
@@ -38,6 +43,33 @@ pub(crate) enum Screen {
     Failed(String),
     /// A report.
     Showing(Arc<Opened>),
+    /// A guard from a file.
+    Guarded(Arc<Guard>),
+}
+
+/// Where in a file of ours its format is named: near its beginning.
+const MARK_WITHIN: usize = 4_096;
+
+/// What a file turned out to be.
+enum Found {
+    /// A report, and its text.
+    Report(Box<Opened>, String),
+    /// A guard's file.
+    Guard(Arc<Guard>),
+    /// A run, which waits for another.
+    Waits,
+}
+
+/// A file that was to be opened.
+#[derive(Clone)]
+struct Refused {
+    reason: String,
+    /// The file, where it is an image, which can be asked about.
+    image: Option<SendWrapper<File>>,
+}
+
+fn is_image(file: &File) -> bool {
+    file.type_().starts_with("image/")
 }
 
 /// The screen, and how to change it.
@@ -53,7 +85,11 @@ pub(crate) struct Stage {
     /// The report that came from a file, and its text.
     held: StoredValue<Option<Arc<Opened>>>,
     /// A file that could not be opened; what is on the screen stays.
-    refused: RwSignal<Option<String>>,
+    refused: RwSignal<Option<Refused>>,
+    /// What the Playground asks about.
+    own: Own,
+    /// Logs of other tools.
+    runs: Runs,
     /// A question in front of the screen, which stays as it is behind it; or why it is not there.
     looked_at: RwSignal<Option<Result<Looked, String>>>,
     /// Height at which the screen behind the question was left; `None` where the question was there first.
@@ -70,6 +106,8 @@ impl Stage {
             wish: StoredValue::new(0),
             held: StoredValue::new(None),
             refused: RwSignal::new(None),
+            own: Own::none(),
+            runs: Runs::none(),
             looked_at: RwSignal::new(None),
             left: StoredValue::new(None),
         }
@@ -160,38 +198,92 @@ impl Stage {
         }
     }
 
-    /// Opens a file that someone picked or dropped. The address changes once it is known to be a report.
-    pub(crate) fn open_file(self, file: File) {
-        let name = file.name();
+    /// Opens files that someone picked or dropped: a report, a guard, or runs that other tools logged.
+    pub(crate) fn open_files(self, files: Vec<File>) {
+        if let [file] = files.as_slice()
+            && is_image(file)
+        {
+            let reason = format!("{} is an image and no report", file.name());
+            self.refused.set(Some(Refused { reason, image: Some(SendWrapper::new(file.clone())) }));
+            return;
+        }
         self.wish.update_value(|wish| *wish += 1);
         let wish = self.wish.get_value();
+        let single = files.len() == 1;
         spawn_local(async move {
-            let read = source::read(&file).await;
-            let opened = read.and_then(|text| {
-                let opened = Opened::from_json(name.clone(), &text).map_err(|error| error.to_string())?;
-                Ok((opened, text))
-            });
-            if self.wish.get_value() != wish {
-                return;
-            }
-            match opened {
-                Ok((opened, text)) => {
-                    self.held.set_value(Some(Arc::new(opened)));
-                    // shown anew even where another file is on the screen
-                    self.view.set_value(None);
-                    if source::fragment() == address::FILE {
-                        self.follow_address();
-                    } else {
-                        drop(location().set_hash(address::FILE));
+            for file in files {
+                let name = file.name();
+                let read = source::bytes(&file).await;
+                if self.wish.get_value() != wish {
+                    return;
+                }
+                let found = read.and_then(|bytes| self.read(&name, bytes, single));
+                match found {
+                    Ok(Found::Report(opened, text)) => {
+                        self.runs.forget();
+                        self.hold(*opened, text);
+                        return;
                     }
-                    if let Ok(kept) = Kept::open().await {
-                        // a browser without room shows it as long as the page is open
-                        drop(kept.keep_file(&name, &text).await);
+                    Ok(Found::Guard(guard)) => {
+                        self.view.set_value(None);
+                        self.show(Screen::Guarded(guard));
+                        return;
+                    }
+                    Ok(Found::Waits) => {}
+                    Err(reason) => {
+                        self.refused.set(Some(Refused { reason, image: None }));
+                        return;
                     }
                 }
-                Err(reason) => self.refused.set(Some(reason)),
             }
         });
+    }
+
+    /// What a file is; `single` where no other came with it.
+    fn read(self, name: &str, bytes: Vec<u8>, single: bool) -> Result<Found, String> {
+        let says = |what: &str| bytes.windows(what.len()).take(MARK_WITHIN).any(|window| window == what.as_bytes());
+        if single && says("\"steady-report/") {
+            let text = String::from_utf8(bytes).map_err(|_| format!("{name} is not a text"))?;
+            let opened = Opened::from_json(name.to_owned(), &text).map_err(|error| error.to_string())?;
+            return Ok(Found::Report(Box::new(opened), text));
+        }
+        if says("\"steady-guard/") {
+            let guard = Guard::read(&String::from_utf8_lossy(&bytes), name).map_err(|error| error.to_string())?;
+            return Ok(Found::Guard(Arc::new(guard)));
+        }
+        Ok(match self.runs.take(runs::log(name, bytes)?)? {
+            Some(opened) => {
+                let text = opened.report.to_json().map_err(|error| error.to_string())?;
+                Found::Report(Box::new(opened), text)
+            }
+            None => Found::Waits,
+        })
+    }
+
+    /// Shows a report that came from files, and keeps it. The address changes only now that it is known to be one.
+    fn hold(self, opened: Opened, text: String) {
+        let name = opened.name();
+        self.held.set_value(Some(Arc::new(opened)));
+        // shown anew even where another file is on the screen
+        self.view.set_value(None);
+        if source::fragment() == address::FILE {
+            self.follow_address();
+        } else {
+            drop(location().set_hash(address::FILE));
+        }
+        spawn_local(async move {
+            if let Ok(kept) = Kept::open().await {
+                // a browser without room shows it as long as the page is open
+                drop(kept.keep_file(&name, &text).await);
+            }
+        });
+    }
+
+    /// Asks about an image in the Playground.
+    fn play(self, image: File) {
+        self.refused.set(None);
+        self.own.open(image);
+        drop(location().set_hash(address::PLAYGROUND));
     }
 
     fn load(self, name: String, opened: impl Future<Output = Result<Opened, String>> + 'static) {
@@ -253,7 +345,6 @@ pub(crate) fn App() -> impl IntoView {
         }
     });
     let dragging = RwSignal::new(false);
-    let dropped = RwSignal::new_local(None::<File>);
     window_event_listener(ev::dragover, move |event: DragEvent| {
         event.prevent_default();
         dragging.set(true);
@@ -266,11 +357,12 @@ pub(crate) fn App() -> impl IntoView {
     window_event_listener(ev::drop, move |event: DragEvent| {
         event.prevent_default();
         dragging.set(false);
-        let Some(file) = event.data_transfer().and_then(|data| data.files()).and_then(|files| files.get(0)) else { return };
-        if file.type_().starts_with("image/") && matches!(stage.screen.get_untracked(), Screen::Playground) {
-            dropped.set(Some(file));
-        } else {
-            stage.open_file(file);
+        let Some(files) = event.data_transfer().and_then(|data| data.files()) else { return };
+        let files: Vec<File> = (0..files.length()).filter_map(|i| files.get(i)).collect();
+        match files.as_slice() {
+            [file, ..] if is_image(file) && matches!(stage.screen.get_untracked(), Screen::Playground) => stage.own.open(file.clone()),
+            [] => {}
+            _ => stage.open_files(files),
         }
     });
     let evidence = stage.evidence;
@@ -287,14 +379,29 @@ pub(crate) fn App() -> impl IntoView {
         </header>
         <p class="drop" hidden=move || !dragging.get()>{move || match stage.screen.get() {
             Screen::Playground => "Drop an image to ask about it, or a report.json to open it",
-            _ => "Drop a report.json to open it",
+            _ => "Drop a report.json, or two logs of another tool to compare them",
         }}</p>
-        {move || stage.refused.get().map(|reason| view! {
-            <div role="alert" class="failed refused">
-                <span><strong>"Not opened. "</strong><bdi>{reason}</bdi>"."</span>
-                <button type="button" class="button" on:click=move |_| stage.refused.set(None)>"Close"</button>
-            </div>
+        {move || stage.refused.get().map(|Refused { reason, image }| {
+            let end = if reason.ends_with('.') { "" } else { "." };
+            let ask = image.map(|image| view! {
+                <button type="button" class="button ask" on:click=move |_| stage.play((*image).clone())>"Ask about it in the Playground"</button>
+            });
+            view! {
+                <div role="alert" class="failed refused">
+                    <span><strong>"Not opened. "</strong><bdi>{reason}</bdi>{end}</span>
+                    <span class="buttons">{ask}<button type="button" class="button" on:click=move |_| stage.refused.set(None)>"Close"</button></span>
+                </div>
+            }
         })}
+        <Waiting
+            runs=stage.runs
+            on_files=Callback::new(move |files| stage.open_files(files))
+            on_opened=Callback::new(move |opened: Opened| {
+                if let Ok(text) = opened.report.to_json() {
+                    stage.hold(opened, text);
+                }
+            })
+        />
         {move || stage.looked_at.get().map(|looked| match looked {
             Ok(looked) => {
                 let on_back = Callback::new(move |()| stage.back());
@@ -305,9 +412,12 @@ pub(crate) fn App() -> impl IntoView {
         <main hidden=move || stage.looked_at.with(Option::is_some)>
             {move || match stage.screen.get() {
                 Screen::Study => view! { <StudyView study evidence /> }.into_any(),
-                Screen::Playground => view! { <Playground asker settings=study.settings dropped=dropped.read_only() /> }.into_any(),
+                Screen::Playground => view! { <Playground asker settings=study.settings own=stage.own /> }.into_any(),
                 Screen::Loading(name) => view! { <p role="status">"Opening " <bdi>{name}</bdi> " …"</p> }.into_any(),
                 Screen::Failed(reason) => view! { <Failed reason /> }.into_any(),
+                Screen::Guarded(guard) => view! {
+                    <div class="landing"><h1>"A guard for " {spec::shown(&guard.spec)}</h1>{guarded(&guard)}</div>
+                }.into_any(),
                 Screen::Showing(opened) => view! { <Viewer opened=Signal::stored(opened) evidence grows=Signal::stored(false) /> }.into_any(),
             }}
         </main>
@@ -324,18 +434,19 @@ fn Failed(reason: String) -> impl IntoView {
     }
 }
 
-/// A button that picks a `report.json`.
+/// A button that picks what is to be opened.
 #[component]
 fn PickFile(stage: Stage) -> impl IntoView {
     let picked = move |event| {
-        if let Some(file) = source::picked(&event).pop() {
-            stage.open_file(file);
+        let files = source::picked(&event);
+        if !files.is_empty() {
+            stage.open_files(files);
         }
     };
     view! {
-        <label class="button">
-            "Open report.json"
-            <input type="file" accept=".json,application/json" on:change=picked />
+        <label class="button" title="A report.json, a guard.json, or two logs of another tool to compare">
+            "Open report or logs"
+            <input type="file" multiple on:change=picked />
         </label>
     }
 }

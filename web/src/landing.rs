@@ -64,6 +64,8 @@ pub(crate) fn OpenReport() -> impl IntoView {
                 <button type="submit">"Open"</button>
             </form>
             <p class="hint">"Or drop a report.json anywhere on this page, or pick one with the button above. Reports are read here, in the browser; nothing is sent anywhere."</p>
+            <h2>"Compare runs of another tool"</h2>
+            <p class="hint">"Drop the logs of two runs, the one before and the one after: lm-evaluation-harness, lmms-eval, VLMEvalKit, NeMo Evaluator, Inspect, OpenVINO's who-what benchmark, LLaVA, or any CSV and JSON lines. Spreadsheets and archives are for the command line. Which answers changed is worked out here; no model is asked."</p>
             <h2>"Run it natively"</h2>
             <p>"The same study without a browser, with the same model and without any download:"</p>
             <pre tabindex="0"><code>"cargo run --release                 # asks, compares, writes report.json and report.html\ncargo run --release -- share        # prints a link that holds the report"</code></pre>

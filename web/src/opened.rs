@@ -26,6 +26,8 @@ pub(crate) enum Origin {
     Named(String),
     /// A study on this page.
     Study,
+    /// Logs of other tools by these names, and what a reader should know of how they were compared.
+    Runs { names: Vec<String>, notes: Vec<String> },
 }
 
 /// A text that is no report: what it is, and why not.
@@ -65,6 +67,13 @@ impl Opened {
         Self { report, suite, origin: Origin::Study }
     }
 
+    /// The report of runs of these names, compared here.
+    pub(crate) fn from_runs(report: Report, names: Vec<String>, notes: Vec<String>) -> Self {
+        let plan = report.plan();
+        let suite = BENCHMARKS.reopen(&plan.benchmark, &plan.benchmark_fingerprint, plan.questions).map(Arc::from);
+        Self { report, suite, origin: Origin::Runs { names, notes } }
+    }
+
     /// The report as a link.
     pub(crate) fn link(&self) -> Result<Link, ShareError> {
         let drawn = self.suite.as_ref().map(|suite| (suite_of(&**suite), asked(&**suite)));
@@ -75,8 +84,9 @@ impl Opened {
     pub(crate) fn name(&self) -> String {
         match &self.origin {
             Origin::Named(name) => name.clone(),
-            Origin::Link { .. } => "the link".to_owned(),
+            Origin::Link { .. } => format!("the link ({})", self.report.plan().model),
             Origin::Study => "this study".to_owned(),
+            Origin::Runs { names, .. } => names.join(" and "),
         }
     }
 
@@ -95,6 +105,17 @@ impl Opened {
             }
             Origin::Named(name) => format!("From {name}.{pictures}"),
             Origin::Study => format!("Computed here, in this browser.{pictures}"),
+            Origin::Runs { names, .. } => {
+                format!("Of the runs {}, which were compared here, in this browser.{pictures}", names.join(" and "))
+            }
+        }
+    }
+
+    /// What else a reader should know, a line each.
+    pub(crate) fn remarks(&self) -> &[String] {
+        match &self.origin {
+            Origin::Runs { notes, .. } => notes,
+            _ => &[],
         }
     }
 }

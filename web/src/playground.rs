@@ -6,11 +6,14 @@ use image::RgbImage;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use steady_bench::Benchmark;
+use steady_bench::world::{EmbeddedSuite, TaskFamily};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{CanvasRenderingContext2d, File, HtmlCanvasElement, ImageBitmap};
 
 use crate::ask::{Asker, Inquiry, Judge, neutral};
+use crate::pictures::address_of;
 use crate::source::{self, reason};
 use crate::study::choices::{Accelerations, EngineChoice};
 use crate::study::model::ModelChoice;
@@ -19,39 +22,93 @@ use crate::study::settings::Settings;
 /// Longest side of an image that is asked about. A Qwen2-VL sees it in 1,369 visual tokens at most, which is as much as a browser has patience for.
 const LONGEST: f64 = 1_036.0;
 
-/// The view; `dropped` is an image that was dropped on the page.
-#[component]
-pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: ReadSignal<Option<File>, LocalStorage>) -> impl IntoView {
-    let image = RwSignal::new(None::<Arc<RgbImage>>);
-    let problem = RwSignal::new(None::<String>);
-    let question = RwSignal::new(String::new());
-    // Enter asks
-    let wishes = RwSignal::new(0);
-    let open = move |file: File| {
+/// Families of the embedded world of which a picture is offered to begin with.
+const SAMPLED: [TaskFamily; 3] = [TaskFamily::Existence, TaskFamily::Chart, TaskFamily::Scan];
+
+/// What was last chosen and typed in the Playground. It outlives a visit to another view.
+#[derive(Clone, Copy)]
+pub(crate) struct Own {
+    image: RwSignal<Option<Arc<RgbImage>>>,
+    question: RwSignal<String>,
+    /// A file that could not be read, and why.
+    problem: RwSignal<Option<String>>,
+}
+
+impl Own {
+    pub(crate) fn none() -> Self {
+        Self { image: RwSignal::new(None), question: RwSignal::new(String::new()), problem: RwSignal::new(None) }
+    }
+
+    /// Takes an image file.
+    pub(crate) fn open(self, file: File) {
         spawn_local(async move {
             match decode(&file).await {
                 Ok(pixels) => {
-                    image.set(Some(Arc::new(pixels)));
-                    problem.set(None);
+                    self.image.set(Some(Arc::new(pixels)));
+                    self.problem.set(None);
                 }
-                Err(error) => problem.set(Some(format!(
+                Err(error) => self.problem.set(Some(format!(
                     "{} is no image that this browser reads: {}.",
                     file.name(),
                     reason(&error).trim_end_matches('.')
                 ))),
             }
         });
-    };
-    Effect::new(move |_| {
-        if let Some(file) = dropped.get() {
-            open(file);
+    }
+
+    /// Takes a sample, and its question unless somebody typed another.
+    fn take(self, sample: &Sample, samples: &[Sample]) {
+        self.image.set(Some(Arc::clone(&sample.image)));
+        self.problem.set(None);
+        let typed = self.question.with_untracked(|now| !now.trim().is_empty() && samples.iter().all(|other| other.question != *now));
+        if !typed {
+            self.question.set(sample.question.clone());
         }
-    });
+    }
+}
+
+/// A picture to begin with.
+#[derive(Clone)]
+struct Sample {
+    family: TaskFamily,
+    image: Arc<RgbImage>,
+    question: String,
+}
+
+/// The first picture that the embedded world has of each of [`SAMPLED`], with its question.
+fn samples() -> Vec<Sample> {
+    let suite = EmbeddedSuite::test(1);
+    let of = |family: TaskFamily| {
+        let question = suite.questions().iter().find(|question| question.family == family.name())?;
+        Some(Sample { family, image: Arc::new(suite.image(&question.image).ok()?), question: question.text.clone() })
+    };
+    SAMPLED.into_iter().filter_map(of).collect()
+}
+
+/// The view.
+#[component]
+pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, own: Own) -> impl IntoView {
+    let Own { image, question, problem } = own;
+    // Enter asks
+    let wishes = RwSignal::new(0);
     let picked = move |event| {
         if let Some(file) = source::picked(&event).pop() {
-            open(file);
+            own.open(file);
         }
     };
+    let samples = StoredValue::new(samples());
+    let offered = samples.with_value(|all| {
+        let offer = |sample: &Sample| {
+            let (taken, address, family) = (sample.clone(), address_of(&sample.image), sample.family.name());
+            view! {
+                <button type="button" class="sample" on:click=move |_| samples.with_value(|all| own.take(&taken, all))>
+                    <img src=address alt="" />
+                    {family}
+                </button>
+            }
+        };
+        all.iter().map(offer).collect::<Vec<_>>()
+    });
     let setting = Memo::new(move |_| settings.with(|settings| settings.setting(settings.accelerations())));
     view! {
         <div class="landing">
@@ -73,6 +130,7 @@ pub(crate) fn Playground(asker: Asker, settings: RwSignal<Settings>, dropped: Re
                 <input type="file" accept="image/*" on:change=picked />
             </label>
             <span class="hint">"or drop one anywhere on this page. A LLaVA-1.5 looks at its middle square, as the picture will show; a Qwen2-VL at all of it."</span>
+            <div class="samples" role="group" aria-label="Sample images"><span class="hint">"or begin with one of ours:"</span> {offered}</div>
             <label for="own-question">"Question"</label>
             <input
                 id="own-question"

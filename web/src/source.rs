@@ -44,12 +44,17 @@ pub(crate) fn picked(event: &Event) -> Vec<File> {
 
 /// Text of a file that someone picked or dropped.
 pub(crate) async fn read(file: &File) -> Result<String, String> {
+    String::from_utf8(bytes(file).await?).map_err(|_| format!("{} is not a text", file.name()))
+}
+
+/// Content of a file that someone picked or dropped.
+pub(crate) async fn bytes(file: &File) -> Result<Vec<u8>, String> {
     let name = file.name();
     if file.size() > MOST_BYTES as f64 {
         return Err(too_large(&name));
     }
-    let text = JsFuture::from(file.text()).await.map_err(|error| format!("{name} cannot be read: {}", reason(&error)))?;
-    text.as_string().ok_or_else(|| format!("{name} is not a text"))
+    let buffer = JsFuture::from(file.array_buffer()).await.map_err(|error| format!("{name} cannot be read: {}", reason(&error)))?;
+    Ok(Uint8Array::new(&buffer).to_vec())
 }
 
 /// Text at an address, asked for without cookies or referrer, by https or from where this page is.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leptos::ev::MouseEvent;
+use leptos::ev::{MouseEvent, SubmitEvent};
 use leptos::html;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -11,7 +11,9 @@ use steady_report::{Became, Filter, Report, Section};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
+use crate::address::{self, Address, View};
 use crate::evidence::Evidence;
+use crate::guard::Guarding;
 use crate::hand_on;
 use crate::opened::{Opened, sentence};
 use crate::questions::Questions;
@@ -30,6 +32,10 @@ pub(crate) fn Viewer(
     let follow = move |event: MouseEvent| {
         let Some(link) = followed(&event) else { return };
         event.prevent_default();
+        if link.class_list().contains("named") {
+            explain(&link);
+            return;
+        }
         if let Some(filter) = opened.with_untracked(|opened| shows(&link, &opened.report)) {
             evidence.filter.set(filter);
             evidence.order.set(None);
@@ -43,6 +49,12 @@ pub(crate) fn Viewer(
             {opening}
             <Second opened second />
             <p class="origin">{move || opened.with(|opened| opened.note())}</p>
+            {move || opened.with(|opened| {
+                let remarks = opened.remarks();
+                (!remarks.is_empty()).then(|| view! {
+                    <ul class="origin remarks">{remarks.iter().map(|remark| view! { <li><bdi>{remark.clone()}</bdi></li> }).collect_view()}</ul>
+                })
+            })}
             {chart}
             {families}
             {sensitivity}
@@ -51,10 +63,13 @@ pub(crate) fn Viewer(
             <Questions opened evidence grows />
             {rates}
             {release}
+            <Guarding opened />
             {costs}
             {plan}
             {notes}
         </div>
+        // a browser closes it at a tap elsewhere and at Escape
+        <div id=EXPLAINED class="explained" role="note" popover="auto"></div>
     }
 }
 
@@ -116,6 +131,36 @@ fn shows(link: &Element, report: &Report) -> Option<Filter> {
     })
 }
 
+/// Element that explains a name where it stands.
+const EXPLAINED: &str = "explained";
+
+/// Says below a name what it means: what the notes at the end of the report say of it. Whoever hovers sees it too; on a phone there is no hovering.
+fn explain(name: &Element) {
+    let place = name.get_attribute("href").unwrap_or_default();
+    let Some(meant) = document().get_element_by_id(place.trim_start_matches('#')) else { return };
+    let words = meant.next_element_sibling().and_then(|words| words.text_content()).unwrap_or_default();
+    let note = document().get_element_by_id(EXPLAINED).and_then(|note| note.dyn_into::<HtmlElement>().ok());
+    let show = note.as_ref().and_then(|note| js_sys::Reflect::get(note, &"showPopover".into()).ok()?.dyn_into::<js_sys::Function>().ok());
+    let (Some(note), Some(show)) = (note, show) else {
+        jump(&place);
+        return;
+    };
+    note.set_text_content(Some(&format!("{}: {words}", meant.text_content().unwrap_or_default())));
+    let at = name.get_bounding_client_rect();
+    let wide = window().inner_width().ok().and_then(|width| width.as_f64()).unwrap_or(at.right());
+    // beside the edge of a phone there is no room to the right
+    let left = at.left().min(wide - EXPLAINED_WIDE).max(EXPLAINED_GAP);
+    for (name, value) in [("left", left), ("top", at.bottom() + EXPLAINED_GAP)] {
+        drop(note.style().set_property(name, &format!("{value}px")));
+    }
+    // shown already where somebody taps twice
+    drop(show.call0(&note));
+}
+
+/// In CSS pixels: how wide an explanation is at most, and how far from what it explains.
+const EXPLAINED_WIDE: f64 = 340.0;
+const EXPLAINED_GAP: f64 = 8.0;
+
 /// Goes to a place within the page without touching its address, which may hold the report.
 fn jump(href: &str) {
     let place = document().get_element_by_id(href.trim_start_matches('#')).and_then(|element| element.dyn_into::<HtmlElement>().ok());
@@ -171,46 +216,83 @@ fn HandOn(opened: Signal<Arc<Opened>>, second: RwSignal<Option<Arc<Opened>>>) ->
         keep("report.html", "text/html", page.map_err(|error| error.to_string()));
     };
     let csv = move |_| keep("answers.csv", "text/csv", Ok(opened.with_untracked(|opened| opened.report.csv()).into_bytes()));
-    let drawn = move || opened.with_untracked(|opened| opened.report.chart_svg()).ok_or_else(|| "there is no chart".to_owned());
-    let svg = move |_| keep("chart.svg", "image/svg+xml", drawn().map(String::into_bytes));
-    let png = move |_| match drawn() {
+    let names = Memo::new(move |_| opened.with(|opened| opened.report.charts().into_iter().map(|(name, _)| name).collect::<Vec<_>>()));
+    let drawn = move |wanted: &str| {
+        let charts = opened.with_untracked(|opened| opened.report.charts());
+        charts.into_iter().find(|(name, _)| *name == wanted).map(|(_, svg)| svg).ok_or_else(|| "there is no such chart".to_owned())
+    };
+    let svg = move |name: &str| keep(&format!("{name}.svg"), "image/svg+xml", drawn(name).map(String::into_bytes));
+    let png = move |name: &'static str| match drawn(name) {
         Ok(svg) => spawn_local(async move {
             let picture = hand_on::rasterised(&svg).await.map_err(|_| "the browser does not draw it".to_owned());
-            keep("chart.png", "image/png", picture);
+            keep(&format!("{name}.png"), "image/png", picture);
         }),
-        Err(why) => keep("chart.png", "image/png", Err(why)),
+        Err(why) => keep(&format!("{name}.png"), "image/png", Err(why)),
     };
-    let judged = Memo::new(move |_| opened.with(|opened| opened.report.judged()));
+    let charts = move || {
+        names
+            .get()
+            .into_iter()
+            .map(|name| {
+                view! {
+                    <button type="button" on:click=move |_| svg(name)>{format!("{name}.svg")}</button>
+                    <button type="button" on:click=move |_| png(name)>{format!("{name}.png")}</button>
+                }
+            })
+            .collect_view()
+    };
+    let stand_beside = move |other: Result<Opened, String>| match other {
+        Ok(other) => {
+            said.set(format!("{} stands beside this report.", other.name()));
+            second.set(Some(Arc::new(other)));
+        }
+        Err(why) => said.set(sentence("No second report", why.trim_end_matches('.'))),
+    };
     let compare = move |event| {
         let Some(file) = source::picked(&event).pop() else { return };
         spawn_local(async move {
             let read = source::read(&file).await;
-            match read.and_then(|text| Opened::from_json(file.name(), &text).map_err(|error| error.to_string())) {
-                Ok(other) => {
-                    second.set(Some(Arc::new(other)));
-                    said.set(format!("{} stands beside this report.", file.name()));
-                }
-                Err(why) => said.set(sentence("No second report", why)),
-            }
+            stand_beside(read.and_then(|text| Opened::from_json(file.name(), &text).map_err(|error| error.to_string())));
         });
+    };
+    let typed: NodeRef<html::Input> = NodeRef::new();
+    let compare_link = move |event: SubmitEvent| {
+        event.prevent_default();
+        let text = typed.get().map(|input| input.value()).filter(|text| !text.trim().is_empty());
+        let Some(Address { view, .. }) = text.and_then(|text| Address::parse(&address::typed(&text), source::decoded)) else { return };
+        match view {
+            View::Link(payload) => stand_beside(Opened::from_link(&payload).map_err(|error| error.to_string())),
+            View::Source(from) => spawn_local(async move {
+                let read = source::fetch(&from).await;
+                stand_beside(read.and_then(|text| Opened::from_json(from, &text).map_err(|error| error.to_string())));
+            }),
+            _ => {}
+        }
     };
     view! {
         <div class="hand-on">
             <button type="button" on:click=copy>"Copy link"</button>
             <button type="button" on:click=markdown>"Copy as Markdown"</button>
-            <label class="button compare">
-                "Compare with a report.json"
-                <input type="file" accept=".json,application/json" on:change=compare />
-            </label>
             <details class="save">
                 <summary>"Download"</summary>
                 <div class="buttons">
                     <button type="button" on:click=json>"report.json"</button>
                     <button type="button" on:click=html>"report.html"</button>
                     <button type="button" on:click=csv>"answers.csv"</button>
-                    <button type="button" hidden=move || !judged.get() on:click=svg>"chart.svg"</button>
-                    <button type="button" hidden=move || !judged.get() on:click=png>"chart.png"</button>
+                    {charts}
                 </div>
+                <small>"Parquet of answers is what the command line keeps: records/*.parquet of a run."</small>
+            </details>
+            <details class="save beside">
+                <summary>"Compare with another report"</summary>
+                <form class="buttons" on:submit=compare_link>
+                    <label class="button compare">
+                        "Pick a report.json"
+                        <input type="file" accept=".json,application/json" on:change=compare />
+                    </label>
+                    <input type="text" inputmode="url" autocomplete="off" spellcheck="false" placeholder="or a link to a report" aria-label="Link to another report" node_ref=typed />
+                    <button type="submit">"Compare"</button>
+                </form>
             </details>
             <p role="status">{said}</p>
             {move || by_hand.get().map(|text| view! { <textarea readonly rows="3" aria-label="To be copied by hand" prop:value=text></textarea> })}

@@ -26,6 +26,8 @@
 //! # Ok::<(), steady_logs::LogError>(())
 //! ```
 
+#[cfg(feature = "archives")]
+mod archive;
 pub mod comparable;
 mod compare;
 pub mod defects;
@@ -33,6 +35,7 @@ mod error;
 pub mod format;
 mod formats;
 pub mod log;
+#[cfg(feature = "archives")]
 mod sheet;
 pub mod source;
 

@@ -205,6 +205,49 @@ impl Guard {
         (self.held_out.images > 0).then_some(self.held_out.risk <= self.limit)
     }
 
+    /// What it does, for people: a line each for the threshold, both parts of the images, and the cost.
+    pub fn told(&self) -> String {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let risk = self.risk.label();
+        let sure = match self.guarantee {
+            Guarantee::ConformalRiskControl => "on average over choices like this one".to_owned(),
+            Guarantee::LearnThenTest { confidence } => format!("with {} confidence", percent(confidence)),
+        };
+        let part = |name: &str, part: &Part| {
+            let bound = part.at_most.map_or_else(String::new, |bound| format!(" (at most {}, 95 % sure)", percent(bound)));
+            format!(
+                "{name}: {} questions about {} images: the accelerated model answers {}, {risk} {} -> {}{bound}",
+                part.questions,
+                part.images,
+                percent(part.coverage),
+                percent(part.risk_without),
+                percent(part.risk)
+            )
+        };
+        let mut lines = vec![
+            format!(
+                "{} on {}: where its first token leads by less than {:.3} logits the baseline answers; {risk} stays under {} of a new image's questions, {sure}",
+                self.spec,
+                self.model,
+                self.threshold,
+                percent(self.limit)
+            ),
+            part("calibration", &self.calibration),
+        ];
+        match self.holds() {
+            None => lines.push("held out: no images".to_owned()),
+            Some(holds) => {
+                let verdict = if holds { "under the limit" } else { "above the limit, as such images may be by chance" };
+                lines.push(format!("{}; {verdict}", part("held out", &self.held_out)));
+            }
+        }
+        let flops = format!("cost of a question, the baseline's = 1: FLOPs {:.2} -> {:.2}", self.cost.flops_without, self.cost.flops);
+        let seconds = self.cost.seconds_without.zip(self.cost.seconds);
+        let seconds = seconds.map_or_else(String::new, |(without, with)| format!(", time {without:.2} -> {with:.2}"));
+        lines.push(format!("{flops}{seconds}; both models are in memory"));
+        lines.join("\n")
+    }
+
     /// The risk-coverage curve of the held-out images as an SVG file.
     pub fn curve_svg(&self) -> String {
         curve::svg(self)

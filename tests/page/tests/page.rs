@@ -291,18 +291,35 @@ async fn a_report_goes_out_into_other_tools() {
         let csv = String::from_utf8(bytes(saved(3, "answers.csv").await)).unwrap();
         // 40 questions of the baseline and two accelerations, and the names of the columns
         assert_eq!(csv.matches("\r\n").count(), 121);
-        let svg = String::from_utf8(bytes(saved(4, "chart.svg").await)).unwrap();
-        assert_eq!(svg, sample::report().chart_svg().unwrap());
-        let png = image::load_from_memory(&bytes(saved(5, "chart.png").await)).unwrap().into_rgb8();
+        let svg = String::from_utf8(bytes(saved(4, "accuracy.svg").await)).unwrap();
+        assert_eq!(svg, sample::report().charts()[0].1);
+        let png = image::load_from_memory(&bytes(saved(5, "accuracy.png").await)).unwrap().into_rgb8();
+        // heat maps too: seven families of ten on five shades, and the share of common changes
+        let heat = String::from_utf8(bytes(saved(6, "families.svg").await)).unwrap();
+        assert_eq!(heat.matches("fill-opacity").count(), 20);
+        let heat = image::load_from_memory(&bytes(saved(7, "families.png").await)).unwrap().into_rgb8();
+        assert!(heat.pixels().any(|pixel| pixel.0 != heat.get_pixel(0, 0).0));
+        saved(8, "common-changes.svg").await;
         // a second report stands beside the first
         let folder = tempfile::tempdir().unwrap();
         let other = folder.path().join("last-week.json");
         fs::write(&other, sample::report().to_json().unwrap()).unwrap();
+        click(&client, ".beside summary").await;
         find(&client, ".compare input").await.send_keys(other.to_str().unwrap()).await.unwrap();
         let beside = text_with(&client, "#beside", "last-week.json").await;
-        assert!(beside.contains("40 questions of the link and last-week.json"), "{beside}");
+        assert!(beside.contains("40 questions of the link (steady-llava) and last-week.json"), "{beside}");
         // the baselines, and each of two accelerations with each of two
         assert_eq!(evaluate(&client, "document.querySelectorAll('#beside tbody tr').length").await, 5);
+        // so does one from a link, and what is none says why and leaves it there
+        let link = format!("https://example.org/#r={}", sample::payload(&sample::report()));
+        let field = ".beside form input[type=text]";
+        find(&client, field).await.send_keys(&link[..link.len() / 2]).await.unwrap();
+        click(&client, ".beside form button").await;
+        text_with(&client, ".hand-on p", "cut off").await;
+        text_with(&client, "#beside", "last-week.json").await;
+        find(&client, field).await.send_keys(&link[link.len() / 2..]).await.unwrap();
+        click(&client, ".beside form button").await;
+        text_with(&client, "#beside", "40 questions of the link (steady-llava) and the link (steady-llava)").await;
         assert!(png.width() == 2 * 980 && png.pixels().any(|pixel| pixel.0 == [0xc4, 0x41, 0x0f]), "{} wide", png.width());
     })
     .await;

@@ -6,7 +6,7 @@ use steady_bench::world::TaskFamily;
 use steady_methods::{CONTROLS, Spec};
 
 use super::model::ModelChoice;
-use super::settings::{MOST_QUESTIONS, OFFERED, Settings, offers};
+use super::settings::{Group, MOST_QUESTIONS, OFFERED, Settings, offers};
 use crate::engine;
 use crate::folder::Picked;
 use crate::spec::in_plain_words;
@@ -48,10 +48,10 @@ pub(crate) fn Choices(settings: RwSignal<Settings>, picked: Picked, #[prop(into)
     }
 }
 
-/// Checkboxes for the offered accelerations, and a field for others.
+/// Checkboxes for the offered accelerations, by group, and a field for others. Those of a first study are in sight; all methods are one click away.
 #[component]
 pub(crate) fn Accelerations(settings: RwSignal<Settings>) -> impl IntoView {
-    let boxes = OFFERED.iter().map(|&spec| {
+    let tick = move |spec: &'static str| {
         view! {
             <label class="tick">
                 <input
@@ -62,11 +62,26 @@ pub(crate) fn Accelerations(settings: RwSignal<Settings>) -> impl IntoView {
                 <span><code>{spec}</code> <small>{in_plain_words(spec)}</small></span>
             </label>
         }
+    };
+    let of = move |group: Group| OFFERED.iter().filter(|offered| offered.group == group).map(|offered| tick(offered.spec)).collect_view();
+    let more = Group::ALL[1..].iter().map(|&group| {
+        view! { <fieldset class="choice group"><legend>{group.label()}</legend>{of(group)}</fieldset> }
     });
+    let ticked_there = move || {
+        let among = |spec: &String| OFFERED.iter().any(|offered| offered.group != Group::First && offered.spec == spec);
+        match settings.with(|settings| settings.ticked.iter().filter(|spec| among(spec)).count()) {
+            0 => String::new(),
+            ticked => format!(", {ticked} chosen"),
+        }
+    };
     view! {
         <fieldset class="choice">
             <legend>"Accelerations"</legend>
-            {boxes.collect_view()}
+            {of(Group::First)}
+            <details class="methods">
+                <summary>"All methods" {ticked_there}</summary>
+                {more.collect_view()}
+            </details>
             <Others
                 placeholder="w4:rtn,g=8+divprune:keep=0.5"
                 typed=move || settings.with(|settings| settings.typed.clone())

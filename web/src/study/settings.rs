@@ -1,9 +1,11 @@
 //! What a visitor chose, kept from visit to visit.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 use steady_bench::perturb::{CLEAN, PERTURBATIONS, Perturbation, PerturbationSpec};
 use steady_bench::world::TaskFamily;
-use steady_methods::{CONTROLS, Change, Control, FIRST3, FIRST5};
+use steady_methods::{BLIND, BLUR, CONTROLS, Change, Control, FIRST3, FIRST5, METHODS, Method, MethodKind, Place, RANDOM, REDUCERS, Spec};
 use steady_protocol::{Embedded, EngineChoice, Folder, Model, Setting, StudyRequest};
 
 use crate::engine;
@@ -17,8 +19,72 @@ const QUESTIONS: usize = 100;
 /// The model of a first study, which comes with the page.
 const MODEL: &str = "steady-llava";
 
-/// Specs of the accelerations that the page offers by a checkbox; any other can be typed.
-pub(crate) const OFFERED: &[&str] = FIRST5.specs;
+/// The accelerations that the page offers by a checkbox; any other can be typed.
+pub(crate) static OFFERED: LazyLock<Vec<Offered>> = LazyLock::new(|| {
+    let first = FIRST5.specs.iter().map(|&spec| Offered { group: Group::First, spec });
+    let is =
+        |spec: &str, method: &Method| Spec::parse(spec).is_ok_and(|spec| spec.parts().iter().all(|part| part.method().name == method.name));
+    let of_method = |method: &'static Method| {
+        let told = REDUCERS.specs.iter().copied().filter(move |spec| is(spec, method));
+        let alone = REDUCERS.specs.iter().all(|spec| !is(spec, method)).then_some(method.name);
+        told.chain(alone).map(|spec| Offered { group: Group::of(method), spec })
+    };
+    let rest = METHODS.into_iter().flat_map(of_method).filter(|offered| !FIRST5.specs.contains(&offered.spec));
+    let mut offered: Vec<Offered> = first.chain(rest).collect();
+    offered.sort_by_key(|offered| offered.group);
+    offered
+});
+
+/// An acceleration with a checkbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offered {
+    /// Where it stands.
+    pub(crate) group: Group,
+    /// Its spec.
+    pub(crate) spec: &'static str,
+}
+
+/// What stands together in the list of accelerations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Group {
+    /// Those of a first study, one of a kind.
+    First,
+    /// What changes weights.
+    Weights,
+    /// What drops or merges visual tokens in the vision tower or behind it.
+    Before,
+    /// What drops them between layers of the decoder.
+    Inside,
+    /// What a method that drops visual tokens should do better than.
+    Beaten,
+}
+
+impl Group {
+    /// All of them, in their order.
+    pub(crate) const ALL: [Self; 5] = [Self::First, Self::Weights, Self::Before, Self::Inside, Self::Beaten];
+
+    fn of(method: &Method) -> Self {
+        if [&RANDOM, &BLIND, &BLUR].iter().any(|beaten| beaten.name == method.name) {
+            return Self::Beaten;
+        }
+        match method.kind {
+            MethodKind::Quantizer => Self::Weights,
+            MethodKind::TokenReducer(Place::Picture | Place::Tower | Place::BeforeDecoder) => Self::Before,
+            MethodKind::TokenReducer(Place::Decoder) => Self::Inside,
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::First => "To begin with",
+            Self::Weights => "Weights",
+            Self::Before => "Visual tokens, before the decoder",
+            Self::Inside => "Visual tokens, inside the decoder",
+            Self::Beaten => "Controls: what a reducer should beat",
+        }
+    }
+}
 
 /// Those of them that are part of a first study.
 const TICKED: &[&str] = FIRST3.specs;
@@ -87,7 +153,7 @@ impl Settings {
         let mut settings: Self = serde_json::from_str(text).unwrap_or_default();
         settings.questions = settings.questions.clamp(1, MOST_QUESTIONS);
         settings.families.retain(|name| name.parse::<TaskFamily>().is_ok());
-        settings.ticked.retain(|spec| OFFERED.contains(&spec.as_str()));
+        settings.ticked.retain(|spec| OFFERED.iter().any(|offered| offered.spec == spec));
         settings.perturbed.retain(|spec| PERTURBATIONS.iter().any(|perturbation| perturbation.example() == *spec));
         settings.controls.retain(|name| CONTROLS.iter().any(|control| control.name == name && offers(control)));
         if Embedded::of(&settings.embedded).is_none() {
@@ -103,7 +169,7 @@ impl Settings {
 
     /// Specs of all accelerations chosen: the offered ones in their order, then those typed, none twice.
     pub(crate) fn accelerations(&self) -> Vec<String> {
-        let ticked = OFFERED.iter().copied().filter(|spec| self.ticked.iter().any(|ticked| ticked == spec));
+        let ticked = OFFERED.iter().map(|offered| offered.spec).filter(|spec| self.ticked.iter().any(|ticked| ticked == spec));
         each_once(ticked.chain(self.typed.split_whitespace()).map(str::to_owned))
     }
 
@@ -265,6 +331,19 @@ mod tests {
         assert_eq!(settings.summary(), "100 questions, 3 accelerations, engine automatic, model steady-llava");
         assert_eq!(settings.accelerations(), ["w4:rtn", "divprune:keep=0.33", "fastv:k=2,keep=0.5"]);
         assert_eq!(settings.controls(), CONTROLLED);
+    }
+
+    #[test]
+    fn every_method_is_offered_once_and_in_its_group() {
+        let specs: Vec<Spec> = OFFERED.iter().map(|offered| Spec::parse(offered.spec).unwrap()).collect();
+        for method in METHODS {
+            assert!(specs.iter().any(|spec| spec.parts()[0].method().name == method.name), "{}", method.name);
+        }
+        let distinct: std::collections::BTreeSet<String> = specs.iter().map(ToString::to_string).collect();
+        assert_eq!(distinct.len(), OFFERED.len());
+        let group = |spec: &str| OFFERED.iter().find(|offered| offered.spec == spec).unwrap().group;
+        assert_eq!(["int8", "w4:gptq", "tome:keep=0.333", "vtw", "blind"].map(group), Group::ALL);
+        assert!(OFFERED.is_sorted_by_key(|offered| offered.group));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use steady_study::Folder;
-use steady_verdict::{Guarantee, Guard, Part, Risk, TooFew, Wanted};
+use steady_verdict::{Guarantee, Guard, Risk, TooFew, Wanted};
 
 use crate::args::GuardArgs;
 use crate::commands::gate::{INCONCLUSIVE, write};
@@ -65,51 +65,9 @@ pub(crate) fn run(args: &GuardArgs) -> Result<ExitCode> {
     if args.json {
         console::json(&guard)?;
     } else {
-        console::result(&format!("{}\nGuard: {}\nCurve: {}", told(&guard), args.out.display(), svg.display()))?;
+        console::result(&format!("{}\nGuard: {}\nCurve: {}", guard.told(), args.out.display(), svg.display()))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn told(guard: &Guard) -> String {
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let risk = guard.risk.label();
-    let sure = match guard.guarantee {
-        Guarantee::ConformalRiskControl => "on average over choices like this one".to_owned(),
-        Guarantee::LearnThenTest { confidence } => format!("with {} confidence", percent(confidence)),
-    };
-    let part = |name: &str, part: &Part| {
-        let bound = part.at_most.map_or_else(String::new, |bound| format!(" (at most {}, 95 % sure)", percent(bound)));
-        format!(
-            "{name}: {} questions about {} images: the accelerated model answers {}, {risk} {} -> {}{bound}",
-            part.questions,
-            part.images,
-            percent(part.coverage),
-            percent(part.risk_without),
-            percent(part.risk)
-        )
-    };
-    let mut lines = vec![
-        format!(
-            "{} on {}: where its first token leads by less than {:.3} logits the baseline answers; {risk} stays under {} of a new image's questions, {sure}",
-            guard.spec,
-            guard.model,
-            guard.threshold,
-            percent(guard.limit)
-        ),
-        part("calibration", &guard.calibration),
-    ];
-    match guard.holds() {
-        None => lines.push("held out: no images".to_owned()),
-        Some(holds) => {
-            let verdict = if holds { "under the limit" } else { "above the limit, as such images may be by chance" };
-            lines.push(format!("{}; {verdict}", part("held out", &guard.held_out)));
-        }
-    }
-    let flops = format!("cost of a question, the baseline's = 1: FLOPs {:.2} -> {:.2}", guard.cost.flops_without, guard.cost.flops);
-    let seconds = guard.cost.seconds_without.zip(guard.cost.seconds);
-    let seconds = seconds.map_or_else(String::new, |(without, with)| format!(", time {without:.2} -> {with:.2}"));
-    lines.push(format!("{flops}{seconds}; both models are in memory"));
-    lines.join("\n")
 }
 
 /// The guard in a file.

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{STYLE, Shows, points, sign};
+use super::{Shows, points, sign};
 use crate::filter::Became;
 use crate::number::percent;
 use crate::outcome::Outcome;
@@ -39,24 +39,9 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-/// The chart as a picture file of its own, dark on light whoever looks; nothing where there is none.
-pub(super) fn file(report: &Report) -> Option<String> {
-    if !report.judged() || report.summaries().is_empty() {
-        return None;
-    }
-    let drawn = chart(report, &Layout::WIDE, false).into_string();
-    let (_, drawn) = drawn.split_once("<svg ")?;
-    let (head, drawn) = drawn.split_once('>')?;
-    // what the page's style says of charts, and the colours of its light form, which come first
-    let (colours, _) = STYLE.split_once('}')?;
-    let rules: String = STYLE.lines().filter(|line| line.starts_with(".chart ")).collect();
-    let style = format!(
-        "{}}}.chart{{font-family:system-ui,'Segoe UI',Roboto,Arial,sans-serif}}{rules}",
-        colours.replace("color-scheme: light dark;", "")
-    );
-    Some(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" {head}><style>{style}</style><rect width=\"100%\" height=\"100%\" fill=\"var(--page)\"></rect>{drawn}"
-    ))
+/// The chart without links; nothing where there is none.
+pub(super) fn plain(report: &Report) -> Option<Markup> {
+    (report.judged() && !report.summaries().is_empty()).then(|| chart(report, &Layout::WIDE, false))
 }
 
 /// Where things are, in the chart's own units, which are pixels at full width.
@@ -257,7 +242,7 @@ fn farthest(rate: Rate) -> f64 {
 }
 
 /// A spec broken after its separators into lines of at most `width` characters; a part that is longer is cut.
-fn lines(spec: &str, width: usize) -> Vec<String> {
+pub(super) fn lines(spec: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for part in spec.split_inclusive(['+', ',']) {
         let part = if part.chars().count() > width { part.chars().take(width - 1).chain(['…']).collect() } else { part.to_owned() };
@@ -271,7 +256,7 @@ fn lines(spec: &str, width: usize) -> Vec<String> {
 }
 
 /// A length with at most one decimal.
-fn px(length: f64) -> String {
+pub(super) fn px(length: f64) -> String {
     let text = format!("{length:.1}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }

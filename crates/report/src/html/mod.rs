@@ -5,6 +5,7 @@ mod beside;
 mod chart;
 mod curves;
 mod families;
+mod files;
 mod opening;
 mod perturbed;
 mod pictures;
@@ -102,9 +103,10 @@ impl Report {
         self.beside(other).map(|beside| beside::section(&beside, names).into_string())
     }
 
-    /// The chart of accuracy and answers as an SVG file that needs nothing else; `None` where nothing was judged.
-    pub fn chart_svg(&self) -> Option<String> {
-        chart::file(self)
+    /// Every chart and heat map that this report has, by its name, as an SVG file that needs nothing else: `accuracy`, `families`, `perturbations`,
+    /// `common-changes`, `budgets`.
+    pub fn charts(&self) -> Vec<(&'static str, String)> {
+        files::all(self)
     }
 
     /// A question with those of its answers that fit, for the inside of an `article` after its picture; escaped as all else. Empty if there is no such question.

@@ -35,6 +35,12 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
+/// The chart of budgets; nothing where there is none.
+pub(super) fn plain(report: &Report) -> Option<Markup> {
+    let sweeps = report.sweeps();
+    (!sweeps.is_empty()).then(|| chart(report, &sweeps))
+}
+
 fn overlaps(Together { specs, overlaps, .. }: &Together) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Share of common changes" {

@@ -115,16 +115,24 @@ fn a_report_of_a_guessing_baseline_opens_with_that() {
     assert!(page.contains("The baseline may be guessing: 0.0\u{a0}% right, where guessing gets 41.7\u{a0}%."));
 }
 
-/// A file that other programs read: XML with balanced elements, its style within, and nothing that leads elsewhere.
+/// Files that other programs read: XML with balanced elements, its style within, and nothing that leads elsewhere.
 #[test]
-fn the_chart_is_a_file_of_its_own() {
+fn every_chart_is_a_file_of_its_own() {
     let mut measurements = fixture::measurements();
     measurements.accelerations[1].spec = "<b>&\"'</svg>".to_owned();
-    let svg = Report::new(measurements).unwrap().chart_svg().unwrap();
+    let charts = Report::new(measurements).unwrap().charts();
+    assert_eq!(charts.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["accuracy", "families", "common-changes"]);
+    for (_, svg) in &charts {
+        stands_alone(svg);
+    }
+    let (_, svg) = &charts[0];
     assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\"") && svg.ends_with("</svg>"));
     for part in ["--broken: #c4410f", ".chart rect.broken { fill: var(--broken); }", "16.7", "&lt;b&gt;&amp;"] {
         assert!(svg.contains(part), "{part}");
     }
+}
+
+fn stands_alone(svg: &str) {
     assert!(!svg.contains("href") && !svg.contains("<b>"));
     let mut open = Vec::new();
     for tag in svg.split('<').skip(1).map(|rest| rest.split(['>', ' ', '\n']).next().unwrap()) {

@@ -435,6 +435,109 @@ async fn the_playground_takes_images_of_any_shape() {
     .await;
 }
 
+#[tokio::test]
+async fn the_playground_offers_pictures_and_keeps_what_was_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("photo.png");
+    image::RgbImage::from_pixel(30, 20, image::Rgb([9, 200, 9])).save(&file).unwrap();
+    let server = Server::start([(scripted::WORKER, scripted::asked())]);
+    let page = server.page.clone();
+    let suite = steady_bench::world::EmbeddedSuite::test(1);
+    let of = |family: &str| suite.questions().iter().find(|question| question.family == family).unwrap().clone();
+    let (chart, scan) = (of("chart"), of("scan"));
+    in_browser(PHONE, |client| async move {
+        client.goto(&format!("{page}#playground")).await.unwrap();
+        find(&client, ".sample").await;
+        assert_eq!(
+            evaluate(&client, "[...document.querySelectorAll('.sample')].map(sample => sample.innerText.trim())").await,
+            json!(["existence", "chart", "scan"])
+        );
+        let typed = "document.querySelector('#own-question').value";
+        click(&client, ".sample:nth-of-type(2)").await;
+        assert_eq!(evaluate(&client, typed).await, json!(chart.text));
+        let drawn = pictured(&client).await;
+        click(&client, ".sample:nth-of-type(3)").await;
+        assert_eq!(evaluate(&client, typed).await, json!(scan.text));
+        assert_ne!(pictured(&client).await, drawn);
+        // what somebody typed stays, and Enter asks about it
+        fill(&client, "#own-question", "Is it broken?").await;
+        click(&client, ".sample:nth-of-type(2)").await;
+        assert_eq!((evaluate(&client, typed).await, pictured(&client).await), (json!("Is it broken?"), drawn.clone()));
+        find(&client, "#own-question").await.send_keys("\u{e007}").await.unwrap();
+        text_with(&client, ".asked-answers", "36 of 144").await;
+        // a visit to another view loses nothing
+        click(&client, "header nav a").await;
+        text_with(&client, "h1", "still give the same answers?").await;
+        click(&client, "header nav a:nth-child(2)").await;
+        assert_eq!(pictured(&client).await, drawn);
+        assert_eq!(evaluate(&client, typed).await, json!("Is it broken?"));
+        // an image that is opened where reports are is no report, but may be asked about
+        click(&client, "header nav a").await;
+        find(&client, "header input[type=file]").await.send_keys(file.to_str().unwrap()).await.unwrap();
+        text_with(&client, ".refused", "photo.png is an image and no report").await;
+        click(&client, ".refused .ask").await;
+        text_with(&client, "h1", "image of your own").await;
+        client.wait().for_element(fantoccini::Locator::Css("svg.tokens[viewBox='0 0 30 20']")).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_method_is_listed_in_its_group() {
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(PHONE, |client| async move {
+        client.goto(&page).await.unwrap();
+        click(&client, ".choose > summary").await;
+        click(&client, ".methods summary").await;
+        let groups = evaluate(&client, "[...document.querySelectorAll('.methods legend')].map(legend => legend.innerText)").await;
+        assert_eq!(
+            groups,
+            json!(["Weights", "Visual tokens, before the decoder", "Visual tokens, inside the decoder", "Controls: what a reducer should beat"])
+        );
+        let lines = evaluate(&client, "[...document.querySelectorAll('.methods .tick, .choices > .choice > .tick')].map(tick => [tick.querySelector('code').innerText, tick.querySelector('small').innerText])").await;
+        let lines: Vec<(String, String)> = serde_json::from_value(lines).unwrap();
+        assert!(lines.len() >= 28 && lines.iter().all(|(_, summary)| summary.ends_with('.')), "{lines:?}");
+        for method in ["w4:gptq", "tome:keep=0.333", "pyramiddrop", "blind"] {
+            assert!(lines.iter().any(|(spec, _)| spec == method), "{method}");
+        }
+        click(&client, ".methods .group:last-of-type .tick input").await;
+        text_with(&client, ".methods summary", "All methods, 1 chosen").await;
+        text_with(&client, ".run .summary", "4 accelerations").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn names_are_explained_where_they_stand() {
+    let server = Server::start([("hello.json", sample::report().to_json().unwrap().into_bytes())]);
+    let page = format!("{}#src=hello.json", server.page);
+    in_browser(PHONE, |client| async move {
+        client.goto(&page).await.unwrap();
+        find(&client, "#rates").await;
+        let said = "document.querySelector('#explained').innerText";
+        for (key, part) in [
+            ("dr", "share of all questions whose answer changed"),
+            ("ndr", "broke"),
+            ("mcnemar", "by Holm"),
+            ("margin", "second-highest logit"),
+            ("kl", "Kullback-Leibler"),
+        ] {
+            let name = format!("#rates thead a[href='#name-{key}']");
+            evaluate(&client, &format!("document.querySelector(\"{name}\").scrollIntoView({{block: 'center', inline: 'center'}})")).await;
+            click(&client, &name).await;
+            let shown = evaluate(&client, &format!("[document.querySelector('#explained').matches(':popover-open'), {said}]")).await;
+            assert!(shown[0] == json!(true) && shown[1].as_str().unwrap().contains(part), "{key}: {shown}");
+            // it is within the screen
+            let inside = "(box => box.left >= 0 && box.right <= innerWidth)(document.querySelector('#explained').getBoundingClientRect())";
+            assert_eq!(evaluate(&client, inside).await, json!(true), "{key}");
+            client.active_element().await.unwrap().send_keys("\u{e00c}").await.unwrap();
+        }
+        assert_eq!(evaluate(&client, "document.querySelector('#explained').matches(':popover-open')").await, json!(false));
+    })
+    .await;
+}
+
 /// The bytes of a `data:` address.
 fn base64(address: &str) -> Vec<u8> {
     let digit = |c: u8| b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".iter().position(|&known| known == c);

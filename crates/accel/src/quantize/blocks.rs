@@ -108,7 +108,7 @@ impl Table {
         let mut codes: Vec<u8> = (0..numbers.len()).map(|code| code as u8).collect();
         // Of two codes for zero the first.
         codes.sort_by(|&a, &b| numbers[usize::from(a)].partial_cmp(&numbers[usize::from(b)]).unwrap_or(std::cmp::Ordering::Equal));
-        codes.dedup_by(|a, b| numbers[usize::from(*a)] == numbers[usize::from(*b)]);
+        codes.dedup_by(|a, b| numbers[usize::from(*a)].total_cmp(&numbers[usize::from(*b)]).is_eq());
         let ascending = codes.iter().map(|&code| numbers[usize::from(code)]).collect();
         Self(codes, ascending)
     }

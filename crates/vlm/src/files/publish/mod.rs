@@ -291,7 +291,9 @@ fn rows_divided(codes: Codes, rows: Option<&[f32]>) -> Codes {
     let divide = |scales: &mut [f32]| {
         let per_row = scales.len() / rows.len().max(1);
         for (scales, factor) in scales.chunks_mut(per_row.max(1)).zip(rows) {
-            scales.iter_mut().for_each(|scale| *scale /= factor);
+            for scale in scales {
+                *scale /= factor;
+            }
         }
     };
     match codes {

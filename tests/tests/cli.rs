@@ -266,7 +266,7 @@ fn a_study_goes_on_where_an_answer_is_none() {
     let records: Vec<Value> = records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(records.len(), 30);
     for record in records {
-        assert!(record["not_finite"].is_string() && record["parsed"].is_null() && record["correct"] == false, "{record}");
+        assert!(record["no_answer"].is_string() && record["parsed"].is_null() && record["correct"] == false, "{record}");
     }
 }
 

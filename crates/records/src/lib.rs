@@ -38,6 +38,7 @@
 //!     calibration: None,
 //!     precision: "f32".into(),
 //!     device: "flex".into(),
+//!     elsewhere: None,
 //!     groups_per_part: 8,
 //! };
 //! assert_eq!(plan.variants(), ["none", "int8:threshold=6", "order"]);

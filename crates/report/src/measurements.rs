@@ -88,7 +88,7 @@ impl Flag {
     pub fn label(self) -> &'static str {
         match self {
             Self::Rescored => "scored otherwise when given",
-            Self::NoAnswer => "none, or without finite first-token logits",
+            Self::NoAnswer => "missing, or without finite first-token logits",
         }
     }
 }

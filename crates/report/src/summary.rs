@@ -352,7 +352,7 @@ fn summaries(questions: &[QuestionRow], counted: Vec<Counted<'_>>, replicates: u
             noise_floor: None,
             excess: None,
             ties: first_token.ties,
-            weighted: Weighted::of(questions, &after),
+            weighted: Weighted::of(questions, &after, replicates),
             assurance,
             kl_mean: first_token.kl_mean,
             kl_median: first_token.kl_median,

@@ -117,7 +117,7 @@ impl Weighted {
     }
 
     /// Of answers that are compared with those beside the questions; `None` where all questions weigh the same.
-    pub(crate) fn of(questions: &[QuestionRow], after: &[&AnswerRow]) -> Option<Self> {
+    pub(crate) fn of(questions: &[QuestionRow], after: &[&AnswerRow], replicates: usize) -> Option<Self> {
         let weights = || questions.iter().map(|question| question.weight);
         let heaviest = weights().fold(0.0, f64::max);
         if weights().all(|weight| weight == heaviest) {
@@ -141,7 +141,7 @@ impl Weighted {
         let images: Vec<Sums> = images.into_values().collect();
         let mut all = Sums::default();
         images.iter().for_each(|&sums| all += sums);
-        let drawn = cluster_bootstrap(&[images.as_slice()], shares, BOOTSTRAP_SEED).pop()?;
+        let drawn = cluster_bootstrap(replicates, &[images.as_slice()], shares, BOOTSTRAP_SEED).pop()?;
         let values = shares(&all);
         let share = |i: usize| Some(WeightedShare { value: values[i]?, interval: drawn[i] });
         let (sum, squares) = weights().fold((0.0, 0.0), |(sum, squares), weight| (sum + weight, squares + weight * weight));

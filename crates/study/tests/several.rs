@@ -7,7 +7,7 @@ use pollster::FutureExt;
 use serde_json::{Value, json};
 use steady_accel::Acceleration;
 use steady_bench::{AnswerKind, Posed, PostPrompts, Question, perturb::PerturbationSpec};
-use steady_study::{Subject, Variants};
+use steady_study::{Held, Subject, Variants};
 use steady_vlm::image::{ImageOptions, PixelBackend, load};
 use steady_vlm::{Checkpoint, Decoding, Device, Precision, Vlm};
 

@@ -69,6 +69,7 @@ impl Scripted {
             calibration: None,
             precision: told.precision,
             device: told.device,
+            elsewhere: None,
             groups_per_part: GROUPS_PER_PART,
         };
         Self { work: Work::new(plan, questions).expect("a plan"), measurements }
@@ -111,7 +112,7 @@ fn record(question: &Question, acceleration: &str, answer: &AnswerRow) -> Record
         output_ids: Vec::new(),
         cut: Some(false),
         parsed: answer.parsed.clone(),
-        not_finite: None,
+        no_answer: None,
         correct: answer.correct,
         score: answer.score,
         top_ids: Vec::new(),

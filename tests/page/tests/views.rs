@@ -493,7 +493,7 @@ async fn every_method_is_listed_in_its_group() {
         let groups = evaluate(&client, "[...document.querySelectorAll('.methods legend')].map(legend => legend.innerText)").await;
         assert_eq!(
             groups,
-            json!(["Weights", "Visual tokens, before the decoder", "Visual tokens, inside the decoder", "Controls: what a reducer should beat"])
+            json!(["Weights, keys and values", "Visual tokens, before the decoder", "Visual tokens, inside the decoder", "Controls: what a reducer should beat"])
         );
         let lines = evaluate(&client, "[...document.querySelectorAll('.methods .tick, .choices > .choice > .tick')].map(tick => [tick.querySelector('code').innerText, tick.querySelector('small').innerText])").await;
         let lines: Vec<(String, String)> = serde_json::from_value(lines).unwrap();

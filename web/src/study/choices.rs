@@ -112,7 +112,7 @@ fn Perturbations(settings: RwSignal<Settings>) -> impl IntoView {
     view! {
         <fieldset class="choice" id="perturbations">
             <legend>"Perturbations"</legend>
-            <small>"Every question is asked once more about each of these worse images: does acceleration make the model more brittle?"</small>
+            <small>"Every question is asked once more about each of these perturbed images: does acceleration make the model more brittle?"</small>
             <div class="chips">{boxes.collect_view()}</div>
             <Others
                 placeholder="blur=1.5+jpeg=30"

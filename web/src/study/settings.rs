@@ -68,7 +68,7 @@ impl Group {
             return Self::Beaten;
         }
         match method.kind {
-            MethodKind::Quantizer => Self::Weights,
+            MethodKind::Quantizer | MethodKind::Cache => Self::Weights,
             MethodKind::TokenReducer(Place::Picture | Place::Tower | Place::BeforeDecoder) => Self::Before,
             MethodKind::TokenReducer(Place::Decoder) => Self::Inside,
         }
@@ -78,7 +78,7 @@ impl Group {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::First => "To begin with",
-            Self::Weights => "Weights",
+            Self::Weights => "Weights, keys and values",
             Self::Before => "Visual tokens, before the decoder",
             Self::Inside => "Visual tokens, inside the decoder",
             Self::Beaten => "Controls: what a reducer should beat",

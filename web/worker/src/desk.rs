@@ -125,7 +125,7 @@ impl Desk {
             send(&Response::Ready(model.opened.engine()));
         }
         let seen = variants.ask(&image, &question).await?;
-        let lost = variants.specs().zip(&seen.replies).find_map(|(spec, replies)| Some((spec, replies.last()?.not_finite.as_ref()?)));
+        let lost = variants.specs().zip(&seen.replies).find_map(|(spec, replies)| Some((spec, replies.last()?.no_answer.as_ref()?)));
         if let Some((spec, reason)) = lost {
             return Err(anyhow!("{spec} gives no answer: {reason}"));
         }

@@ -145,7 +145,7 @@ fn odd_answers_are_flagged() {
     assert_eq!(report.summaries(), fixture::report().summaries());
     assert_eq!(report.flag(4, "w4:rtn,g=64"), Some(Flag::Rescored));
     assert!(report.table().ends_with(
-        "\n2 answers scored otherwise when given: flagged in report.json\n1 answer without finite first-token logits: flagged in report.json\n"
+        "\n2 answers scored otherwise when given: flagged in report.json\n1 answer missing, or without finite first-token logits: flagged in report.json\n"
     ));
     assert!(report.html(&std::collections::BTreeMap::new()).contains("scored otherwise when given"));
     assert_eq!(Report::from_json(&report.to_json().unwrap()).unwrap(), report);

@@ -73,7 +73,7 @@ fn usual_weight() -> f64 {
     1.0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, clippy::float_cmp, reason = "serde passes a reference; what was left out is exactly this")]
 fn is_usual(weight: &f64) -> bool {
     *weight == 1.0
 }

@@ -96,7 +96,7 @@ impl<'a> Benchmarks<'a> {
             "mcnemar_p_adjusted",
             "plan_sha256",
         ];
-        let mut text = csv::line(HEAD.map(Into::into));
+        let mut text = csv::line(&HEAD.map(Into::into));
         for one in &self.all {
             let judged = one.report.judged();
             let number = |share: f64| share.to_string();
@@ -123,7 +123,7 @@ impl<'a> Benchmarks<'a> {
                     known(summary.mcnemar.p_adjusted),
                     one.report.plan().plan_sha256.clone(),
                 ];
-                text.push_str(&csv::line(cells.map(Into::into)));
+                text.push_str(&csv::line(&cells.map(Into::into)));
             }
         }
         text

@@ -28,12 +28,12 @@ impl Report {
     /// Every answer in a row of its own, the baseline's first, the questions that changed most before the others ([`Report::worst_first`]), as CSV by RFC 4180: comma, CRLF, quotes doubled. What is not known is empty; accepted answers
     /// are joined by `;`.
     pub fn csv(&self) -> String {
-        let mut text = line(HEAD.map(Cow::Borrowed));
+        let mut text = line(&HEAD.map(Cow::Borrowed));
         for i in self.questions_for(&Filter::everything(), Order::default()) {
             let question = &self.questions()[i];
-            text.push_str(&line(row(question, BASELINE, &question.baseline)));
+            text.push_str(&line(&row(question, BASELINE, &question.baseline)));
             for acceleration in self.accelerations() {
-                text.push_str(&line(row(question, &acceleration.spec, &acceleration.answers[i])));
+                text.push_str(&line(&row(question, &acceleration.spec, &acceleration.answers[i])));
             }
         }
         text
@@ -41,7 +41,7 @@ impl Report {
 }
 
 /// A line of RFC 4180.
-pub(crate) fn line<const N: usize>(cells: [Cow<'_, str>; N]) -> String {
+pub(crate) fn line(cells: &[Cow<'_, str>]) -> String {
     let mut line = cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",");
     line.push_str("\r\n");
     line

@@ -120,7 +120,7 @@ impl Weighted {
     pub(crate) fn of(questions: &[QuestionRow], after: &[&AnswerRow], replicates: usize) -> Option<Self> {
         let weights = || questions.iter().map(|question| question.weight);
         let heaviest = weights().fold(0.0, f64::max);
-        if weights().all(|weight| weight == heaviest) {
+        if weights().all(|weight| weight >= heaviest) {
             return None;
         }
         let mut images: BTreeMap<&str, Sums> = BTreeMap::new();
@@ -140,7 +140,9 @@ impl Weighted {
         }
         let images: Vec<Sums> = images.into_values().collect();
         let mut all = Sums::default();
-        images.iter().for_each(|&sums| all += sums);
+        for &sums in &images {
+            all += sums;
+        }
         let drawn = cluster_bootstrap(replicates, &[images.as_slice()], shares, BOOTSTRAP_SEED).pop()?;
         let values = shares(&all);
         let share = |i: usize| Some(WeightedShare { value: values[i]?, interval: drawn[i] });

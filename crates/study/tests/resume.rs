@@ -31,7 +31,9 @@ fn half_written_files_of_dead_processes_are_tidied() {
     let plan = plan(quiz.questions(), &["half"]);
     drop(Folder::create(dir.path(), &plan, quiz.questions()).unwrap());
     let places = ["plan.json.a.unfinished", "records/part-00000.parquet.b.unfinished", "timings/part-00000.jsonl.c.unfinished"];
-    places.iter().for_each(|name| fs::write(dir.path().join(name), "half").unwrap());
+    for name in &places {
+        fs::write(dir.path().join(name), "half").unwrap();
+    }
     let living = fs::File::create(dir.path().join("report.html.d.unfinished")).unwrap();
     living.lock().unwrap();
     start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();

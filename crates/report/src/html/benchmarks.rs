@@ -32,7 +32,7 @@ impl Benchmarks<'_> {
                 section id="findings" {
                     h2 { "What each benchmark shows" }
                     @for one in self.all() {
-                        h3 { (self.led(*one)) }
+                        h3 { (led(*one)) }
                         ul { @for finding in one.report.findings() { li { (text(&finding)) } } }
                     }
                 }
@@ -58,7 +58,7 @@ impl Benchmarks<'_> {
                         tbody {
                             @for (one, cells) in self.rows() {
                                 tr {
-                                    th scope="row" { (self.led(one)) }
+                                    th scope="row" { (led(one)) }
                                     td.quiet {
                                         @match one.report.summaries().first().filter(|_| one.report.judged()) {
                                             Some(first) => { (percent(first.accuracy_before.value)) " %" }
@@ -75,12 +75,12 @@ impl Benchmarks<'_> {
             }
         }
     }
+}
 
-    /// A benchmark's name, which leads to its report where that is known.
-    fn led(&self, one: OfBenchmark<'_>) -> Markup {
-        let name = text(&one.report.plan().benchmark);
-        html! { @match one.page { Some(page) => a href=(page) { (name) } None => (name) } }
-    }
+/// A benchmark's name, which leads to its report where that is known.
+fn led(one: OfBenchmark<'_>) -> Markup {
+    let name = text(&one.report.plan().benchmark);
+    html! { @match one.page { Some(page) => a href=(page) { (name) } None => (name) } }
 }
 
 fn cell(one: OfBenchmark<'_>, cell: Option<Cell<'_>>, highest: f64) -> Markup {

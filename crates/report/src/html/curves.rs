@@ -29,7 +29,7 @@ pub(super) struct Curves<'a> {
     pub(super) panels: [Option<[&'a str; 2]>; 2],
     /// The least and the largest amount.
     pub(super) range: [f64; 2],
-    pub(super) curves: &'a [Curve],
+    pub(super) lines: &'a [Curve],
     /// A share that stands as a dashed line in the first panel.
     pub(super) before: Option<f64>,
 }
@@ -39,7 +39,7 @@ impl Curves<'_> {
         let [least, most] = self.range;
         let x = |amount: f64| if most > least { PANEL * (amount - least) / (most - least) } else { PANEL / 2.0 };
         let y = |share: f64| TOP + HEIGHT * (1.0 - share);
-        let bottom = TOP + HEIGHT + 42.0 + 20.0 * self.curves.len() as f64;
+        let bottom = TOP + HEIGHT + 42.0 + 20.0 * self.lines.len() as f64;
         html! {
             svg.chart role="img" aria-label=(self.label) viewBox={ "0 0 " (WIDTH) " " (bottom) } width=(WIDTH) height=(bottom) {
                 @for (panel, (left, head)) in LEFT.into_iter().zip(self.panels).enumerate() {
@@ -54,7 +54,7 @@ impl Curves<'_> {
                             @let amount = least + share * (most - least);
                             text.tick x=(left + x(amount)) y=(TOP + HEIGHT + 16.0) { (shown(amount)) }
                         }
-                        @for (index, curve) in self.curves.iter().enumerate() {
+                        @for (index, curve) in self.lines.iter().enumerate() {
                             @let path: Vec<String> = curve.points.iter().map(|(amount, shares)| format!("{:.1},{:.1}", left + x(*amount), y(shares[panel]))).collect();
                             polyline class={ "curve curve-" (index % LINES) } points=(path.join(" ")) {}
                         }
@@ -63,7 +63,7 @@ impl Curves<'_> {
                 @if let (Some(before), [Some(_), _]) = (self.before, self.panels) {
                     line.noise x1=(LEFT[0]) x2=(LEFT[0] + PANEL) y1=(y(before)) y2=(y(before)) {}
                 }
-                @for (index, curve) in self.curves.iter().enumerate() {
+                @for (index, curve) in self.lines.iter().enumerate() {
                     @let line = TOP + HEIGHT + 42.0 + 20.0 * index as f64;
                     line class={ "curve curve-" (index % LINES) } x1=(LEFT[0]) x2=(LEFT[0] + 24.0) y1=(line) y2=(line) {}
                     text.label x=(LEFT[0] + 32.0) y=(line + 4.0) { (one_line(&curve.name)) }

@@ -145,7 +145,7 @@ fn curves(report: &Report, Amounts { spec: name, points }: &Amounts<'_>) -> Mark
             label: "Accuracy and answers against the amount of a perturbation, a line for each model",
             panels: [judged.then_some(["accuracy", "each model's own right answers, % of questions"]), Some([changed, note])],
             range,
-            curves: &all,
+            lines: &all,
             before: report.summaries().first().map(|summary| summary.accuracy_before.value),
         }.draw())
     }

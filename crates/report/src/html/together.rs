@@ -163,7 +163,7 @@ fn chart(report: &Report, sweeps: &[Sweep<'_>]) -> Markup {
         label: "Accuracy and changed answers against visual tokens, a line for each method",
         panels: [report.judged().then_some(["accuracy", "right answers, % of questions"]), Some(["changed answers", "DR, % of questions"])],
         range: [0.0, most],
-        curves: &curves,
+        lines: &curves,
         before: first.map(|point| point.summary.accuracy_before.value),
     }
     .draw()

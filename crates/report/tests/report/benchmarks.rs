@@ -7,7 +7,7 @@ use crate::fixture;
 /// The report of [`fixture::measurements`] as if it were of another benchmark; of the second acceleration alone where `half`.
 fn of(benchmark: &str, half: bool) -> Report {
     let mut measurements = fixture::measurements();
-    measurements.plan.benchmark = benchmark.to_owned();
+    benchmark.clone_into(&mut measurements.plan.benchmark);
     if half {
         measurements.accelerations.remove(0);
         measurements.plan.specs.remove(0);

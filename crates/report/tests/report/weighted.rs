@@ -1,5 +1,7 @@
 //! Rates by weight, against numbers worked out by hand.
 
+use std::collections::BTreeMap;
+
 use steady_report::{Report, Weighted};
 
 use crate::fixture;
@@ -40,7 +42,7 @@ fn shares_are_of_the_sum_of_weights() {
 fn equal_weights_say_nothing_new() {
     let mut report = weighted([1.0; 6]);
     assert_eq!(report.summaries()[0].weighted, None);
-    assert!(!report.html(&Default::default()).contains("By weight") && !report.table().contains("by weight"));
+    assert!(!report.html(&BTreeMap::new()).contains("By weight") && !report.table().contains("by weight"));
     report = weighted([2.0; 6]);
     assert_eq!(report.summaries()[0].weighted, None);
 }
@@ -48,7 +50,7 @@ fn equal_weights_say_nothing_new() {
 #[test]
 fn weights_are_shown_and_kept() {
     let report = weighted([3.0, 1.0, 2.0, 1.0, 2.0, 1.0]);
-    let html = report.html(&Default::default());
+    let html = report.html(&BTreeMap::new());
     assert!(html.contains("By weight") && html.contains("as much as 5 questions of equal weight, of 6"));
     assert!(report.table().contains("by weight") && report.markdown_document().contains("### By weight"));
     assert!(report.table().contains("60.0 -> 50.0"));

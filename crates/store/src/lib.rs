@@ -1,6 +1,6 @@
 //! A run folder in a bucket.
 //!
-//! A study writes into a folder of this machine, its mirror, and whole files of that go to the bucket: [`Mirror::push`] sends what changed, [`Mirror::pull`] fetches what the
+//! A study writes into a folder of this machine, its mirror, and whole files of that go to the bucket: `Mirror::push` sends what changed, `Mirror::pull` fetches what the
 //! mirror lacks. Files of a run folder are whole or absent, so any moment is a safe one. What only a run in the making needs, its lock, its journal and what
 //! is being written, stays here: whoever goes on elsewhere asks at most the part in the making again.
 //!

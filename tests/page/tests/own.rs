@@ -104,7 +104,7 @@ async fn it_answers_as_transformers_and_the_command_line_do() {
 async fn every_model_of_the_page_answers_as_on_the_command_line() {
     const ACCELERATIONS: [&str; 2] = ["w4:rtn", "divprune:keep=0.5"];
     // One that each answers by a margin that no rounding turns.
-    const QUESTION: &str = "Which colour is the circle?";
+    const QUESTION: &str = "Which colour is the shape?";
     let image = repository("tests/reference/steady-llava/images/wide.png");
     let answered = |model: &Embedded| json!(texts(&native::ask(&repository(&model.address()), &image, QUESTION, &ACCELERATIONS)));
     let expected: Vec<Value> = EMBEDDED.iter().map(answered).collect();

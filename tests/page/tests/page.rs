@@ -72,7 +72,9 @@ async fn a_link_shows_its_report_to_somebody_else() {
         assert!(text(&client, "#questions tbody th").await.contains(&sample::report().questions()[8].text));
         find(&client, "#questions tbody img").await;
         // far below, so it is drawn when it is scrolled to
-        let width = "(image => (image.scrollIntoView(), image.decode().then(() => image.naturalWidth)))(document.querySelector('#questions tbody img'))";
+        // Pictures are drawn behind the rows.
+        let width = "new Promise(done => { const look = () => { const image = document.querySelector('#questions tbody img'); \
+                     image?.scrollIntoView(); if (image?.naturalWidth) done(image.naturalWidth); else setTimeout(look, 50) }; look() })";
         assert_eq!(evaluate(&client, width).await, 144);
         copied_link(&client).await
     })

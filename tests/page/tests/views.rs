@@ -495,7 +495,7 @@ async fn every_method_is_listed_in_its_group() {
             groups,
             json!(["Weights, keys and values", "Visual tokens, before the decoder", "Visual tokens, inside the decoder", "Controls: what a reducer should beat"])
         );
-        let lines = evaluate(&client, "[...document.querySelectorAll('.methods .tick, .choices > .choice > .tick')].map(tick => [tick.querySelector('code').innerText, tick.querySelector('small').innerText])").await;
+        let lines = evaluate(&client, "[...document.querySelectorAll('.choice:has(> .methods) .tick')].map(tick => [tick.querySelector('code').innerText, tick.querySelector('small').innerText])").await;
         let lines: Vec<(String, String)> = serde_json::from_value(lines).unwrap();
         assert!(lines.len() >= 28 && lines.iter().all(|(_, summary)| summary.ends_with('.')), "{lines:?}");
         for method in ["w4:gptq", "tome:keep=0.333", "pyramiddrop", "blind"] {

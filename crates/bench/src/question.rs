@@ -65,17 +65,8 @@ pub struct Question {
     /// Form of the answer.
     pub kind: AnswerKind,
     /// How much it counts beside others, above 0; 1 where nobody said.
-    #[serde(default = "usual_weight", skip_serializing_if = "is_usual")]
+    #[serde(default = "steady_report::usual_weight", skip_serializing_if = "steady_report::is_usual_weight")]
     pub weight: f64,
-}
-
-fn usual_weight() -> f64 {
-    1.0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, clippy::float_cmp, reason = "serde passes a reference; what was left out is exactly this")]
-fn is_usual(weight: &f64) -> bool {
-    *weight == 1.0
 }
 
 // The fields as they are, but for what the embedded world's files have always left to its families.

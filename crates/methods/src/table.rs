@@ -533,6 +533,14 @@ pub static SPARSEVLM: Method = Method {
     source: "SparseVLM, ICML 2025 (arXiv 2410.04417)",
 };
 
+/// Where no visual token is left, the text's.
+const TEXT_POSITIONS: Parameter = Parameter {
+    name: "positions",
+    kind: ParameterKind::Positions,
+    default: "keep",
+    meaning: "rotary positions of the text; Qwen keeps them in any case",
+};
+
 /// VTW: no visual tokens in the upper layers.
 pub static VTW: Method = Method {
     name: "vtw",
@@ -544,12 +552,7 @@ pub static VTW: Method = Method {
             default: "auto",
             meaning: "first decoder layer without visual tokens; auto = 15 of 32",
         },
-        Parameter {
-            name: "positions",
-            kind: ParameterKind::Positions,
-            default: "keep",
-            meaning: "rotary positions of the text; Qwen keeps them in any case",
-        },
+        TEXT_POSITIONS,
     ],
     summary: "inside the decoder, drops every visual token at one layer",
     plain: "Takes the picture away half-way through the decoder.",
@@ -568,12 +571,7 @@ pub static VTW_SEARCH: Method = Method {
             meaning: "most that dropping them may change the next token, KL in nats, mean over the prompts; published are 0.003, 0.0005 and 0.0001",
         },
         Parameter { name: "n", kind: ParameterKind::Samples, default: "20", meaning: "prompts that the layer is searched for with" },
-        Parameter {
-            name: "positions",
-            kind: ParameterKind::Positions,
-            default: "keep",
-            meaning: "rotary positions of the text; Qwen keeps them in any case",
-        },
+        TEXT_POSITIONS,
     ],
     summary: "inside the decoder, drops every visual token at the first layer where that hardly changes the next token, found with a few questions",
     plain: "Takes the picture away inside the decoder, as early as a few trial questions allow.",

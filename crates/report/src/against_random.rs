@@ -93,9 +93,10 @@ impl Report {
 
     /// What tables say of a pair: of the method and of the random tokens how many visual tokens there are and what share is harmed, then the test and its reading.
     pub(crate) fn told(&self, pair: &AgainstRandom) -> ([[String; 2]; 2], [String; 4]) {
+        let judged = self.judged();
         let both = [pair.method, pair.random].map(|place| {
             let summary = &self.summaries()[place];
-            let harmed = if self.judged() { summary.ndr } else { summary.dr };
+            let harmed = summary.harmed(judged);
             [format!("{:.1}", self.accelerations()[place].cost.visual_tokens), percent(harmed.value)]
         });
         let PairedTest { up, down, p_adjusted, .. } = pair.test;

@@ -168,7 +168,7 @@ pub(crate) struct Cell<'a> {
 impl Cell<'_> {
     /// What counts: what broke, or where nothing is judged, what changed.
     pub(crate) fn rate(self) -> Rate {
-        if self.judged { self.summary.ndr } else { self.summary.dr }
+        self.summary.harmed(self.judged)
     }
 
     fn text(self) -> String {

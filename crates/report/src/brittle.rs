@@ -110,7 +110,11 @@ impl Report {
 
     /// The answer in a sentence, about the acceleration that stands out most; `None` where there is no question.
     pub fn brittleness_in_words(&self) -> Option<String> {
-        let all = self.brittleness();
+        self.told_brittleness(&self.brittleness())
+    }
+
+    /// The same of what [`Self::brittleness`] gave: testing goes through every answer.
+    pub(crate) fn told_brittleness(&self, all: &[Brittleness]) -> Option<String> {
         let most = all.iter().min_by(|a, b| {
             let more = |one: &Brittleness| one.under.value - one.clean.value;
             a.test.p_adjusted.total_cmp(&b.test.p_adjusted).then(more(b).total_cmp(&more(a)))

@@ -84,7 +84,7 @@ pub use filter::{Became, Column, Filter, Order};
 pub use html::{PICTURES, Page, Section, image_address, page_of};
 pub use measurements::{
     AccelerationReport, AnswerRow, ControlReport, CostRow, FORMAT, FirstToken, Flag, Flagged, Measurements, Picture, PlanSummary,
-    QuestionKind, QuestionRow, Ties, TokenLogit,
+    QuestionKind, QuestionRow, Ties, TokenLogit, is_usual_weight, usual_weight,
 };
 pub use outcome::{Contradiction, Outcome};
 pub use overview::Reading;

@@ -55,19 +55,19 @@ impl Report {
         for remark in remarks {
             let _ = writeln!(text, "- {}", escaped(&remark));
         }
-        self.weighted_lines(&mut text);
+        self.push_weighted(&mut text);
         self.push_families(&mut text);
         self.push_perturbed(&mut text);
         self.push_worst(&mut text);
         if let Some(together) = self.together() {
             together.tables(&mut text, self.judged());
-            self.chance_in_markdown(&mut text, &together);
+            self.push_chance(&mut text, &together);
         }
         self.sweep_table(&mut text);
         text
     }
 
-    fn weighted_lines(&self, text: &mut String) {
+    fn push_weighted(&self, text: &mut String) {
         let rows: Vec<Vec<String>> = self
             .summaries()
             .iter()
@@ -78,7 +78,7 @@ impl Report {
         table(text, &[&["acceleration"], Weighted::heads(self.judged()).as_slice()].concat(), &rows);
     }
 
-    fn chance_in_markdown(&self, text: &mut String, Together { specs, against_random, .. }: &Together) {
+    fn push_chance(&self, text: &mut String, Together { specs, against_random, .. }: &Together) {
         if against_random.is_empty() {
             return;
         }

@@ -183,19 +183,21 @@ pub struct QuestionRow {
     /// How it is answered.
     pub kind: QuestionKind,
     /// How much it counts beside others, above 0; 1 where nobody said.
-    #[serde(default = "usual_weight", skip_serializing_if = "is_usual")]
+    #[serde(default = "usual_weight", skip_serializing_if = "is_usual_weight")]
     pub weight: f64,
     /// The baseline's answer. About a perturbed image it has an outcome: what became of its answer about the clean one.
     pub baseline: AnswerRow,
 }
 
-fn usual_weight() -> f64 {
+/// What a question weighs of which nobody said; files leave it out.
+pub fn usual_weight() -> f64 {
     1.0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, clippy::float_cmp, reason = "serde passes a reference; what was left out is exactly this")]
-fn is_usual(weight: &f64) -> bool {
-    *weight == 1.0
+/// Whether it is [`usual_weight`].
+#[expect(clippy::float_cmp, reason = "what was left out is exactly this")]
+pub fn is_usual_weight(weight: &f64) -> bool {
+    *weight == usual_weight()
 }
 
 /// What tells a picture from all others of a report.

@@ -387,6 +387,11 @@ impl Summary {
         self.accuracy_after.value - there.accuracy_after.value
     }
 
+    /// Share of answers that were harmed: broken ones where they are [judged](crate::Report::judged), else changed ones.
+    pub(crate) fn harmed(&self, judged: bool) -> Rate {
+        if judged { self.ndr } else { self.dr }
+    }
+
     /// Whether intervals are by image: several questions are about one.
     pub fn by_image(&self) -> bool {
         (self.images as u64) < self.tally.questions()

@@ -106,7 +106,7 @@ fn families(report: &Report) -> Option<Heat> {
 /// `None` where nothing was done to the images.
 fn perturbations(report: &Report) -> Option<Heat> {
     let judged = report.judged();
-    let share = |summary: &crate::Summary| Some(if judged { summary.ndr.value } else { summary.dr.value });
+    let share = |summary: &crate::Summary| Some(summary.harmed(judged).value);
     let rows = report.summaries().iter().enumerate().map(|(i, clean)| {
         let worse = report.perturbed().iter().map(|perturbed| perturbed.condition.accelerations.get(i).and_then(share));
         (clean.spec.clone(), std::iter::once(share(clean)).chain(worse).collect())

@@ -16,13 +16,14 @@ use crate::sweep::Amounts;
 
 /// Empty where nothing was done to them.
 pub(super) fn section(report: &Report) -> Markup {
+    let brittleness = report.brittleness();
     html! {
         @if !report.perturbed().is_empty() {
             section id="perturbed" {
                 h2 { "Under perturbation" }
-                @if let Some(answer) = report.brittleness_in_words() { p.answer { (answer) } }
+                @if let Some(answer) = report.told_brittleness(&brittleness) { p.answer { (answer) } }
                 (map(report))
-                (effects(report))
+                (effects(report, &brittleness))
                 @for amounts in report.amounts() { (curves(report, &amounts)) }
                 p.hint {
                     "The same questions about perturbed images, or in perturbed words, in percent of all questions. First what the perturbation alone did to the baseline's own answers; below it what each acceleration did to answers where all was perturbed alike. The last columns say whether acceleration made the model more brittle: its DR without perturbation, and each model's own accuracy from clean to perturbed, to be compared with the baseline's."
@@ -48,7 +49,7 @@ pub(super) fn section(report: &Report) -> Markup {
 /// What each acceleration broke without perturbation, and under each.
 fn map(report: &Report) -> Markup {
     let judged = report.judged();
-    let share = |summary: &Summary| if judged { summary.ndr } else { summary.dr };
+    let share = |summary: &Summary| summary.harmed(judged);
     let conditions: Vec<&[Summary]> = std::iter::once(report.summaries())
         .chain(report.perturbed().iter().map(|perturbed| perturbed.condition.accelerations.as_slice()))
         .collect();
@@ -84,8 +85,7 @@ fn map(report: &Report) -> Markup {
 }
 
 /// What acceleration and perturbation did to accuracy, each alone and both together.
-fn effects(report: &Report) -> Markup {
-    let all = report.brittleness();
+fn effects(report: &Report, all: &[Brittleness]) -> Markup {
     html! {
         @if !all.is_empty() {
             p.hint {
@@ -105,7 +105,7 @@ fn effects(report: &Report) -> Markup {
                         }
                     }
                     tbody {
-                        @for Brittleness { acceleration, perturbation, effects, .. } in &all {
+                        @for Brittleness { acceleration, perturbation, effects, .. } in all {
                             tr {
                                 th scope="row" { (spec(&report.accelerations()[*acceleration].spec)) }
                                 td { (spec(&report.perturbed()[*perturbation].perturbation)) }
@@ -126,7 +126,7 @@ fn effects(report: &Report) -> Markup {
 /// How it grows with the amount: each model's own accuracy, and what broke.
 fn curves(report: &Report, Amounts { spec: name, points }: &Amounts<'_>) -> Markup {
     let judged = report.judged();
-    let shares = |summary: &Summary| [summary.accuracy_after.value, if judged { summary.ndr.value } else { summary.dr.value }];
+    let shares = |summary: &Summary| [summary.accuracy_after.value, summary.harmed(judged).value];
     let baseline = points.iter().map(|(amount, perturbed)| (*amount, shares(&perturbed.baseline))).collect();
     let mut all = vec![Curve { name: "baseline".to_owned(), points: baseline }];
     for (i, summary) in report.summaries().iter().enumerate() {

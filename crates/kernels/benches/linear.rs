@@ -1,15 +1,16 @@
-//! Dense against packed products on the CPU, at the shapes of a small decoder: `cargo bench`.
+//! Dense against packed products on the CPU, at the shapes of a small decoder and of a layer of 7 billion parameters: `cargo bench`.
 #![allow(clippy::unwrap_used, reason = "codes made here are valid")]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use divan::counter::ItemsCount;
+use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use steady_kernels::{Codebook, GroupedCodes, GroupedWeight, Int8Codes, Int8Weight, Shift};
+use rayon::prelude::*;
+use steady_kernels::{Added, Codebook, Element, GroupedCodes, GroupedWeight, Int8Codes, Int8Weight, Matrix, Shift, Weight};
 
-/// Rows of activations: one token being decoded, and a short prompt.
-const ROWS: [usize; 3] = [1, 12, 160];
+/// Rows of activations: one token being decoded, a question, and a prompt.
+const ROWS: [usize; 4] = [1, 12, 160, 600];
 /// `[out, in]`.
-const SHAPES: [[usize; 2]; 2] = [[192, 192], [512, 512]];
+const SHAPES: [[usize; 2]; 3] = [[192, 192], [512, 512], [4096, 4096]];
 
 fn main() {
     divan::main();
@@ -46,11 +47,28 @@ fn wave(shape: [usize; 2]) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
+/// What memory gives: 256 MB read once by all cores.
+#[divan::bench]
+fn read(bencher: Bencher<'_, '_>) {
+    let values = vec![1_u64; 1 << 25];
+    let sum = |part: &[u64]| part.iter().fold(0_u64, |sum, value| sum.wrapping_add(*value));
+    bencher.counter(BytesCount::of_slice(&values)).bench(|| black_box(values.par_chunks(1 << 20).map(sum).reduce(|| 0, u64::wrapping_add)));
+}
+
+/// The backend's own product.
 #[divan::bench(args = cases())]
-fn dense(bencher: Bencher<'_, '_>, case: Case) {
+fn burn(bencher: Bencher<'_, '_>, case: Case) {
     let [out, input] = case.shape;
     let (x, weight) = (case.activations(), wave([input, out]));
     bencher.counter(case.multiply_adds()).bench(|| black_box(x.clone().matmul(weight.clone())));
+}
+
+#[divan::bench(args = cases())]
+fn dense(bencher: Bencher<'_, '_>, case: Case) {
+    let values: Vec<f32> = wave(case.shape).into_data().iter::<f32>().collect();
+    let weight = Weight::dense(&values, case.shape, &steady_kernels::Device::Cpu, Element::F32);
+    let x = Matrix::from(case.activations());
+    bencher.counter(case.multiply_adds()).bench(|| black_box(weight.product(&x, Added::default())));
 }
 
 #[divan::bench(args = cases())]

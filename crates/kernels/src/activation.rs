@@ -1,13 +1,15 @@
 //! Activation functions.
 
+use burn::backend::Dispatch;
 use burn::tensor::{
-    Tensor,
-    activation::{gelu, gelu_approximate, relu, sigmoid, silu},
+    DType, Tensor,
+    activation::{gelu, relu},
 };
 
 #[cfg(feature = "gpu")]
 use crate::matrix::apart;
 use crate::matrix::{Matrix, Place};
+use crate::ops::PackedOps;
 
 /// Activation functions, element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,17 @@ pub enum Activation {
     Silu,
     /// `max(x, 0)`.
     Relu,
+}
+
+/// What a number's logistic function is taken of before it weighs the number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Curve {
+    /// `x`
+    Itself,
+    /// `f x`
+    Times(f32),
+    /// `2 sqrt(2/π) (x + 0.044715 x³)`: twice that, because `(1 + tanh(y)) / 2` is the logistic function of `2 y`.
+    Cubic,
 }
 
 impl Activation {
@@ -48,13 +61,15 @@ impl Activation {
     }
 
     fn on_cpu(self, x: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::QuickGelu => x.clone() * sigmoid(x * 1.702),
-            Self::Gelu => gelu(x),
-            Self::GeluTanh => gelu_approximate(x),
-            Self::Silu => silu(x),
-            Self::Relu => relu(x),
-        }
+        let curve = match self {
+            Self::QuickGelu => Curve::Times(1.702),
+            Self::GeluTanh => Curve::Cubic,
+            Self::Silu => Curve::Itself,
+            Self::Gelu => return gelu(x),
+            Self::Relu => return relu(x),
+        };
+        let dtype = x.dtype();
+        Tensor::<2>::from_dispatch(<Dispatch as PackedOps>::weighted(x.cast(DType::F32).into_dispatch(), curve)).cast(dtype)
     }
 
     #[cfg(feature = "gpu")]

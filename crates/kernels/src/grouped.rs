@@ -3,6 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::f16;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
 use crate::Codebook;
 use crate::codes::{GroupedCodes, PackError, Shift};
@@ -45,7 +46,8 @@ pub enum Constants {
 }
 
 impl Constants {
-    const fn words(self) -> usize {
+    /// Words of a group.
+    pub(crate) const fn words(self) -> usize {
         match self {
             Self::Halves | Self::Scale => 1,
             Self::ScaleAndOffset => 2,
@@ -70,11 +72,23 @@ impl Layout {
 
     /// Of every group its scale, and its zero point or, with offsets, what is added.
     pub(crate) fn expanded(&self, constants: &[u32]) -> Vec<[f32; 2]> {
-        let half = |bits: u32| f16::from_bits(bits as u16).to_f32();
+        let mut expanded = Vec::new();
+        self.expand(constants, &mut expanded);
+        expanded
+    }
+
+    /// As [`Self::expanded`], in place of what was in `into`.
+    pub(crate) fn expand(&self, constants: &[u32], into: &mut Vec<[f32; 2]>) {
+        into.clear();
         match self.constants {
-            Constants::Halves => constants.iter().map(|word| [half(word & 0xFFFF), half(word >> 16)]).collect(),
-            Constants::Scale => constants.iter().map(|&word| [f32::from_bits(word), self.book.middle().into()]).collect(),
-            Constants::ScaleAndOffset => constants.as_chunks().0.iter().map(|words| words.map(f32::from_bits)).collect(),
+            Constants::Halves => {
+                into.resize(constants.len(), [0.0; 2]);
+                // The low half of a word comes first on burn's little-endian machines.
+                let halves: &[u16] = bytemuck::cast_slice(constants);
+                halves.reinterpret_cast::<f16>().convert_to_f32_slice(into.as_flattened_mut());
+            }
+            Constants::Scale => into.extend(constants.iter().map(|&word| [f32::from_bits(word), self.book.middle().into()])),
+            Constants::ScaleAndOffset => into.extend(constants.as_chunks().0.iter().map(|words| words.map(f32::from_bits))),
         }
     }
 }

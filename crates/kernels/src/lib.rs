@@ -46,6 +46,7 @@ mod bf16;
 mod choice;
 mod codebook;
 mod codes;
+mod dense;
 mod device;
 mod flex;
 mod grouped;

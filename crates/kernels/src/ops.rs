@@ -1,11 +1,12 @@
-//! The products as burn extension operations.
+//! Products that burn's backends do not have, as extension operations.
 
 use burn::backend::backend_extension;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 
+use crate::activation::Curve;
 use crate::grouped::Layout;
 
-/// Products over packed weights.
+/// Products over packed weights, those of a few rows with large matrices, and functions with an exponential function in them.
 #[backend_extension(Flex)]
 pub(crate) trait PackedOps: burn::backend::Backend {
     /// `x [rows, K]` times the transpose of a matrix of codes in groups; gives `[rows, N]`.
@@ -25,6 +26,18 @@ pub(crate) trait PackedOps: burn::backend::Backend {
 
     /// `x [rows, K]` times the transpose of a bf16 matrix: `words [N, ⌈K/2⌉]`; gives `[rows, N]`.
     fn bf16_linear(x: FloatTensor<Self>, words: IntTensor<Self>) -> FloatTensor<Self>;
+
+    /// Softmax of f32 numbers over the last dimension.
+    fn softmax(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Of every f32 number `x` the product with `1 / (1 + e^-curve(x))`.
+    fn weighted(x: FloatTensor<Self>, curve: Curve) -> FloatTensor<Self>;
+
+    /// `x [1, K]` times a f32 matrix `[K, N]`; gives `[1, N]`.
+    fn dense_row(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// A few rows `x [rows, K]` times the transpose of a f32 matrix `[N, K]`; gives `[rows, N]`.
+    fn dense_table(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// A bf16 matrix, `words [N, ⌈K/2⌉]`, as f32 `[N, K]`.
     fn bf16_widen(words: IntTensor<Self>, input: usize) -> FloatTensor<Self>;

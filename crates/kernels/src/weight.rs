@@ -8,7 +8,7 @@ use half::f16;
 #[cfg(feature = "gpu")]
 use crate::matrix::apart;
 use crate::matrix::{Matrix, Place, indices};
-use crate::{Bf16Weight, Chosen, Device, DeviceError, Element, PackError, PackedLinear, choice::TokenPlace};
+use crate::{Bf16Weight, Chosen, Device, DeviceError, Element, PackError, PackedLinear, choice::TokenPlace, dense};
 
 /// The weight `W [out, in]` of a linear layer; `y = x Wᵀ`.
 #[derive(Clone, Debug)]
@@ -141,7 +141,7 @@ impl Weight {
     /// When `x` is not `in` wide.
     pub fn product(&self, x: &Matrix, added: Added<'_>) -> Matrix {
         let y = match (&self.0, &x.0) {
-            (Form::Dense(weight), Place::Cpu(x)) => x.clone().matmul(weight.clone()),
+            (Form::Dense(weight), Place::Cpu(x)) => dense::product(x.clone(), weight),
             (Form::Bf16(weight), Place::Cpu(x)) => weight.forward(x.clone()),
             (Form::Packed(weight), Place::Cpu(x)) => weight.forward(x.clone()),
             #[cfg(feature = "gpu")]
@@ -298,7 +298,7 @@ impl Table {
     /// The product with every row, as a head without bias: `x [tokens, width]` to `[tokens, rows]`.
     pub fn project(&self, x: &Matrix) -> Matrix {
         match (&self.0, &x.0) {
-            (TableForm::Dense(table), Place::Cpu(x)) => x.clone().matmul(table.clone().transpose()).into(),
+            (TableForm::Dense(table), Place::Cpu(x)) => dense::with_each_row(x.clone(), table).into(),
             (TableForm::Bf16(table), Place::Cpu(x)) => table.forward(x.clone()).into(),
             #[cfg(feature = "gpu")]
             (TableForm::Gpu(gpu, table), Place::Gpu(_, x)) => {

@@ -5,7 +5,11 @@
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::bf16;
 use proptest::prelude::*;
-use steady_kernels::{Bf16Weight, Codebook, GroupedCodes, GroupedWeight, Int8Codes, Int8Weight, PackError, PackedLinear, Shift};
+use steady_kernels::Device::Cpu;
+use steady_kernels::{
+    Added, Bf16Weight, Codebook, Element, GroupedCodes, GroupedWeight, Int8Codes, Int8Weight, Matrix, PackError, PackedLinear, Shift,
+    Table, Weight,
+};
 
 fn tensor(values: &[f32], shape: [usize; 2]) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex())
@@ -213,7 +217,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn w4_equals_loops(rows in 1..41_usize, eights in 1..5_usize, groups in 1..6_usize, out in 1..150_usize, seed in 0..1000_u64) {
+    fn w4_equals_loops(rows in 1..41_usize, eights in 1..10_usize, groups in 1..6_usize, out in 1..150_usize, seed in 0..1000_u64) {
         let (group, input) = (eights * 8, eights * 8 * groups);
         let codes = w4_codes([out, input, group], seed);
         let weight = GroupedWeight::new(&codes).unwrap();
@@ -227,7 +231,7 @@ proptest! {
     /// Every code book with every shift, and groups as wide as rows that are no whole words.
     #[test]
     fn codes_of_every_book_equal_loops(
-        rows in 1..41_usize, eights in 1..5_usize, groups in 1..6_usize, odd in prop::option::of(1..77_usize), out in 1..90_usize,
+        rows in 1..41_usize, eights in 1..10_usize, groups in 1..6_usize, odd in prop::option::of(1..77_usize), out in 1..90_usize,
         book in prop::sample::select(vec![Codebook::Int4, Codebook::Int8, Codebook::Nf4, Codebook::Fp4, Codebook::E4m3]),
         shifted in 0..3, seed in 0..1000_u64,
     ) {
@@ -312,6 +316,36 @@ proptest! {
                 prop_assert_eq!(y[row * out + feature], sum as f32);
             }
         }
+    }
+}
+
+/// Matrices of floats that are large enough for several cores, by columns and by rows, and widths that fill no register.
+#[test]
+fn large_dense_products_equal_loops() {
+    let [out, input] = [1031, 1027];
+    let matrix = noise(3, out * input);
+    let exact: Vec<f64> = matrix.iter().map(|&value| value.into()).collect();
+    let weight = Weight::dense(&matrix, [out, input], &Cpu, Element::F32);
+    let table = Table::dense(matrix, [out, input], &Cpu, Element::F32);
+    for rows in [1, 2, 15, 16] {
+        let x = noise(rows as u64, rows * input);
+        let expected = product(&x, &exact, [rows, input, out]);
+        let x = Matrix::from(tensor(&x, [rows, input]));
+        let found = |y: &Matrix| pollster::block_on(y.read()).unwrap();
+        assert_close(&found(&weight.product(&x, Added::default())), &expected);
+        assert_close(&found(&table.project(&x)), &expected);
+    }
+}
+
+/// What comes out for a row of 4-bit products is a matter of that row, as long as there are few.
+#[test]
+fn w4_rows_do_not_know_each_other() {
+    let [out, input] = [70, 256];
+    let weight = GroupedWeight::new(&w4_codes([out, input, 64], 5)).unwrap();
+    let x = noise(4, 15 * input);
+    let together = values(weight.forward(tensor(&x, [15, input])));
+    for (row, x) in x.chunks(input).enumerate() {
+        assert_eq!(values(weight.forward(tensor(x, [1, input]))), &together[row * out..][..out]);
     }
 }
 

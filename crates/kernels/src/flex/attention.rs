@@ -3,10 +3,12 @@
 //! Queries are `[heads, tokens, head_dim]`, keys and values `[kv_heads, past + tokens, head_dim]`. With grouped queries
 //! (`kv_heads < heads`) the queries that share a key head are stacked as more rows against it, so keys are never repeated.
 
-use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
+use burn::backend::Dispatch;
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;
 
 use crate::CacheBits;
+use crate::ops::PackedOps;
 
 /// Softmax of the scaled scores, `[heads, tokens, past + tokens]`, computed in `f32` and rounded to the element type of `q`.
 ///
@@ -27,7 +29,7 @@ pub(crate) fn probabilities(q: Tensor<3>, k: Tensor<3>, mask: Option<&Tensor<3>>
         Some(mask) => scores + mask.clone(),
         None => scores,
     };
-    softmax(scores, 2).cast(dtype)
+    Tensor::<3>::from_dispatch(<Dispatch as PackedOps>::softmax(scores.into_dispatch())).cast(dtype)
 }
 
 /// Values weighted by `probabilities`, heads side by side: `[tokens, heads * head_dim]`.

@@ -6,6 +6,8 @@
 
 pub(crate) mod attention;
 mod bf16;
+mod dense;
+mod exponential;
 mod grouped;
 mod int8;
 mod lanes;
@@ -22,6 +24,7 @@ use rayon::prelude::*;
 use self::bf16::Bf16;
 use self::grouped::Grouped;
 use self::unpack::Unpack;
+use crate::activation::Curve;
 use crate::grouped::Layout;
 use crate::ops::PackedOps;
 
@@ -46,6 +49,25 @@ impl PackedOps for Flex {
         widen(&Bf16::new(words.storage(), [rows, input]))
     }
 
+    fn softmax(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        exponential::softmax(alone(x))
+    }
+
+    fn weighted(x: FloatTensor<Self>, curve: Curve) -> FloatTensor<Self> {
+        exponential::weighted(alone(x), curve)
+    }
+
+    fn dense_row(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let weight = weight.to_contiguous();
+        let [_, out] = weight.layout().shape().dims();
+        dense::one_row(x.to_contiguous().storage(), weight.storage(), out)
+    }
+
+    fn dense_table(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
+        let table = table.to_contiguous();
+        unpack::linear(&x.to_contiguous(), &dense::Rows { shape: table.layout().shape().dims(), values: table.storage() })
+    }
+
     fn int8_linear(
         x: FloatTensor<Self>,
         words: IntTensor<Self>,
@@ -65,6 +87,12 @@ fn in_f32(x: FlexTensor, product: impl FnOnce(&FlexTensor) -> FlexTensor) -> Fle
     }
     let y = product(&Flex::float_cast(x, FloatDType::F32).to_contiguous());
     Flex::float_cast(y, dtype.into())
+}
+
+/// The numbers in row-major order, to be written over: no copy is made of what nobody else holds.
+#[expect(clippy::needless_pass_by_value, reason = "who keeps it would make a copy necessary")]
+fn alone(x: FlexTensor) -> FlexTensor {
+    x.to_contiguous()
 }
 
 /// Multiply-adds under which a second thread costs more than it brings.

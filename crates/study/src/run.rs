@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
+use pollster::FutureExt as _;
 use steady_bench::Benchmark;
-use steady_records::Record;
+use steady_records::{Answers, Record};
 
+use crate::beside::{Arrived, side_by_side};
 use crate::work::{answer, check};
 use crate::{Folder, StudyError, Subject};
 
@@ -29,7 +31,7 @@ pub struct Progress<'a> {
 /// Answers everything in the folder's plan that is not recorded in it yet.
 ///
 /// A part file holds the same groups however often the run was interrupted, so its bytes do not depend on that. A group is kept as soon as
-/// it is answered, so an interruption costs the group in flight.
+/// it is answered, so an interruption costs the groups in flight: one, or as many as are computed [side by side](Subject::side_by_side).
 /// Returns the number of answers that were asked for in this call.
 ///
 /// ```
@@ -69,66 +71,107 @@ pub struct Progress<'a> {
 pub async fn run(
     folder: &Folder,
     benchmark: &dyn Benchmark,
-    subject: &impl Subject,
+    subject: &(impl Subject + Sync),
     cancel: &AtomicBool,
     listener: &mut dyn FnMut(&Progress<'_>),
 ) -> Result<usize, StudyError> {
     let work = folder.work();
     check(work, subject)?;
-    let total = folder.total();
-    let (journal, recorded) = (folder.journal(), folder.part_indices()?);
+    let (mut kept, recorded) = (Kept::default(), folder.part_indices()?);
     let parts: Vec<&[usize]> = folder.parts().collect();
-    let cut_among = |records: &[Record]| records.iter().filter(|record| record.cut == Some(true)).count();
-    let (mut done, mut cut) = (0, 0);
+    let journal = folder.journal();
     for &index in &recorded {
-        let records = folder.whole_part(index)?;
-        done += records.len();
-        cut += cut_among(&records);
+        kept.count(&folder.whole_part(index)?);
         // A run that was killed between writing a part and this left them.
         journal.forget(parts[index])?;
     }
-    let mut kept = BTreeMap::new();
     for group in journal.groups()? {
         folder.part_of(group)?;
         let answers = journal.read(group)?;
-        done += answers.records.len();
-        cut += cut_among(&answers.records);
-        kept.insert(group, answers);
+        kept.count(&answers.records);
+        kept.groups.insert(group, answers);
     }
-    let resumed = done;
-    listener(&Progress { done, total, resumed, cut, fresh: &[] });
+    let resumed = kept.done;
+    let total = folder.total();
+    listener(&Progress { done: resumed, total, resumed, cut: kept.cut, fresh: &[] });
     let missing: Vec<usize> = (0..parts.len()).filter(|index| recorded.binary_search(index).is_err()).collect();
-    let unanswered: Vec<usize> =
-        missing.iter().flat_map(|&index| parts[index]).copied().filter(|group| !kept.contains_key(group)).collect();
-    // They come in order, however many are being answered at a time, so files do not tell.
-    let answers = stream::iter(unanswered).map(|group| answer(work, &work.groups()[group], benchmark, subject));
-    let mut answers = pin!(answers.buffered(subject.groups_at_once().max(1)));
-    for index in missing {
-        let (mut records, mut timings) = (Vec::new(), Vec::new());
-        let part = parts[index];
-        for &number in part {
-            let answers = if let Some(answers) = kept.remove(&number) {
-                answers
-            } else {
-                if cancel.load(Ordering::Relaxed) {
-                    return Err(StudyError::Cancelled { done, total });
-                }
-                let ended = || Err(StudyError::Plan(format!("group {number} was not answered")));
-                let answers = answers.next().await.unwrap_or_else(ended)?;
-                // The last one is kept by the part, which follows at once.
-                if part.last() != Some(&number) {
-                    journal.write(number, &answers)?;
-                }
-                done += answers.records.len();
-                cut += cut_among(&answers.records);
-                listener(&Progress { done, total, resumed, cut, fresh: &answers.records });
-                answers
-            };
-            records.extend(answers.records);
-            timings.extend(answers.timings);
-        }
-        folder.write_part(index, &records, &timings)?;
-        journal.forget(part)?;
+    let in_parts = missing.iter().flat_map(|&index| parts[index]).copied();
+    let unanswered: Vec<usize> = in_parts.filter(|group| !kept.groups.contains_key(group)).collect();
+    let mut keeping = Keeping { folder, kept, resumed, cancel, listener };
+    let threads = if subject.side_by_side() { rayon::current_num_threads() } else { 1 };
+    if threads > 1 {
+        side_by_side(threads, (work, &unanswered), benchmark, subject, |arriving| {
+            keeping.parts(&missing, stream::iter(arriving)).block_on()
+        })?;
+    } else {
+        let answered = stream::iter(unanswered)
+            .map(async |group| (group, answer(work, &work.groups()[group], benchmark, subject).await))
+            .buffered(subject.groups_at_once().max(1));
+        keeping.parts(&missing, answered).await?;
     }
     Ok(total - resumed)
+}
+
+/// What is answered.
+#[derive(Default)]
+struct Kept {
+    /// Groups whose part is not whole yet.
+    groups: BTreeMap<usize, Answers>,
+    /// Answers, those of whole parts included.
+    done: usize,
+    /// How many of them were cut.
+    cut: usize,
+}
+
+impl Kept {
+    fn count(&mut self, records: &[Record]) {
+        self.done += records.len();
+        self.cut += records.iter().filter(|record| record.cut == Some(true)).count();
+    }
+}
+
+/// A run that takes what arrives.
+struct Keeping<'a, 'l> {
+    folder: &'a Folder,
+    kept: Kept,
+    resumed: usize,
+    cancel: &'a AtomicBool,
+    listener: &'a mut (dyn FnMut(&Progress<'_>) + 'l),
+}
+
+impl Keeping<'_, '_> {
+    /// Writes the `missing` parts in order. Groups may arrive in another: files do not tell.
+    async fn parts(&mut self, missing: &[usize], arriving: impl Stream<Item = Arrived>) -> Result<(), StudyError> {
+        let mut arriving = pin!(arriving);
+        let (folder, journal) = (self.folder, self.folder.journal());
+        for (index, part) in folder.parts().enumerate().filter(|(index, _)| missing.binary_search(index).is_ok()) {
+            let (mut records, mut timings) = (Vec::new(), Vec::new());
+            for &number in part {
+                let answers = loop {
+                    if let Some(answers) = self.kept.groups.remove(&number) {
+                        break answers;
+                    }
+                    if self.cancel.load(Ordering::Relaxed) {
+                        return Err(StudyError::Cancelled { done: self.kept.done, total: folder.total() });
+                    }
+                    let ended = || StudyError::Plan(format!("group {number} was not answered"));
+                    let (group, answers) = arriving.next().await.ok_or_else(ended)?;
+                    let answers = answers?;
+                    // The last one is kept by the part, which follows at once.
+                    if group != number || part.last() != Some(&number) {
+                        journal.write(group, &answers)?;
+                    }
+                    self.kept.count(&answers.records);
+                    let Kept { done, cut, .. } = self.kept;
+                    (self.listener)(&Progress { done, total: folder.total(), resumed: self.resumed, cut, fresh: &answers.records });
+                    self.kept.groups.insert(group, answers);
+                };
+                records.extend(answers.records);
+                timings.extend(answers.timings);
+            }
+            folder.write_part(index, &records, &timings)?;
+            journal.forget(part)?;
+        }
+        Ok(())
+    }
 }

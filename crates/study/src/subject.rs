@@ -77,6 +77,11 @@ pub trait Subject {
         1
     }
 
+    /// Whether it answers groups faster side by side, each on one thread, than one after the other on all threads.
+    fn side_by_side(&self) -> bool {
+        false
+    }
+
     /// Answers all `questions` of one image, or of several that are shown together, under all variants: one list per variant, in the order of
     /// [`steady_records::Plan::variants`], holding one reply per question in the order given.
     ///

@@ -24,6 +24,9 @@ use crate::{Distribution, Published, Reply, StudyError, Subject};
 /// The release of burn that is linked in; a test compares it with the lock file.
 const BURN_VERSION: &str = "0.22.1";
 
+/// Bytes of weights below which a group gains little by a second thread, and several groups at a time hardly need more memory than one.
+const SMALL: usize = 256 << 20;
+
 /// Which of a study's variants are in memory, beside the baseline, which always is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
@@ -482,6 +485,11 @@ impl Subject for Variants {
 
     fn token(&self, id: u32) -> String {
         self.baseline().processor().tokenizer().token(id).unwrap_or_default()
+    }
+
+    /// On a CPU, where the model is small.
+    fn side_by_side(&self) -> bool {
+        self.baseline().on_cpu() && self.baseline().weight_bytes() < SMALL
     }
 
     async fn group(&self, images: &[RgbImage], questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {

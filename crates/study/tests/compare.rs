@@ -189,7 +189,7 @@ fn an_unfinished_run_has_no_report() {
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();
     let subject = Scripted::new(&plan);
-    subject.fails_after.set(Some(4));
+    *subject.fails_after.lock().unwrap() = Some(4);
     run(&folder, &quiz, &subject, &AtomicBool::new(false), &mut |_| ()).block_on().unwrap_err();
     // four groups are answered and kept, the last of them in no part yet
     let error = folder.report().unwrap_err().to_string();

@@ -39,7 +39,7 @@ impl Study {
     fn answer(&self, path: &Path, shard: Shard, groups: Option<usize>) -> Folder {
         let folder = Folder::create_shard(path, &self.plan, self.quiz.questions(), shard).unwrap();
         let subject = self.subject();
-        subject.fails_after.set(groups);
+        *subject.fails_after.lock().unwrap() = groups;
         let ran = run(&folder, &self.quiz, &subject, &GO, &mut |_| ()).block_on();
         assert_eq!(ran.is_err(), groups.is_some(), "{ran:?}");
         drop(folder);

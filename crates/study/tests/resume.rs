@@ -48,7 +48,7 @@ fn half_written_files_of_dead_processes_are_tidied() {
 fn stopped_and_rerun(plan: &Plan, quiz: &Quiz, groups: usize) -> (tempfile::TempDir, Scripted) {
     let dir = tempfile::tempdir().unwrap();
     let first = Scripted::new(plan);
-    first.fails_after.set(Some(groups));
+    *first.fails_after.lock().unwrap() = Some(groups);
     assert!(start(dir.path(), plan, quiz, &first).is_err());
     let second = Scripted::new(plan);
     start(dir.path(), plan, quiz, &second).unwrap();
@@ -114,13 +114,13 @@ fn wherever_it_stops_a_rerun_gives_the_same_bytes_and_asks_only_what_is_missing(
     for groups_before in 0..8 {
         let (dir, second) = stopped_and_rerun(&plan, &quiz, groups_before);
         assert_eq!(parts(dir.path()), parts(whole.path()), "stopped after {groups_before} groups");
-        let asked_again: Vec<String> = second.asked.borrow().keys().cloned().collect();
+        let asked_again: Vec<String> = second.asked.lock().unwrap().keys().cloned().collect();
         let missing: Vec<String> = (groups_before..8).flat_map(|image| [format!("q{image}-0"), format!("q{image}-1")]).collect();
         assert_eq!(asked_again, missing, "stopped after {groups_before} groups");
-        assert!(second.asked.borrow().values().all(|&times| times == 1));
+        assert!(second.asked.lock().unwrap().values().all(|&times| times == 1));
         let third = Scripted::new(&plan);
         assert_eq!(start(dir.path(), &plan, &quiz, &third).unwrap(), 0);
-        assert!(third.asked.borrow().is_empty());
+        assert!(third.asked.lock().unwrap().is_empty());
     }
 }
 
@@ -144,7 +144,7 @@ fn perturbed_images_are_groups_of_their_own() {
     for groups_before in 0..9 {
         let (dir, second) = stopped_and_rerun(&plan, &quiz, groups_before);
         assert_eq!(parts(dir.path()), parts(whole.path()), "stopped after {groups_before} groups");
-        assert_eq!(second.seen.borrow().len(), 9 - groups_before, "stopped after {groups_before} groups");
+        assert_eq!(second.seen.lock().unwrap().len(), 9 - groups_before, "stopped after {groups_before} groups");
     }
 }
 
@@ -165,7 +165,7 @@ fn every_model_sees_the_image_that_the_plan_names() {
         perturb(&quiz.image(&format!("image{image}")).unwrap(), &amounts, &format!("image{image}"))
     };
     let expected: Vec<_> = (0..2).flat_map(|image| [slid(image, 0.0, 0.0), slid(image, 0.0, 20.0), slid(image, 0.2, 20.0)]).collect();
-    let seen = subject.seen.borrow();
+    let seen = subject.seen.lock().unwrap();
     assert_eq!(*seen, expected);
     assert!(seen[0] != seen[1] && seen[1] != seen[2] && seen[1] != seen[4], "images and perturbations differ");
 }
@@ -202,6 +202,27 @@ fn a_plan_names_perturbations_in_one_way_and_once() {
     assert_eq!(clean.differences(&noisy), ["perturbations: there [\"none\"], asked [\"none\",\"noise=20\"]"]);
 }
 
+/// Groups that are answered side by side arrive in any order, and where one fails, others are under way.
+#[test]
+fn files_do_not_tell_how_many_groups_were_answered_at_a_time() {
+    let quiz = Quiz::new(8);
+    let plan = plan(quiz.questions(), &["half"]);
+    let whole = tempfile::tempdir().unwrap();
+    start(whole.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap();
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    for fails_after in [None, Some(0), Some(1), Some(4), Some(7)] {
+        let dir = tempfile::tempdir().unwrap();
+        let subject = Scripted { fails_after: fails_after.into(), side_by_side: true, ..Scripted::new(&plan) };
+        let first = threads.install(|| start(dir.path(), &plan, &quiz, &subject));
+        assert_eq!(first.is_err(), fails_after.is_some());
+        let second = Scripted { side_by_side: true, ..Scripted::new(&plan) };
+        threads.install(|| start(dir.path(), &plan, &quiz, &second)).unwrap();
+        assert_eq!(parts(dir.path()), parts(whole.path()), "{fails_after:?}");
+        let asked = second.asked.lock().unwrap();
+        assert!(asked.values().all(|&times| times == 1) && asked.is_empty() == fails_after.is_none(), "{fails_after:?}: {asked:?}");
+    }
+}
+
 #[test]
 fn a_hole_in_the_middle_is_filled() {
     let quiz = Quiz::new(8);
@@ -213,7 +234,7 @@ fn a_hole_in_the_middle_is_filled() {
     let subject = Scripted::new(&plan);
     start(dir.path(), &plan, &quiz, &subject).unwrap();
     assert_eq!(parts(dir.path()), before);
-    assert_eq!(subject.asked.borrow().len(), 3 * 2);
+    assert_eq!(subject.asked.lock().unwrap().len(), 3 * 2);
 }
 
 #[test]
@@ -241,7 +262,7 @@ fn five_groups() -> (tempfile::TempDir, Quiz, Plan) {
     let plan = plan(quiz.questions(), &["half"]);
     let dir = tempfile::tempdir().unwrap();
     let subject = Scripted::new(&plan);
-    subject.fails_after.set(Some(5));
+    *subject.fails_after.lock().unwrap() = Some(5);
     assert!(start(dir.path(), &plan, &quiz, &subject).is_err());
     assert_eq!(journal(dir.path()), ["group-00003", "group-00004"]);
     (dir, quiz, plan)
@@ -271,7 +292,7 @@ fn groups_find_their_part_wherever_it_is() {
     // In place of the first part its first two groups, as a run that was stopped after them keeps them.
     let shorter = tempfile::tempdir().unwrap();
     let subject = Scripted::new(&plan);
-    subject.fails_after.set(Some(2));
+    *subject.fails_after.lock().unwrap() = Some(2);
     assert!(start(shorter.path(), &plan, &quiz, &subject).is_err());
     for group in journal(shorter.path()) {
         fs::copy(shorter.path().join("journal").join(&group), dir.path().join("journal").join(&group)).unwrap();
@@ -281,7 +302,7 @@ fn groups_find_their_part_wherever_it_is() {
     }
     let subject = Scripted::new(&plan);
     start(dir.path(), &plan, &quiz, &subject).unwrap();
-    let asked: Vec<String> = subject.asked.borrow().keys().cloned().collect();
+    let asked: Vec<String> = subject.asked.lock().unwrap().keys().cloned().collect();
     assert_eq!(asked, ["q2-0", "q2-1", "q5-0", "q5-1", "q6-0", "q6-1", "q7-0", "q7-1"]);
     assert_eq!(fs::read(dir.path().join("records/part-00000.parquet")).unwrap(), first);
 }
@@ -312,7 +333,7 @@ fn no_flipped_byte_of_a_group_passes() {
     fs::remove_file(&group).unwrap();
     let subject = Scripted::new(&plan);
     start(dir.path(), &plan, &quiz, &subject).unwrap();
-    assert_eq!(subject.asked.borrow().len(), 4 * 2);
+    assert_eq!(subject.asked.lock().unwrap().len(), 4 * 2);
 }
 
 #[test]
@@ -322,7 +343,7 @@ fn a_group_of_another_plan_is_refused() {
     let other = Plan { precision: "f16".into(), ..plan.clone() };
     let elsewhere = tempfile::tempdir().unwrap();
     let subject = Scripted::new(&other);
-    subject.fails_after.set(Some(5));
+    *subject.fails_after.lock().unwrap() = Some(5);
     assert!(start(elsewhere.path(), &other, &quiz, &subject).is_err());
     fs::copy(elsewhere.path().join("journal/group-00004"), dir.path().join("journal/group-00004")).unwrap();
     let error = start(dir.path(), &plan, &quiz, &Scripted::new(&plan)).unwrap_err().to_string();
@@ -342,7 +363,7 @@ fn a_group_that_was_being_written_is_asked_again() {
     assert_eq!(Folder::open(dir.path()).unwrap().records().unwrap().len(), 4 * 2 * 3);
     let subject = Scripted::new(&plan);
     start(dir.path(), &plan, &quiz, &subject).unwrap();
-    assert_eq!(subject.asked.borrow().len(), 4 * 2);
+    assert_eq!(subject.asked.lock().unwrap().len(), 4 * 2);
     assert!(!dir.path().join("journal").exists());
     assert_eq!(parts(dir.path()).len(), 3);
 }
@@ -354,7 +375,7 @@ fn answers_that_were_cut_are_counted_whether_they_are_new_or_taken_over() {
     let plan = plan(quiz.questions(), &["half"]);
     let dir = tempfile::tempdir().unwrap();
     let first = Scripted::new(&plan);
-    first.fails_after.set(Some(3));
+    *first.fails_after.lock().unwrap() = Some(3);
     assert!(start(dir.path(), &plan, &quiz, &first).is_err());
     let mut seen = Vec::new();
     let folder = Folder::create(dir.path(), &plan, quiz.questions()).unwrap();

@@ -340,7 +340,7 @@ impl Asked {
 }
 
 /// Answers what is missing in a run folder, and says how far it is.
-pub(super) fn answer(folder: &Folder, benchmark: &dyn Benchmark, subject: &impl Subject) -> Result<()> {
+pub(super) fn answer(folder: &Folder, benchmark: &dyn Benchmark, subject: &(impl Subject + Sync)) -> Result<()> {
     let plan = folder.plan();
     let perturbations = match plan.perturbations.len() - 1 {
         0 => String::new(),

@@ -1,8 +1,8 @@
 #![allow(unreachable_pub, dead_code, reason = "shared by several test programs, each of which uses a part of it")]
 //! A model that answers from a script and counts what it is asked, and a benchmark to ask it.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use image::RgbImage;
@@ -57,13 +57,15 @@ pub struct Scripted {
     pub variants: Vec<String>,
     pub script: HashMap<(String, String), &'static str>,
     /// Times each question was asked.
-    pub asked: RefCell<BTreeMap<String, usize>>,
+    pub asked: Mutex<BTreeMap<String, usize>>,
     /// Groups to answer before failing; `None` never fails.
-    pub fails_after: Cell<Option<usize>>,
+    pub fails_after: Mutex<Option<usize>>,
     /// Variants that run out of numbers.
     pub not_finite: Vec<&'static str>,
     /// Every image it was shown.
-    pub seen: RefCell<Vec<RgbImage>>,
+    pub seen: Mutex<Vec<RgbImage>>,
+    /// Whether groups are answered side by side.
+    pub side_by_side: bool,
 }
 
 impl Scripted {
@@ -88,16 +90,20 @@ impl Subject for Scripted {
         WORDS[id as usize].to_owned()
     }
 
+    fn side_by_side(&self) -> bool {
+        self.side_by_side
+    }
+
     async fn group(&self, images: &[RgbImage], questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
-        if let Some(left) = self.fails_after.get() {
-            if left == 0 {
+        if let Some(left) = &mut *self.fails_after.lock().unwrap() {
+            if *left == 0 {
                 return Err(StudyError::Plan("the power is out".into()));
             }
-            self.fails_after.set(Some(left - 1));
+            *left -= 1;
         }
-        self.seen.borrow_mut().extend_from_slice(images);
+        self.seen.lock().unwrap().extend_from_slice(images);
         for question in questions.iter().map(Posed::question) {
-            *self.asked.borrow_mut().entry(question.id.clone()).or_default() += 1;
+            *self.asked.lock().unwrap().entry(question.id.clone()).or_default() += 1;
         }
         let reply = |variant: &String, question: &Posed<'_>| {
             let question = question.question();

@@ -43,6 +43,7 @@ pub struct Vlm {
     info: Arc<ModelInfo>,
     /// What activations are kept as.
     element: Element,
+    on_cpu: bool,
     weight_bytes: usize,
 }
 
@@ -101,10 +102,16 @@ impl Vlm {
             decoder: Arc::new(decoder),
             info: Arc::new(info),
             element: device.activations(precision.element()),
+            on_cpu: matches!(device, Device::Cpu),
             weight_bytes: 0,
         };
         model.weight_bytes = model.count_bytes();
         Ok(model)
+    }
+
+    /// Whether it is computed on the CPU.
+    pub fn on_cpu(&self) -> bool {
+        self.on_cpu
     }
 
     /// Facts about the model.

@@ -43,6 +43,7 @@ mod implementation;
 mod locate;
 pub mod memory;
 mod quantize;
+mod reconstruction;
 mod reduce;
 mod registry;
 mod search;
@@ -56,6 +57,7 @@ pub use quantize::{
     AccelError, Awq, Blocks, Calibration, Fitted, FittedAwq, FittedBlocks, FittedGptq, FittedHqq, FittedRtn, Fp8, Gptq, Hqq, Int8,
     LinearShape, Quantizer, Rtn, Smooth, Together, W8a8,
 };
+pub use reconstruction::{Reconstruction, reconstruction};
 pub use reduce::{
     Blind, Blur, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, Lofi, PruMerge, PyramidDrop, RandomKeep, SparseVlm, ToMe, VisPruner,
     VisionZip, Vtw, VtwSearch,

@@ -46,6 +46,7 @@ const PACKAGES: [Package; 5] = [
 pub(crate) fn run() -> anyhow::Result<()> {
     system_packages()?;
     accessibility()?;
+    public_questions()?;
     LINT_TOOLS.iter().try_for_each(install_tool)?;
     page()
 }
@@ -70,6 +71,25 @@ fn accessibility() -> anyhow::Result<()> {
     let mut npm = program("npm", ["install", "--silent", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--prefix"]);
     shell::run(npm.arg(&folder).arg(AXE))
         .or_else(|error| do_without(&format!("npm fetches no axe-core, which looks at the page's accessibility ({error:#})")))
+}
+
+/// A public data set, which its package holds whole.
+const EASY_VQA: &str = "easy-vqa==1.0";
+
+/// Where it lies once it is fetched.
+pub(crate) fn easy_vqa() -> Option<PathBuf> {
+    let folder = target_dir().join("easy-vqa");
+    folder.join("easy_vqa/data/test/questions.json").is_file().then(|| folder.canonicalize().ok())?
+}
+
+/// Fetches it; nothing of what it would run is installed along.
+fn public_questions() -> anyhow::Result<()> {
+    if easy_vqa().is_some() {
+        return Ok(());
+    }
+    let mut pip = program("python3", ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
+    shell::run(pip.arg(target_dir().join("easy-vqa")).arg(EASY_VQA))
+        .or_else(|error| do_without(&format!("pip fetches no easy-vqa, a public data set that is asked whole ({error:#})")))
 }
 
 /// Installs what is missing to build the page.

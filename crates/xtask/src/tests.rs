@@ -22,6 +22,11 @@ pub(crate) fn run(stages: &mut Stages, scope: &Scope) -> anyhow::Result<()> {
     // on Flex, on wgpu unless `cpu`, the command line as a process
     stages.run("native tests", || shell::run(snapshots::watch(&mut native("test", cpu))?))?;
     stages.run("snapshots", snapshots::check)?;
+    if let Some(folder) = setup::easy_vqa() {
+        let mut test = native("test", cpu);
+        test.args(["--test", "easy_vqa", "--", "--ignored", "--nocapture"]).env("STEADY_EASY_VQA", folder);
+        stages.run("easy-VQA", || shell::run(&mut test))?;
+    }
     // by itself: what speaks to buckets is in no other build, and would have burn compiled a second time
     stages.run("buckets", || shell::run(&mut cargo(["test", "--release", "-p", "steady-store", "--features", "cloud"])))?;
     if !cpu {

@@ -1,0 +1,42 @@
+//! A public data set, whole: the test half of easy-VQA, asked of an embedded model that was trained on the other half beside its own world.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod process;
+
+use std::fs;
+use std::path::PathBuf;
+
+use process::{succeed, text};
+use serde_json::Value;
+
+/// Names the folder that the package is unpacked in.
+const PACKAGE: &str = "STEADY_EASY_VQA";
+
+#[test]
+#[ignore = "takes the package easy-vqa from PyPI, which `cargo xtask test` fetches"]
+fn the_average_hides_what_changes_on_public_data_too() {
+    let package = PathBuf::from(std::env::var_os(PACKAGE).unwrap_or_else(|| panic!("{PACKAGE} names no folder")));
+    let dir = tempfile::tempdir().unwrap();
+    let (out, bench) = (dir.path().join("run"), format!("easy-vqa:{}", text(&package)));
+    let study = ["run", "--model", "steady-llava", "--device", "cpu", "--bench", &bench, "--questions", "9673", "--control", "none"];
+    let accelerations =
+        ["--accel", "w4:rtn", "--accel", "int8", "--accel", "divprune:keep=0.33", "--accel", "fastv:k=2,keep=0.5", "--accel", "blind"];
+    succeed(&[&study[..], &accelerations, &["--out", text(&out)]].concat());
+    let report: Value = serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["questions"].as_array().unwrap().len(), 9673);
+    let of = |spec: &str, figure: &str| {
+        let all = report["summary"]["accelerations"].as_object().unwrap();
+        let (_, one) = all.iter().find(|(name, _)| name.starts_with(spec)).unwrap();
+        one[figure]["value"].as_f64().unwrap()
+    };
+    let before = of("w4:rtn", "accuracy_before");
+    assert!(before >= 0.95, "{before}");
+    // without its eyes it guesses: half of the questions are yes or no
+    assert!(of("blind", "accuracy_after") < 0.7);
+    for spec in ["w4:rtn", "int8", "divprune", "fastv"] {
+        let (change, changed) = (of(spec, "accuracy_change").abs(), of(spec, "dr"));
+        println!("{spec}: accuracy moves by {:.2} points, {:.2} % of the answers change", 100.0 * change, 100.0 * changed);
+        assert!(changed >= change, "{spec}: {change} {changed}");
+    }
+}

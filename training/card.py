@@ -50,7 +50,7 @@ Script and instructions: `training/`. Typed, in order, each from where the one b
 
 ON_BOTH_WORLDS = "on that world and on the training half of easy-VQA; it knows nothing else"
 EASY = """
-On the {questions:,} questions of easy-VQA's test half (the PyPI package `easy-vqa`): {accuracy:.1f} %, blind {blind:.1f} %.
+On {questions:,} questions of easy-VQA's test half (the PyPI package `easy-vqa`): {accuracy:.1f} %, blind {blind:.1f} %.
 """
 
 

@@ -83,8 +83,8 @@ def evaluate(folder: Path, world: Path, per_family: int) -> dict:
 
 
 @torch.no_grad()
-def evaluate_easy_vqa(folder: Path, package: Path) -> dict:
-    """The same on all questions of easy-VQA's test half."""
+def evaluate_easy_vqa(folder: Path, package: Path, most: int | None) -> dict:
+    """The same on easy-VQA's test half: on the questions about its first images, or about all."""
     family = family_of(json.loads((folder / "config.json").read_text()))
     model = family.Model.from_pretrained(folder, dtype=torch.float32).eval()
     processor = family.load_processor(folder)
@@ -92,7 +92,7 @@ def evaluate_easy_vqa(folder: Path, package: Path) -> dict:
     results = {}
     for name, blind in (("accuracy", False), ("blind", True)):
         scores = Scores()
-        for image in half.images:
+        for image in half.images[:most]:
             picture = half.picture(image)
             if blind:
                 picture = Image.new("RGB", picture.size, (GREY,) * 3)
@@ -118,11 +118,12 @@ def main() -> None:
     parser.add_argument("--world", type=Path, required=True, help="the steady-world program")
     parser.add_argument("--per-family", type=int, default=100)
     parser.add_argument("--easy-vqa", type=Path, help="the unpacked package easy-vqa: its test half is asked too")
+    parser.add_argument("--easy-images", type=int, metavar="N", help="questions about the first N images of that (default: all)")
     parser.add_argument("--card", action="store_true", help="write README.md into the checkpoint folder")
     options = parser.parse_args()
     results = evaluate(options.model, options.world, options.per_family)
     if options.easy_vqa:
-        results["easy_vqa"] = evaluate_easy_vqa(options.model, options.easy_vqa)
+        results["easy_vqa"] = evaluate_easy_vqa(options.model, options.easy_vqa, options.easy_images)
     print(json.dumps(results, indent=2))
     if options.card:
         (options.model / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n")

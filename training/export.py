@@ -25,6 +25,9 @@ def export(family, model, tokenizer, folder: Path) -> None:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+    # Its parts say what they were loaded in, which is not what they are saved in.
+    for part in half.config.sub_configs:
+        getattr(half.config, part).dtype = None
     half.save_pretrained(folder)
     for file in folder.glob("*.safetensors"):
         file.chmod(0o644)

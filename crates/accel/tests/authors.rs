@@ -3,9 +3,10 @@
 
 use serde_json::Value;
 use steady_accel::{
-    Blur, CdPruner, Dart, DivPrune, FasterVlm, HoloV, Keep, Layers, Lofi, Positions, PruMerge, SparseVlm, ToMe, VisPruner, VisionZip,
+    Blur, CdPruner, Dart, DivPrune, FastV, FasterVlm, HoloV, Keep, Layers, Lofi, Positions, PruMerge, PyramidDrop, Search, SparseVlm, ToMe,
+    VisPruner, VisionZip, Vtw, VtwSearch,
 };
-use steady_vlm::{Evidence, HostMatrix, PromptStates, Reduction, TokenReducer, TowerTokens};
+use steady_vlm::{Cells, Evidence, HostMatrix, PositionPolicy, PromptStates, Reduction, Site, Step, TokenReducer, TowerTokens, View};
 
 const POSITIONS: Positions = Positions::Renumber;
 /// What is merged was summed in another order, and committed in six digits.
@@ -255,6 +256,92 @@ fn lofi() {
         let reduction = Lofi { keep: Keep::Count(keep), energy, positions: POSITIONS }.reduce(0, &evidence).unwrap();
         assert_eq!(reduction, Reduction::keep(indices(&case, "kept")), "{case}");
     }
+}
+
+/// With `levels` attention has so many values alone, and most are ties.
+#[test]
+fn fastv() {
+    for case in cases("fastv", 25) {
+        let [n, heads, k, keep, levels, seed] = ["n", "heads", "k", "keep", "levels", "seed"].map(|field| number(&case, field));
+        let mut looked = attention(seed, heads, n);
+        if levels > 0 {
+            looked.data.iter_mut().for_each(|value| *value = (*value * levels as f32).ceil() / levels as f32);
+        }
+        let looked = looked.mean_over_rows();
+        let evidence = Evidence { visual_tokens: n, last_row_attention: Some(&looked), ..Evidence::default() };
+        let reducer = FastV { k, keep: Keep::Count(keep) };
+        assert_eq!(reducer.reduce(0, &evidence).unwrap(), Reduction::keep(indices(&case, "kept")), "{case}");
+        assert!(
+            matches!(reducer.steps()[..], [Step { site: Site::BeforeLayer(layer), positions: PositionPolicy::Keep, .. }] if layer == k)
+        );
+    }
+}
+
+/// The attention of the last of `rows` to all of them, softmax over the row, mean over heads. Queries and keys are the rows themselves.
+fn looked_at(rows: &HostMatrix, heads: usize, d: usize) -> Vec<f32> {
+    let mut mean = vec![0.0; rows.rows];
+    for head in (0..heads).map(|head| head * d..(head + 1) * d) {
+        let query = &rows.row(rows.rows - 1)[head.clone()];
+        let product = |row: &[f32]| query.iter().zip(&row[head.clone()]).map(|(a, b)| f64::from(a * b)).sum::<f64>() / (d as f64).sqrt();
+        let weights: Vec<f64> = rows.iter_rows().map(|row| product(row).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        mean.iter_mut().zip(weights).for_each(|(mean, weight)| *mean += weight / total / heads as f64);
+    }
+    mean.into_iter().map(|mean| mean as f32).collect()
+}
+
+/// All three stages, each on what the one before left. The last `twins` visual tokens are the first ones once more: ties.
+#[test]
+fn pyramiddrop() {
+    for case in cases("pyramiddrop", 24) {
+        let fields = ["before", "n", "behind", "heads", "d", "twins", "seed"];
+        let [before, n, behind, heads, d, twins, seed] = fields.map(|field| number(&case, field));
+        let ratio = case["ratio"].as_f64().unwrap();
+        let reducer = PyramidDrop { layers: Layers::Auto, ratio, positions: POSITIONS };
+        let steps: Vec<(Site, PositionPolicy)> = reducer.steps().iter().map(|step| (step.site, step.positions)).collect();
+        assert_eq!(steps, [8, 16, 24].map(|layer| (Site::PartWay(layer), PositionPolicy::Renumber)));
+        let cells = Cells::of(View { rows: 1, columns: n, frame: None });
+        let mut left: Vec<usize> = (0..n).collect();
+        let stages: [Vec<usize>; 3] = serde_json::from_value(case["kept"].clone()).unwrap();
+        for (step, expected) in stages.into_iter().enumerate() {
+            let rows = values(seed + 1000 * (step + 1), before + n + behind, heads * d);
+            let drawn = |token: usize| before + if token >= n - twins { token - (n - twins) } else { token };
+            let shown: Vec<usize> = (0..before).chain(left.iter().map(|&token| drawn(token))).chain(before + n..rows.rows).collect();
+            let looked = looked_at(&rows.select_rows(&shown), heads, d);
+            let looked = &looked[before..before + left.len()];
+            let evidence = Evidence { visual_tokens: left.len(), cells: &cells, own_attention: Some(looked), ..Evidence::default() };
+            let kept = reducer.reduce(step, &evidence).unwrap().kept;
+            left = kept.into_iter().map(|index| left[index]).collect();
+            assert_eq!(left, expected, "step {step} of {case}");
+        }
+    }
+}
+
+/// What each layer holds, and where the text stands behind the withdrawal; the last case has the layers that the authors' search tries.
+#[test]
+fn vtw() {
+    let mut cases = cases("vtw", 21);
+    let searched = cases.pop().unwrap();
+    for case in cases {
+        let [before, n, behind, k, depth] = ["before", "n", "behind", "k", "depth"].map(|field| number(&case, field));
+        let positions = if case["positions"] == "keep" { Positions::Keep } else { Positions::Renumber };
+        let reducer = Vtw { k: Layers::At([k, 0, 0], 1), positions };
+        let [Step { site, positions, .. }] = <[Step; 1]>::try_from(reducer.steps()).unwrap();
+        let reduction = reducer.reduce(0, &Evidence { visual_tokens: n, ..Evidence::default() }).unwrap();
+        assert!(reduction.may_be_empty, "{case}");
+        let visual: Vec<usize> = (0..depth).map(|layer| if Site::BeforeLayer(layer) < site { n } else { reduction.rows() }).collect();
+        assert_eq!(visual, indices(&case, "visual"), "{case}");
+        let text = before + behind;
+        let stands: Vec<usize> = match positions {
+            PositionPolicy::Keep => (0..before).chain(before + n..n + text).collect(),
+            PositionPolicy::Renumber => (0..text).collect(),
+        };
+        assert_eq!(stands, indices(&case, "stands"), "{case}");
+    }
+    let search = VtwSearch { eta: 0.003, samples: 20, positions: Positions::Keep };
+    let tried: Vec<Vec<Step>> = search.candidates(number(&searched, "depth")).iter().map(|candidate| candidate.steps()).collect();
+    let expected = indices(&searched, "tried").into_iter().map(|layer| vec![Step::at(Site::BeforeLayer(layer), PositionPolicy::Keep)]);
+    assert_eq!(tried, expected.collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! FastV: from decoder layer `k` on, keep the visual tokens that the last prompt token looks at most.
 //!
+//! Chen et al., ECCV 2024 (arXiv 2403.06764). Read in the authors' repository pkunlp-icler/FastV at commit d165972,
+//! `src/transformers/src/transformers/models/llama/modeling_llama.py`, the variant that drops tokens (`fast_v_inplace`); nothing is copied.
+//!
 //! The score is the attention of layer `k − 1` from the last prompt token, mean over heads. Layers below `k` keep every
 //! token; kept tokens keep their original positions. Needs the question, so it runs once per question.
 

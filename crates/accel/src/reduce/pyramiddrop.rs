@@ -58,7 +58,8 @@ impl TokenReducer for PyramidDrop {
     fn reduce(&self, step: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
         let attention = evidence.own_attention.ok_or_else(|| missing(PYRAMIDDROP.name, "last prompt token's attention"))?;
         let n = evidence.cells.tokens() as f64;
-        let keep = (n * self.ratio.powi(step as i32 + 1)) as usize;
+        // The authors type every stage's share, 0.49 for the second of 0.7. A power may be a rounding below that.
+        let keep = (n * self.ratio.powi(step as i32 + 1) + 1e-9) as usize;
         Ok(Reduction::keep(highest(attention, keep.max(1))))
     }
 }

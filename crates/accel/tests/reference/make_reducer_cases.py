@@ -1,8 +1,8 @@
 """What the authors' own selection code keeps and merges, on made-up features and attention.
 
-    python crates/accel/tests/reference/make_reducer_cases.py SOURCES
+    python crates/accel/tests/reference/make_reducer_cases.py SOURCES [METHOD..]
 
-writes reducer_cases.json beside itself. SOURCES holds a checkout of each repository in `REPOSITORIES`, in a folder of its name, at the commit
+writes reducer_cases.json beside itself; of the methods that are named, where some are, and the cases of the others stay. SOURCES holds a checkout of each repository in `REPOSITORIES`, in a folder of its name, at the commit
 named there. No line of theirs is committed: functions are cut out of their files and run as they are, with stand-ins for the model around
 them. What else was done is said at each method. Numbers come from `values`, which the Rust test computes too; they are exact in f32, so that
 both sides see the same.
@@ -14,6 +14,8 @@ Last run with the versions recorded in the file.
 """
 
 import ast
+import contextlib
+import decimal
 import json
 import math
 import pathlib
@@ -21,6 +23,8 @@ import subprocess
 import sys
 import tempfile
 import types
+import typing
+from unittest import mock
 
 import numpy as np
 import torch
@@ -37,6 +41,9 @@ REPOSITORIES = {
     "LLaVA-PruMerge": "42Shawn/LLaVA-PruMerge 097c04116a58465e4bcb58cec44a94018a68ff1a",
     "SparseVLMs": "Gumpest/SparseVLMs 26a5f48813c46cd1c7364160354e7fdd3febaa67",
     "ToMe": "facebookresearch/ToMe af95e4b1befa172dadccd8c81e223b10090f9579",
+    "FastV": "pkunlp-icler/FastV d1659729b5bf1be225e99ee15783deeea80f63b1",
+    "PyramidDrop": "Cooperx521/PyramidDrop 6444f304aee4b7edcb022839fb9e8cd07859704a",
+    "VTW": "lzhxmu/VTW a3d8cfc3c3f8c957b02b504f85e140d633c30453",
     "TensorRT-Edge-LLM": "NVIDIA/TensorRT-Edge-LLM, the unit test of visualTokenPruner.h, as pruner_test.cpp",
 }
 
@@ -66,13 +73,16 @@ def attention(seed, *shape):
 
 
 def cut(path, *names, **namespace):
-    """The functions `names` of a file, wherever in it they are, as they are."""
-    found = {node.name: node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
+    """The functions `names` of a file, wherever in it they are, as they are; `Class.name` where several are called so."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    functions = lambda nodes: [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    found = {node.name: node for node in functions(nodes)}
+    found |= {f"{of.name}.{node.name}": node for of in nodes if isinstance(of, ast.ClassDef) for node in functions(of.body)}
     for name in names:
         node = found[name]
         node.decorator_list = []
         exec(compile(ast.Module([node], []), str(path), "exec"), namespace)
-    return [namespace[name] for name in names]
+    return [namespace[name.split(".")[-1]] for name in names]
 
 
 def indices(mask):
@@ -374,11 +384,151 @@ def blur(_sources):
         yield {"height": height, "width": width, "keep": keep, "seed": seed, "values": rounded(back)}
 
 
+# What the forward passes of these three repositories name beside torch; typing for their annotations.
+AROUND = dict(torch=torch, nn=torch.nn, math=math, random=None, BaseModelOutputWithPast=types.SimpleNamespace, **vars(typing))
+
+
+@contextlib.contextmanager
+def lower_index_first():
+    """torch.topk takes any of equal values. Here it takes the lower index, which is one of those, and says what it was shown."""
+    shown = []
+
+    def topk(scores, count):
+        shown.append(scores)
+        values, order = torch.sort(scores, descending=True, stable=True)
+        return types.SimpleNamespace(values=values[:count], indices=order[:count])
+
+    with mock.patch.object(torch.Tensor, "topk", topk):
+        yield shown
+
+
+class Layer:
+    """Stands for a decoder layer: its states say which token of the prompt each row is, and it notes them and their positions."""
+
+    def __init__(self, index, attention=None):
+        self.self_attn, self.attention, self.seen = types.SimpleNamespace(layer_idx=index), attention, []
+
+    def __call__(self, hidden_states, position_ids, **_):
+        self.seen.append((hidden_states[0, :, 0].long().tolist(), position_ids[0].tolist()))
+        return hidden_states, self.attention
+
+
+def decoder(layers, **more):
+    """A model of these layers, as the three forward passes expect it."""
+    fixed = dict(gradient_checkpointing=False, training=False, _use_flash_attention_2=True, norm=lambda hidden: hidden)
+    config = types.SimpleNamespace(output_attentions=False, output_hidden_states=False, use_cache=False, use_return_dict=True)
+    return types.SimpleNamespace(layers=layers, config=config, **fixed, **more)
+
+
+def prompt(length):
+    return torch.arange(length, dtype=torch.float32)[None, :, None]
+
+
+def fastv(sources):
+    """`fast_v_inplace`, which drops tokens; with `levels` attention has so many values alone."""
+    path = sources / "FastV/src/transformers/src/transformers/models/llama/modeling_llama.py"
+    (forward,) = cut(path, "LlamaModel.forward", logger=None, **AROUND)
+    shapes = [(4, 36, 6, 2, 2, keep, 0) for keep in (1, 2, 5, 9, 18, 35, 36)]
+    shapes += [(3, 49, 5, 4, k, 24, 0) for k in (1, 3, 5)] + [(35, 576, 24, 8, 2, keep, 0) for keep in (64, 144, 288)]
+    shapes += [(4, 36, 6, 2, 2, keep, 2) for keep in (1, 4, 17, 30)] + [(0, 25, 3, 4, 1, 12, 1), (0, 25, 3, 4, 1, 1, 1)]
+    shapes += [(5, 144, 9, 4, 2, keep, levels) for keep in (16, 48, 72) for levels in (4, 8)]
+    for seed, (before, n, behind, heads, k, keep, levels) in enumerate(shapes):
+        length = before + n + behind
+        looked = attention(seed, 1, heads, n)
+        looked = torch.ceil(looked * levels) / levels if levels else looked
+        # Every other row and every other layer are of other numbers.
+        layers = [Layer(index, attention(seed + 1000 * (index + 1), 1, heads, length, length)) for index in range(6)]
+        layers[k - 1].attention[:, :, -1, before : before + n] = looked
+        this = decoder(layers, use_fast_v=True, fast_v_inplace=True, fast_v_sys_length=before, fast_v_image_token_length=n)
+        this.fast_v_attention_rank, this.fast_v_agg_layer, this._prepare_decoder_attention_mask = keep, k, lambda *_: None
+        with lower_index_first():
+            forward(this, inputs_embeds=prompt(length), output_attentions=True)
+        for layer in layers:
+            (rows, positions), = layer.seen
+            assert positions == rows and len(rows) == length - (n - keep if layer.self_attn.layer_idx >= k else 0)
+        kept = [row - before for row in rows if before <= row < before + n]
+        yield {"before": before, "n": n, "behind": behind, "heads": heads, "k": k, "keep": keep, "levels": levels, "seed": seed, "kept": kept}
+
+
+def pyramiddrop(sources):
+    """Published layers of 32. Queries and keys are of made-up numbers, without rotary positions; of `twins` visual tokens the last ones have those of the first."""
+    path = sources / "PyramidDrop/llava/model/modeling_llama_pdrop.py"
+    causal = lambda _mask, shape, *_, **__: torch.full((1, 1, shape[1], shape[1]), torch.finfo(torch.float32).min).triu(1)
+    around = AROUND | dict(IGNORE_INDEX=-100, _prepare_4d_causal_attention_mask=causal)
+    *_, rank_drop, forward = cut(path, "rotate_half", "apply_rotary_pos_emb", "LlamaModel.pdrop_rank_drop", "LlamaModel.pdrop_forward", **around)
+    heads, d, layer_list = 4, 4, [8, 16, 24]
+    shapes = [(4, n, 6, ratio, 0) for n in (8, 36, 49, 144) for ratio in ("0.5", "0.8", "1")]
+    shapes += [(2, 64, 9, "0.25", 0), (2, 144, 9, "0.25", 0), (35, 576, 24, "0.5", 0)]
+    # Shares as one types them, whose products with these counts are whole numbers.
+    shapes += [(3, n, 5, ratio, 0) for n, ratio in ((100, "0.7"), (125, "0.6"), (100, "0.3"), (1000, "0.3"))]
+    shapes += [(4, n, 6, ratio, twins) for n, ratio, twins in ((8, "0.5", 4), (36, "0.5", 18), (36, "0.8", 12), (144, "0.5", 72), (144, "0.7", 48))]
+    for seed, (before, n, behind, ratio, twins) in enumerate(shapes):
+        length = before + n + behind
+
+        class Looking(Layer):
+            def __init__(self, index):
+                super().__init__(index)
+                if index in layer_list:
+                    rows = tensor(seed + 1000 * (layer_list.index(index) + 1), length, heads * d)
+                    rows[before + n - twins : before + n] = rows[before : before + twins]
+                    self.input_layernorm = lambda hidden: rows[hidden[..., 0].long()]
+                    same = lambda hidden: hidden
+                    turned = lambda values, seq_len: (torch.ones(seq_len, d), torch.zeros(seq_len, d))
+                    of = dict(num_heads=heads, num_key_value_heads=heads, head_dim=d, rotary_emb=turned)
+                    self.self_attn = types.SimpleNamespace(layer_idx=index, q_proj=same, k_proj=same, v_proj=same, **of)
+
+        layers = [Looking(index) for index in range(32)]
+        this = decoder(layers, image_tokens=[n], image_token_posi=[before], prompt_len=[before + behind], layer_list=layer_list)
+        # As the authors' scripts have it: typed shares of all, one in front.
+        this.image_token_ratio_list = [1.0, *(float(decimal.Decimal(ratio) ** stage) for stage in (1, 2, 3))]
+        this.pdrop_rank_drop = lambda **given: rank_drop(this, **given)
+        with lower_index_first() as shown:
+            forward(this, inputs_embeds=prompt(length))
+        left = [layer.seen[0] for layer in layers]
+        assert all(positions == list(range(len(rows))) for rows, positions in left), "counted anew"
+        kept = [[row - before for row in left[layer][0] if before <= row < before + n] for layer in layer_list]
+        for scores, of in zip(shown, kept):
+            ordered = sorted(scores.tolist(), reverse=True)
+            if len(of) < len(ordered):
+                # A budget ends between clearly different scores or between equal ones, so that rounding decides nothing.
+                first, second = ordered[len(of) - 1 : len(of) + 1]
+                assert first == second or first - second > 1e-5 * first, (seed, first, second)
+        yield {"before": before, "n": n, "behind": behind, "heads": heads, "d": d, "ratio": float(ratio), "twins": twins, "seed": seed, "kept": kept}
+
+
+def vtw(sources):
+    """What each layer sees, and where their search begins and ends."""
+    path = sources / "VTW/llava/model/language_model/VTW.py"
+    chosen = types.SimpleNamespace(use_vtw=True, findk=False, mode="vtw")
+    (forward,) = cut(path, "VTWLlamaModel.forward", temp_cache=chosen, **AROUND)
+    shapes = [(before, n, behind, k, depth) for before, n, behind, k, depth in (
+        (35, 576, 24, 15, 32), (35, 576, 24, 1, 32), (35, 576, 24, 31, 32), (4, 36, 6, 5, 8), (0, 25, 3, 2, 4), (5, 1, 1, 3, 4),
+        (1, 144, 2, 1, 2), (7, 49, 9, 20, 40), (2, 9, 1, 16, 32), (3, 4, 40, 12, 24))]  # fmt: skip
+    for before, n, behind, k, depth in shapes:
+        for positions in ("keep", "renumber"):
+            chosen.pe_type, chosen.k, chosen.image_token_nums, chosen.system_token_nums = positions, k, n, before
+            layers = [Layer(index) for index in range(depth)]
+            forward(decoder(layers), inputs_embeds=prompt(before + n + behind))
+            visual = [sum(before <= row < before + n for row in layer.seen[0][0]) for layer in layers]
+            yield {"before": before, "n": n, "behind": behind, "k": k, "depth": depth, "positions": positions,
+                   "visual": visual, "stands": layers[-1].seen[0][1]}  # fmt: skip
+    chosen.findk = True
+    layers = [Layer(index) for index in range(32)]
+    forward(decoder(layers), inputs_embeds=prompt(35 + 576 + 24))
+    # One pass for each layer that is tried, and one of the whole.
+    passes = range(len(layers[0].seen) - 1)
+    tried = [next(index for index, layer in enumerate(layers) if len(layer.seen[at][0]) == 35 + 24) for at in passes]
+    yield {"depth": 32, "tried": tried}
+
+
 def main():
-    sources = pathlib.Path(sys.argv[1])
-    methods = [divprune, visionzip, fastervlm, vispruner, cdpruner, halves, holov, prumerge, sparsevlm, dart, tome, lofi, blur]
+    sources, named = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    methods = [divprune, visionzip, fastervlm, vispruner, cdpruner, halves, holov, prumerge, sparsevlm, dart, tome, lofi, blur, fastv, pyramiddrop, vtw]
     versions = {"python": sys.version.split()[0], "torch": torch.__version__, "numpy": np.__version__}
-    cases = {method.__name__: list(method(sources)) for method in methods}
+    before = json.loads((HERE / "reducer_cases.json").read_text()) if named else {}
+    assert not named or before["versions"] == versions, "the other methods' cases were made with other versions"
+    of = lambda method: before[method.__name__] if named and method.__name__ not in named else list(method(sources))
+    cases = {method.__name__: of(method) for method in methods}
     lines = [f'"{name}": [\n' + ",\n".join(json.dumps(case) for case in of) + "\n]" for name, of in cases.items()]
     head = f'"versions": {json.dumps(versions)},\n"repositories": {json.dumps(REPOSITORIES, indent=1)},\n'
     (HERE / "reducer_cases.json").write_text("{\n" + head + ",\n".join(lines) + "\n}\n")

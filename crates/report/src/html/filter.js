@@ -24,7 +24,8 @@
       card.hidden = !changed || !under || (wanted.family !== "" && card.dataset.family !== wanted.family) || !text.includes(words);
       shown += card.hidden ? 0 : 1;
     }
-    count.textContent = `Showing ${shown} of ${cards.length}`;
+    const left = count.dataset.left ? `; ${count.dataset.left} more changed and are not on this page` : "";
+    count.textContent = `Showing ${shown} of ${cards.length}${left}`;
   };
 
   form.hidden = false;

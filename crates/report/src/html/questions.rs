@@ -33,6 +33,7 @@ pub(super) fn section(report: &Report, shown: &[(usize, Markup)], pictures: &Pic
     let changed = report.worst_first().len();
     let families = report.families();
     let stayed = report.questions().len() - changed;
+    let left = changed - shown.len();
     html! {
         section id="questions" {
             h2 { "Questions whose answer changed" }
@@ -40,10 +41,13 @@ pub(super) fn section(report: &Report, shown: &[(usize, Markup)], pictures: &Pic
                 (counted(changed as u64, "question")) ", those that broke under most accelerations first. "
                 @if !report.perturbed().is_empty() { "A question counts anew under every perturbation; those without come first. " }
                 @if stayed > 0 { (stayed) " more kept their answer under every acceleration and are left out. " }
-                @if changed > shown.len() { "The first " (shown.len()) " are shown; report.json has all." }
+                @if left > 0 {
+                    "The first " (shown.len()) " are shown, for a page of all would be slow to open. The other " (left) " count in every number above, but are not on this "
+                    "page: report.json has them, and " code { "steady report RUN --open --page URL" } " opens a page to look through all. "
+                }
             }
             (filters(report, &families))
-            p id="count" role="status" aria-live="polite" {}
+            p id="count" role="status" aria-live="polite" data-left=[(left > 0).then_some(left)] {}
             (pictures.store())
             @for (i, card) in shown {
                 @let question = &report.questions()[*i];

@@ -207,7 +207,11 @@ fn a_page_of_many_questions_stays_small_and_has_its_pictures_beside_it() {
     let (embedded, cards) = (page.html.matches("data:image/png;base64,").count(), page.html.matches("<article").count());
     assert!(embedded > 100 && cards > 400, "{embedded} pictures and {cards} questions");
     assert_eq!(page.beside.len(), cards - embedded, "each question has its picture in the page or beside it");
+    // the reader is told how many are left out and where they are, also beside what a filter finds
     assert!(page.html.contains(&format!("The first {cards} are shown")));
+    let left = report.worst_first().len() - cards;
+    assert!(left > 1000, "{left}");
+    assert!(page.html.contains(&format!("The other {left} count in every number above")) && page.html.contains(&format!("data-left=\"{left}\"")));
     for name in page.beside.keys() {
         assert!(page.html.contains("loading=\"lazy\" alt=\"Image image ") && page.html.contains(&format!("src=\"{PICTURES}/{name}\"")));
     }
@@ -221,4 +225,5 @@ fn a_page_of_many_questions_stays_small_and_has_its_pictures_beside_it() {
     let all = ["a", "b", "c"].map(|image| (picture(image, None), b"PNG".to_vec())).into();
     let small = fixture::report().page(&all);
     assert!(small.beside.is_empty() && small.html == fixture::report().html(&all));
+    assert!(!small.html.contains("are shown") && !small.html.contains("data-left="));
 }

@@ -20,21 +20,21 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// Heads of the tower, and their width.
 const HEADS: (usize, usize) = (16, 64);
 
-/// Rows in runs of eight that differ little, but for every tenth.
+/// Rows in runs of eight, each a little different from the one before, but for every tenth, which is like none.
 fn rows(count: usize, width: usize, seed: u64) -> HostMatrix {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut drawn = move || f32::from(random.next_u32() as u16) / f32::from(u16::MAX) - 0.5;
     let mut data: Vec<f32> = Vec::with_capacity(count * width);
+    let mut run: Vec<f32> = (0..width).map(|_| drawn()).collect();
     for row in 0..count {
-        if row % 8 == 0 || row % 10 == 0 {
+        if row % 10 == 0 {
             data.extend((0..width).map(|_| drawn()));
-        } else {
-            let before = data.len() - width;
-            for column in 0..width {
-                let value = data[before + column] + 0.2 * drawn();
-                data.push(value);
-            }
+            continue;
         }
+        for value in &mut run {
+            *value = if row % 8 == 0 { drawn() } else { *value + 0.2 * drawn() };
+        }
+        data.extend(&run);
     }
     HostMatrix::new(count, width, data)
 }

@@ -20,10 +20,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use steady_methods::{CDPRUNER, Keep, Positions, Value};
 use steady_vlm::{Evidence, Needs, PromptStates, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::direction::{Cosines, dot, scale};
+use super::direction::{Cosines, as_four, dot, dots, four_dots, scale};
 use super::greedy::{Worth, greedily};
 use super::{missing, policy};
 use crate::implementation::{Built, Implementation};
@@ -40,6 +41,10 @@ pub(crate) const IMPLEMENTATION: Implementation = Implementation {
 
 /// OpenVINO's guard against division by nothing.
 const THRESHOLD: f32 = 1e-6;
+/// Directions that tokens are compared with while those are in a core's cache.
+const TILE: usize = 32;
+/// Columns that a thread computes.
+const COLUMNS: usize = 256;
 
 /// Keeps visual tokens that are relevant and diverse.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,29 +129,38 @@ fn chosen(of: &Cosines<'_>, first: usize, relevance: &[f32], count: usize) -> Ve
         dot(row, row) * scale * scale
     };
     let gains: Vec<f32> = (0..relevance.len()).map(gain).collect();
-    let added = |worth: Worth, before: &[Vec<f32>]| {
+    let added = |worth: Worth, before: &[Vec<f32>], _: &mut [f32]| {
         let (row, scale) = scaled(worth.index);
-        let mut own: Vec<f32> = row.iter().map(|value| value * scale).collect();
-        for other in before {
-            let along = dot(row, other) * scale;
-            if along.abs() >= THRESHOLD {
-                own.iter_mut().zip(other).for_each(|(value, other)| *value -= along * other);
-            }
-        }
+        let along = |some: &[Vec<f32>]| dots(row, &some.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let alongs: Vec<f32> = before.par_chunks(TILE).flat_map_iter(along).map(|product| product * scale).collect();
         let length = 1.0 / (worth.value.max(0.0) + THRESHOLD).sqrt();
-        for value in &mut own {
-            *value *= length;
-        }
+        let mut own: Vec<f32> = row.iter().map(|value| value * scale).collect();
+        own.par_chunks_mut(COLUMNS).enumerate().for_each(|(part, own)| {
+            for (other, along) in before.iter().zip(&alongs).filter(|(_, along)| along.abs() >= THRESHOLD) {
+                own.iter_mut().zip(&other[part * COLUMNS..]).for_each(|(value, other)| *value -= along * other);
+            }
+            for value in own {
+                *value *= length;
+            }
+        });
         own
     };
-    let again = |worth: Worth, added: &[Vec<f32>]| {
-        let (row, scale) = scaled(worth.index);
-        let less = |gain: f32, other: &Vec<f32>| {
-            let along = dot(row, other) * scale;
-            gain - along * along
-        };
-        added[worth.seen..].iter().fold(worth.value, less)
+    let again = |some: &mut [Worth], added: &[Vec<f32>]| {
+        some.sort_unstable_by_key(|worth| worth.seen);
+        let first = some.first().map_or(0, |worth| worth.seen);
+        for start in (first..added.len()).step_by(TILE) {
+            for four in some.chunks_mut(4) {
+                let rows = as_four(four).map(|worth| scaled(worth.index).0);
+                for at in start.max(four[0].seen)..(start + TILE).min(added.len()) {
+                    let products = four_dots(&added[at], rows);
+                    for (worth, product) in four.iter_mut().zip(products).filter(|(worth, _)| worth.seen <= at) {
+                        let along = product * scaled(worth.index).1;
+                        worth.value -= along * along;
+                    }
+                }
+            }
+        }
     };
     // Behind as many tokens as they are wide nothing adds to the determinant. What rounding makes of that may not be finite, and is the least of all.
-    greedily(&gains, count, added, again).into_iter().map(|index| first + index).collect()
+    greedily(gains, count, added, again).into_iter().map(|index| first + index).collect()
 }

@@ -2,7 +2,7 @@
 
 use steady_vlm::HostMatrix;
 
-pub(crate) use crate::dot::dot;
+pub(crate) use crate::dot::{FourSums, as_four, dot, dots, four_dots};
 
 /// The rows at length 1. A row without direction (all zeros) stays what it is, so that it resembles nothing.
 pub(crate) fn unit(rows: &HostMatrix) -> HostMatrix {
@@ -31,7 +31,17 @@ impl<'a> Cosines<'a> {
     }
 
     pub(crate) fn between(&self, i: usize, j: usize) -> f32 {
-        dot(self.rows.row(i), self.rows.row(j)) * self.scales[i] * self.scales[j]
+        self.scaled(dot(self.rows.row(i), self.rows.row(j)), i, j)
+    }
+
+    /// What [`Self::between`] makes of two rows whose inner product is this.
+    pub(crate) fn scaled(&self, product: f32, i: usize, j: usize) -> f32 {
+        product * self.scales[i] * self.scales[j]
+    }
+
+    /// The inner products of a row with four others.
+    pub(crate) fn products(&self, one: usize, four: [usize; 4]) -> [f32; 4] {
+        four_dots(self.rows.row(one), four.map(|row| self.rows.row(row)))
     }
 }
 

@@ -10,9 +10,10 @@ use rayon::prelude::*;
 use steady_methods::{DIVPRUNE, Keep, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::direction::Cosines;
+use super::direction::{Cosines, FourSums, as_four, dot};
 use super::greedy::{Worth, greedily};
 use super::missing;
+use super::rank::ranked;
 use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
@@ -51,38 +52,139 @@ fn most_diverse(features: &HostMatrix, count: usize) -> Vec<usize> {
     if count == 0 || features.rows == 0 {
         return Vec::new();
     }
-    let cosines = Cosines::of(features);
-    let distance = |i: usize, j: usize| 1.0 - cosines.between(i, j);
-    let first = most_alone(features.rows, &distance);
+    let distances = Distances::of(features);
+    let first = distances.most_alone();
     // From the first on, what counts is the distance to the nearest of those kept.
-    let alone = |index: usize| if index == first { f32::MAX } else { distance(first, index) };
+    let alone = |index: usize| if index == first { f32::MAX } else { distances.between(first, index) };
     let values: Vec<f32> = (0..features.rows).into_par_iter().map(alone).collect();
-    let again =
-        |worth: Worth, kept: &[usize]| kept[worth.seen..].iter().fold(worth.value, |near, &other| near.min(distance(other, worth.index)));
-    let mut kept = greedily(&values, count, |worth, _| worth.index, again);
+    let chosen = |worth: Worth, _: &[usize], values: &mut [f32]| {
+        for index in distances.beside(worth.index) {
+            values[index] = values[index].min(distances.between(worth.index, index));
+        }
+        worth.index
+    };
+    let mut kept = greedily(values, count, chosen, |some, kept| distances.look_again(some, kept));
     kept.sort_unstable();
     kept
 }
 
-/// Rows that are compared with every other one as it is read: they stay in a core's cache.
+/// Rows that are compared with others as those are read: they stay in a core's cache.
+const TILE: usize = 32;
+/// Rows whose nearest others a thread looks for together.
 const BLOCK: usize = 64;
+/// Rows to either side that are tried first: of an image they are often alike.
+const BESIDE: usize = 8;
+/// The first columns, one of so many, often tell already that two rows are far apart.
+const HEAD: usize = 6;
+/// More than rounding can make of a cosine.
+const SLACK: f32 = 1e-3;
 
-/// The row whose nearest other row is farthest, of equals the first. No matrix of distances is kept: of 16,384 tokens it would be a gigabyte.
-fn most_alone(n: usize, distance: &(impl Fn(usize, usize) -> f32 + Sync)) -> usize {
-    let none = || vec![f32::INFINITY; n];
-    let block = |of: usize| of * BLOCK..((of + 1) * BLOCK).min(n);
-    let blocks = n.div_ceil(BLOCK);
-    let with_blocks = |mut nearest: Vec<f32>, of: usize| {
-        for j in of * BLOCK..n {
-            for i in block(of).take_while(|&i| i < j) {
-                let between = distance(i, j);
-                nearest[i] = nearest[i].min(between);
-                nearest[j] = nearest[j].min(between);
+/// Distances of rows: one minus the cosine.
+struct Distances<'a> {
+    cosines: Cosines<'a>,
+    /// How many columns the heads of rows have; a multiple of sixteen.
+    head: usize,
+    /// The share of each row's length that is behind its head.
+    tails: Vec<f32>,
+}
+
+impl<'a> Distances<'a> {
+    fn of(rows: &'a HostMatrix) -> Self {
+        let (cosines, head) = (Cosines::of(rows), rows.cols / HEAD / 16 * 16);
+        let tail = |(row, scale): (&[f32], &f32)| dot(&row[head..], &row[head..]).sqrt() * scale;
+        Self { head, tails: rows.iter_rows().zip(&cosines.scales).map(tail).collect(), cosines }
+    }
+
+    fn between(&self, i: usize, j: usize) -> f32 {
+        1.0 - self.cosines.between(i, j)
+    }
+
+    /// The rows to either side of one.
+    fn beside(&self, row: usize) -> impl Iterator<Item = usize> {
+        (row.saturating_sub(BESIDE)..(row + BESIDE + 1).min(self.cosines.rows.rows)).filter(move |other| *other != row)
+    }
+
+    /// The row whose nearest other row is farthest, of equals the first. No matrix of distances is kept: of 16,384 tokens it would be a gigabyte.
+    ///
+    /// The nearest of the rows beside it is a bound for each. Only those whose bound is not below the best so far are compared with all, as distance-based
+    /// outliers are found (S. Bay and M. Schwabacher, "Mining distance-based outliers in near linear time with randomization and a simple pruning rule", 2003).
+    fn most_alone(&self) -> usize {
+        let in_order = |i: usize, j: usize| self.between(i.min(j), i.max(j));
+        let bound = |row: usize| self.beside(row).map(|other| in_order(row, other)).fold(f32::INFINITY, f32::min);
+        let bounds: Vec<f32> = (0..self.cosines.rows.rows).into_par_iter().map(bound).collect();
+        let mut best: Option<(f32, usize)> = None;
+        let better = |row: usize, value: f32, best: Option<(f32, usize)>| {
+            best.is_none_or(|(most, first)| value > most || value >= most && row < first)
+        };
+        for block in ranked(&bounds).chunks(BLOCK * rayon::current_num_threads()) {
+            let open: Vec<usize> = block.iter().copied().filter(|&row| better(row, bounds[row], best)).collect();
+            if open.is_empty() {
+                break;
+            }
+            let floor = best.map_or(f32::NEG_INFINITY, |(most, _)| most);
+            let nearest: Vec<f32> = open.par_chunks(BLOCK).flat_map_iter(|rows| self.nearest(rows, floor)).collect();
+            for (row, value) in open.into_iter().zip(nearest) {
+                if better(row, value, best) {
+                    best = Some((value, row));
+                }
+            }
+        }
+        best.map_or(0, |(_, row)| row)
+    }
+
+    /// The distance of each of `rows` to the nearest of all others, or to any that is nearer than `floor`.
+    fn nearest(&self, rows: &[usize], floor: f32) -> Vec<f32> {
+        let n = self.cosines.rows.rows;
+        let mut nearest = vec![f32::INFINITY; rows.len()];
+        let mut open: Vec<usize> = (0..rows.len()).collect();
+        for start in (0..n).step_by(TILE) {
+            open.retain(|&place| nearest[place] >= floor);
+            for places in open.chunks(4) {
+                let four = as_four(places).map(|place| rows[place]);
+                for other in start..(start + TILE).min(n) {
+                    let products = self.cosines.products(other, four);
+                    for ((&place, row), product) in places.iter().zip(four).zip(products).filter(|((_, row), _)| *row != other) {
+                        nearest[place] = nearest[place].min(1.0 - self.cosines.scaled(product, row.min(other), row.max(other)));
+                    }
+                }
             }
         }
         nearest
-    };
-    let both = |a: Vec<f32>, b: Vec<f32>| a.into_iter().zip(b).map(|(a, b)| a.min(b)).collect();
-    let nearest = (0..blocks).into_par_iter().fold(none, with_blocks).reduce(none, both);
-    (0..n).reduce(|best, row| if nearest[row] > nearest[best] { row } else { best }).unwrap_or(0)
+    }
+
+    /// Makes each value the distance to the nearest of `kept`.
+    fn look_again(&self, some: &mut [Worth], kept: &[usize]) {
+        some.sort_unstable_by_key(|worth| worth.seen);
+        let first = some.first().map_or(0, |worth| worth.seen);
+        for start in (first..kept.len()).step_by(TILE) {
+            let end = (start + TILE).min(kept.len());
+            for four in some.chunks_mut(4) {
+                for &other in kept.get(start.max(four[0].seen)..end).unwrap_or_default() {
+                    self.look_at(four, other);
+                }
+            }
+        }
+    }
+
+    /// Lowers the values of up to four to their distances to `other`.
+    fn look_at(&self, four: &mut [Worth], other: usize) {
+        let rows = as_four(four).map(|worth| worth.index);
+        let (one, others) = (self.cosines.rows.row(other), rows.map(|row| self.cosines.rows.row(row)));
+        let tails = |worth: &Worth| self.tails[other] * self.tails[worth.index] + SLACK;
+        let mut sums = FourSums::default();
+        let mut done = 0;
+        if four.iter().all(|worth| tails(worth) < 1.0 - worth.value) {
+            sums.add(&one[..self.head], others.map(|row| &row[..self.head]));
+            done = self.head;
+            // What the rest adds to a cosine is the product of the tails at most (Cauchy and Schwarz).
+            let far = |(worth, head): (&Worth, f32)| self.cosines.scaled(head, other, worth.index) + tails(worth) <= 1.0 - worth.value;
+            if four.iter().zip(sums.totals()).all(far) {
+                return;
+            }
+        }
+        sums.add(&one[done..], others.map(|row| &row[done..]));
+        for (worth, product) in four.iter_mut().zip(sums.totals()) {
+            worth.value = worth.value.min(1.0 - self.cosines.scaled(product, other, worth.index));
+        }
+    }
 }

@@ -8,8 +8,10 @@ use std::collections::BinaryHeap;
 
 use rayon::prelude::*;
 
-/// Elements that are looked at again together, by all threads.
-const TOGETHER: usize = 64;
+/// Elements that a thread looks at again together, so that what they are compared with is read once.
+const TOGETHER: usize = 32;
+/// Most threads that are kept busy by it.
+const THREADS: usize = 8;
 
 /// An element and the last that is known of what it is worth.
 #[derive(Clone, Copy, Debug)]
@@ -43,29 +45,46 @@ impl PartialEq for Worth {
 impl Eq for Worth {}
 
 /// Chooses `count` elements, each time the one that is worth most, of equals the lower index; in the order of the choice. `values` are what they are worth
-/// when none is chosen. `chosen` is told of each and gives what later looks need of it; `again` is what an element is worth given all of these.
+/// when none is chosen.
+///
+/// `chosen` is told of each and gives what later looks need of it. It may lower the values of others that it makes worth less, where that is at hand; they
+/// are looked at all the same before they are chosen. `again` makes the values of some elements what they are worth given all that were chosen since they
+/// were `seen`, which it may leave as it is.
 pub(crate) fn greedily<C: Sync>(
-    values: &[f32],
+    mut values: Vec<f32>,
     count: usize,
-    mut chosen: impl FnMut(Worth, &[C]) -> C,
-    again: impl Fn(Worth, &[C]) -> f32 + Sync,
+    mut chosen: impl FnMut(Worth, &[C], &mut [f32]) -> C,
+    again: impl Fn(&mut [Worth], &[C]) + Sync,
 ) -> Vec<usize> {
     let mut heap: BinaryHeap<Worth> = values.iter().enumerate().map(|(index, &value)| Worth { index, value, seen: 0 }).collect();
     let (mut order, mut told): (Vec<usize>, Vec<C>) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let together = TOGETHER * rayon::current_num_threads().clamp(1, THREADS);
+    let mut stale: Vec<Worth> = Vec::with_capacity(together);
     while order.len() < count {
-        let Some(first) = heap.pop() else { break };
-        if first.seen == order.len() {
-            order.push(first.index);
-            let of = chosen(first, &told);
-            told.push(of);
+        // What was lowered meanwhile goes to its place first.
+        while stale.len() < together
+            && let Some(next) = heap.peek().copied()
+            && (next.seen < order.len() || next.value > values[next.index])
+        {
+            heap.pop();
+            if next.value > values[next.index] {
+                heap.push(Worth { value: values[next.index], ..next });
+            } else {
+                stale.push(next);
+            }
+        }
+        if !stale.is_empty() {
+            stale.par_chunks_mut(TOGETHER).for_each(|some| again(some, &told));
+            for worth in stale.drain(..) {
+                values[worth.index] = worth.value;
+                heap.push(Worth { seen: order.len(), ..worth });
+            }
             continue;
         }
-        let mut stale = vec![first];
-        while stale.len() < TOGETHER && heap.peek().is_some_and(|next| next.seen < order.len()) {
-            stale.extend(heap.pop());
-        }
-        stale.par_iter_mut().for_each(|worth| *worth = Worth { value: again(*worth, &told), seen: order.len(), ..*worth });
-        heap.extend(stale);
+        let Some(first) = heap.pop() else { break };
+        order.push(first.index);
+        let of = chosen(first, &told, &mut values);
+        told.push(of);
     }
     order
 }
@@ -82,14 +101,45 @@ mod tests {
         fn it_chooses_as_if_it_looked_at_all(values in prop::collection::vec((0_u8..6, 0_u8..4), 0..200), count in 0_usize..220) {
             let falls = |index: usize, by: usize| f32::from(values[index].1) * (1 + by % 3) as f32 * 0.25;
             let first: Vec<f32> = values.iter().map(|(value, _)| f32::from(*value)).collect();
-            let again = |worth: Worth, told: &[usize]| told[worth.seen..].iter().fold(worth.value, |value, by| value - falls(worth.index, *by));
-            let ours = greedily(&first, count, |worth, _| worth.index, again);
+            let again = |some: &mut [Worth], told: &[usize]| {
+                for worth in some {
+                    worth.value = told[worth.seen..].iter().fold(worth.value, |value, by| value - falls(worth.index, *by));
+                }
+            };
+            let ours = greedily(first.clone(), count, |worth, _, _| worth.index, again);
             let (mut left, mut naive) = (first.clone(), Vec::new());
             while naive.len() < count.min(first.len()) {
                 let open = (0..first.len()).filter(|index| !naive.contains(index));
                 let next = open.reduce(|best, index| if left[index] > left[best] { index } else { best }).unwrap();
                 naive.push(next);
                 (0..first.len()).for_each(|index| left[index] -= falls(index, next));
+            }
+            prop_assert_eq!(ours, naive);
+        }
+
+        /// Values that are capped by what is chosen, some of them at once: the same.
+        #[test]
+        fn what_is_lowered_at_once_is_chosen_no_earlier(values in prop::collection::vec(0_u8..9, 0..90), caps in prop::collection::vec(0_u8..9, 97), count in 0_usize..99) {
+            let cap = |index: usize, by: usize| f32::from(caps[(index * 7 + by * 13) % 97]);
+            let first: Vec<f32> = values.iter().map(|value| f32::from(*value)).collect();
+            let again = |some: &mut [Worth], told: &[usize]| {
+                for worth in some {
+                    worth.value = told[worth.seen..].iter().fold(worth.value, |value, by| value.min(cap(worth.index, *by)));
+                }
+            };
+            let chosen = |worth: Worth, _: &[usize], values: &mut [f32]| {
+                for (index, value) in values.iter_mut().enumerate().skip(worth.index.saturating_sub(2)).take(5) {
+                    *value = value.min(cap(index, worth.index));
+                }
+                worth.index
+            };
+            let ours = greedily(first.clone(), count, chosen, again);
+            let (mut left, mut naive) = (first.clone(), Vec::new());
+            while naive.len() < count.min(first.len()) {
+                let open = (0..first.len()).filter(|index| !naive.contains(index));
+                let next = open.reduce(|best, index| if left[index] > left[best] { index } else { best }).unwrap();
+                naive.push(next);
+                (0..first.len()).for_each(|index| left[index] = left[index].min(cap(index, next)));
             }
             prop_assert_eq!(ours, naive);
         }

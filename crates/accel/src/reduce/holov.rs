@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use steady_methods::{HOLOV, Keep, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::direction::dot;
+use super::direction::{dot, dots};
 use super::missing;
 use super::rank::ranked;
 use crate::implementation::{Built, Implementation};
@@ -105,11 +105,13 @@ fn score(features: &HostMatrix, attention: &[f32], part: Range<usize>) -> f32 {
             features.row(row).iter().map(|value| value / norm).collect()
         })
         .collect();
+    let slices: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
     let others = (size - 1) as f32;
     let variances: Vec<f32> = (0..size)
         .map(|row| {
             // A token's cosine with itself counts as nothing, and as one of the numbers that vary.
-            let alike: Vec<f32> = (0..size).map(|other| if other == row { 0.0 } else { dot(&rows[row], &rows[other]) }).collect();
+            let mut alike = dots(slices[row], &slices);
+            alike[row] = 0.0;
             let mean = alike.iter().sum::<f32>() / others;
             alike.iter().map(|value| (value - mean) * (value - mean)).sum::<f32>() / others
         })

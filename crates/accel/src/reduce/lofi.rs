@@ -65,31 +65,36 @@ impl TokenReducer for Lofi {
 /// The leverage of each row in the smallest approximation that holds `energy` of the sum of squares.
 fn leverage(rows: &HostMatrix, energy: f64) -> Vec<f32> {
     let wide = rows.rows <= rows.cols;
-    let transposed = rows.transposed();
-    let of = if wide { rows } else { &transposed };
-    let SymmetricEigen { eigenvectors, eigenvalues } = SymmetricEigen::new(products(of));
+    let SymmetricEigen { eigenvectors, eigenvalues } = SymmetricEigen::new(if wide { products(rows) } else { products_of_columns(rows) });
     let mut order: Vec<usize> = (0..eigenvalues.len()).collect();
     order.sort_by(|&a, &b| eigenvalues[b].total_cmp(&eigenvalues[a]).then(a.cmp(&b)));
     let total: f64 = eigenvalues.iter().map(|value| value.max(0.0)).sum();
     let mut held = 0.0;
-    let mut scores = vec![0.0; rows.rows];
-    for at in order {
-        let (value, vector) = (eigenvalues[at], eigenvectors.column(at));
-        if value <= 0.0 || held >= energy * total && held > 0.0 {
-            break;
-        }
-        held += value;
-        for (index, score) in scores.iter_mut().enumerate() {
+    order.retain(|&at| {
+        let within = eigenvalues[at] > 0.0 && (held < energy * total || held <= 0.0);
+        held += if within { eigenvalues[at] } else { 0.0 };
+        within
+    });
+    let leverage = |index: usize| {
+        let of = |&at: &usize| {
             // The left singular vector itself, or from the right one.
-            *score += if wide {
-                vector[index].powi(2)
-            } else {
-                let along: f64 = rows.row(index).iter().zip(vector.iter()).map(|(a, b)| f64::from(*a) * b).sum();
-                along.powi(2) / value
-            };
+            let vector = eigenvectors.column(at);
+            if wide { vector[index].powi(2) } else { along(rows.row(index), vector.as_slice()).powi(2) / eigenvalues[at] }
+        };
+        order.iter().map(of).sum::<f64>() as f32
+    };
+    (0..rows.rows).into_par_iter().map(leverage).collect()
+}
+
+/// The inner product of a row with a vector, in a fixed number of partial sums.
+fn along(row: &[f32], vector: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    for (row, vector) in row.chunks(8).zip(vector.chunks(8)) {
+        for (sum, (a, b)) in sums.iter_mut().zip(row.iter().zip(vector)) {
+            *sum += f64::from(*a) * b;
         }
     }
-    scores.into_iter().map(|score| score as f32).collect()
+    sums.iter().sum()
 }
 
 /// The inner products of all rows, `[n, n]`.
@@ -98,4 +103,33 @@ fn products(rows: &HostMatrix) -> DMatrix<f64> {
     let below = |i: usize| (0..=i).map(|j| rows.row(i).iter().zip(rows.row(j)).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()).collect();
     let triangle: Vec<Vec<f64>> = (0..n).into_par_iter().map(below).collect();
     DMatrix::from_fn(n, n, |i, j| if i >= j { triangle[i][j] } else { triangle[j][i] })
+}
+
+/// Columns whose products are summed up together.
+const TILE: usize = 32;
+
+/// The inner products of all columns, `[d, d]`, without a copy of the rows: of many tokens it would be as large as they are.
+fn products_of_columns(rows: &HostMatrix) -> DMatrix<f64> {
+    let d = rows.cols;
+    let mut products = vec![0.0; d * d];
+    products.par_chunks_mut((TILE * d).max(1)).enumerate().for_each(|(tile, products)| {
+        for start in (0..=tile).map(|tile| tile * TILE) {
+            let mut sums = [[0.0; TILE]; TILE];
+            for row in rows.iter_rows() {
+                let (one, other) = (&row[tile * TILE..], &row[start..(start + TILE).min(d)]);
+                for (sums, a) in sums.iter_mut().zip(one) {
+                    for (sum, b) in sums.iter_mut().zip(other) {
+                        *sum += f64::from(*a) * f64::from(*b);
+                    }
+                }
+            }
+            for (products, sums) in products.chunks_mut(d).zip(&sums) {
+                products[start..].iter_mut().zip(sums).for_each(|(product, sum)| *product = *sum);
+            }
+        }
+    });
+    // What is above the diagonal is what is below it.
+    let mut products = DMatrix::from_vec(d, d, products);
+    products.fill_lower_triangle_with_upper_triangle();
+    products
 }

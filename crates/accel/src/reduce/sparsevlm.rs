@@ -20,6 +20,7 @@
 
 use std::sync::Arc;
 
+use pulp::Arch;
 use rayon::prelude::*;
 use steady_methods::{Keep, Layers, SPARSEVLM, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, PromptStates, Reduction, Step, TokenReducer, VlmError};
@@ -122,16 +123,54 @@ fn raters(prompt: &PromptStates) -> Vec<usize> {
     if above.is_empty() { (0..mean.len()).collect() } else { above }
 }
 
+/// Rows whose distances a thread computes together.
+const BLOCK: usize = 64;
+/// Rows to which distances are computed side by side.
+const LANES: usize = 16;
+
+/// The distance of each row to those before it and to itself, over the root of the width.
+fn distances(rows: &HostMatrix) -> Vec<Vec<f64>> {
+    let (n, width) = (rows.rows, rows.cols);
+    let block = |first: usize| {
+        let end = (first + BLOCK).min(n);
+        let mut block: Vec<Vec<f64>> = (first..end).map(|row| Vec::with_capacity(row + 1)).collect();
+        for start in (0..end).step_by(LANES) {
+            // Sixteen rows as columns. Where there are fewer, the rest is zeros that nobody asks for.
+            let mut columns = vec![[0.0; LANES]; width];
+            for (lane, row) in (start..(start + LANES).min(end)).enumerate() {
+                columns.iter_mut().zip(rows.row(row)).for_each(|(column, value)| column[lane] = *value);
+            }
+            for (row, distances) in (first..end).zip(&mut block) {
+                let squares = Arch::new().dispatch(|| squares(rows.row(row), &columns));
+                let before = (row + 1).saturating_sub(start).min(LANES);
+                distances.extend(squares[..before].iter().map(|squares| squares.sqrt() / (width as f64).sqrt()));
+            }
+        }
+        block
+    };
+    (0..n).step_by(BLOCK).collect::<Vec<_>>().into_par_iter().flat_map_iter(block).collect()
+}
+
+/// The squared distances of a row to sixteen others. Each is summed up in the order of the columns.
+#[expect(clippy::inline_always, reason = "what runs under pulp's dispatch gets its instruction set only by being inlined into it")]
+#[inline(always)]
+fn squares(row: &[f32], columns: &[[f32; LANES]]) -> [f64; LANES] {
+    let mut sums = [0.0; LANES];
+    for (value, column) in row.iter().zip(columns) {
+        for (sum, other) in sums.iter_mut().zip(column) {
+            let apart = f64::from(*value) - f64::from(*other);
+            *sum += apart * apart;
+        }
+    }
+    sums
+}
+
 /// Density-peak clustering with the nearest neighbours (Rodriguez & Laio, 2014; Du et al., 2016): `rows` as `count` means of clusters.
 fn clustered(rows: &HostMatrix, count: usize) -> HostMatrix {
     let (n, width) = (rows.rows, rows.cols);
     let count = count.min(n);
-    let distance = |a: usize, b: usize| {
-        let squares: f64 = rows.row(a).iter().zip(rows.row(b)).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
-        squares.sqrt() / (width as f64).sqrt()
-    };
     // Each once: with as many rows as there may be, they are the most that is held.
-    let once: Vec<Vec<f64>> = (0..n).into_par_iter().map(|a| (0..=a).map(|b| distance(a, b)).collect()).collect();
+    let once = distances(rows);
     let between = |a: usize, b: usize| once[a.max(b)][a.min(b)];
     let density: Vec<f64> = (0..n)
         .into_par_iter()

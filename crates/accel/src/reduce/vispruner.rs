@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use steady_methods::{Keep, Positions, VISPRUNER, Value};
 use steady_vlm::{Evidence, Needs, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::direction::Cosines;
+use super::direction::{Cosines, as_four};
 use super::rank::ranked;
 use super::{missing, policy};
 use crate::implementation::{Built, Implementation};
@@ -76,13 +76,177 @@ fn thinned_out(directions: &Cosines<'_>, mut residual: Vec<usize>, count: usize)
     if count == 0 {
         return Vec::new();
     }
+    let mut likest = Likest { directions, lists: vec![Vec::new(); directions.rows.rows] };
+    let mut roles = vec![Role::Gone; directions.rows.rows];
     while residual.len() > count && residual.len() > 1 {
         let compared: Vec<usize> = residual.iter().copied().step_by(2).collect();
         let between: Vec<usize> = residual.iter().copied().skip(1).step_by(2).collect();
-        let alike = |&row: &usize| between.iter().map(|&other| directions.between(row, other)).fold(f32::MIN, f32::max);
-        let scores: Vec<f32> = compared.par_iter().map(alike).collect();
+        for (of, role) in [(&compared, Role::Compared), (&between, Role::Between)] {
+            for &row in of {
+                roles[row] = role;
+            }
+        }
+        let order = ranked(&likest.scores(&compared, &between, &roles, &residual));
         let drop = ROUND.min(residual.len() - count);
-        residual = ranked(&scores).into_iter().skip(drop).map(|index| compared[index]).chain(between).collect();
+        for &index in &order[..drop.min(order.len())] {
+            roles[compared[index]] = Role::Gone;
+        }
+        residual = order.into_iter().skip(drop).map(|index| compared[index]).chain(between).collect();
     }
     residual
+}
+
+/// What a row is in a round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Gone,
+    Compared,
+    Between,
+}
+
+/// Rows that are most like another, from the most alike on, with how alike they are.
+type Alike = Vec<(f32, u32)>;
+
+/// What each row is most like, so that not every round compares all with all. Rows go, and none comes: what was among the likest of all is among the likest of
+/// those that are left.
+struct Likest<'a> {
+    directions: &'a Cosines<'a>,
+    /// Empty before it was looked for.
+    lists: Vec<Alike>,
+}
+
+/// Rows that are remembered of each.
+const LIKEST: usize = 32;
+/// With so few of them left, others are looked for when they are for any: half are in the part of the round that counts, by chance, and soon none would be.
+const FEW: usize = 16;
+/// Rows that are compared with others as those are read: they stay in a core's cache.
+const TILE: usize = 32;
+
+impl Likest<'_> {
+    /// How alike each of `compared` is to the likest row of `between`, where rows are `residual`.
+    fn scores(&mut self, compared: &[usize], between: &[usize], roles: &[Role], residual: &[usize]) -> Vec<f32> {
+        let known = |lists: &[Alike], row: usize| {
+            lists[row].iter().find(|(_, other)| roles[*other as usize] == Role::Between).map(|(alike, _)| *alike)
+        };
+        if compared.iter().any(|&row| known(&self.lists, row).is_none()) {
+            let left = |row: usize| self.lists[row].iter().filter(|(_, other)| roles[*other as usize] != Role::Gone).count();
+            let few: Vec<usize> = residual.iter().copied().filter(|&row| left(row) <= FEW.min(residual.len() - 2)).collect();
+            if 2 * few.len() > residual.len() {
+                self.look_at_all(residual);
+            } else {
+                self.look_at(&few, residual);
+            }
+        }
+        let alike = |&row: &usize| {
+            let likest = || between.iter().map(|&other| self.directions.between(row, other)).fold(f32::MIN, f32::max);
+            known(&self.lists, row).unwrap_or_else(likest)
+        };
+        compared.par_iter().map(alike).collect()
+    }
+
+    /// Finds the lists of `rows` among `residual`.
+    fn look_at(&mut self, rows: &[usize], residual: &[usize]) {
+        let lists = |some: &[usize]| {
+            let mut lists: Vec<Alike> = vec![Vec::with_capacity(LIKEST); some.len()];
+            for tile in residual.chunks(TILE) {
+                for (four, lists) in some.chunks(4).zip(lists.chunks_mut(4)) {
+                    for &other in tile {
+                        let products = self.directions.products(other, as_four(four));
+                        for ((&row, list), product) in four.iter().zip(lists.iter_mut()).zip(products) {
+                            remember(list, self.directions.scaled(product, row, other), row, other);
+                        }
+                    }
+                }
+            }
+            lists
+        };
+        let found: Vec<Alike> = rows.par_chunks(TILE).flat_map_iter(lists).collect();
+        for (&row, list) in rows.iter().zip(found) {
+            self.lists[row] = list;
+        }
+    }
+
+    /// Finds the lists of all `rows` among themselves, each pair once.
+    fn look_at_all(&mut self, rows: &[usize]) {
+        let none = || vec![Vec::new(); rows.len()];
+        let with_tile = |mut lists: Vec<Alike>, first: usize| {
+            let end = (first + TILE).min(rows.len());
+            for start in (first..rows.len()).step_by(TILE) {
+                for at in (first..end).step_by(4) {
+                    let four = &rows[at..(at + 4).min(end)];
+                    for (place, &other) in rows.iter().enumerate().take(start + TILE).skip(start.max(at + 1)) {
+                        let products = self.directions.products(other, as_four(four));
+                        for ((row_at, &row), product) in (at..place).zip(four).zip(products) {
+                            remember(&mut lists[row_at], self.directions.scaled(product, row, other), row, other);
+                            remember(&mut lists[place], self.directions.scaled(product, other, row), other, row);
+                        }
+                    }
+                }
+            }
+            lists
+        };
+        let both = |a: Vec<Alike>, b: Vec<Alike>| a.into_iter().zip(b).map(|(a, b)| joined(a, b)).collect();
+        let tiles: Vec<usize> = (0..rows.len()).step_by(TILE).collect();
+        let found = tiles.into_par_iter().fold(none, with_tile).reduce(none, both);
+        for (&row, list) in rows.iter().zip(found) {
+            self.lists[row] = list;
+        }
+    }
+}
+
+/// Puts `other` into the list of `row` if it is among the likest so far.
+fn remember(list: &mut Alike, alike: f32, row: usize, other: usize) {
+    let full = list.len() >= LIKEST;
+    if other == row || alike.is_nan() || full && list.last().is_some_and(|(least, _)| alike <= *least) {
+        return;
+    }
+    if full {
+        list.pop();
+    }
+    list.insert(list.partition_point(|(more, _)| *more >= alike), (alike, other as u32));
+}
+
+/// The likest of two lists of one row.
+fn joined(mut a: Alike, b: Alike) -> Alike {
+    if a.is_empty() {
+        return b;
+    }
+    a.extend(b);
+    a.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    a.truncate(LIKEST);
+    a
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use steady_vlm::HostMatrix;
+
+    use super::*;
+
+    /// As it is defined: every round compares one half with all of the other.
+    fn by_definition(directions: &Cosines<'_>, mut residual: Vec<usize>, count: usize) -> Vec<usize> {
+        while residual.len() > count && residual.len() > 1 {
+            let (compared, between): (Vec<usize>, Vec<usize>) = (0..residual.len()).partition(|place| place % 2 == 0);
+            let alike =
+                |&place: &usize| between.iter().map(|&other| directions.between(residual[place], residual[other])).fold(f32::MIN, f32::max);
+            let order = ranked(&compared.iter().map(alike).collect::<Vec<_>>());
+            let drop = ROUND.min(residual.len() - count);
+            let left = order.into_iter().skip(drop).map(|index| compared[index]).chain(between);
+            residual = left.map(|place| residual[place]).collect();
+        }
+        residual
+    }
+
+    proptest! {
+        /// Few directions, so that many are equal; and more rows than a list remembers.
+        #[test]
+        fn lists_change_nothing(data in prop::collection::vec(-2_i8..3, 150 * 3), rows in 2_usize..150, count in 1_usize..150) {
+            let data = data[..rows * 3].iter().map(|value| f32::from(*value)).collect();
+            let features = HostMatrix::new(rows, 3, data);
+            let directions = Cosines::of(&features);
+            let residual: Vec<usize> = (0..rows).rev().collect();
+            prop_assert_eq!(thinned_out(&directions, residual.clone(), count), by_definition(&directions, residual, count));
+        }
+    }
 }

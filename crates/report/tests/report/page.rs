@@ -211,7 +211,10 @@ fn a_page_of_many_questions_stays_small_and_has_its_pictures_beside_it() {
     assert!(page.html.contains(&format!("The first {cards} are shown")));
     let left = report.worst_first().len() - cards;
     assert!(left > 1000, "{left}");
-    assert!(page.html.contains(&format!("The other {left} count in every number above")) && page.html.contains(&format!("data-left=\"{left}\"")));
+    assert!(
+        page.html.contains(&format!("The other {left} count in every number above"))
+            && page.html.contains(&format!("data-left=\"{left}\""))
+    );
     for name in page.beside.keys() {
         assert!(page.html.contains("loading=\"lazy\" alt=\"Image image ") && page.html.contains(&format!("src=\"{PICTURES}/{name}\"")));
     }

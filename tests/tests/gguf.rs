@@ -1,5 +1,5 @@
-//! A LLaVA-1.5 in llama.cpp's files, as gguf's own code writes and unpacks them (`tests/reference/gguf_cases.py`): it loads packed and answers as
-//! transformers does with what that unpacks.
+//! A LLaVA-1.5, a Qwen2-VL and a Qwen2.5-VL in llama.cpp's files, as gguf's own code writes and unpacks them (`tests/reference/gguf_cases.py`): they load
+//! packed and answer as transformers does with what that unpacks.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -18,25 +18,43 @@ use tempfile::TempDir;
 
 use process::{refuse, stderr, steady, text};
 
+fn reference_of(family: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/gguf").join(family)
+}
+
 fn reference() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/gguf")
+    reference_of("llava")
+}
+
+fn facts_of(family: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(reference_of(family).join("answer.json")).unwrap()).unwrap()
 }
 
 fn facts() -> Value {
-    serde_json::from_slice(&std::fs::read(reference().join("answer.json")).unwrap()).unwrap()
+    facts_of("llava")
 }
 
-/// The files `names` of the reference and those of its base, in a folder of their own.
-fn folder(names: &[&str]) -> TempDir {
+/// The files `names` of a family's reference and those of its base, in a folder of their own.
+fn folder_of(family: &str, names: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
-    for entry in std::fs::read_dir(reference().join("base")).unwrap() {
+    for entry in std::fs::read_dir(reference_of(family).join("base")).unwrap() {
         let path = entry.unwrap().path();
         std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
     }
     for name in names {
-        std::fs::copy(reference().join(name), folder.path().join(name)).unwrap();
+        std::fs::copy(reference_of(family).join(name), folder.path().join(name)).unwrap();
     }
     folder
+}
+
+fn folder(names: &[&str]) -> TempDir {
+    folder_of("llava", names)
+}
+
+/// The picture that a family's model was asked about.
+fn picture_of(family: &str, facts: &Value) -> PathBuf {
+    let images = if family == "llava" { "tiny-llava/images" } else { "tiny-qwen2-vl/images" };
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("reference").join(images).join(facts["image"].as_str().unwrap())
 }
 
 fn open(folder: &Path) -> Result<(Checkpoint, Vlm), VlmError> {
@@ -48,11 +66,23 @@ fn open(folder: &Path) -> Result<(Checkpoint, Vlm), VlmError> {
 
 #[test]
 fn blocks_answer_as_gguf_unpacks_them() {
-    let folder = folder(&["model.gguf", "mmproj.gguf"]);
-    let (facts, (checkpoint, vlm)) = (facts(), open(folder.path()).unwrap());
-    let matrices = facts["matrices"].as_object().unwrap();
     // Two layers of the decoder but for two in f16, a layer of each of the tower's two MLPs and one of the projector.
-    assert_eq!(matrices.len(), 2 * 7 - 2 + 2 + 1);
+    answers_as_unpacked("llava", 2 * 7 - 2 + 2 + 1);
+}
+
+/// Of the towers queries, keys and values as one layer, and the layer behind attention, in each block; of the merger a layer.
+#[test]
+fn qwen_models_answer_as_gguf_unpacks_them() {
+    answers_as_unpacked("qwen2_vl", 2 * 7 - 2 + (1 + 3) + 1);
+    answers_as_unpacked("qwen2_5_vl", 2 * 7 - 2 + (2 + 4) + 1);
+}
+
+/// Whether a family's files load with so many packed layers and answer as the reference.
+fn answers_as_unpacked(family: &str, packed: usize) {
+    let folder = folder_of(family, &["model.gguf", "mmproj.gguf"]);
+    let (facts, (checkpoint, vlm)) = (facts_of(family), open(folder.path()).unwrap());
+    let matrices = facts["matrices"].as_object().unwrap();
+    assert_eq!(matrices.len(), packed);
     let footprint = checkpoint.footprint().unwrap();
     assert_eq!(footprint.linears().iter().filter(|linear| linear.packed.is_some()).count(), matrices.len());
     assert_eq!(footprint.weight_bytes(Precision::F32), vlm.weight_bytes() as u64);
@@ -61,7 +91,7 @@ fn blocks_answer_as_gguf_unpacks_them() {
         let bytes: Vec<u8> = matrix.data.iter().flat_map(|value| value.to_le_bytes()).collect();
         assert_eq!(sha256(&bytes), expected.as_str().unwrap(), "{name} is not what gguf unpacks");
     }
-    let image = steady_vlm::image::load(&reference().with_file_name("tiny-llava/images").join(facts["image"].as_str().unwrap())).unwrap();
+    let image = steady_vlm::image::load(&picture_of(family, &facts)).unwrap();
     let prepared = vlm.prepare(&image, &vlm.prompt(facts["question"].as_str().unwrap()).unwrap()).unwrap();
     assert_eq!(json!(prepared.input_ids), facts["input_ids"]);
     let options = Decoding { max_new_tokens: facts["output_ids"].as_array().unwrap().len(), ..Decoding::default() };
@@ -86,7 +116,7 @@ fn rows_of_tokens_that_are_never_said_may_be_missing() {
         std::fs::write(config, json.to_string()).unwrap();
         let answer = |(checkpoint, vlm): (Checkpoint, Vlm)| {
             assert_eq!(checkpoint.footprint().unwrap().weight_bytes(Precision::F32), vlm.weight_bytes() as u64);
-            let image = steady_vlm::image::load(&reference().with_file_name("tiny-llava/images/wide.png")).unwrap();
+            let image = steady_vlm::image::load(&picture_of("llava", &facts())).unwrap();
             let prepared = vlm.prepare(&image, &vlm.prompt("how many?").unwrap()).unwrap();
             vlm.ask(&prepared, None, &Decoding { max_new_tokens: 12, ..Decoding::default() }).block_on().unwrap()
         };
@@ -105,9 +135,13 @@ fn rows_of_tokens_that_are_never_said_may_be_missing() {
     assert!(error.contains("token_embd.weight") && error.contains("expected shape [1008, 256]"), "{error}");
 }
 
-/// One of the files with `change` made to it.
+/// What is said of one of the files with `change` made to it.
 fn changed(name: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
-    let folder = folder(&["model.gguf", "mmproj.gguf"]);
+    changed_of("llava", name, change)
+}
+
+fn changed_of(family: &str, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
+    let folder = folder_of(family, &["model.gguf", "mmproj.gguf"]);
     let mut bytes = std::fs::read(folder.path().join(name)).unwrap();
     change(&mut bytes);
     std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -153,21 +187,63 @@ fn what_is_not_read_is_refused_by_name() {
     assert!(error.contains("language_model.layers.1.mlp.gate_proj.weight") && error.contains("missing"), "{error}");
 }
 
+/// What a Qwen model's files say otherwise than its configuration, and parts that make no layer.
+#[test]
+fn what_is_another_qwen_is_refused_by_name() {
+    let other = folder_of("qwen2_vl", &["model.gguf"]);
+    std::fs::copy(reference_of("qwen2_5_vl").join("mmproj.gguf"), other.path().join("mmproj.gguf")).unwrap();
+    let error = open(other.path()).err().unwrap().to_string();
+    assert!(error.contains("clip.projector_type is `qwen2.5vl_merger`; the configuration's is `qwen2vl_merger`"), "{error}");
+    let error = changed_of("qwen2_5_vl", "mmproj.gguf", |bytes| {
+        let at = behind(bytes, "clip.vision.n_wa_pattern") + 4;
+        bytes[at] = 4;
+    });
+    assert!(error.contains("mmproj.gguf") && error.contains("clip.vision.n_wa_pattern is 4; the configuration says 2"), "{error}");
+    // Behind the key are the kind of a list, that of its numbers, and how many they are.
+    let error = changed_of("qwen2_vl", "model.gguf", |bytes| {
+        let at = behind(bytes, "qwen2vl.rope.dimension_sections") + 4 + 4 + 8;
+        bytes[at] = 9;
+    });
+    assert!(error.contains("rope.dimension_sections is [9.0, 12.0, 12.0, 0.0]; the configuration says [8, 12, 12]"), "{error}");
+    let error = changed_of("qwen2_vl", "mmproj.gguf", |bytes| {
+        let at = behind(bytes, "v.blk.1.attn_k.weight") + 4 + 16;
+        bytes[at] = 30;
+    });
+    assert!(error.contains("`v.blk.1.attn_q.weight` is F16 [32, 32], and `v.blk.1.attn_k.weight` BF16"), "{error}");
+    let error = changed_of("qwen2_vl", "mmproj.gguf", |bytes| {
+        let at = behind(bytes, "v.blk.2.attn_v");
+        bytes[at - 1] = b'x';
+    });
+    assert!(error.contains("`visual.blocks.2.attn.qkv.weight` is 3 tensors there, and 1 of them are missing"), "{error}");
+    // A base whose blocks no number describes.
+    let base = folder_of("qwen2_5_vl", &["model.gguf", "mmproj.gguf"]);
+    let config = base.path().join("config.json");
+    let mut json: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    json["vision_config"]["fullatt_block_indexes"] = json!([0, 3]);
+    std::fs::write(config, json.to_string()).unwrap();
+    let error = open(base.path()).err().unwrap().to_string();
+    assert!(error.contains("fullatt_block_indexes: blocks [0, 3] of 4 attend to the whole image"), "{error}");
+}
+
 /// Whatever a header says, it is read or refused.
 #[test]
 fn a_header_of_anything_is_no_panic() {
-    let folder = folder(&["model.gguf", "mmproj.gguf"]);
-    let whole = std::fs::read(reference().join("model.gguf")).unwrap();
-    let header = behind(&whole, "blk.1.ffn_down.weight") + 32;
-    let mut refused = 0;
-    for at in (0..header).step_by(41) {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0xff;
-        std::fs::write(folder.path().join("model.gguf"), bytes).unwrap();
-        refused += usize::from(open(folder.path()).is_err());
+    // Most of the first is the vocabulary, which is not looked at.
+    for (family, file, last, step, least) in
+        [("llava", "model.gguf", "blk.1.ffn_down.weight", 41, 20), ("qwen2_vl", "mmproj.gguf", "v.blk.2.ln2.bias", 13, 100)]
+    {
+        let folder = folder_of(family, &["model.gguf", "mmproj.gguf"]);
+        let whole = std::fs::read(reference_of(family).join(file)).unwrap();
+        let header = behind(&whole, last) + 32;
+        let mut refused = 0;
+        for at in (0..header).step_by(step) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0xff;
+            std::fs::write(folder.path().join(file), bytes).unwrap();
+            refused += usize::from(open(folder.path()).is_err());
+        }
+        assert!(refused > least, "{family}: {refused}");
     }
-    // Most of it is the vocabulary, which is not looked at.
-    assert!(refused > 20, "{refused}");
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl Checkpoint {
         let opening = Opening::new(Fields::root(&label, &json)?, source, tower, known.families);
         let family = *opening.family()?;
         let architecture = (family.open)(&opening)?;
-        let format = match files::gguf_format(source, architecture.gguf(), architecture.decoder())? {
+        let format = match files::gguf_format(source, || architecture.gguf(), architecture.decoder())? {
             Some(format) => format,
             None => files::format_of(&opening.root, known.formats)?,
         };

@@ -20,7 +20,7 @@ use steady_kernels::Matrix;
 
 use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::LlamaConfig;
-use crate::files::{Fields, Source};
+use crate::files::{Fields, GgufFacts, Source};
 use crate::image::{ImageOptions, ImageProcessor, PixelValues};
 use crate::layout::{Cells, VisualLayout};
 use crate::nn::{Loader, Position, Visit, in_line};
@@ -124,9 +124,11 @@ pub trait Architecture: Debug + Send + Sync {
         None
     }
 
-    /// What llama.cpp calls its decoder, if the family is read from its files. Of `llama` the rows of queries and keys are taken to lie in that
-    /// program's order.
-    fn gguf(&self) -> Option<&'static str> {
+    /// What llama.cpp's files say of it, if the family is read from them.
+    ///
+    /// # Errors
+    /// When it is one that they cannot describe.
+    fn gguf(&self) -> Option<Result<GgufFacts, VlmError>> {
         None
     }
 

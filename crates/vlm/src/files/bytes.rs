@@ -97,12 +97,52 @@ impl Bytes {
         }
     }
 
+    /// What lies at a place, by itself.
+    pub(crate) fn at(&self, place: &Place) -> std::io::Result<Stretch<'_>> {
+        if let Some(stretch) = place.stretch() {
+            return self.stretch(stretch);
+        }
+        let stretches = place.stretches.iter().map(|stretch| self.stretch(stretch.clone())).collect::<std::io::Result<Vec<_>>>()?;
+        let (run, length) = (place.run as usize, stretches.first().map_or(0, |stretch| stretch.len()));
+        let runs = (0..length).step_by(run.max(1));
+        Ok(Stretch::Read(runs.flat_map(|at| stretches.iter().flat_map(move |stretch| &stretch[at..at + run])).copied().collect()))
+    }
+
     /// All of it, for files that are small.
     pub(crate) fn whole(&self) -> std::io::Result<Vec<u8>> {
         Ok(match self.stretch(0..self.size())? {
             Stretch::Read(bytes) => bytes,
             stretch => stretch.to_vec(),
         })
+    }
+}
+
+/// Where a tensor's bytes are in its file: in one stretch, or in several of one length that are taken in turns, `run` bytes of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    stretches: Vec<Range<u64>>,
+    run: u64,
+}
+
+impl Place {
+    /// One stretch.
+    pub(crate) fn one(range: Range<u64>) -> Self {
+        Self { run: range.end - range.start, stretches: vec![range] }
+    }
+
+    /// Several of one length, of which `run` divides it.
+    pub(crate) fn in_turns(stretches: Vec<Range<u64>>, run: u64) -> Self {
+        Self { stretches, run }
+    }
+
+    /// Bytes of all of it.
+    pub(crate) fn size(&self) -> u64 {
+        self.stretches.iter().map(|stretch| stretch.end - stretch.start).sum()
+    }
+
+    /// The stretch, if it is one.
+    pub(crate) fn stretch(&self) -> Option<Range<u64>> {
+        if let [stretch] = &self.stretches[..] { Some(stretch.clone()) } else { None }
     }
 }
 

@@ -5,18 +5,20 @@
 //! are and what it is asked in is the float checkpoint's to say.
 
 mod blocks;
+mod names;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
 use safetensors::Dtype;
 
 pub(crate) use blocks::BlockKind;
+use names::{DECODER, Join, of_projector};
 
-use std::path::Path;
-use std::sync::Arc;
-
-use super::bytes::Bytes;
+use super::bytes::{Bytes, Place};
 use super::format::{Gguf as Layers, WeightFormat};
 use super::source::Source;
 use super::{INDEX, SINGLE};
@@ -47,10 +49,22 @@ pub(crate) struct Tensor {
     pub(crate) place: Range<u64>,
 }
 
+/// A tensor of the model in the file: one of the file's, or several that are one here.
+#[derive(Debug)]
+pub(crate) struct Named {
+    /// What a model of transformers calls it; a name that is not known stays.
+    pub(crate) canonical: String,
+    /// What the file calls it, or the first of its pieces.
+    pub(crate) name: String,
+    pub(crate) stored: Stored,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) place: Place,
+}
+
 /// What a header says.
 #[derive(Debug)]
 pub(crate) struct Gguf {
-    /// Text and numbers; lists are passed over.
+    /// Text, numbers and short lists of numbers; other lists are passed over.
     metadata: BTreeMap<String, Value>,
     pub(crate) tensors: BTreeMap<String, Tensor>,
 }
@@ -59,7 +73,22 @@ pub(crate) struct Gguf {
 enum Value {
     Text(String),
     Number(f64),
+    Numbers(Vec<f64>),
     List,
+}
+
+/// Longest list of numbers that is looked at.
+const SHORT: usize = 64;
+
+/// What llama.cpp's files say of a family's models, beside the sizes of the language model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GgufFacts {
+    /// `general.architecture` of the language model. Of `llama` the rows of queries and keys are taken to lie in that program's order.
+    pub decoder: &'static str,
+    /// `clip.projector_type`.
+    pub projector: &'static str,
+    /// Numbers of the tower, by what follows `clip.vision.`: where a file has them they must be these.
+    pub tower: Vec<(&'static str, f64)>,
 }
 
 impl Gguf {
@@ -142,12 +171,115 @@ impl Gguf {
         self.text("general.architecture") == Some("clip")
     }
 
-    /// Each tensor's name in the file, with what a model of transformers calls it; a name that is not known stays.
-    pub(crate) fn named(&self) -> Vec<(&str, String)> {
+    /// A short list of numbers of the metadata.
+    fn numbers(&self, key: &str) -> Option<&[f64]> {
+        match self.metadata.get(key) {
+            Some(Value::Numbers(numbers)) => Some(numbers),
+            _ => None,
+        }
+    }
+
+    /// What kind of projector it is, if it says so.
+    fn projector(&self) -> Option<&str> {
+        self.text("clip.projector_type").or_else(|| self.text("clip.vision.projector_type"))
+    }
+
+    /// The model's tensors, of which some are several of the file's.
+    pub(crate) fn named(self) -> Result<Vec<Named>, String> {
+        let names = if self.is_projector() { of_projector(self.projector()) } else { &DECODER };
         // The first converters called the MLP's layers by the wrong names: the one that widens is the first, whatever it is called.
         let down = self.tensors.get("v.blk.0.ffn_down.weight").map(|tensor| tensor.shape.as_slice());
         let swapped = matches!(down, Some([out, input]) if out > input);
-        self.tensors.keys().map(|name| (name.as_str(), canonical(name, swapped).unwrap_or_else(|| name.clone()))).collect()
+        let (mut named, mut joined): (Vec<Named>, BTreeMap<String, Pieces>) = (Vec::new(), BTreeMap::new());
+        for (name, tensor) in self.tensors {
+            let meant = if swapped { other_of_mlp(&name) } else { None };
+            match names.of_file(meant.as_deref().unwrap_or(&name)) {
+                Some(part) if part.join != Join::Alone => {
+                    let (at, count) = part.piece;
+                    let pieces = joined.entry(part.canonical).or_insert_with(|| Pieces { join: part.join, list: Vec::new(), count });
+                    pieces.list.push((at, name, tensor));
+                }
+                part => named.push(tensor.alone(part.map_or_else(|| name.clone(), |part| part.canonical), name)),
+            }
+        }
+        for (canonical, pieces) in joined {
+            named.push(pieces.joined(canonical)?);
+        }
+        Ok(named)
+    }
+}
+
+/// The layer of a tower's MLP that is not this one, under its name.
+fn other_of_mlp(name: &str) -> Option<String> {
+    let (layer, part) = name.strip_prefix("v.blk.")?.split_once('.')?;
+    let other = part.strip_prefix("ffn_up.").map(|end| format!("ffn_down.{end}"));
+    let other = other.or_else(|| part.strip_prefix("ffn_down.").map(|end| format!("ffn_up.{end}")))?;
+    Some(format!("v.blk.{layer}.{other}"))
+}
+
+impl Tensor {
+    fn alone(self, canonical: String, name: String) -> Named {
+        Named { canonical, name, stored: self.stored, shape: self.shape, place: Place::one(self.place) }
+    }
+}
+
+/// Tensors of the file that are one of the model's.
+struct Pieces {
+    join: Join,
+    /// Which of them each is, its name and the tensor.
+    list: Vec<(usize, String, Tensor)>,
+    count: usize,
+}
+
+impl Pieces {
+    fn joined(mut self, canonical: String) -> Result<Named, String> {
+        self.list.sort_by_key(|(at, ..)| *at);
+        let Some((_, first, like)) = self.list.first() else { return Err(format!("`{canonical}`: nothing is there of it")) };
+        if let Some((_, other, tensor)) = self.list.iter().find(|(_, _, tensor)| tensor.stored != like.stored || tensor.shape != like.shape)
+        {
+            return Err(format!(
+                "`{first}` is {} {:?}, and `{other}` {} {:?}: both are parts of `{canonical}`, which is read of parts that are alike",
+                like.stored, like.shape, tensor.stored, tensor.shape
+            ));
+        }
+        if self.list.len() != self.count {
+            return Err(format!(
+                "`{canonical}` is {} tensors there, and {} of them are missing beside `{first}`",
+                self.count,
+                self.count - self.list.len()
+            ));
+        }
+        let (mut shape, whole) = (like.shape.clone(), like.place.end - like.place.start);
+        let run = match (self.join, like.stored, &like.shape[..]) {
+            (Join::Frames, Stored::Plain(dtype), [.., height, width]) => {
+                let run = (height * width * dtype.bitsize() / 8) as u64;
+                shape.insert(shape.len() - 2, self.count);
+                run
+            }
+            (Join::Frames, ..) => {
+                return Err(format!(
+                    "`{first}` is {} {:?}; such a tensor is read in floats, of at least two dimensions",
+                    like.stored, like.shape
+                ));
+            }
+            _ => {
+                let rows = shape.first_mut().ok_or_else(|| format!("`{first}` has no dimensions"))?;
+                *rows = rows.saturating_mul(self.count);
+                whole
+            }
+        };
+        let (stored, name) = (like.stored, first.clone());
+        let stretches = self.list.into_iter().map(|(_, _, tensor)| tensor.place).collect();
+        Ok(Named { canonical, name, stored, shape, place: Place::in_turns(stretches, run) })
+    }
+}
+
+impl fmt::Display for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(dtype) => write!(f, "{dtype:?}"),
+            Self::Blocks(kind) => f.write_str(kind.name()),
+        }
     }
 }
 
@@ -226,20 +358,40 @@ pub(super) fn files(source: &Source) -> Result<Option<Vec<(String, Bytes)>>, Vlm
 ///
 /// # Errors
 /// When they are of another one, or of a family that is not read from them.
-pub(crate) fn format_of(source: &Source, decoder: Option<&str>, config: &LlamaConfig) -> Result<Option<Arc<dyn WeightFormat>>, VlmError> {
+pub(crate) fn format_of(
+    source: &Source,
+    facts: impl FnOnce() -> Option<Result<GgufFacts, VlmError>>,
+    config: &LlamaConfig,
+) -> Result<Option<Arc<dyn WeightFormat>>, VlmError> {
     let Some(files) = files(source)? else { return Ok(None) };
-    let Some((label, bytes)) = files.first() else { return Ok(None) };
-    let header = Gguf::read(label, bytes)?;
-    let refuse = |problem: String| Err(VlmError::Gguf { file: label.clone(), problem });
-    let Some(decoder) = decoder else {
-        return refuse("its configuration is of a family that is not read from such files; use safetensors".to_owned());
-    };
+    let [(label, language), (tower_label, tower)] = &files[..] else { return Ok(None) };
+    let refuse = |problem: String| VlmError::Gguf { file: label.clone(), problem };
+    let facts = facts()
+        .ok_or_else(|| refuse("its configuration is of a family that is not read from such files; use safetensors".to_owned()))??;
+    check_language(&Gguf::read(label, language)?, &facts, config).map_err(refuse)?;
+    let refuse = |problem: String| VlmError::Gguf { file: tower_label.clone(), problem };
+    check_tower(&Gguf::read(tower_label, tower)?, &facts).map_err(refuse)?;
+    // The converters of other decoders leave the rows as they are.
+    let heads = (facts.decoder == "llama").then_some([config.num_heads, config.num_kv_heads]);
+    Ok(Some(Arc::new(Layers { heads })))
+}
+
+/// Numbers that are no whole ones are kept in f32.
+fn differ(found: f64, expected: f64) -> bool {
+    (found - expected).abs() > 1e-6 * expected.abs()
+}
+
+fn check_language(header: &Gguf, facts: &GgufFacts, config: &LlamaConfig) -> Result<(), String> {
+    let decoder = facts.decoder;
     let architecture = header.text("general.architecture").unwrap_or_default();
     if architecture != decoder {
-        return refuse(format!("general.architecture is `{architecture}`; the configuration says `{decoder}`"));
+        return Err(format!("general.architecture is `{architecture}`; the configuration says `{decoder}`"));
     }
     if header.number("split.count").is_some_and(|count| count > 1.0) {
-        return refuse("is one of several parts; join them with llama-gguf-split --merge".to_owned());
+        return Err("is one of several parts; join them with llama-gguf-split --merge".to_owned());
+    }
+    if decoder == "llama" && config.attention_bias {
+        return Err("queries and keys have biases by the configuration, which are not read from such files; use safetensors".to_owned());
     }
     let expected = [
         ("block_count", config.num_layers as f64),
@@ -251,67 +403,31 @@ pub(crate) fn format_of(source: &Source, decoder: Option<&str>, config: &LlamaCo
         ("rope.freq_base", config.rope.theta),
     ];
     for (key, expected) in expected {
-        // Numbers that are no whole ones are kept in f32.
-        if let Some(found) = header.number(&format!("{decoder}.{key}")).filter(|found| (found - expected).abs() > 1e-6 * expected.abs()) {
-            return refuse(format!("{decoder}.{key} is {found}; the configuration says {expected}"));
+        if let Some(found) = header.number(&format!("{decoder}.{key}")).filter(|found| differ(*found, expected)) {
+            return Err(format!("{decoder}.{key} is {found}; the configuration says {expected}"));
         }
     }
-    // The converters of other decoders leave the rows as they are.
-    let heads = (decoder == "llama").then_some([config.num_heads, config.num_kv_heads]);
-    Ok(Some(Arc::new(Layers { heads })))
+    if let (Some(found), Some(sections)) = (header.numbers(&format!("{decoder}.rope.dimension_sections")), config.rope.sections) {
+        let expected = sections.map(|section| section as f64);
+        if found.get(..3) != Some(&expected[..]) {
+            return Err(format!("{decoder}.rope.dimension_sections is {found:?}; the configuration says {sections:?}"));
+        }
+    }
+    Ok(())
 }
 
-const WHOLE: [(&str, &str); 11] = [
-    ("token_embd.", "language_model.embed_tokens."),
-    ("output_norm.", "language_model.norm."),
-    ("output.", "lm_head."),
-    ("v.class_embd", "vision_tower.embeddings.class_embedding"),
-    ("v.patch_embd.", "vision_tower.embeddings.patch_embedding."),
-    ("v.position_embd.", "vision_tower.embeddings.position_embedding."),
-    ("v.pre_ln.", "vision_tower.pre_layrnorm."),
-    ("v.post_ln.", "vision_tower.post_layernorm."),
-    ("mm.0.", "multi_modal_projector.linear_1."),
-    ("mm.2.", "multi_modal_projector.linear_2."),
-    // Of the converters before 2024.
-    ("v.class_embedding", "vision_tower.embeddings.class_embedding"),
-];
-const DECODER: [(&str, &str); 9] = [
-    ("attn_norm", "input_layernorm"),
-    ("attn_q", "self_attn.q_proj"),
-    ("attn_k", "self_attn.k_proj"),
-    ("attn_v", "self_attn.v_proj"),
-    ("attn_output", "self_attn.o_proj"),
-    ("ffn_norm", "post_attention_layernorm"),
-    ("ffn_gate", "mlp.gate_proj"),
-    ("ffn_up", "mlp.up_proj"),
-    ("ffn_down", "mlp.down_proj"),
-];
-const TOWER: [(&str, &str); 8] = [
-    ("attn_q", "self_attn.q_proj"),
-    ("attn_k", "self_attn.k_proj"),
-    ("attn_v", "self_attn.v_proj"),
-    ("attn_out", "self_attn.out_proj"),
-    ("ln1", "layer_norm1"),
-    ("ln2", "layer_norm2"),
-    ("ffn_up", "mlp.fc1"),
-    ("ffn_down", "mlp.fc2"),
-];
-
-fn canonical(name: &str, swapped: bool) -> Option<String> {
-    for (prefix, model, parts) in [("blk.", "language_model.layers.", &DECODER[..]), ("v.blk.", "vision_tower.encoder.layers.", &TOWER)] {
-        if let Some(rest) = name.strip_prefix(prefix) {
-            let (layer, rest) = rest.split_once('.')?;
-            let (part, end) = rest.split_once('.')?;
-            let part = match part {
-                "ffn_up" if swapped && prefix == "v.blk." => "ffn_down",
-                "ffn_down" if swapped && prefix == "v.blk." => "ffn_up",
-                part => part,
-            };
-            let (_, of_model) = parts.iter().find(|(known, _)| *known == part)?;
-            return Some(format!("{model}{layer}.{of_model}.{end}"));
+fn check_tower(header: &Gguf, facts: &GgufFacts) -> Result<(), String> {
+    // LLaVA's first converters named no kind.
+    let projector = header.projector().unwrap_or("mlp");
+    if projector != facts.projector {
+        return Err(format!("clip.projector_type is `{projector}`; the configuration's is `{}`", facts.projector));
+    }
+    for (key, expected) in &facts.tower {
+        if let Some(found) = header.number(&format!("clip.vision.{key}")).filter(|found| differ(*found, *expected)) {
+            return Err(format!("clip.vision.{key} is {found}; the configuration says {expected}"));
         }
     }
-    WHOLE.iter().find_map(|(prefix, of_model)| Some(format!("{of_model}{}", name.strip_prefix(prefix)?)))
+    Ok(())
 }
 
 struct Reader<'a> {
@@ -354,10 +470,14 @@ impl<'a> Reader<'a> {
             8 => self.text().map(Value::Text),
             9 if depth < 2 => {
                 let (kind, count) = (self.number::<4>()?, self.length()?);
+                let mut numbers = Vec::new();
                 for _ in 0..count {
-                    self.value(kind, depth + 1)?;
+                    match self.value(kind, depth + 1)? {
+                        Value::Number(number) if count <= SHORT => numbers.push(number),
+                        _ => {}
+                    }
                 }
-                Ok(Value::List)
+                Ok(if numbers.len() == count { Value::Numbers(numbers) } else { Value::List })
             }
             10 => number(self.number::<8>()? as f64),
             11 => number(self.number::<8>()? as i64 as f64),

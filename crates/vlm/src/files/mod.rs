@@ -25,7 +25,7 @@ pub(crate) use fields::expected;
 pub(crate) use format::of as format_of;
 pub use format::{FORMATS, FormatRow, LayerTensors, Stored, WeightFormat};
 pub use generation_config::GenerationConfig;
-pub use gguf::is_gguf;
+pub use gguf::{GgufFacts, is_gguf};
 pub(crate) use gguf::{format_of as gguf_format, open as gguf_files};
 #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
 pub(crate) use hub_cache::cache_home;

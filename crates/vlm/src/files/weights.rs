@@ -1,12 +1,11 @@
 //! Weight files: every tensor found by its canonical name, converted one at a time, and accounted for at the end.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use half::{bf16, f16};
 use safetensors::Dtype;
 
-use super::bytes::{Bytes, Stretch, pieces};
+use super::bytes::{Bytes, Place, Stretch, pieces};
 use super::fields::Fields;
 use super::gguf::{self, BlockKind, Gguf};
 use super::header::Header;
@@ -93,7 +92,7 @@ struct Entry {
     file: usize,
     dtype: Dtype,
     shape: Vec<usize>,
-    bytes: Range<u64>,
+    place: Place,
     taken: bool,
     /// Of ggml's blocks their kind; then `dtype` is that of bytes.
     blocks: Option<BlockKind>,
@@ -101,13 +100,13 @@ struct Entry {
 
 impl Entry {
     fn stored_bytes(&self) -> u64 {
-        self.bytes.end - self.bytes.start
+        self.place.size()
     }
 }
 
 impl WeightFile {
-    fn stretch(&self, range: Range<u64>) -> Result<Stretch<'_>, VlmError> {
-        self.bytes.stretch(range).map_err(|source| VlmError::Io { path: self.label.clone().into(), source })
+    fn at(&self, place: &Place) -> Result<Stretch<'_>, VlmError> {
+        self.bytes.at(place).map_err(|source| VlmError::Io { path: self.label.clone().into(), source })
     }
 }
 
@@ -176,15 +175,15 @@ impl Weights {
     fn equal(&self, a: &Entry, b: &Entry) -> Result<bool, VlmError> {
         let size = |entry: &Entry| if converted(&[], entry.dtype, |value| value).is_some() { entry.dtype.bitsize() as u64 / 8 } else { 0 };
         let (wide, narrow) = (size(a), size(b));
+        let (Some(of_a), Some(of_b)) = (a.place.stretch(), b.place.stretch()) else { return Ok(false) };
         if a.shape != b.shape || wide == 0 || narrow == 0 {
             return Ok(false);
         }
-        for piece in pieces(0..(a.bytes.end - a.bytes.start) / wide) {
-            let stretch = |entry: &Entry, size: u64| {
-                let start = entry.bytes.start;
-                self.files[entry.file].stretch(start + piece.start * size..start + piece.end * size)
+        for piece in pieces(0..a.stored_bytes() / wide) {
+            let stretch = |entry: &Entry, start: u64, size: u64| {
+                self.files[entry.file].at(&Place::one(start + piece.start * size..start + piece.end * size))
             };
-            let (left, right) = (stretch(a, wide)?, stretch(b, narrow)?);
+            let (left, right) = (stretch(a, of_a.start, wide)?, stretch(b, of_b.start, narrow)?);
             let values = |bytes: &[u8], dtype| converted(bytes, dtype, |value| value);
             let same = if a.dtype == b.dtype { *left == *right } else { values(&left, a.dtype) == values(&right, b.dtype) };
             if !same {
@@ -244,24 +243,22 @@ impl Weights {
         let file = self.files.len();
         for (name, info) in &header.tensors {
             let canonical = canonical_name(self.names, name);
-            let (dtype, shape, bytes) = (info.dtype, info.shape.clone(), header.place(info));
-            self.add(&label, canonical, Entry { name: name.clone(), file, dtype, shape, bytes, taken: false, blocks: None })?;
+            let (dtype, shape, place) = (info.dtype, info.shape.clone(), Place::one(header.place(info)));
+            self.add(&label, canonical, Entry { name: name.clone(), file, dtype, shape, place, taken: false, blocks: None })?;
         }
         self.files.push(WeightFile { label, bytes });
         Ok(())
     }
 
     fn add_gguf(&mut self, label: String, bytes: Bytes) -> Result<(), VlmError> {
-        let mut header = Gguf::read(&label, &bytes)?;
+        let named = Gguf::read(&label, &bytes)?.named().map_err(|problem| VlmError::Gguf { file: label.clone(), problem })?;
         let file = self.files.len();
-        let names: Vec<(String, String)> = header.named().into_iter().map(|(name, canonical)| (name.to_owned(), canonical)).collect();
-        for (name, canonical) in names {
-            let Some(gguf::Tensor { stored, shape, place }) = header.tensors.remove(&name) else { continue };
+        for gguf::Named { canonical, name, stored, shape, place } in named {
             let (dtype, blocks) = match stored {
                 gguf::Stored::Plain(dtype) => (dtype, None),
                 gguf::Stored::Blocks(kind) => (Dtype::U8, Some(kind)),
             };
-            self.add(&label, canonical, Entry { name, file, dtype, shape, bytes: place, taken: false, blocks })?;
+            self.add(&label, canonical, Entry { name, file, dtype, shape, place, taken: false, blocks })?;
         }
         self.partial = true;
         self.files.push(WeightFile { label, bytes });
@@ -380,9 +377,9 @@ impl Weights {
     ) -> Result<Vec<T>, VlmError> {
         let precision = self.precision;
         let entry = self.claim(canonical, shape)?;
-        let (name, file, dtype, bytes, blocks) = (entry.name.clone(), entry.file, entry.dtype, entry.bytes.clone(), entry.blocks);
+        let (name, file, dtype, place, blocks) = (entry.name.clone(), entry.file, entry.dtype, entry.place.clone(), entry.blocks);
         let file = &self.files[file];
-        let stretch = file.stretch(bytes)?;
+        let stretch = file.at(&place)?;
         if let Some(kind) = blocks {
             let kept: Vec<T> = kind.floats(&stretch).into_iter().map(keep).collect();
             return match kept.iter().position(|value| !is_finite(value)) {
@@ -414,8 +411,8 @@ impl Weights {
     pub fn take_raw(&mut self, name: &str) -> Result<RawTensor, VlmError> {
         self.mark(name);
         let entry = self.find(name)?;
-        let (file, dtype, shape, range) = (entry.file, entry.dtype, entry.shape.clone(), entry.bytes.clone());
-        let bytes = self.files[file].stretch(range)?.to_vec();
+        let (dtype, shape) = (entry.dtype, entry.shape.clone());
+        let bytes = self.files[entry.file].at(&entry.place)?.to_vec();
         Ok(RawTensor { dtype, shape, bytes })
     }
 
@@ -447,13 +444,13 @@ impl Weights {
     /// When it is missing, or cannot be read.
     pub(crate) fn peek(&self, name: &str) -> Result<Vec<u8>, VlmError> {
         let entry = self.find(name)?;
-        Ok(self.files[entry.file].stretch(entry.bytes.clone())?.to_vec())
+        Ok(self.files[entry.file].at(&entry.place)?.to_vec())
     }
 
     /// Whether every byte of a tensor is zero.
     pub(crate) fn peek_zeros(&self, name: &str) -> Result<bool, VlmError> {
         let entry = self.find(name)?;
-        Ok(self.files[entry.file].stretch(entry.bytes.clone())?.iter().all(|&byte| byte == 0))
+        Ok(self.files[entry.file].at(&entry.place)?.iter().all(|&byte| byte == 0))
     }
 
     /// An error about a tensor, which names it as its file does.

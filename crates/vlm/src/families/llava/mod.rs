@@ -23,7 +23,7 @@ use super::{Architecture, Expander, Family, Opening, VisualEncoder};
 use crate::VlmError;
 use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::{self, LlamaConfig};
-use crate::files::{CONFIG, Fields, Source};
+use crate::files::{CONFIG, Fields, GgufFacts, Source};
 use crate::image::{ClipProcessor, ImageOptions, ImageProcessor, read_settings};
 use crate::nn::Loader;
 use crate::text::{Conversation, Processor};
@@ -121,8 +121,16 @@ impl Architecture for Llava {
         self.config.original.as_ref().map(|original| original.conversation)
     }
 
-    fn gguf(&self) -> Option<&'static str> {
-        Some("llama")
+    fn gguf(&self) -> Option<Result<GgufFacts, VlmError>> {
+        let vision = &self.config.vision;
+        let tower = vec![
+            ("embedding_length", vision.hidden_size as f64),
+            ("attention.head_count", vision.num_heads as f64),
+            ("attention.layer_norm_epsilon", vision.layer_norm_eps),
+            ("image_size", vision.image_size as f64),
+            ("patch_size", vision.patch_size as f64),
+        ];
+        Some(Ok(GgufFacts { decoder: "llama", projector: "mlp", tower }))
     }
 
     fn tower(&self) -> Option<&Source> {

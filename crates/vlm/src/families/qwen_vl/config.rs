@@ -6,7 +6,7 @@
 
 use crate::VlmError;
 use crate::decoder::{DecoderKind, LlamaConfig};
-use crate::files::Fields;
+use crate::files::{Fields, GgufFacts};
 use crate::nn::Activation;
 
 /// A Qwen2-VL-type or Qwen2.5-VL-type model.
@@ -174,6 +174,22 @@ impl QwenVisionConfig {
         self.num_channels * self.temporal_patch_size * self.patch_size * self.patch_size
     }
 
+    /// What llama.cpp's files say of such a tower.
+    pub(super) fn gguf(&self) -> Result<GgufFacts, VlmError> {
+        let mut tower = vec![
+            ("block_count", self.depth as f64),
+            ("embedding_length", self.hidden_size as f64),
+            ("attention.head_count", self.num_heads as f64),
+            ("patch_size", self.patch_size as f64),
+            ("projection_dim", self.out_hidden_size as f64),
+        ];
+        if let Some(windows) = &self.windows {
+            tower.push(("n_wa_pattern", windows.pattern(self.depth)? as f64));
+        }
+        let projector = if self.windows.is_some() { "qwen2.5vl_merger" } else { "qwen2vl_merger" };
+        Ok(GgufFacts { decoder: "qwen2vl", projector, tower })
+    }
+
     /// Patches that become one visual token.
     pub fn merged_patches(&self) -> usize {
         self.merge_size * self.merge_size
@@ -181,6 +197,20 @@ impl QwenVisionConfig {
 }
 
 impl Windows {
+    /// Every which of `depth` blocks attends to the whole image, as llama.cpp's files say it.
+    fn pattern(&self, depth: usize) -> Result<usize, VlmError> {
+        let blocks = &self.full_attention_blocks;
+        let every = blocks.first().map_or(0, |first| first + 1);
+        let inside = blocks.iter().copied().filter(|block| *block < depth);
+        if every > 0 && inside.eq((every..=depth).step_by(every).map(|block| block - 1)) {
+            return Ok(every);
+        }
+        let problem = format!(
+            "blocks {blocks:?} of {depth} attend to the whole image; a GGUF file can say that of every second block, of every third, and so on"
+        );
+        Err(VlmError::Invalid { what: "fullatt_block_indexes".to_owned(), problem })
+    }
+
     fn parse(fields: &Fields<'_>, vision: &QwenVisionConfig) -> Result<Self, VlmError> {
         const BLOCKS: &str = "fullatt_block_indexes";
         let size = fields.size("window_size")?.unwrap_or(112);

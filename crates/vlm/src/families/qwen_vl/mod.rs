@@ -17,7 +17,7 @@ use super::{Architecture, Opening, VisualEncoder};
 use crate::VlmError;
 use crate::activations::{Extent, ImageBytes, Sizes};
 use crate::decoder::{self, LlamaConfig};
-use crate::files::Source;
+use crate::files::{GgufFacts, Source};
 use crate::image::{ImageOptions, ImageProcessor};
 use crate::nn::Loader;
 use crate::text::Processor;
@@ -72,6 +72,10 @@ impl Architecture for QwenVl {
 
     fn image_token(&self) -> &'static str {
         "<|image_pad|>"
+    }
+
+    fn gguf(&self) -> Option<Result<GgufFacts, VlmError>> {
+        Some(self.config.vision.gguf())
     }
 
     fn image_processor(&self, source: &Source, options: ImageOptions) -> Result<Arc<dyn ImageProcessor>, VlmError> {

@@ -59,6 +59,11 @@ impl BlockKind {
         KINDS.map(|(_, name, _)| name).join(", ")
     }
 
+    /// As ggml calls it.
+    pub(super) fn name(self) -> &'static str {
+        KINDS.iter().find(|(.., kind)| *kind == self).map_or("", |(_, name, _)| name)
+    }
+
     /// Weights of a block.
     pub(crate) const fn weights(self) -> usize {
         match self {

@@ -13,7 +13,11 @@ use steady_bench::Benchmark;
 use steady_bench::world::EmbeddedSuite;
 
 fn model() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/steady-llava").to_string_lossy().into_owned()
+    model_of("steady-llava")
+}
+
+fn model_of(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(name).to_string_lossy().into_owned()
 }
 
 fn picture(dir: &Path) -> PathBuf {
@@ -56,12 +60,50 @@ fn what_is_written_answers_as_what_is_in_memory() {
         assert!(said.contains("steady run --model") && said.contains("--against"), "{said}");
         let config: Value = serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
         assert_eq!(config["quantization_config"]["quant_method"], format);
-        let (in_memory, written) = (asked(&model, &["--accel", spec], &image), asked(text(&folder), &[], &image));
-        assert_eq!(in_memory.0, written.0, "{spec} as {format}");
-        let of = |id: u64| written.1.iter().find(|(other, _)| *other == id).map(|(_, logit)| *logit);
-        let apart = in_memory.1.iter().filter_map(|&(id, logit)| Some((of(id)? - logit).abs()));
-        let (most, count) = apart.fold((0.0, 0), |(most, count): (f64, usize), off| (most.max(off), count + 1));
-        assert!(most <= furthest && count >= 15, "{spec} as {format}: {count} logits, {most} apart");
+        alike(&model, spec, &folder, &image, furthest);
+    }
+}
+
+/// Whether what was written to `folder` answers as `spec` in memory, with logits that are no further apart.
+fn alike(model: &str, spec: &str, folder: &Path, image: &Path, furthest: f64) {
+    let (in_memory, written) = (asked(model, &["--accel", spec], image), asked(text(folder), &[], image));
+    let what = format!("{spec} in {}", folder.display());
+    assert_eq!(in_memory.0, written.0, "{what}");
+    let of = |id: u64| written.1.iter().find(|(other, _)| *other == id).map(|(_, logit)| *logit);
+    let apart = in_memory.1.iter().filter_map(|&(id, logit)| Some((of(id)? - logit).abs()));
+    let (most, count) = apart.fold((0.0, 0), |(most, count): (f64, usize), off| (most.max(off), count + 1));
+    assert!(most <= furthest && count >= 15, "{what}: {count} logits, {most} apart");
+}
+
+/// Both kinds of blocks of each family, from quantizers that choose codes by ggml's rule and by others, towers and projectors among them.
+#[test]
+fn files_of_llama_cpp_answer_as_what_is_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = picture(dir.path());
+    for (at, (name, spec)) in [
+        ("steady-llava", "q8_0"),
+        ("steady-llava", "q4_0:vision,projector"),
+        ("steady-llava", "w4:gptq,n=4"),
+        ("steady-llava", "w8:rtn,g=64,sym,float=down_proj"),
+        ("steady-llava", "w3:rtn"),
+        ("steady-qwen2-vl", "q8_0:vision,projector"),
+        ("steady-qwen2-vl", "q4_0"),
+        ("steady-qwen2.5-vl", "q8_0"),
+        ("steady-qwen2.5-vl", "q4_0:vision,projector"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (model, folder) = (model_of(name), dir.path().join(at.to_string()));
+        succeed(&["quantize", "--model", &model, "--accel", spec, "--format", "gguf", "--out", text(&folder)]);
+        let mut files: Vec<String> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        files.retain(|file| file.contains("gguf") || file.contains("safetensors"));
+        files.sort();
+        assert_eq!(files, ["mmproj.gguf", "model.gguf"]);
+        let config = |folder: &Path| -> Value { serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap() };
+        assert_eq!(config(&folder), config(Path::new(&model)));
+        alike(&model, spec, &folder, &image, 0.0);
     }
 }
 
@@ -101,10 +143,25 @@ fn what_cannot_be_written_is_said() {
     assert!(said.contains("has no layout for Nf4"), "{said}");
     let said = refused(&["--accel", "int8"]);
     assert!(said.contains("files are written with a packed decoder alone") || said.contains("LLM.int8()"), "{said}");
+    let said = refused(&["--accel", "w4:rtn", "--format", "gguf"]);
+    assert!(said.contains("from -8 to 7 steps around zero") && said.contains("w4:rtn,sym"), "{said}");
+    let said = refused(&["--accel", "w8a8", "--format", "gguf"]);
+    assert!(said.contains("a scale for every 32 weights"), "{said}");
+    let said = refused(&["--accel", "w4:rtn,sym,g=16", "--format", "gguf"]);
+    assert!(said.contains("these have one for 16"), "{said}");
+    let said = refuse(&["quantize", "--model", "steady-llava-next", "--accel", "q4_0", "--format", "gguf", "--out", text(&folder)]);
+    assert!(said.contains("models of llava-next are not written so"), "{said}");
     let said = refused(&["--accel", "fastv"]);
     assert!(said.contains("give a quantizer alone"), "{said}");
     let said = refused(&["--accel", "w4:awq,n=2,float=k_proj"]);
     assert!(said.contains("other layers in float read too"), "{said}");
+    let written = dir.path().join("written");
+    succeed(&["quantize", "--model", &model, "--accel", "q4_0", "--format", "gguf", "--out", text(&written)]);
+    let said = refuse(&["quantize", "--model", text(&written), "--accel", "q8_0", "--out", text(&folder)]);
+    assert!(
+        said.contains("is in llama.cpp's files already") || said.contains("packs nothing") || said.contains("no linear layers"),
+        "{said}"
+    );
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("mine"), "").unwrap();
     let said = refused(&["--accel", "w4:rtn"]);

@@ -54,7 +54,7 @@ pub use calibrate::{Inputs, Samples};
 pub use implementation::{Built, Implementation};
 pub use locate::Grain;
 pub use quantize::{
-    AccelError, Awq, Blocks, Calibration, Fitted, FittedAwq, FittedBlocks, FittedGptq, FittedHqq, FittedRtn, Fp8, Gptq, Hqq, Int8,
+    AccelError, Awq, Blocks, Calibration, Fitted, FittedAwq, FittedBlocks, FittedGptq, FittedHqq, FittedRtn, Fp8, Ggml, Gptq, Hqq, Int8,
     LinearShape, Quantizer, Rtn, Smooth, Together, W8a8,
 };
 pub use reconstruction::{Reconstruction, reconstruction};

@@ -1,9 +1,10 @@
-//! Codes and scales are those that bitsandbytes and compressed-tensors choose for the same matrix (`reference/make_tool_cases.py`).
+//! Codes and scales are those that other tools choose for the same matrix: bitsandbytes, compressed-tensors and hqq (`reference/make_tool_cases.py`), gguf
+//! (`reference/make_ggml_cases.py`).
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use half::f16;
 use safetensors::{Dtype, SafeTensors};
-use steady_accel::{FittedBlocks, FittedHqq, FittedRtn, Fp8, Inputs, Smooth, W8a8};
+use steady_accel::{FittedBlocks, FittedHqq, FittedRtn, Fp8, Ggml, Inputs, Smooth, W8a8};
 use steady_kernels::{Codebook, Shift};
 use steady_vlm::HostMatrix;
 
@@ -64,6 +65,35 @@ fn symmetric_rounding_is_that_of_compressed_tensors() {
     }
 }
 
+/// Bit by bit, scales included. A block of Q4_0 has the first half of its codes in the low nibbles.
+#[test]
+fn blocks_are_those_of_gguf() {
+    let file = SafeTensors::deserialize(include_bytes!("reference/ggml_cases.safetensors")).unwrap();
+    let data = |name: &str| file.tensor(name).unwrap().data().to_vec();
+    let weight = data("weight").chunks_exact(4).map(|quad| f32::from_le_bytes(quad.try_into().unwrap())).collect();
+    let weight = HostMatrix::new(24, 128, weight);
+    for (kind, name, size) in [(Ggml::Q4_0, "q4_0", 2 + 16), (Ggml::Q8_0, "q8_0", 2 + 32)] {
+        let (mut codes, mut scales): (Vec<u8>, Vec<u32>) = (Vec::new(), Vec::new());
+        for block in data(name).chunks_exact(size) {
+            scales.push(f16::from_le_bytes([block[0], block[1]]).to_f32().to_bits());
+            match kind {
+                Ggml::Q4_0 => codes.extend(block[2..].iter().map(|pair| pair & 15).chain(block[2..].iter().map(|pair| pair >> 4))),
+                Ggml::Q8_0 => codes.extend(block[2..].iter().map(|code| code.wrapping_add(128))),
+            }
+        }
+        let found = kind.codes(&weight);
+        assert_eq!(scales.len(), 24 * 4);
+        assert_eq!(found.scales.iter().map(|scale| scale.to_bits()).collect::<Vec<_>>(), scales, "{name}");
+        assert_eq!((found.codes, found.shift, found.group), (codes, Shift::Middle, 32), "{name}");
+    }
+    let odd = [steady_accel::LinearShape { name: "visual.blocks.0.mlp.down_proj".to_owned(), out: 8, input: 3420 }];
+    let error = steady_accel::Quantizer::fit(&Ggml::Q8_0, &odd).err().unwrap().to_string();
+    assert_eq!(
+        error,
+        "q8_0: visual.blocks.0.mlp.down_proj: its input width 3420 is no whole number of blocks of 32; w4:rtn and w8:rtn take other sizes"
+    );
+}
+
 #[test]
 fn hqq_is_that_of_its_authors() {
     for group in [64, 16] {
@@ -83,11 +113,13 @@ fn hqq_is_that_of_its_authors() {
 fn zeros_are_packed_as_zeros() {
     use steady_accel::Fitted;
     let zeros = HostMatrix::new(2, 64, [vec![0.0; 64], vec![0.5; 64]].concat());
-    let fitted: [&dyn Fitted; 4] = [
+    let fitted: [&dyn Fitted; 6] = [
         &FittedBlocks { book: Codebook::Nf4, group: 64, double: false },
         &W8a8,
         &Fp8 { weights_only: true },
         &FittedRtn { bits: 3, group: 64, symmetric: false },
+        &Ggml::Q4_0,
+        &Ggml::Q8_0,
     ];
     for fitted in fitted {
         let packed = fitted.pack("linear", &zeros, None).unwrap();

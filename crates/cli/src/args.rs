@@ -297,12 +297,14 @@ pub(crate) struct LocateArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The decoder is packed, on the CPU; all else is copied as it is. What AWQ and SmoothQuant divide inputs by is folded into the norms and layers before.
-4-bit integers fit every format; 8 bits and FP8 fit compressed-tensors.
+4-bit integers fit compressed-tensors, awq and gptq; 8 bits and FP8 fit compressed-tensors. gguf holds 4 and 8 bits without zero points, a scale for 32 weights or for a
+multiple of them: q4_0 and q8_0 are llama.cpp's own, w4:gptq and w4:rtn,sym fit too.
 
 Examples:
   steady quantize --accel w4:gptq --out llava-gptq                                         the embedded model
   steady quantize --model ~/models/llava-1.5-7b-hf --accel w4:awq --format awq --out llava-awq
   steady quantize --model ~/models/Qwen2-VL-2B-Instruct --accel w8a8:smooth --out qwen-w8a8
+  steady quantize --model ~/models/Qwen2-VL-2B-Instruct --accel q8_0 --format gguf --out qwen-q8_0
   steady run --model ~/models/llava-1.5-7b-hf --against llava-awq                          and what that does to answers")]
 pub(crate) struct QuantizeArgs {
     #[command(flatten)]
@@ -329,6 +331,8 @@ pub(crate) enum LayoutArg {
     Awq,
     /// GPTQ, version 1
     Gptq,
+    /// llama.cpp: model.gguf in Q4_0 or Q8_0, and mmproj.gguf
+    Gguf,
 }
 
 /// Bytes, with a unit of powers of ten behind them or none.

@@ -3,17 +3,19 @@
 use crate::{Method, MethodKind, Parameter, ParameterKind, Place};
 
 /// Every method a spec may name.
-pub static METHODS: [&Method; 34] = [
+pub static METHODS: [&Method; 36] = [
     &W4_RTN,
     &W4_GPTQ,
     &W4_AWQ,
     &W4_HQQ,
     &NF4,
     &FP4,
+    &Q4_0,
     &W3_RTN,
     &W3_AWQ,
     &W2_RTN,
     &W8_RTN,
+    &Q8_0,
     &INT8,
     &W8A8,
     &W8A8_SMOOTH,
@@ -173,6 +175,32 @@ pub static FP4: Method = Method {
     plain: "Weights in 4 bits, as tiny floats.",
     source: "FP4 of bitsandbytes (functional.py, quantize_4bit); maxima in f32 unless double",
 };
+
+/// ggml's blocks.
+const fn ggml(name: &'static str, summary: &'static str, plain: &'static str) -> Method {
+    Method {
+        name,
+        kind: MethodKind::Quantizer,
+        parameters: &[VISION, PROJECTOR, FLOAT],
+        summary,
+        plain,
+        source: "ggml's reference quantizers (ggml-quants.c), as in the package gguf 0.19.0",
+    }
+}
+
+/// ggml's blocks, 4 bits.
+pub static Q4_0: Method = ggml(
+    "q4_0",
+    "4-bit weights in llama.cpp's Q4_0: 32 weights share a scale, and the largest of them is exact, in the decoder's linear layers",
+    "Weights in 4 bits, as llama.cpp's plainest small files hold them.",
+);
+
+/// ggml's blocks, 8 bits.
+pub static Q8_0: Method = ggml(
+    "q8_0",
+    "8-bit weights in llama.cpp's Q8_0: 32 weights share a scale, in the decoder's linear layers",
+    "Weights in 8 bits, as llama.cpp's files hold them.",
+);
 
 /// W8A8 with a scale a token.
 pub static W8A8: Method = Method {

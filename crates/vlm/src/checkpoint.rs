@@ -9,8 +9,10 @@ use steady_kernels::Device;
 
 use crate::decoder::Llama;
 use crate::families::{Architecture, FAMILIES, Family, Opening};
-use crate::files::{self, Bytes, CONFIG, FORMATS, Fields, FormatRow, GenerationConfig, Layout, ReadAt, Source, WeightFormat, Weights};
-use crate::image::{ImageOptions, ImageProcessor};
+use crate::files::{
+    self, Bytes, CONFIG, Description, FORMATS, Fields, FormatRow, GenerationConfig, Layout, ReadAt, Source, WeightFormat, Weights,
+};
+use crate::image::{self, ImageOptions, ImageProcessor, Intensity};
 use crate::nn::Loader;
 use crate::text::{ChatTemplate, Processor, Tokenizer};
 use crate::{Footprint, Precision, Vlm, VlmError};
@@ -225,21 +227,43 @@ impl Checkpoint {
     /// that other tools load.
     ///
     /// # Errors
-    /// When the checkpoint is packed already, or its tower lies in another folder or the tower is packed too; when the layout does not hold what the
-    /// layers hold; when a file cannot be written.
+    /// When the checkpoint is packed already, or its tower lies in another folder; when the layout does not hold what the layers hold, or has no place for
+    /// one; when a file cannot be written.
     pub fn publish(&self, model: &Vlm, layout: Layout, folder: &Path) -> Result<(), VlmError> {
         let refused = |problem: &str| VlmError::Invalid { what: self.name().to_owned(), problem: problem.to_owned() };
         if self.source.json(CONFIG)?.is_some_and(|config| config.get("quantization_config").is_some()) {
             return Err(refused("is packed already (`quantization_config` in config.json); give the float checkpoint"));
         }
+        if self.source.files()?.iter().any(|file| files::is_gguf(Path::new(file))) {
+            return Err(refused("is in llama.cpp's files already; give the float checkpoint"));
+        }
         if self.architecture.tower().is_some() {
             return Err(refused("has its vision tower in another folder, which is not written"));
         }
         let layers = model.packed_linears();
-        if let Some((name, _)) = layers.iter().find(|(name, _)| !name.starts_with("language_model.")) {
-            return Err(refused(&format!("{name} is packed, and files are written with a packed decoder alone")));
+        if let Some((name, _)) = layers.iter().find(|(name, _)| !layout.takes(name)) {
+            return Err(refused(&format!("{name} is packed, and {} files are written with a packed decoder alone", layout.name())));
         }
-        files::publish(&self.source, &self.weights()?, layers, &model.norm_feeds(), layout, folder)
+        let described = || self.described(layout);
+        files::publish(&self.source, &self.weights()?, layers, &model.norm_feeds(), layout, described, folder)
+    }
+
+    /// What llama.cpp's files hold of it beside tensors.
+    fn described(&self, layout: Layout) -> Result<Description<'_>, VlmError> {
+        let refused = |problem: String| VlmError::Invalid { what: format!("{} as {}", self.name(), layout.name()), problem };
+        let decoder = self.architecture.decoder();
+        let facts = self.architecture.gguf().ok_or_else(|| refused(format!("models of {} are not written so", self.family())))??;
+        if let Some(problem) = files::unlike(decoder, &facts) {
+            return Err(refused(problem));
+        }
+        if let Some(beware) = &facts.beware {
+            tracing::warn!("{}: {beware}", self.name());
+        }
+        let intensity = image::read_settings(&self.source, |_, fields| Intensity::parse(fields, self.images.backend))?;
+        let pixels =
+            intensity.normalization().ok_or_else(|| refused("expected pixels that are divided by 255 and normalised".to_owned()))?;
+        let vocabulary = files::vocabulary(&self.source, &self.tokenizer()?, decoder.vocab_size, &self.generation.eos_token_ids)?;
+        Ok(Description { name: self.name(), facts, decoder, vocabulary, pixels })
     }
 
     /// The precision that most of its weights are published in.

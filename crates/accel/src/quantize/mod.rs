@@ -3,6 +3,7 @@
 mod awq;
 mod blocks;
 mod fp8;
+mod ggml;
 mod gptq;
 mod hqq;
 mod int8;
@@ -19,6 +20,7 @@ use thiserror::Error;
 pub use awq::{Awq, FittedAwq};
 pub use blocks::{Blocks, FittedBlocks};
 pub use fp8::Fp8;
+pub use ggml::Ggml;
 pub use gptq::{FittedGptq, Gptq};
 pub use hqq::{FittedHqq, Hqq};
 pub use int8::Int8;
@@ -36,10 +38,12 @@ pub(crate) const QUANTIZERS: &[Implementation] = &[
     hqq::IMPLEMENTATION,
     blocks::NF4_BLOCKS,
     blocks::FP4_BLOCKS,
+    ggml::FOUR,
     rtn::W3,
     awq::W3,
     rtn::W2,
     rtn::W8,
+    ggml::EIGHT,
     int8::IMPLEMENTATION,
     w8a8::IMPLEMENTATION,
     smooth::IMPLEMENTATION,
@@ -172,6 +176,18 @@ pub enum AccelError {
         input: usize,
         /// The group size asked for.
         group: usize,
+    },
+    /// Blocks of one size do not divide an input width.
+    #[error("{method}: {linear}: its input width {input} is no whole number of blocks of {block}; w4:rtn and w8:rtn take other sizes")]
+    Blocks {
+        /// The method.
+        method: String,
+        /// The layer.
+        linear: String,
+        /// Its input width.
+        input: usize,
+        /// Weights of a block.
+        block: usize,
     },
     /// None of the usual group sizes divides every input width.
     #[error(

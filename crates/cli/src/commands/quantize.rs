@@ -19,6 +19,7 @@ pub(crate) fn run(args: &QuantizeArgs) -> Result<()> {
         LayoutArg::CompressedTensors => Layout::CompressedTensors,
         LayoutArg::Awq => Layout::Awq,
         LayoutArg::Gptq => Layout::Gptq,
+        LayoutArg::Gguf => Layout::Gguf,
     };
     let out = &args.out;
     if out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {

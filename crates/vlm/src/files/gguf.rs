@@ -6,6 +6,7 @@
 
 mod blocks;
 mod names;
+mod written;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +17,9 @@ use std::sync::Arc;
 use safetensors::Dtype;
 
 pub(crate) use blocks::BlockKind;
-use names::{DECODER, Join, of_projector};
+pub(crate) use names::{DECODER, Join, Names, of_projector};
+pub use written::GgufValue;
+pub(crate) use written::{Outline, write};
 
 use super::bytes::{Bytes, Place};
 use super::format::{Gguf as Layers, WeightFormat};
@@ -80,7 +83,7 @@ enum Value {
 /// Longest list of numbers that is looked at.
 const SHORT: usize = 64;
 
-/// What llama.cpp's files say of a family's models, beside the sizes of the language model.
+/// What llama.cpp's files say of a family's models, beside the language model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GgufFacts {
     /// `general.architecture` of the language model. Of `llama` the rows of queries and keys are taken to lie in that program's order.
@@ -88,7 +91,15 @@ pub struct GgufFacts {
     /// `clip.projector_type`.
     pub projector: &'static str,
     /// Numbers of the tower, by what follows `clip.vision.`: where a file has them they must be these.
-    pub tower: Vec<(&'static str, f64)>,
+    pub tower: Vec<(&'static str, GgufValue)>,
+    /// What else is written of the tower, by its whole key. Converters differ in it, so nobody compares it.
+    pub notes: Vec<(&'static str, GgufValue)>,
+    /// Tensors that are not written, by what their canonical names begin with: no answer depends on them, and llama.cpp would compute them.
+    pub left_out: Vec<String>,
+    /// Why llama.cpp would make something else of such a model, if it would: then it is not written.
+    pub unlike: Option<String>,
+    /// What of it llama.cpp computes otherwise although it is written.
+    pub beware: Option<String>,
 }
 
 impl Gguf {
@@ -274,6 +285,25 @@ impl Pieces {
     }
 }
 
+/// Number in a file, of which floats.
+const FLOATS: [(u64, Dtype); 3] = [(0, Dtype::F32), (1, Dtype::F16), (30, Dtype::BF16)];
+
+impl Stored {
+    /// By its number in a file.
+    fn of(number: u64) -> Option<Self> {
+        let plain = FLOATS.iter().find(|(of_type, _)| *of_type == number).map(|(_, dtype)| Self::Plain(*dtype));
+        plain.or_else(|| BlockKind::of(number).map(Self::Blocks))
+    }
+
+    /// Its number in a file; floats of other types than those three are in none.
+    fn number(self) -> u64 {
+        match self {
+            Self::Plain(dtype) => FLOATS.iter().find(|(_, known)| *known == dtype).map_or(0, |(number, _)| *number),
+            Self::Blocks(kind) => kind.number(),
+        }
+    }
+}
+
 impl fmt::Display for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -423,7 +453,8 @@ fn check_tower(header: &Gguf, facts: &GgufFacts) -> Result<(), String> {
         return Err(format!("clip.projector_type is `{projector}`; the configuration's is `{}`", facts.projector));
     }
     for (key, expected) in &facts.tower {
-        if let Some(found) = header.number(&format!("clip.vision.{key}")).filter(|found| differ(*found, *expected)) {
+        let Some(expected) = expected.number() else { continue };
+        if let Some(found) = header.number(&format!("clip.vision.{key}")).filter(|found| differ(*found, expected)) {
             return Err(format!("clip.vision.{key} is {found}; the configuration says {expected}"));
         }
     }
@@ -495,14 +526,9 @@ impl<'a> Reader<'a> {
         // There, the innermost comes first.
         shape.reverse();
         let kind = self.number::<4>()?;
-        let stored = match kind {
-            0 => Stored::Plain(Dtype::F32),
-            1 => Stored::Plain(Dtype::F16),
-            30 => Stored::Plain(Dtype::BF16),
-            other => Stored::Blocks(BlockKind::of(other).ok_or_else(|| {
-                format!("a tensor is of type {other} ({}); read are F32, F16, BF16, {}", blocks::name_of(other), BlockKind::known())
-            })?),
-        };
+        let stored = Stored::of(kind).ok_or_else(|| {
+            format!("a tensor is of type {kind} ({}); read are F32, F16, BF16, {}", blocks::name_of(kind), BlockKind::known())
+        })?;
         Ok((stored, shape, self.number::<8>()?))
     }
 }

@@ -25,14 +25,14 @@ pub(crate) use fields::expected;
 pub(crate) use format::of as format_of;
 pub use format::{FORMATS, FormatRow, LayerTensors, Stored, WeightFormat};
 pub use generation_config::GenerationConfig;
-pub use gguf::{GgufFacts, is_gguf};
+pub use gguf::{GgufFacts, GgufValue, is_gguf};
 pub(crate) use gguf::{format_of as gguf_format, open as gguf_files};
 #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
 pub(crate) use hub_cache::cache_home;
 pub use hub_cache::{hub_cache, hub_home};
 pub use names::canonical_name;
 pub use publish::Layout;
-pub(crate) use publish::publish;
+pub(crate) use publish::{Description, publish, unlike, vocabulary};
 pub use safetensors::Dtype;
 pub use source::Source;
 pub(crate) use weights::shards;

@@ -550,6 +550,11 @@ pub(crate) fn shards<'a>(index: &Fields<'a>) -> Result<BTreeMap<&'a str, Vec<&'a
     Ok(shards)
 }
 
+/// Little-endian file bytes as f32; `None` for element types that are not read.
+pub(super) fn as_f32(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
+    converted(bytes, dtype, |value| value)
+}
+
 /// Little-endian file bytes as f32, each through `keep`; `None` for element types that are not read.
 fn converted<T>(bytes: &[u8], dtype: Dtype, keep: impl Fn(f32) -> T) -> Option<Vec<T>> {
     let halves = || bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);

@@ -54,6 +54,11 @@ impl Intensity {
         })
     }
 
+    /// Mean and standard deviation per channel, of levels from 0 to 1; `None` where they are not taken, or of other levels.
+    pub(crate) fn normalization(&self) -> Option<([f32; 3], [f32; 3])> {
+        self.rescale.filter(|factor| (factor * 255.0 - 1.0).abs() < 1e-6).and(self.normalize)
+    }
+
     /// The settings by name, in words, the backend among them.
     pub fn settings(&self) -> [(&'static str, Option<String>); 3] {
         let normalize = self.normalize.map(|(mean, std)| format!("mean {mean:?}, std {std:?}"));

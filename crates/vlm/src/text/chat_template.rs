@@ -56,6 +56,14 @@ impl ChatTemplate {
         Self::compile(&file, &template, settings.image_token, special)
     }
 
+    /// The text of the template in the checkpoint's files, if there is one.
+    ///
+    /// # Errors
+    /// When a file that may hold one is broken.
+    pub(crate) fn text(source: &Source) -> Result<Option<String>, VlmError> {
+        Ok(find(source, &PLACES)?.map(|(_, text)| text))
+    }
+
     fn compile(file: &str, template: &str, image_token: String, special: SpecialTokens) -> Result<Self, VlmError> {
         let compiled = Template::compile(template).map_err(|problem| failure(file, problem))?;
         let mut template = Self { template: compiled, file: file.to_owned(), image_token, special, content: ContentForm::Parts };

@@ -115,6 +115,16 @@ impl Tokenizer {
         self.inner.get_vocab_size(true)
     }
 
+    /// The tokens that are no part of the vocabulary that text is merged by, and whether each is a special one.
+    pub(crate) fn added(&self) -> BTreeMap<u32, bool> {
+        self.inner.get_added_tokens_decoder().into_iter().map(|(id, token)| (id, token.special)).collect()
+    }
+
+    /// The texts of the special tokens.
+    pub(crate) fn special(&self) -> &SpecialTokens {
+        &self.special
+    }
+
     /// The file, for error messages.
     pub(crate) fn file(&self) -> &str {
         &self.file

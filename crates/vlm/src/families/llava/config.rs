@@ -2,7 +2,7 @@
 
 use crate::VlmError;
 use crate::decoder::LlamaConfig;
-use crate::files::{Fields, expected};
+use crate::files::{Fields, GgufFacts, GgufValue, expected};
 use crate::nn::Activation;
 use crate::vision::ClipVisionConfig;
 
@@ -78,6 +78,42 @@ impl LlavaConfig {
             vision,
             text,
         })
+    }
+
+    /// What llama.cpp's files say of such a model.
+    pub(super) fn gguf(&self) -> GgufFacts {
+        let (vision, depth) = (&self.vision, self.feature_layers.iter().copied().max().unwrap_or_default());
+        let tower = vec![
+            ("embedding_length", GgufValue::Count(vision.hidden_size)),
+            ("attention.head_count", GgufValue::Count(vision.num_heads)),
+            ("attention.layer_norm_epsilon", GgufValue::Real(vision.layer_norm_eps)),
+            ("image_size", GgufValue::Count(vision.image_size)),
+            ("patch_size", GgufValue::Count(vision.patch_size)),
+        ];
+        let notes = vec![
+            ("clip.has_llava_projector", GgufValue::Flag(true)),
+            // Layers from which nothing is taken are left out, as converters do.
+            ("clip.vision.block_count", GgufValue::Count(depth)),
+            ("clip.vision.feature_layer", GgufValue::Wholes(vec![depth as i32])),
+            ("clip.vision.feed_forward_length", GgufValue::Count(vision.intermediate_size)),
+            ("clip.vision.projection_dim", GgufValue::Count(self.text.hidden_size)),
+            ("clip.use_gelu", GgufValue::Flag(vision.act == Activation::Gelu)),
+            ("clip.use_silu", GgufValue::Flag(vision.act == Activation::Silu)),
+        ];
+        let above = (depth..vision.num_layers).map(|layer| format!("vision_tower.encoder.layers.{layer}."));
+        let left_out = above.chain(["vision_tower.post_layernorm.".to_owned()]).collect();
+        let unlike = if self.feature_select == FeatureSelect::Full {
+            Some("its class token is a visual token, and llama.cpp drops that")
+        } else if self.feature_layers.len() > 1 {
+            Some("its visual tokens are of several layers of the tower, and of one in llama.cpp's files here")
+        } else if self.projector_act != Activation::Gelu || !self.projector_bias {
+            Some("its projector is not the one with biases and GELU that llama.cpp computes")
+        } else if ![Activation::QuickGelu, Activation::Gelu, Activation::Silu].contains(&vision.act) {
+            Some("its tower's activation is none that llama.cpp's files can name")
+        } else {
+            None
+        };
+        GgufFacts { decoder: "llama", projector: "mlp", tower, notes, left_out, unlike: unlike.map(str::to_owned), beware: None }
     }
 
     /// Features that the projector takes of one view of an image: with LLaVA-1.5 the image's visual tokens.

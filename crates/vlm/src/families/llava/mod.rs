@@ -122,15 +122,7 @@ impl Architecture for Llava {
     }
 
     fn gguf(&self) -> Option<Result<GgufFacts, VlmError>> {
-        let vision = &self.config.vision;
-        let tower = vec![
-            ("embedding_length", vision.hidden_size as f64),
-            ("attention.head_count", vision.num_heads as f64),
-            ("attention.layer_norm_epsilon", vision.layer_norm_eps),
-            ("image_size", vision.image_size as f64),
-            ("patch_size", vision.patch_size as f64),
-        ];
-        Some(Ok(GgufFacts { decoder: "llama", projector: "mlp", tower }))
+        Some(Ok(self.config.gguf()))
     }
 
     fn tower(&self) -> Option<&Source> {

@@ -6,8 +6,13 @@
 
 use crate::VlmError;
 use crate::decoder::{DecoderKind, LlamaConfig};
-use crate::files::{Fields, GgufFacts};
+use crate::files::{Fields, GgufFacts, GgufValue};
 use crate::nn::Activation;
+
+/// Epsilon of the tower's norms, as hard-coded in the published models.
+const EPSILON: f64 = 1e-6;
+/// Side in pixels of the windows of published models.
+const WINDOW: usize = 112;
 
 /// A Qwen2-VL-type or Qwen2.5-VL-type model.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,18 +181,43 @@ impl QwenVisionConfig {
 
     /// What llama.cpp's files say of such a tower.
     pub(super) fn gguf(&self) -> Result<GgufFacts, VlmError> {
+        let count = |size: usize| GgufValue::Count(size);
         let mut tower = vec![
-            ("block_count", self.depth as f64),
-            ("embedding_length", self.hidden_size as f64),
-            ("attention.head_count", self.num_heads as f64),
-            ("patch_size", self.patch_size as f64),
-            ("projection_dim", self.out_hidden_size as f64),
+            ("block_count", count(self.depth)),
+            ("embedding_length", count(self.hidden_size)),
+            ("attention.head_count", count(self.num_heads)),
+            ("patch_size", count(self.patch_size)),
+            ("projection_dim", count(self.out_hidden_size)),
         ];
-        if let Some(windows) = &self.windows {
-            tower.push(("n_wa_pattern", windows.pattern(self.depth)? as f64));
-        }
-        let projector = if self.windows.is_some() { "qwen2.5vl_merger" } else { "qwen2vl_merger" };
-        Ok(GgufFacts { decoder: "qwen2vl", projector, tower })
+        let mut notes = vec![
+            // Images have any size; this is the converter's.
+            ("clip.vision.image_size", count(560)),
+            ("clip.vision.feed_forward_length", count(self.intermediate_size)),
+            ("clip.vision.attention.layer_norm_epsilon", GgufValue::Real(EPSILON)),
+            ("clip.vision.spatial_merge_size", count(self.merge_size)),
+        ];
+        let (projector, act) = match &self.windows {
+            Some(windows) => {
+                tower.push(("n_wa_pattern", count(windows.pattern(self.depth)?)));
+                notes.push(("clip.vision.window_size", count(windows.size)));
+                notes.push(("clip.use_silu", GgufValue::Flag(true)));
+                ("qwen2.5vl_merger", Activation::Silu)
+            }
+            None => ("qwen2vl_merger", Activation::QuickGelu),
+        };
+        let unlike = if self.act != act {
+            Some("its tower's activation is not the one that llama.cpp computes")
+        } else if self.merge_size != 2 || self.temporal_patch_size != 2 {
+            Some("its patches are not merged by twos and of two frames, as llama.cpp has them")
+        } else {
+            None
+        };
+        let other_windows = self.windows.as_ref().map(|windows| windows.size).filter(|size| *size != WINDOW);
+        let beware = other_windows.map(|size| {
+            format!("llama.cpp has windows of {WINDOW} pixels in such a tower, whatever its files say; this model has {size} and will answer otherwise there")
+        });
+        let unlike = unlike.map(str::to_owned);
+        Ok(GgufFacts { decoder: "qwen2vl", projector, tower, notes, left_out: Vec::new(), unlike, beware })
     }
 
     /// Patches that become one visual token.

@@ -16,7 +16,7 @@ pub(crate) struct Gguf {
 impl Gguf {
     /// Which row of the file is row `out` of `outs`, by the layer's name: rows of a head are its first half and its second, one by one
     /// (`LlamaModel.permute` in `convert_hf_to_gguf.py`).
-    fn rows(&self, name: &str, outs: usize) -> Option<impl Fn(usize) -> usize + use<>> {
+    pub(crate) fn rows(&self, name: &str, outs: usize) -> Option<impl Fn(usize) -> usize + use<>> {
         let [queries, keys] = self.heads?;
         let (_, part) = name.strip_prefix("language_model.layers.")?.rsplit_once('.')?;
         let heads = match part {

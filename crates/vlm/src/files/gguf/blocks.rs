@@ -59,6 +59,11 @@ impl BlockKind {
         KINDS.map(|(_, name, _)| name).join(", ")
     }
 
+    /// Its number in a file.
+    pub(super) fn number(self) -> u64 {
+        KINDS.iter().find(|(.., kind)| *kind == self).map_or(0, |(number, ..)| *number)
+    }
+
     /// As ggml calls it.
     pub(super) fn name(self) -> &'static str {
         KINDS.iter().find(|(.., kind)| *kind == self).map_or("", |(_, name, _)| name)
@@ -119,6 +124,49 @@ impl BlockKind {
         let Groups { codes, scales, offsets } = groups;
         let shift = if self.constants() == Constants::ScaleAndOffset { Shift::Offsets(offsets) } else { Shift::Middle };
         GroupedCodes { out, input, group: self.group(), book: self.book(), codes, scales, shift }
+    }
+
+    /// The blocks of these codes, with the kind that they are of: [`Self::Q4_0`] or [`Self::Q8_0`]; why not, if not.
+    pub(crate) fn blocks_of(codes: &GroupedCodes) -> Result<(Self, Vec<u8>), String> {
+        const BLOCK: usize = 32;
+        let kind = match codes.book {
+            Codebook::Int4 => Self::Q4_0,
+            Codebook::Int8 => Self::Q8_0,
+            other => return Err(format!("has no blocks of {other:?}")),
+        };
+        let middle = f32::from(codes.book.middle());
+        if !codes.group.is_multiple_of(BLOCK) {
+            return Err(format!("has a scale for every {BLOCK} weights, and these have one for {}", codes.group));
+        }
+        let mut bytes = Vec::with_capacity(codes.codes.len() / BLOCK * kind.bytes());
+        for (at, block) in codes.codes.chunks_exact(BLOCK).enumerate() {
+            let scale = codes.scales[at * BLOCK / codes.group];
+            let half = f16::from_f32(scale);
+            if half.to_f32().to_bits() != scale.to_bits() {
+                return Err(format!("holds scales in f16, and {scale} is none"));
+            }
+            bytes.extend(half.to_le_bytes());
+            let zero = match &codes.shift {
+                Shift::Middle => middle,
+                Shift::Zeros(zeros) => zeros[at * BLOCK / codes.group],
+                Shift::Offsets(_) => return Err("has no offsets, and these weights have some".to_owned()),
+            };
+            // As steps from zero, and those from the middle on.
+            let around =
+                |code: &u8| Some(f32::from(*code) - zero + middle).filter(|code| (0.0..2.0 * middle).contains(code) && code.fract() == 0.0);
+            let Some(block) = block.iter().map(|code| Some(around(code)? as u8)).collect::<Option<Vec<u8>>>() else {
+                let problem = format!(
+                    "holds weights from -{middle} to {} steps around zero, and with the zero points of these some lie outside",
+                    middle - 1.0
+                );
+                return Err(format!("{problem}; give a symmetric quantizer, like w4:rtn,sym"));
+            };
+            match kind {
+                Self::Q4_0 => bytes.extend(block[..16].iter().zip(&block[16..]).map(|(low, high)| low | (high << 4))),
+                _ => bytes.extend(block.iter().map(|code| code ^ 128)),
+            }
+        }
+        Ok((kind, bytes))
     }
 
     /// The numbers that blocks stand for.
@@ -195,5 +243,55 @@ fn six_bits(sixes: &[u8], eighth: usize) -> (u8, u8) {
     } else {
         let fours = sixes[eighth + 4];
         ((fours & 15) | ((sixes[eighth - 4] >> 6) << 4), (fours >> 4) | ((sixes[eighth] >> 6) << 4))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever blocks there are, their codes become the same ones again.
+        #[test]
+        fn blocks_of_codes_of_blocks(random in prop::collection::vec(any::<u8>(), 2 * 3 * 34), scale in -65000.0f32..65000.0) {
+            for kind in [BlockKind::Q4_0, BlockKind::Q8_0] {
+                let mut bytes = random[..6 * kind.bytes()].to_vec();
+                for block in bytes.chunks_exact_mut(kind.bytes()) {
+                    block[..2].copy_from_slice(&f16::from_f32(scale).to_le_bytes());
+                }
+                let codes = kind.codes(&bytes, [2, 96]);
+                prop_assert_eq!(BlockKind::blocks_of(&codes), Ok((kind, bytes)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_scale_of_more_weights_is_written_for_each_block() {
+        let codes = GroupedCodes {
+            out: 1,
+            input: 128,
+            group: 64,
+            book: Codebook::Int4,
+            codes: (0..128).map(|at| (at % 16) as u8).collect(),
+            scales: vec![0.5, -0.25],
+            shift: Shift::Zeros(vec![8.0, 8.0]),
+        };
+        let (kind, bytes) = BlockKind::blocks_of(&codes).unwrap();
+        assert_eq!((kind, bytes.len()), (BlockKind::Q4_0, 4 * 18));
+        let expected: Vec<f32> = (0..128).map(|at| ((at % 16) as f32 - 8.0) * if at < 64 { 0.5 } else { -0.25 }).collect();
+        assert_eq!(kind.floats(&bytes), expected);
+        let refused = |codes: &GroupedCodes| BlockKind::blocks_of(codes).unwrap_err();
+        assert!(refused(&GroupedCodes { shift: Shift::Zeros(vec![8.0, 7.0]), ..codes.clone() }).contains("from -8 to 7 steps around zero"));
+        assert!(refused(&GroupedCodes { shift: Shift::Zeros(vec![8.0, 7.5]), ..codes.clone() }).contains("symmetric quantizer"));
+        // Three bits have room beside their zero points.
+        let three =
+            GroupedCodes { codes: (0..128).map(|at| (at % 8) as u8).collect(), shift: Shift::Zeros(vec![0.0, 7.0]), ..codes.clone() };
+        let (kind, bytes) = BlockKind::blocks_of(&three).unwrap();
+        let expected: Vec<f32> = (0..128).map(|at| if at < 64 { (at % 8) as f32 * 0.5 } else { ((at % 8) as f32 - 7.0) * -0.25 }).collect();
+        assert_eq!(kind.floats(&bytes), expected);
+        assert!(refused(&GroupedCodes { scales: vec![0.5, 0.1], ..codes.clone() }).contains("0.1 is none"));
+        assert!(refused(&GroupedCodes { group: 16, scales: vec![0.5; 8], shift: Shift::Middle, ..codes.clone() }).contains("one for 16"));
+        assert!(refused(&GroupedCodes { book: Codebook::Nf4, ..codes }).contains("no blocks of Nf4"));
     }
 }

@@ -13,12 +13,12 @@ pub(super) fn pieces(codes: &Codes, symmetric: bool) -> Result<Vec<(&'static str
                 return Err("has no layout for LLM.int8(), whose weights bitsandbytes packs as it loads them".to_owned());
             }
             let bytes = codes.codes.iter().map(|code| code.cast_unsigned()).collect();
-            let weight = Piece { dtype: Dtype::I8, shape: vec![codes.out, codes.input], bytes };
+            let weight = Piece::plain(Dtype::I8, vec![codes.out, codes.input], bytes);
             Ok(vec![("weight", weight), ("weight_scale", Piece::floats(&codes.scales, [codes.out, 1]))])
         }
         Codes::Grouped(codes) => match codes.book {
             Codebook::E4m3 if codes.group == codes.input => {
-                let weight = Piece { dtype: Dtype::F8_E4M3, shape: vec![codes.out, codes.input], bytes: codes.codes.clone() };
+                let weight = Piece::plain(Dtype::F8_E4M3, vec![codes.out, codes.input], codes.codes.clone());
                 Ok(vec![("weight", weight), ("weight_scale", Piece::floats(&codes.scales, [codes.out, 1]))])
             }
             Codebook::Int4 | Codebook::Int8 => integers(codes, symmetric),
@@ -38,7 +38,7 @@ fn integers(codes: &GroupedCodes, symmetric: bool) -> Result<Vec<(&'static str, 
     let mut pieces = vec![
         ("weight_packed", Piece::words(&words, [out, input.div_ceil(per_word)])),
         ("weight_scale", Piece::halves(codes.scales.iter().copied(), [out, groups])),
-        ("weight_shape", Piece { dtype: Dtype::I64, shape: vec![2], bytes: shape }),
+        ("weight_shape", Piece::plain(Dtype::I64, vec![2], shape)),
     ];
     let zeros = zeros(codes)?;
     if !symmetric {

@@ -5,7 +5,9 @@
 
 mod awq;
 mod compressed_tensors;
+mod gguf;
 mod gptq;
+mod vocabulary;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -18,6 +20,10 @@ use safetensors::{Dtype, View};
 use serde_json::Value;
 use steady_kernels::{Codebook, Codes, GroupedCodes, PackedLinear, Shift};
 
+pub(crate) use gguf::{Description, unlike};
+pub(crate) use vocabulary::vocabulary;
+
+use super::gguf::Stored;
 use super::{CONFIG, SINGLE, Source, Weights};
 use crate::{NormFeed, VlmError};
 
@@ -30,27 +36,33 @@ pub enum Layout {
     Awq,
     /// GPTQ, version 1.
     Gptq,
+    /// llama.cpp's files, in blocks of Q4_0 and Q8_0: the language model, and tower with projector in a second one.
+    Gguf,
 }
 
 /// A tensor as it is written.
 struct Piece {
-    dtype: Dtype,
+    stored: Stored,
     shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
 impl Piece {
+    fn plain(dtype: Dtype, shape: Vec<usize>, bytes: Vec<u8>) -> Self {
+        Self { stored: Stored::Plain(dtype), shape, bytes }
+    }
+
     fn words(values: &[u32], shape: [usize; 2]) -> Self {
-        Self { dtype: Dtype::I32, shape: shape.to_vec(), bytes: values.iter().flat_map(|word| word.to_le_bytes()).collect() }
+        Self::plain(Dtype::I32, shape.to_vec(), values.iter().flat_map(|word| word.to_le_bytes()).collect())
     }
 
     fn halves(values: impl IntoIterator<Item = f32>, shape: [usize; 2]) -> Self {
         let bytes = values.into_iter().flat_map(|value| f16::from_f32(value).to_le_bytes()).collect();
-        Self { dtype: Dtype::F16, shape: shape.to_vec(), bytes }
+        Self::plain(Dtype::F16, shape.to_vec(), bytes)
     }
 
     fn floats(values: &[f32], shape: [usize; 2]) -> Self {
-        Self { dtype: Dtype::F32, shape: shape.to_vec(), bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect() }
+        Self::plain(Dtype::F32, shape.to_vec(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 }
 
@@ -119,6 +131,7 @@ impl Layout {
             Self::CompressedTensors => "compressed-tensors",
             Self::Awq => "awq",
             Self::Gptq => "gptq",
+            Self::Gguf => "gguf",
         }
     }
 
@@ -128,16 +141,24 @@ impl Layout {
             Self::CompressedTensors => compressed_tensors::pieces(codes, symmetric),
             Self::Awq => FourBits::of(codes).map(|codes| awq::pieces(&codes)),
             Self::Gptq => FourBits::of(codes).map(|codes| gptq::pieces(&codes)),
+            Self::Gguf => gguf::pieces(codes),
         }
     }
 
-    /// What `config.json` says of it, by any packed layer and what `all` have in common; `left` are patterns of the layers that are not packed.
-    fn section(self, layer: &Packed, all: Common, left: &[String]) -> Value {
+    /// What `config.json` says of it, by any packed layer and what `all` have in common; `left` are patterns of the layers that are not packed. Nothing
+    /// where files say it themselves.
+    fn section(self, layer: &Packed, all: Common, left: &[String]) -> Option<Value> {
         match self {
-            Self::CompressedTensors => compressed_tensors::section(layer, all, left),
-            Self::Awq => awq::section(all, left),
-            Self::Gptq => gptq::section(all),
+            Self::CompressedTensors => Some(compressed_tensors::section(layer, all, left)),
+            Self::Awq => Some(awq::section(all, left)),
+            Self::Gptq => Some(gptq::section(all)),
+            Self::Gguf => None,
         }
+    }
+
+    /// Whether a packed layer of this canonical name has a place in it: the decoder's, and in llama.cpp's files those of tower and projector too.
+    pub(crate) fn takes(self, linear: &str) -> bool {
+        self == Self::Gguf || linear.starts_with("language_model.")
     }
 }
 
@@ -178,17 +199,19 @@ struct Packed {
 /// What a part of the model is divided by, row by row, when factors are folded.
 type Divided = BTreeMap<String, Vec<f32>>;
 
-/// Writes `layers`, packed layers of a model by canonical name, with all else of the checkpoint `base` into the new folder `folder`.
+/// Writes `layers`, packed layers of a model by canonical name, with all else of the checkpoint `base` into the new folder `folder`. `described` says what
+/// llama.cpp's files hold beside tensors.
 ///
 /// # Errors
-/// When `base` is packed already or its tower lies in another folder, when the layout does not hold these codes, when a part that factors would be folded into
-/// feeds layers without them, or when a file cannot be written.
-pub(crate) fn publish(
+/// When the layout does not hold these codes or this model, when a part that factors would be folded into feeds layers without them, or when a file cannot be
+/// written.
+pub(crate) fn publish<'a>(
     base: &Source,
     weights: &Weights,
     layers: Vec<(String, PackedLinear)>,
     feeds: &[NormFeed],
     layout: Layout,
+    described: impl FnOnce() -> Result<Description<'a>, VlmError>,
     folder: &Path,
 ) -> Result<(), VlmError> {
     let refused = |what: &str, problem: String| VlmError::Invalid { what: what.to_owned(), problem };
@@ -207,10 +230,13 @@ pub(crate) fn publish(
 
     let first = packed.first().ok_or_else(|| refused(layout.name(), "no layer is packed".to_owned()))?;
     let all = Common::of(&packed);
+    let description = (layout == Layout::Gguf).then(described).transpose()?;
     let failed = RefCell::new(None);
     let mut tensors: BTreeMap<String, Tensor<'_>> = BTreeMap::new();
     for (canonical, name, dtype, shape, bytes) in weights.stored() {
         let (part, end) = canonical.rsplit_once('.').unwrap_or((canonical, ""));
+        // llama.cpp has names of its own, whatever the base's files call a tensor.
+        let name = if description.is_some() { canonical } else { name };
         if end == "weight"
             && let Some(layer) = packed.iter().find(|layer| layer.name == part)
         {
@@ -231,8 +257,8 @@ pub(crate) fn publish(
     let all_linears = weights.stored().filter_map(|(canonical, ..)| canonical.strip_suffix(".weight"));
     let left = left(all_linears, &packed);
     let mut config = base.json(CONFIG)?.ok_or_else(|| base.missing(CONFIG, "it says what is in the weights"))?;
-    if let Some(config) = config.as_object_mut() {
-        config.insert("quantization_config".to_owned(), layout.section(first, all, &left));
+    if let (Some(config), Some(section)) = (config.as_object_mut(), layout.section(first, all, &left)) {
+        config.insert("quantization_config".to_owned(), section);
     }
 
     fs::create_dir_all(folder).map_err(io(folder))?;
@@ -242,18 +268,27 @@ pub(crate) fn publish(
             fs::write(&path, content).map_err(io(&path))?;
         }
     }
-    // The weights last but one, under another name until they are whole, and what says what they are last.
-    let (file, partial) = (folder.join(SINGLE), folder.join(format!("{SINGLE}.partial")));
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let written = safetensors::serialize_to_file(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), Some(metadata), &partial);
+    // The weights last but one, and what says what they are last.
+    let written = match &description {
+        Some(description) => gguf::write(&tensors, description, folder),
+        None => in_safetensors(&tensors, folder),
+    };
     if let Some(error) = failed.take() {
         return Err(error);
     }
-    written.map_err(|error| VlmError::Safetensors { file: partial.display().to_string(), problem: error.to_string() })?;
-    fs::rename(&partial, &file).map_err(io(&file))?;
+    written?;
     let path = folder.join(CONFIG);
     let text = serde_json::to_string_pretty(&config).map_err(|source| VlmError::Json { file: CONFIG.to_owned(), source })?;
     fs::write(&path, text + "\n").map_err(io(&path))
+}
+
+/// The tensors in one file of safetensors, under another name until it is whole.
+fn in_safetensors(tensors: &BTreeMap<String, Tensor<'_>>, folder: &Path) -> Result<(), VlmError> {
+    let (file, partial) = (folder.join(SINGLE), folder.join(format!("{SINGLE}.partial")));
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let written = safetensors::serialize_to_file(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), Some(metadata), &partial);
+    written.map_err(|error| VlmError::Safetensors { file: partial.display().to_string(), problem: error.to_string() })?;
+    fs::rename(&partial, &file).map_err(|source| VlmError::Io { path: file, source })
 }
 
 /// Whether a file beside the weights goes along: not weights, nor what says what they are.
@@ -323,7 +358,7 @@ fn divided_as(bytes: &[u8], dtype: Dtype, shape: &[usize], factors: &[f32]) -> O
         }
         _ => return None,
     };
-    Some(Piece { dtype, shape: shape.to_vec(), bytes })
+    Some(Piece::plain(dtype, shape.to_vec(), bytes))
 }
 
 /// Patterns of the modules that stay in float: parts of the model without any packed layer by their name, layers of the decoder one by one.
@@ -349,11 +384,20 @@ enum Tensor<'a> {
     Copied { dtype: Dtype, shape: &'a [usize], len: usize, read: Box<dyn Fn() -> Vec<u8> + 'a> },
 }
 
+impl Tensor<'_> {
+    fn stored(&self) -> Stored {
+        match self {
+            Tensor::Made(piece) => piece.stored,
+            Tensor::Copied { dtype, .. } => Stored::Plain(*dtype),
+        }
+    }
+}
+
 impl View for &Tensor<'_> {
     fn dtype(&self) -> Dtype {
-        match self {
-            Tensor::Made(piece) => piece.dtype,
-            Tensor::Copied { dtype, .. } => *dtype,
+        match self.stored() {
+            Stored::Plain(dtype) => dtype,
+            Stored::Blocks(_) => Dtype::U8,
         }
     }
 

@@ -20,8 +20,15 @@ HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "crates" / "accel" / "tests" / "gptq.safetensors"
 # More than a block of 128 columns, and a last block that is shorter.
 ROWS, COLUMNS, PROMPTS = 12, 160, 6
-# Group size, symmetric, by activations with static groups.
-CASES = {"symmetric": (32, True, False), "asymmetric": (16, False, False), "channel": (COLUMNS, True, False), "ordered": (16, True, True)}
+# Bits, group size, symmetric, by activations with static groups.
+CASES = {
+    "symmetric": (4, 32, True, False),
+    "asymmetric": (4, 16, False, False),
+    "channel": (4, COLUMNS, True, False),
+    "ordered": (4, 16, True, True),
+    "three": (3, 32, True, False),
+    "three-asymmetric": (3, 16, False, True),
+}
 
 
 def auto_gptq() -> ModuleType:
@@ -53,20 +60,20 @@ def main() -> None:
     size = torch.rand(COLUMNS, generator=generator) * 3 + 0.1
     inputs = ((torch.randn(PROMPTS * 40, COLUMNS, generator=generator) @ (mix + torch.eye(COLUMNS))) * size).half().float()
     tensors = {"weight": weight.half(), "inputs": inputs.half()}
-    for case, (group, symmetric, ordered) in CASES.items():
+    for case, (bits, group, symmetric, ordered) in CASES.items():
         layer = torch.nn.Linear(COLUMNS, ROWS, bias=False)
         layer.weight.data = weight.clone()
         quantizer = gptq.GPTQ(layer)
-        quantizer.quantizer.configure(4, perchannel=True, sym=symmetric)
+        quantizer.quantizer.configure(bits, perchannel=True, sym=symmetric)
         for prompt in inputs.chunk(PROMPTS):
             quantizer.add_batch(prompt[None], None)
         size = -1 if group == COLUMNS else group
         scale, zero, _ = quantizer.fasterquant(group_size=size, actorder=ordered, static_groups=ordered)
         wide = lambda values: values.repeat_interleave(group, dim=1)
         codes = (layer.weight.data / wide(scale) + wide(zero)).round()
-        assert codes.min() >= 0 and codes.max() <= 15
+        assert codes.min() >= 0 and codes.max() < 2**bits
         tensors |= {f"{case}.codes": codes.to(torch.uint8), f"{case}.scales": scale.contiguous(), f"{case}.zeros": zero.contiguous()}
-        rounded = ((weight / wide(scale)).round() + wide(zero)).clamp(0, 15)
+        rounded = ((weight / wide(scale)).round() + wide(zero)).clamp(0, 2**bits - 1)
         print(case, f"{(rounded != codes).float().mean():.1%} of the codes are not those of rounding to nearest")
     save_file(tensors, OUT)
 

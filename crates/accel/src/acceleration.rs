@@ -31,11 +31,18 @@ pub struct Acceleration {
 pub(crate) struct Wider {
     pub(crate) vision: bool,
     pub(crate) projector: bool,
+    pub(crate) head: bool,
 }
+
+/// The canonical name of the head.
+pub(crate) const HEAD: &str = "lm_head";
 
 impl Wider {
     /// Whether the linear layer of this canonical name is one of them. A patch embedding is a convolution in the published models.
     pub(crate) fn takes(self, linear: &str) -> bool {
+        if linear == HEAD {
+            return self.head;
+        }
         let of_projector = linear.starts_with("multi_modal_projector.") || linear.starts_with("visual.merger.");
         let of_tower = linear.starts_with("vision_tower.") || linear.starts_with("visual.");
         if of_projector { self.projector } else { self.vision && of_tower && !linear.contains("patch_embed") }
@@ -44,7 +51,7 @@ impl Wider {
     /// As it stands behind a method's text.
     pub(crate) fn spelt(self, method: &str) -> String {
         let mut text = method.to_owned();
-        for (_, name) in [(self.vision, "vision"), (self.projector, "projector")].iter().filter(|(set, _)| *set) {
+        for (_, name) in [(self.vision, "vision"), (self.projector, "projector"), (self.head, "head")].iter().filter(|(set, _)| *set) {
             text.push(if text.contains(':') { ',' } else { ':' });
             text += name;
         }
@@ -53,16 +60,14 @@ impl Wider {
 
     /// What is packed, in words; without them it is `scope`.
     pub(crate) fn scope(self, scope: &str) -> String {
-        let Self { vision, projector } = self;
-        if !vision && !projector {
+        let parts =
+            [(self.vision, "the vision tower's linear layers"), (self.projector, "the projector's linear layers"), (self.head, "the head")];
+        let also: Vec<&str> = parts.iter().filter(|(set, _)| *set).map(|(_, part)| *part).collect();
+        if also.is_empty() {
             return scope.to_owned();
         }
-        let also = match (vision, projector) {
-            (true, true) => "the vision tower's and the projector's",
-            (true, false) => "the vision tower's",
-            _ => "the projector's",
-        };
-        format!("the decoder's q, k, v, o, gate, up and down projections and {also} linear layers (not embeddings, patch embedding, head)")
+        let never = if self.head { "embeddings, patch embedding" } else { "embeddings, patch embedding, head" };
+        format!("the decoder's q, k, v, o, gate, up and down projections, {} (not {never})", also.join(", "))
     }
 }
 

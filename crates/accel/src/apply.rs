@@ -10,7 +10,8 @@ use steady_kernels::PackedLinear;
 use steady_methods::{Linears, MethodKind};
 use steady_vlm::{Dense, HostMatrix, Vlm};
 
-use crate::{AccelError, Acceleration, Calibration, Fitted, Inputs, LinearShape, Samples, calibrate, factors};
+use crate::acceleration::HEAD;
+use crate::{AccelError, Acceleration, Calibration, Fitted, Inputs, LinearShape, Quantizer, Samples, calibrate, factors};
 
 /// What an acceleration does to one model, with everything settled that its spec leaves to the model. For plans and reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +76,7 @@ impl Acceleration {
     /// As [`Self::quantize_seeing`].
     pub async fn pack_all(&self, model: &Vlm, samples: Option<&dyn Samples>) -> Result<Option<Vlm>, AccelError> {
         let Some((Settled { fitted, .. }, taken)) = self.settle(model)? else { return Ok(None) };
+        let model = &self.with_head(model);
         let (calibration, fitted) = (fitted.calibration(), fitted.as_ref());
         let wanted = calibration.samples();
         if wanted == 0 {
@@ -108,7 +110,8 @@ impl Acceleration {
     /// keys and values rounded if they are to be.
     #[must_use]
     pub fn finished(&self, packed: &Vlm, model: &Vlm) -> Vlm {
-        let model = if self.float.is_empty() { packed.clone() } else { packed.with_linears_of(model, &|name| self.float.hold(name)) };
+        let in_float = || packed.with_linears_of(&self.with_head(model), &|name| self.float.hold(name));
+        let model = if self.float.is_empty() { packed.clone() } else { in_float() };
         self.cache.map_or_else(|| model.clone(), |bits| model.with_cache_bits(bits))
     }
 
@@ -194,12 +197,22 @@ pub(crate) struct Settled {
 }
 
 impl Acceleration {
+    /// `model`, with a head that can be packed if it is to be.
+    fn with_head(&self, model: &Vlm) -> Vlm {
+        if self.wider.head { model.with_linear_head() } else { model.clone() }
+    }
+
+    /// Whether the linear layer of this canonical name is packed: the head only where somebody asks for it.
+    fn packs(&self, quantizer: &dyn Quantizer, linear: &str) -> bool {
+        self.wider.takes(linear) || (linear != HEAD && quantizer.takes(linear))
+    }
+
     /// The quantizer fitted to `model`, and the layers it takes; `None` when there is no quantizer.
     fn settle(&self, model: &Vlm) -> Result<Option<(Settled, Vec<Named>)>, AccelError> {
         let Some(quantizer) = &self.quantizer else { return Ok(None) };
         let mut taken: Vec<Named> = Vec::new();
-        model.map_linears(&mut |name, dense| {
-            if quantizer.takes(name) || self.wider.takes(name) {
+        self.with_head(model).map_linears(&mut |name, dense| {
+            if self.packs(quantizer.as_ref(), name) {
                 taken.push((name.to_owned(), dense.clone()));
             }
             Ok::<_, AccelError>(None)
@@ -211,7 +224,7 @@ impl Acceleration {
     /// The quantizer fitted to a model with these linear layers; `None` when there is no quantizer.
     pub(crate) fn settle_on(&self, mut linears: Vec<LinearShape>) -> Result<Option<Settled>, AccelError> {
         let Some(quantizer) = &self.quantizer else { return Ok(None) };
-        linears.retain(|linear| quantizer.takes(&linear.name) || self.wider.takes(&linear.name));
+        linears.retain(|linear| self.packs(quantizer.as_ref(), &linear.name));
         let scope = quantizer.scope();
         let Some(first) = linears.first() else { return Err(AccelError::NothingToQuantize { method: quantizer.name(), scope }) };
         let fitted = quantizer.fit(&linears)?;

@@ -199,14 +199,19 @@ pub fn stored_bytes(footprint: &Footprint, acceleration: &Acceleration) -> Resul
     };
     let bytes: u64 = packed.iter().map(|linear| fitted.stored_bytes(linear)).sum();
     let names: BTreeSet<&str> = packed.iter().map(|linear| linear.name.as_str()).collect();
-    let replaced: u64 = footprint.linears().iter().filter(|linear| names.contains(linear.name.as_str())).map(|linear| linear.stored).sum();
+    let replaced: u64 = sizes(footprint).filter(|linear| names.contains(linear.name.as_str())).map(|linear| linear.stored).sum();
     Ok(footprint.stored_bytes() - replaced + bytes)
 }
 
-/// Names and shapes of a model's linear layers.
+/// A model's linear layers, and its head.
+fn sizes(footprint: &Footprint) -> impl Iterator<Item = &LinearSize> {
+    footprint.linears().iter().chain(footprint.head())
+}
+
+/// Their names and shapes. The head is taken only where a spec asks for it.
 pub(crate) fn linears(footprint: &Footprint) -> Vec<LinearShape> {
     let shape = |linear: &LinearSize| LinearShape { name: linear.name.clone(), out: linear.out, input: linear.input };
-    footprint.linears().iter().map(shape).collect()
+    sizes(footprint).map(shape).collect()
 }
 
 /// What several accelerations pack.

@@ -65,7 +65,7 @@ impl Registry {
             match (part.method().kind, (row.build)(&part.own_values())) {
                 (MethodKind::Quantizer, Some(Built::Quantizer(built))) => {
                     (quantizer, float) = (Some(built), part.float());
-                    wider = Wider { vision: part.flag("vision"), projector: part.flag("projector") };
+                    wider = Wider { vision: part.flag("vision"), projector: part.flag("projector"), head: part.flag("head") };
                 }
                 (MethodKind::Cache, Some(Built::Cache(bits))) => cache = Some(bits),
                 (MethodKind::TokenReducer(_), Some(Built::Reducer(built))) => reducers.push(built),

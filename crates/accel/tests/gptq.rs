@@ -37,10 +37,15 @@ fn codes_are_those_of_autogptq() {
     let mut seen = Inputs::new(cols);
     // Prompt by prompt, as they come.
     inputs.chunks(40 * cols).for_each(|prompt| seen.add(prompt));
-    for (case, group, asymmetric, ordered) in
-        [("symmetric", 32, false, false), ("asymmetric", 16, true, false), ("channel", 160, false, false), ("ordered", 16, false, true)]
-    {
-        let asked = Gptq { group: Group::Size(group), asymmetric, ordered, damp: 0.01, samples: 6 };
+    for (case, bits, group, asymmetric, ordered) in [
+        ("symmetric", 4, 32, false, false),
+        ("asymmetric", 4, 16, true, false),
+        ("channel", 4, 160, false, false),
+        ("ordered", 4, 16, false, true),
+        ("three", 3, 32, false, false),
+        ("three-asymmetric", 3, 16, true, true),
+    ] {
+        let asked = Gptq { bits, group: Group::Size(group), asymmetric, ordered, damp: 0.01, samples: 6 };
         let found = FittedGptq { group, asked }.codes(&weight, &seen).unwrap();
         assert_eq!(found.scales, numbers(&file, &format!("{case}.scales")).0, "{case}");
         assert_eq!(found.shift, Shift::Zeros(numbers(&file, &format!("{case}.zeros")).0), "{case}");
@@ -72,9 +77,15 @@ impl Samples for Pictures<'_> {
 #[test]
 fn a_model_is_calibrated_layer_by_layer() {
     let vlm = tiny();
-    let gptq = Acceleration::parse("w4:gptq,g=8,n=6").unwrap();
-    let packed = gptq.quantize_seeing(&vlm, Some(&Pictures(&vlm, 6))).block_on().unwrap().unwrap();
-    let rtn = Acceleration::parse("w4:rtn,g=8,sym").unwrap().quantize(&vlm).block_on().unwrap().unwrap();
+    for bits in [4, 3] {
+        calibrated(&vlm, bits);
+    }
+}
+
+fn calibrated(vlm: &Vlm, bits: u32) {
+    let gptq = Acceleration::parse(&format!("w{bits}:gptq,g=8,n=6")).unwrap();
+    let packed = gptq.quantize_seeing(vlm, Some(&Pictures(vlm, 6))).block_on().unwrap().unwrap();
+    let rtn = Acceleration::parse(&format!("w{bits}:rtn,g=8,sym")).unwrap().quantize(vlm).block_on().unwrap().unwrap();
     assert_eq!(packed.weight_bytes(), rtn.weight_bytes());
     // The logits of the prompts that it was calibrated with move less than under rounding to nearest.
     let options = Decoding { max_new_tokens: 1, ..Decoding::default() };
@@ -83,13 +94,13 @@ fn a_model_is_calibrated_layer_by_layer() {
         vlm.ask(&prepared, None, &options).block_on().unwrap().first_logits
     };
     let moved = |other: &Vlm| -> f32 {
-        let of = |index| logits(&vlm, index).iter().zip(logits(other, index)).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
+        let of = |index| logits(vlm, index).iter().zip(logits(other, index)).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
         (0..6).map(of).sum()
     };
     let (by_gptq, by_rtn) = (moved(&packed), moved(&rtn));
-    assert!(by_gptq < by_rtn, "{by_gptq} by GPTQ, {by_rtn} by rounding");
+    assert!(by_gptq < by_rtn, "{bits} bits: {by_gptq} by GPTQ, {by_rtn} by rounding");
     // Twice the same is the same.
-    let again = gptq.quantize_seeing(&vlm, Some(&Pictures(&vlm, 7))).block_on().unwrap().unwrap();
+    let again = gptq.quantize_seeing(vlm, Some(&Pictures(vlm, 7))).block_on().unwrap().unwrap();
     assert_eq!(logits(&packed, 0), logits(&again, 0));
 }
 
@@ -106,7 +117,8 @@ fn what_it_cannot_be_calibrated_with_is_said() {
     let lone = HostMatrix { rows: 1, cols: 8, data: vec![1.0; 8] };
     let mut seen = Inputs::new(8);
     seen.add(&[1.0; 8]);
-    let fitted = |damp| FittedGptq { group: 8, asked: Gptq { group: Group::Size(8), asymmetric: false, ordered: false, damp, samples: 1 } };
+    let fitted =
+        |damp| FittedGptq { group: 8, asked: Gptq { bits: 4, group: Group::Size(8), asymmetric: false, ordered: false, damp, samples: 1 } };
     assert!(fitted(0.0).codes(&lone, &seen).is_none());
     assert!(fitted(0.01).codes(&lone, &seen).is_some());
 }

@@ -26,6 +26,7 @@ fn what_a_row_says_is_what_is_made_of_it() {
         "nf4:g=32",
         "fp4:double",
         "w4:hqq,g=16",
+        "w3:gptq,g=16,act",
         "fp8:weights",
         "int8:threshold=4.5",
         "divprune:keep=64",
@@ -172,7 +173,7 @@ fn what_is_packed_is_wider_on_request() {
     assert!(names.len() > 40 && !names.iter().any(|name| name.contains("embed")), "{names:?}");
     let description = both.describe(&model).unwrap();
     assert!(description.spec.ends_with(",vision,projector"), "{description}");
-    assert!(description.to_string().contains("the vision tower's and the projector's linear layers"), "{description}");
+    assert!(description.to_string().contains("the vision tower's linear layers, the projector's linear layers"), "{description}");
     assert_ne!(description.codes(), plain.describe(&model).unwrap().codes());
     // Half a byte a weight and a word a group in the place of the two bytes that the files have.
     let saved = stored_bytes(&footprint, &plain).unwrap() - stored_bytes(&footprint, &projector).unwrap();
@@ -184,6 +185,59 @@ fn what_is_packed_is_wider_on_request() {
     assert_eq!(saved, expected as u64);
     let packed = both.quantize(&model).block_on().unwrap().unwrap();
     assert!(!packed.shares_encoder(&model) && packed.weight_bytes() < model.weight_bytes() / 2);
+}
+
+/// The head on request: of a table of its own in its place, of one that is the embedding beside it. The numbers are the quantizer's.
+#[test]
+fn the_head_is_packed_on_request() {
+    use pollster::FutureExt;
+    use steady_accel::memory::stored_bytes;
+    use steady_accel::{FittedRtn, Grain};
+    use steady_vlm::{Checkpoint, Decoding, Device, Precision, Vlm};
+
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (folder, tied) in [("models/steady-qwen2-vl", false), ("tests/reference/tiny-qwen2-vl/published", true)] {
+        let checkpoint = Checkpoint::open(&root.join(folder)).unwrap();
+        let model = Vlm::load(&checkpoint, &Device::Cpu, Precision::F32).unwrap();
+        let footprint = checkpoint.footprint().unwrap();
+        let [plain, head, float] =
+            ["w4:rtn,g=16", "w4:rtn,g=16,head", "w4:rtn,g=16,head,float=lm_head"].map(|spec| Acceleration::parse(spec).unwrap());
+        let size = footprint.head().unwrap();
+        let (packed, without) = (head.quantize(&model).block_on().unwrap().unwrap(), plain.quantize(&model).block_on().unwrap().unwrap());
+        let description = head.describe(&model).unwrap();
+        assert!(description.spec.ends_with("g=16,head") && description.to_string().contains("the head"), "{description}");
+        let of = |acceleration: &Acceleration| acceleration.describe(&model).unwrap().quantized.unwrap().linears.len();
+        assert_eq!((of(&head), of(&float)), (of(&plain) + 1, of(&plain)));
+        // Half a byte a weight and a word for each 16; in memory in the place of f32, in files in that of what there is.
+        let bytes = (size.out * size.input / 2 + 4 * size.out * (size.input / 16)) as u64;
+        let float_bytes = if tied { 0 } else { (4 * size.out * size.input) as u64 };
+        assert_eq!(size.stored, if tied { 0 } else { float_bytes / 2 }, "{folder}");
+        assert_eq!(packed.weight_bytes() as u64, without.weight_bytes() as u64 - float_bytes + bytes, "{folder}");
+        let stored = |acceleration: &Acceleration| stored_bytes(&footprint, acceleration).unwrap();
+        assert_eq!(stored(&head), stored(&plain) - size.stored + bytes, "{folder}");
+        assert_eq!(stored(&float), stored(&plain), "{folder}");
+        // The matrix is the one that the quantizer makes of the table.
+        let table = model.with_linear_head().matrix("lm_head").block_on().unwrap().unwrap();
+        let codes = FittedRtn { bits: 4, group: 16, symmetric: false }.codes(&table);
+        let steady_kernels::Shift::Zeros(zeros) = &codes.shift else { panic!("zero points") };
+        let expected: Vec<f32> =
+            codes.codes.iter().enumerate().map(|(at, &code)| (f32::from(code) - zeros[at / 16]) * codes.scales[at / 16]).collect();
+        assert_eq!(packed.matrix("lm_head").block_on().unwrap().unwrap().data, expected, "{folder}");
+        // Only the last product is another one, and with the head back in float none is.
+        let image = steady_vlm::image::load(&root.join("tests/reference/tiny-llava/images/square.png")).unwrap();
+        let logits = |model: &Vlm| {
+            let prepared = model.prepare(&image, &model.prompt("how many circles?").unwrap()).unwrap();
+            model.ask(&prepared, None, &Decoding { max_new_tokens: 1, ..Decoding::default() }).block_on().unwrap().first_logits
+        };
+        let (before, after) = (logits(&without), logits(&packed));
+        assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 2.0) && before != after, "{folder}");
+        assert_eq!(logits(&float.quantize(&model).block_on().unwrap().unwrap()), before, "{folder}");
+        assert_eq!(logits(&model.with_linear_head()), logits(&model), "{folder}");
+        let each = head.with_each_in_float(&footprint, Grain::Kind).unwrap();
+        assert!(each.last().unwrap().to_string().ends_with("float=lm_head"), "{each:?}");
+    }
+    let error = Acceleration::parse("w4:gptq,head").unwrap_err().to_string();
+    assert!(error.contains("has no parameter `head`"), "{error}");
 }
 
 /// Keys and values have a place of their own: a model answers otherwise, its weights are what they were, and its cache is counted as rounded.

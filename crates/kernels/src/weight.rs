@@ -250,6 +250,16 @@ impl Table {
         }
     }
 
+    /// The same numbers as the weight of a linear layer, `[rows, width]`, whose products are those of [`Table::project`]. Nothing is copied.
+    pub fn weight(&self) -> Weight {
+        Weight(match &self.0 {
+            TableForm::Dense(table) => Form::Dense(table.clone().transpose()),
+            TableForm::Bf16(table) => Form::Bf16(table.clone()),
+            #[cfg(feature = "gpu")]
+            TableForm::Gpu(gpu, table) => Form::Gpu(gpu.clone(), table.clone()),
+        })
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         match &self.0 {

@@ -105,7 +105,7 @@ impl MethodKind {
 impl Parameter {
     /// Whether it says which layers a method is applied to, which is settled for all quantizers alike. Such parameters come last.
     pub fn chooses_layers(&self) -> bool {
-        self.kind == ParameterKind::Linears || (self.kind == ParameterKind::Flag && ["vision", "projector"].contains(&self.name))
+        self.kind == ParameterKind::Linears || (self.kind == ParameterKind::Flag && ["vision", "projector", "head"].contains(&self.name))
     }
 
     /// The value of [`Self::default`]; `None` if its text is none that the parameter takes.

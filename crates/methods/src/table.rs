@@ -3,7 +3,7 @@
 use crate::{Method, MethodKind, Parameter, ParameterKind, Place};
 
 /// Every method a spec may name.
-pub static METHODS: [&Method; 36] = [
+pub static METHODS: [&Method; 37] = [
     &W4_RTN,
     &W4_GPTQ,
     &W4_AWQ,
@@ -12,6 +12,7 @@ pub static METHODS: [&Method; 36] = [
     &FP4,
     &Q4_0,
     &W3_RTN,
+    &W3_GPTQ,
     &W3_AWQ,
     &W2_RTN,
     &W8_RTN,
@@ -70,6 +71,14 @@ const VISION: Parameter = Parameter {
 const PROJECTOR: Parameter =
     Parameter { name: "projector", kind: ParameterKind::Flag, default: "", meaning: "the projector's linear layers too" };
 
+/// The head too.
+const HEAD: Parameter = Parameter {
+    name: "head",
+    kind: ParameterKind::Flag,
+    default: "",
+    meaning: "the head too, from which the logits come; where it is the token embedding, that itself stays",
+};
+
 /// The usual sizes of groups.
 const GROUP: Parameter = Parameter {
     name: "g",
@@ -88,6 +97,7 @@ const fn rtn(name: &'static str, summary: &'static str, plain: &'static str) -> 
             Parameter { name: "sym", kind: ParameterKind::Flag, default: "", meaning: "symmetric, without zero points" },
             VISION,
             PROJECTOR,
+            HEAD,
             FLOAT,
         ],
         summary,
@@ -137,6 +147,7 @@ pub static W4_HQQ: Method = Method {
         },
         VISION,
         PROJECTOR,
+        HEAD,
         FLOAT,
     ],
     summary: "4-bit weights whose zero points are fitted to the weights, without data, in the decoder's linear layers",
@@ -160,7 +171,7 @@ const DOUBLE: Parameter =
 pub static NF4: Method = Method {
     name: "nf4",
     kind: MethodKind::Quantizer,
-    parameters: &[BLOCK, DOUBLE, VISION, PROJECTOR, FLOAT],
+    parameters: &[BLOCK, DOUBLE, VISION, PROJECTOR, HEAD, FLOAT],
     summary: "4-bit weights, each the nearest of sixteen quantiles of the normal distribution, in the decoder's linear layers",
     plain: "Weights in 4 bits, on steps that lie closer where most weights are.",
     source: "NF4 of QLoRA, NeurIPS 2023 (arXiv 2305.14314), as in bitsandbytes; maxima in f32 unless double",
@@ -170,7 +181,7 @@ pub static NF4: Method = Method {
 pub static FP4: Method = Method {
     name: "fp4",
     kind: MethodKind::Quantizer,
-    parameters: &[BLOCK, DOUBLE, VISION, PROJECTOR, FLOAT],
+    parameters: &[BLOCK, DOUBLE, VISION, PROJECTOR, HEAD, FLOAT],
     summary: "4-bit weights, each the nearest of fifteen floats with two bits of exponent, in the decoder's linear layers",
     plain: "Weights in 4 bits, as tiny floats.",
     source: "FP4 of bitsandbytes (functional.py, quantize_4bit); maxima in f32 unless double",
@@ -181,7 +192,7 @@ const fn ggml(name: &'static str, summary: &'static str, plain: &'static str) ->
     Method {
         name,
         kind: MethodKind::Quantizer,
-        parameters: &[VISION, PROJECTOR, FLOAT],
+        parameters: &[VISION, PROJECTOR, HEAD, FLOAT],
         summary,
         plain,
         source: "ggml's reference quantizers (ggml-quants.c), as in the package gguf 0.19.0",
@@ -206,7 +217,7 @@ pub static Q8_0: Method = ggml(
 pub static W8A8: Method = Method {
     name: "w8a8",
     kind: MethodKind::Quantizer,
-    parameters: &[VISION, PROJECTOR, FLOAT],
+    parameters: &[VISION, PROJECTOR, HEAD, FLOAT],
     summary: "8-bit weights and activations, a scale per output and per token, in the decoder's linear layers",
     plain: "Weights and activations of the decoder in 8 bits, nothing apart.",
     source: "W8A8 with dynamic scales per token (ZeroQuant, NeurIPS 2022, arXiv 2206.01861), as in llm-compressor and vLLM",
@@ -220,6 +231,7 @@ pub static FP8: Method = Method {
         Parameter { name: "weights", kind: ParameterKind::Flag, default: "", meaning: "weights alone; activations stay what they are" },
         VISION,
         PROJECTOR,
+        HEAD,
         FLOAT,
     ],
     summary: "weights and activations in FP8 (E4M3), a scale per output and per token, in the decoder's linear layers; emulated in floats",
@@ -227,37 +239,53 @@ pub static FP8: Method = Method {
     source: "FP8 (arXiv 2209.05433) with dynamic scales per token, as FP8_DYNAMIC in llm-compressor and vLLM",
 };
 
+/// GPTQ.
+const fn gptq(name: &'static str, summary: &'static str, plain: &'static str) -> Method {
+    Method {
+        name,
+        kind: MethodKind::Quantizer,
+        parameters: &[
+            GROUP,
+            Parameter {
+                name: "asym",
+                kind: ParameterKind::Flag,
+                default: "",
+                meaning: "a zero point per group; without it symmetric, as AutoGPTQ has it",
+            },
+            Parameter {
+                name: "act",
+                kind: ParameterKind::Flag,
+                default: "",
+                meaning: "columns with the largest activations first, with static groups",
+            },
+            Parameter {
+                name: "damp",
+                kind: ParameterKind::Positive,
+                default: "0.01",
+                meaning: "share of the mean of the Hessian's diagonal that is added to it",
+            },
+            SAMPLES,
+            FLOAT,
+        ],
+        summary,
+        plain,
+        source: "GPTQ, ICLR 2023 (arXiv 2210.17323), as in AutoGPTQ 0.7.1",
+    }
+}
+
 /// GPTQ, 4 bits.
-pub static W4_GPTQ: Method = Method {
-    name: "w4:gptq",
-    kind: MethodKind::Quantizer,
-    parameters: &[
-        GROUP,
-        Parameter {
-            name: "asym",
-            kind: ParameterKind::Flag,
-            default: "",
-            meaning: "a zero point per group; without it symmetric, as AutoGPTQ has it",
-        },
-        Parameter {
-            name: "act",
-            kind: ParameterKind::Flag,
-            default: "",
-            meaning: "columns with the largest activations first, with static groups",
-        },
-        Parameter {
-            name: "damp",
-            kind: ParameterKind::Positive,
-            default: "0.01",
-            meaning: "share of the mean of the Hessian's diagonal that is added to it",
-        },
-        SAMPLES,
-        FLOAT,
-    ],
-    summary: "4-bit weights, each column's rounding error made up for by those behind it, in the decoder's linear layers",
-    plain: "Weights in 4 bits, fitted to prompts so that rounding errors make up for each other.",
-    source: "GPTQ, ICLR 2023 (arXiv 2210.17323), as in AutoGPTQ 0.7.1",
-};
+pub static W4_GPTQ: Method = gptq(
+    "w4:gptq",
+    "4-bit weights, each column's rounding error made up for by those behind it, in the decoder's linear layers",
+    "Weights in 4 bits, fitted to prompts so that rounding errors make up for each other.",
+);
+
+/// GPTQ, 3 bits.
+pub static W3_GPTQ: Method = gptq(
+    "w3:gptq",
+    "3-bit weights, each column's rounding error made up for by those behind it, in the decoder's linear layers; kept in 4 bits",
+    "Weights in 3 bits, fitted to prompts so that rounding errors make up for each other.",
+);
 
 /// Prompts of a method that calibrates.
 const SAMPLES: Parameter = Parameter { name: "n", kind: ParameterKind::Samples, default: "128", meaning: "prompts to calibrate with" };

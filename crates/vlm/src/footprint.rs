@@ -47,6 +47,12 @@ impl Footprint {
         &self.survey.linears
     }
 
+    /// The head as a linear layer: it is none of [`Self::linears`], but can be packed as one. `stored` are its bytes in the files, none where it is the
+    /// embedding.
+    pub fn head(&self) -> Option<&LinearSize> {
+        self.survey.head.as_ref()
+    }
+
     /// Bytes of all weights in this precision, packed only if the checkpoint holds them packed: what
     /// [`Vlm::weight_bytes`](crate::Vlm::weight_bytes) will be.
     pub fn weight_bytes(&self, precision: Precision) -> u64 {

@@ -1,4 +1,4 @@
-//! GPTQ: 4-bit weights, each column's rounding made up for by those behind it (Frantar et al., ICLR 2023, arXiv 2210.17323), as AutoGPTQ 0.7.1 has it
+//! GPTQ: 4-bit and 3-bit weights, each column's rounding made up for by those behind it (Frantar et al., ICLR 2023, arXiv 2210.17323), as AutoGPTQ 0.7.1 has it
 //! (`auto_gptq/quantization/gptq.py` and `quantizer.py`).
 //!
 //! `H = X^T X` over calibration inputs; inputs that were never anything get `H_ii = 1` and the weight 0; `H += damp * mean(diag H)`; `U` is the upper
@@ -7,31 +7,33 @@
 //! they were when the block began, as published. With `act` the columns with the largest `H_ii` come first, and groups are those of neighbours, found
 //! beforehand (`static_groups`; llm-compressor's `actorder: static`), because the packed layout has groups of neighbours.
 //!
-//! One difference: codes are chosen with the scale as it is stored, in f16. Sums are `f64`.
+//! One difference: codes are chosen with the scale as it is stored, in f16. Sums are `f64`. Codes of three bits are kept in four.
 
 use std::sync::Arc;
 
 use half::f16;
 use rayon::prelude::*;
 use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLinear, Shift};
-use steady_methods::{Group, Value, W4_GPTQ};
+use steady_methods::{Group, Value, W3_GPTQ, W4_GPTQ};
 use steady_vlm::HostMatrix;
 
 use super::layers::{packed, settle};
-use super::rtn::GROUPS;
+use super::rtn::{GROUPS, last};
 use super::{AccelError, Calibration, Fitted, LinearShape, Quantizer};
 use crate::Inputs;
 use crate::implementation::{Built, Implementation};
 
-pub(crate) const IMPLEMENTATION: Implementation = Implementation {
-    method: &W4_GPTQ,
-    build: |values| match *values {
+pub(crate) const W4: Implementation = Implementation { method: &W4_GPTQ, build: build::<4> };
+pub(crate) const W3: Implementation = Implementation { method: &W3_GPTQ, build: build::<3> };
+
+fn build<const BITS: u32>(values: &[Value]) -> Option<Built> {
+    match *values {
         [Value::Group(group), Value::Flag(asymmetric), Value::Flag(ordered), Value::Positive(damp), Value::Samples(samples)] => {
-            Some(Built::Quantizer(Arc::new(Gptq { group, asymmetric, ordered, damp, samples })))
+            Some(Built::Quantizer(Arc::new(Gptq { bits: BITS, group, asymmetric, ordered, damp, samples })))
         }
         _ => None,
-    },
-};
+    }
+}
 
 /// Columns whose errors reach the columns behind them together.
 const BLOCK: usize = 128;
@@ -39,9 +41,11 @@ const BLOCK: usize = 128;
 /// GPTQ as asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gptq {
+    /// Bits of a code: 3 or 4.
+    pub bits: u32,
     /// Inputs that share a scale.
     pub group: Group,
-    /// A zero point per group; without it code 8 stands for zero.
+    /// A zero point per group; without it the middle code stands for zero, 8 of 16.
     pub asymmetric: bool,
     /// The inputs that are largest come first.
     pub ordered: bool,
@@ -71,7 +75,8 @@ impl Quantizer for Gptq {
 }
 
 fn spelt(group: Group, asked: Gptq) -> String {
-    W4_GPTQ.spell(&[
+    let method = if asked.bits == 3 { &W3_GPTQ } else { &W4_GPTQ };
+    method.spell(&[
         Value::Group(group),
         Value::Flag(asked.asymmetric),
         Value::Flag(asked.ordered),
@@ -166,7 +171,7 @@ impl FittedGptq {
                 }
                 let (scale, zero) = row.grids[column / group];
                 let value = block[at - start];
-                let code = ((value / f64::from(scale)).round_ties_even() + f64::from(zero)).clamp(0.0, 15.0);
+                let code = ((value / f64::from(scale)).round_ties_even() + f64::from(zero)).clamp(0.0, self.last());
                 row.codes[column] = code as u8;
                 let error = (value - (code - f64::from(zero)) * f64::from(scale)) / u[at * input + at];
                 for behind in at..end {
@@ -183,6 +188,11 @@ impl FittedGptq {
         row
     }
 
+    /// The last code.
+    fn last(&self) -> f64 {
+        f64::from(last(self.asked.bits))
+    }
+
     /// Scale and zero point of a group, over a range that includes zero.
     fn grid(&self, values: &[f64]) -> (f32, f32) {
         let (mut low, mut high) = values.iter().fold((0.0_f64, 0.0_f64), |(low, high), &value| (low.min(value), high.max(value)));
@@ -195,11 +205,15 @@ impl FittedGptq {
         if low == 0.0 && high == 0.0 {
             (low, high) = (-1.0, 1.0);
         }
-        let scale = f16::from_f64((high - low) / 15.0).to_f32();
+        let scale = f16::from_f64((high - low) / self.last()).to_f32();
         // A range too small for f16 is nothing.
         let scale = if scale > 0.0 { scale } else { f16::MIN_POSITIVE_SUBNORMAL.to_f32() };
-        let zero = if self.asked.asymmetric { (-low / f64::from(scale)).round_ties_even().clamp(0.0, 15.0) as f32 } else { 8.0 };
-        (scale, zero)
+        let zero = if self.asked.asymmetric {
+            (-low / f64::from(scale)).round_ties_even().clamp(0.0, self.last())
+        } else {
+            (self.last() / 2.0).ceil()
+        };
+        (scale, zero as f32)
     }
 }
 
@@ -275,8 +289,8 @@ mod tests {
         assert_eq!(inverse_factor(vec![1.0, 2.0, 2.0, 1.0], 2), None, "not positive definite");
     }
 
-    fn fitted(group: usize, asymmetric: bool, ordered: bool) -> FittedGptq {
-        FittedGptq { group, asked: Gptq { group: Group::Size(group), asymmetric, ordered, damp: 0.01, samples: 1 } }
+    fn fitted(bits: u32, group: usize, asymmetric: bool, ordered: bool) -> FittedGptq {
+        FittedGptq { group, asked: Gptq { bits, group: Group::Size(group), asymmetric, ordered, damp: 0.01, samples: 1 } }
     }
 
     /// Inputs that have nothing to do with each other leave nothing to make up for.
@@ -287,12 +301,12 @@ mod tests {
         for i in 0..16 {
             seen.sums[i * 16 + i] = 1.0 + i as f64;
         }
-        for (symmetric, asymmetric) in [(true, false), (false, true)] {
-            let rtn = crate::FittedRtn { bits: 4, group: 8, symmetric }.codes(&weight);
+        for (bits, symmetric) in [(4, true), (4, false), (3, true), (3, false)] {
+            let rtn = crate::FittedRtn { bits, group: 8, symmetric }.codes(&weight);
             for ordered in [false, true] {
-                let gptq = fitted(8, asymmetric, ordered).codes(&weight, &seen).unwrap();
-                assert_eq!(gptq.codes, rtn.codes, "symmetric {symmetric}, ordered {ordered}");
-                assert_eq!(gptq.scales, rtn.scales);
+                let gptq = fitted(bits, 8, !symmetric, ordered).codes(&weight, &seen).unwrap();
+                assert_eq!(gptq.codes, rtn.codes, "{bits} bits, symmetric {symmetric}, ordered {ordered}");
+                assert_eq!((gptq.scales, gptq.shift), (rtn.scales.clone(), rtn.shift.clone()));
             }
         }
     }
@@ -304,7 +318,7 @@ mod tests {
         let mut seen = Inputs::new(8);
         let rows: Vec<f32> = (0..10 * 8).map(|at| if at % 8 == 0 { 0.0 } else { ((at * 29 % 13) as f32 - 6.0) / 6.0 }).collect();
         seen.add(&rows);
-        let codes = fitted(8, false, false).codes(&weight, &seen).unwrap();
+        let codes = fitted(4, 8, false, false).codes(&weight, &seen).unwrap();
         assert_eq!((codes.codes[0], codes.shift), (8, Shift::Zeros(vec![8.0])));
         assert!(codes.scales[0] < 0.5, "{:?}", codes.scales);
     }

@@ -33,13 +33,14 @@ use crate::{Implementation, Inputs};
 /// For every quantizer of [`steady_methods::METHODS`], in that order, what carries it out.
 pub(crate) const QUANTIZERS: &[Implementation] = &[
     rtn::W4,
-    gptq::IMPLEMENTATION,
+    gptq::W4,
     awq::W4,
     hqq::IMPLEMENTATION,
     blocks::NF4_BLOCKS,
     blocks::FP4_BLOCKS,
     ggml::FOUR,
     rtn::W3,
+    gptq::W3,
     awq::W3,
     rtn::W2,
     rtn::W8,

@@ -14,20 +14,33 @@ use crate::{
     nn::{Activation, Linear, Loader, Norm, Part, Position, Rope, Visit, Visitor},
 };
 
+/// The canonical name of the head, without `.weight`.
+const HEAD: &str = "lm_head";
+
 /// Embedding, layers, final norm and head.
 #[derive(Clone, Debug)]
 pub(crate) struct Llama {
     embed_tokens: Table,
     layers: Vec<Layer>,
     norm: Norm,
-    /// `None`: tied to the embedding.
-    lm_head: Option<Table>,
+    head: Head,
     rope: Rope,
     sliding_window: Option<usize>,
     /// What keys and values are rounded to, if they are.
     cache_bits: Option<CacheBits>,
     /// Attention scores that are in memory at once on a CPU; a GPU keeps none.
     scores: usize,
+}
+
+/// What the logits come from.
+#[derive(Clone, Debug)]
+enum Head {
+    /// The embedding.
+    Tied,
+    /// A table of its own.
+    Table(Table),
+    /// A linear layer, which can be packed.
+    Linear(Linear),
 }
 
 #[derive(Clone, Debug)]
@@ -59,12 +72,12 @@ impl Llama {
         let embed_tokens = loader.table("language_model.embed_tokens.weight", table)?;
         let layers = (0..config.num_layers).map(|layer| Layer::load(loader, config, layer)).collect::<Result<_, _>>()?;
         let norm = loader.rms_norm("language_model.norm", config.hidden_size, config.rms_norm_eps)?;
-        let lm_head = if tied { None } else { Some(loader.table("lm_head.weight", table)?) };
+        let head = loader.head(HEAD, table, tied)?.map_or(Head::Tied, Head::Table);
         Ok(Self {
             embed_tokens,
             layers,
             norm,
-            lm_head,
+            head,
             rope: Rope::new(&config.rope, config.head_dim),
             sliding_window: config.sliding_window,
             cache_bits: None,
@@ -103,6 +116,17 @@ impl Llama {
     /// The same decoder, whose keys and values are rounded to `bits` as they are written.
     pub(crate) fn with_cache_bits(self, bits: CacheBits) -> Self {
         Self { cache_bits: Some(bits), ..self }
+    }
+
+    /// The same decoder, whose head is a linear layer called `lm_head`, also where it is the embedding.
+    pub(crate) fn with_linear_head(self) -> Self {
+        let table = match &self.head {
+            Head::Tied => &self.embed_tokens,
+            Head::Table(table) => table,
+            Head::Linear(_) => return self,
+        };
+        let head = Head::Linear(Linear::dense(HEAD, table.weight()));
+        Self { head, ..self }
     }
 
     /// What becomes of `x`, the outputs of the norm called `norm` for the tokens of a whole prompt, until it is added to the states: attention or
@@ -213,8 +237,12 @@ impl Llama {
     pub(crate) fn logits(&self, hidden: &Matrix) -> Matrix {
         let [tokens, _] = hidden.dims();
         let last = hidden.slice(tokens - 1..tokens);
-        let head = self.lm_head.as_ref().unwrap_or(&self.embed_tokens);
-        head.project(&self.norm.forward(&last))
+        let x = self.norm.forward(&last);
+        match &self.head {
+            Head::Tied => self.embed_tokens.project(&x),
+            Head::Table(table) => table.project(&x),
+            Head::Linear(linear) => linear.forward(&x),
+        }
     }
 }
 
@@ -225,8 +253,10 @@ impl Visit for Llama {
             layer.visit(visitor);
         }
         visitor(Part::Norm(&mut self.norm));
-        if let Some(lm_head) = &mut self.lm_head {
-            visitor(Part::Table(lm_head));
+        match &mut self.head {
+            Head::Tied => {}
+            Head::Table(table) => visitor(Part::Table(table)),
+            Head::Linear(linear) => visitor(Part::Linear(linear)),
         }
     }
 }

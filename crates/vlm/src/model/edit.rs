@@ -33,7 +33,7 @@ pub struct NormFeed {
 impl Vlm {
     /// A model in which linear layers are replaced by what `f` returns for them (`None`: left as they are), called with the
     /// canonical name without `.weight`, e.g. `language_model.layers.0.mlp.up_proj`. Everything else is shared; embedding and
-    /// head are not linear layers in this sense, and layers that are packed already are passed over.
+    /// head are not linear layers in this sense ([`Self::with_linear_head`] makes the head one), and layers that are packed already are passed over.
     ///
     /// # Errors
     /// The first error of `f`.
@@ -55,6 +55,12 @@ impl Vlm {
             }
         });
         failed.map_or(Ok(mapped), Err)
+    }
+
+    /// The same model, whose head is a linear layer like others, called `lm_head`, also where it is the embedding: so that it can be packed.
+    #[must_use]
+    pub fn with_linear_head(&self) -> Self {
+        Self { decoder: Arc::new((*self.decoder).clone().with_linear_head()), ..self.clone() }
     }
 
     /// The matrix of the linear layer with this canonical name on the host, `[out, in]`: of packed weights what the codes stand for, which a CPU

@@ -29,6 +29,8 @@ pub(crate) struct Survey {
     pub(crate) linears: Vec<LinearSize>,
     /// Rows and widths of the tables.
     pub(crate) tables: Vec<[usize; 2]>,
+    /// The head as a linear layer; one that is the embedding takes no bytes of its own in the files.
+    pub(crate) head: Option<LinearSize>,
     /// Elements beside linear layers' weights and tables that are held in the element type of activations.
     pub(crate) elements: u64,
     /// Elements of layer norms, which are held in `f32`.
@@ -199,6 +201,20 @@ impl<'a> Loader<'a> {
     pub fn rms_norm(&mut self, name: &str, width: usize, epsilon: f64) -> Result<Norm, VlmError> {
         let weight = self.counted(&format!("{name}.weight"), &[width], |survey, elements| survey.elements += elements)?;
         Ok(Norm::new(name, Normalization::rms(weight, epsilon, self.device, self.element())))
+    }
+
+    /// The head called `name`, a table of this shape; `None` where it is `tied` to the embedding.
+    ///
+    /// # Errors
+    /// As [`Self::matrix`].
+    pub(crate) fn head(&mut self, name: &str, shape: [usize; 2], tied: bool) -> Result<Option<Table>, VlmError> {
+        let weight = format!("{name}.weight");
+        let stored = if tied { 0 } else { self.weights.stored_bytes_of(&weight).unwrap_or_default() };
+        if let Some(survey) = &mut self.survey {
+            let [out, input] = shape;
+            survey.head = Some(LinearSize { name: name.to_owned(), out, input, packed: None, stored });
+        }
+        if tied { Ok(None) } else { self.table(&weight, shape).map(Some) }
     }
 
     /// A `[rows, width]` table.

@@ -156,7 +156,7 @@ impl Layout {
         }
     }
 
-    /// Whether a packed layer of this canonical name has a place in it: the decoder's, and in llama.cpp's files those of tower and projector too.
+    /// Whether a packed layer of this canonical name has a place in it: the decoder's, and in llama.cpp's files tower, projector and head too.
     pub(crate) fn takes(self, linear: &str) -> bool {
         self == Self::Gguf || linear.starts_with("language_model.")
     }
@@ -253,6 +253,12 @@ pub(crate) fn publish<'a>(
             let read = Box::new(|| weights.peek(canonical).map_err(|error| *failed.borrow_mut() = Some(error)).unwrap_or_default());
             tensors.insert(name.to_owned(), Tensor::Copied { dtype, shape, len: bytes, read });
         }
+    }
+    // A head that is the embedding has no tensor of its own in the base.
+    for layer in packed.iter().filter(|layer| !weights.contains(&format!("{}.weight", layer.name))) {
+        let pieces =
+            layout.pieces(&layer.codes, all.symmetric).map_err(|problem| refused(&layer.name, format!("{} {problem}", layout.name())))?;
+        tensors.extend(pieces.into_iter().map(|(end, piece)| (format!("{}.{end}", layer.name), Tensor::Made(piece))));
     }
     let all_linears = weights.stored().filter_map(|(canonical, ..)| canonical.strip_suffix(".weight"));
     let left = left(all_linears, &packed);

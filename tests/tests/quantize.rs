@@ -27,7 +27,7 @@ fn picture(dir: &Path) -> PathBuf {
 }
 
 /// The answer of the last of the models asked: its text, and its twenty most likely first tokens with their logits.
-fn asked(model: &str, accel: &[&str], image: &Path) -> (String, Vec<(u64, f64)>) {
+fn asked_of(model: &str, accel: &[&str], image: &Path) -> (String, Vec<(u64, f64)>) {
     let question = ["--image", text(image), "--question", "how many circles are there?", "--device", "cpu", "--json"];
     let answers = json(&[&["ask", "--model", model], &question[..], accel].concat());
     let answer = answers["answers"].as_array().unwrap().last().unwrap().clone();
@@ -66,7 +66,7 @@ fn what_is_written_answers_as_what_is_in_memory() {
 
 /// Whether what was written to `folder` answers as `spec` in memory, with logits that are no further apart.
 fn alike(model: &str, spec: &str, folder: &Path, image: &Path, furthest: f64) {
-    let (in_memory, written) = (asked(model, &["--accel", spec], image), asked(text(folder), &[], image));
+    let (in_memory, written) = (asked_of(model, &["--accel", spec], image), asked_of(text(folder), &[], image));
     let what = format!("{spec} in {}", folder.display());
     assert_eq!(in_memory.0, written.0, "{what}");
     let of = |id: u64| written.1.iter().find(|(other, _)| *other == id).map(|(_, logit)| *logit);
@@ -107,6 +107,44 @@ fn files_of_llama_cpp_answer_as_what_is_in_memory() {
         assert_eq!(config(&folder), config(Path::new(&model)));
         alike(&model, spec, &folder, &image, furthest);
     }
+}
+
+/// A quantizer that looks at prompts looks at somebody's own, as the plan says; too few, those that are asked and those that nothing looks at are refused.
+#[test]
+fn prompts_of_ones_own_are_calibrated_with() {
+    let (dir, model) = (tempfile::tempdir().unwrap(), model());
+    picture(dir.path());
+    let table = |name: &str, count: usize| {
+        let rows: String = (0..count).map(|at| format!("world.png,\"is there a shape of colour {at}?\",no\n")).collect();
+        let path = dir.path().join(name);
+        std::fs::write(&path, format!("image,question,answer\n{rows}")).unwrap();
+        format!("file:{}", path.display())
+    };
+    let (own, asked) = (table("own.csv", 6), table("asked.csv", 3));
+    let out = dir.path().join("run");
+    let study = |accel: &str, calibrate: &str| {
+        let words = ["run", "--model", &model, "--device", "cpu", "--bench", &asked, "--control", "none", "--accel", accel];
+        [&words[..], &["--calibrate", calibrate, "--out", text(&out), "--json"]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let refused = |accel: &str, calibrate: &str| refuse(&study(accel, calibrate).iter().map(String::as_str).collect::<Vec<_>>());
+    let said = refused("w4:gptq,n=8", &own);
+    assert!(said.contains("calibrates with 8 prompts, and there are 6"), "{said}");
+    let said = refused("w4:gptq,n=2", &asked);
+    assert!(said.contains("these are the questions that are asked"), "{said}");
+    let said = refused("w4:rtn", &own);
+    assert!(said.contains("none of the accelerations looks at prompts"), "{said}");
+    let said = refused("w4:gptq,n=2", "embedded");
+    assert!(said.contains("name a benchmark with its files"), "{said}");
+    json(&study("w4:gptq,n=4", &own).iter().map(String::as_str).collect::<Vec<_>>());
+    let plan: Value = serde_json::from_slice(&std::fs::read(out.join("plan.json")).unwrap()).unwrap();
+    let (calibration, command) = (plan["calibration"].as_str().unwrap(), plan["command"].as_str().unwrap());
+    assert!(calibration.contains("4 questions, sha256 ") && !calibration.contains("training half"), "{calibration}");
+    assert!(command.contains("--calibrate") && command.contains("own.csv"), "{command}");
+    // Other prompts, other weights.
+    let image = dir.path().join("world.png");
+    let with = asked_of(&model, &["--accel", "w4:gptq,n=4", "--calibrate", &own], &image);
+    assert_ne!(with.1, asked_of(&model, &["--accel", "w4:gptq,n=4"], &image).1);
+    assert_eq!(with, asked_of(&model, &["--accel", "w4:gptq,n=4", "--calibrate", &own], &image));
 }
 
 /// What is beside the weights goes along, what is not packed is what it was, and nothing says that it is whole before it is.

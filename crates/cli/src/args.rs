@@ -156,6 +156,8 @@ pub(crate) struct StudyArgs {
     #[arg(long = "control", value_name = "NAME", value_parser = controls())]
     pub(crate) controls: Vec<String>,
     #[command(flatten)]
+    pub(crate) calibration: CalibrationArgs,
+    #[command(flatten)]
     pub(crate) images: ImageArgs,
     /// What stands behind a question, to say which form of answer is asked for
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = PostPromptArg::Auto)]
@@ -237,7 +239,7 @@ pub(crate) struct ServerArgs {
     /// OpenAI-compatible server whose model is the baseline, in place of --model: vLLM, SGLang, llama.cpp, Ollama, `transformers serve`. The others, each
     /// given by --against, are the accelerated ones. #MODEL behind the address names one of several. The baseline is asked everything twice: how often it
     /// contradicts itself is the noise floor, which --control none leaves out
-    #[arg(long, value_name = "URL[#MODEL]", conflicts_with_all = ["model", "vision_tower", "max_pixels", "accelerations", "pixels", "device", "dtype"], requires = "against")]
+    #[arg(long, value_name = "URL[#MODEL]", conflicts_with_all = ["model", "vision_tower", "max_pixels", "accelerations", "calibrate", "pixels", "device", "dtype"], requires = "against")]
     pub(crate) endpoint: Option<String>,
     /// Environment variable that holds the key of every server, or HOST=NAME of the one at this host; repeatable [default: OPENAI_API_KEY]
     #[arg(long, value_name = "NAME", requires = "endpoint")]
@@ -294,6 +296,15 @@ pub(crate) struct LocateArgs {
     pub(crate) study: StudyArgs,
 }
 
+/// What quantizers calibrate with.
+#[derive(Debug, Default, Args)]
+pub(crate) struct CalibrationArgs {
+    /// Benchmark in files whose questions are calibrated with, like pope:DIR or file:train.csv, by accelerations that look at prompts; not one that the study
+    /// asks [default: the training half of the embedded world]
+    #[arg(long, value_name = "BENCH")]
+    pub(crate) calibrate: Option<String>,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The decoder is packed, on the CPU; all else is copied as it is. What AWQ and SmoothQuant divide inputs by is folded into the norms and layers before.
@@ -312,6 +323,8 @@ pub(crate) struct QuantizeArgs {
     /// What is done to the weights: a quantizer that `steady accels` lists
     #[arg(long = "accel", value_name = "SPEC")]
     pub(crate) acceleration: String,
+    #[command(flatten)]
+    pub(crate) calibration: CalibrationArgs,
     /// How the files are laid out
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LayoutArg::CompressedTensors)]
     pub(crate) format: LayoutArg,
@@ -388,6 +401,8 @@ pub(crate) struct AskArgs {
     /// Ask the guard's acceleration, and the baseline only where that is unsure; a file by `steady guard`
     #[arg(long, value_name = "FILE", conflicts_with = "accelerations")]
     pub(crate) guard: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) calibration: CalibrationArgs,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     /// Where the model runs

@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and logs to stderr. Exit codes: 0 done, 1 a gate failed, 2 wrong usage or input, 3 a gate is inconclusive.
 
 mod args;
+mod calibration;
 mod commands;
 mod console;
 mod embedded;

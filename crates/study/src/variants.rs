@@ -16,7 +16,7 @@ use steady_vlm::{
 };
 use web_time::Instant;
 
-use crate::calibration::CalibrationSet;
+use crate::calibration::{CalibrateWith, CalibrationSet};
 use crate::controls::{self, Controlled};
 use crate::fitting::{fitting, takes_several};
 use crate::{Distribution, Published, Reply, StudyError, Subject};
@@ -57,6 +57,8 @@ pub struct Variants {
     left_out: Vec<LeftOut>,
     /// What quantizers were calibrated with, if any was.
     calibration: Option<String>,
+    /// What asks for that on a command line, where it is a benchmark.
+    calibrate: Option<String>,
     /// What the reducers ask to see of the vision tower.
     needs: Needs,
     decoding: Decoding,
@@ -89,12 +91,17 @@ impl Variants {
     /// # Errors
     /// [`StudyError::Accel`] when a quantizer does not fit the model, [`StudyError::Plan`] when two specs say the same.
     pub async fn build(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
-        Self::build_held(model, accelerations, decoding, &Held::All).await
+        Self::build_held(model, accelerations, decoding, (&Held::All, CalibrateWith::default())).await
     }
 
     /// As [`Self::build`], and of the accelerations only those are packed that are held. What they look at and are calibrated with is what all of them need, so
     /// that each answers as it does beside the others.
-    async fn build_held(model: Vlm, accelerations: &[Acceleration], decoding: Decoding, held: &Held) -> Result<Self, StudyError> {
+    async fn build_held(
+        model: Vlm,
+        accelerations: &[Acceleration],
+        decoding: Decoding,
+        (held, with): (&Held, CalibrateWith<'_>),
+    ) -> Result<Self, StudyError> {
         let outside = |reducer: &&dyn TokenReducer| !changes_the_image(*reducer);
         let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer).filter(outside));
         let baseline = AccelerationPlan { spec: BASELINE.to_owned(), describe: "the model as it is".to_owned(), stored_bytes: None };
@@ -103,7 +110,7 @@ impl Variants {
             wanted = wanted.max(acceleration.calibrates_with(&model)?);
         }
         let reader = model.clone();
-        let set = (wanted > 0).then(|| CalibrationSet::embedded(wanted, &reader));
+        let set = (wanted > 0).then(|| CalibrationSet::of(with, wanted, &reader));
         let samples = set.as_ref().map(|set| set as &dyn Samples);
         let argument = ("--accel", BASELINE.to_owned());
         let base = &model;
@@ -151,12 +158,17 @@ impl Variants {
         let controls = vec![controls::order(&model)];
         let calibration = set.as_ref().map(CalibrationSet::describe);
         drop(set);
+        let calibrate = match with {
+            CalibrateWith::Benchmark(benchmark) if calibration.is_some() => Some(benchmark.spec()),
+            _ => None,
+        };
         Ok(Self {
             baseline: model,
             all: variants,
             left_out: Vec::new(),
             controls,
             calibration,
+            calibrate,
             needs,
             decoding,
             post_prompts: PostPrompts::default(),
@@ -164,7 +176,7 @@ impl Variants {
     }
 
     /// As [`Self::build`] with those of `accelerations` that the model takes where at most so many images are shown together, of which those are packed that
-    /// are held. The others are in the plan with the reason ([`Self::left_out`]).
+    /// are held, calibrated `with` other questions if somebody wants that. The others are in the plan with the reason ([`Self::left_out`]).
     ///
     /// # Errors
     /// As [`Self::build`], and [`StudyError::Plan`] when the model takes none of them, [`StudyError::Vlm`] when it does not take so many images.
@@ -173,13 +185,13 @@ impl Variants {
         accelerations: &[Acceleration],
         decoding: Decoding,
         images: usize,
-        held: &Held,
+        (held, with): (&Held, CalibrateWith<'_>),
     ) -> Result<Self, StudyError> {
         let (fitting, left_out) = Box::pin(fitting(&model, accelerations, images)).await?;
         if let ([LeftOut { spec, reason }, ..], []) = (left_out.as_slice(), fitting.as_slice()) {
             return Err(StudyError::Plan(format!("the model takes none of the accelerations; {spec}: {reason}")));
         }
-        Ok(Self { left_out, ..Self::build_held(model, &fitting, decoding, held).await? })
+        Ok(Self { left_out, ..Self::build_held(model, &fitting, decoding, (held, with)).await? })
     }
 
     /// What was asked for and the model does not take, with the reason.
@@ -261,6 +273,7 @@ impl Variants {
             &chosen_by.iter().map(String::as_str).collect::<Vec<_>>(),
             &["--bench", &benchmark.spec(), "--questions", &questions.len().to_string(), "--dtype", &info.precision.to_string()],
             &self.all[1..].iter().flat_map(|variant| [variant.argument.0, &variant.argument.1]).collect::<Vec<_>>(),
+            &self.calibrate.iter().flat_map(|spec| ["--calibrate", spec]).collect::<Vec<_>>(),
             &controls.iter().flat_map(|control| ["--control", *control]).collect::<Vec<_>>(),
             &perturbations.iter().skip(1).flat_map(|perturbation| ["--perturb", perturbation]).collect::<Vec<_>>(),
         ]);

@@ -7,7 +7,7 @@ use pollster::FutureExt;
 use serde_json::{Value, json};
 use steady_accel::Acceleration;
 use steady_bench::{AnswerKind, Posed, PostPrompts, Question, perturb::PerturbationSpec};
-use steady_study::{Held, Subject, Variants};
+use steady_study::{CalibrateWith, Held, Subject, Variants};
 use steady_vlm::image::{ImageOptions, PixelBackend, load};
 use steady_vlm::{Checkpoint, Decoding, Device, Precision, Vlm};
 
@@ -36,7 +36,7 @@ fn several_images_are_asked_about_as_transformers_asks() {
         let decoding = Decoding { max_new_tokens: 12, ..Decoding::default() };
         let fits = |specs: &[&str]| {
             let specs: Vec<Acceleration> = specs.iter().map(|spec| Acceleration::parse(spec).unwrap()).collect();
-            Variants::build_fitting(model.clone(), &specs, decoding, 2, &Held::All).block_on().unwrap()
+            Variants::build_fitting(model.clone(), &specs, decoding, 2, (&Held::All, CalibrateWith::default())).block_on().unwrap()
         };
         let variants = fits(&["int8", "divprune:keep=0.5"]);
         assert_eq!(variants.left_out().len(), 1);

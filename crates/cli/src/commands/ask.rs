@@ -12,6 +12,7 @@ use steady_verdict::Guard;
 use steady_vlm::{Answer, Asked, NotFinite, PixelValues, Precision, Prepared, Vlm, Work, image};
 
 use crate::args::AskArgs;
+use crate::calibration::Calibration;
 use crate::commands::guard;
 use crate::{console, memory, model};
 
@@ -102,6 +103,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
         accelerations.extend(model::accelerations(&[&guard.spec])?);
     }
     accelerations.extend(model::accelerations(&args.accelerations)?.into_iter().filter(|acceleration| !acceleration.is_none()));
+    let calibration = Calibration::open(&args.calibration)?;
     // The image before the model: it is the cheaper one to be wrong.
     let picture = image::load(&args.image)?;
     let checkpoint = model::choose(&args.model)?.shown(args.images).checkpoint;
@@ -146,6 +148,8 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let prepared = processor.prepare(&picture, &prompt).with_context(of_image)?;
     let prepare_ms = milliseconds(start);
     let base = model::load(&checkpoint, &device, precision)?;
+    let prompts = accelerations.iter().map(|acceleration| acceleration.calibrates_with(&base)).collect::<Result<Vec<_>, _>>()?;
+    calibration.wanted_for(prompts.into_iter().max().unwrap_or_default())?;
     // The quantizer that packed last, as settled, and its model: what has the same one is asked of the same weights.
     let mut packed: Option<(String, Vlm)> = None;
     let mut ask = |acceleration: &Acceleration| -> Result<AnswerJson> {
@@ -157,14 +161,14 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
                 if packed.as_ref().is_none_or(|(last, _)| *last != form) {
                     drop(packed.take());
                     let start = Instant::now();
-                    packed = steady_study::quantize(acceleration, &base).block_on()?.map(|model| (form, model));
+                    packed = steady_study::quantize(acceleration, &base, calibration.with()).block_on()?.map(|model| (form, model));
                     quantize_ms = milliseconds(start);
                 }
                 packed.as_ref().map_or(&base, |(_, model)| model)
             }
         };
         model::prepare(&device)?;
-        let searched = steady_study::search(acceleration, vlm).block_on()?;
+        let searched = steady_study::search(acceleration, vlm, calibration.with()).block_on()?;
         let acceleration = searched.as_ref().map_or(acceleration, |(found, _)| found);
         if let Some((_, found)) = &searched {
             console::note(&format!("{acceleration}: {found}"));

@@ -7,6 +7,7 @@ use steady_vlm::files::Layout;
 use steady_vlm::{Checkpoint, DeviceChoice};
 
 use crate::args::{LayoutArg, QuantizeArgs};
+use crate::calibration::Calibration;
 use crate::{console, model};
 
 pub(crate) fn run(args: &QuantizeArgs) -> Result<()> {
@@ -25,9 +26,13 @@ pub(crate) fn run(args: &QuantizeArgs) -> Result<()> {
     if out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("--out {}: is not empty; give a folder that is, or a new one", out.display());
     }
+    let calibration = Calibration::open(&args.calibration)?;
     let checkpoint = model::choose(&args.model)?.checkpoint;
     let base = model::load(&checkpoint, &DeviceChoice::Cpu.open()?, model::precision(args.dtype, &checkpoint)?)?;
-    let packed = steady_study::quantize(&acceleration, &base).block_on()?.with_context(|| format!("--accel {spec}: packs nothing"))?;
+    calibration.wanted_for(acceleration.calibrates_with(&base)?)?;
+    let packed = steady_study::quantize(&acceleration, &base, calibration.with())
+        .block_on()?
+        .with_context(|| format!("--accel {spec}: packs nothing"))?;
     checkpoint.publish(&packed, layout, out).with_context(|| format!("--format {} of {acceleration}", layout.name()))?;
     let written = Checkpoint::open(out).and_then(|written| written.footprint()).context("what was written")?;
     let megabytes = |bytes: u64| bytes as f64 / 1e6;

@@ -19,6 +19,7 @@ use steady_study::{Folder, Held, Published, Source, StudyError, Subject, TakenOv
 use steady_vlm::{Checkpoint, Extent, OpenDevice, Precision, Work};
 
 use crate::args::{RunArgs, StudyArgs};
+use crate::calibration::Calibration;
 use crate::commands::report::Printed;
 use crate::commands::runs::RUNS;
 use crate::commands::{benchmarks, endpoint, report};
@@ -108,6 +109,7 @@ pub(super) fn study(
     let against = beside.against.iter().map(|path| model::other(path, &checkpoint)).collect::<Result<Vec<_>>>()?;
     let (benchmark, questions) = bench.draw(args.questions as usize, &[])?;
     say_what_is_odd(&*benchmark);
+    let calibration = Calibration::open(&args.calibration)?.apart_from(&*benchmark)?;
     let precision = model::precision(args.dtype, &checkpoint)?;
     let controls = match args.controls.as_slice() {
         // those of the baseline are taken over with it
@@ -164,11 +166,14 @@ pub(super) fn study(
     };
     let opening = Opening { checkpoint: &checkpoint, device: &device };
     let vlm = model::load(&checkpoint, &device, precision)?;
+    // What the model does not take is said later.
+    let prompts = accelerations.iter().filter_map(|acceleration| acceleration.calibrates_with(&vlm).ok()).max();
+    calibration.wanted_for(prompts.unwrap_or_default())?;
     let variants = |held: &Held| {
         let published = against.iter().map(|other| Published::open(&other.checkpoint, &other.named, &vlm, &device, held));
         let published = published.collect::<Result<_, _>>()?;
         let controlled = controls.iter().map(|control| Controlled::open_held(control, &vlm, opening, held)).collect::<Result<_, _>>()?;
-        let variants = Variants::build_fitting(vlm.clone(), &accelerations, decoding, asked.shown_together(), held)
+        let variants = Variants::build_fitting(vlm.clone(), &accelerations, decoding, asked.shown_together(), (held, calibration.with()))
             .block_on()?
             .with_published(published)?
             .with_controls(controlled)
@@ -266,7 +271,7 @@ fn say_shard_is_whole(study: &Path, folder: &Folder, json: bool) -> Result<()> {
 }
 
 /// Says what is odd about a benchmark's files.
-pub(super) fn say_what_is_odd(benchmark: &dyn Benchmark) {
+pub(crate) fn say_what_is_odd(benchmark: &dyn Benchmark) {
     for odd in benchmark.understood().map_or(&[][..], |understood| &understood.odd) {
         console::note(&format!("{}: {odd}", benchmark.name()));
     }

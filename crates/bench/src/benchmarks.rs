@@ -20,7 +20,7 @@ mod mme;
 mod mmmu;
 #[cfg(feature = "files")]
 mod ok_vqa;
-#[cfg(feature = "files")]
+#[cfg(feature = "tables")]
 mod own;
 #[cfg(feature = "files")]
 mod path_vqa;
@@ -46,10 +46,13 @@ mod vqav2;
 use crate::Benchmarks;
 use crate::world::EMBEDDED;
 
+#[cfg(feature = "tables")]
+pub use own::own_questions;
+
 /// What the command line and the page offer, and what reports that name a benchmark are read with. The first one is the default.
 pub const BENCHMARKS: Benchmarks<'static> = Benchmarks(&[
     EMBEDDED,
-    #[cfg(feature = "files")]
+    #[cfg(feature = "tables")]
     own::FILE,
     #[cfg(feature = "files")]
     easy_vqa::EASY_VQA,

@@ -4,7 +4,7 @@
 //! Both say "unparsed" where a reply cannot be read and never guess, since a guess that depends on anything but the reply
 //! would show up as an answer that flipped. A [`Benchmark`] is a list of questions with their images, opened by its name out of a table
 //! ([`BENCHMARKS`]); the one that needs no download is [`world::EmbeddedSuite`], drawn from seeds by [`world`]. Others are read out of files that
-//! somebody has (feature `files`), one's own table of questions among them. [`perturb`] changes images and words on their way to the
+//! somebody has (feature `files`), one's own table of questions among them (feature `tables`). A [`FirstLook`] says how they are read. [`perturb`] changes images and words on their way to the
 //! model, and a [`Posed`] question is what it is asked.
 //!
 //! ```
@@ -40,8 +40,9 @@ mod asked;
 mod benchmark;
 mod benchmarks;
 mod error;
-#[cfg(feature = "files")]
+#[cfg(feature = "tables")]
 mod files;
+mod first_look;
 pub mod perturb;
 mod posed;
 mod post_prompt;
@@ -58,7 +59,12 @@ pub use benchmark::{
     Benchmark, BenchmarkRow, Benchmarks, Chosen, DrawBenchmark, Origin, Place, ReadBenchmark, Understood, select, side_by_side,
 };
 pub use benchmarks::BENCHMARKS;
+#[cfg(feature = "tables")]
+pub use benchmarks::own_questions;
 pub use error::BenchError;
+#[cfg(feature = "tables")]
+pub use files::{Content, FileSystem};
+pub use first_look::{FirstLook, ShownQuestion};
 pub use posed::Posed;
 pub use post_prompt::PostPrompts;
 #[cfg(feature = "files")]
@@ -66,4 +72,4 @@ pub use preset::{BENCHMARK_PRESETS, BenchmarkPreset, benchmarks_of};
 pub use python_list::python_list;
 pub use question::{AnswerKind, Question};
 pub use score::{OfficialScorer, Verdict, same_answer, score};
-pub use thumbnails::{THUMBNAIL, thumbnail, thumbnails};
+pub use thumbnails::{THUMBNAIL, illustrated, thumbnail, thumbnails};

@@ -16,12 +16,18 @@ const MOST: usize = 200;
 /// Of perturbed pictures: noise makes PNG files of them that are ten times as large.
 const JPEG_QUALITY: u8 = 85;
 
-/// Files of the pictures of questions whose answer changed under at least one acceleration; broken ones first in case they are too many. Pictures under
-/// perturbations that this program does not know are left out.
+/// Files of the pictures that a report is [`illustrated`] with.
 ///
 /// # Errors
 /// As [`thumbnail`].
 pub fn thumbnails(report: &Report, benchmark: &dyn Benchmark) -> Result<BTreeMap<Picture, Vec<u8>>, BenchError> {
+    let drawn = |picture: Picture| thumbnail(benchmark, &picture).map(|file| (picture, file));
+    illustrated(report).into_iter().map(drawn).collect()
+}
+
+/// The pictures of questions whose answer changed under at least one acceleration; broken ones first in case they are too many. Pictures under
+/// perturbations that this program does not know are left out.
+pub fn illustrated(report: &Report) -> Vec<Picture> {
     let mut wanted = vec![BTreeSet::new(); 1 + report.perturbed().len()];
     for outcome in [Outcome::Broken, Outcome::Repaired, Outcome::Changed] {
         for (index, question) in report.questions().iter().enumerate() {
@@ -32,8 +38,7 @@ pub fn thumbnails(report: &Report, benchmark: &dyn Benchmark) -> Result<BTreeMap
             }
         }
     }
-    let drawn = |picture: Picture| thumbnail(benchmark, &picture).map(|file| (picture, file));
-    wanted.into_iter().flatten().map(drawn).collect()
+    wanted.into_iter().flatten().collect()
 }
 
 /// A picture about one of a benchmark's images, at most [`THUMBNAIL`] pixels wide and high: a PNG file, or a JPEG file if something was done to the image.

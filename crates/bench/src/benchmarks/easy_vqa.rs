@@ -4,7 +4,7 @@
 //! pixels and 9,673 questions, `test/questions.json` with `[question, answer, image]` in a row and `test/images/<image>.png`.
 
 use crate::benchmark::{BenchmarkRow, Origin, Place, Understood};
-use crate::files::{Draft, Images, Pictures, Refusal, each_item, finish};
+use crate::files::{Draft, Images, Pictures, Refusal, disk, each_item, finish};
 use crate::{AnswerKind, BenchError, Benchmark};
 
 const NAME: &str = "easy-vqa";
@@ -27,12 +27,12 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
         let problem = format!("has no easy_vqa/data/test/questions.json in it; the files are {WANTED}");
         return Err(BenchError::File { path: place.path.clone(), problem });
     };
-    let pictures = Pictures::new(Images::open(&test.join("images"))?, Vec::new());
+    let pictures = Pictures::new(Images::open(&disk(), &test.join("images"))?, Vec::new());
     let columns = ["question", "gold", "image"].iter().zip(["1st", "2nd", "3rd"]);
     let columns = columns.map(|(role, place)| ((*role).to_owned(), format!("{place} of each row"))).collect();
     let understood = Understood { columns, ..Understood::default() };
     finish(NAME, place, pictures, understood, None, |pictures, rows| {
-        each_item(&test.join("questions.json"), &mut |number, row| {
+        each_item(&*disk(), &test.join("questions.json"), &mut |number, row| {
             let row: Result<(String, String, u64), _> = serde_json::from_value(row);
             let draft =
                 row.map_err(|error| format!("expected [question, answer, number of an image]: {error}")).and_then(|(text, gold, image)| {

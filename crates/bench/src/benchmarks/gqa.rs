@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::benchmark::{BenchmarkRow, Origin, Place};
 use crate::files::published::{self, SHORT, Split};
-use crate::files::{Draft, Images, Pictures, Refusal, read as read_rows};
+use crate::files::{Draft, Images, Pictures, Refusal, disk, read as read_rows};
 use crate::{AnswerKind, BenchError, Benchmark, OfficialScorer};
 
 const NAME: &str = "gqa";
@@ -32,7 +32,7 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
     let table = QUESTIONS.open(place, &COLUMNS.map(|(_, column)| column))?;
     let understood = published::understood(&*table, &COLUMNS);
     let images = PICTURES.open(place, &["id", "image"])?;
-    let mut pictures = Pictures::new(Images::Folder(place.path.clone()), vec![table, Arc::clone(&images)]);
+    let mut pictures = Pictures::new(Images::Folder(disk(), place.path.clone()), vec![table, Arc::clone(&images)]);
     published::pictures_by_id(place, &*images, &mut pictures)?;
     read_rows(NAME, place, pictures, understood, Some(16), |fields, pictures| {
         let image = fields.text("imageId")?;

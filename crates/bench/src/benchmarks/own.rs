@@ -1,7 +1,9 @@
 //! Somebody's own questions: a table with a picture and a question in each row.
 
+use std::sync::Arc;
+
 use crate::benchmark::{BenchmarkRow, Origin, Place};
-use crate::files::{Draft, Fields, Images, Pictures, Refusal, delimiter, open, read, roles::Roles};
+use crate::files::{Draft, Fields, FileSystem, Images, Pictures, Refusal, delimiter, disk, open, read, roles::Roles};
 use crate::{AnswerKind, BenchError, Benchmark};
 
 /// One's own file among the benchmarks.
@@ -12,27 +14,38 @@ pub(super) const FILE: BenchmarkRow = BenchmarkRow {
     questions: "what the file has",
     origin: Origin::Files {
         wanted: "a table (.csv, .tsv, .jsonl, .json, .parquet) with a picture and a question in each row",
-        options: &[
-            ("image", "column of the pictures: paths, bytes, base64 or data URLs"),
-            ("question", "column of the questions"),
-            ("gold", "column of the right answer, or of several as a list or between |"),
-            ("choices", "column of the options to choose from, as a list or between |"),
-            ("id", "column of what tells questions apart"),
-            ("group", "column by which results are told apart"),
-            ("kind", "column of the form of the answer: yes_no, choice, number, short, short_or_unanswerable"),
-            ("weight", "column of how much a question counts beside others"),
-            ("images", "folder or .zip archive of the pictures [default: the folder of the file]"),
-            ("delimiter", "what separates fields: comma, tab, semicolon, bar"),
-            ("broken", "skip: leave out rows that cannot be asked"),
-        ],
-        read: own,
+        options: &OPTIONS,
+        read: |place| own(&disk(), place),
     },
 };
+
+/// What may stand behind the file.
+const OPTIONS: [(&str, &str); 11] = [
+    ("image", "column of the pictures: paths, bytes, base64 or data URLs"),
+    ("question", "column of the questions"),
+    ("gold", "column of the right answer, or of several as a list or between |"),
+    ("choices", "column of the options to choose from, as a list or between |"),
+    ("id", "column of what tells questions apart"),
+    ("group", "column by which results are told apart"),
+    ("kind", "column of the form of the answer: yes_no, choice, number, short, short_or_unanswerable"),
+    ("weight", "column of how much a question counts beside others"),
+    ("images", "folder or .zip archive of the pictures [default: the folder of the file]"),
+    ("delimiter", "what separates fields: comma, tab, semicolon, bar"),
+    ("broken", "skip: leave out rows that cannot be asked"),
+];
 
 /// What stands behind the options of a question, as LLaVA was trained with it.
 pub(crate) const OPTION_LETTER: &str = "Answer with the option's letter from the given choices directly.";
 
-fn own(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
+/// Somebody's own questions out of files that are on no disk, as a browser has them: `FILE[,option=value]..`, as behind `--bench file:`.
+///
+/// # Errors
+/// What is wrong with the file, its columns or its rows, in the words of the command line.
+pub fn own_questions(files: &Arc<dyn FileSystem>, spec: &str) -> Result<Box<dyn Benchmark>, BenchError> {
+    own(files, &Place::parse(FILE.name, spec, &OPTIONS)?)
+}
+
+fn own(files: &Arc<dyn FileSystem>, place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
     let between = place.option("delimiter").map(|name| {
         delimiter(name).ok_or_else(|| BenchError::UnknownName {
             what: "delimiter",
@@ -40,14 +53,15 @@ fn own(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
             expected: "comma, tab, semicolon, bar".to_owned(),
         })
     });
-    let table = open(&place.path, between.transpose()?)?;
+    let table = open(files, &place.path, between.transpose()?)?;
     let roles = Roles::of(place, table.columns())?;
     let mut understood = roles.understood(table.columns());
     understood.odd.extend(table.odd());
-    let beside = if place.path.is_dir() { Some(place.path.as_path()) } else { place.path.parent() };
+    let is_folder = files.on_disk(&place.path).is_some_and(|path| path.is_dir());
+    let beside = if is_folder { Some(place.path.as_path()) } else { place.path.parent() };
     let images = match place.option("images") {
-        Some(given) => Images::open(given.as_ref())?,
-        None => Images::Folder(beside.unwrap_or_else(|| "".as_ref()).to_owned()),
+        Some(given) => Images::open(files, given.as_ref())?,
+        None => Images::Folder(Arc::clone(files), beside.unwrap_or_else(|| "".as_ref()).to_owned()),
     };
     let name = place.path.file_name().map_or_else(|| "questions".to_owned(), |name| name.to_string_lossy().into_owned());
     read(&name, place, Pictures::new(images, vec![table]), understood, None, |fields, pictures| {

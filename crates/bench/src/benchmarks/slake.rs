@@ -4,7 +4,7 @@
 
 use crate::benchmark::{BenchmarkRow, Origin, Place};
 use crate::files::published::{self, SHORT};
-use crate::files::{Draft, Fields, Images, Pictures, Refusal, open, read as read_rows};
+use crate::files::{Draft, Fields, Images, Pictures, Refusal, disk, open, read as read_rows};
 use crate::{AnswerKind, BenchError, Benchmark, OfficialScorer};
 
 const NAME: &str = "slake";
@@ -40,12 +40,12 @@ fn read(place: &Place) -> Result<Box<dyn Benchmark>, BenchError> {
     }
     let folders = [place.path.join("imgs"), place.path.join("imgs.zip")];
     let images = folders.iter().find(|images| images.exists()).ok_or_else(|| fail("has neither imgs nor imgs.zip in it".to_owned()))?;
-    let table = open(&file, None)?;
+    let table = open(&disk(), &file, None)?;
     if let Some((_, missing)) = COLUMNS.iter().find(|(_, column)| !table.columns().iter().any(|found| found == column)) {
         return Err(fail(format!("has no field `{missing}` in test.json")));
     }
     let understood = published::understood(&*table, &COLUMNS);
-    read_rows(NAME, place, Pictures::new(Images::open(images)?, vec![table]), understood, Some(32), |fields, pictures| {
+    read_rows(NAME, place, Pictures::new(Images::open(&disk(), images)?, vec![table]), understood, Some(32), |fields, pictures| {
         if !fields.text("q_lang")?.trim().eq_ignore_ascii_case("en") {
             return Err(Refusal::Aside("in another language"));
         }

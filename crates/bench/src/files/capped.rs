@@ -1,15 +1,15 @@
 //! A file that no row can make the reader hold whole.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Content;
 use super::table::LONGEST_ROW;
 
 /// A file whose reads fail once more than [`LONGEST_ROW`] bytes were read since the last row ended.
 pub(crate) struct Capped {
-    file: File,
+    file: Box<dyn Content>,
     read: Arc<AtomicU64>,
 }
 
@@ -18,7 +18,7 @@ pub(crate) struct Capped {
 pub(crate) struct RowEnd(Arc<AtomicU64>);
 
 impl Capped {
-    pub(crate) fn new(file: File) -> (Self, RowEnd) {
+    pub(crate) fn new(file: Box<dyn Content>) -> (Self, RowEnd) {
         let read = Arc::new(AtomicU64::new(0));
         (Self { file, read: Arc::clone(&read) }, RowEnd(read))
     }

@@ -1,14 +1,14 @@
 //! CSV and TSV.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-use super::Cell;
 use super::roles;
 use super::table::{At, LONGEST_ROW, Row, Table, check_text, unreadable};
+use super::{Cell, Content, FileSystem};
 use crate::BenchError;
 
 /// What may stand between fields, likeliest first.
@@ -16,6 +16,7 @@ const DELIMITERS: [(u8, &str); 4] = [(b',', "comma"), (b'\t', "tab"), (b';', "se
 
 /// A text file with a line of column names.
 pub(crate) struct Delimited {
+    files: Arc<dyn FileSystem>,
     path: PathBuf,
     delimiter: u8,
     columns: Vec<String>,
@@ -24,15 +25,17 @@ pub(crate) struct Delimited {
 
 impl Delimited {
     /// Reads the column names. Without a delimiter it is the one that the names show: the one that tells most columns with a known role apart.
-    pub(crate) fn open(path: &Path, delimiter: Option<u8>) -> Result<Self, BenchError> {
-        check_text(path)?;
+    pub(crate) fn open(files: &Arc<dyn FileSystem>, path: &Path, delimiter: Option<u8>) -> Result<Self, BenchError> {
+        check_text(&**files, path)?;
+        let separated =
+            |delimiter| Self { files: Arc::clone(files), path: path.to_owned(), delimiter, columns: Vec::new(), odd: Vec::new() };
         let usual = if path.extension().is_some_and(|ending| ending == "tsv") { b'\t' } else { b',' };
-        let mut table = Self { path: path.to_owned(), delimiter: delimiter.unwrap_or(usual), columns: Vec::new(), odd: Vec::new() };
+        let mut table = separated(delimiter.unwrap_or(usual));
         table.columns = table.header()?;
         if delimiter.is_none() {
             let known = |columns: &[String]| columns.iter().filter(|column| roles::known(column)).count();
             for (other, name) in DELIMITERS {
-                let seen = Self { path: path.to_owned(), delimiter: other, columns: Vec::new(), odd: Vec::new() };
+                let seen = separated(other);
                 let columns = seen.header()?;
                 if known(&columns) > known(&table.columns) {
                     let odd = vec![format!("fields are separated by a {name}, not by a {}", named(usual))];
@@ -55,7 +58,7 @@ impl Delimited {
     }
 
     fn records(&self) -> Result<Records<'_>, BenchError> {
-        let file = File::open(&self.path).map_err(|error| unreadable(&self.path, error))?;
+        let file = self.files.open(&self.path).map_err(|error| unreadable(&self.path, error))?;
         Ok(Records {
             path: &self.path,
             file: BufReader::new(file),
@@ -143,7 +146,7 @@ impl Table for Delimited {
 /// A file on its way through the parser, a record at a time.
 struct Records<'a> {
     path: &'a Path,
-    file: BufReader<File>,
+    file: BufReader<Box<dyn Content>>,
     parser: Reader,
     /// Bytes and lines before what is read next.
     at: u64,

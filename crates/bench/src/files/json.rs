@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,30 +10,32 @@ use serde::Deserializer as _;
 use serde::de::{SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::Cell;
 use super::capped::Capped;
 use super::table::{At, LONGEST_ROW, Row, Table, check_text, unreadable};
+use super::{Cell, Content, FileSystem};
 use crate::BenchError;
 
 /// An object a line.
 pub(crate) struct Lines {
+    files: Arc<dyn FileSystem>,
     path: PathBuf,
     columns: Vec<String>,
 }
 
 /// One list of objects.
 pub(crate) struct List {
+    files: Arc<dyn FileSystem>,
     path: PathBuf,
     columns: Vec<String>,
 }
 
 /// Opens a `.json` file: a list, or lines in a file that should be called `.jsonl`.
-pub(crate) fn open(path: &Path) -> Result<Arc<dyn Table>, BenchError> {
-    check_text(path)?;
+pub(crate) fn open(files: &Arc<dyn FileSystem>, path: &Path) -> Result<Arc<dyn Table>, BenchError> {
+    check_text(&**files, path)?;
     let mut first = [0];
-    let mut reader = BufReader::new(File::open(path).map_err(|error| unreadable(path, error))?);
+    let mut reader = BufReader::new(files.open(path).map_err(|error| unreadable(path, error))?);
     while reader.read(&mut first).map_err(|error| unreadable(path, error))? == 1 && (first[0].is_ascii_whitespace() || first[0] > 127) {}
-    if first[0] == b'[' { Ok(Arc::new(List::open(path)?)) } else { Ok(Arc::new(Lines::open(path)?)) }
+    if first[0] == b'[' { Ok(Arc::new(List::open(files, path)?)) } else { Ok(Arc::new(Lines::open(files, path)?)) }
 }
 
 /// The fields of all rows, in order of appearance.
@@ -63,16 +64,16 @@ fn cells(columns: &[String], value: Value) -> Result<Vec<Cell>, String> {
 }
 
 impl Lines {
-    pub(crate) fn open(path: &Path) -> Result<Self, BenchError> {
-        check_text(path)?;
+    pub(crate) fn open(files: &Arc<dyn FileSystem>, path: &Path) -> Result<Self, BenchError> {
+        check_text(&**files, path)?;
         let mut fields = Fields::default();
-        each_line(path, &mut |_, _, line| {
+        each_line(&**files, path, &mut |_, _, line| {
             if let Ok(Value::Object(object)) = serde_json::from_slice(line) {
                 fields.note(&object);
             }
             Ok(())
         })?;
-        Ok(Self { path: path.to_owned(), columns: fields.names })
+        Ok(Self { files: Arc::clone(files), path: path.to_owned(), columns: fields.names })
     }
 }
 
@@ -80,8 +81,8 @@ impl Lines {
 type Visit<'a> = dyn FnMut(u64, u64, &[u8]) -> Result<(), BenchError> + 'a;
 
 /// Hands on the lines that are not blank, with their numbers from 1 and where they begin.
-fn each_line(path: &Path, visit: &mut Visit<'_>) -> Result<(), BenchError> {
-    let mut reader = BufReader::new(File::open(path).map_err(|error| unreadable(path, error))?);
+fn each_line(files: &dyn FileSystem, path: &Path, visit: &mut Visit<'_>) -> Result<(), BenchError> {
+    let mut reader = BufReader::new(files.open(path).map_err(|error| unreadable(path, error))?);
     let (mut at, mut line) = (0, Vec::new());
     for number in 1.. {
         line.clear();
@@ -98,7 +99,7 @@ fn each_line(path: &Path, visit: &mut Visit<'_>) -> Result<(), BenchError> {
     Ok(())
 }
 
-fn read_line(reader: &mut BufReader<File>, line: &mut Vec<u8>, path: &Path, number: u64) -> Result<u64, BenchError> {
+fn read_line(reader: &mut BufReader<Box<dyn Content>>, line: &mut Vec<u8>, path: &Path, number: u64) -> Result<u64, BenchError> {
     let read = reader.by_ref().take(LONGEST_ROW + 1).read_until(b'\n', line).map_err(|error| unreadable(path, error))? as u64;
     if read > LONGEST_ROW {
         let problem = format!("line {number} is longer than {} MiB; is a line break missing?", LONGEST_ROW >> 20);
@@ -117,14 +118,14 @@ impl Table for Lines {
     }
 
     fn each(&self, visit: &mut dyn FnMut(Row) -> Result<(), BenchError>) -> Result<(), BenchError> {
-        each_line(&self.path, &mut |number, at, line| {
+        each_line(&*self.files, &self.path, &mut |number, at, line| {
             let cells = parsed(line).and_then(|value| cells(&self.columns, value));
             visit(Row { name: format!("line {number}"), at: At { file: 0, place: at }, cells })
         })
     }
 
     fn cell(&self, at: At, column: usize) -> Result<Cell, BenchError> {
-        let mut file = File::open(&self.path).map_err(|error| unreadable(&self.path, error))?;
+        let mut file = self.files.open(&self.path).map_err(|error| unreadable(&self.path, error))?;
         file.seek(SeekFrom::Start(at.place)).map_err(|error| unreadable(&self.path, error))?;
         let mut line = Vec::new();
         read_line(&mut BufReader::new(file), &mut line, &self.path, 0)?;
@@ -136,20 +137,24 @@ impl Table for Lines {
 }
 
 impl List {
-    fn open(path: &Path) -> Result<Self, BenchError> {
+    fn open(files: &Arc<dyn FileSystem>, path: &Path) -> Result<Self, BenchError> {
         let mut fields = Fields::default();
-        each_item(path, &mut |_, value| {
+        each_item(&**files, path, &mut |_, value| {
             if let Value::Object(object) = &value {
                 fields.note(object);
             }
             Ok(())
         })?;
-        Ok(Self { path: path.to_owned(), columns: fields.names })
+        Ok(Self { files: Arc::clone(files), path: path.to_owned(), columns: fields.names })
     }
 }
 
 /// Hands on the items of a list, with their numbers from 1, one at a time.
-pub(crate) fn each_item(path: &Path, visit: &mut dyn FnMut(u64, Value) -> Result<(), BenchError>) -> Result<(), BenchError> {
+pub(crate) fn each_item(
+    files: &dyn FileSystem,
+    path: &Path,
+    visit: &mut dyn FnMut(u64, Value) -> Result<(), BenchError>,
+) -> Result<(), BenchError> {
     struct Items<'v, F: FnMut(Value) -> Result<(), BenchError>> {
         visit: F,
         stopped: &'v mut Option<BenchError>,
@@ -171,7 +176,7 @@ pub(crate) fn each_item(path: &Path, visit: &mut dyn FnMut(u64, Value) -> Result
             Ok(())
         }
     }
-    let (capped, end) = Capped::new(File::open(path).map_err(|error| unreadable(path, error))?);
+    let (capped, end) = Capped::new(files.open(path).map_err(|error| unreadable(path, error))?);
     let (mut stopped, mut number) = (None, 0);
     let visit = |value| {
         end.reached();
@@ -198,7 +203,7 @@ impl Table for List {
     }
 
     fn each(&self, visit: &mut dyn FnMut(Row) -> Result<(), BenchError>) -> Result<(), BenchError> {
-        each_item(&self.path, &mut |number, value| {
+        each_item(&*self.files, &self.path, &mut |number, value| {
             visit(Row { name: format!("row {number}"), at: At { file: 0, place: number }, cells: cells(&self.columns, value) })
         })
     }
@@ -206,7 +211,7 @@ impl Table for List {
     /// A list has to be read from its beginning.
     fn cell(&self, at: At, column: usize) -> Result<Cell, BenchError> {
         let mut found = Cell::Missing;
-        each_item(&self.path, &mut |number, value| {
+        each_item(&*self.files, &self.path, &mut |number, value| {
             if number == at.place {
                 let cells = cells(&self.columns, value).unwrap_or_default();
                 found = cells.into_iter().nth(column).unwrap_or(Cell::Missing);

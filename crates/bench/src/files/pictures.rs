@@ -1,73 +1,64 @@
 //! Where the pictures of questions lie: in a folder, in a zip archive, or in the rows of a table.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use data_encoding::HEXLOWER;
 use image::RgbImage;
 use sha2::{Digest, Sha256};
-use zip::ZipArchive;
 
-use super::Cell;
-use super::table::{At, LONGEST_ROW, Table, unreadable};
+#[cfg(feature = "files")]
+use super::archive::Archive;
+use super::table::{At, Table};
+use super::{Cell, FileSystem};
 use crate::BenchError;
 
 /// Where pictures that rows name are.
 pub(crate) enum Images {
     /// Names are paths from this folder.
-    Folder(PathBuf),
-    /// Names are those of entries; the first folder of a name can be left out.
-    Archive { path: PathBuf, archive: Mutex<ZipArchive<File>>, entries: HashMap<String, usize> },
+    Folder(Arc<dyn FileSystem>, PathBuf),
+    /// Names are those of entries.
+    #[cfg(feature = "files")]
+    Archive(Archive),
 }
 
 impl Images {
-    /// A folder, or a zip archive.
-    pub(crate) fn open(path: &Path) -> Result<Self, BenchError> {
-        let fail = |problem: String| BenchError::File { path: path.to_owned(), problem };
-        if path.is_dir() {
-            return Ok(Self::Folder(path.to_owned()));
+    /// A folder, or a zip archive on a disk.
+    ///
+    /// # Errors
+    /// [`BenchError::File`] for what is neither.
+    pub(crate) fn open(files: &Arc<dyn FileSystem>, path: &Path) -> Result<Self, BenchError> {
+        match files.on_disk(path) {
+            Some(path) if !path.is_dir() => archive(&path),
+            // elsewhere there are files and no folders
+            _ => Ok(Self::Folder(Arc::clone(files), path.to_owned())),
         }
-        if path.extension().is_none_or(|ending| ending != "zip") {
-            return Err(fail("expected a folder of pictures or a .zip archive".to_owned()));
-        }
-        let archive = File::open(path).map_err(|error| unreadable(path, error))?;
-        let archive = ZipArchive::new(archive).map_err(|error| fail(format!("is no zip archive that is read here: {error}")))?;
-        let names: Vec<String> = archive.file_names().filter_map(Result::ok).map(Cow::into_owned).collect();
-        let mut entries = HashMap::new();
-        for name in names {
-            let Some(index) = archive.index_for_name(&name) else { continue };
-            if let Some((_, inside)) = name.split_once('/') {
-                entries.entry(inside.to_owned()).or_insert(index);
-            }
-            entries.insert(name, index);
-        }
-        Ok(Self::Archive { path: path.to_owned(), archive: Mutex::new(archive), entries })
     }
 
     /// The bytes of the picture of this name, or what is wrong with it.
     fn read(&self, name: &str) -> Result<Vec<u8>, String> {
         match self {
-            Self::Folder(folder) => {
+            Self::Folder(files, folder) => {
                 let path = folder.join(name);
-                std::fs::read(&path).map_err(|error| format!("picture {}: {error}", path.display()))
+                files.read(&path).map_err(|error| format!("picture {}: {error}", path.display()))
             }
-            Self::Archive { path, archive, entries } => {
-                let missing = || format!("picture {name}: {} has no such entry", path.display());
-                let index = *entries.get(name.trim_start_matches("./")).ok_or_else(missing)?;
-                let mut archive = archive.lock().unwrap_or_else(PoisonError::into_inner);
-                let entry = archive.by_index(index).map_err(|error| format!("picture {name}: {}: {error}", path.display()))?;
-                let mut bytes = Vec::new();
-                entry.take(LONGEST_ROW).read_to_end(&mut bytes).map_err(|error| format!("picture {name}: {}: {error}", path.display()))?;
-                Ok(bytes)
-            }
+            #[cfg(feature = "files")]
+            Self::Archive(archive) => archive.read(name),
         }
     }
+}
+
+#[cfg(feature = "files")]
+fn archive(path: &Path) -> Result<Images, BenchError> {
+    Archive::open(path).map(Images::Archive)
+}
+
+#[cfg(not(feature = "files"))]
+fn archive(path: &Path) -> Result<Images, BenchError> {
+    Err(BenchError::File { path: path.to_owned(), problem: "expected a folder of pictures".to_owned() })
 }
 
 /// Where one picture lies.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::parquet::Parquet;
 use super::table::{Table, shards};
-use super::{Cell, Draft, Fields, Images, Pictures, Refusal, read};
+use super::{Cell, Draft, Fields, Images, Pictures, Refusal, disk, read};
 use crate::benchmark::{Place, Understood};
 use crate::{BenchError, Benchmark};
 
@@ -48,7 +48,7 @@ impl Split {
         let needed: Vec<&str> = columns.iter().map(|(_, column)| *column).collect();
         let table = self.open(place, &needed)?;
         let understood = understood(&*table, columns);
-        let pictures = Pictures::new(Images::Folder(place.path.clone()), vec![table]);
+        let pictures = Pictures::new(Images::Folder(disk(), place.path.clone()), vec![table]);
         read(name, place, pictures, understood, max_new_tokens, draft)
     }
 

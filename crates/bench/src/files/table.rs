@@ -1,9 +1,13 @@
 //! A file of rows with named columns, read row by row.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "files")]
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Cell, delimited::Delimited, json, parquet::Parquet};
+#[cfg(feature = "files")]
+use super::parquet::Parquet;
+use super::{Cell, FileSystem, delimited::Delimited, json};
 use crate::BenchError;
 
 /// Where a row is, for whoever reads one of its cells again; its own kind of file knows what it means.
@@ -48,26 +52,44 @@ pub(crate) const LONGEST_ROW: u64 = 128 << 20;
 ///
 /// # Errors
 /// [`BenchError::File`] for another ending, or what is wrong with the file.
-pub(crate) fn open(path: &Path, delimiter: Option<u8>) -> Result<Arc<dyn Table>, BenchError> {
-    let fail = |problem: String| BenchError::File { path: path.to_owned(), problem };
-    if path.is_dir() {
-        let files = shards(path)?;
-        if files.is_empty() {
-            return Err(fail("holds no parquet files; expected those of one split, or name a file of questions".to_owned()));
-        }
-        return Ok(Arc::new(Parquet::open(&files)?));
-    }
+pub(crate) fn open(files: &Arc<dyn FileSystem>, path: &Path, delimiter: Option<u8>) -> Result<Arc<dyn Table>, BenchError> {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     match ending.as_str() {
-        "csv" | "tsv" | "txt" => Ok(Arc::new(Delimited::open(path, delimiter)?)),
-        "jsonl" | "ndjson" => Ok(Arc::new(json::Lines::open(path)?)),
-        "json" => json::open(path),
-        "parquet" => Ok(Arc::new(Parquet::open(&[path.to_owned()])?)),
-        _ => Err(fail("expected a .csv, .tsv, .jsonl, .json or .parquet file, or a folder of parquet files".to_owned())),
+        "csv" | "tsv" | "txt" => Ok(Arc::new(Delimited::open(files, path, delimiter)?)),
+        "jsonl" | "ndjson" => Ok(Arc::new(json::Lines::open(files, path)?)),
+        "json" => json::open(files, path),
+        _ => open_parquet(files, path, &ending),
     }
 }
 
+/// Opens a parquet file, or those of a folder.
+#[cfg(feature = "files")]
+fn open_parquet(files: &Arc<dyn FileSystem>, path: &Path, ending: &str) -> Result<Arc<dyn Table>, BenchError> {
+    let fail = |problem: &str| Err(BenchError::File { path: path.to_owned(), problem: problem.to_owned() });
+    match files.on_disk(path) {
+        Some(folder) if folder.is_dir() => {
+            let files = shards(&folder)?;
+            if files.is_empty() {
+                return fail("holds no parquet files; expected those of one split, or name a file of questions");
+            }
+            Ok(Arc::new(Parquet::open(&files)?))
+        }
+        Some(file) if ending == "parquet" => Ok(Arc::new(Parquet::open(&[file])?)),
+        Some(_) => fail("expected a .csv, .tsv, .jsonl, .json or .parquet file, or a folder of parquet files"),
+        None => fail(TEXT_ALONE),
+    }
+}
+
+/// Says that a program without that reader reads text alone.
+#[cfg(not(feature = "files"))]
+fn open_parquet(_: &Arc<dyn FileSystem>, path: &Path, _: &str) -> Result<Arc<dyn Table>, BenchError> {
+    Err(BenchError::File { path: path.to_owned(), problem: TEXT_ALONE.to_owned() })
+}
+
+const TEXT_ALONE: &str = "expected a .csv, .tsv, .jsonl or .json file; parquet is read by the command line alone";
+
 /// The parquet files of a folder, by name.
+#[cfg(feature = "files")]
 pub(crate) fn shards(folder: &Path) -> Result<Vec<PathBuf>, BenchError> {
     let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))?;
     let mut files: Vec<PathBuf> =
@@ -86,10 +108,10 @@ pub(crate) fn unreadable(path: &Path, error: std::io::Error) -> BenchError {
 ///
 /// # Errors
 /// When it is UTF-16, or no text.
-pub(crate) fn check_text(path: &Path) -> Result<(), BenchError> {
+pub(crate) fn check_text(files: &dyn FileSystem, path: &Path) -> Result<(), BenchError> {
     use std::io::Read;
     let mut start = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| unreadable(path, error))?;
+    let file = files.open(path).map_err(|error| unreadable(path, error))?;
     file.take(4096).read_to_end(&mut start).map_err(|error| unreadable(path, error))?;
     let fail = |problem: &str| Err(BenchError::File { path: path.to_owned(), problem: problem.to_owned() });
     match start.as_slice() {

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod easy_vqa;
+mod elsewhere;
 mod layouts;
 mod official;
 mod own;

@@ -1,11 +1,10 @@
 //! `steady benches`: what can be asked, and how the files of a benchmark are read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use serde::Serialize;
-use steady_bench::{BENCHMARK_PRESETS, BENCHMARKS, Benchmark, BenchmarkPreset, BenchmarkRow, Origin, Question};
-use steady_report::QuestionKind;
+use steady_bench::{BENCHMARK_PRESETS, BENCHMARKS, BenchmarkPreset, BenchmarkRow, FirstLook, Origin, Question};
 
 use crate::args::{BenchesArgs, BenchesCommand, ListArgs, ShowArgs};
 use crate::console;
@@ -67,142 +66,36 @@ fn list(args: &ListArgs) -> Result<()> {
     console::result(&text.join("\n\n"))
 }
 
-/// How many questions are shown.
-const SHOWN: usize = 3;
-/// How many groups are counted apart; the rest are counted together.
-const GROUPS: usize = 20;
-
-#[derive(Serialize)]
-struct Look {
-    bench: String,
-    questions: usize,
-    pictures: usize,
-    columns: Vec<(String, String)>,
-    unused: Vec<String>,
-    kinds: BTreeMap<&'static str, usize>,
-    groups: BTreeMap<String, usize>,
-    smallest_picture: (u32, u32),
-    largest_picture: (u32, u32),
-    first: Vec<ShownQuestion>,
-    odd: Vec<String>,
-    fingerprint: String,
-}
-
-#[derive(Serialize)]
-struct ShownQuestion {
-    id: String,
-    group: String,
-    picture: String,
-    sizes: Vec<(u32, u32)>,
-    question: String,
-    gold: Vec<String>,
-}
-
 fn show(args: &ShowArgs) -> Result<()> {
     let named = args.bench.split(':').next().is_some_and(|name| BENCHMARKS.find(name).is_ok());
     let spec = if named { args.bench.clone() } else { format!("file:{}", args.bench) };
-    let benchmark = BENCHMARKS.find(&spec)?.open(100, &[])?;
-    let look = look(&*benchmark)?;
+    let look = FirstLook::at(&*BENCHMARKS.find(&spec)?.open(100, &[])?)?;
     if args.json {
         return console::json(&look);
     }
-    console::result(&look.words())
+    console::result(&words(&look))
 }
 
-fn look(benchmark: &dyn Benchmark) -> Result<Look> {
-    let questions = benchmark.questions();
-    let understood = benchmark.understood().cloned().unwrap_or_default();
-    let pictures: BTreeSet<&str> = questions.iter().map(|question| question.image.as_str()).collect();
-    let sizes = pictures.iter().map(|image| benchmark.sizes(image)).collect::<Result<Vec<_>, _>>()?.concat();
-    let area = |size: &&(u32, u32)| u64::from(size.0) * u64::from(size.1);
-    let (mut kinds, mut groups) = (BTreeMap::new(), BTreeMap::new());
-    for question in questions {
-        *kinds.entry(QuestionKind::from(&question.kind).label()).or_default() += 1;
-        *groups.entry(question.family.clone()).or_default() += 1;
-    }
-    let shown = |question: &Question| -> Result<ShownQuestion> {
-        let Question { id, family, image, text, gold, .. } = question.clone();
-        Ok(ShownQuestion { id, group: family, sizes: benchmark.sizes(&image)?, picture: image, question: text, gold })
-    };
-    let mut odd = understood.odd;
-    odd.extend(oddities(questions));
-    Ok(Look {
-        bench: benchmark.spec(),
-        questions: questions.len(),
-        pictures: pictures.len(),
-        columns: understood.columns,
-        unused: understood.unused,
-        kinds,
-        groups,
-        smallest_picture: sizes.iter().min_by_key(area).copied().unwrap_or_default(),
-        largest_picture: sizes.iter().max_by_key(area).copied().unwrap_or_default(),
-        first: questions.iter().take(SHOWN).map(shown).collect::<Result<_>>()?,
-        odd,
-        fingerprint: benchmark.fingerprint(),
-    })
-}
-
-/// What a reader of the questions would stumble over.
-fn oddities(questions: &[Question]) -> Vec<String> {
-    let mut odd = Vec::new();
-    if questions.iter().all(|question| question.gold.is_empty()) {
-        odd.push("no question has a right answer: only which answers changed will be reported".to_owned());
-    }
-    let mut asked: BTreeMap<(&str, &str), &str> = BTreeMap::new();
-    let mut twice = Vec::new();
-    for question in questions {
-        if let Some(first) = asked.insert((&question.image, &question.text), &question.id) {
-            twice.push(format!("{first} and {}", question.id));
+fn words(look: &FirstLook) -> String {
+    let mut text = vec![format!("{}\n{}", look.bench, look.counts())];
+    if !look.columns.is_empty() {
+        let mut columns = console::table(&["is read as", "column"]);
+        for (role, column) in &look.columns {
+            columns.add_row([role, column]);
         }
+        let unused = if look.unused.is_empty() { String::new() } else { format!("\nNot used: {}", look.unused.join(", ")) };
+        text.push(format!("{columns}{unused}"));
     }
-    if let Some(first) = twice.first() {
-        odd.push(format!("{} questions are asked twice about the same picture, the first: {first}", twice.len()));
+    text.push(format!("Forms of answers: {}\nGroups: {}", look.forms(), look.sizes_of_groups()));
+    let mut first = console::table(&["id", "picture", "question as it is asked", "gold"]);
+    for shown in &look.first {
+        first.add_row([&shown.id, &shown.pictured(), &shown.question, &shown.golds()]);
     }
-    let golds: BTreeSet<&[String]> = questions.iter().map(|question| question.gold.as_slice()).collect();
-    if let (Some([gold]), true) = (golds.first(), golds.len() == 1 && questions.len() > 1) {
-        odd.push(format!("the right answer is `{gold}` for every question"));
+    text.push(first.to_string());
+    if look.odd.is_empty() {
+        text.push("Nothing is odd.".to_owned());
+    } else {
+        text.push(format!("Odd:\n  {}", look.odd.join("\n  ")));
     }
-    odd
-}
-
-impl Look {
-    fn words(&self) -> String {
-        let by = |(width, height): (u32, u32)| format!("{width}x{height}");
-        let sizes = if self.smallest_picture == self.largest_picture {
-            by(self.largest_picture)
-        } else {
-            format!("{} to {}", by(self.smallest_picture), by(self.largest_picture))
-        };
-        let mut text = vec![format!("{}\n{} questions about {} pictures of {sizes} pixels", self.bench, self.questions, self.pictures)];
-        if !self.columns.is_empty() {
-            let mut columns = console::table(&["is read as", "column"]);
-            for (role, column) in &self.columns {
-                columns.add_row([role, column]);
-            }
-            let unused = if self.unused.is_empty() { String::new() } else { format!("\nNot used: {}", self.unused.join(", ")) };
-            text.push(format!("{columns}{unused}"));
-        }
-        let kinds = self.kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ");
-        let mut groups: Vec<(&String, &usize)> = self.groups.iter().collect();
-        groups.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
-        let rest: usize = groups.iter().skip(GROUPS).map(|(_, count)| **count).sum();
-        let mut named: Vec<String> = groups.iter().take(GROUPS).map(|(name, count)| format!("{name} {count}")).collect();
-        if rest > 0 {
-            named.push(format!("{rest} in {} more", groups.len() - GROUPS));
-        }
-        text.push(format!("Forms of answers: {kinds}\nGroups: {}", named.join(", ")));
-        let mut first = console::table(&["id", "picture", "question as it is asked", "gold"]);
-        for ShownQuestion { id, picture, sizes, question, gold, .. } in &self.first {
-            let sizes = sizes.iter().map(|size| by(*size)).collect::<Vec<_>>().join(", ");
-            let gold = if gold.is_empty() { "none".to_owned() } else { gold.join(" / ") };
-            first.add_row([id, &format!("{picture} ({sizes})"), question, &gold]);
-        }
-        text.push(first.to_string());
-        if self.odd.is_empty() {
-            text.push("Nothing is odd.".to_owned());
-        } else {
-            text.push(format!("Odd:\n  {}", self.odd.join("\n  ")));
-        }
-        text.join("\n\n")
-    }
+    text.join("\n\n")
 }

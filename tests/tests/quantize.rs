@@ -115,7 +115,7 @@ fn prompts_of_ones_own_are_calibrated_with() {
     let (dir, model) = (tempfile::tempdir().unwrap(), model());
     picture(dir.path());
     let table = |name: &str, count: usize| {
-        let rows: String = (0..count).map(|at| format!("world.png,\"is there a shape of colour {at}?\",no\n")).collect();
+        let rows: String = (0..count).map(|at| format!("world.png,\"is there a shape of colour {at}?\",no\n")).collect::<Vec<_>>().concat();
         let path = dir.path().join(name);
         std::fs::write(&path, format!("image,question,answer\n{rows}")).unwrap();
         format!("file:{}", path.display())

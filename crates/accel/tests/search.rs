@@ -52,8 +52,8 @@ fn the_layer_is_the_first_that_hardly_changes_the_next_token() {
     let pictures = Pictures { vlm: &vlm, names: reference.iter().map(|(name, _)| name.clone()).collect() };
     let means = [0, 1, 2].map(|layer| reference.iter().map(|(_, by_layer)| by_layer[layer]).sum::<f64>() / 3.0);
     // Between the means lie what is asked for; where none is as little, it is the last layer.
-    assert!(means[0] > 8.0 && means[1] < 8.0 && means[1] > 1.0 && means[2] < 1.0 && means[2] > 0.003, "{means:?}");
-    for (eta, layer) in [("9", 1), ("8", 2), ("1", 3), ("0.003", 3)] {
+    assert!(means[0] > 7.8 && means[1] < 7.8 && means[1] > 1.0 && means[2] < 1.0 && means[2] > 0.003, "{means:?}");
+    for (eta, layer) in [("9", 1), ("7.8", 2), ("1", 3), ("0.003", 3)] {
         let spec = Acceleration::parse(&format!("vtw:search,eta={eta},n=3")).unwrap();
         let (found, told) = spec.searched(&vlm, &pictures).block_on().unwrap().unwrap();
         assert_eq!(found.reducer().unwrap().name(), format!("vtw:k={layer},positions=keep"), "{eta}");

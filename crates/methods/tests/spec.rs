@@ -136,7 +136,8 @@ fn methods_of_ones_own_are_read_beside_those_of_the_table() {
     let unknown = Spec::parse_of(&all, "int7").unwrap_err().to_string();
     assert_eq!(
         unknown,
-        "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, w4:awq, w4:hqq, nf4, fp4, w3:rtn, w3:awq, w2:rtn, w8:rtn, int8, w8a8, \
+        "unknown acceleration `int7`; valid: none, w4, w4:rtn, w4:gptq, w4:awq, w4:hqq, nf4, fp4, q4_0, w3:rtn, w3:gptq, w3:awq, w2:rtn, \
+         w8:rtn, q8_0, int8, w8a8, \
          w8a8:smooth, fp8, kv8, kv4, tome, divprune, lofi, cdpruner, dart, holov, visionzip, prumerge, fastervlm, vispruner, fastv, pyramiddrop, sparsevlm, vtw, vtw:search, random, \
          blind, blur"
     );

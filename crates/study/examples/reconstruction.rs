@@ -13,6 +13,7 @@ use pollster::FutureExt;
 use steady_accel::{AccelError, Acceleration, Samples, reconstruction};
 use steady_bench::world::EMBEDDED;
 use steady_bench::{Benchmark, Question};
+use steady_study::CalibrateWith;
 use steady_vlm::{Checkpoint, Device, Precision, Prepared, Vlm};
 
 /// Questions as a model reads them.
@@ -47,7 +48,9 @@ fn main() -> Result<()> {
     println!("{folder}, {} prompts: error of outputs in thousandths of their squares, mean over layers", asked.count());
     for spec in arguments {
         let acceleration = Acceleration::parse(&spec)?;
-        let packed = steady_study::quantize(&acceleration, &model).block_on()?.with_context(|| format!("{spec} packs nothing"))?;
+        let packed = steady_study::quantize(&acceleration, &model, CalibrateWith::default())
+            .block_on()?
+            .with_context(|| format!("{spec} packs nothing"))?;
         let layers = reconstruction(&model, &packed, &asked).block_on()?;
         let mut kinds: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
         for layer in &layers {

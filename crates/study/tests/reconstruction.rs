@@ -7,6 +7,7 @@ use pollster::FutureExt;
 use steady_accel::{AccelError, Acceleration, Samples, reconstruction};
 use steady_bench::Benchmark;
 use steady_bench::world::EmbeddedSuite;
+use steady_study::CalibrateWith;
 use steady_vlm::{Checkpoint, Device, Precision, Prepared, Vlm};
 
 /// Questions of the suite's test half, which no calibration sees.
@@ -29,7 +30,8 @@ fn outputs_are_nearer_to_those_in_float() {
     let model = Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::Cpu, Precision::F32).unwrap();
     let asked = Asked(EmbeddedSuite::test(2), &model);
     let mean = |spec: &str| {
-        let packed = steady_study::quantize(&Acceleration::parse(spec).unwrap(), &model).block_on().unwrap().unwrap();
+        let packed =
+            steady_study::quantize(&Acceleration::parse(spec).unwrap(), &model, CalibrateWith::default()).block_on().unwrap().unwrap();
         let layers = reconstruction(&model, &packed, &asked).block_on().unwrap();
         assert_eq!(layers.len(), packed.packed_linears().len());
         layers.iter().map(|layer| layer.error).sum::<f64>() / layers.len() as f64

@@ -151,8 +151,9 @@ fn chosen(of: &Cosines<'_>, first: usize, relevance: &[f32], count: usize) -> Ve
         for start in (first..added.len()).step_by(TILE) {
             for four in some.chunks_mut(4) {
                 let rows = as_four(four).map(|worth| scaled(worth.index).0);
-                for at in start.max(four[0].seen)..(start + TILE).min(added.len()) {
-                    let products = four_dots(&added[at], rows);
+                let end = added.len().min(start + TILE);
+                for (at, added) in added.iter().enumerate().take(end).skip(start.max(four[0].seen)) {
+                    let products = four_dots(added, rows);
                     for (worth, product) in four.iter_mut().zip(products).filter(|(worth, _)| worth.seen <= at) {
                         let along = product * scaled(worth.index).1;
                         worth.value -= along * along;

@@ -15,7 +15,7 @@ use crate::BenchError;
 /// An archive on the disk. Names are those of entries; the first folder of a name can be left out.
 pub(crate) struct Archive {
     path: PathBuf,
-    archive: Mutex<ZipArchive<File>>,
+    opened: Mutex<ZipArchive<File>>,
     entries: HashMap<String, usize>,
 }
 
@@ -38,14 +38,14 @@ impl Archive {
             }
             entries.insert(name, index);
         }
-        Ok(Self { path: path.to_owned(), archive: Mutex::new(archive), entries })
+        Ok(Self { path: path.to_owned(), opened: Mutex::new(archive), entries })
     }
 
     /// The bytes of the picture of this name, or what is wrong with it.
     pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, String> {
         let path = self.path.display();
         let index = *self.entries.get(name.trim_start_matches("./")).ok_or_else(|| format!("picture {name}: {path} has no such entry"))?;
-        let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut archive = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = archive.by_index(index).map_err(|error| format!("picture {name}: {path}: {error}"))?;
         let mut bytes = Vec::new();
         entry.take(LONGEST_ROW).read_to_end(&mut bytes).map_err(|error| format!("picture {name}: {path}: {error}"))?;

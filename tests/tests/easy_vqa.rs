@@ -15,7 +15,7 @@ const PACKAGE: &str = "STEADY_EASY_VQA";
 
 #[test]
 #[ignore = "takes the package easy-vqa from PyPI, which `cargo xtask test` fetches"]
-fn the_average_hides_what_changes_on_public_data_too() {
+fn a_public_data_set_is_asked_whole() {
     let package = PathBuf::from(std::env::var_os(PACKAGE).unwrap_or_else(|| panic!("{PACKAGE} names no folder")));
     let dir = tempfile::tempdir().unwrap();
     let (out, bench) = (dir.path().join("run"), format!("easy-vqa:{}", text(&package)));
@@ -32,11 +32,12 @@ fn the_average_hides_what_changes_on_public_data_too() {
     };
     let before = of("w4:rtn", "accuracy_before");
     assert!(before >= 0.95, "{before}");
-    // without its eyes it guesses: half of the questions are yes or no
-    assert!(of("blind", "accuracy_after") < 0.7);
-    for spec in ["w4:rtn", "int8", "divprune", "fastv"] {
-        let (change, changed) = (of(spec, "accuracy_change").abs(), of(spec, "dr"));
-        println!("{spec}: accuracy moves by {:.2} points, {:.2} % of the answers change", 100.0 * change, 100.0 * changed);
-        assert!(changed >= change, "{spec}: {change} {changed}");
+    // without its eyes it hardly says what can be read
+    assert!(of("blind", "accuracy_after") < 0.5);
+    // packed weights leave what it knows; a third of the visual tokens does not
+    for (spec, least, most) in [("w4:rtn", 0.99, 1.0), ("int8", 0.99, 1.0), ("divprune", 0.7, 0.95), ("fastv", 0.9, 0.99)] {
+        let after = of(spec, "accuracy_after");
+        println!("{spec}: accuracy {:.2} -> {:.2} %, {:.2} % of the answers change", 100.0 * before, 100.0 * after, 100.0 * of(spec, "dr"));
+        assert!((least..=most).contains(&after), "{spec}: {after}");
     }
 }

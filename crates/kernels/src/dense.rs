@@ -3,16 +3,12 @@
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Tensor};
 
+use crate::flex::{DENSE_ROWS, PARALLEL_WORK};
 use crate::ops::PackedOps;
-
-/// Numbers of a matrix from which on several cores read it faster than one.
-const LARGE: usize = 1 << 20;
-/// Rows of activations from which on the backend's product, which is made for many, is faster.
-const MANY: usize = 16;
 
 fn few_and_large(x: &Tensor<2>, matrix: &Tensor<2>, most: usize) -> bool {
     let floats = x.dtype() == DType::F32 && matrix.dtype() == DType::F32;
-    floats && x.dims()[0] <= most && matrix.shape().num_elements() >= LARGE
+    floats && x.dims()[0] <= most && matrix.shape().num_elements() >= PARALLEL_WORK
 }
 
 /// `x [rows, in]` times `weight [in, out]`.
@@ -26,7 +22,7 @@ pub(crate) fn product(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
 
 /// `x [rows, width]` times every row of `table [out, width]`.
 pub(crate) fn with_each_row(x: Tensor<2>, table: &Tensor<2>) -> Tensor<2> {
-    if !few_and_large(&x, table, MANY - 1) {
+    if !few_and_large(&x, table, DENSE_ROWS - 1) {
         return x.matmul(table.clone().transpose());
     }
     assert_eq!(x.dims()[1], table.dims()[1], "dense_table: the activations' width differs from the table's");

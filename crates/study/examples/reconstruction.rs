@@ -10,32 +10,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use pollster::FutureExt;
-use steady_accel::{AccelError, Acceleration, Samples, reconstruction};
+use steady_accel::Acceleration;
 use steady_bench::world::EMBEDDED;
-use steady_bench::{Benchmark, Question};
-use steady_study::CalibrateWith;
-use steady_vlm::{Checkpoint, Device, Precision, Prepared, Vlm};
-
-/// Questions as a model reads them.
-struct Asked<'a> {
-    suite: Box<dyn Benchmark>,
-    questions: Vec<Question>,
-    model: &'a Vlm,
-}
-
-impl Samples for Asked<'_> {
-    fn count(&self) -> usize {
-        self.questions.len()
-    }
-
-    fn sample(&self, index: usize) -> Result<Prepared, AccelError> {
-        let failed = |problem: String| AccelError::Calibration { problem };
-        let question = &self.questions[index];
-        let image = self.suite.image(&question.image).map_err(|error| failed(error.to_string()))?;
-        let prompt = self.model.prompt(&question.text).map_err(|error| failed(error.to_string()))?;
-        self.model.prepare(&image, &prompt).map_err(|error| failed(error.to_string()))
-    }
-}
+use steady_study::{CalibrateWith, quantize, reconstruct};
+use steady_vlm::{Checkpoint, Device, Precision, Vlm};
 
 #[expect(clippy::print_stdout, reason = "that is what it is for")]
 fn main() -> Result<()> {
@@ -44,14 +22,12 @@ fn main() -> Result<()> {
     let count = arguments.next().and_then(|count| count.parse().ok()).context("expected a number of prompts behind the folder")?;
     let model = Vlm::load(&Checkpoint::open(Path::new(&folder))?, &Device::Cpu, Precision::F32)?;
     let (suite, questions) = EMBEDDED.draw(count, &[])?;
-    let asked = Asked { suite, questions, model: &model };
-    println!("{folder}, {} prompts: error of outputs in thousandths of their squares, mean over layers", asked.count());
+    println!("{folder}, {} prompts: error of outputs in thousandths of their squares, mean over layers", questions.len());
     for spec in arguments {
         let acceleration = Acceleration::parse(&spec)?;
-        let packed = steady_study::quantize(&acceleration, &model, CalibrateWith::default())
-            .block_on()?
-            .with_context(|| format!("{spec} packs nothing"))?;
-        let layers = reconstruction(&model, &packed, &asked).block_on()?;
+        let packed =
+            quantize(&acceleration, &model, CalibrateWith::default()).block_on()?.with_context(|| format!("{spec} packs nothing"))?;
+        let layers = reconstruct(&model, &packed, CalibrateWith::Benchmark(&*suite), count).block_on()?;
         let mut kinds: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
         for layer in &layers {
             let (sum, count) = kinds.entry(layer.linear.rsplit('.').next().unwrap_or_default()).or_default();

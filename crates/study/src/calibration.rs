@@ -1,7 +1,7 @@
 //! What quantizers calibrate with: questions that no study asks.
 
 use sha2::{Digest, Sha256};
-use steady_accel::{AccelError, Acceleration, Found, Samples};
+use steady_accel::{AccelError, Acceleration, Found, Reconstruction, Samples, reconstruction};
 use steady_bench::{Benchmark, Question, select, world::EmbeddedSuite};
 use steady_vlm::{Prepared, Vlm};
 
@@ -40,6 +40,14 @@ pub async fn search(
         0 => Ok(None),
         count => acceleration.searched(model, &CalibrationSet::of(with, count, model)).await,
     }
+}
+
+/// How far the outputs of the layers of `packed`, which was made of `model`, are from those in float, for `count` questions of `with`.
+///
+/// # Errors
+/// As [`reconstruction`].
+pub async fn reconstruct(model: &Vlm, packed: &Vlm, with: CalibrateWith<'_>, count: usize) -> Result<Vec<Reconstruction>, AccelError> {
+    reconstruction(model, packed, &CalibrationSet::of(with, count, model)).await
 }
 
 /// Questions about pictures, as `model` reads them. Pictures are opened one at a time.

@@ -23,6 +23,7 @@ use rayon::prelude::*;
 
 use self::bf16::Bf16;
 use self::grouped::Grouped;
+pub(crate) use self::unpack::DENSE_ROWS;
 use self::unpack::Unpack;
 use crate::activation::Curve;
 use crate::grouped::Layout;
@@ -96,7 +97,7 @@ fn alone(x: FlexTensor) -> FlexTensor {
 }
 
 /// Multiply-adds under which a second thread costs more than it brings.
-const PARALLEL_WORK: usize = 1 << 20;
+pub(crate) const PARALLEL_WORK: usize = 1 << 20;
 
 /// Builds `[rows, out]` from tiles of output features: `tile(range)` gives `[rows, range.len()]`, row-major.
 fn by_output_tiles([rows, input, out]: [usize; 3], width: usize, tile: impl Fn(Range<usize>) -> Vec<f32> + Sync + Send) -> FlexTensor {

@@ -12,7 +12,7 @@ use super::lanes::dot_f32;
 use super::{by_output_tiles, matrix};
 
 /// From this many rows on, the backend's dense matrix product is faster than one row at a time.
-const DENSE_ROWS: usize = 16;
+pub(crate) const DENSE_ROWS: usize = 16;
 /// Output features per tile of inner products.
 const TILE: usize = 64;
 /// Output features per tile of a dense product, which arranges all of `x` anew for each: wide enough that this is little beside the product.

@@ -151,7 +151,7 @@ impl Stage {
                     Opened::from_json(name, &text).map_err(|error| error.to_string())
                 }),
             },
-            View::Last => self.load("your last study".to_owned(), last::open()),
+            View::Last => self.load("your last study".to_owned(), last::open(self.study.reader)),
         }
     }
 
@@ -279,6 +279,12 @@ impl Stage {
         });
     }
 
+    /// Whether files that are dropped are the visitor's own questions, because these are to be asked.
+    fn takes_questions(self) -> bool {
+        let chosen = self.study.settings.with(|settings| settings.own) && !self.study.run.with(StudyRun::at_work);
+        chosen && self.looked_at.with(Option::is_none) && matches!(self.screen.get(), Screen::Study)
+    }
+
     /// Asks about an image in the Playground.
     fn play(self, image: File) {
         self.refused.set(None);
@@ -357,7 +363,12 @@ pub(crate) fn App() -> impl IntoView {
     window_event_listener(ev::drop, move |event: DragEvent| {
         event.prevent_default();
         dragging.set(false);
-        let Some(files) = event.data_transfer().and_then(|data| data.files()) else { return };
+        let Some(data) = event.data_transfer() else { return };
+        if stage.takes_questions() {
+            study.reader.take_dropped(study.settings, &data);
+            return;
+        }
+        let Some(files) = data.files() else { return };
         let files: Vec<File> = (0..files.length()).filter_map(|i| files.get(i)).collect();
         match files.as_slice() {
             [file, ..] if is_image(file) && matches!(stage.screen.get_untracked(), Screen::Playground) => stage.own.open(file.clone()),
@@ -379,6 +390,7 @@ pub(crate) fn App() -> impl IntoView {
         </header>
         <p class="drop" hidden=move || !dragging.get()>{move || match stage.screen.get() {
             Screen::Playground => "Drop an image to ask about it, or a report.json to open it",
+            Screen::Study if stage.takes_questions() => "Drop your questions and the pictures that they name",
             _ => "Drop a report.json, or two logs of another tool to compare them",
         }}</p>
         {move || stage.refused.get().map(|Refused { reason, image }| {

@@ -1,4 +1,4 @@
-//! A checkpoint folder from the visitor's disk. Its files are handed to the worker as they are, unread; the browser lets go of them when the page is
+//! Folders from the visitor's disk, a checkpoint's above all. Their files are handed to the worker as they are, unread; the browser lets go of them when the page is
 //! left, and what is remembered is which they were.
 
 use js_sys::{Array, Reflect};
@@ -20,10 +20,8 @@ impl Picked {
 
     /// Takes what a visitor picked; nothing where the folder is empty.
     pub(crate) fn take(self, files: Vec<File>) -> Option<Folder> {
-        let (name, files) = listed(files.into_iter().map(|file| (path(&file), file)))?;
-        let list = |(path, file): &(String, File)| FolderFile { path: path.clone(), bytes: file.size() as u64 };
-        let folder = Folder { name, files: files.iter().map(list).collect() };
-        self.0.set(Some((folder.clone(), files.into_iter().map(|(_, file)| file).collect())));
+        let (folder, files) = taken(by_path(files, "checkpoint"), DEPTH)?;
+        self.0.set(Some((folder.clone(), files)));
         Some(folder)
     }
 
@@ -53,20 +51,31 @@ impl Picked {
     }
 }
 
-/// Where a file is, its folder's name first; its own name where a browser picks files instead of folders.
-fn path(file: &File) -> String {
-    let path = Reflect::get(file, &"webkitRelativePath".into()).ok().and_then(|path| path.as_string());
-    path.filter(|path| !path.is_empty()).unwrap_or_else(|| format!("checkpoint/{}", file.name()))
+/// A folder out of files by their paths, the folder's name first: those that are at most `depth` deep in it, in the order of their paths. Nothing where there
+/// are none.
+pub(crate) fn taken(files: impl Iterator<Item = (String, File)>, depth: usize) -> Option<(Folder, Array)> {
+    let (name, files) = listed(files, depth)?;
+    let list = |(path, file): &(String, File)| FolderFile { path: path.clone(), bytes: file.size() as u64 };
+    let folder = Folder { name, files: files.iter().map(list).collect() };
+    Some((folder, files.into_iter().map(|(_, file)| file).collect()))
 }
 
-/// The folder's name, and those of its files that may belong to a checkpoint, by their paths below it and in their order.
-fn listed<F>(files: impl Iterator<Item = (String, F)>) -> Option<(String, Vec<(String, F)>)> {
+/// Files by their paths. Those that were picked without a folder are in one called `unnamed`.
+pub(crate) fn by_path(files: Vec<File>, unnamed: &str) -> impl Iterator<Item = (String, File)> {
+    files.into_iter().map(move |file| {
+        let path = Reflect::get(&file, &"webkitRelativePath".into()).ok().and_then(|path| path.as_string());
+        (path.filter(|path| !path.is_empty()).unwrap_or_else(|| format!("{unnamed}/{}", file.name())), file)
+    })
+}
+
+/// The folder's name, and those of its files that are neither hidden nor too deep, by their paths below it and in their order.
+fn listed<F>(files: impl Iterator<Item = (String, F)>, depth: usize) -> Option<(String, Vec<(String, F)>)> {
     let mut name = None;
     let mut below = Vec::new();
     for (path, file) in files {
         let Some((folder, rest)) = path.split_once('/') else { continue };
         name.get_or_insert_with(|| folder.to_owned());
-        if rest.split('/').count() <= DEPTH && !rest.split('/').any(|part| part.starts_with('.')) {
+        if rest.split('/').count() <= depth && !rest.split('/').any(|part| part.starts_with('.')) {
             below.push((rest.to_owned(), file));
         }
     }
@@ -93,10 +102,10 @@ mod tests {
     #[test]
     fn a_folder_is_listed_in_order_without_what_lies_deep_or_hidden() {
         let paths = ["tiny/model.safetensors", "tiny/config.json", "tiny/.git/config", "tiny/openai/clip/config.json", "tiny/a/b/c/d.json"];
-        let (name, files) = listed(paths.into_iter().map(|path| (path.to_owned(), ()))).unwrap();
+        let (name, files) = listed(paths.into_iter().map(|path| (path.to_owned(), ())), DEPTH).unwrap();
         let files: Vec<&str> = files.iter().map(|(path, ())| path.as_str()).collect();
         assert_eq!((name.as_str(), files.as_slice()), ("tiny", ["config.json", "model.safetensors", "openai/clip/config.json"].as_slice()));
-        assert!(listed(std::iter::empty::<(String, ())>()).is_none());
+        assert!(listed(std::iter::empty::<(String, ())>(), DEPTH).is_none());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod hand_on;
 mod landing;
 mod loading;
 mod opened;
+mod own_questions;
 mod pictures;
 mod playground;
 mod question;

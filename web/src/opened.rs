@@ -1,21 +1,43 @@
 //! An opened report, with what this page can add to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::Arc;
 
+use image::RgbImage;
 use steady_bench::world::TaskFamily;
-use steady_bench::{BENCHMARKS, Benchmark, asked, suite_of};
-use steady_records::Plan;
+use steady_bench::{BENCHMARKS, Benchmark, Question, asked, illustrated, suite_of, thumbnails};
+use steady_records::Work;
 use steady_report::share::{self, Link, ShareError};
-use steady_report::{Report, ReportError};
+use steady_report::{Picture, Report, ReportError};
+
+use crate::own_questions::Reader;
 
 /// A report, where it came from, and the benchmark whose pictures belong to it.
 pub(crate) struct Opened {
     pub(crate) report: Report,
     /// Opened by its name; `None` for one that this program does not have, or has otherwise.
     pub(crate) suite: Option<Arc<dyn Benchmark>>,
+    /// The visitor's own questions, where these were asked.
+    pub(crate) own: Option<OwnPictures>,
     pub(crate) origin: Origin,
+}
+
+/// The visitor's own questions, whose pictures can be shown as long as their files are at hand.
+#[derive(Clone)]
+pub(crate) struct OwnPictures {
+    questions: Arc<[Question]>,
+    fingerprint: String,
+    pub(crate) reader: Reader,
+}
+
+/// What shows the image of a question.
+#[derive(Clone)]
+pub(crate) enum Sight {
+    /// It was drawn.
+    Drawn(Arc<RgbImage>),
+    /// It is read when it is asked for.
+    Read(Reader),
 }
 
 /// Where a report came from.
@@ -47,7 +69,7 @@ impl Opened {
             suite = BENCHMARKS.reopen(&wanted.name, &wanted.fingerprint, wanted.size);
             suite.as_deref().map(asked)
         })?;
-        Ok(Self { report: opened.report, suite: suite.map(Arc::from), origin: Origin::Link { left_out: opened.left_out } })
+        Ok(Self { report: opened.report, suite: suite.map(Arc::from), own: None, origin: Origin::Link { left_out: opened.left_out } })
     }
 
     /// A `report.json`.
@@ -55,23 +77,62 @@ impl Opened {
         let report = Report::from_json(text).map_err(|reason| OpenError::Json { name: name.clone(), reason })?;
         let families: BTreeSet<&str> = report.questions().iter().map(|question| question.family.as_str()).collect();
         let suite = drawn_for(&report, report.plan().questions, families.len());
-        Ok(Self { report, suite, origin: Origin::Named(name) })
+        Ok(Self { report, suite, own: None, origin: Origin::Named(name) })
     }
 
-    /// The report of a study of this plan, which may not be through; `before` is its report a moment ago.
-    pub(crate) fn from_study(report: Report, before: Option<&Self>, plan: &Plan) -> Self {
-        let of = &plan.benchmark;
-        let same = before.filter(|before| before.report.plan().benchmark_fingerprint == of.fingerprint);
-        let drawn = || BENCHMARKS.reopen(&of.name, &of.fingerprint, of.size).map(Arc::from);
-        let suite = same.map_or_else(drawn, |same| same.suite.clone());
-        Self { report, suite, origin: Origin::Study }
+    /// The report of a study of this work, which may not be through; `before` is its report a moment ago. `reader` may have the files of what was asked.
+    pub(crate) fn from_study(report: Report, before: Option<&Self>, work: &Work, reader: Reader) -> Self {
+        let of = &work.plan().benchmark;
+        if let Some(same) = before.filter(|before| before.report.plan().plan_sha256 == report.plan().plan_sha256) {
+            return Self { report, suite: same.suite.clone(), own: same.own.clone(), origin: Origin::Study };
+        }
+        let suite = BENCHMARKS.reopen(&of.name, &of.fingerprint, of.size).map(Arc::from);
+        let own = || OwnPictures { questions: work.questions().into(), fingerprint: of.fingerprint.clone(), reader };
+        let own = of.opened_by.is_some().then(own);
+        Self { report, suite, own, origin: Origin::Study }
+    }
+
+    /// Whether there is anything to show its pictures.
+    pub(crate) fn has_pictures(&self) -> bool {
+        self.suite.is_some() || self.own.as_ref().is_some_and(OwnPictures::at_hand)
+    }
+
+    /// The question of this id, and what shows its image.
+    pub(crate) fn question(&self, id: &str) -> Option<(Question, Sight)> {
+        let of = |questions: &[Question]| questions.iter().find(|question| question.id == id).cloned();
+        if let Some(suite) = &self.suite {
+            let question = of(suite.questions())?;
+            let image = suite.image(&question.image).ok()?;
+            return Some((question, Sight::Drawn(Arc::new(image))));
+        }
+        let own = self.own.as_ref().filter(|own| own.at_hand())?;
+        Some((of(&own.questions)?, Sight::Read(own.reader)))
+    }
+
+    /// Files of the pictures that `report.html` shows; none where they are not at hand.
+    ///
+    /// # Errors
+    /// When one cannot be drawn, in words.
+    pub(crate) async fn pictures(&self) -> Result<BTreeMap<Picture, Vec<u8>>, String> {
+        if let Some(suite) = &self.suite {
+            return thumbnails(&self.report, &**suite).map_err(|error| error.to_string());
+        }
+        let mut files = BTreeMap::new();
+        if let Some(own) = self.own.as_ref().filter(|own| own.at_hand()) {
+            for picture in illustrated(&self.report) {
+                if let Some(file) = own.reader.thumbnail(picture.clone()).await {
+                    files.insert(picture, file);
+                }
+            }
+        }
+        Ok(files)
     }
 
     /// The report of runs of these names, compared here.
     pub(crate) fn from_runs(report: Report, names: Vec<String>, notes: Vec<String>) -> Self {
         let plan = report.plan();
         let suite = BENCHMARKS.reopen(&plan.benchmark, &plan.benchmark_fingerprint, plan.questions).map(Arc::from);
-        Self { report, suite, origin: Origin::Runs { names, notes } }
+        Self { report, suite, own: None, origin: Origin::Runs { names, notes } }
     }
 
     /// The report as a link.
@@ -92,7 +153,11 @@ impl Opened {
 
     /// What someone who reads the report should know about how it came here.
     pub(crate) fn note(&self) -> String {
-        let pictures = if self.suite.is_none() { " Its pictures are not at hand here." } else { "" };
+        let pictures = match &self.own {
+            _ if self.has_pictures() => "",
+            Some(_) => " Its pictures are not at hand here until their files are chosen again.",
+            None => " Its pictures are not at hand here.",
+        };
         match &self.origin {
             Origin::Link { left_out } => {
                 let words = match left_out {
@@ -117,6 +182,13 @@ impl Opened {
             Origin::Runs { notes, .. } => notes,
             _ => &[],
         }
+    }
+}
+
+impl OwnPictures {
+    /// Whether their files are still the ones that are read.
+    pub(crate) fn at_hand(&self) -> bool {
+        self.reader.holds(&self.fingerprint)
     }
 }
 

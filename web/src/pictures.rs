@@ -1,4 +1,4 @@
-//! Pictures of the embedded suite, drawn when they are first shown.
+//! Pictures of questions, drawn or read when they are first shown.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use image::{ImageFormat, RgbImage};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use steady_bench::thumbnail;
 use steady_report::{Picture as Pictured, image_address};
 
@@ -26,34 +27,46 @@ impl Pictures {
         Self { drawn: StoredValue::new(HashMap::new()) }
     }
 
-    /// The picture in a report's suite, a moment later if it was not drawn before: drawing takes milliseconds, and what is to be read comes first.
+    /// A report's picture, a moment later if it was not shown before: drawing takes milliseconds, and what is to be read comes first.
     pub(crate) fn soon(self, opened: &Arc<Opened>, picture: Pictured) -> RwSignal<Picture> {
-        let known = self.drawn.with_value(|drawn| drawn.contains_key(&picture));
-        let shown = RwSignal::new(known.then(|| self.of(opened, &picture)).flatten());
-        if !known && opened.suite.is_some() {
-            let opened = Arc::clone(opened);
-            // a row that is gone by then needs none
-            set_timeout(
-                move || {
-                    let _ = shown.try_update(|shown| *shown = self.of(&opened, &picture));
-                },
-                Duration::ZERO,
-            );
+        let known = self.drawn.with_value(|drawn| drawn.get(&picture).cloned());
+        let shown = RwSignal::new(known.map(|address| (address, alternative(&picture))));
+        if shown.with_untracked(Option::is_some) {
+            return shown;
+        }
+        // a row that is gone by then needs none
+        let show = move |picture: &Pictured, file: &[u8]| {
+            let address = image_address(file);
+            let _ = shown.try_update(|shown| *shown = Some((address.clone(), alternative(picture))));
+            let _ = self.drawn.try_update_value(|drawn| drawn.insert(picture.clone(), address));
+        };
+        if let Some(suite) = opened.suite.clone() {
+            let draw = move || {
+                if let Ok(file) = thumbnail(&*suite, &picture) {
+                    show(&picture, &file);
+                }
+            };
+            set_timeout(draw, Duration::ZERO);
+        } else if let Some(own) = opened.own.clone() {
+            // the files may be chosen again while this is on the screen
+            Effect::new(move |_| {
+                if own.at_hand() && shown.with_untracked(Option::is_none) {
+                    let (reader, picture) = (own.reader, picture.clone());
+                    spawn_local(async move {
+                        if let Some(file) = reader.thumbnail(picture.clone()).await {
+                            show(&picture, &file);
+                        }
+                    });
+                }
+            });
         }
         shown
     }
+}
 
-    fn of(self, opened: &Opened, picture: &Pictured) -> Picture {
-        let suite = opened.suite.as_ref()?;
-        let under = picture.perturbation.as_ref().map(|perturbation| format!(" under {perturbation}")).unwrap_or_default();
-        let alternative = format!("Image {}{under}", picture.image);
-        if let Some(address) = self.drawn.with_value(|drawn| drawn.get(picture).cloned()) {
-            return Some((address, alternative));
-        }
-        let address = image_address(&thumbnail(&**suite, picture).ok()?);
-        self.drawn.update_value(|drawn| drop(drawn.insert(picture.clone(), address.clone())));
-        Some((address, alternative))
-    }
+fn alternative(picture: &Pictured) -> String {
+    let under = picture.perturbation.as_ref().map(|perturbation| format!(" under {perturbation}")).unwrap_or_default();
+    format!("Image {}{under}", picture.image)
 }
 
 /// An image as an address; empty if it has no pixels.

@@ -6,6 +6,7 @@ use image::RgbImage;
 use leptos::ev::MouseEvent;
 use leptos::html;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use steady_bench::perturb::{CLEAN, PerturbationSpec};
 use steady_bench::{BENCHMARKS, Benchmark, PostPrompts, Question};
 use steady_report::{Filter, Order, QuestionRow};
@@ -14,7 +15,7 @@ use crate::address::Sought;
 use crate::ask::{Asker, Inquiry, Judge};
 use crate::evidence::Evidence;
 use crate::hand_on;
-use crate::opened::Opened;
+use crate::opened::{Opened, Sight};
 use crate::source;
 use crate::study::settings::Settings;
 
@@ -25,7 +26,7 @@ const SIZES: [usize; 3] = [100, 500, 2_500];
 #[derive(Clone)]
 pub(crate) struct Looked {
     /// With its image and what is done to that, where it can be drawn and so asked about.
-    drawn: Option<(Question, Arc<RgbImage>, PerturbationSpec)>,
+    drawn: Option<(Question, Sight, PerturbationSpec)>,
     /// Its row in a report.
     recorded: Option<(Arc<Opened>, usize)>,
 }
@@ -45,19 +46,19 @@ impl Looked {
         let found = |suite: &dyn Benchmark| {
             let question = suite.questions().iter().find(|question| question.id == *id)?.clone();
             let image = Arc::new(suite.image(&question.image).ok()?);
-            Some((question, image))
+            Some((question, Sight::Drawn(image)))
         };
-        let of_report = report.and_then(|opened| found(opened.suite.as_deref()?));
+        let of_report = report.and_then(|opened| opened.question(id));
         if recorded.is_some() {
             // somebody else's report may name what cannot be done here
-            let drawn = of_report.zip(perturbation.ok()).map(|((question, image), under)| (question, image, under));
+            let drawn = of_report.zip(perturbation.ok()).map(|((question, sight), under)| (question, sight, under));
             return Ok(Self { drawn, recorded });
         }
         let perturbation = perturbation.map_err(|error| format!("The image of {id} cannot be perturbed like this: {error}."))?;
         let mut sized = BENCHMARKS.0.iter().flat_map(|row| SIZES.map(|size| (row, size)));
         let anywhere = of_report.or_else(|| sized.find_map(|(row, size)| found(&*row.open(size, &[]).ok()?)));
-        let (question, image) = anywhere.ok_or_else(|| format!("There is no question {id} here."))?;
-        Ok(Self { drawn: Some((question, image, perturbation)), recorded: None })
+        let (question, sight) = anywhere.ok_or_else(|| format!("There is no question {id} here."))?;
+        Ok(Self { drawn: Some((question, sight, perturbation)), recorded: None })
     }
 
     fn id(&self) -> String {
@@ -131,13 +132,14 @@ pub(crate) fn QuestionView(
         }
     });
     let inquiry = match drawn {
-        Some((question, image, under)) => {
+        Some((question, sight, under)) => {
             let seed = question.image.clone();
+            let image = seen(sight, &question);
             let judge = Judge(Some(question.clone()));
             let asked = Signal::derive(move || post_prompts.with(|post_prompts| post_prompts.behind(&question).into_owned()));
             let under = under.amounts().to_vec();
             view! {
-                <Inquiry asker image=Signal::stored(Some(image)) question=asked judge=Signal::stored(judge) setting seed under>
+                <Inquiry asker image question=asked judge=Signal::stored(judge) setting seed under>
                     {recorded}
                 </Inquiry>
             }
@@ -168,6 +170,23 @@ pub(crate) fn QuestionView(
         </header>
         {inquiry}
     }
+}
+
+/// The image of a question, as soon as it is there.
+fn seen(sight: Sight, question: &Question) -> RwSignal<Option<Arc<RgbImage>>> {
+    let seen = RwSignal::new(None);
+    match sight {
+        Sight::Drawn(image) => seen.set(Some(image)),
+        Sight::Read(reader) => {
+            let image = question.image.clone();
+            spawn_local(async move {
+                let image = reader.image(image).await.map(Arc::new);
+                // another question may be in front by then
+                let _ = seen.try_set(image);
+            });
+        }
+    }
+    seen
 }
 
 /// The questions before and after this one among those that the report shows.
@@ -220,7 +239,7 @@ fn opened_questions(opened: &Opened, evidence: Evidence, i: usize) -> Neighbours
 fn CopyLink() -> impl IntoView {
     let said = RwSignal::new("");
     let copy = move |_| {
-        leptos::task::spawn_local(async move {
+        spawn_local(async move {
             let done = hand_on::copy(&location().href().unwrap_or_default()).await;
             said.set(if done { "Link copied." } else { "The browser forbids copying; the address above is the link." });
         });

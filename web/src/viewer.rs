@@ -6,7 +6,6 @@ use leptos::ev::{MouseEvent, SubmitEvent};
 use leptos::html;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use steady_bench::thumbnails;
 use steady_report::{Became, Filter, Report, Section};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
@@ -211,9 +210,10 @@ fn HandOn(opened: Signal<Arc<Opened>>, second: RwSignal<Option<Arc<Opened>>>) ->
     };
     let html = move |_| {
         let opened = opened.get_untracked();
-        let images = opened.suite.as_ref().map(|suite| thumbnails(&opened.report, &**suite)).transpose();
-        let page = images.map(|images| opened.report.html(&images.unwrap_or_default()).into_bytes());
-        keep("report.html", "text/html", page.map_err(|error| error.to_string()));
+        spawn_local(async move {
+            let pictures = opened.pictures().await;
+            keep("report.html", "text/html", pictures.map(|pictures| opened.report.html(&pictures).into_bytes()));
+        });
     };
     let csv = move |_| keep("answers.csv", "text/csv", Ok(opened.with_untracked(|opened| opened.report.csv()).into_bytes()));
     let names = Memo::new(move |_| opened.with(|opened| opened.report.charts().into_iter().map(|(name, _)| name).collect::<Vec<_>>()));

@@ -14,9 +14,14 @@ pub const CONTROLS: [&str; 3] = ["order", "split", "pixels=pil"];
 
 /// The report of the command line for a study of the embedded suite on the CPU, of the embedded model unless another is named.
 pub fn study(model: Option<&Path>, questions: usize, accelerations: &[&str], controls: &[&str]) -> Report {
+    study_of("embedded", model, questions, accelerations, controls)
+}
+
+/// The same of another benchmark.
+pub fn study_of(bench: &str, model: Option<&Path>, questions: usize, accelerations: &[&str], controls: &[&str]) -> Report {
     let out = tempfile::tempdir().unwrap();
     let mut command = tool("run", accelerations);
-    command.args(["--bench", "embedded", "--questions", &questions.to_string()]).arg("--out").arg(out.path());
+    command.args(["--bench", bench, "--questions", &questions.to_string()]).arg("--out").arg(out.path());
     command.args(controls.iter().flat_map(|name| ["--control", name]));
     if let Some(model) = model {
         command.arg("--model").arg(model);

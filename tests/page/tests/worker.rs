@@ -13,8 +13,8 @@ use steady_page_tests::browser::{evaluate, in_browser};
 use steady_page_tests::native;
 use steady_page_tests::server::Server;
 use steady_protocol::{
-    Answered, AskReply, AskRequest, Cell, Engine, EngineChoice, Frame, Model, Pixels, Request, Response, Setting, StudyRequest, View,
-    decode, encode,
+    Answered, AskReply, AskRequest, Cell, Engine, EngineChoice, Frame, Model, Pixels, Questions, Request, Response, Setting, StudyRequest,
+    View, decode, encode,
 };
 use steady_records::{Growing, Work};
 use steady_report::{AnswerRow, Report};
@@ -27,8 +27,8 @@ fn study(engine: EngineChoice, questions: usize, accelerations: &[&str], recorde
     let setting = Setting { engine, model: Model::Address("models/steady-llava/".into()), accelerations };
     Request::Study(StudyRequest {
         setting,
-        families: Vec::new(),
-        questions,
+        questions: Questions::Suite { families: Vec::new() },
+        count: questions,
         perturbations: Vec::new(),
         controls: vec!["order".to_owned()],
         recorded,
@@ -216,7 +216,7 @@ async fn what_cannot_be_done_is_said() {
             Request::Study(request)
         };
         fails(&changed(&|study| study.setting.accelerations = vec!["w5".into()]), "unknown acceleration `w5`").await;
-        fails(&changed(&|study| study.families = vec!["cats".into()]), "unanswerable").await;
+        fails(&changed(&|study| study.questions = Questions::Suite { families: vec!["cats".into()] }), "unanswerable").await;
         fails(&changed(&|study| study.setting.model = Model::Address("models/other/".into())), "known: steady-llava").await;
         fails(&changed(&|study| study.setting.model = Model::Address("nowhere/steady-llava".into())), "404").await;
         fails(&changed(&|study| study.recorded = vec![vec![1, 2, 3]]), "earlier run").await;

@@ -1,14 +1,15 @@
 //! What the page and its worker say to each other.
 //!
 //! The page shows; the worker holds the model and computes. A message crosses as the bytes of [`encode`], so both sides agree on these types
-//! and on little else: with a request that means a [`Model::Folder`] goes an array, of these bytes and then the folder's files. The worker keeps nothing
-//! between studies and makes no report: every answered group goes to the page, which derives what it shows, and hands the groups back when it asks for the
+//! and on little else: with a request that means a [`Model::Folder`] or [`OwnQuestions`] goes an array, of these bytes and then the files, the model's first.
+//! The worker keeps nothing between studies and makes no report: every answered group goes to the page, which derives what it shows, and hands the groups back when it asks for the
 //! rest. So a worker may be ended at any time, which is how a study is cancelled, and a reloaded page goes on where it was.
 
 mod embedded;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use steady_bench::FirstLook;
 
 pub use embedded::{EMBEDDED, Embedded, EmbeddedFile};
 
@@ -21,6 +22,10 @@ pub enum Request {
     Study(StudyRequest),
     /// Answer one question about one image. Answered by one [`Response::Asked`], after what comes before the answers of a study the first time.
     Ask(AskRequest),
+    /// Read the visitor's own questions, and hold them. Answered by one [`Response::Looked`].
+    Look(OwnQuestions),
+    /// Show a picture of the questions that were read last. Answered by one [`Response::Shown`].
+    Show(PictureRequest),
 }
 
 /// Who computes, and with which model.
@@ -44,6 +49,14 @@ pub enum Model {
 }
 
 impl Model {
+    /// How many files travel beside a request for it.
+    pub fn files(&self) -> usize {
+        match self {
+            Self::Address(_) => 0,
+            Self::Folder(folder) => folder.files.len(),
+        }
+    }
+
     /// Whether it was trained on the embedded suite, as those that come with the page were.
     pub fn knows_the_suite(&self) -> bool {
         matches!(self, Self::Address(_))
@@ -86,15 +99,36 @@ impl EngineChoice {
     pub const ALL: [Self; 3] = [Self::Auto, Self::WebGpu, Self::Cpu];
 }
 
-/// A study of the embedded suite.
+/// Where the questions of a study come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Questions {
+    /// The embedded suite.
+    Suite {
+        /// Names of the families to ask; empty for all.
+        families: Vec<String>,
+    },
+    /// The visitor's own.
+    Own(OwnQuestions),
+}
+
+/// The visitor's own questions: a table, and pictures beside it. The folder's files travel beside the request, in the order in which they are listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnQuestions {
+    /// The files, all of them.
+    pub folder: Folder,
+    /// Which of them is the table, and how it is read: `FILE[,option=value]..`, as behind `--bench file:` on a command line.
+    pub spec: String,
+}
+
+/// A study.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StudyRequest {
     /// Who computes.
     pub setting: Setting,
-    /// Names of the families to ask; empty for all.
-    pub families: Vec<String>,
-    /// How many questions, spread evenly over the families.
-    pub questions: usize,
+    /// What is asked.
+    pub questions: Questions,
+    /// How many questions at most, spread evenly over their families.
+    pub count: usize,
     /// Specs of what is done to the images, without the clean ones, which are always asked about.
     pub perturbations: Vec<String>,
     /// Names of the changes that should not matter, under which the baseline answers once more.
@@ -116,6 +150,26 @@ pub struct AskRequest {
     pub image: Pixels,
     /// The question.
     pub question: String,
+}
+
+/// A picture of the questions that were read last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureRequest {
+    /// Comes back with the picture.
+    pub id: u32,
+    /// Id of the image.
+    pub image: String,
+    /// As what it is shown.
+    pub form: PictureForm,
+}
+
+/// As what a picture is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PictureForm {
+    /// Small, as a file that a browser shows; with what was done to the image, if anything was.
+    Thumbnail(Option<String>),
+    /// As the model gets it before its processor.
+    Whole,
 }
 
 /// An image as rows of RGB bytes.
@@ -148,6 +202,10 @@ pub enum Response {
     Finished,
     /// The answers to an [`AskRequest`].
     Asked(AskReply),
+    /// What was understood of the visitor's own questions.
+    Looked(FirstLook),
+    /// The answer to a [`PictureRequest`].
+    Shown(PictureReply),
     /// The request cannot be carried out, for this reason. Groups that arrived before stay true.
     Failed(String),
 }
@@ -215,6 +273,24 @@ pub struct AskReply {
     pub cells: Vec<Option<Cell>>,
     /// The baseline's answer first, then one for each acceleration.
     pub answers: Vec<AskedAnswer>,
+}
+
+/// A picture, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureReply {
+    /// [`PictureRequest::id`].
+    pub id: u32,
+    /// The picture in the form that was asked for, or the reason.
+    pub shown: Result<Shown, String>,
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shown {
+    /// A PNG or JPEG file.
+    File(Vec<u8>),
+    /// An image.
+    Pixels(Pixels),
 }
 
 /// A grid of cells.
@@ -314,8 +390,8 @@ mod tests {
         };
         let request = Request::Study(StudyRequest {
             setting,
-            families: vec![],
-            questions: 4,
+            questions: Questions::Suite { families: vec![] },
+            count: 4,
             perturbations: vec!["noise=20".into()],
             controls: vec!["split".into()],
             recorded: vec![vec![1, 2, 3]],

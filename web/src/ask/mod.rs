@@ -158,7 +158,7 @@ impl Asker {
                 let worker = self.worker.try_update_value(Option::take);
                 spawn_local(async move { drop(worker) });
             }
-            Response::Planned(_) | Response::Answered(_) | Response::Finished => {}
+            Response::Planned(_) | Response::Answered(_) | Response::Finished | Response::Looked(_) | Response::Shown(_) => {}
         }
     }
 }

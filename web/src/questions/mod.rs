@@ -37,7 +37,7 @@ impl Columns {
         let rows = opened.report.questions();
         let any = |known: fn(&QuestionRow) -> bool| rows.iter().any(known);
         let facts = [
-            opened.suite.is_some(),
+            opened.has_pictures(),
             any(|row| !row.family.is_empty()),
             any(|row| !row.gold.is_empty()),
             any(|row| row.baseline.margin.is_some()),

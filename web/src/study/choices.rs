@@ -9,17 +9,25 @@ use super::model::ModelChoice;
 use super::settings::{Group, MOST_QUESTIONS, OFFERED, Settings, offers};
 use crate::engine;
 use crate::folder::Picked;
+use crate::own_questions::{OwnQuestions, Reader};
 use crate::spec::in_plain_words;
 
 /// The choices, to be changed while nothing runs.
 #[component]
-pub(crate) fn Choices(settings: RwSignal<Settings>, picked: Picked, #[prop(into)] locked: Signal<bool>) -> impl IntoView {
+pub(crate) fn Choices(settings: RwSignal<Settings>, picked: Picked, reader: Reader, #[prop(into)] locked: Signal<bool>) -> impl IntoView {
+    let own = Memo::new(move |_| settings.with(|settings| settings.own));
     view! {
         <fieldset class="choices" disabled=locked>
             <legend class="unseen">"Choices"</legend>
             <div class="column">
+                <fieldset class="choice asked-of">
+                    <legend>"Questions"</legend>
+                    <Source settings own=false name="Ours" words="About images that this page draws, of ten families." />
+                    <Source settings own=true name="Your own" words="A table of yours, with its pictures." />
+                    {move || own.get().then(|| view! { <OwnQuestions settings reader /> })}
+                </fieldset>
                 <div class="choice">
-                    <label for="how-many">"Questions"</label>
+                    <label for="how-many">"How many at most"</label>
                     <input
                         id="how-many"
                         type="number"
@@ -34,10 +42,12 @@ pub(crate) fn Choices(settings: RwSignal<Settings>, picked: Picked, #[prop(into)
                     />
                     <small>"Spread evenly over the families. Every question is asked of the baseline, of each acceleration and under each control."</small>
                 </div>
-                <fieldset class="choice">
-                    <legend>"Families"</legend>
-                    <div class="chips">{TaskFamily::ALL.map(|family| view! { <FamilyBox family settings /> })}</div>
-                </fieldset>
+                {move || (!own.get()).then(|| view! {
+                    <fieldset class="choice">
+                        <legend>"Families"</legend>
+                        <div class="chips">{TaskFamily::ALL.map(|family| view! { <FamilyBox family settings /> })}</div>
+                    </fieldset>
+                })}
                 <Perturbations settings />
                 <Controls settings />
                 <EngineChoice settings />
@@ -191,6 +201,22 @@ fn Others(
                 view! { <small class="warning wrong"><bdi><code>{spec}</code></bdi> ": " <bdi>{reason}</bdi> "."</small> }
             }).collect_view()}
         </div>
+    }
+}
+
+/// Where the questions come from, one of two.
+#[component]
+fn Source(settings: RwSignal<Settings>, own: bool, name: &'static str, words: &'static str) -> impl IntoView {
+    view! {
+        <label class="tick">
+            <input
+                type="radio"
+                name="asked-of"
+                prop:checked=move || settings.with(|settings| settings.own == own)
+                on:change=move |_| settings.update(|settings| settings.own = own)
+            />
+            <span>{name} <small>{words}</small></span>
+        </label>
     }
 }
 

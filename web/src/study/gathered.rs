@@ -6,6 +6,7 @@ use steady_records::{Growing, RecordsError, Work};
 
 use super::run::StudyRun;
 use crate::opened::Opened;
+use crate::own_questions::Reader;
 
 /// The groups of a run that were read so far.
 #[derive(Default)]
@@ -18,11 +19,12 @@ struct OfPlan {
 }
 
 impl Gathered {
-    /// Reads what came since the last time, and derives the report, a sketch of it while there is more to come; nothing before the first group. `before` is what it derived last.
+    /// Reads what came since the last time, and derives the report, a sketch of it while there is more to come; nothing before the first group. `before` is what it derived last,
+    /// and `reader` may have the files of what is asked.
     ///
     /// # Errors
     /// When plan or groups are none, as a browser's store may have them.
-    pub(crate) fn opened(&mut self, run: &StudyRun, before: Option<&Opened>) -> Result<Option<Opened>, RecordsError> {
+    pub(crate) fn opened(&mut self, run: &StudyRun, before: Option<&Opened>, reader: Reader) -> Result<Option<Opened>, RecordsError> {
         let Some(work) = run.work() else {
             self.0 = None;
             return Ok(None);
@@ -40,6 +42,6 @@ impl Gathered {
         let Some(report) = report else { return Ok(None) };
         let seconds = growing.seconds();
         let report = report.timed(|spec| seconds.get(spec).copied()).map_err(|error| RecordsError::Report(error.to_string()))?;
-        Ok(Some(Opened::from_study(report, before, growing.work().plan())))
+        Ok(Some(Opened::from_study(report, before, growing.work(), reader)))
     }
 }

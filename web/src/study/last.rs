@@ -8,6 +8,7 @@ use super::kept::{Begun, Kept};
 use super::run::StudyRun;
 use crate::address::LAST as FRAGMENT;
 use crate::opened::Opened;
+use crate::own_questions::Reader;
 
 /// Where it is remembered.
 const LAST: &str = "steady.last";
@@ -47,17 +48,17 @@ impl Last {
     }
 }
 
-/// The report of the study that was finished last, with all that its answers hold.
+/// The report of the study that was finished last, with all that its answers hold. `reader` may have the files of what was asked.
 ///
 /// # Errors
 /// When it is not kept any more, in words.
-pub(crate) async fn open() -> Result<Opened, String> {
+pub(crate) async fn open(reader: Reader) -> Result<Opened, String> {
     let gone = "this browser keeps no finished study any more; run it again";
     let last = Last::kept().ok_or(gone)?;
     let kept = Kept::open().await.map_err(|_| gone)?;
     let Begun { work, groups, latest } = kept.find(&last.key).await.ok().flatten().ok_or(gone)?;
     let run = StudyRun::left(work, groups, latest);
-    Gathered::default().opened(&run, None).map_err(|error| error.to_string())?.ok_or_else(|| gone.to_owned())
+    Gathered::default().opened(&run, None, reader).map_err(|error| error.to_string())?.ok_or_else(|| gone.to_owned())
 }
 
 fn words(model: &str, questions: usize, accelerations: usize) -> String {

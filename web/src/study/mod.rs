@@ -17,11 +17,12 @@ use std::time::Duration;
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use steady_protocol::{Request, Response, StudyRequest};
+use steady_protocol::{Questions, Request, Response, StudyRequest};
 use steady_records::pause;
 
 use crate::folder::Picked;
 use crate::opened::Opened;
+use crate::own_questions::Reader;
 use crate::worker::Worker;
 use gathered::Gathered;
 use kept::{Begun, Kept};
@@ -48,6 +49,8 @@ pub(crate) struct Study {
     pub(crate) last: RwSignal<Option<Last>>,
     /// The visitor's own checkpoint.
     pub(crate) picked: Picked,
+    /// The visitor's own questions.
+    pub(crate) reader: Reader,
     worker: StoredValue<Option<Worker>, LocalStorage>,
     kept: StoredValue<Option<Rc<Kept>>, LocalStorage>,
     /// Which study `run` is, and how many of its groups are kept.
@@ -74,6 +77,7 @@ impl Study {
             was_hidden: RwSignal::new(false),
             last: RwSignal::new(Last::kept()),
             picked,
+            reader: Reader::new(),
             worker: StoredValue::new_local(None),
             kept: StoredValue::new_local(None),
             saved: StoredValue::new(0),
@@ -154,10 +158,15 @@ impl Study {
         let Some(recorded) = self.run.try_update(StudyRun::start).flatten() else { return };
         self.was_hidden.set(false);
         let begun = self.run.with_untracked(StudyRun::device);
-        let request = Request::Study(StudyRequest { recorded, begun, ..settings.study() });
-        let begun = self.picked.files(&settings.model()).and_then(|files| {
+        let mut study = StudyRequest { recorded, begun, ..settings.study() };
+        let begun = self.picked.files(&settings.model()).and_then(|mut files| {
+            if let Some(own) = settings.own_files() {
+                let (questions, behind) = self.reader.questions(own)?;
+                study.questions = Questions::Own(questions);
+                files = files.concat(&behind);
+            }
             let worker = Worker::spawn(move |response| self.hear(response))?;
-            worker.send(&request, &files)?;
+            worker.send(&Request::Study(study), &files)?;
             Ok(worker)
         });
         match begun {
@@ -268,7 +277,8 @@ impl Study {
         self.redraw_due.set_value(false);
         let begun = now();
         let before = self.opened.get_untracked();
-        let opened = self.run.with_untracked(|run| self.gathered.try_update_value(|gathered| gathered.opened(run, before.as_deref())));
+        let opened =
+            self.run.with_untracked(|run| self.gathered.try_update_value(|gathered| gathered.opened(run, before.as_deref(), self.reader)));
         match opened {
             Some(Ok(Some(opened))) => self.opened.set(Some(Arc::new(opened))),
             Some(Err(reason)) => self.notice.set(Some(reason.to_string())),

@@ -103,7 +103,7 @@ impl StudyRun {
             }
             Response::Finished => self.phase = Phase::Finished,
             Response::Failed(reason) => self.phase = Phase::Stopped(Cause::Failed(reason)),
-            Response::Asked(_) => {}
+            Response::Asked(_) | Response::Looked(_) | Response::Shown(_) => {}
         }
     }
 

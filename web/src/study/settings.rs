@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use steady_bench::perturb::{CLEAN, PERTURBATIONS, Perturbation, PerturbationSpec};
 use steady_bench::world::TaskFamily;
 use steady_methods::{BLIND, BLUR, CONTROLS, Change, Control, FIRST3, FIRST5, METHODS, Method, MethodKind, Place, RANDOM, REDUCERS, Spec};
-use steady_protocol::{Embedded, EngineChoice, Folder, Model, Setting, StudyRequest};
+use steady_protocol::{Embedded, EngineChoice, Folder, Model, Questions, Setting, StudyRequest};
 
 use crate::engine;
+use crate::own_questions::OwnFiles;
 
 /// Most questions of a study in a browser; a longer one is a matter for the native program.
 pub(crate) const MOST_QUESTIONS: usize = 1_000;
@@ -126,6 +127,10 @@ pub(crate) struct Settings {
     pub(crate) embedded: String,
     /// The checkpoint folder that was picked to be asked in its place.
     pub(crate) folder: Option<Folder>,
+    /// Whether the visitor's own questions are asked in place of the suite's.
+    pub(crate) own: bool,
+    /// Which files these are in, if any were picked.
+    pub(crate) files: Option<OwnFiles>,
 }
 
 impl Default for Settings {
@@ -143,6 +148,8 @@ impl Default for Settings {
             engine: EngineChoice::Auto,
             embedded: MODEL.to_owned(),
             folder: None,
+            own: false,
+            files: None,
         }
     }
 }
@@ -214,12 +221,17 @@ impl Settings {
         self.folder.is_none() && self.embedded == embedded.name
     }
 
-    /// The study, without anything recorded.
+    /// The files of the visitor's own questions, where these are asked.
+    pub(crate) fn own_files(&self) -> Option<&OwnFiles> {
+        self.files.as_ref().filter(|_| self.own)
+    }
+
+    /// The study, of the suite and without anything recorded.
     pub(crate) fn study(&self) -> StudyRequest {
         StudyRequest {
             setting: self.setting(self.accelerations()),
-            families: self.families.clone(),
-            questions: self.questions,
+            questions: Questions::Suite { families: self.families.clone() },
+            count: self.questions,
             perturbations: self.perturbations(),
             controls: self.controls(),
             recorded: Vec::new(),
@@ -229,8 +241,13 @@ impl Settings {
 
     /// What names the study among those that are kept: everything that its records depend on.
     pub(crate) fn key(&self) -> String {
-        let StudyRequest { setting, families, questions, perturbations, controls, recorded: _, begun: _ } = self.study();
-        let families = if families.is_empty() { "all".to_owned() } else { families.join(",") };
+        let StudyRequest { setting, questions: _, count, perturbations, controls, recorded: _, begun: _ } = self.study();
+        let asked = match self.own_files() {
+            Some(own) => format!("{}/{} {}", own.folder, own.spec(), own.mark),
+            None if self.own => "nothing".to_owned(),
+            None if self.families.is_empty() => "all".to_owned(),
+            None => self.families.join(","),
+        };
         let model = match setting.model {
             Model::Address(address) => address,
             // What is in the files nobody knows before they are read. Whoever replaces one by another of its size is stopped by the plan's hash.
@@ -241,7 +258,7 @@ impl Settings {
         };
         let version = env!("CARGO_PKG_VERSION");
         let specs = [setting.accelerations, perturbations, controls].map(|specs| specs.join(" ")).join("; ");
-        format!("{version} {:?} {model} {questions} {families} {specs}", setting.engine)
+        format!("{version} {:?} {model} {count} {asked} {specs}", setting.engine)
     }
 
     /// Whether a family is asked.
@@ -280,10 +297,12 @@ impl Settings {
             1 => "1 acceleration".to_owned(),
             several => format!("{several} accelerations"),
         };
-        let families = match self.families.len() {
-            0 => String::new(),
-            1 => format!(" of family {}", self.families[0]),
-            some => format!(" of {some} families"),
+        let asked = match (self.own_files(), self.families.len()) {
+            (Some(own), _) => format!(" of {} at most", own.name()),
+            (None, _) if self.own => " of your own".to_owned(),
+            (None, 0) => String::new(),
+            (None, 1) => format!(" of family {}", self.families[0]),
+            (None, some) => format!(" of {some} families"),
         };
         let perturbations = match self.perturbations().len() {
             0 => String::new(),
@@ -292,7 +311,7 @@ impl Settings {
         };
         let questions = if self.questions == 1 { "question" } else { "questions" };
         let (engine, model) = (engine::label(self.engine), self.model_name());
-        format!("{} {questions}{families}, {accelerations}{perturbations}, engine {engine}, model {model}", self.questions)
+        format!("{} {questions}{asked}, {accelerations}{perturbations}, engine {engine}, model {model}", self.questions)
     }
 }
 
@@ -323,6 +342,19 @@ mod tests {
     fn folder(sizes: &[u64]) -> Folder {
         let file = |(i, &bytes)| FolderFile { path: format!("{i}.safetensors"), bytes };
         Folder { name: "tiny".to_owned(), files: sizes.iter().enumerate().map(file).collect() }
+    }
+
+    fn own(table: &str) -> OwnFiles {
+        let (folder, mark, options) = ("photos".to_owned(), "0".to_owned(), String::new());
+        OwnFiles { folder, mark, tables: vec![table.to_owned()], table: table.to_owned(), options }
+    }
+
+    #[test]
+    fn own_questions_are_named_by_their_table() {
+        let settings = Settings { own: true, ..Settings::default() };
+        assert!(settings.summary().starts_with("100 questions of your own, "), "{}", settings.summary());
+        let settings = Settings { files: Some(own("deep/q.csv")), ..settings };
+        assert!(settings.summary().starts_with("100 questions of q.csv at most, "), "{}", settings.summary());
     }
 
     #[test]
@@ -359,6 +391,8 @@ mod tests {
             engine: EngineChoice::Cpu,
             embedded: EMBEDDED[EMBEDDED.len() - 1].name.to_owned(),
             folder: Some(folder(&[4, 5])),
+            own: true,
+            files: Some(own("q.csv")),
         };
         assert_eq!(Settings::from_text(&chosen.to_text()), chosen);
         for nonsense in ["", "7", "{\"questions\":\"many\"}", "{\"engine\":\"abacus\"}"] {
@@ -437,8 +471,13 @@ mod tests {
             Settings { folder: Some(folder(&[4, 5])), ..base.clone() },
             Settings { folder: Some(folder(&[4, 6])), ..base.clone() },
             Settings { folder: Some(Folder { name: "other".to_owned(), ..folder(&[4, 5]) }), ..base.clone() },
+            Settings { own: true, ..base.clone() },
+            Settings { own: true, files: Some(own("q.csv")), ..base.clone() },
+            Settings { own: true, files: Some(own("r.csv")), ..base.clone() },
+            Settings { own: true, files: Some(OwnFiles { mark: "1".to_owned(), ..own("q.csv") }), ..base.clone() },
+            Settings { own: true, files: Some(OwnFiles { options: "gold=".to_owned(), ..own("q.csv") }), ..base.clone() },
         ];
         let keys: std::collections::BTreeSet<String> = others.iter().chain([&base]).map(Settings::key).collect();
-        assert_eq!(keys.len(), 13);
+        assert_eq!(keys.len(), 18);
     }
 }

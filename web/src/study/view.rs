@@ -14,6 +14,7 @@ use super::run::{Phase, StudyRun};
 use super::settings::Settings;
 use crate::evidence::Evidence;
 use crate::landing::{Introduction, OpenReport};
+use crate::own_questions::FilesAgain;
 use crate::viewer::Viewer;
 
 /// What the page is until a report is opened.
@@ -53,6 +54,9 @@ fn Controls(study: Study) -> impl IntoView {
     let may_forget =
         Memo::new(move |_| run.with(|run| matches!(run.phase(), Phase::Stopped(_) | Phase::Finished) && run.progress().is_some()));
     let gone = move || study.settings.with(|settings| study.picked.lacks(&settings.model()));
+    // the questions of the suite are always there
+    let nothing_to_ask =
+        move || study.settings.with(|settings| settings.own && settings.own_files().is_none_or(|own| !study.reader.is_ready(own)));
     let none_chosen = move || study.settings.with(|settings| settings.accelerations().is_empty());
     let settings = study.settings;
     // once it runs the report is what people look at
@@ -66,15 +70,17 @@ fn Controls(study: Study) -> impl IntoView {
     view! {
         <section class="controls" class:compact=beside_report aria-label="Run a study">
             <div class="run">
-                <button type="button" class="primary" hidden=at_work disabled=move || none_chosen() || gone() on:click=move |_| study.start()>{label}</button>
+                <button type="button" class="primary" hidden=at_work disabled=move || none_chosen() || gone() || nothing_to_ask() on:click=move |_| study.start()>{label}</button>
                 <button type="button" class="button" hidden=move || !at_work.get() on:click=move |_| study.cancel()>"Cancel"</button>
                 <button type="button" class="button" hidden=move || !may_forget.get() on:click=move |_| study.forget()>"Start over"</button>
                 <p class="summary">
                     {move || settings.with(Settings::summary)}
                     {move || none_chosen().then_some(". Choose at least one acceleration.")}
+                    {move || settings.with(|settings| settings.own && settings.files.is_none()).then_some(". Choose the folder of your questions first.")}
                 </p>
             </div>
             <Again model=Signal::derive(move || settings.with(Settings::model)) picked=study.picked />
+            <FilesAgain settings reader=study.reader />
             <Progress study />
             <details
                 class="choose"
@@ -82,7 +88,7 @@ fn Controls(study: Study) -> impl IntoView {
                 on:toggle=move |event| choosing.set(event_target::<Element>(&event).has_attribute("open"))
             >
                 <summary>"Choose questions, accelerations, engine and model"</summary>
-                <Choices settings picked=study.picked locked=at_work />
+                <Choices settings picked=study.picked reader=study.reader locked=at_work />
             </details>
         </section>
     }

@@ -8,12 +8,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use image::RgbImage;
 use steady_accel::Acceleration;
 use steady_accel::memory::{Budget, Run, misfit};
-use steady_bench::PostPrompts;
 use steady_bench::perturb::PerturbationSpec;
 use steady_bench::world::EMBEDDED;
+use steady_bench::{Benchmark, FirstLook, PostPrompts, Question, select};
 use steady_methods::Control;
 use steady_protocol::{
-    Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, LeftOut, Model, Preparing, Response, Setting, StudyRequest, TokenStep, View,
+    Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, LeftOut, Model, OwnQuestions, PictureReply, PictureRequest, Preparing,
+    Questions, Response, Setting, StudyRequest, TokenStep, View,
 };
 use steady_records::plan;
 use steady_study::controls::{self, Controlled, Opening};
@@ -26,7 +27,7 @@ use crate::engine::{Engines, OpenEngine};
 use crate::port::send;
 use crate::scope::give_way;
 use crate::wanted::Wanted;
-use crate::{disk, download, memory};
+use crate::{disk, download, memory, own};
 
 /// First-token candidates that an answer is shown with.
 const SHOWN: usize = 5;
@@ -37,6 +38,8 @@ pub(crate) struct Desk {
     engines: Engines,
     loaded: Option<Rc<Loaded>>,
     variants: Option<Built>,
+    /// The visitor's own questions, as they were read last.
+    own: Option<Box<dyn Benchmark>>,
 }
 
 /// The accelerated forms of a model.
@@ -71,9 +74,10 @@ pub(crate) struct Sample<'a> {
 
 impl Desk {
     /// Answers a study, group by group.
-    pub(crate) async fn study(&mut self, request: StudyRequest, files: Vec<File>) -> Result<()> {
-        let StudyRequest { setting, families, questions, perturbations, controls, recorded, begun } = request;
-        let (suite, questions) = EMBEDDED.draw(questions, &families)?;
+    pub(crate) async fn study(&mut self, request: StudyRequest, mut files: Vec<File>) -> Result<()> {
+        let StudyRequest { setting, questions, count, perturbations, controls, recorded, begun } = request;
+        let behind = files.split_off(setting.model.files().min(files.len()));
+        let (benchmark, questions) = chosen(&questions, count, behind)?;
         let perturbation = |spec: &String| spec.parse().map_err(|error| anyhow!("perturbation {spec}: {error}"));
         let perturbations = plan::perturbations(&perturbations.iter().map(perturbation).collect::<Result<Vec<PerturbationSpec>>>()?)?;
         let first = questions.first().context("a study without questions")?;
@@ -81,7 +85,7 @@ impl Desk {
         let controls = controls::named(&controls)?;
         let images = questions.iter().map(|question| &question.image).collect::<BTreeSet<_>>().len();
         let sample = Sample {
-            image: &suite.image(&first.image)?,
+            image: &benchmark.image(largest(&*benchmark, &questions)?)?,
             question: &first_asked,
             images: images * perturbations.len(),
             questions: questions.len() * perturbations.len(),
@@ -94,7 +98,7 @@ impl Desk {
             bail!("no acceleration that was asked for fits ({})", reasons.join("; "));
         }
         let chosen_by = ["--model".to_owned(), variants.baseline().info().name.clone()];
-        let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &*suite, &questions, perturbations)?;
+        let plan = variants.plan(&chosen_by, model.sha256()?, &model.opened.device.identity, &*benchmark, &questions, perturbations)?;
         let mut session = Session::new(plan, questions)?;
         send(&Response::Ready(model.opened.engine()));
         for group in &recorded {
@@ -104,7 +108,7 @@ impl Desk {
         if !recorded.is_empty() {
             send(&state(&session, Vec::new()));
         }
-        while let Some(group) = session.answer_next(&*suite, &*variants).await? {
+        while let Some(group) = session.answer_next(&*benchmark, &*variants).await? {
             send(&state(&session, group));
             give_way().await;
         }
@@ -149,6 +153,20 @@ impl Desk {
             layout.shown().iter().map(|cell| cell.map(|cell| Cell { view: cell.view, row: cell.row, column: cell.column })).collect();
         send(&Response::Asked(AskReply { id, views, cells, answers }));
         Ok(())
+    }
+
+    /// Reads the visitor's own questions, which replace those that were read before.
+    pub(crate) fn look(&mut self, questions: &OwnQuestions, files: Vec<File>) -> Result<()> {
+        let benchmark = self.own.insert(own::questions(questions, files)?);
+        send(&Response::Looked(FirstLook::at(&**benchmark)?));
+        Ok(())
+    }
+
+    /// Shows one of their pictures.
+    pub(crate) fn show(&self, PictureRequest { id, image, form }: &PictureRequest) {
+        let benchmark = self.own.as_deref().context("no questions were read");
+        let shown = benchmark.and_then(|benchmark| own::picture(benchmark, image, form)).map_err(|error| error.to_string());
+        send(&Response::Shown(PictureReply { id: *id, shown }));
     }
 
     /// The model that `setting` names, its accelerated forms, and whether either came just now. What would not fit is refused before
@@ -255,6 +273,30 @@ impl Loaded {
         let hash = self.checkpoint.sha256()?;
         Ok(self.sha256.get_or_init(|| hash))
     }
+}
+
+/// The benchmark that a study is about, and those of its questions that are asked.
+fn chosen(questions: &Questions, count: usize, files: Vec<File>) -> Result<(Box<dyn Benchmark>, Vec<Question>)> {
+    match questions {
+        Questions::Suite { families } => Ok(EMBEDDED.draw(count, families)?),
+        Questions::Own(own) => {
+            let benchmark = own::questions(own, files)?;
+            let asked = select(benchmark.questions(), count);
+            Ok((benchmark, asked))
+        }
+    }
+}
+
+/// The image that takes the most memory.
+fn largest<'q>(benchmark: &dyn Benchmark, questions: &'q [Question]) -> Result<&'q str> {
+    let (mut image, mut most) = ("", 0);
+    for question in questions {
+        let pixels: u64 = benchmark.sizes(&question.image)?.iter().map(|(width, height)| u64::from(*width) * u64::from(*height)).sum();
+        if pixels > most {
+            (image, most) = (question.image.as_str(), pixels);
+        }
+    }
+    Ok(image)
 }
 
 /// What stands behind the questions of a study of this model.

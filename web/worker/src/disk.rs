@@ -85,7 +85,7 @@ impl ReadAt for DiskFile {
 }
 
 /// Bytes of a file, at once, which a browser allows in a worker alone. Asked without bindings, which would compile everything that uses any anew.
-fn read(file: &File, offset: u64, length: u64) -> Result<Uint8Array, JsValue> {
+pub(crate) fn read(file: &File, offset: u64, length: u64) -> Result<Uint8Array, JsValue> {
     // A double holds every place up to 9 PB.
     let slice = file.slice_with_f64_and_f64(offset as f64, (offset + length) as f64)?;
     let reader: Function = Reflect::get(&scope(), &"FileReaderSync".into())?.dyn_into()?;

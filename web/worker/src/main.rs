@@ -5,6 +5,7 @@ mod disk;
 mod download;
 mod engine;
 mod memory;
+mod own;
 mod port;
 mod scope;
 mod wanted;
@@ -29,6 +30,11 @@ fn main() {
             let outcome = match decode(&bytes) {
                 Ok(Request::Study(study)) => desk.study(study, files).await,
                 Ok(Request::Ask(ask)) => desk.ask(ask, files).await,
+                Ok(Request::Look(own)) => desk.look(&own, files),
+                Ok(Request::Show(picture)) => {
+                    desk.show(&picture);
+                    Ok(())
+                }
                 Err(misunderstood) => Err(misunderstood.into()),
             };
             if let Err(error) = outcome {

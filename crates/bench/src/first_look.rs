@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use steady_report::QuestionKind;
+use steady_report::{QuestionKind, counted};
 
 use crate::{BenchError, Benchmark, Question};
 
@@ -105,7 +105,7 @@ impl FirstLook {
         } else {
             format!("{} to {}", by(self.smallest_picture), by(self.largest_picture))
         };
-        format!("{} questions about {} pictures of {sizes} pixels", self.questions, self.pictures)
+        format!("{} about {} of {sizes} pixels", counted(self.questions as u64, "question"), counted(self.pictures as u64, "picture"))
     }
 
     /// How many questions want an answer of each form.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::assurance::Collapse;
+use crate::counted::counted;
 use crate::error::ReportError;
 use crate::measurements::{AccelerationReport, AnswerRow, BASELINE, ControlReport, Flag, Measurements, PlanSummary, QuestionRow};
 use crate::outcome::Outcome;
@@ -205,9 +206,7 @@ impl Report {
             let of = |collapse: &Collapse| format!("{}: {collapse}", summary.spec);
             summary.assurance.collapsed.iter().flatten().map(of).collect::<Vec<_>>()
         });
-        let line = |(flag, count): (Flag, usize)| {
-            format!("{count} answer{} {}: flagged in report.json", if count == 1 { "" } else { "s" }, flag.label())
-        };
+        let line = |(flag, count): (Flag, usize)| format!("{} {}: flagged in report.json", counted(count as u64, "answer"), flag.label());
         let left_out = self.plan().left_out.iter().map(|(spec, reason)| format!("{spec}: not run, {reason}"));
         kinds.into_iter().map(line).chain(collapses).chain(left_out).collect()
     }

@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::families::heat;
-use super::{Shows, counted, frame, spec, text};
+use super::{Shows, frame, spec, text};
 use crate::benchmarks::{Benchmarks, Cell, OfBenchmark};
+use crate::counted::counted;
 use crate::filter::Became;
 use crate::number::percent;
 use crate::outcome::Outcome;

@@ -2,8 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::{counted, spec, text};
+use super::{spec, text};
 use crate::beside::{Beside, Pair};
+use crate::counted::counted;
 use crate::measurements::BASELINE;
 use crate::number::{p_value, percent};
 

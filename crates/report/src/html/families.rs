@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::{Shows, counted, sign, spec, text};
+use super::{Shows, sign, spec, text};
+use crate::counted::counted;
 use crate::filter::Became;
 use crate::number::percent;
 use crate::outcome::Outcome;

@@ -277,11 +277,6 @@ fn sign(outcome: Outcome) -> &'static str {
     }
 }
 
-/// `1 answer`, `2 answers`.
-fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
-}
-
 /// The ends of the interval of a difference, in points.
 fn change_ends(change: Change) -> String {
     let ends = change.interval.map(|Interval { low, high }| format!("{} to {}", points(low), points(high)));

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::{Shows, change_ends, counted, named, points, sign, spec, text};
+use super::{Shows, change_ends, named, points, sign, spec, text};
+use crate::counted::counted;
 use crate::filter::Became;
 use crate::number::percent;
 use crate::outcome::Outcome;

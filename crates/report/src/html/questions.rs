@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use super::pictures::Pictures;
-use super::{counted, sign, spec, text};
+use super::{sign, spec, text};
+use crate::counted::counted;
 use crate::filter::{Became, Filter};
 use crate::measurements::{AnswerRow, BASELINE, TokenLogit};
 use crate::number::small;

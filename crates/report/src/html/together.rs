@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::curves::{Curve, Curves};
 use super::families::heat;
-use super::{counted, spec, text};
+use super::{spec, text};
+use crate::counted::counted;
 use crate::number::{percent, points};
 use crate::outcome::Outcome;
 use crate::report::Report;

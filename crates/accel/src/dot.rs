@@ -11,20 +11,13 @@ const PARTS: usize = 16;
 
 /// In a fixed number of partial sums: vector code, and the same bits on every machine.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0; PARTS];
-    for (a, b) in a.chunks(PARTS).zip(b.chunks(PARTS)) {
-        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum()
+    let [product] = Arch::new().dispatch(Dots { one: a, rows: [b] });
+    product
 }
 
 /// What [`dot`] makes of `one` and each of four rows, to the bit. A single product waits for its own additions; four at a time do not.
 pub(crate) fn four_dots(one: &[f32], four: [&[f32]; 4]) -> [f32; 4] {
-    let mut sums = FourSums::default();
-    sums.add(one, four);
-    sums.totals()
+    Arch::new().dispatch(Dots { one, rows: four })
 }
 
 /// What [`dot`] makes of `one` and each of `others`, to the bit.
@@ -37,33 +30,79 @@ pub(crate) fn as_four<T: Copy>(some: &[T]) -> [T; 4] {
     [0, 1, 2, 3].map(|at| some[at.min(some.len() - 1)])
 }
 
-/// The products of [`four_dots`] on their way.
-#[derive(Default)]
-pub(crate) struct FourSums([[f32; PARTS]; 4]);
+/// Rows to either side of a tile.
+pub(crate) const SIDE: usize = 4;
 
-impl FourSums {
-    /// The next columns of the rows; of all but the last ones a multiple of sixteen.
-    pub(crate) fn add(&mut self, one: &[f32], four: [&[f32]; 4]) {
-        Arch::new().dispatch(Add { sums: &mut self.0, one, four });
-    }
-
-    /// Of the columns so far.
-    pub(crate) fn totals(&self) -> [f32; 4] {
-        self.0.each_ref().map(|sums| sums.iter().sum())
-    }
+/// The inner products of four rows with each of four others, as fast as this machine makes them: sixteen products need eight rows, and what is multiplied may be added without
+/// being rounded first. They are what [`dot`] says but for [`rounding`], so they tell which products need not be made exactly.
+pub(crate) fn screened(ones: [&[f32]; SIDE], others: [&[f32]; SIDE]) -> [[f32; SIDE]; SIDE] {
+    Arch::new().dispatch(Screen { ones, others })
 }
 
-struct Add<'a> {
-    sums: &'a mut [[f32; PARTS]; 4],
-    one: &'a [f32],
-    four: [&'a [f32]; 4],
+/// By how much of the product of both lengths two ways to sum an inner product of rows of this width can differ: each is within `width` roundings of what it would be in
+/// exact numbers (N. Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1), of terms whose magnitudes come to that product at most (Cauchy
+/// and Schwarz). Some room is left for what a caller makes of them.
+pub(crate) fn rounding(width: usize) -> f32 {
+    (width + 16) as f32 * f32::EPSILON
 }
 
-impl WithSimd for Add<'_> {
-    type Output = ();
+struct Screen<'a> {
+    ones: [&'a [f32]; SIDE],
+    others: [&'a [f32]; SIDE],
+}
+
+impl WithSimd for Screen<'_> {
+    type Output = [[f32; SIDE]; SIDE];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        let mut products = [[0.0; SIDE]; SIDE];
+        // as many sums as there are registers for
+        if S::F32_LANES >= 16 {
+            self.columns::<S, SIDE>(simd, 0, &mut products);
+        } else {
+            self.columns::<S, 2>(simd, 0, &mut products);
+            self.columns::<S, 2>(simd, 2, &mut products);
+        }
+        products
+    }
+}
+
+impl Screen<'_> {
+    /// With `N` of the others, from `first` on.
+    #[inline(always)]
+    fn columns<S: Simd, const N: usize>(&self, simd: S, first: usize, products: &mut [[f32; SIDE]; SIDE]) {
+        let width = self.ones[0].len();
+        let ones = self.ones.map(|row| S::as_simd_f32s(&row[..width]));
+        let others: [_; N] = std::array::from_fn(|at| S::as_simd_f32s(&self.others[first + at][..width]));
+        let mut sums = [[simd.splat_f32s(0.0); N]; SIDE];
+        let vectors = ones[0].0.len();
+        let (a, b) = (ones.map(|(row, _)| &row[..vectors]), others.map(|(row, _)| &row[..vectors]));
+        for at in 0..vectors {
+            for (sums, one) in sums.iter_mut().zip(&a) {
+                for (sum, other) in sums.iter_mut().zip(&b) {
+                    *sum = simd.mul_add_e_f32s(one[at], other[at], *sum);
+                }
+            }
+        }
+        for ((products, sums), (_, one)) in products.iter_mut().zip(sums).zip(ones) {
+            for ((product, sum), (_, other)) in products[first..].iter_mut().zip(sums).zip(others) {
+                *product = simd.reduce_sum_f32s(sum) + one.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
+            }
+        }
+    }
+}
+
+struct Dots<'a, const N: usize> {
+    one: &'a [f32],
+    rows: [&'a [f32]; N],
+}
+
+impl<const N: usize> WithSimd for Dots<'_, N> {
+    type Output = [f32; N];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f32; N] {
         match S::F32_LANES {
             16 => self.in_vectors::<S, 1>(simd),
             8 => self.in_vectors::<S, 2>(simd),
@@ -73,33 +112,31 @@ impl WithSimd for Add<'_> {
     }
 }
 
-impl Add<'_> {
+impl<const N: usize> Dots<'_, N> {
     /// With `R` vectors for the partial sums of a product.
     #[inline(always)]
-    fn in_vectors<S: Simd, const R: usize>(self, simd: S) {
+    fn in_vectors<S: Simd, const R: usize>(self, simd: S) -> [f32; N] {
         let whole = self.one.len() - self.one.len() % PARTS;
-        let a = vectors::<S, R>(&self.one[..whole]);
-        let [b, c, d, e] = self.four.map(|row| vectors::<S, R>(&row[..whole]));
-        let mut sums = [[simd.splat_f32s(0.0); R]; 4];
-        for (to, from) in sums.iter_mut().zip(self.sums.iter()) {
-            to.copy_from_slice(S::as_simd_f32s(from).0);
-        }
-        for ((((a, b), c), d), e) in a.iter().zip(b).zip(c).zip(d).zip(e) {
-            for part in 0..R {
-                sums[0][part] = simd.add_f32s(sums[0][part], simd.mul_f32s(a[part], b[part]));
-                sums[1][part] = simd.add_f32s(sums[1][part], simd.mul_f32s(a[part], c[part]));
-                sums[2][part] = simd.add_f32s(sums[2][part], simd.mul_f32s(a[part], d[part]));
-                sums[3][part] = simd.add_f32s(sums[3][part], simd.mul_f32s(a[part], e[part]));
+        let one = vectors::<S, R>(&self.one[..whole]);
+        let rows = self.rows.map(|row| &vectors::<S, R>(&row[..whole])[..one.len()]);
+        let mut sums = [[simd.splat_f32s(0.0); R]; N];
+        for (at, one) in one.iter().enumerate() {
+            for (sums, row) in sums.iter_mut().zip(&rows) {
+                for ((sum, a), b) in sums.iter_mut().zip(one).zip(&row[at]) {
+                    *sum = simd.add_f32s(*sum, simd.mul_f32s(*a, *b));
+                }
             }
         }
-        for (to, from) in self.sums.iter_mut().zip(&sums) {
-            S::as_mut_simd_f32s(to).0.copy_from_slice(from);
-        }
-        for (sums, row) in self.sums.iter_mut().zip(self.four) {
-            for (sum, (a, b)) in sums.iter_mut().zip(self.one[whole..].iter().zip(&row[whole..])) {
-                *sum += a * b;
+        let mut products = [0.0; N];
+        for ((product, sums), row) in products.iter_mut().zip(&sums).zip(self.rows) {
+            let mut parts = [0.0; PARTS];
+            S::as_mut_simd_f32s(&mut parts).0.copy_from_slice(sums);
+            for (part, (a, b)) in parts.iter_mut().zip(self.one[whole..].iter().zip(&row[whole..])) {
+                *part += a * b;
             }
+            *product = parts.iter().sum();
         }
+        products
     }
 }
 
@@ -111,7 +148,7 @@ fn vectors<S: Simd, const R: usize>(row: &[f32]) -> &[[S::f32s; R]] {
 
 #[cfg(test)]
 mod tests {
-    use super::{FourSums, dot, dots, four_dots};
+    use super::{dot, dots, four_dots, rounding, screened};
 
     #[test]
     fn it_has_all_its_terms() {
@@ -127,6 +164,34 @@ mod tests {
         [1.0_f32, 1.3, 1.7, 2.1, 2.9].map(|step| (0..length).map(|at| (at as f32 * step + step).sin() * 10.0).collect())
     }
 
+    /// Sixteen sums, each of every sixteenth term, in plain Rust.
+    #[test]
+    fn it_rounds_as_it_says() {
+        for length in [0, 1, 15, 16, 33, 160, 1543] {
+            let [one, other, ..] = rows(length);
+            let mut sums = [0.0_f32; 16];
+            one.iter().zip(&other).enumerate().for_each(|(at, (a, b))| sums[at % 16] += a * b);
+            assert_eq!(dot(&one, &other).to_bits(), sums.iter().sum::<f32>().to_bits(), "{length}");
+        }
+    }
+
+    /// Against sums in f64.
+    #[test]
+    fn what_is_screened_is_right_but_for_rounding() {
+        for length in [0, 1, 15, 16, 33, 160, 1543] {
+            let [a, b, c, d, e] = rows(length);
+            let (ones, others) = ([&a, &b, &c, &d].map(Vec::as_slice), [&b, &c, &d, &e].map(Vec::as_slice));
+            let exactly = |one: &[f32], other: &[f32]| one.iter().zip(other).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+            for (one, products) in ones.iter().zip(screened(ones, others)) {
+                for (other, product) in others.iter().zip(products) {
+                    let bound = f64::from(rounding(length)) * (exactly(one, one) * exactly(other, other)).sqrt();
+                    assert!((f64::from(product) - exactly(one, other)).abs() <= bound, "{length}: {product}");
+                    assert!((f64::from(product) - f64::from(dot(one, other))).abs() <= bound, "{length}: {product}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn four_at_once_are_each_to_the_bit() {
         for length in [0, 1, 15, 16, 33, 160, 1543] {
@@ -137,11 +202,6 @@ mod tests {
                 let some: Vec<&[f32]> = four.iter().take(count).map(Vec::as_slice).collect();
                 assert_eq!(dots(&one, &some).into_iter().map(f32::to_bits).collect::<Vec<_>>(), each[..count], "{count} of {length}");
             }
-            let mut sums = FourSums::default();
-            for part in [0..length / 2 / 16 * 16, length / 2 / 16 * 16..length] {
-                sums.add(&one[part.clone()], four.each_ref().map(|row| &row[part.clone()]));
-            }
-            assert_eq!(sums.totals().map(f32::to_bits), each, "{length} in two parts");
         }
     }
 }

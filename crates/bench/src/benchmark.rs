@@ -194,6 +194,8 @@ pub struct Benchmarks<'a>(pub &'a [BenchmarkRow]);
 
 /// Most questions of a benchmark that is opened because a report names it: drawing and hashing takes time, and a report may say anything.
 const MOST_REOPENED: usize = 5_000;
+/// How often larger a benchmark may be than what was asked of it: one family of ten is the smallest share.
+const MOST_LEFT_OUT: usize = 10;
 
 impl BenchmarkRow {
     /// Opens one that the program draws; see [`DrawBenchmark`].
@@ -281,10 +283,15 @@ impl<'a> Benchmarks<'a> {
         (benchmark.fingerprint() == fingerprint).then_some(benchmark)
     }
 
-    /// The benchmark that a plan or a report speaks of: the one of this name, at least `questions` large, if it has that fingerprint. A report may come
-    /// from anywhere, so it opens no files.
+    /// The benchmark that a report speaks of: the one of this name, at least `questions` large, if it has that fingerprint. A report may come from anywhere,
+    /// so it opens no files, and none that is too large to be drawn at once.
     pub fn reopen(self, name: &str, fingerprint: &str, questions: usize) -> Option<Box<dyn Benchmark>> {
-        if questions > MOST_REOPENED {
+        self.reopen_asked(name, fingerprint, questions, 0)
+    }
+
+    /// The same of a run whose folder holds the words of `asked` questions, so that a benchmark of that order was drawn before.
+    pub fn reopen_asked(self, name: &str, fingerprint: &str, questions: usize, asked: usize) -> Option<Box<dyn Benchmark>> {
+        if questions > MOST_REOPENED.max(asked.saturating_mul(MOST_LEFT_OUT)) {
             return None;
         }
         let benchmark = self.find(name).ok()?.open(questions, &[]).ok()?;

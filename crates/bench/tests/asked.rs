@@ -25,6 +25,18 @@ fn a_suite_is_drawn_again_only_if_it_is_the_same() {
     assert_eq!(again(&named.name, &named.fingerprint, usize::MAX), None);
 }
 
+/// A report from anywhere cannot have its reader draw for minutes; a run that asked so many has drawn them.
+#[test]
+fn a_large_suite_is_drawn_again_for_who_asked_it() {
+    let named = suite_of(&EmbeddedSuite::test(501));
+    let again = |asked: usize| {
+        let suite = BENCHMARKS.reopen_asked(&named.name, &named.fingerprint, named.size, asked)?;
+        Some(suite.questions().len())
+    };
+    assert!(BENCHMARKS.reopen(&named.name, &named.fingerprint, named.size).is_none());
+    assert_eq!([500, 501, 5_010].map(again), [None, Some(5_010), Some(5_010)]);
+}
+
 #[test]
 fn questions_keep_their_words() {
     let suite = EmbeddedSuite::test(1);

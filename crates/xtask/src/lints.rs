@@ -29,7 +29,7 @@ fn licences() -> anyhow::Result<Ended> {
         return Ok(Ended::LeftOut("cargo-deny is not installed (`cargo xtask setup` does it)".to_owned()));
     }
     // Advisories need a database from the network; licences, bans and sources do not.
-    shell::run(&mut cargo(["deny", "--offline", "check", "licenses", "bans", "sources"])).map(Ended::from)
+    shell::run(&mut cargo(["deny", "--offline", "--all-features", "check", "licenses", "bans", "sources"])).map(Ended::from)
 }
 
 /// Writes documentation, of private items too, for whoever works on them follows links as well; a link that leads nowhere is an error.

@@ -2,7 +2,8 @@
 
 use steady_vlm::HostMatrix;
 
-pub(crate) use crate::dot::{FourSums, as_four, dot, dots, four_dots};
+pub(crate) use crate::dot::{SIDE, as_four, dot, dots, four_dots};
+use crate::dot::{rounding, screened};
 
 /// The rows at length 1. A row without direction (all zeros) stays what it is, so that it resembles nothing.
 pub(crate) fn unit(rows: &HostMatrix) -> HostMatrix {
@@ -39,9 +40,21 @@ impl<'a> Cosines<'a> {
         product * self.scales[i] * self.scales[j]
     }
 
-    /// The inner products of a row with four others.
-    pub(crate) fn products(&self, one: usize, four: [usize; 4]) -> [f32; 4] {
-        four_dots(self.rows.row(one), four.map(|row| self.rows.row(row)))
+    /// The cosines of four rows with each of four others, each within [`Self::slack`] of what [`Self::between`] says; of the first `columns` alone, where that is not all.
+    pub(crate) fn screened(&self, ones: [usize; SIDE], others: [usize; SIDE], columns: usize) -> [[f32; SIDE]; SIDE] {
+        let of = |rows: [usize; SIDE]| rows.map(|row| &self.rows.row(row)[..columns]);
+        let mut cosines = screened(of(ones), of(others));
+        for (cosines, one) in cosines.iter_mut().zip(ones) {
+            for (cosine, other) in cosines.iter_mut().zip(others) {
+                *cosine = self.scaled(*cosine, one, other);
+            }
+        }
+        cosines
+    }
+
+    /// How far a screened cosine may be from the exact one.
+    pub(crate) fn slack(&self) -> f32 {
+        rounding(self.rows.cols)
     }
 }
 

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use steady_methods::{DIVPRUNE, Keep, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, PositionPolicy, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::direction::{Cosines, FourSums, as_four, dot};
+use super::direction::{Cosines, SIDE, as_four, dot};
 use super::greedy::{Worth, greedily};
 use super::missing;
 use super::rank::ranked;
@@ -76,8 +76,6 @@ const BLOCK: usize = 64;
 const BESIDE: usize = 8;
 /// The first columns, one of so many, often tell already that two rows are far apart.
 const HEAD: usize = 6;
-/// More than rounding can make of a cosine.
-const SLACK: f32 = 1e-3;
 
 /// Distances of rows: one minus the cosine.
 struct Distances<'a> {
@@ -139,17 +137,28 @@ impl<'a> Distances<'a> {
         let mut open: Vec<usize> = (0..rows.len()).collect();
         for start in (0..n).step_by(TILE) {
             open.retain(|&place| nearest[place] >= floor);
-            for places in open.chunks(4) {
-                let four = as_four(places).map(|place| rows[place]);
-                for other in start..(start + TILE).min(n) {
-                    let products = self.cosines.products(other, four);
-                    for ((&place, row), product) in places.iter().zip(four).zip(products).filter(|((_, row), _)| *row != other) {
-                        nearest[place] = nearest[place].min(1.0 - self.cosines.scaled(product, row.min(other), row.max(other)));
+            let tile: Vec<usize> = (start..(start + TILE).min(n)).collect();
+            for places in open.chunks(SIDE) {
+                let ones = as_four(places).map(|place| rows[place]);
+                for others in tile.chunks(SIDE) {
+                    let cosines = self.cosines.screened(ones, as_four(others), self.cosines.rows.cols);
+                    for ((&place, row), cosines) in places.iter().zip(ones).zip(cosines) {
+                        for (&other, cosine) in others.iter().zip(cosines).filter(|(other, _)| **other != row) {
+                            if self.may_be_nearer(cosine, nearest[place]) {
+                                nearest[place] = nearest[place].min(self.between(row.min(other), row.max(other)));
+                            }
+                        }
                     }
                 }
             }
         }
         nearest
+    }
+
+    /// Whether two rows of this screened cosine can be nearer than that. What is no number tells nothing.
+    fn may_be_nearer(&self, cosine: f32, distance: f32) -> bool {
+        let is_far = cosine + self.cosines.slack() <= 1.0 - distance;
+        !is_far
     }
 
     /// Makes each value the distance to the nearest of `kept`.
@@ -158,33 +167,33 @@ impl<'a> Distances<'a> {
         let first = some.first().map_or(0, |worth| worth.seen);
         for start in (first..kept.len()).step_by(TILE) {
             let end = (start + TILE).min(kept.len());
-            for four in some.chunks_mut(4) {
-                for &other in kept.get(start.max(four[0].seen)..end).unwrap_or_default() {
-                    self.look_at(four, other);
+            for four in some.chunks_mut(SIDE) {
+                for others in kept.get(start.max(four[0].seen)..end).unwrap_or_default().chunks(SIDE) {
+                    self.look_at(four, others);
                 }
             }
         }
     }
 
-    /// Lowers the values of up to four to their distances to `other`.
-    fn look_at(&self, four: &mut [Worth], other: usize) {
-        let rows = as_four(four).map(|worth| worth.index);
-        let (one, others) = (self.cosines.rows.row(other), rows.map(|row| self.cosines.rows.row(row)));
-        let tails = |worth: &Worth| self.tails[other] * self.tails[worth.index] + SLACK;
-        let mut sums = FourSums::default();
-        let mut done = 0;
-        if four.iter().all(|worth| tails(worth) < 1.0 - worth.value) {
-            sums.add(&one[..self.head], others.map(|row| &row[..self.head]));
-            done = self.head;
-            // What the rest adds to a cosine is the product of the tails at most (Cauchy and Schwarz).
-            let far = |(worth, head): (&Worth, f32)| self.cosines.scaled(head, other, worth.index) + tails(worth) <= 1.0 - worth.value;
-            if four.iter().zip(sums.totals()).all(far) {
-                return;
-            }
+    /// Lowers the values of up to four to their distances to the nearest of up to four others.
+    fn look_at(&self, four: &mut [Worth], others: &[usize]) {
+        let (ones, all) = (as_four(four).map(|worth| worth.index), as_four(others));
+        // What the rest adds to a cosine is the product of the tails at most (Cauchy and Schwarz).
+        let tails = |one: usize, other: usize| self.tails[one] * self.tails[other];
+        let all_far = |cosines: [[f32; SIDE]; SIDE]| {
+            four.iter().zip(cosines).all(|(worth, cosines)| {
+                all.iter().zip(cosines).all(|(&other, cosine)| !self.may_be_nearer(cosine + tails(worth.index, other), worth.value))
+            })
+        };
+        if all_far([[0.0; SIDE]; SIDE]) && all_far(self.cosines.screened(ones, all, self.head)) {
+            return;
         }
-        sums.add(&one[done..], others.map(|row| &row[done..]));
-        for (worth, product) in four.iter_mut().zip(sums.totals()) {
-            worth.value = worth.value.min(1.0 - self.cosines.scaled(product, other, worth.index));
+        for (worth, cosines) in four.iter_mut().zip(self.cosines.screened(ones, all, self.cosines.rows.cols)) {
+            for (&other, cosine) in others.iter().zip(cosines) {
+                if self.may_be_nearer(cosine, worth.value) {
+                    worth.value = worth.value.min(self.between(other, worth.index));
+                }
+            }
         }
     }
 }

@@ -9,7 +9,13 @@ use std::collections::BinaryHeap;
 use rayon::prelude::*;
 
 /// Elements that a thread looks at again together, so that what they are compared with is read once.
-const TOGETHER: usize = 32;
+const TOGETHER: usize = 16;
+/// The same of elements that are far behind: most will be looked at again anyway, and what they are compared with is too much for a core's cache.
+const FAR_TOGETHER: usize = 128;
+/// An element is far behind when so many were chosen since it was looked at.
+const FAR: usize = 64;
+/// Most of them that a thread looks at again at once.
+const CHUNK: usize = 64;
 /// Most threads that are kept busy by it.
 const THREADS: usize = 8;
 
@@ -58,12 +64,12 @@ pub(crate) fn greedily<C: Sync>(
 ) -> Vec<usize> {
     let mut heap: BinaryHeap<Worth> = values.iter().enumerate().map(|(index, &value)| Worth { index, value, seen: 0 }).collect();
     let (mut order, mut told): (Vec<usize>, Vec<C>) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    let together = TOGETHER * rayon::current_num_threads().clamp(1, THREADS);
-    let mut stale: Vec<Worth> = Vec::with_capacity(together);
+    let threads = rayon::current_num_threads().clamp(1, THREADS);
+    let mut stale: Vec<Worth> = Vec::with_capacity(FAR_TOGETHER * threads);
     while order.len() < count {
         // What was lowered meanwhile goes to its place first.
-        while stale.len() < together
-            && let Some(next) = heap.peek().copied()
+        while let Some(next) = heap.peek().copied()
+            && stale.len() < threads * if order.len() - next.seen < FAR { TOGETHER } else { FAR_TOGETHER }
             && (next.seen < order.len() || next.value > values[next.index])
         {
             heap.pop();
@@ -74,7 +80,8 @@ pub(crate) fn greedily<C: Sync>(
             }
         }
         if !stale.is_empty() {
-            stale.par_chunks_mut(TOGETHER).for_each(|some| again(some, &told));
+            let each = stale.len().div_ceil(threads).min(CHUNK);
+            stale.par_chunks_mut(each).for_each(|some| again(some, &told));
             for worth in stale.drain(..) {
                 values[worth.index] = worth.value;
                 heap.push(Worth { seen: order.len(), ..worth });

@@ -107,11 +107,18 @@ fn score(features: &HostMatrix, attention: &[f32], part: Range<usize>) -> f32 {
         .collect();
     let slices: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
     let others = (size - 1) as f32;
-    let variances: Vec<f32> = (0..size)
-        .map(|row| {
-            // A token's cosine with itself counts as nothing, and as one of the numbers that vary.
-            let mut alike = dots(slices[row], &slices);
-            alike[row] = 0.0;
+    // A token's cosine with itself counts as nothing, and as one of the numbers that vary. Of two tokens it is computed once.
+    let mut alike = vec![0.0; size * size];
+    for row in 0..size {
+        let behind = row + 1;
+        alike[row * size + behind..behind * size].copy_from_slice(&dots(slices[row], &slices[behind..]));
+        for other in behind..size {
+            alike[other * size + row] = alike[row * size + other];
+        }
+    }
+    let variances: Vec<f32> = alike
+        .chunks_exact(size)
+        .map(|alike| {
             let mean = alike.iter().sum::<f32>() / others;
             alike.iter().map(|value| (value - mean) * (value - mean)).sum::<f32>() / others
         })

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use steady_methods::{Keep, Positions, VISPRUNER, Value};
 use steady_vlm::{Evidence, Needs, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::direction::{Cosines, as_four};
+use super::direction::{Cosines, SIDE, as_four};
 use super::rank::ranked;
 use super::{missing, policy};
 use crate::implementation::{Built, Implementation};
@@ -116,7 +116,7 @@ struct Likest<'a> {
 }
 
 /// Rows that are remembered of each.
-const LIKEST: usize = 32;
+const LIKEST: usize = 64;
 /// With so few of them left, others are looked for when they are for any: half are in the part of the round that counts, by chance, and soon none would be.
 const FEW: usize = 16;
 /// Rows that are compared with others as those are read: they stay in a core's cache.
@@ -149,11 +149,15 @@ impl Likest<'_> {
         let lists = |some: &[usize]| {
             let mut lists: Vec<Alike> = vec![Vec::with_capacity(LIKEST); some.len()];
             for tile in residual.chunks(TILE) {
-                for (four, lists) in some.chunks(4).zip(lists.chunks_mut(4)) {
-                    for &other in tile {
-                        let products = self.directions.products(other, as_four(four));
-                        for ((&row, list), product) in four.iter().zip(lists.iter_mut()).zip(products) {
-                            remember(list, self.directions.scaled(product, row, other), row, other);
+                for (four, lists) in some.chunks(SIDE).zip(lists.chunks_mut(SIDE)) {
+                    for others in tile.chunks(SIDE) {
+                        let screened = self.directions.screened(as_four(four), as_four(others), self.directions.rows.cols);
+                        for ((&row, list), cosines) in four.iter().zip(lists.iter_mut()).zip(screened) {
+                            for (&other, cosine) in others.iter().zip(cosines) {
+                                if self.may_be_among(list, cosine) {
+                                    remember(list, self.directions.between(row, other), row, other);
+                                }
+                            }
                         }
                     }
                 }
@@ -166,19 +170,34 @@ impl Likest<'_> {
         }
     }
 
+    /// Whether a row of this screened cosine can be among the likest in a list. What is no number tells nothing.
+    fn may_be_among(&self, list: &Alike, cosine: f32) -> bool {
+        let is_less = list.len() >= LIKEST && list.last().is_some_and(|(least, _)| cosine + self.directions.slack() <= *least);
+        !is_less
+    }
+
     /// Finds the lists of all `rows` among themselves, each pair once.
     fn look_at_all(&mut self, rows: &[usize]) {
         let none = || vec![Vec::new(); rows.len()];
         let with_tile = |mut lists: Vec<Alike>, first: usize| {
             let end = (first + TILE).min(rows.len());
             for start in (first..rows.len()).step_by(TILE) {
-                for at in (first..end).step_by(4) {
-                    let four = &rows[at..(at + 4).min(end)];
-                    for (place, &other) in rows.iter().enumerate().take(start + TILE).skip(start.max(at + 1)) {
-                        let products = self.directions.products(other, as_four(four));
-                        for ((row_at, &row), product) in (at..place).zip(four).zip(products) {
-                            remember(&mut lists[row_at], self.directions.scaled(product, row, other), row, other);
-                            remember(&mut lists[place], self.directions.scaled(product, other, row), other, row);
+                let places: Vec<usize> = (start..(start + TILE).min(rows.len())).collect();
+                for at in (first..end).step_by(SIDE) {
+                    let four = &rows[at..(at + SIDE).min(end)];
+                    for places in places.chunks(SIDE).filter(|places| places[places.len() - 1] > at) {
+                        let screened =
+                            self.directions.screened(as_four(four), as_four(places).map(|place| rows[place]), self.directions.rows.cols);
+                        for ((row_at, &row), cosines) in (at..).zip(four).zip(screened) {
+                            for (&place, cosine) in places.iter().zip(cosines).filter(|(place, _)| **place > row_at) {
+                                let other = rows[place];
+                                if self.may_be_among(&lists[row_at], cosine) {
+                                    remember(&mut lists[row_at], self.directions.between(row, other), row, other);
+                                }
+                                if self.may_be_among(&lists[place], cosine) {
+                                    remember(&mut lists[place], self.directions.between(other, row), other, row);
+                                }
+                            }
                         }
                     }
                 }
@@ -186,8 +205,10 @@ impl Likest<'_> {
             lists
         };
         let both = |a: Vec<Alike>, b: Vec<Alike>| a.into_iter().zip(b).map(|(a, b)| joined(a, b)).collect();
-        let tiles: Vec<usize> = (0..rows.len()).step_by(TILE).collect();
-        let found = tiles.into_par_iter().fold(none, with_tile).reduce(none, both);
+        // Each thread has lists of its own, so that there are few to join; the tiles of one are spread, as the first ones have most to compare.
+        let threads = rayon::current_num_threads();
+        let of_thread = |thread: usize| (0..rows.len()).step_by(TILE).skip(thread).step_by(threads).fold(none(), with_tile);
+        let found = (0..threads).into_par_iter().map(of_thread).reduce(none, both);
         for (&row, list) in rows.iter().zip(found) {
             self.lists[row] = list;
         }

@@ -70,7 +70,7 @@ pub(crate) fn reopened(folder: &Folder) -> Option<Box<dyn Benchmark>> {
     let asked = &folder.plan().benchmark;
     let benchmark = match &asked.opened_by {
         Some(spec) => BENCHMARKS.reopen_at(spec, &asked.fingerprint),
-        None => BENCHMARKS.reopen(&asked.name, &asked.fingerprint, asked.size),
+        None => BENCHMARKS.reopen_asked(&asked.name, &asked.fingerprint, asked.size, asked.questions),
     };
     if benchmark.is_none() {
         console::note(&format!("benchmark {} is not at hand as it was asked; the report has no pictures", asked.name));

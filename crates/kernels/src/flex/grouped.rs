@@ -4,13 +4,16 @@ use std::borrow::Cow;
 
 use pulp::Simd;
 
+use super::lanes::Sums;
 use super::unpack::{Unpack, each_dot};
 use crate::Codebook;
 use crate::grouped::{Constants, Layout};
 
 /// Bytes of 4-bit codes that are met at once: as many floats as the widest register holds, twice.
 const LANES: usize = 16;
-/// Rows of activations that meet the same codes in registers.
+/// Codes in them.
+const WIDE: usize = 2 * LANES;
+/// Rows of activations that meet the same weights in registers.
 const TOGETHER: usize = 4;
 
 /// The packed `[out, input]`.
@@ -50,36 +53,48 @@ impl<'a> Grouped<'a> {
 
     /// Whether codes become floats in registers, on their way to a product: integers of 4 bits, in groups that end with a register's end.
     fn in_registers(&self) -> bool {
-        self.layout.book == Codebook::Int4 && self.layout.group.is_multiple_of(2 * LANES)
+        self.layout.book == Codebook::Int4 && self.layout.group.is_multiple_of(WIDE)
     }
 
-    /// Inner products of a row's codes with rows of arranged activations.
+    /// The floats of a stretch, arranged.
     #[inline(always)]
-    fn dots_of<const ROWS: usize>(&self, bytes: &[u8], constants: &[[f32; 2]], x: [&[f32]; ROWS]) -> [f32; ROWS] {
-        let x = x.map(|x| x.as_chunks::<{ 2 * LANES }>().0);
+    fn floats(pairs: &[u8; LANES], [scale, other]: [f32; 2], offsets: bool) -> [f32; WIDE] {
+        let mut weights = [0.0_f32; WIDE];
+        for lane in 0..LANES {
+            weights[lane] = f32::from(pairs[lane] & 15);
+            weights[LANES + lane] = f32::from(pairs[lane] >> 4);
+        }
+        // As `scaled` has it, to the bit.
+        for weight in &mut weights {
+            *weight = if offsets { *weight * scale + other } else { (*weight - other) * scale };
+        }
+        weights
+    }
+
+    /// Inner product of a row's codes, which become floats in registers, with arranged activations.
+    #[inline(always)]
+    fn dot_of<S: Simd, const REGISTERS: usize>(&self, simd: S, bytes: &[u8], constants: &[[f32; 2]], x: &[f32]) -> f32 {
         let offsets = self.layout.constants == Constants::ScaleAndOffset;
-        let (mut sums, mut at) = ([[0.0_f32; 2 * LANES]; ROWS], 0);
-        for (bytes, &[scale, other]) in bytes.chunks_exact(self.layout.group / 2).zip(constants) {
-            for pairs in bytes.as_chunks::<LANES>().0 {
-                let mut weights = [0.0_f32; 2 * LANES];
-                for lane in 0..LANES {
-                    weights[lane] = f32::from(pairs[lane] & 15);
-                    weights[LANES + lane] = f32::from(pairs[lane] >> 4);
-                }
-                // As `scaled` has it, to the bit.
-                for weight in &mut weights {
-                    *weight = if offsets { *weight * scale + other } else { (*weight - other) * scale };
-                }
-                for (sums, x) in sums.iter_mut().zip(x) {
-                    let x = &x[at];
-                    for lane in 0..2 * LANES {
-                        sums[lane] += weights[lane] * x[lane];
-                    }
-                }
+        let (x, mut sums, mut at) = (x.as_chunks::<WIDE>().0, Sums::<S, REGISTERS>::zero(simd), 0);
+        for (bytes, &constants) in bytes.chunks_exact(self.layout.group / 2).zip(constants) {
+            for pairs in bytes.as_chunks().0 {
+                sums.add(simd, &Self::floats(pairs, constants, offsets), &x[at]);
                 at += 1;
             }
         }
-        sums.map(folded)
+        folded(&sums)
+    }
+
+    /// The floats of a row's codes, arranged.
+    #[inline(always)]
+    fn arranged_floats(&self, bytes: &[u8], constants: &[[f32; 2]], into: &mut [f32]) {
+        let offsets = self.layout.constants == Constants::ScaleAndOffset;
+        let groups = bytes.chunks_exact(self.layout.group / 2).zip(into.chunks_exact_mut(self.layout.group)).zip(constants);
+        for ((bytes, into), &constants) in groups {
+            for (pairs, into) in bytes.as_chunks().0.iter().zip(into.as_chunks_mut().0) {
+                *into = Self::floats(pairs, constants, offsets);
+            }
+        }
     }
 
     /// `values` of `codes`, whose groups' constants are `constants`.
@@ -102,17 +117,32 @@ impl<'a> Grouped<'a> {
     }
 }
 
+/// Inner products of arranged weights with several rows, each as [`Grouped::dot_of`] makes it.
+#[inline(always)]
+fn several_dots<S: Simd, const REGISTERS: usize, const ROWS: usize>(simd: S, weights: &[f32], rows: [&[f32]; ROWS]) -> [f32; ROWS] {
+    let (weights, mut sums) = (weights.as_chunks::<WIDE>().0, [Sums::<S, REGISTERS>::zero(simd); ROWS]);
+    let rows = rows.map(|row| &row.as_chunks::<WIDE>().0[..weights.len()]);
+    for (at, weights) in weights.iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            sums.add(simd, weights, &row[at]);
+        }
+    }
+    sums.map(|sums| folded(&sums))
+}
+
 /// The sum of all, halves added to halves.
 #[inline(always)]
-fn folded(mut sums: [f32; 2 * LANES]) -> f32 {
+fn folded<S: Simd, const REGISTERS: usize>(sums: &Sums<S, REGISTERS>) -> f32 {
+    let mut values = [0.0; WIDE];
+    sums.write(&mut values);
     let mut half = LANES;
     while half > 0 {
         for lane in 0..half {
-            sums[lane] += sums[lane + half];
+            values[lane] += values[lane + half];
         }
         half /= 2;
     }
-    sums[0]
+    values[0]
 }
 
 impl Unpack for Grouped<'_> {
@@ -153,34 +183,57 @@ impl Unpack for Grouped<'_> {
         if !self.in_registers() {
             return Cow::Borrowed(x);
         }
-        let stretches = x.as_chunks::<{ 2 * LANES }>().0.iter();
-        let halves = |stretch: &[f32; 2 * LANES]| -> [f32; 2 * LANES] {
+        let stretches = x.as_chunks::<WIDE>().0.iter();
+        let halves = |stretch: &[f32; WIDE]| -> [f32; WIDE] {
             std::array::from_fn(|at| stretch[if at < LANES { 2 * at } else { 2 * (at - LANES) + 1 }])
         };
         Cow::Owned(stretches.flat_map(halves).collect())
     }
 
     #[inline(always)]
-    fn dots<S: Simd>(&self, simd: S, row: usize, (scratch, unpacked): (&mut Row, &mut [f32]), x: &[f32], mut give: impl FnMut(usize, f32)) {
-        let input = self.layout.input;
+    fn dots<S: Simd>(&self, simd: S, row: usize, scratch: (&mut Row, &mut [f32]), x: &[f32], give: impl FnMut(usize, f32)) {
         if !self.in_registers() {
-            self.unpack(row, scratch, unpacked);
-            return each_dot(simd, unpacked, x, give);
+            self.unpack(row, scratch.0, scratch.1);
+            return each_dot(simd, scratch.1, x, give);
         }
-        let bytes = self.bytes(row);
+        match WIDE / S::F32_LANES {
+            2 => self.dots_in::<S, 2>(simd, row, scratch, x, give),
+            4 => self.dots_in::<S, 4>(simd, row, scratch, x, give),
+            8 => self.dots_in::<S, 8>(simd, row, scratch, x, give),
+            _ => self.dots_in::<S, WIDE>(simd, row, scratch, x, give),
+        }
+    }
+}
+
+impl Grouped<'_> {
+    /// With the sums of a product in so many registers.
+    #[inline(always)]
+    fn dots_in<S: Simd, const REGISTERS: usize>(
+        &self,
+        simd: S,
+        row: usize,
+        (scratch, floats): (&mut Row, &mut [f32]),
+        x: &[f32],
+        mut give: impl FnMut(usize, f32),
+    ) {
+        let (input, bytes) = (self.layout.input, self.bytes(row));
         self.layout.expand(self.constants(row), &mut scratch.constants);
-        let mut at = 0;
-        let together = x.chunks_exact(TOGETHER * input);
+        if x.len() == input {
+            return give(0, self.dot_of::<S, REGISTERS>(simd, bytes, &scratch.constants, x));
+        }
+        // Several rows meet floats that are made once; each has the sums that it has alone.
+        self.arranged_floats(bytes, &scratch.constants, floats);
+        let (mut at, together) = (0, x.chunks_exact(TOGETHER * input));
         let alone = together.remainder();
         for x in together {
             let x: [&[f32]; TOGETHER] = std::array::from_fn(|row| &x[row * input..][..input]);
-            for dot in self.dots_of(bytes, &scratch.constants, x) {
+            for dot in several_dots::<S, REGISTERS, TOGETHER>(simd, floats, x) {
                 give(at, dot);
                 at += 1;
             }
         }
         for x in alone.chunks_exact(input) {
-            let [dot] = self.dots_of(bytes, &scratch.constants, [x]);
+            let [dot] = several_dots::<S, REGISTERS, 1>(simd, floats, [x]);
             give(at, dot);
             at += 1;
         }

@@ -21,6 +21,34 @@ pub(super) fn dot_f32<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     simd.reduce_sum_f32s(sum) + rest
 }
 
+/// Sums side by side in so many registers. Rounded after each operation, so that they are the same on every machine.
+#[derive(Clone, Copy)]
+pub(super) struct Sums<S: Simd, const REGISTERS: usize>([S::f32s; REGISTERS]);
+
+impl<S: Simd, const REGISTERS: usize> Sums<S, REGISTERS> {
+    #[inline(always)]
+    pub(super) fn zero(simd: S) -> Self {
+        Self([simd.splat_f32s(0.0); REGISTERS])
+    }
+
+    /// Adds a product to each; there are as many of both factors as of sums.
+    #[inline(always)]
+    pub(super) fn add(&mut self, simd: S, a: &[f32], b: &[f32]) {
+        let of = |values| as_arrays::<REGISTERS, S::f32s>(S::as_simd_f32s(values).0).0;
+        for (a, b) in of(a).iter().zip(of(b)) {
+            for at in 0..REGISTERS {
+                self.0[at] = simd.add_f32s(self.0[at], simd.mul_f32s(a[at], b[at]));
+            }
+        }
+    }
+
+    /// Writes them down.
+    #[inline(always)]
+    pub(super) fn write(&self, into: &mut [f32]) {
+        S::as_mut_simd_f32s(into).0.copy_from_slice(&self.0);
+    }
+}
+
 /// Exact inner product of two slices of 8-bit values held as i16, of the same length.
 #[inline(always)]
 pub(super) fn dot_i8(a: &[i16], b: &[i16]) -> i32 {

@@ -9,12 +9,12 @@
 mod process;
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use process::{Running, finish, lasting, stderr, steady, succeed, text};
+use process::{Running, assert_same, finish, stderr, steady, succeed, text};
 
 /// Longer than a command waits until it sends for the first time.
 const SENT_BY_THEN: Duration = Duration::from_secs(24);
@@ -63,20 +63,6 @@ impl Machines {
 
 fn study<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&STUDY[..], &[out], more].concat()
-}
-
-/// Files of a study, its shards' folders aside, and the lock, which stays on the machine that has it.
-fn of_study(run: &Path) -> Vec<(String, Vec<u8>)> {
-    lasting(run).into_iter().filter(|(name, _)| !name.starts_with("shard-") && name != ".lock").collect()
-}
-
-fn assert_same(one: &Path, whole: &Path) {
-    let (one, whole) = (of_study(one), of_study(whole));
-    let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&one), names(&whole));
-    for ((name, one), (_, whole)) in one.iter().zip(&whole) {
-        assert!(one == whole, "{name}");
-    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use process::{Running, finish, json, lasting, refuse, run, stderr, steady, succeed, text, wait_until};
+use process::{Running, assert_same, finish, json, lasting, refuse, run, stderr, steady, succeed, text, wait_until};
 
 const SHARDS: usize = 3;
 
@@ -18,20 +18,6 @@ fn arguments<'a>(out: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
     let study =
         ["run", "--device", "cpu", "--questions", "120", "--control", "order", "--accel", "w4:rtn", "--accel", "vtw", "--out", text(out)];
     [&study[..], more].concat()
-}
-
-/// What a study leaves that was never cut, beside its shards.
-fn of_study(run: &Path) -> Vec<(String, Vec<u8>)> {
-    lasting(run).into_iter().filter(|(name, _)| !name.starts_with("shard-")).collect()
-}
-
-fn assert_same(merged: &Path, whole: &Path) {
-    let (merged, whole) = (of_study(merged), of_study(whole));
-    let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&merged), names(&whole));
-    for ((name, merged), (_, whole)) in merged.iter().zip(&whole) {
-        assert!(merged == whole, "{name}");
-    }
 }
 
 #[test]

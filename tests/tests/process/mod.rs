@@ -128,6 +128,20 @@ pub fn lasting(run: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
+/// Asserts that two folders hold the same study, to the byte. Shards beside it do not count, nor does the lock, which stays on the machine that has it.
+pub fn assert_same(one: &Path, other: &Path) {
+    let of_study = |run: &Path| {
+        let mut files = lasting(run);
+        files.retain(|name, _| !name.starts_with("shard-") && name != ".lock");
+        files
+    };
+    let (one, other) = (of_study(one), of_study(other));
+    assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
+    for (name, bytes) in &one {
+        assert!(*bytes == other[name], "{name}");
+    }
+}
+
 /// The embedded checkpoint, as the folder it is in the repository.
 pub fn checkpoint() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/steady-llava")

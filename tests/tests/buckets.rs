@@ -31,7 +31,7 @@ struct Machines {
 
 impl Machines {
     fn new() -> Self {
-        let bucket = env::var("STEADY_TEST_BUCKET").expect("STEADY_TEST_BUCKET names no place in a bucket");
+        let bucket = env::var("STEADY_TEST_BUCKET").unwrap_or_else(|_| panic!("STEADY_TEST_BUCKET names no place in a bucket"));
         Self { bucket: bucket.trim_end_matches('/').to_owned(), root: tempfile::tempdir().unwrap() }
     }
 

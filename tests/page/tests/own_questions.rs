@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -171,10 +172,10 @@ async fn json_lines_without_right_answers_and_a_broken_row_that_is_named() {
 async fn a_folder_is_dropped_and_a_table_that_holds_its_pictures() {
     let (_place, folder) = photos();
     fs::write(folder.join("q.csv"), csv()).unwrap();
-    let rows: String = asked()[..3]
-        .iter()
-        .map(|question| format!("data:image/png;base64,{}\tIs it red?\tyes\n", BASE64_STANDARD.encode(png(&question.image))))
-        .collect();
+    let mut held = "image\tquestion\tanswer\n".to_owned();
+    for question in &asked()[..3] {
+        writeln!(held, "data:image/png;base64,{}\tIs it red?\tyes", BASE64_STANDARD.encode(png(&question.image))).unwrap();
+    }
     let server = Server::start([]);
     let page = server.page.clone();
     in_browser(DESKTOP, |client| async move {
@@ -186,7 +187,7 @@ async fn a_folder_is_dropped_and_a_table_that_holds_its_pictures() {
         text_with(&client, ".first-look", "q.csv: 4 questions about 4 pictures of 144x144 pixels").await;
         let drop = "const data = new DataTransfer(); data.items.add(new File([arguments[0]], 'held.tsv')); \
                     window.dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}))";
-        client.execute(drop, vec![json!(format!("image\tquestion\tanswer\n{rows}"))]).await.unwrap();
+        client.execute(drop, vec![json!(held)]).await.unwrap();
         let look = text_with(&client, ".first-look", "held.tsv: 3 questions about 3 pictures of 144x144 pixels").await;
         assert!(look.contains("the right answer is `yes` for every question"), "{look}");
         find(&client, ".first-look li:nth-child(3) img").await;

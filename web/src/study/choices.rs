@@ -6,6 +6,7 @@ use steady_bench::world::TaskFamily;
 use steady_methods::{CONTROLS, Spec};
 
 use super::model::ModelChoice;
+use super::one_of::OneOf;
 use super::settings::{Group, MOST_QUESTIONS, OFFERED, Settings, offers};
 use crate::engine;
 use crate::folder::Picked;
@@ -207,17 +208,9 @@ fn Others(
 /// Where the questions come from, one of two.
 #[component]
 fn Source(settings: RwSignal<Settings>, own: bool, name: &'static str, words: &'static str) -> impl IntoView {
-    view! {
-        <label class="tick">
-            <input
-                type="radio"
-                name="asked-of"
-                prop:checked=move || settings.with(|settings| settings.own == own)
-                on:change=move |_| settings.update(|settings| settings.own = own)
-            />
-            <span>{name} <small>{words}</small></span>
-        </label>
-    }
+    let chosen = move || settings.with(|settings| settings.own == own);
+    let choose = move || settings.update(|settings| settings.own = own);
+    view! { <OneOf group="asked-of" chosen on_choice=choose name words /> }
 }
 
 #[component]
@@ -239,17 +232,9 @@ fn FamilyBox(family: TaskFamily, settings: RwSignal<Settings>) -> impl IntoView 
 pub(crate) fn EngineChoice(settings: RwSignal<Settings>) -> impl IntoView {
     let offers_webgpu = js_sys::Reflect::get(&window().navigator(), &"gpu".into()).is_ok_and(|gpu| !gpu.is_undefined());
     let boxes = steady_protocol::EngineChoice::ALL.map(|choice| {
-        view! {
-            <label class="tick">
-                <input
-                    type="radio"
-                    name="engine"
-                    prop:checked=move || settings.with(|settings| settings.engine == choice)
-                    on:change=move |_| settings.update(|settings| settings.engine = choice)
-                />
-                <span>{engine::label(choice)} <small>{engine::meaning(choice)}</small></span>
-            </label>
-        }
+        let chosen = move || settings.with(|settings| settings.engine == choice);
+        let choose = move || settings.update(|settings| settings.engine = choice);
+        view! { <OneOf group="engine" chosen on_choice=choose name=engine::label(choice) words=engine::meaning(choice) /> }
     });
     view! {
         <fieldset class="choice">

@@ -5,6 +5,7 @@ mod gathered;
 pub(crate) mod kept;
 pub(crate) mod last;
 pub(crate) mod model;
+mod one_of;
 pub(crate) mod progress;
 pub(crate) mod run;
 pub(crate) mod settings;

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use steady_protocol::{EMBEDDED, Embedded, Model};
 
+use super::one_of::OneOf;
 use super::settings::Settings;
 use crate::folder::{Picked, megabytes, size};
 use crate::source;
@@ -19,7 +20,7 @@ pub(crate) fn ModelChoice(settings: RwSignal<Settings>, picked: Picked) -> impl 
     let own = move || {
         folder.get().map(|folder| {
             let words = format!("From this machine, {}.", size(&folder));
-            view! { <Offer chosen=|| true on_choice=|| () name=folder.name words /> }
+            view! { <OneOf group="model" chosen=|| true on_choice=|| () name=folder.name words /> }
         })
     };
     view! {
@@ -45,23 +46,7 @@ fn EmbeddedModel(model: &'static Embedded, settings: RwSignal<Settings>) -> impl
     let chosen = move || settings.with(|settings| settings.chose(model));
     let choose = move || settings.update(|settings| settings.choose(model));
     let words = format!("Comes with this page, {}.", megabytes(model.bytes()));
-    view! { <Offer chosen on_choice=choose name=model.name words /> }
-}
-
-/// One model of several.
-#[component]
-fn Offer(
-    chosen: impl Fn() -> bool + Send + 'static,
-    on_choice: impl Fn() + 'static,
-    #[prop(into)] name: String,
-    words: String,
-) -> impl IntoView {
-    view! {
-        <label class="tick">
-            <input type="radio" name="model" prop:checked=chosen on:change=move |_| on_choice() />
-            <span><bdi>{name}</bdi> <small>{words}</small></span>
-        </label>
-    }
+    view! { <OneOf group="model" chosen on_choice=choose name=model.name words /> }
 }
 
 /// Says that the folder must be chosen again, where it must.

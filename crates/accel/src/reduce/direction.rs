@@ -40,8 +40,13 @@ impl<'a> Cosines<'a> {
         product * self.scales[i] * self.scales[j]
     }
 
-    /// The cosines of four rows with each of four others, each within [`Self::slack`] of what [`Self::between`] says; of the first `columns` alone, where that is not all.
-    pub(crate) fn screened(&self, ones: [usize; SIDE], others: [usize; SIDE], columns: usize) -> [[f32; SIDE]; SIDE] {
+    /// The cosines of four rows with each of four others, each within [`Self::slack`] of what [`Self::between`] says.
+    pub(crate) fn screened(&self, ones: [usize; SIDE], others: [usize; SIDE]) -> [[f32; SIDE]; SIDE] {
+        self.screened_heads(self.rows.cols, ones, others)
+    }
+
+    /// What the first `columns` alone contribute to them.
+    pub(crate) fn screened_heads(&self, columns: usize, ones: [usize; SIDE], others: [usize; SIDE]) -> [[f32; SIDE]; SIDE] {
         let of = |rows: [usize; SIDE]| rows.map(|row| &self.rows.row(row)[..columns]);
         let mut cosines = screened(of(ones), of(others));
         for (cosines, one) in cosines.iter_mut().zip(ones) {

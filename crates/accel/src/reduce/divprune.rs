@@ -141,7 +141,7 @@ impl<'a> Distances<'a> {
             for places in open.chunks(SIDE) {
                 let ones = as_four(places).map(|place| rows[place]);
                 for others in tile.chunks(SIDE) {
-                    let cosines = self.cosines.screened(ones, as_four(others), self.cosines.rows.cols);
+                    let cosines = self.cosines.screened(ones, as_four(others));
                     for ((&place, row), cosines) in places.iter().zip(ones).zip(cosines) {
                         for (&other, cosine) in others.iter().zip(cosines).filter(|(other, _)| **other != row) {
                             if self.may_be_nearer(cosine, nearest[place]) {
@@ -185,10 +185,10 @@ impl<'a> Distances<'a> {
                 all.iter().zip(cosines).all(|(&other, cosine)| !self.may_be_nearer(cosine + tails(worth.index, other), worth.value))
             })
         };
-        if all_far([[0.0; SIDE]; SIDE]) && all_far(self.cosines.screened(ones, all, self.head)) {
+        if all_far([[0.0; SIDE]; SIDE]) && all_far(self.cosines.screened_heads(self.head, ones, all)) {
             return;
         }
-        for (worth, cosines) in four.iter_mut().zip(self.cosines.screened(ones, all, self.cosines.rows.cols)) {
+        for (worth, cosines) in four.iter_mut().zip(self.cosines.screened(ones, all)) {
             for (&other, cosine) in others.iter().zip(cosines) {
                 if self.may_be_nearer(cosine, worth.value) {
                     worth.value = worth.value.min(self.between(other, worth.index));

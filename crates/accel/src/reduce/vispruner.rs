@@ -151,7 +151,7 @@ impl Likest<'_> {
             for tile in residual.chunks(TILE) {
                 for (four, lists) in some.chunks(SIDE).zip(lists.chunks_mut(SIDE)) {
                     for others in tile.chunks(SIDE) {
-                        let screened = self.directions.screened(as_four(four), as_four(others), self.directions.rows.cols);
+                        let screened = self.directions.screened(as_four(four), as_four(others));
                         for ((&row, list), cosines) in four.iter().zip(lists.iter_mut()).zip(screened) {
                             for (&other, cosine) in others.iter().zip(cosines) {
                                 if self.may_be_among(list, cosine) {
@@ -186,8 +186,7 @@ impl Likest<'_> {
                 for at in (first..end).step_by(SIDE) {
                     let four = &rows[at..(at + SIDE).min(end)];
                     for places in places.chunks(SIDE).filter(|places| places[places.len() - 1] > at) {
-                        let screened =
-                            self.directions.screened(as_four(four), as_four(places).map(|place| rows[place]), self.directions.rows.cols);
+                        let screened = self.directions.screened(as_four(four), as_four(places).map(|place| rows[place]));
                         for ((row_at, &row), cosines) in (at..).zip(four).zip(screened) {
                             for (&place, cosine) in places.iter().zip(cosines).filter(|(place, _)| **place > row_at) {
                                 let other = rows[place];

@@ -6,7 +6,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use crate::activation::Curve;
 use crate::grouped::Layout;
 
-/// Products over packed weights, those of a few rows with large matrices, and functions with an exponential function in them.
+/// Products, over packed weights and of floats, and functions with an exponential function in them.
 #[backend_extension(Flex)]
 pub(crate) trait PackedOps: burn::backend::Backend {
     /// `x [rows, K]` times the transpose of a matrix of codes in groups; gives `[rows, N]`.
@@ -33,8 +33,8 @@ pub(crate) trait PackedOps: burn::backend::Backend {
     /// Of every f32 number `x` the product with `1 / (1 + e^-curve(x))`.
     fn weighted(x: FloatTensor<Self>, curve: Curve) -> FloatTensor<Self>;
 
-    /// `x [1, K]` times a f32 matrix `[K, N]`; gives `[1, N]`.
-    fn dense_row(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// f32 numbers `x [.., M, K]` times `y [.., K, N]`, of as many dimensions, two or three.
+    fn product(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// A few rows `x [rows, K]` times the transpose of a f32 matrix `[N, K]`; gives `[rows, N]`.
     fn dense_table(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self>;

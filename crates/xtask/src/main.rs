@@ -1,5 +1,6 @@
 //! Everything a contributor runs besides `cargo run`: set-up, tests, lints, the page.
 
+mod bench;
 mod layers;
 mod lints;
 mod page;
@@ -55,6 +56,8 @@ enum Task {
         #[arg(long, default_value_t = synthetic::VISION_DEPTH)]
         vision_layers: usize,
     },
+    /// steady beside transformers and llama.cpp on the same work, by turns; writes docs/performance.md. Nothing else may run meanwhile.
+    Bench(bench::Bench),
     /// The page.
     Web {
         #[command(subcommand)]
@@ -71,6 +74,7 @@ fn main() -> anyhow::Result<()> {
         Task::Test { cpu, no_setup } => timed(Stages::new(!cpu), |stages| tests::run(stages, &tests::Scope { cpu, no_setup })),
         Task::Lint { cpu } => timed(Stages::new(false), |stages| lints::run(stages, cpu)),
         Task::Synthetic { folder, vision_layers } => synthetic::run(&called_from.join(folder), vision_layers),
+        Task::Bench(bench) => bench::measure(&bench),
         Task::Web { task } => page::run(&task),
     }
 }

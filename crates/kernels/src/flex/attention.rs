@@ -8,6 +8,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;
 
 use crate::CacheBits;
+use crate::dense::product;
 use crate::ops::PackedOps;
 
 /// Softmax of the scaled scores, `[heads, tokens, past + tokens]`, computed in `f32` and rounded to the element type of `q`.
@@ -21,10 +22,8 @@ pub(crate) fn probabilities(q: Tensor<3>, k: Tensor<3>, mask: Option<&Tensor<3>>
     let [heads, tokens, head_dim] = q.dims();
     let [kv_heads, keys, _] = k.dims();
     let q = q.cast(DType::F32) * (head_dim as f32).powf(-0.5);
-    let scores = q
-        .reshape([kv_heads, heads / kv_heads * tokens, head_dim])
-        .matmul(k.cast(DType::F32).swap_dims(1, 2))
-        .reshape([heads, tokens, keys]);
+    let q = q.reshape([kv_heads, heads / kv_heads * tokens, head_dim]);
+    let scores = product(q, &k.cast(DType::F32).swap_dims(1, 2)).reshape([heads, tokens, keys]);
     let scores = match mask {
         Some(mask) => scores + mask.clone(),
         None => scores,
@@ -36,9 +35,7 @@ pub(crate) fn probabilities(q: Tensor<3>, k: Tensor<3>, mask: Option<&Tensor<3>>
 pub(crate) fn weighted(probabilities: Tensor<3>, v: Tensor<3>) -> Tensor<2> {
     let [heads, tokens, keys] = probabilities.dims();
     let [kv_heads, _, head_dim] = v.dims();
-    probabilities
-        .reshape([kv_heads, heads / kv_heads * tokens, keys])
-        .matmul(v)
+    product(probabilities.reshape([kv_heads, heads / kv_heads * tokens, keys]), &v)
         .reshape([heads, tokens, head_dim])
         .swap_dims(0, 1)
         .reshape([tokens, heads * head_dim])
@@ -82,7 +79,7 @@ pub(crate) fn within(q: &Tensor<3>, k: &Tensor<3>, v: &Tensor<3>, stretches: &[S
             let rows = rows_at_once(count * heads, len, scores);
             let turns = (0..len).step_by(rows).map(|row| {
                 let q = q.clone().slice([0..count * heads, row..len.min(row + rows), 0..head_dim]);
-                probabilities(q, k.clone(), None).matmul(v.clone())
+                product(probabilities(q, k.clone(), None), &v)
             });
             let out = Tensor::cat(turns.collect(), 1);
             out.reshape([count, heads, len, head_dim]).swap_dims(1, 2).reshape([tokens, heads * head_dim])

@@ -7,7 +7,7 @@ use burn_flex::{Flex, FlexTensor};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::lanes::dot_i8;
-use super::{by_output_tiles, matrix};
+use super::{by_output_tiles, gemm, matrix};
 
 /// From this many rows on, the backend's dense matrix product is faster than one row at a time.
 const DENSE_ROWS: usize = 48;
@@ -169,8 +169,8 @@ impl Packed<'_> {
                 }
             }
             let tile = matrix(tile, [range.len(), width]);
-            let partial = Flex::float_matmul(block.clone(), Flex::float_swap_dims(tile, 0, 1));
-            for (product, &partial) in products.iter_mut().zip(partial.storage::<f32>()) {
+            let partial = gemm::values(block, &Flex::float_swap_dims(tile, 0, 1));
+            for (product, partial) in products.iter_mut().zip(partial) {
                 *product += partial as i32;
             }
         }

@@ -8,6 +8,7 @@ pub(crate) mod attention;
 mod bf16;
 mod dense;
 mod exponential;
+mod gemm;
 mod grouped;
 mod int8;
 mod lanes;
@@ -58,10 +59,8 @@ impl PackedOps for Flex {
         exponential::weighted(alone(x), curve)
     }
 
-    fn dense_row(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        let weight = weight.to_contiguous();
-        let [_, out] = weight.layout().shape().dims();
-        dense::one_row(x.to_contiguous().storage(), weight.storage(), out)
+    fn product(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+        dense::few_rows(&x, &y).unwrap_or_else(|| gemm::product(&x, &y))
     }
 
     fn dense_table(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -96,22 +95,30 @@ fn alone(x: FlexTensor) -> FlexTensor {
     x.to_contiguous()
 }
 
-/// Multiply-adds under which a second thread costs more than it brings.
+/// Multiply-adds under which a second thread costs more than it brings, where the numbers are in the caches.
 pub(crate) const PARALLEL_WORK: usize = 1 << 20;
+
+/// Numbers of a matrix that is read from memory, for which a core takes many times as long as it takes to wake another.
+pub(crate) const LARGE: usize = 1 << 19;
 
 /// Builds `[rows, out]` from tiles of output features: `tile(range)` gives `[rows, range.len()]`, row-major.
 fn by_output_tiles([rows, input, out]: [usize; 3], width: usize, tile: impl Fn(Range<usize>) -> Vec<f32> + Sync + Send) -> FlexTensor {
     let ranges = || (0..out.div_ceil(width)).map(|at| at * width..out.min((at + 1) * width));
-    let tiles: Vec<Vec<f32>> = if rows * input * out < PARALLEL_WORK {
+    let tiles: Vec<Vec<f32>> = if rows * input * out < PARALLEL_WORK && input * out < LARGE {
         ranges().map(tile).collect()
     } else {
         ranges().collect::<Vec<_>>().into_par_iter().map(tile).collect()
     };
-    let mut y = Vec::with_capacity(rows * out);
-    for row in 0..rows {
+    let mut y = vec![0.0; rows * out];
+    let assemble = |(row, y): (usize, &mut [f32])| {
         for (tile, range) in tiles.iter().zip(ranges()) {
-            y.extend_from_slice(&tile[row * range.len()..][..range.len()]);
+            y[range.clone()].copy_from_slice(&tile[row * range.len()..][..range.len()]);
         }
+    };
+    if rows * out < PARALLEL_WORK {
+        y.chunks_mut(out.max(1)).enumerate().for_each(assemble);
+    } else {
+        y.par_chunks_mut(out).enumerate().for_each(assemble);
     }
     matrix(y, [rows, out])
 }
@@ -128,5 +135,10 @@ fn widen(packed: &impl Unpack) -> FlexTensor {
 
 /// A row-major f32 matrix.
 fn matrix(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
+    tensor(values, shape.to_vec())
+}
+
+/// Row-major f32 numbers of any shape.
+fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
     FlexTensor::from_data(burn::tensor::TensorData::new(values, shape))
 }

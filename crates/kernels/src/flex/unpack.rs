@@ -9,7 +9,7 @@ use burn_flex::{Flex, FlexTensor};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::lanes::dot_f32;
-use super::{by_output_tiles, matrix};
+use super::{by_output_tiles, gemm, matrix};
 
 /// From this many rows on, the backend's dense matrix product is faster than one row at a time.
 pub(crate) const DENSE_ROWS: usize = 16;
@@ -89,7 +89,7 @@ fn product(weight: &impl Unpack, x: &FlexTensor, range: Range<usize>) -> Vec<f32
     let mut tile = vec![0.0; width * input];
     Arch::new().dispatch(Unpacked { weight, range, into: &mut tile });
     let tile = Flex::float_swap_dims(matrix(tile, [width, input]), 0, 1);
-    Flex::float_matmul(x.clone(), tile).storage().to_vec()
+    gemm::values(x, &tile)
 }
 
 /// Inner products of a few rows of arranged `x` with some output rows.

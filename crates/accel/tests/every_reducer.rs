@@ -101,6 +101,10 @@ fn assert_contract(reduction: &Reduction, n: usize) {
     assert!(reduction.rewritten.as_ref().is_none_or(|rows| rows.rows == reduction.kept.len() && rows.cols == 6));
     let finite = |rows: &Option<HostMatrix>| rows.iter().flat_map(|rows| &rows.data).all(|value| value.is_finite());
     assert!(finite(&reduction.rewritten) && finite(&reduction.merged));
+    assert!(reduction.into.is_empty() || reduction.into.len() == n);
+    assert!(reduction.into.iter().flatten().all(|row| *row < reduction.rows()));
+    let kept_are_themselves = || reduction.kept.iter().enumerate().all(|(row, &token)| reduction.into[token] == Some(row));
+    assert!(reduction.into.is_empty() || kept_are_themselves());
     if let Some(order) = &reduction.order {
         let mut sorted = order.clone();
         sorted.sort_unstable();
@@ -288,10 +292,12 @@ fn visionzip_by_hand() {
     assert_eq!(reduction.kept, [1, 4]);
     assert_eq!(reduction.merged.unwrap().data, [100.0, 1.0 + (4.0 + 8.0 + 32.0) / 3.0]);
     assert_eq!(reduction.order.unwrap(), [2, 0, 1, 3]);
+    assert_eq!(reduction.into, [3, 0, 3, 3, 1, 3].map(Some));
     // Without a class token one more patch stays for it, and the token of context is in its target's place: of the left 2, 3, 5 the first.
     let reduction = VisionZip { keep: Keep::Count(4) }.reduce(0, &Evidence { class_token: None, ..evidence }).unwrap();
     assert_eq!((&reduction.kept[..], reduction.merged), (&[0, 1, 2, 4][..], None));
     assert_eq!(reduction.rewritten.unwrap().data, [1.0, 2.0, 4.0 + f32::midpoint(8.0, 32.0), 16.0]);
+    assert_eq!(reduction.into, [0, 1, 2, 2, 3, 2].map(Some));
     // Published: 64, 128 and 192 of 576, with 10, 20 and 30 of context, the class token among the others.
     for (share, keep, context) in [(0.111, 64, 10), (0.222, 128, 20), (0.333, 192, 30)] {
         let shown = Shown::of(576, &(0..997_u16).map(|i| f32::from(i * 7 % 251) / 100.0 - 1.2).collect::<Vec<_>>());
@@ -319,11 +325,14 @@ fn prumerge_by_hand() {
     assert_eq!((&reduction.kept[..], &reduction.order.unwrap()[..]), (&[2][..], &[0, 1][..]));
     assert!((reduction.rewritten.unwrap().data[0] - (4.0 + rest)).abs() < 1e-6);
     assert!((reduction.merged.unwrap().data[0] - rest).abs() < 1e-6);
+    assert_eq!(reduction.into, [Some(0); 6]);
     // One of six stands out: every second patch from the first on joins it, the last one never is offered.
     let plus = PruMerge { plus: true }.reduce(0, &evidence).unwrap();
     assert_eq!(plus.kept, [0, 2, 4]);
     // As they stand: 2 first, then 0 and 4, then the rest.
     assert_eq!(plus.order.unwrap(), [1, 0, 2, 3]);
+    // 1, 3 and 5 are neighbours of all three, and of keys without a direction no two are more alike than others.
+    assert_eq!(plus.into, [0, 0, 1, 0, 2, 0].map(Some));
     // Nothing stands out: without plus all goes into one token.
     let keys = matrix(&[&[0.0][..]; 6]);
     let evidence = Evidence { vision_keys: vec![(-1, &keys)], ..evidence };
@@ -424,6 +433,11 @@ fn sparsevlm_budgets() {
     shown.prompt.marked = false;
     let reduction = SparseVlm { layers: Layers::Auto, keep: Keep::Count(192) }.reduce(0, &shown.evidence()).unwrap();
     assert_eq!((reduction.kept.len(), reduction.merged.unwrap().rows), (300, 9));
+    let mut clusters: Vec<usize> = reduction.into.iter().flatten().filter(|row| **row >= 300).map(|row| row - 300).collect();
+    assert_eq!((clusters.len(), reduction.into.iter().filter(|into| into.is_none()).count()), (83, 276 - 83));
+    clusters.sort_unstable();
+    clusters.dedup();
+    assert!(clusters.into_iter().eq(0..9));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::RecordsError;
 const SHORTEST: Duration = Duration::from_millis(700);
 
 /// How many times as long as it took to derive a report it is shown before the next one is derived.
-const SHOWN: u32 = 30;
+const SHOWN: u32 = 60;
 
 /// How long a growing report stands when it took so long to derive. A report takes the longer the more is answered; because it stands in proportion,
 /// all reports of a study together take no more than a share of its time, however long it is.

@@ -156,7 +156,7 @@ impl Speaker {
             first_token: Distribution::Logits((0..VOCABULARY).map(logit).collect()),
             visual_tokens: 576,
             left: if (4..9).contains(&variant) {
-                vec![Left { site: Site::AfterProjector, kept: (0..192).map(|token| token * 3).collect() }]
+                vec![Left { site: Site::AfterProjector, kept: (0..192).map(|token| token * 3).collect(), gathered: Vec::new() }]
             } else {
                 Vec::new()
             },

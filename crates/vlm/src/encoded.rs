@@ -32,8 +32,8 @@ pub struct EncodedImage {
 /// What a reducer did inside the tower.
 #[derive(Clone, Debug)]
 pub(crate) struct Merged {
-    /// For each visual token that is left, the first of those that became it, and how many did.
-    pub(crate) tokens: Arc<Vec<(usize, usize)>>,
+    /// For each visual token that is left, those that became it, ascending.
+    pub(crate) tokens: Arc<Vec<Vec<usize>>>,
     /// How many there would have been.
     pub(crate) of: usize,
 }
@@ -115,14 +115,12 @@ impl EncodedImage {
 impl Merged {
     /// `into` says of each token that there would have been which one it became.
     fn new(into: &[usize]) -> Self {
-        let mut tokens: Vec<(usize, usize)> = Vec::new();
+        let mut tokens: Vec<Vec<usize>> = Vec::new();
         for (token, &into) in into.iter().enumerate() {
             if tokens.len() <= into {
-                tokens.resize(into + 1, (usize::MAX, 0));
+                tokens.resize(into + 1, Vec::new());
             }
-            let (first, count) = &mut tokens[into];
-            *first = token.min(*first);
-            *count += 1;
+            tokens[into].push(token);
         }
         Self { tokens: Arc::new(tokens), of: into.len() }
     }

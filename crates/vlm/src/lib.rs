@@ -73,7 +73,7 @@ pub use layout::{Cell, Cells, Frame, View, VisualLayout, row_by_row};
 pub use matrix::HostMatrix;
 pub use model::{Answer, Edits, ModelInfo, NormFeed, NotFinite, Vlm};
 pub use nn::{Dense, LinearMap, LinearSize, Observer};
-pub use prefill::{Left, Prefix};
+pub use prefill::{Gathered, Left, Prefix};
 pub use reduction::{
     Evidence, Merge, Merger, Needs, Observed, PositionPolicy, PromptStates, Reduction, Site, Step, TokenReducer, TowerTask, TowerTokens,
     changes_the_image,

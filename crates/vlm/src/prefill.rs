@@ -53,6 +53,17 @@ pub struct Left {
     /// Indices, among all visual tokens of the image, of those that are still there, ascending. A token that was merged from several of
     /// them inside the tower goes by the first; one that was made behind it by none.
     pub kept: Vec<usize>,
+    /// What went into others by then, by what it went into.
+    pub gathered: Vec<Gathered>,
+}
+
+/// Visual tokens of the image that became part of another, each of that which most of it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gathered {
+    /// The kept one that they went into; `None` for one that was made of them.
+    pub token: Option<usize>,
+    /// Their indices among all visual tokens of the image, ascending.
+    pub from: Vec<usize>,
 }
 
 /// What is left to do of a reducer, and on what.
@@ -109,20 +120,23 @@ pub(crate) struct Rows {
 }
 
 /// A row that is a visual token.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct VisualRow {
     pub(crate) row: usize,
     /// Which of the image's visual tokens it is; `None` for one that a step made.
     pub(crate) token: Option<usize>,
     /// How many of them it stands for.
     pub(crate) size: f32,
+    /// Others of them that went into it.
+    pub(crate) gathered: Vec<usize>,
 }
 
 impl VisualRow {
     /// Visual token number `index` of `image`, in row `row` of a prompt's states.
     pub(crate) fn of(image: &EncodedImage, index: usize, row: usize) -> Self {
-        let (token, patches) = image.merged().map_or((index, 1), |merged| merged.tokens[index]);
-        Self { row, token: Some(token), size: patches as f32 }
+        let Some(merged) = image.merged() else { return Self { row, token: Some(index), size: 1.0, gathered: Vec::new() } };
+        let tokens = &merged.tokens[index];
+        Self { row, token: tokens.first().copied(), size: tokens.len() as f32, gathered: tokens.get(1..).unwrap_or_default().to_vec() }
     }
 }
 
@@ -253,7 +267,7 @@ impl Rows {
                 continue;
             }
             let source = if rewritten.is_some() { count + left.len() } else { row };
-            left.push(VisualRow { row: order.len(), ..*held });
+            left.push(VisualRow { row: order.len(), ..held.clone() });
             order.push(source);
             behind_kept = Some(order.len());
         }
@@ -261,7 +275,12 @@ impl Rows {
         let first_merged = count + rewritten.as_ref().map_or(0, |rows| rows.dims()[0]);
         let new = merged.as_ref().map_or(0, |rows| rows.dims()[0]);
         order.splice(at..at, first_merged..first_merged + new);
-        left.extend((0..new).map(|index| VisualRow { row: at + index, token: None, size: 1.0 }));
+        left.extend((0..new).map(|index| VisualRow { row: at + index, token: None, size: 1.0, gathered: Vec::new() }));
+        for (visual, gathered) in left.iter_mut().zip(reduction.gathered()) {
+            let went = gathered.into_iter().map(|index| &self.visual[index]);
+            visual.gathered.extend(went.flat_map(|went| went.token.iter().chain(&went.gathered)));
+            visual.gathered.sort_unstable();
+        }
         if let Some(sizes) = &reduction.sizes {
             for (visual, size) in left.iter_mut().zip(sizes) {
                 visual.size = *size;
@@ -271,7 +290,7 @@ impl Rows {
             let (rows, sources) = (left.clone(), left.iter().map(|visual| order[visual.row]).collect::<Vec<_>>());
             for (place, &from) in left.iter_mut().zip(places) {
                 order[place.row] = sources[from];
-                *place = VisualRow { row: place.row, ..rows[from] };
+                *place = VisualRow { row: place.row, ..rows[from].clone() };
             }
         }
         let (positions, next_position) = match positions {
@@ -293,14 +312,15 @@ impl Rows {
         Self { hidden, positions, next_position, visual: left }
     }
 
-    /// These rows with `visual` in place of all visual tokens, which are `tokens` of the image; counted anew.
-    pub(crate) fn with_visual(&self, visual: Matrix, tokens: &[Option<usize>]) -> Self {
+    /// These rows with `visual` in place of all visual tokens, which are `tokens` of the image, each with those that went into it; counted anew.
+    pub(crate) fn with_visual(&self, visual: Matrix, tokens: Vec<(Option<usize>, Vec<usize>)>) -> Self {
         let count = self.hidden.dims()[0];
         let first = self.visual.first().map_or(0, |visual| visual.row);
         let is_visual = |row: &usize| self.visual.binary_search_by_key(row, |visual| visual.row).is_ok();
         let (before, behind) = (0..first, (first..count).filter(|row| !is_visual(row)));
         let order: Vec<usize> = before.chain(count..count + tokens.len()).chain(behind).collect();
-        let visual_rows = tokens.iter().enumerate().map(|(at, &token)| VisualRow { row: first + at, token, size: 1.0 });
+        let row = |(at, (token, gathered))| VisualRow { row: first + at, token, size: 1.0, gathered };
+        let visual_rows = tokens.into_iter().enumerate().map(row);
         Self {
             hidden: Matrix::stack(&[self.hidden.clone(), visual]).gather(&order),
             positions: in_line(0..order.len()).collect(),
@@ -333,11 +353,12 @@ impl Rows {
         Chunk { hidden: self.hidden.clone(), positions: &self.positions }
     }
 
-    /// Which of the image's visual tokens are still there.
-    pub(crate) fn kept(&self) -> Vec<usize> {
+    /// What a step at `site` left of the image's visual tokens, which are these.
+    pub(crate) fn left(&self, site: Site) -> Left {
         let mut kept: Vec<usize> = self.visual.iter().filter_map(|visual| visual.token).collect();
         kept.sort_unstable();
-        kept
+        let of = |visual: &VisualRow| Gathered { token: visual.token, from: visual.gathered.clone() };
+        Left { site, kept, gathered: self.visual.iter().filter(|visual| !visual.gathered.is_empty()).map(of).collect() }
     }
 }
 
@@ -506,7 +527,7 @@ impl Course<'_> {
             let problem = "leaves no token at all: there is no text before the image";
             return Err(reducer_error(&reducer.name(), problem.to_owned()));
         }
-        self.left.push(Left { site, kept: rows.kept() });
+        self.left.push(rows.left(site));
         Ok(rows)
     }
 
@@ -562,7 +583,7 @@ impl Course<'_> {
     /// As [`Self::ask`] for a step on the features of several views: it chooses from each view by itself. What is left, as features and as
     /// visual tokens: the first view's, then of the tiles what they keep, row by row across tiles, with the new rows that a method puts in
     /// front of what it keeps and then the others behind, tile by tile. Newlines and padding have no place in it.
-    pub(crate) async fn ask_each_view(&mut self, joined: &Joined) -> Result<(Site, Matrix, Vec<Option<usize>>), VlmError> {
+    pub(crate) async fn ask_each_view(&mut self, joined: &Joined) -> Result<(Site, Matrix, Vec<(Option<usize>, Vec<usize>)>), VlmError> {
         let (index, Step { site, needs, positions }) = self.steps.remove(0);
         let name = self.reducer.name();
         if positions == PositionPolicy::Keep {
@@ -580,7 +601,7 @@ impl Course<'_> {
         joined.tokens.iter().enumerate().for_each(|(token, patch)| patch.iter().for_each(|&patch| token_of[patch] = Some(token)));
 
         let (mut kept, mut leading, mut behind) = (Vec::new(), Vec::new(), Vec::new());
-        let mut left: Vec<(Vec<f32>, Option<usize>)> = Vec::new();
+        let mut left: Vec<(Vec<f32>, (Option<usize>, Vec<usize>))> = Vec::new();
         for view in 0..joined.views {
             let first = view * patches;
             let own = features.select_rows(&(first..first + patches).collect::<Vec<_>>());
@@ -599,15 +620,17 @@ impl Course<'_> {
                 return Err(reducer_error(&name, problem.to_owned()));
             }
             let mut before_kept = true;
+            let mut gathered = reduction.gathered();
             for row in order {
+                let went: Vec<usize> = std::mem::take(&mut gathered[row]).into_iter().filter_map(|patch| token_of[first + patch]).collect();
                 match (row.checked_sub(keeps), &reduction.merged) {
-                    (Some(new), Some(merged)) if view == 0 => left.push((merged.row(new).to_vec(), None)),
-                    (Some(new), Some(merged)) if before_kept => leading.push((merged.row(new).to_vec(), None)),
-                    (Some(new), Some(merged)) => behind.push((merged.row(new).to_vec(), None)),
+                    (Some(new), Some(merged)) if view == 0 => left.push((merged.row(new).to_vec(), (None, went))),
+                    (Some(new), Some(merged)) if before_kept => leading.push((merged.row(new).to_vec(), (None, went))),
+                    (Some(new), Some(merged)) => behind.push((merged.row(new).to_vec(), (None, went))),
                     _ => {
                         before_kept = false;
                         let patch = first + reduction.kept[row];
-                        let here = (own.row(reduction.kept[row]).to_vec(), token_of[patch]);
+                        let here = (own.row(reduction.kept[row]).to_vec(), (token_of[patch], went));
                         if view == 0 { left.push(here) } else { kept.push((reading[patch], here)) }
                     }
                 }

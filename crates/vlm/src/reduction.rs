@@ -281,6 +281,9 @@ pub struct Reduction {
     pub order: Option<Vec<usize>>,
     /// How many of the image's tokens each row that is left stands for, kept before merged; `None` for as many as before, and one for each new row.
     pub sizes: Option<Vec<f32>>,
+    /// For each of the tokens, the row that is left which most of it is in, kept before merged: its own for a kept one, none for one that is
+    /// dropped. Empty where nothing went into another.
+    pub into: Vec<Option<usize>>,
     /// Whether nothing may be left (a method that withdraws every visual token).
     pub may_be_empty: bool,
 }
@@ -294,6 +297,17 @@ impl Reduction {
     /// Number of visual rows after the reduction.
     pub fn rows(&self) -> usize {
         self.kept.len() + self.merged.as_ref().map_or(0, |merged| merged.rows)
+    }
+
+    /// Of each row that is left, kept before merged, the tokens that went into it, ascending: of a kept one others than itself.
+    pub(crate) fn gathered(&self) -> Vec<Vec<usize>> {
+        let mut gathered = vec![Vec::new(); self.rows()];
+        for (token, row) in self.into.iter().enumerate() {
+            if let Some(row) = row.filter(|_| self.kept.binary_search(&token).is_err()) {
+                gathered[row].push(token);
+            }
+        }
+        gathered
     }
 
     /// Checks the answer of reducer `name` against `tokens` visual tokens of width `width`.
@@ -320,6 +334,12 @@ impl Reduction {
         }
         if let Some(sizes) = self.sizes.as_ref().filter(|sizes| sizes.len() != self.rows()) {
             return fail(format!("gave sizes of {} tokens, {} are left", sizes.len(), self.rows()));
+        }
+        if !self.into.is_empty() && self.into.len() != tokens {
+            return fail(format!("said of {} tokens what they went into, expected {tokens}", self.into.len()));
+        }
+        if let Some(row) = self.into.iter().flatten().find(|row| **row >= self.rows()) {
+            return fail(format!("a token went into row {row}, and {} are left", self.rows()));
         }
         if let Some(order) = &self.order {
             let mut sorted = order.clone();

@@ -16,7 +16,7 @@ use image::RgbImage;
 use pollster::FutureExt;
 use serde_json::{Value, json};
 use steady_vlm::{
-    Answer, Checkpoint, Decoding, DeviceChoice, Evidence, HostMatrix, Merge, Needs, PositionPolicy, Precision, Prepared, Reduction, Site,
+    Answer, Checkpoint, Decoding, DeviceChoice, Evidence, Gathered, HostMatrix, Merge, Needs, PositionPolicy, Precision, Prepared, Reduction, Site,
     Step, TokenReducer, TowerTokens, Vlm, VlmError,
 };
 use support::{Puppet, Stored, distance, prepare};
@@ -331,6 +331,46 @@ fn merging_what_is_alike_is_invisible() {
     assert_eq!(answer.kv_lengths, [n - 15; 2]);
     assert_eq!((answer.visual_tokens, answer.kept()), (26, Some([0, 1, 2, 3, 4, 5, 21, 22, 23, 24, 25].as_slice())));
     assert!(answer.cost.flops < baseline.cost.flops && answer.left.len() == 3);
+    // Token 1 is the first patch, and five more are the one below it.
+    let columns: Vec<Gathered> = (1..6).map(|first| Gathered { token: Some(first), from: vec![first + 5, first + 10, first + 15] }).collect();
+    assert_eq!(answer.left[2].gathered, columns);
+}
+
+/// Pours 1 into 0 and makes a new token of 24 and 25; then pours 2 into 0, the new one into 4, and drops 3.
+struct PoursTwice;
+
+impl TokenReducer for PoursTwice {
+    fn name(&self) -> String {
+        "pours-twice".to_owned()
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let at = |site| Step::at(site, PositionPolicy::Renumber).seeing(Needs { features: true, ..Needs::default() });
+        vec![at(Site::AfterProjector), at(Site::BeforeLayer(2))]
+    }
+
+    fn reduce(&self, step: usize, evidence: &Evidence<'_>) -> Result<Reduction, VlmError> {
+        let features = evidence.features.unwrap();
+        let (kept, gone): (Vec<usize>, Vec<(usize, usize)>) = match step {
+            0 => ((0..24).filter(|token| *token != 1).collect(), vec![(1, 0), (24, 23), (25, 23)]),
+            _ => ((0..23).filter(|row| *row != 1 && *row != 2).collect(), vec![(1, 0), (23, 1)]),
+        };
+        let mut into = vec![None; features.rows];
+        kept.iter().enumerate().for_each(|(row, &token)| into[token] = Some(row));
+        gone.into_iter().for_each(|(token, row)| into[token] = Some(row));
+        let merged = (step == 0).then(|| features.select_rows(&[24]));
+        Ok(Reduction { kept, merged, into, ..Reduction::default() })
+    }
+}
+
+#[test]
+fn what_went_into_what_is_followed_from_step_to_step() {
+    let vlm = deep();
+    let answer = ask(&vlm, &prepare(&vlm, "larger.png", "how many?"), &PoursTwice);
+    let gathered = |token, from: &[usize]| Gathered { token, from: from.to_vec() };
+    let left: Vec<Vec<Gathered>> = answer.left.iter().map(|left| left.gathered.clone()).collect();
+    assert_eq!(left, [vec![gathered(Some(0), &[1]), gathered(None, &[24, 25])], vec![gathered(Some(0), &[1, 2]), gathered(Some(4), &[24, 25])]]);
+    assert_eq!(answer.kept(), Some([&[0][..], &(4..24).collect::<Vec<_>>()].concat().as_slice()));
 }
 
 #[test]

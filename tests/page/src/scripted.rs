@@ -8,7 +8,7 @@ use serde_json::json;
 use steady_bench::perturb::{PERTURBATIONS, Perturbation};
 use steady_bench::world::EmbeddedSuite;
 use steady_bench::{Benchmark, PostPrompts, Question, suite_of};
-use steady_protocol::{Answered, AskReply, AskedAnswer, Cell, Engine, Frame, Loading, Response, TokenStep, View, encode};
+use steady_protocol::{Answered, AskReply, AskedAnswer, Cell, Engine, Frame, Gathered, Loading, Response, TokenStep, View, encode};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, ControlPlan, FORMAT, GROUPS_PER_PART, ModelPlan, Versions, questions_sha256};
 use steady_records::{Answers, BASELINE, CLEAN, Plan, Record, Timing, Work};
 use steady_report::{AnswerRow, Measurements};
@@ -259,13 +259,19 @@ pub fn failing(reason: &str) -> Vec<u8> {
 /// How far an image is from the first that was asked about, in levels of a colour on average, before the acceleration of [`asked`] says `no`.
 pub const FLIPS_FROM: f64 = 12.0;
 
-/// A worker that answers `yes`, and under the acceleration, which keeps 36 of 144 visual tokens of the middle half of the image, `no` about images that are far
+/// A step that leaves these tokens, and number 4 with two of its neighbours in it.
+fn after_the_projector(kept: &Vec<usize>) -> TokenStep {
+    let gathered = vec![Gathered { token: Some(4), from: vec![5, 17] }];
+    TokenStep { place: "after the projector".to_owned(), layer: None, kept: kept.clone(), gathered }
+}
+
+/// A worker that answers `yes`, and under the acceleration, which keeps 36 of 144 visual tokens of the middle half of the image and merges two into one of them, `no` about images that are far
 /// from the first.
 pub fn asked() -> Vec<u8> {
     let answer = |acceleration: &str, text: &str, kept: Option<Vec<usize>>| AskedAnswer {
         acceleration: acceleration.to_owned(),
         text: text.to_owned(),
-        steps: kept.iter().map(|kept| TokenStep { place: "after the projector".to_owned(), layer: None, kept: kept.clone() }).collect(),
+        steps: kept.iter().map(after_the_projector).collect(),
         kept,
         first_token: vec![(text.to_owned(), 0.75), ("maybe".to_owned(), 0.125)],
         wall_ms: 12.0,

@@ -273,19 +273,36 @@ async fn every_slider_is_tried_and_a_flip_is_found_to_the_step() {
         // and is not drawn as broken
         find(&client, ".strip.repaired rect.repaired").await;
         assert_eq!(evaluate(&client, "document.querySelectorAll('.strip.broken, .strip .broken').length").await, 0);
-        // 144 cells, of which every fourth is kept
-        assert_eq!(evaluate(&client, "document.querySelectorAll('.tokens .dropped').length").await, 108);
+        // 144 cells, of which every fourth is kept, and two went into one of those
+        assert_eq!(evaluate(&client, "document.querySelectorAll('.tokens .dropped').length").await, 106);
+        assert_eq!(evaluate(&client, "document.querySelectorAll('.tokens .gathered').length").await, 2);
+        // whoever points at one sees all that became one with it, and reads where that is
+        let at = "document.querySelector('.tokens .gathered').dispatchEvent(new PointerEvent('pointerover', {bubbles: true}))";
+        evaluate(&client, at).await;
+        assert_eq!(text(&client, ".pointed").await, "Into row 1: column 5 went row 1: column 6; row 2: column 6.");
+        let shown = "[...document.querySelectorAll('.tokens .shown')].map(cell => [cell.getAttribute('x'), cell.getAttribute('y')].join()).join(' ')";
+        // cells are 6 by 12 pixels, from 36 on
+        assert_eq!(evaluate(&client, shown).await, "66,0 66,12 60,0");
+        // a finger or the keyboard has the same in a list
+        click(&client, ".went summary").await;
+        click(&client, ".went button").await;
+        find(&client, ".went button[aria-pressed=false]").await;
+        assert_eq!(evaluate(&client, shown).await, "");
+        click(&client, ".went button").await;
+        find(&client, ".went button[aria-pressed=true]").await;
+        assert_eq!(evaluate(&client, shown).await, "66,0 66,12 60,0");
         // each 6 pixels wide, in the middle half of 144; the first is kept
         assert_eq!(evaluate(&client, "document.querySelector('.tokens .dropped').getAttribute('x')").await, "42");
         assert_eq!(evaluate(&client, "document.querySelectorAll('.tokens .beyond').length").await, 1);
         let words = evaluate(&client, "document.querySelector('.tokens').getAttribute('aria-label')").await;
         assert!(words.as_str().unwrap().contains("divprune:keep=0.25 keeps 36 of 144 visual tokens"), "{words}");
+        assert!(words.as_str().unwrap().contains("the dark cells are dropped, the 2 blue ones went into others"), "{words}");
         let chart = evaluate(&client, "document.querySelector('.distribution svg').getAttribute('aria-label')").await;
         assert!(chart.as_str().unwrap().contains("yes: baseline 75.0 %"), "{chart}");
         // the baseline sees everything
         click(&client, ".asked-answers tbody tr:nth-child(1) input").await;
         text_with(&client, "figcaption", "The model sees all 144 visual tokens").await;
-        assert_eq!(evaluate(&client, "document.querySelectorAll('.tokens .dropped').length").await, 0);
+        assert_eq!(evaluate(&client, "document.querySelectorAll('.tokens .dropped, .tokens .gathered, .went').length").await, 0);
         // all sliders are through, and moving one on says nothing new about any
         client.wait().for_element(fantoccini::Locator::Css(".inquiry:not(:has(.sweep))")).await.unwrap();
         let facts = text(&client, ".sliders").await;

@@ -354,6 +354,17 @@ pub struct TokenStep {
     pub layer: Option<usize>,
     /// Visual tokens that it left, ascending.
     pub kept: Vec<usize>,
+    /// What went into others by then.
+    pub gathered: Vec<Gathered>,
+}
+
+/// Visual tokens that became part of another, each of that which most of it is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gathered {
+    /// The kept one that they went into; `None` for one that was made of them.
+    pub token: Option<usize>,
+    /// Which they are, ascending.
+    pub from: Vec<usize>,
 }
 
 /// Bytes that are no message: page and worker are of two builds.

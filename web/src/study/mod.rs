@@ -35,6 +35,9 @@ pub(crate) use view::StudyView;
 /// Where the choices are kept.
 const SETTINGS: &str = "steady.settings";
 
+/// Between two times at which the page says how far a study is. Answers come faster than anybody reads, and each time the page is laid out anew.
+const TOLD: Duration = Duration::from_millis(250);
+
 /// The study and what was chosen for it.
 #[derive(Clone, Copy)]
 pub(crate) struct Study {
@@ -61,6 +64,7 @@ pub(crate) struct Study {
     /// How long the report on the screen took to derive and to draw, in seconds.
     took: StoredValue<f64>,
     redraw_due: StoredValue<bool>,
+    tell_due: StoredValue<bool>,
 }
 
 impl Study {
@@ -85,6 +89,7 @@ impl Study {
             gathered: StoredValue::new(Gathered::default()),
             took: StoredValue::new(0.0),
             redraw_due: StoredValue::new(false),
+            tell_due: StoredValue::new(false),
         };
         spawn_local(async move {
             match Kept::open().await {
@@ -224,11 +229,13 @@ impl Study {
     }
 
     fn hear(self, response: Response) {
-        let grows = matches!(response, Response::Answered(_));
-        self.run.update(|run| run.hear(response, now()));
-        if grows {
+        if matches!(response, Response::Answered(_)) {
+            self.run.update_untracked(|run| run.hear(response, now()));
+            self.tell_soon();
             self.keep();
             self.draw_soon();
+        } else {
+            self.run.update(|run| run.hear(response, now()));
         }
         let (at_work, finished) = self.run.with_untracked(|run| (run.at_work(), *run.phase() == Phase::Finished));
         if !at_work {
@@ -255,6 +262,20 @@ impl Study {
                 self.notice.set(Some("This browser has no room for the answers: leave the page open until the study ends.".to_owned()));
             }
         });
+    }
+
+    /// Says a moment later how far the study is, for all answers that came until then.
+    fn tell_soon(self) {
+        if !self.tell_due.get_value() {
+            self.tell_due.set_value(true);
+            set_timeout(
+                move || {
+                    self.tell_due.set_value(false);
+                    self.run.notify();
+                },
+                TOLD,
+            );
+        }
     }
 
     /// Draws the report a while later, so that answers which come fast are not drawn one by one, and a long study is not drawn all the time.

@@ -13,7 +13,7 @@ use steady_bench::world::EMBEDDED;
 use steady_bench::{Benchmark, FirstLook, PostPrompts, Question, select};
 use steady_methods::Control;
 use steady_protocol::{
-    Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, LeftOut, Model, OwnQuestions, PictureReply, PictureRequest, Preparing,
+    Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, Gathered, LeftOut, Model, OwnQuestions, PictureReply, PictureRequest, Preparing,
     Questions, Response, Setting, StudyRequest, TokenStep, View,
 };
 use steady_records::plan;
@@ -306,7 +306,8 @@ fn post_prompts(setting: &Setting) -> PostPrompts {
 
 fn step(left: &Left) -> TokenStep {
     let layer = if let Site::BeforeLayer(layer) = left.site { Some(layer) } else { None };
-    TokenStep { place: left.site.to_string(), layer, kept: left.kept.clone() }
+    let gathered = left.gathered.iter().map(|gathered| Gathered { token: gathered.token, from: gathered.from.clone() }).collect();
+    TokenStep { place: left.site.to_string(), layer, kept: left.kept.clone(), gathered }
 }
 
 fn frame(frame: steady_vlm::Frame) -> Frame {

@@ -68,7 +68,9 @@ impl TokenReducer for PruMerge {
         let stay = self.staying(&weights);
         let left = others(features.rows, &stay);
         let directions = Cosines::of(keys);
-        let mut rows: Vec<f32> = stay.par_iter().flat_map(|&row| merged(features, &directions, &weights, row)).collect();
+        let around: Vec<Vec<usize>> = stay.par_iter().map(|&row| neighbours(&directions, row)).collect();
+        let poured = |(&row, neighbours): (&usize, &Vec<usize>)| poured(features, &weights, row, neighbours);
+        let mut rows: Vec<f32> = stay.par_iter().zip(&around).flat_map(poured).collect();
         let rest = sum(features, &weights, &left);
 
         // Rows are handed over in the image's order, beside the places that they go to.
@@ -78,11 +80,26 @@ impl TokenReducer for PruMerge {
         let mut order = vec![0; stay.len() + 1];
         kept.iter().enumerate().for_each(|(index, &place)| order[place] = index);
         order[stay.len()] = stay.len();
+
+        // A patch has the same weight wherever it is added, so it is said to be in that one which it is most alike.
+        let mut into = vec![None; features.rows];
+        left.iter().for_each(|&token| into[token] = Some(stay.len()));
+        let mut alike = vec![f32::NEG_INFINITY; features.rows];
+        for (index, &place) in kept.iter().enumerate() {
+            for &token in &around[place] {
+                let closer = directions.between(stay[place], token);
+                if closer > alike[token] {
+                    (into[token], alike[token]) = (Some(index), closer);
+                }
+            }
+        }
+        kept.iter().enumerate().for_each(|(index, &place)| into[stay[place]] = Some(index));
         Ok(Reduction {
             rewritten: Some(HostMatrix::new(stay.len(), features.cols, rows)),
             merged: Some(HostMatrix::new(1, features.cols, rest)),
             order: Some(order),
             kept: kept.into_iter().map(|place| stay[place]).collect(),
+            into,
             ..Reduction::default()
         })
     }
@@ -128,14 +145,18 @@ fn outliers(weights: &[f32]) -> usize {
     sorted.iter().filter(|weight| **weight > third + 1.5 * (third - first)).count()
 }
 
-/// Row `row` of `features` with its neighbours added to it.
-fn merged(features: &HostMatrix, directions: &Cosines<'_>, weights: &[f32], row: usize) -> Vec<f32> {
-    let rest = others(features.rows, &[row]);
+/// The rows that are most alike row `row`.
+fn neighbours(directions: &Cosines<'_>, row: usize) -> Vec<usize> {
+    let rest = others(directions.rows.rows, &[row]);
     let alike: Vec<f32> = rest.iter().map(|&other| directions.between(row, other)).collect();
-    let neighbours: Vec<usize> = ranked(&alike).into_iter().take(NEIGHBOURS).map(|index| rest[index]).collect();
-    let mut merged = sum(features, weights, &neighbours);
-    merged.iter_mut().zip(features.row(row)).for_each(|(sum, own)| *sum += own);
-    merged
+    ranked(&alike).into_iter().take(NEIGHBOURS).map(|index| rest[index]).collect()
+}
+
+/// Row `row` of `features` with its neighbours added to it.
+fn poured(features: &HostMatrix, weights: &[f32], row: usize, neighbours: &[usize]) -> Vec<f32> {
+    let mut poured = sum(features, weights, neighbours);
+    poured.iter_mut().zip(features.row(row)).for_each(|(sum, own)| *sum += own);
+    poured
 }
 
 /// The sum of `rows` of `features`, each times its weight.

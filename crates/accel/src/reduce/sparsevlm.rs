@@ -90,8 +90,11 @@ impl TokenReducer for SparseVlm {
         let recycled = (gone.len() as f64 * 0.3) as usize + 1;
         let order = ranked(&gone.iter().map(|&row| scores[row]).collect::<Vec<_>>());
         let recycled: Vec<usize> = order.into_iter().take(recycled).map(|index| gone[index]).collect();
-        let merged = clustered(&features.select_rows(&recycled), recycled.len() / 10 + 1);
-        Ok(Reduction { kept, merged: Some(merged), ..Reduction::default() })
+        let (merged, clusters) = clustered(&features.select_rows(&recycled), recycled.len() / 10 + 1);
+        let mut into = vec![None; n];
+        kept.iter().enumerate().for_each(|(row, &token)| into[token] = Some(row));
+        recycled.iter().zip(clusters).for_each(|(&token, cluster)| into[token] = Some(kept.len() + cluster));
+        Ok(Reduction { kept, merged: Some(merged), into, ..Reduction::default() })
     }
 }
 
@@ -165,8 +168,9 @@ fn squares(row: &[f32], columns: &[[f32; LANES]]) -> [f64; LANES] {
     sums
 }
 
-/// Density-peak clustering with the nearest neighbours (Rodriguez & Laio, 2014; Du et al., 2016): `rows` as `count` means of clusters.
-fn clustered(rows: &HostMatrix, count: usize) -> HostMatrix {
+/// Density-peak clustering with the nearest neighbours (Rodriguez & Laio, 2014; Du et al., 2016): `rows` as `count` means of clusters, and
+/// which of these each is in.
+fn clustered(rows: &HostMatrix, count: usize) -> (HostMatrix, Vec<usize>) {
     let (n, width) = (rows.rows, rows.cols);
     let count = count.min(n);
     // Each once: with as many rows as there may be, they are the most that is held.
@@ -190,9 +194,10 @@ fn clustered(rows: &HostMatrix, count: usize) -> HostMatrix {
     let nearest = |row: usize| (0..count).min_by(|&a, &b| between(centres[a], row).total_cmp(&between(centres[b], row)));
     let mut sums = vec![0.0; count * width];
     let mut members = vec![0_usize; count];
-    for row in 0..n {
-        // A centre is its own cluster's, also where another is as near.
-        let Some(cluster) = centres.iter().position(|&centre| centre == row).or_else(|| nearest(row)) else { continue };
+    // A centre is its own cluster's, also where another is as near. There is always a nearest: no count is 0.
+    let cluster_of = |row| centres.iter().position(|&centre| centre == row).or_else(|| nearest(row)).unwrap_or_default();
+    let clusters: Vec<usize> = (0..n).map(cluster_of).collect();
+    for (row, &cluster) in clusters.iter().enumerate() {
         members[cluster] += 1;
         sums[cluster * width..][..width].iter_mut().zip(rows.row(row)).for_each(|(sum, value)| *sum += value);
     }
@@ -202,5 +207,5 @@ fn clustered(rows: &HostMatrix, count: usize) -> HostMatrix {
             *sum /= members as f32 + 1e-6;
         }
     }
-    HostMatrix::new(count, width, sums)
+    (HostMatrix::new(count, width, sums), clusters)
 }

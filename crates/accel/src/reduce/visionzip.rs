@@ -78,10 +78,14 @@ impl TokenReducer for VisionZip {
         // The class token is one of the dominant ones.
         let kept = highest(&sums(attention), keep - contextual - 1);
         let left = others(n, &kept);
-        let poured = context(features, &directions, &left, &targets(&left, contextual));
+        let (poured, mut into) = context(features, &directions, &left, &targets(&left, contextual));
         let merged = HostMatrix::new(1 + contextual, features.cols, [class_token.data.clone(), poured.data].concat());
+        for row in into.iter_mut().flatten() {
+            *row += kept.len() + 1;
+        }
+        kept.iter().enumerate().for_each(|(row, &token)| into[token] = Some(row));
         let order = std::iter::once(kept.len()).chain(0..kept.len()).chain(kept.len() + 1..keep).collect();
-        Ok(Reduction { kept, merged: Some(merged), order: Some(order), ..Reduction::default() })
+        Ok(Reduction { kept, merged: Some(merged), order: Some(order), into, ..Reduction::default() })
     }
 }
 
@@ -89,7 +93,7 @@ impl TokenReducer for VisionZip {
 fn in_place(features: &HostMatrix, directions: &HostMatrix, dominant: Vec<usize>, contextual: usize) -> Reduction {
     let left = others(features.rows, &dominant);
     let targets = targets(&left, contextual);
-    let poured = context(features, directions, &left, &targets);
+    let (poured, mut into) = context(features, directions, &left, &targets);
     let mut kept = [dominant, targets.clone()].concat();
     kept.sort_unstable();
     let mut rewritten = features.select_rows(&kept);
@@ -98,7 +102,11 @@ fn in_place(features: &HostMatrix, directions: &HostMatrix, dominant: Vec<usize>
             rewritten.data[at * features.cols..][..features.cols].copy_from_slice(row);
         }
     }
-    Reduction { rewritten: Some(rewritten), ..Reduction::keep(kept) }
+    for target in into.iter_mut().flatten() {
+        *target = kept.partition_point(|token| *token < targets[*target]);
+    }
+    kept.iter().enumerate().for_each(|(row, &token)| into[token] = Some(row));
+    Reduction { rewritten: Some(rewritten), into, ..Reduction::keep(kept) }
 }
 
 /// Every so many-th of the rows `left`, so that there are `count`.
@@ -116,15 +124,19 @@ fn sums(attention: &HostMatrix) -> Vec<f32> {
     sums
 }
 
-/// The rows `left` of `features` poured into `targets`, which are among them: `[targets, d]`. `directions` are those of the keys.
-fn context(features: &HostMatrix, directions: &HostMatrix, left: &[usize], targets: &[usize]) -> HostMatrix {
+/// The rows `left` of `features` poured into `targets`, which are among them: `[targets, d]`, and for each row of `features` which
+/// of the targets it is in. `directions` are those of the keys.
+fn context(features: &HostMatrix, directions: &HostMatrix, left: &[usize], targets: &[usize]) -> (HostMatrix, Vec<Option<usize>>) {
     let width = features.cols;
     let mut poured = vec![0.0; targets.len() * width];
     let mut counts = vec![0_usize; targets.len()];
+    let mut into = vec![None; features.rows];
+    targets.iter().enumerate().for_each(|(target, &row)| into[row] = Some(target));
     for &row in left.iter().filter(|row| !targets.contains(row)) {
         let alike = targets.iter().map(|&target| dot(directions.row(row), directions.row(target)));
         let Some(target) = best(alike) else { continue };
         counts[target] += 1;
+        into[row] = Some(target);
         poured[target * width..][..width].iter_mut().zip(features.row(row)).for_each(|(sum, value)| *sum += value);
     }
     for ((sums, count), &target) in poured.chunks_exact_mut(width.max(1)).zip(counts).zip(targets) {
@@ -132,5 +144,5 @@ fn context(features: &HostMatrix, directions: &HostMatrix, left: &[usize], targe
             *sum = own + *sum / count.max(1) as f32;
         }
     }
-    HostMatrix::new(targets.len(), width, poured)
+    (HostMatrix::new(targets.len(), width, poured), into)
 }

@@ -348,7 +348,7 @@ impl Vlm {
         let (image, layout, decoder) = (image.clone(), layout.clone(), Arc::clone(&self.decoder));
         let mut course = Course { reducer, steps, image, layout, ids: ids.to_vec(), decoder, left: Vec::new() };
         // What happened inside the tower shows when it is over.
-        course.left.extend(course.steps.drain(..in_tower).map(|(_, step)| Left { site: step.site, kept: rows.kept() }));
+        course.left.extend(course.steps.drain(..in_tower).map(|(_, step)| rows.left(step.site)));
         if question_follows && course.waits_before_decoder() {
             let (sequence, left) = (Sequence::empty(&self.decoder), course.left.clone());
             return Ok(Prefilled { sequence, hidden: None, left, waiting: Some(Waiting::new(course, rows)) });
@@ -410,8 +410,8 @@ impl Vlm {
             }
             if let Some(joined) = image.joined().filter(|_| site == Site::AfterTower) {
                 let (_, features, tokens) = Box::pin(course.ask_each_view(joined)).await?;
-                rows = rows.with_visual(self.encoder.project(&features), &tokens);
-                course.left.push(Left { site, kept: rows.kept() });
+                rows = rows.with_visual(self.encoder.project(&features), tokens);
+                course.left.push(rows.left(site));
                 continue;
             }
             if image.joined().is_some() && step.needs.looks_at_the_tower() {
@@ -432,7 +432,7 @@ impl Vlm {
                     "nothing is left of it: it holds an image only, and every visual token was dropped".to_owned(),
                 ));
             }
-            course.left.push(Left { site, kept: rows.kept() });
+            course.left.push(rows.left(site));
         }
         Ok(rows)
     }

@@ -159,7 +159,7 @@ pub(crate) struct StudyArgs {
     pub(crate) calibration: CalibrationArgs,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
-    /// What stands behind a question, to say which form of answer is asked for
+    /// What stands behind a question, to say which form of answer is asked for; also behind those that are calibrated with
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = PostPromptArg::Auto)]
     pub(crate) post_prompt: PostPromptArg,
     /// Number of questions, spread evenly over the families
@@ -325,6 +325,9 @@ pub(crate) struct QuantizeArgs {
     pub(crate) acceleration: String,
     #[command(flatten)]
     pub(crate) calibration: CalibrationArgs,
+    /// What stands behind a question that is calibrated with: what `steady run` puts behind those that it asks
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = PostPromptArg::Auto)]
+    pub(crate) post_prompt: PostPromptArg,
     /// How the files are laid out
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LayoutArg::CompressedTensors)]
     pub(crate) format: LayoutArg,

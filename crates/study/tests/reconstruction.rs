@@ -7,7 +7,7 @@ use pollster::FutureExt;
 use steady_accel::Acceleration;
 use steady_bench::Benchmark;
 use steady_bench::world::EmbeddedSuite;
-use steady_study::{CalibrateWith, quantize, reconstruct};
+use steady_study::{CalibrateWith, CalibrationQuestions, quantize, reconstruct};
 use steady_vlm::{Checkpoint, Device, Precision, Vlm};
 
 #[test]
@@ -18,7 +18,8 @@ fn outputs_are_nearer_to_those_in_float() {
     let asked = EmbeddedSuite::test(2);
     let mean = |spec: &str| {
         let packed = quantize(&Acceleration::parse(spec).unwrap(), &model, CalibrateWith::default()).block_on().unwrap().unwrap();
-        let layers = reconstruct(&model, &packed, CalibrateWith::Benchmark(&asked), asked.questions().len()).block_on().unwrap();
+        let other = CalibrateWith { questions: CalibrationQuestions::Benchmark(&asked), ..CalibrateWith::default() };
+        let layers = reconstruct(&model, &packed, other, asked.questions().len()).block_on().unwrap();
         assert_eq!(layers.len(), packed.packed_linears().len());
         layers.iter().map(|layer| layer.error).sum::<f64>() / layers.len() as f64
     };

@@ -11,6 +11,7 @@ use steady_methods::{Linears, MethodKind};
 use steady_vlm::{Dense, HostMatrix, Vlm};
 
 use crate::acceleration::HEAD;
+use crate::role::block;
 use crate::{AccelError, Acceleration, Calibration, Fitted, Inputs, LinearShape, Quantizer, Samples, calibrate, factors};
 
 /// What an acceleration does to one model, with everything settled that its spec leaves to the model. For plans and reports.
@@ -91,13 +92,13 @@ impl Acceleration {
         let mut current = model.clone();
         for stages in rounds(calibration, &taken) {
             let layers: Vec<&Named> = stages.iter().flatten().map(|&index| &taken[index]).collect();
-            let names: Vec<&str> = layers.iter().map(|(name, _)| name.as_str()).collect();
+            let shown: Vec<(&str, usize)> = layers.iter().map(|(name, dense)| (name.as_str(), dense.input())).collect();
             let (watched, empty): (_, fn(usize) -> Inputs) = match calibration {
                 Calibration::Nothing | Calibration::Inputs { .. } => (&current, Inputs::new),
                 Calibration::InFloat { .. } => (model, Inputs::new),
                 Calibration::Magnitudes { .. } => (model, Inputs::magnitudes),
             };
-            let seen = calibrate::watch(watched, &names, samples, wanted, empty).await?;
+            let seen = calibrate::watch(watched, &shown, samples, wanted, empty).await?;
             let stages: Vec<Vec<&Named>> = stages.iter().map(|stage| stage.iter().map(|&index| &taken[index]).collect()).collect();
             let factors = factors::choose(fitted, model, &stages, &seen, samples).await?;
             let mut packed = pack(fitted, &layers, &seen, &factors).await?;
@@ -140,8 +141,8 @@ fn rounds(calibration: Calibration, taken: &[Named]) -> Vec<Vec<Vec<usize>>> {
     let stages = calibrate::stages(taken);
     let alike = |a: &[usize], b: &[usize]| match calibration {
         Calibration::Nothing | Calibration::Inputs { .. } => false,
-        // Products of all inputs of a decoder layer are as many as are held at once.
-        Calibration::InFloat { .. } => calibrate::block(&taken[a[0]].0) == calibrate::block(&taken[b[0]].0),
+        // Products of all inputs of a block are as many as are held at once.
+        Calibration::InFloat { .. } => block(&taken[a[0]].0) == block(&taken[b[0]].0),
         Calibration::Magnitudes { .. } => true,
     };
     stages.chunk_by(|a, b| alike(a, b)).map(<[_]>::to_vec).collect()

@@ -24,6 +24,7 @@ pub use ggml::Ggml;
 pub use gptq::{FittedGptq, Gptq};
 pub use hqq::{FittedHqq, Hqq};
 pub use int8::Int8;
+pub(crate) use layers::DECODER;
 pub use rtn::{FittedRtn, Rtn};
 pub use smooth::Smooth;
 pub use w8a8::W8a8;

@@ -313,10 +313,13 @@ fn folded(layers: &[(String, PackedLinear)], feeds: &[NormFeed]) -> Result<Divid
             (Some(feed), _) => (feed.norm.clone(), feed.linears.clone()),
             (None, Some((part, "o_proj"))) => (format!("{part}.v_proj"), vec![name.to_owned()]),
             (None, Some((part, "down_proj"))) => (format!("{part}.up_proj"), vec![name.to_owned()]),
-            _ => (String::new(), Vec::new()),
+            _ => {
+                let problem = "its inputs are divided, and there is no norm or layer before it that a file could have that folded into; leave it in float";
+                return Err(VlmError::Invalid { what: name.to_owned(), problem: problem.to_owned() });
+            }
         };
         let packed = feed.is_some() || layers.iter().any(|(layer, _)| *layer == before);
-        if !packed || fed.is_empty() || fed.iter().any(|linear| factors.get(linear.as_str()) != Some(own)) {
+        if !packed || fed.iter().any(|linear| factors.get(linear.as_str()) != Some(own)) {
             let problem = "its inputs are divided, and a file has that folded into what comes before, which other layers in float read too; \
                            leave no layer in float, or all that read the same";
             return Err(VlmError::Invalid { what: name.to_owned(), problem: problem.to_owned() });

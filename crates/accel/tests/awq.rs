@@ -93,8 +93,7 @@ fn folded_into_norms_it_answers_alike() {
             let [packed, folded, float] = [of(&packed), of(&folded), of(&model)];
             assert_eq!(packed.text, folded.text);
             let most = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            let (moved, by_packing) =
-                (most(&packed.first_logits, &folded.first_logits), most(&packed.first_logits, &float.first_logits));
+            let (moved, by_packing) = (most(&packed.first_logits, &folded.first_logits), most(&packed.first_logits, &float.first_logits));
             assert!(moved < 2e-4 && by_packing > 1e-2, "{part}: {moved} by folding, {by_packing} by packing");
         }
     }

@@ -129,3 +129,32 @@ impl Samples for CalibrationSet<'_> {
         self.model.prepare(image, &prompt).map_err(|error| failed(error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use steady_vlm::{Checkpoint, Device, Precision};
+
+    use super::*;
+
+    /// A prompt to calibrate with is the question as the study asks it, word for word.
+    #[test]
+    #[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+    fn questions_are_posed_as_those_of_the_study() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-llava/checkpoint");
+        let model = Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::Cpu, Precision::F32).unwrap();
+        let standard = PostPrompts::standard();
+        let set = |post_prompts| CalibrationSet::of(CalibrateWith { post_prompts, ..CalibrateWith::default() }, 8, &model);
+        let (plain, posed) = (set(None), set(Some(&standard)));
+        let at = plain.questions().iter().position(|question| standard.of(question).is_some()).unwrap();
+        let question = &plain.questions()[at];
+        let text = format!("{}\nAnswer the question using a single word or phrase.", question.text);
+        let images = plain.benchmark().images(&question.image).unwrap();
+        let expected = model.prepare(&images[0].1, &model.prompt(&text).unwrap()).unwrap();
+        assert_eq!(posed.sample(at).unwrap().input_ids, expected.input_ids);
+        assert_ne!(plain.sample(at).unwrap().input_ids, expected.input_ids);
+        assert_eq!(posed.describe(), format!("{}, the study's post-prompts behind them", plain.describe()));
+        assert_eq!(set(Some(&PostPrompts::default())).describe(), plain.describe());
+    }
+}

@@ -80,7 +80,11 @@ impl Fitted for Smooth {
     }
 
     fn factors(&self, together: &Together<'_>) -> Vec<Vec<f32>> {
-        if together.names.iter().all(|name| Role::of(name).behind_norm()) { vec![self.of(together.weights, together.seen)] } else { Vec::new() }
+        if together.names.iter().all(|name| Role::of(name).behind_norm()) {
+            vec![self.of(together.weights, together.seen)]
+        } else {
+            Vec::new()
+        }
     }
 
     fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Inputs>) -> Result<PackedLinear, AccelError> {

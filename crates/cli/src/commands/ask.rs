@@ -165,7 +165,8 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
                 if packed.as_ref().is_none_or(|(last, _)| *last != form) {
                     drop(packed.take());
                     let start = Instant::now();
-                    packed = steady_study::quantize(acceleration, &base, calibration.with(&post_prompts)).block_on()?.map(|model| (form, model));
+                    packed =
+                        steady_study::quantize(acceleration, &base, calibration.with(&post_prompts)).block_on()?.map(|model| (form, model));
                     quantize_ms = milliseconds(start);
                 }
                 packed.as_ref().map_or(&base, |(_, model)| model)

@@ -145,13 +145,13 @@ impl Variants {
             let model = match (alike, description.codes()) {
                 _ if !held.holds(&plan.spec) && acceleration.searches_with() == 0 => None,
                 (Some(other), _) => other.model.clone(),
-                (None, None) => Some(acceleration.finished(base, base)),
+                (None, None) => Some(acceleration.finished(base, base).await?),
                 (None, Some(codes)) => {
                     if !packed.contains_key(codes) {
                         let all = acceleration.pack_all(base, samples).await?.unwrap_or_else(|| base.clone());
                         packed.insert(codes.to_owned(), all);
                     }
-                    Some(acceleration.finished(&packed[codes], base))
+                    Some(acceleration.finished(&packed[codes], base).await?)
                 }
             };
             let searched = match (&model, samples) {

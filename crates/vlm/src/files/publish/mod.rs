@@ -229,6 +229,11 @@ pub(crate) fn publish<'a>(
         .collect();
 
     let first = packed.first().ok_or_else(|| refused(layout.name(), "no layer is packed".to_owned()))?;
+    if let Some(other) = packed.iter().find(|layer| layout != Layout::Gguf && book(&layer.codes) != book(&first.codes)) {
+        let problem =
+            format!("is packed in other bits than {}, and {} has one width for all; gguf holds several", first.name, layout.name());
+        return Err(refused(&other.name, problem));
+    }
     let all = Common::of(&packed);
     let description = (layout == Layout::Gguf).then(described).transpose()?;
     let failed = RefCell::new(None);
@@ -286,6 +291,14 @@ pub(crate) fn publish<'a>(
     let path = folder.join(CONFIG);
     let text = serde_json::to_string_pretty(&config).map_err(|source| VlmError::Json { file: CONFIG.to_owned(), source })?;
     fs::write(&path, text + "\n").map_err(io(&path))
+}
+
+/// How codes are to be read; `None` where they are bytes.
+fn book(codes: &Codes) -> Option<&Codebook> {
+    match codes {
+        Codes::Grouped(codes) => Some(&codes.book),
+        Codes::Int8(_) => None,
+    }
 }
 
 /// The tensors in one file of safetensors, under another name until it is whole.

@@ -87,6 +87,8 @@ fn files_of_llama_cpp_answer_as_what_is_in_memory() {
         ("steady-llava", "w8:rtn,g=64,sym,float=down_proj", 0.0),
         ("steady-llava", "w3:rtn", 0.0),
         ("steady-qwen2-vl", "q8_0:vision,projector", 0.0),
+        ("steady-llava", "q4_0:w8=down_proj/layers.0", 0.0),
+        ("steady-llava", "w4:gptq,n=2,vision,projector", 0.0),
         ("steady-qwen2-vl", "q4_0", 0.0),
         ("steady-qwen2.5-vl", "q8_0", 0.0),
         ("steady-qwen2.5-vl", "q4_0:vision,projector", 0.0),
@@ -140,6 +142,13 @@ fn prompts_of_ones_own_are_calibrated_with() {
     let (calibration, command) = (plan["calibration"].as_str().unwrap(), plan["command"].as_str().unwrap());
     assert!(calibration.contains("4 questions, sha256 ") && !calibration.contains("training half"), "{calibration}");
     assert!(command.contains("--calibrate") && command.contains("own.csv"), "{command}");
+    // What is put behind the study's questions is put behind those of calibration.
+    let posed = dir.path().join("posed");
+    let words: Vec<String> =
+        study("w4:gptq,n=4", &own).into_iter().map(|word| if word == text(&out) { text(&posed).to_owned() } else { word }).collect();
+    json(&words.iter().map(String::as_str).chain(["--post-prompt", "standard"]).collect::<Vec<_>>());
+    let plan: Value = serde_json::from_slice(&std::fs::read(posed.join("plan.json")).unwrap()).unwrap();
+    assert_eq!(plan["calibration"], format!("{calibration}, the study's post-prompts behind them"));
     // Other prompts, other weights.
     let image = dir.path().join("world.png");
     let with = asked_of(&model, &["--accel", "w4:gptq,n=4", "--calibrate", &own], &image);
@@ -193,6 +202,8 @@ fn what_cannot_be_written_is_said() {
     assert!(said.contains("models of llava-next are not written so"), "{said}");
     let said = refused(&["--accel", "fastv"]);
     assert!(said.contains("give a quantizer alone"), "{said}");
+    let said = refused(&["--accel", "w4:rtn,sym,w8=down_proj"]);
+    assert!(said.contains("down_proj") && said.contains("one width for all; gguf holds several"), "{said}");
     let said = refused(&["--accel", "w4:awq,n=2,float=k_proj"]);
     assert!(said.contains("other layers in float read too"), "{said}");
     let written = dir.path().join("written");

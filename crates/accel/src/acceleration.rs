@@ -18,6 +18,8 @@ pub struct Acceleration {
     pub(crate) wider: Wider,
     /// Layers that are put back into float.
     pub(crate) float: Linears,
+    /// Layers that are packed in 8 bits, unless they are put back into float.
+    pub(crate) eight: Linears,
     pub(crate) cache: Option<CacheBits>,
     pub(crate) reducer: Option<Arc<dyn TokenReducer>>,
     /// What is to be searched for, and has not been.
@@ -33,6 +35,11 @@ pub(crate) struct Wider {
     pub(crate) projector: bool,
     pub(crate) head: bool,
 }
+
+/// The parameter that names layers to put back into float.
+pub(crate) const FLOAT: &str = "float";
+/// The parameter that names layers to pack in 8 bits.
+pub(crate) const EIGHT_BITS: &str = "w8";
 
 /// The canonical name of the head.
 pub(crate) const HEAD: &str = "lm_head";

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use steady_kernels::PackedLinear;
-use steady_methods::{Linears, MethodKind};
+use steady_methods::{Group, Linears, MethodKind};
 use steady_vlm::{Dense, HostMatrix, Vlm};
 
-use crate::acceleration::HEAD;
-use crate::{AccelError, Acceleration, Calibration, Fitted, Inputs, LinearShape, Quantizer, Samples, calibrate, factors};
+use crate::acceleration::{EIGHT_BITS, FLOAT, HEAD};
+use crate::role::block;
+use crate::{AccelError, Acceleration, Calibration, Fitted, Inputs, LinearShape, Quantizer, Rtn, Samples, calibrate, factors};
 
 /// What an acceleration does to one model, with everything settled that its spec leaves to the model. For plans and reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ pub struct Description {
 pub struct QuantizedModules {
     /// The method as settled, e.g. `w4:rtn,g=64,float=down_proj`. On one model, equal texts mean equal weights.
     pub method: String,
-    /// The method as settled, without what is put back into float: equal texts mean that layers are packed alike.
+    /// The method as settled, without what is put back into float or 8 bits: equal texts mean that layers are packed alike.
     pub codes: String,
     /// Which layers, in words.
     pub scope: String,
@@ -65,8 +66,10 @@ impl Acceleration {
     /// [`AccelError`] when the quantizer does not fit the model, when there are too few prompts, or when what the layers see is of no use.
     pub async fn quantize_seeing(&self, model: &Vlm, samples: Option<&dyn Samples>) -> Result<Option<Vlm>, AccelError> {
         let packed = self.pack_all(model, samples).await?;
-        let changes = packed.is_some() || self.cache.is_some();
-        Ok(changes.then(|| self.finished(packed.as_ref().unwrap_or(model), model)))
+        match packed.is_some() || self.cache.is_some() {
+            true => self.finished(packed.as_ref().unwrap_or(model), model).await.map(Some),
+            false => Ok(None),
+        }
     }
 
     /// As [`Self::quantize_seeing`], with the layers packed too that are to stay in float: accelerations with the same
@@ -91,13 +94,13 @@ impl Acceleration {
         let mut current = model.clone();
         for stages in rounds(calibration, &taken) {
             let layers: Vec<&Named> = stages.iter().flatten().map(|&index| &taken[index]).collect();
-            let names: Vec<&str> = layers.iter().map(|(name, _)| name.as_str()).collect();
+            let shown: Vec<(&str, usize)> = layers.iter().map(|(name, dense)| (name.as_str(), dense.input())).collect();
             let (watched, empty): (_, fn(usize) -> Inputs) = match calibration {
                 Calibration::Nothing | Calibration::Inputs { .. } => (&current, Inputs::new),
                 Calibration::InFloat { .. } => (model, Inputs::new),
                 Calibration::Magnitudes { .. } => (model, Inputs::magnitudes),
             };
-            let seen = calibrate::watch(watched, &names, samples, wanted, empty).await?;
+            let seen = calibrate::watch(watched, &shown, samples, wanted, empty).await?;
             let stages: Vec<Vec<&Named>> = stages.iter().map(|stage| stage.iter().map(|&index| &taken[index]).collect()).collect();
             let factors = factors::choose(fitted, model, &stages, &seen, samples).await?;
             let mut packed = pack(fitted, &layers, &seen, &factors).await?;
@@ -106,13 +109,25 @@ impl Acceleration {
         Ok(Some(current))
     }
 
-    /// What [`Self::pack_all`] made of `model`, or `model` where it packs nothing: with the layers that stay in float as they are there, and with
-    /// keys and values rounded if they are to be.
-    #[must_use]
-    pub fn finished(&self, packed: &Vlm, model: &Vlm) -> Vlm {
-        let in_float = || packed.with_linears_of(&self.with_head(model), &|name| self.float.hold(name));
-        let model = if self.float.is_empty() { packed.clone() } else { in_float() };
-        self.cache.map_or_else(|| model.clone(), |bits| model.with_cache_bits(bits))
+    /// What [`Self::pack_all`] made of `model`, or `model` where it packs nothing: with the layers that stay in float as they are there, those in 8 bits
+    /// packed so, and with keys and values rounded if they are to be.
+    ///
+    /// # Errors
+    /// When layers that are to be in 8 bits cannot be packed.
+    pub async fn finished(&self, packed: &Vlm, model: &Vlm) -> Result<Vlm, AccelError> {
+        let mut finished = packed.clone();
+        if !(self.float.is_empty() && self.eight.is_empty()) {
+            finished = packed.with_linears_of(&self.with_head(model), &|name| self.float.hold(name) || self.eight.hold(name));
+        }
+        if let Some((Settled { eight: Some(InEight { fitted, linears }), .. }, taken)) = self.settle(model)? {
+            let layers: Vec<&Named> = taken.iter().filter(|(name, _)| linears.iter().any(|linear| linear.name == *name)).collect();
+            let mut packed = pack(fitted.as_ref(), &layers, &HashMap::new(), &HashMap::new()).await?;
+            finished = finished.map_linears(&mut |name, _| Ok::<_, AccelError>(packed.remove(name)))?;
+        }
+        Ok(match self.cache {
+            Some(bits) => finished.with_cache_bits(bits),
+            None => finished,
+        })
     }
 
     /// What this does to `model`.
@@ -124,7 +139,7 @@ impl Acceleration {
             method: settled.method,
             codes: settled.codes,
             scope: settled.scope,
-            linears: settled.packed,
+            linears: settled.packed.into_iter().chain(settled.eight.into_iter().flat_map(|eight| eight.linears)).collect(),
         });
         let reducer = self.reducer.as_ref().map(|reducer| reducer.name());
         let cache = self.spec.part(MethodKind::Cache).map(ToString::to_string);
@@ -140,8 +155,8 @@ fn rounds(calibration: Calibration, taken: &[Named]) -> Vec<Vec<Vec<usize>>> {
     let stages = calibrate::stages(taken);
     let alike = |a: &[usize], b: &[usize]| match calibration {
         Calibration::Nothing | Calibration::Inputs { .. } => false,
-        // Products of all inputs of a decoder layer are as many as are held at once.
-        Calibration::InFloat { .. } => calibrate::block(&taken[a[0]].0) == calibrate::block(&taken[b[0]].0),
+        // Products of all inputs of a block are as many as are held at once.
+        Calibration::InFloat { .. } => block(&taken[a[0]].0) == block(&taken[b[0]].0),
         Calibration::Magnitudes { .. } => true,
     };
     stages.chunk_by(|a, b| alike(a, b)).map(<[_]>::to_vec).collect()
@@ -179,21 +194,32 @@ pub(crate) async fn on_host(layers: &[&Named]) -> Result<Vec<HostMatrix>, AccelE
     Ok(weights)
 }
 
+/// How layers are packed that are to be in 8 bits: as files of all tools hold them.
+const EIGHT: Rtn = Rtn { bits: 8, group: Group::Auto, symmetric: true };
+
 /// A linear layer by its canonical name.
 pub(crate) type Named = (String, Dense);
 
 /// What a quantizer comes to on a model's linear layers.
 pub(crate) struct Settled {
     pub(crate) fitted: Box<dyn Fitted>,
-    /// The canonical text, with what stays in float.
+    /// The canonical text, with what stays in float or is in 8 bits.
     pub(crate) method: String,
-    /// The same without what stays in float.
+    /// The same without these.
     pub(crate) codes: String,
     scope: String,
     /// Layers that are packed and stay so.
     pub(crate) packed: Vec<LinearShape>,
     /// Layers that are packed and put back into float.
     pub(crate) float: Vec<LinearShape>,
+    /// Layers that are packed in 8 bits, if there are any.
+    pub(crate) eight: Option<InEight>,
+}
+
+/// Layers that are packed in 8 bits in the place of fewer.
+pub(crate) struct InEight {
+    pub(crate) fitted: Box<dyn Fitted>,
+    pub(crate) linears: Vec<LinearShape>,
 }
 
 impl Acceleration {
@@ -228,20 +254,30 @@ impl Acceleration {
         let scope = quantizer.scope();
         let Some(first) = linears.first() else { return Err(AccelError::NothingToQuantize { method: quantizer.name(), scope }) };
         let fitted = quantizer.fit(&linears)?;
-        let (codes, example) = (self.wider.spelt(&fitted.method()), first.name.clone());
+        let codes = self.wider.spelt(&fitted.method());
         let mut method = codes.clone();
-        if let Some(part) = self.float.parts().find(|part| !linears.iter().any(|linear| Linears::meets(part, &linear.name))) {
-            return Err(AccelError::NoSuchLinear { method, part: part.to_owned(), example });
+        let asked = [(EIGHT_BITS, &self.eight), (FLOAT, &self.float)];
+        for (parameter, layers) in asked {
+            if let Some(part) = layers.parts().find(|part| !linears.iter().any(|linear| Linears::meets(part, &linear.name))) {
+                let (part, example) = (part.to_owned(), first.name.clone());
+                return Err(AccelError::NoSuchLinear { method, parameter, part, example });
+            }
         }
-        let (float, packed): (Vec<_>, Vec<_>) = linears.into_iter().partition(|linear| self.float.hold(&linear.name));
+        let back: Vec<String> =
+            asked.iter().filter(|(_, layers)| !layers.is_empty()).map(|(parameter, layers)| format!("{parameter}={layers}")).collect();
+        // Rounded in groups that all layers have, so that a layer is the same whichever others are.
+        let in_eight = (!self.eight.is_empty()).then(|| EIGHT.fit(&linears)).transpose()?;
+        let (float, rest): (Vec<_>, Vec<_>) = linears.into_iter().partition(|linear| self.float.hold(&linear.name));
+        let (eight, packed): (Vec<_>, Vec<_>) = rest.into_iter().partition(|linear| self.eight.hold(&linear.name));
         if packed.is_empty() {
-            return Err(AccelError::AllFloat { method, float: self.float.to_string() });
+            return Err(AccelError::AllBack { method, back: back.join(",") });
         }
-        if !float.is_empty() {
+        if !back.is_empty() {
             let separator = if method.contains(':') { ',' } else { ':' };
-            method = format!("{method}{separator}float={}", self.float);
+            method = format!("{method}{separator}{}", back.join(","));
         }
-        Ok(Some(Settled { fitted, method, codes, scope: self.wider.scope(scope), packed, float }))
+        let eight = in_eight.filter(|_| !eight.is_empty()).map(|fitted| InEight { fitted, linears: eight });
+        Ok(Some(Settled { fitted, method, codes, scope: self.wider.scope(scope), packed, float, eight }))
     }
 }
 
@@ -257,7 +293,7 @@ impl Description {
         (!parts.is_empty()).then(|| parts.join("+"))
     }
 
-    /// The quantizer as settled, if the weights change, whatever is put back into float: accelerations that agree in this pack layers alike.
+    /// The quantizer as settled, if the weights change, whatever is put back into float or 8 bits: accelerations that agree in this pack layers alike.
     pub fn codes(&self) -> Option<&str> {
         self.quantized.as_ref().map(|quantized| quantized.codes.as_str())
     }

@@ -7,7 +7,10 @@ use rayon::prelude::*;
 use steady_vlm::{Decoding, Dense, Matrix, Observer, Prepared, Vlm};
 
 use crate::AccelError;
+use crate::acceleration::HEAD;
 use crate::dot::dot;
+use crate::quantize::DECODER;
+use crate::role::{Role, block};
 
 /// Prompts to calibrate with. They are made one by one, so that a set may be larger than memory.
 pub trait Samples {
@@ -45,6 +48,13 @@ impl Inputs {
     /// Of nothing yet, without products.
     pub fn magnitudes(input: usize) -> Self {
         Self { input, rows: 0, sums: Vec::new(), magnitudes: vec![0.0; input], largest: vec![0.0; input] }
+    }
+
+    /// Of a layer that no prompt passes: as if each input came by itself once, so that all weigh alike.
+    fn unseen(empty: Self) -> Self {
+        let (input, mut sums) = (empty.input, empty.sums);
+        sums.iter_mut().step_by(input + 1).for_each(|sum| *sum = 1.0);
+        Self { input, rows: 0, sums, magnitudes: vec![1.0; input], largest: vec![1.0; input] }
     }
 
     /// Adds `x [rows, in]`, row-major. Products are summed up in `f32` over one call, and in `f64` over calls.
@@ -101,33 +111,17 @@ impl Inputs {
 }
 
 /// The layers `taken`, in the order in which a prompt passes them, in stages: what is packed in one stage is in place when the next is watched.
-/// Within a decoder layer those are queries, keys and values; the output projection; gate and up; down (`true_sequential` of AutoGPTQ).
+/// Within a block those are queries, keys and values; what takes the attention; the way into the MLP; the way out (`true_sequential` of AutoGPTQ).
 pub(crate) fn stages(taken: &[(String, Dense)]) -> Vec<Vec<usize>> {
-    let stage = |name: &str| {
-        let (layer, part) = (block(name).to_owned(), name.rsplit('.').next().unwrap_or(name));
-        let rank = match part {
-            "o_proj" => 1,
-            "gate_proj" | "up_proj" => 2,
-            "down_proj" => 3,
-            _ => 0,
-        };
-        (layer, rank)
-    };
-    let mut stages: Vec<((String, usize), Vec<usize>)> = Vec::new();
+    let mut stages: Vec<((&str, Role), Vec<usize>)> = Vec::new();
     for (index, (name, _)) in taken.iter().enumerate() {
-        let of = stage(name);
+        let of = (block(name), Role::of(name));
         match stages.iter_mut().find(|(other, _)| *other == of) {
             Some((_, layers)) => layers.push(index),
             None => stages.push((of, vec![index])),
         }
     }
     stages.into_iter().map(|(_, layers)| layers).collect()
-}
-
-/// The decoder layer that a linear layer is in.
-pub(crate) fn block(linear: &str) -> &str {
-    let layer = linear.rsplit_once('.').map_or("", |(layer, _)| layer);
-    layer.trim_end_matches(".self_attn").trim_end_matches(".mlp")
 }
 
 /// Keeps what goes into some layers until it is taken.
@@ -150,6 +144,8 @@ pub(crate) struct Watch<'a> {
     watcher: Arc<Watcher>,
     model: Vlm,
     samples: &'a dyn Samples,
+    /// No layer behind the projector is watched, so prompts are looked at and not read.
+    looks: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -157,7 +153,8 @@ impl<'a> Watch<'a> {
     pub(crate) fn new(model: &Vlm, names: &[&str], samples: &'a dyn Samples) -> Self {
         let watcher = Arc::new(Watcher { names: names.iter().map(|&name| name.to_owned()).collect(), seen: Mutex::default() });
         let observer: Arc<dyn Observer> = watcher.clone();
-        Self { watcher, model: model.observed(&observer), samples }
+        let looks = names.iter().all(|name| in_encoder(name));
+        Self { watcher, model: model.observed(&observer), samples, looks }
     }
 
     /// The prompt at `index`, and what went into the layers, by name and in order, while it was read.
@@ -168,10 +165,20 @@ impl<'a> Watch<'a> {
         // Only the prompt is of interest.
         let options = Decoding { max_new_tokens: 1, ..Decoding::default() };
         let prepared = self.samples.sample(index)?;
-        Box::pin(self.model.ask(&prepared, None, &options)).await.map_err(|error| failed(error.to_string()))?;
+        if self.looks {
+            Box::pin(self.model.encode(&prepared.pixels)).await.map(drop)
+        } else {
+            Box::pin(self.model.ask(&prepared, None, &options)).await.map(drop)
+        }
+        .map_err(|error| failed(error.to_string()))?;
         let seen = std::mem::take(&mut *self.watcher.seen.lock().unwrap_or_else(PoisonError::into_inner));
         Ok((prepared, seen))
     }
+}
+
+/// Whether the layer called `linear` is part of tower or projector.
+pub(crate) fn in_encoder(linear: &str) -> bool {
+    !linear.starts_with(DECODER) && linear != HEAD
 }
 
 /// Why calibration came to nothing.
@@ -179,18 +186,20 @@ pub(crate) fn failed(problem: impl Into<String>) -> AccelError {
     AccelError::Calibration { problem: problem.into() }
 }
 
-/// What the layers `names` of `model` see while it reads the first `count` of `samples`, begun as `empty` has it. Layers that see the same share it.
+/// What `layers` of `model`, by name with their width, see while it reads the first `count` of `samples`, begun as `empty` has it. Layers that see the same share it.
+/// Where features leave a tower below its last layers, those see nothing, and have [no rows](Inputs::rows).
 ///
 /// # Errors
 /// When a sample cannot be made or read, or a layer saw a number that is not finite, or nothing.
 pub(crate) async fn watch(
     model: &Vlm,
-    names: &[&str],
+    layers: &[(&str, usize)],
     samples: &dyn Samples,
     count: usize,
     empty: fn(usize) -> Inputs,
 ) -> Result<HashMap<String, Arc<Inputs>>, AccelError> {
-    let watch = Watch::new(model, names, samples);
+    let names: Vec<&str> = layers.iter().map(|(name, _)| *name).collect();
+    let watch = Watch::new(model, &names, samples);
     let mut all: Vec<Inputs> = Vec::new();
     let mut of_layer: HashMap<String, usize> = HashMap::new();
     for index in 0..count {
@@ -216,10 +225,17 @@ pub(crate) async fn watch(
         }
     }
     let all: Vec<Arc<Inputs>> = all.into_iter().map(Arc::new).collect();
-    match names.iter().find(|&&name| !of_layer.contains_key(name)) {
-        Some(name) => Err(failed(format!("{name} was given nothing by {count} prompts"))),
-        None => Ok(of_layer.into_iter().map(|(name, at)| (name, Arc::clone(&all[at]))).collect()),
+    let mut seen: HashMap<String, Arc<Inputs>> = of_layer.into_iter().map(|(name, at)| (name, Arc::clone(&all[at]))).collect();
+    for &(name, width) in layers {
+        if seen.contains_key(name) {
+            continue;
+        }
+        if !in_encoder(name) {
+            return Err(failed(format!("{name} was given nothing by {count} prompts")));
+        }
+        seen.insert(name.to_owned(), Arc::new(Inputs::unseen(empty(width))));
     }
+    Ok(seen)
 }
 
 #[cfg(test)]

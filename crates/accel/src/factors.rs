@@ -12,7 +12,7 @@ use steady_kernels::PackedLinear;
 use steady_vlm::{HostMatrix, Vlm};
 
 use crate::apply::{Named, on_host};
-use crate::calibrate::{Watch, failed};
+use crate::calibrate::{Watch, failed, in_encoder};
 use crate::{AccelError, Fitted, Inputs, Samples, Together};
 
 /// `weight [out, in]` packed, its inputs divided by `factors` if there are any.
@@ -54,10 +54,18 @@ pub(crate) async fn choose(
         let Some(inputs) = names.last().and_then(|name| seen.get(*name)) else { continue };
         let weights = on_host(stage).await?;
         let candidates = fitted.factors(&Together { names: names.clone(), weights: &weights, seen: inputs });
-        let best = match (candidates.as_slice(), weights.as_slice()) {
-            ([], _) => continue,
-            ([_], _) => 0,
-            (_, [weight]) => first_least(&errors_of_one(fitted, names[0], weight, inputs, &candidates)?),
+        let best = match candidates.as_slice() {
+            [] => continue,
+            [_] => 0,
+            _ if weights.len() == 1 || in_encoder(names[0]) => {
+                let mut errors = vec![0.0; candidates.len()];
+                for (name, weight) in names.iter().zip(&weights) {
+                    for (sum, error) in errors.iter_mut().zip(errors_of_one(fitted, name, weight, inputs, &candidates)?) {
+                        *sum += error;
+                    }
+                }
+                first_least(&errors)
+            }
             _ => {
                 let feed = feeds.iter().find(|feed| feed.linears.iter().map(String::as_str).eq(names.iter().copied()));
                 let norm =

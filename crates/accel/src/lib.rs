@@ -46,6 +46,7 @@ mod quantize;
 mod reconstruction;
 mod reduce;
 mod registry;
+mod role;
 mod search;
 
 pub use acceleration::Acceleration;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use steady_vlm::{Extent, Footprint, LinearSize, Precision, changes_the_image};
 
-use crate::apply::Settled;
+use crate::apply::{InEight, Settled};
 use crate::{AccelError, Acceleration, LinearShape};
 
 /// Bytes that a model takes while it answers under some accelerations, which share what no quantizer touches.
@@ -194,11 +194,13 @@ pub fn by_packing(footprint: &Footprint, accelerations: &[Acceleration]) -> Resu
 /// # Errors
 /// [`AccelError`] when a quantizer does not fit the model.
 pub fn stored_bytes(footprint: &Footprint, acceleration: &Acceleration) -> Result<u64, AccelError> {
-    let Some(Settled { fitted, packed, .. }) = acceleration.settle_on(linears(footprint))? else {
+    let Some(Settled { fitted, packed, eight, .. }) = acceleration.settle_on(linears(footprint))? else {
         return Ok(footprint.stored_bytes());
     };
-    let bytes: u64 = packed.iter().map(|linear| fitted.stored_bytes(linear)).sum();
-    let names: BTreeSet<&str> = packed.iter().map(|linear| linear.name.as_str()).collect();
+    let in_eight = eight.iter().flat_map(|eight| eight.linears.iter().map(|linear| (eight.fitted.as_ref(), linear)));
+    let all: Vec<_> = packed.iter().map(|linear| (fitted.as_ref(), linear)).chain(in_eight).collect();
+    let bytes: u64 = all.iter().map(|(fitted, linear)| fitted.stored_bytes(linear)).sum();
+    let names: BTreeSet<&str> = all.iter().map(|(_, linear)| linear.name.as_str()).collect();
     let replaced: u64 = sizes(footprint).filter(|linear| names.contains(linear.name.as_str())).map(|linear| linear.stored).sum();
     Ok(footprint.stored_bytes() - replaced + bytes)
 }
@@ -226,8 +228,14 @@ impl Packed {
     fn of(accelerations: &[Acceleration], footprint: &Footprint) -> Result<Self, AccelError> {
         let (mut bytes, mut forms) = (BTreeMap::new(), BTreeSet::new());
         for acceleration in accelerations {
-            let Some(Settled { fitted, method, codes, packed, float, .. }) = acceleration.settle_on(linears(footprint))? else { continue };
-            bytes.insert(codes, packed.iter().chain(&float).map(|linear| fitted.packed_bytes(linear)).sum::<u64>());
+            let Some(Settled { fitted, method, codes, packed, float, eight, .. }) = acceleration.settle_on(linears(footprint))? else {
+                continue;
+            };
+            let in_eight = eight.iter().flat_map(|eight| &eight.linears);
+            bytes.insert(codes, packed.iter().chain(&float).chain(in_eight).map(|linear| fitted.packed_bytes(linear)).sum::<u64>());
+            if let Some(InEight { fitted, linears }) = &eight {
+                bytes.insert(method.clone(), linears.iter().map(|linear| fitted.packed_bytes(linear)).sum());
+            }
             forms.insert(method);
         }
         Ok(Self { bytes: bytes.values().sum(), forms: forms.len() })

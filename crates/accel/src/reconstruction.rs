@@ -20,14 +20,14 @@ pub struct Reconstruction {
 }
 
 /// Of each layer of `packed`, which was made of `model`: how far its outputs are from those in float, for what it is given while `model` reads `samples`.
-/// Rounding of activations is not in it.
+/// Rounding of activations is not in it, nor are layers of a tower that nothing is taken from.
 ///
 /// # Errors
 /// [`AccelError`] when a sample cannot be read, or a layer is given nothing or numbers that are not finite.
 pub async fn reconstruction(model: &Vlm, packed: &Vlm, samples: &dyn Samples) -> Result<Vec<Reconstruction>, AccelError> {
     let packed = packed.packed_linears();
-    let names: Vec<&str> = packed.iter().map(|(name, _)| name.as_str()).collect();
-    let seen = watch(model, &names, samples, samples.count(), Inputs::new).await?;
+    let layers: Vec<(&str, usize)> = packed.iter().map(|(name, linear)| (name.as_str(), linear.shape()[1])).collect();
+    let seen = watch(model, &layers, samples, samples.count(), Inputs::new).await?;
     let mut dense: HashMap<String, Dense> = HashMap::new();
     model.map_linears(&mut |name, layer| {
         dense.insert(name.to_owned(), layer.clone());
@@ -35,7 +35,7 @@ pub async fn reconstruction(model: &Vlm, packed: &Vlm, samples: &dyn Samples) ->
     })?;
     let mut layers = Vec::with_capacity(packed.len());
     for (name, linear) in packed {
-        let Some(dense) = dense.remove(&name) else { continue };
+        let Some(dense) = dense.remove(&name).filter(|_| seen[&name].rows > 0) else { continue };
         let named = (name, dense);
         let Some(weight) = on_host(&[&named]).await?.pop() else { continue };
         let (inputs, values) = (&seen[&named.0], linear.values());

@@ -6,7 +6,7 @@ use steady_methods::{Linears, Method, MethodKind, Place, Spec, SpecError};
 use steady_vlm::TokenReducer;
 
 use crate::Acceleration;
-use crate::acceleration::Wider;
+use crate::acceleration::{EIGHT_BITS, FLOAT, Wider};
 use crate::cache::CACHES;
 use crate::chain::joined;
 use crate::implementation::{Built, Implementation};
@@ -54,7 +54,8 @@ impl Registry {
     /// # Errors
     /// [`SpecError::UnknownMethod`] for a method that is none of these, [`SpecError::Mismatched`] for one that was paired with the wrong code.
     pub fn build(&self, spec: Spec) -> Result<Acceleration, SpecError> {
-        let (mut quantizer, mut float, mut wider, mut cache) = (None, Linears::default(), Wider::default(), None);
+        let (mut quantizer, mut wider, mut cache) = (None, Wider::default(), None);
+        let (mut float, mut eight) = (Linears::default(), Linears::default());
         let mut reducers: Vec<Arc<dyn TokenReducer>> = Vec::new();
         let mut search = None;
         for part in spec.parts() {
@@ -64,7 +65,8 @@ impl Registry {
             // Whoever packs need not know which layers are meant, nor which are put back.
             match (part.method().kind, (row.build)(&part.own_values())) {
                 (MethodKind::Quantizer, Some(Built::Quantizer(built))) => {
-                    (quantizer, float) = (Some(built), part.float());
+                    quantizer = Some(built);
+                    (float, eight) = (part.layers(FLOAT), part.layers(EIGHT_BITS));
                     wider = Wider { vision: part.flag("vision"), projector: part.flag("projector"), head: part.flag("head") };
                 }
                 (MethodKind::Cache, Some(Built::Cache(bits))) => cache = Some(bits),
@@ -80,6 +82,6 @@ impl Registry {
             }
             None => (joined(reducers), Vec::new()),
         };
-        Ok(Acceleration { spec, quantizer, wider, float, cache, reducer, search, others })
+        Ok(Acceleration { spec, quantizer, wider, float, eight, cache, reducer, search, others })
     }
 }

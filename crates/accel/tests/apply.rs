@@ -178,8 +178,31 @@ fn what_cannot_stay_in_float_is_refused() {
     );
     assert_eq!(
         refused("w4:rtn,g=16,float=mlp/self_attn"),
-        "w4:rtn,g=16: float=mlp/self_attn: these are all layers that it packs, and nothing would change"
+        "w4:rtn,g=16: float=mlp/self_attn: these are all layers that it packs, and nothing would be left to it"
     );
+}
+
+/// Layers in 8 bits are those of `w8:rtn,sym`, what is in float stays there, and all else is as without: put together by hand from three models.
+#[test]
+fn layers_in_eight_bits_are_rounded_to_those() {
+    let model = model();
+    let quantized = |spec: &str| parse(spec).quantize(&model).block_on().unwrap().unwrap();
+    let (four, eight) = (quantized("w4:hqq"), quantized("w8:rtn,sym"));
+    let mixed = quantized("w4:hqq,w8=down_proj/layers.1,float=layers.1.mlp");
+    let by_hand = four
+        .with_linears_of(&eight, &|name| name.ends_with("down_proj") || name.contains("layers.1."))
+        .with_linears_of(&model, &|name| name.contains("language_model.layers.1.mlp"));
+    assert_eq!(logits(&mixed), logits(&by_hand));
+    assert_eq!(mixed.weight_bytes(), by_hand.weight_bytes());
+    assert!(logits(&mixed) != logits(&four) && mixed.weight_bytes() > four.weight_bytes());
+    let description = parse("w4:hqq,w8=down_proj").describe(&model).unwrap().quantized.unwrap();
+    assert_eq!((description.method.as_str(), description.linears.len()), ("w4:hqq,g=64,w8=down_proj", 28));
+    let refused = |spec: &str| parse(spec).quantize(&model).block_on().err().unwrap().to_string();
+    let said = refused("w4:rtn,w8=fc1");
+    assert!(said.contains("w8=fc1: none of the layers that it packs is called so"), "{said}");
+    let said = refused("w4:rtn,w8=mlp,float=self_attn");
+    assert!(said.contains("w8=mlp,float=self_attn: these are all layers"), "{said}");
+    assert!(Acceleration::parse("w8:rtn,w8=mlp").is_err() && Acceleration::parse("int8:w8=mlp").is_err());
 }
 
 #[test]
@@ -201,6 +224,11 @@ fn each_grain_is_put_back_once() {
         specs("w4:rtn,float=mlp", Grain::Kind)[1..],
         kinds[..4].iter().map(|kind| format!("w4:rtn,g=auto,float=mlp/{kind}")).collect::<Vec<_>>()
     );
+    let eight = parse("w4:rtn,float=mlp").with_each_in_eight_bits(&footprint, Grain::Kind).unwrap();
+    let expected: Vec<String> = kinds[..4].iter().map(|kind| format!("w4:rtn,g=auto,w8={kind},float=mlp")).collect();
+    assert_eq!(eight.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+    assert!(parse("int8").with_each_in_eight_bits(&footprint, Grain::Kind).unwrap().is_empty());
+    assert_eq!(parse("w4:rtn").mixed(&["mlp"], &["q_proj", "k_proj"]).unwrap(), parse("w4:rtn,w8=q_proj/k_proj,float=mlp"));
     let error = parse("divprune").with_each_in_float(&footprint, Grain::Block).unwrap_err().to_string();
     assert!(error.contains("divprune:keep=0.098: packs no layers"), "{error}");
 }

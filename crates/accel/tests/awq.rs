@@ -67,35 +67,36 @@ fn the_search_on_a_model_is_that_of_autoawq() {
     }
 }
 
-/// Factors that stay with their layers are those that files fold into the norms before them.
+/// Factors that stay with their layers are those that files fold into the norms before them, in the tower as in the decoder.
 #[test]
 fn folded_into_norms_it_answers_alike() {
     let model = model();
-    let packed = packed(&model, "w4:awq,g=32,n=3");
-    let mut edits = Edits::default();
-    for feed in model.norm_feeds().into_iter().filter(|feed| feed.norm.starts_with("language_model.layers.")) {
-        for name in feed.linears {
-            let linear = packed.packed(&name).unwrap();
-            edits.norms.insert(feed.norm.clone(), linear.factors().unwrap());
-            edits.linears.insert(name, linear.dividing_by(&vec![1.0; model_width(&packed)]).unwrap());
+    for (spec, part, norms) in
+        [("w4:awq,g=32,n=3", "language_model.layers.", 8), ("w4:awq,g=32,n=3,vision", "vision_tower.encoder.layers.", 10)]
+    {
+        let packed = packed(&model, spec);
+        let mut edits = Edits::default();
+        for feed in model.norm_feeds().into_iter().filter(|feed| feed.norm.starts_with(part)) {
+            for name in feed.linears {
+                let linear = packed.packed(&name).unwrap();
+                let factors = linear.factors().unwrap();
+                edits.linears.insert(name, linear.dividing_by(&vec![1.0; factors.len()]).unwrap());
+                edits.norms.insert(feed.norm.clone(), factors);
+            }
+        }
+        assert_eq!(edits.norms.len(), norms, "two norms of each layer of {part}");
+        // The other layers keep their factors.
+        let folded = packed.edited(edits).unwrap();
+        for index in 0..3 {
+            let prompt = Pictures(&model).sample(index).unwrap();
+            let of = |model: &Vlm| model.ask(&prompt, None, &Decoding::default()).block_on().unwrap();
+            let [packed, folded, float] = [of(&packed), of(&folded), of(&model)];
+            assert_eq!(packed.text, folded.text);
+            let most = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let (moved, by_packing) = (most(&packed.first_logits, &folded.first_logits), most(&packed.first_logits, &float.first_logits));
+            assert!(moved < 2e-4 && by_packing > 1e-2, "{part}: {moved} by folding, {by_packing} by packing");
         }
     }
-    assert_eq!(edits.norms.len(), 8, "two norms of each of four layers");
-    // The other layers keep their factors.
-    let folded = packed.edited(edits).unwrap();
-    for index in 0..3 {
-        let prompt = Pictures(&model).sample(index).unwrap();
-        let of = |model: &Vlm| model.ask(&prompt, None, &Decoding::default()).block_on().unwrap();
-        let [packed, folded, float] = [of(&packed), of(&folded), of(&model)];
-        assert_eq!(packed.text, folded.text);
-        let most = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        let (moved, by_packing) = (most(&packed.first_logits, &folded.first_logits), most(&packed.first_logits, &float.first_logits));
-        assert!(moved < 2e-4 && by_packing > 1e-2, "{moved} by folding, {by_packing} by packing");
-    }
-}
-
-fn model_width(model: &Vlm) -> usize {
-    model.packed("language_model.layers.0.self_attn.q_proj").unwrap().shape()[1]
 }
 
 /// Layers that are put back are the float ones, whatever their neighbours divide.

@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use half::f16;
 use pollster::FutureExt;
 use safetensors::{Dtype, SafeTensors};
 use steady_accel::{AccelError, Acceleration, FittedGptq, Gptq, Group, Inputs, Samples};
 use steady_kernels::Shift;
-use steady_vlm::{Checkpoint, Decoding, Device, HostMatrix, Precision, Prepared, Vlm};
+use steady_vlm::{Checkpoint, Codes, Decoding, Device, HostMatrix, Matrix, Observer, Precision, Prepared, Vlm};
 
 fn reference() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-llava")
@@ -102,6 +103,67 @@ fn calibrated(vlm: &Vlm, bits: u32) {
     // Twice the same is the same.
     let again = gptq.quantize_seeing(vlm, Some(&Pictures(vlm, 7))).block_on().unwrap().unwrap();
     assert_eq!(logits(&packed, 0), logits(&again, 0));
+}
+
+/// Keeps what goes into one layer.
+#[derive(Debug)]
+struct Eye(&'static str, Mutex<Vec<Matrix>>);
+
+impl Observer for Eye {
+    fn inputs(&self, linear: &str, x: &Matrix) {
+        if linear == self.0 {
+            self.1.lock().unwrap().push(x.clone());
+        }
+    }
+}
+
+/// Nothing packed stands before the first layer of the tower: its codes are those for what the pictures show there.
+#[test]
+fn a_tower_is_calibrated_with_what_it_sees() {
+    let name = "vision_tower.encoder.layers.0.self_attn.v_proj";
+    let vlm = tiny();
+    let gptq = Acceleration::parse("w4:gptq,g=8,n=6,vision,projector").unwrap();
+    let packed = gptq.quantize_seeing(&vlm, Some(&Pictures(&vlm, 6))).block_on().unwrap().unwrap();
+    let eye = Arc::new(Eye(name, Mutex::default()));
+    let observer: Arc<dyn Observer> = eye.clone();
+    let watched = vlm.observed(&observer);
+    let weight = vlm.matrix(name).block_on().unwrap().unwrap();
+    let mut seen = Inputs::new(weight.cols);
+    for index in 0..6 {
+        watched.encode(&Pictures(&vlm, 6).sample(index).unwrap().pixels).block_on().unwrap();
+    }
+    for x in eye.1.lock().unwrap().iter() {
+        seen.add(&x.read().block_on().unwrap());
+    }
+    let asked = Gptq { bits: 4, group: Group::Size(8), asymmetric: false, ordered: false, damp: 0.01, samples: 6 };
+    let expected = FittedGptq { group: 8, asked }.codes(&weight, &seen).unwrap();
+    let rounded = Acceleration::parse("w4:rtn,g=8,sym,vision").unwrap().quantize(&vlm).block_on().unwrap().unwrap();
+    let [found, rounded] = [&packed, &rounded].map(|model| {
+        let Codes::Grouped(codes) = model.packed(name).unwrap().codes() else { panic!("{name}") };
+        codes.codes
+    });
+    assert_eq!(found, expected.codes);
+    assert_ne!(found, rounded);
+}
+
+/// Nothing passes the last layer of LLaVA's tower, so nothing says how errors make up for each other: each weight is at the nearest of its codes.
+#[test]
+fn what_no_prompt_passes_is_rounded() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/steady-llava");
+    let vlm = Vlm::load(&Checkpoint::open(&folder).unwrap(), &Device::Cpu, Precision::F32).unwrap();
+    let gptq = Acceleration::parse("w4:gptq,g=32,n=2,vision,float=language_model").unwrap();
+    let packed = gptq.quantize_seeing(&vlm, Some(&Pictures(&vlm, 2))).block_on().unwrap().unwrap();
+    let beside_nearest = |name: &str| {
+        let float = vlm.matrix(name).block_on().unwrap().unwrap();
+        let Codes::Grouped(codes) = packed.packed(name).unwrap().codes() else { panic!("{name}") };
+        let off = |(at, (&code, &value)): (usize, (&u8, &f32))| {
+            let nearest = (value / codes.scales[at / 32]).round_ties_even().clamp(-8.0, 7.0);
+            f32::from(code) - 8.0 != nearest
+        };
+        codes.codes.iter().zip(&float.data).enumerate().filter(|&code| off(code)).count()
+    };
+    assert_eq!(beside_nearest("vision_tower.encoder.layers.4.mlp.fc1"), 0);
+    assert!(beside_nearest("vision_tower.encoder.layers.3.mlp.fc1") > 1000);
 }
 
 #[test]

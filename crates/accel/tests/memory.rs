@@ -124,7 +124,9 @@ fn what_is_saved_is_judged_against_what_is_published() {
     let (checkpoint, elements) = (embedded(), |bytes: usize| bytes as u64 / 4);
     let footprint = checkpoint.footprint().unwrap();
     let model = Vlm::load(&checkpoint, &Device::Cpu, Precision::F32).unwrap();
-    for acceleration in parse(&["w4:rtn", "w4:rtn,g=16", "int8", "w4:rtn+divprune", "int8:float=language_model.layers.1/fc1"]) {
+    for acceleration in
+        parse(&["w4:rtn", "w4:rtn,g=16", "int8", "w4:rtn+divprune", "int8:float=language_model.layers.1/fc1", "nf4:w8=mlp,float=layers.0"])
+    {
         let linears = acceleration.describe(&model).unwrap().quantized.unwrap().linears;
         let dense: usize = linears.iter().map(|linear| 4 * linear.out * linear.input).sum();
         let packed = acceleration.quantize(&model).block_on().unwrap().unwrap().weight_bytes() - (model.weight_bytes() - dense);

@@ -159,7 +159,7 @@ pub(crate) struct StudyArgs {
     pub(crate) calibration: CalibrationArgs,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
-    /// What stands behind a question, to say which form of answer is asked for
+    /// What stands behind a question, to say which form of answer is asked for; also behind those that are calibrated with
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = PostPromptArg::Auto)]
     pub(crate) post_prompt: PostPromptArg,
     /// Number of questions, spread evenly over the families
@@ -275,9 +275,10 @@ answers back is where it breaks. The table has those layers first without which 
 Examples:
   steady locate --accel w4:rtn                                 the blocks of the embedded model
   steady locate --accel w4:rtn --by kind --questions 100       q_proj, k_proj, ..: which kind of layer is it?
-  steady locate --accel w4:rtn --by layer --mixed 3.5MB        and which of them are worth their bytes?
+  steady locate --accel w4:rtn --by layer --mixed 3.5MB        and which of them are worth their bytes, in 8 bits or in float?
   steady locate --model ~/models/llava-1.5-7b-hf --accel int8 --bench pope:data
-  steady run --accel w4:rtn,float=down_proj                    and then leave these layers in float")]
+  steady run --accel w4:rtn,float=down_proj                    and then leave these layers in float
+  steady run --accel w4:rtn,w8=down_proj                       or have them in 8 bits")]
 pub(crate) struct LocateArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
@@ -287,8 +288,8 @@ pub(crate) struct LocateArgs {
     /// Which layers are put back together
     #[arg(long, value_enum, default_value_t = GrainArg::Block)]
     pub(crate) by: GrainArg,
-    /// Then ask once more with those layers in float that bring most back, as many as fit into files of this size, like 3.5MB or 4GB; that
-    /// run is in the folder `mixed` of this one
+    /// Put all layers into 8 bits as well, some at a time, and then ask once more with those in 8 bits or in float that bring most back for their bytes, as many
+    /// as fit into files of this size, like 3.5MB or 4GB; that run is in the folder `mixed` of this one
     #[arg(long, value_name = "SIZE", value_parser = bytes, conflicts_with = "shard")]
     pub(crate) mixed: Option<u64>,
     // Its `--accel` has a default of its own: w4:rtn.
@@ -325,6 +326,9 @@ pub(crate) struct QuantizeArgs {
     pub(crate) acceleration: String,
     #[command(flatten)]
     pub(crate) calibration: CalibrationArgs,
+    /// What stands behind a question that is calibrated with: what `steady run` puts behind those that it asks
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = PostPromptArg::Auto)]
+    pub(crate) post_prompt: PostPromptArg,
     /// How the files are laid out
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LayoutArg::CompressedTensors)]
     pub(crate) format: LayoutArg,

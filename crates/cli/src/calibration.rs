@@ -1,8 +1,8 @@
 //! `--calibrate`: questions of somebody's own for quantizers that look at prompts.
 
 use anyhow::{Context, Result, bail};
-use steady_bench::{BENCHMARKS, Benchmark};
-use steady_study::CalibrateWith;
+use steady_bench::{BENCHMARKS, Benchmark, PostPrompts};
+use steady_study::{CalibrateWith, CalibrationQuestions};
 
 use crate::args::CalibrationArgs;
 use crate::commands::study::say_what_is_odd;
@@ -50,7 +50,9 @@ impl Calibration {
         }
     }
 
-    pub(crate) fn with(&self) -> CalibrateWith<'_> {
-        self.0.as_deref().map_or(CalibrateWith::Embedded, CalibrateWith::Benchmark)
+    /// What to calibrate with, `post_prompts` behind the questions as they stand behind those that are asked.
+    pub(crate) fn with<'a>(&'a self, post_prompts: &'a PostPrompts) -> CalibrateWith<'a> {
+        let questions = self.0.as_deref().map_or(CalibrationQuestions::Embedded, CalibrationQuestions::Benchmark);
+        CalibrateWith { questions, post_prompts: Some(post_prompts) }
     }
 }

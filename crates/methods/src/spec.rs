@@ -145,11 +145,11 @@ impl Spec {
         &self.parts
     }
 
-    /// The same with these layers in float, whatever was; `None` where no method packs any.
+    /// The same with these layers for `parameter`, whatever they were; `None` where no method has such a parameter.
     #[must_use]
-    pub fn with_float(mut self, float: Linears) -> Option<Self> {
-        let values = self.parts.iter_mut().flat_map(|part| &mut part.values);
-        *values.into_iter().find(|value| matches!(value, Value::Linears(_)))? = Value::Linears(float);
+    pub fn with_layers(mut self, parameter: &str, layers: Linears) -> Option<Self> {
+        let (at, part) = self.parts.iter_mut().find_map(|part| Some((part.place_of_layers(parameter)?, part)))?;
+        part.values[at] = Value::Linears(layers);
         Some(self)
     }
 
@@ -199,10 +199,18 @@ impl Part {
         self.method
     }
 
-    /// The layers that stay in float although the method would pack them.
-    pub fn float(&self) -> Linears {
-        let linears = |value: &Value| if let Value::Linears(linears) = value { Some(linears.clone()) } else { None };
-        self.values.iter().find_map(linears).unwrap_or_default()
+    /// The layers that `parameter` names: `float`, those that stay in float although the method would pack them, or `w8`, those in 8 bits. None where the
+    /// method has no such parameter.
+    pub fn layers(&self, parameter: &str) -> Linears {
+        match self.place_of_layers(parameter).map(|at| &self.values[at]) {
+            Some(Value::Linears(layers)) => layers.clone(),
+            _ => Linears::default(),
+        }
+    }
+
+    /// Where the parameter of this name is, if it takes layers.
+    fn place_of_layers(&self, parameter: &str) -> Option<usize> {
+        self.method.parameters.iter().position(|own| own.name == parameter && own.kind == ParameterKind::Linears)
     }
 
     /// Whether a flag of this name is set.

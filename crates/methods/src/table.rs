@@ -59,6 +59,14 @@ const FLOAT: Parameter = Parameter {
     meaning: "layers that are put back into float once all are packed; a part of the name is enough, several have / between",
 };
 
+/// What quantizers of fewer bits take.
+const EIGHT_BITS: Parameter = Parameter {
+    name: "w8",
+    kind: ParameterKind::Linears,
+    default: "",
+    meaning: "layers that are packed in 8 bits instead, rounded to nearest without zero points; a part of the name is enough, several have / between",
+};
+
 /// Layers of the vision tower too.
 const VISION: Parameter = Parameter {
     name: "vision",
@@ -87,19 +95,18 @@ const GROUP: Parameter = Parameter {
     meaning: "inputs per scale; auto = the largest of 128, 64, 32, 16 that divides every input width",
 };
 
+/// Without zero points.
+const SYMMETRIC: Parameter = Parameter { name: "sym", kind: ParameterKind::Flag, default: "", meaning: "symmetric, without zero points" };
+/// What rounding to nearest takes, in fewer than 8 bits and in 8.
+const RTN: &[Parameter] = &[GROUP, SYMMETRIC, VISION, PROJECTOR, HEAD, EIGHT_BITS, FLOAT];
+const RTN_8: &[Parameter] = &[GROUP, SYMMETRIC, VISION, PROJECTOR, HEAD, FLOAT];
+
 /// Round-to-nearest.
-const fn rtn(name: &'static str, summary: &'static str, plain: &'static str) -> Method {
+const fn rtn(name: &'static str, parameters: &'static [Parameter], summary: &'static str, plain: &'static str) -> Method {
     Method {
         name,
         kind: MethodKind::Quantizer,
-        parameters: &[
-            GROUP,
-            Parameter { name: "sym", kind: ParameterKind::Flag, default: "", meaning: "symmetric, without zero points" },
-            VISION,
-            PROJECTOR,
-            HEAD,
-            FLOAT,
-        ],
+        parameters,
         summary,
         plain,
         source: "group-wise round-to-nearest as in GPTQ's and AWQ's baselines (arXiv 2210.17323, 2306.00978)",
@@ -109,6 +116,7 @@ const fn rtn(name: &'static str, summary: &'static str, plain: &'static str) -> 
 /// Round-to-nearest, 2 bits.
 pub static W2_RTN: Method = rtn(
     "w2:rtn",
+    RTN,
     "2-bit weights by rounding to nearest, in the decoder's linear layers; kept in 4 bits",
     "Weights in 2 bits, rounded to the nearest step of a scale per group.",
 );
@@ -116,6 +124,7 @@ pub static W2_RTN: Method = rtn(
 /// Round-to-nearest, 3 bits.
 pub static W3_RTN: Method = rtn(
     "w3:rtn",
+    RTN,
     "3-bit weights by rounding to nearest, in the decoder's linear layers; kept in 4 bits",
     "Weights in 3 bits, rounded to the nearest step of a scale per group.",
 );
@@ -123,6 +132,7 @@ pub static W3_RTN: Method = rtn(
 /// Round-to-nearest, 4 bits.
 pub static W4_RTN: Method = rtn(
     "w4:rtn",
+    RTN,
     "4-bit weights by rounding to nearest, in the decoder's linear layers",
     "Weights in 4 bits, rounded to the nearest step of a scale per group.",
 );
@@ -130,6 +140,7 @@ pub static W4_RTN: Method = rtn(
 /// Round-to-nearest, 8 bits.
 pub static W8_RTN: Method = rtn(
     "w8:rtn",
+    RTN_8,
     "8-bit weights by rounding to nearest, in the decoder's linear layers",
     "Weights in 8 bits, rounded to the nearest step of a scale per group.",
 );
@@ -148,6 +159,7 @@ pub static W4_HQQ: Method = Method {
         VISION,
         PROJECTOR,
         HEAD,
+        EIGHT_BITS,
         FLOAT,
     ],
     summary: "4-bit weights whose zero points are fitted to the weights, without data, in the decoder's linear layers",
@@ -171,7 +183,7 @@ const DOUBLE: Parameter =
 pub static NF4: Method = Method {
     name: "nf4",
     kind: MethodKind::Quantizer,
-    parameters: &[BLOCK, DOUBLE, VISION, PROJECTOR, HEAD, FLOAT],
+    parameters: &[BLOCK, DOUBLE, VISION, PROJECTOR, HEAD, EIGHT_BITS, FLOAT],
     summary: "4-bit weights, each the nearest of sixteen quantiles of the normal distribution, in the decoder's linear layers",
     plain: "Weights in 4 bits, on steps that lie closer where most weights are.",
     source: "NF4 of QLoRA, NeurIPS 2023 (arXiv 2305.14314), as in bitsandbytes; maxima in f32 unless double",
@@ -181,18 +193,18 @@ pub static NF4: Method = Method {
 pub static FP4: Method = Method {
     name: "fp4",
     kind: MethodKind::Quantizer,
-    parameters: &[BLOCK, DOUBLE, VISION, PROJECTOR, HEAD, FLOAT],
+    parameters: &[BLOCK, DOUBLE, VISION, PROJECTOR, HEAD, EIGHT_BITS, FLOAT],
     summary: "4-bit weights, each the nearest of fifteen floats with two bits of exponent, in the decoder's linear layers",
     plain: "Weights in 4 bits, as tiny floats.",
     source: "FP4 of bitsandbytes (functional.py, quantize_4bit); maxima in f32 unless double",
 };
 
 /// ggml's blocks.
-const fn ggml(name: &'static str, summary: &'static str, plain: &'static str) -> Method {
+const fn ggml(name: &'static str, parameters: &'static [Parameter], summary: &'static str, plain: &'static str) -> Method {
     Method {
         name,
         kind: MethodKind::Quantizer,
-        parameters: &[VISION, PROJECTOR, HEAD, FLOAT],
+        parameters,
         summary,
         plain,
         source: "ggml's reference quantizers (ggml-quants.c), as in the package gguf 0.19.0",
@@ -202,6 +214,7 @@ const fn ggml(name: &'static str, summary: &'static str, plain: &'static str) ->
 /// ggml's blocks, 4 bits.
 pub static Q4_0: Method = ggml(
     "q4_0",
+    &[VISION, PROJECTOR, HEAD, EIGHT_BITS, FLOAT],
     "4-bit weights in llama.cpp's Q4_0: 32 weights share a scale, and the largest of them is exact, in the decoder's linear layers",
     "Weights in 4 bits, as llama.cpp's plainest small files hold them.",
 );
@@ -209,6 +222,7 @@ pub static Q4_0: Method = ggml(
 /// ggml's blocks, 8 bits.
 pub static Q8_0: Method = ggml(
     "q8_0",
+    &[VISION, PROJECTOR, HEAD, FLOAT],
     "8-bit weights in llama.cpp's Q8_0: 32 weights share a scale, in the decoder's linear layers",
     "Weights in 8 bits, as llama.cpp's files hold them.",
 );
@@ -265,6 +279,9 @@ const fn gptq(name: &'static str, summary: &'static str, plain: &'static str) ->
                 meaning: "share of the mean of the Hessian's diagonal that is added to it",
             },
             SAMPLES,
+            VISION,
+            PROJECTOR,
+            EIGHT_BITS,
             FLOAT,
         ],
         summary,
@@ -295,7 +312,7 @@ const fn awq(name: &'static str, summary: &'static str, plain: &'static str) -> 
     Method {
         name,
         kind: MethodKind::Quantizer,
-        parameters: &[GROUP, SAMPLES, FLOAT],
+        parameters: &[GROUP, SAMPLES, VISION, PROJECTOR, EIGHT_BITS, FLOAT],
         summary,
         plain,
         source: "AWQ, MLSys 2024 (arXiv 2306.00978), as in AutoAWQ 0.2.9: scale and clip search",
@@ -328,6 +345,8 @@ pub static W8A8_SMOOTH: Method = Method {
             meaning: "how much of the activations' outliers moves into the weights, from 0 to 1",
         },
         SAMPLES,
+        VISION,
+        PROJECTOR,
         FLOAT,
     ],
     summary: "w8a8 whose activations are smoothed: outliers behind norms move into the weights, in the decoder's linear layers",

@@ -185,7 +185,8 @@ impl Report {
         let judged = self.judged();
         let of = |sensitivity: &Sensitivity<'_>| {
             let sized = sensitivity.parts.iter().any(|part| part.more_bytes.is_some());
-            let mut header = vec!["in float", "KL gone", "KL nats", "DR"];
+            let put_back = if sensitivity.has_eight() { "in float, or as said" } else { "in float" };
+            let mut header = vec![put_back, "KL gone", "KL nats", "DR"];
             header.extend(judged.then_some(["NDR", "accuracy"]).into_iter().flatten());
             header.extend(sized.then_some("files MB more"));
             let mut table = empty_table(&header, 1);
@@ -198,7 +199,7 @@ impl Report {
             };
             add(one_line(&sensitivity.whole.spec), sensitivity.whole, None, None);
             for part in &sensitivity.parts {
-                add(format!("  {}", one_line(part.layers)), part.summary, sensitivity.gone(part), part.more_bytes);
+                add(format!("  {}", one_line(&part.name())), part.summary, sensitivity.gone(part), part.more_bytes);
             }
             table
         };

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use pollster::FutureExt;
 use steady_accel::Acceleration;
 use steady_bench::world::EMBEDDED;
-use steady_study::{CalibrateWith, quantize, reconstruct};
+use steady_study::{CalibrateWith, CalibrationQuestions, quantize, reconstruct};
 use steady_vlm::{Checkpoint, Device, Precision, Vlm};
 
 #[expect(clippy::print_stdout, reason = "that is what it is for")]
@@ -22,12 +22,13 @@ fn main() -> Result<()> {
     let count = arguments.next().and_then(|count| count.parse().ok()).context("expected a number of prompts behind the folder")?;
     let model = Vlm::load(&Checkpoint::open(Path::new(&folder))?, &Device::Cpu, Precision::F32)?;
     let (suite, questions) = EMBEDDED.draw(count, &[])?;
+    let other = CalibrateWith { questions: CalibrationQuestions::Benchmark(&*suite), ..CalibrateWith::default() };
     println!("{folder}, {} prompts: error of outputs in thousandths of their squares, mean over layers", questions.len());
     for spec in arguments {
         let acceleration = Acceleration::parse(&spec)?;
         let packed =
             quantize(&acceleration, &model, CalibrateWith::default()).block_on()?.with_context(|| format!("{spec} packs nothing"))?;
-        let layers = reconstruct(&model, &packed, CalibrateWith::Benchmark(&*suite), count).block_on()?;
+        let layers = reconstruct(&model, &packed, other, count).block_on()?;
         let mut kinds: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
         for layer in &layers {
             let (sum, count) = kinds.entry(layer.linear.rsplit('.').next().unwrap_or_default()).or_default();

@@ -16,7 +16,7 @@ use steady_vlm::{
 };
 use web_time::Instant;
 
-use crate::calibration::{CalibrateWith, CalibrationSet};
+use crate::calibration::{CalibrateWith, CalibrationQuestions, CalibrationSet};
 use crate::controls::{self, Controlled};
 use crate::fitting::{fitting, takes_several};
 use crate::{Distribution, Published, Reply, StudyError, Subject};
@@ -91,10 +91,24 @@ impl Variants {
     /// # Errors
     /// [`StudyError::Accel`] when a quantizer does not fit the model, [`StudyError::Plan`] when two specs say the same.
     pub async fn build(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
-        Self::build_held(model, accelerations, decoding, (&Held::All, CalibrateWith::default())).await
+        Self::build_asking(model, accelerations, decoding, &PostPrompts::default()).await
     }
 
-    /// As [`Self::build`], and of the accelerations only those are packed that are held. What they look at and are calibrated with is what all of them need, so
+    /// As [`Self::build`], with `post_prompts` behind every question, those of calibration included: for a model that was not trained on the benchmark.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub async fn build_asking(
+        model: Vlm,
+        accelerations: &[Acceleration],
+        decoding: Decoding,
+        post_prompts: &PostPrompts,
+    ) -> Result<Self, StudyError> {
+        let with = CalibrateWith { post_prompts: Some(post_prompts), ..CalibrateWith::default() };
+        Self::build_held(model, accelerations, decoding, (&Held::All, with)).await
+    }
+
+    /// As [`Self::build_asking`], and of the accelerations only those are packed that are held. What they look at and are calibrated with is what all of them need, so
     /// that each answers as it does beside the others.
     async fn build_held(
         model: Vlm,
@@ -131,13 +145,13 @@ impl Variants {
             let model = match (alike, description.codes()) {
                 _ if !held.holds(&plan.spec) && acceleration.searches_with() == 0 => None,
                 (Some(other), _) => other.model.clone(),
-                (None, None) => Some(acceleration.finished(base, base)),
+                (None, None) => Some(acceleration.finished(base, base).await?),
                 (None, Some(codes)) => {
                     if !packed.contains_key(codes) {
                         let all = acceleration.pack_all(base, samples).await?.unwrap_or_else(|| base.clone());
                         packed.insert(codes.to_owned(), all);
                     }
-                    Some(acceleration.finished(&packed[codes], base))
+                    Some(acceleration.finished(&packed[codes], base).await?)
                 }
             };
             let searched = match (&model, samples) {
@@ -158,8 +172,8 @@ impl Variants {
         let controls = vec![controls::order(&model)];
         let calibration = set.as_ref().map(CalibrationSet::describe);
         drop(set);
-        let calibrate = match with {
-            CalibrateWith::Benchmark(benchmark) if calibration.is_some() => Some(benchmark.spec()),
+        let calibrate = match with.questions {
+            CalibrationQuestions::Benchmark(benchmark) if calibration.is_some() => Some(benchmark.spec()),
             _ => None,
         };
         Ok(Self {
@@ -171,12 +185,12 @@ impl Variants {
             calibrate,
             needs,
             decoding,
-            post_prompts: PostPrompts::default(),
+            post_prompts: with.post_prompts.cloned().unwrap_or_default(),
         })
     }
 
     /// As [`Self::build`] with those of `accelerations` that the model takes where at most so many images are shown together, of which those are packed that
-    /// are held, calibrated `with` other questions if somebody wants that. The others are in the plan with the reason ([`Self::left_out`]).
+    /// are held, calibrated `with` other questions if somebody wants that; what that puts behind its questions is put behind the study's. The others are in the plan with the reason ([`Self::left_out`]).
     ///
     /// # Errors
     /// As [`Self::build`], and [`StudyError::Plan`] when the model takes none of them, [`StudyError::Vlm`] when it does not take so many images.
@@ -219,12 +233,6 @@ impl Variants {
     #[must_use]
     pub fn with_controls(self, controls: Vec<Controlled>) -> Self {
         Self { controls, ..self }
-    }
-
-    /// These variants, whose questions are asked with `post_prompts` behind them: for a model that was not trained on the benchmark.
-    #[must_use]
-    pub fn with_post_prompts(self, post_prompts: PostPrompts) -> Self {
-        Self { post_prompts, ..self }
     }
 
     /// These variants, with what their weights would take as files: what an acceleration saves is judged against what is published, not

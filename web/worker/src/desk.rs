@@ -209,10 +209,9 @@ impl Desk {
         let accelerations: Vec<Acceleration> = fitting.into_iter().map(|(_, acceleration)| acceleration).collect();
         let opening = Opening { checkpoint: &model.checkpoint, device: &model.opened.device };
         let controlled = controls.iter().map(|control| Controlled::open(control, &model.vlm, opening)).collect::<Result<_, _>>()?;
-        let variants = Variants::build(model.vlm.clone(), &accelerations, model.decoding)
+        let variants = Variants::build_asking(model.vlm.clone(), &accelerations, model.decoding, &post_prompts(setting))
             .await?
             .with_controls(controlled)
-            .with_post_prompts(post_prompts(setting))
             .stored_as(&*model.checkpoint.footprint()?)?;
         model.opened.device.device.prepare(&preparing).await;
         if !left_out.is_empty() {

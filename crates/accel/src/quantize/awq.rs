@@ -4,9 +4,10 @@
 //! *Scales.* Of layers that are given the same, `x` is the mean magnitude of each input and `w` the mean of each column's magnitudes as shares of the
 //! largest of their group. For `r` in 0, 1/20 .. 19/20 the columns are multiplied with `s = x^r / (w^(1-r) + 1e-4)`, at least 1e-4, divided by
 //! `sqrt(max(s) min(s))`. The `s` is taken whose rounding changes least: behind the attention for queries, keys and values, behind the MLP for gate and
-//! up, and behind the layer itself for the output projection, which has one only where values and output are of one shape, and for down.
+//! up, and behind the layer itself for the output projection, which has one only where values and output are of one shape, and for down. Of a vision tower and a
+//! projector, which the authors leave in float, behind the layers themselves.
 //!
-//! *Clipping.* Then, but for queries and keys, each group's weights are cut at its largest magnitude times 1, 0.95 .. 0.55: the first of these whose
+//! *Clipping.* Then, but for queries and keys, and towers' layers that make all three, each group's weights are cut at its largest magnitude times 1, 0.95 .. 0.55: the first of these whose
 //! rounding changes least what the group makes of its inputs.
 //!
 //! *Rounding* is asymmetric, over the range of the group, which need not include zero.
@@ -20,11 +21,12 @@ use steady_kernels::{Constants, GroupedCodes, GroupedWeight, PackedLinear};
 use steady_methods::{Group, Method, Value, W3_AWQ, W4_AWQ};
 use steady_vlm::HostMatrix;
 
-use super::layers::{largest, packed, settle};
+use super::layers::{DECODER, largest, packed, settle};
 use super::rtn::{GROUPS, book, code, last, rounded, stored};
 use super::{AccelError, Calibration, Fitted, LinearShape, Quantizer, Together};
 use crate::Inputs;
 use crate::implementation::{Built, Implementation};
+use crate::role::Role;
 
 pub(crate) const W3: Implementation = Implementation { method: &W3_AWQ, build: build::<3> };
 pub(crate) const W4: Implementation = Implementation { method: &W4_AWQ, build: build::<4> };
@@ -78,7 +80,8 @@ impl Quantizer for Awq {
     }
 
     fn fit(&self, linears: &[LinearShape]) -> Result<Box<dyn Fitted>, AccelError> {
-        let shape = |part: &str| linears.iter().find(|linear| linear.name.ends_with(part)).map(|linear| (linear.out, linear.input));
+        let of_decoder = |part: &str| linears.iter().find(|linear| linear.name.starts_with(DECODER) && linear.name.ends_with(part));
+        let shape = |part: &str| of_decoder(part).map(|linear| (linear.out, linear.input));
         let output = shape("v_proj").is_some_and(|values| shape("o_proj") == Some(values));
         Ok(Box::new(FittedAwq { group: settle(self.group, GROUPS, linears)?, output, asked: *self }))
     }
@@ -174,7 +177,7 @@ impl Fitted for FittedAwq {
 
     fn pack(&self, linear: &str, weight: &HostMatrix, seen: Option<&Inputs>) -> Result<PackedLinear, AccelError> {
         // What queries and keys make of each other is no sum over groups.
-        let clipped = !(linear.ends_with("q_proj") || linear.ends_with("k_proj"));
+        let clipped = Role::of(linear) != Role::Looks || linear.ends_with("v_proj");
         packed(linear, GroupedWeight::new(&self.codes(weight, seen.filter(|_| clipped))))
     }
 }

@@ -8,7 +8,7 @@ use super::{AccelError, LinearShape};
 /// What methods that deployed recipes keep to the decoder pack, in words.
 pub(super) const SCOPE: &str = "the decoder's q, k, v, o, gate, up and down projections (not embeddings, head, vision tower, projector)";
 /// What the names of these layers begin with.
-pub(super) const DECODER: &str = "language_model.layers.";
+pub(crate) const DECODER: &str = "language_model.layers.";
 
 /// The group size for these layers: of `candidates`, the usual one first, where it is to be found.
 pub(super) fn settle(group: Group, candidates: &'static [usize], linears: &[LinearShape]) -> Result<usize, AccelError> {

@@ -24,6 +24,7 @@ pub use ggml::Ggml;
 pub use gptq::{FittedGptq, Gptq};
 pub use hqq::{FittedHqq, Hqq};
 pub use int8::Int8;
+pub(crate) use layers::DECODER;
 pub use rtn::{FittedRtn, Rtn};
 pub use smooth::Smooth;
 pub use w8a8::W8a8;
@@ -211,24 +212,26 @@ pub enum AccelError {
         scope: &'static str,
     },
     /// A part of names that none of the method's layers has.
-    #[error("{method}: float={part}: none of the layers that it packs is called so; one of them is {example}")]
+    #[error("{method}: {parameter}={part}: none of the layers that it packs is called so; one of them is {example}")]
     NoSuchLinear {
         /// The method as settled.
         method: String,
+        /// What was to become of them: `float` or `w8`.
+        parameter: &'static str,
         /// The part as written.
         part: String,
         /// A layer that it packs.
         example: String,
     },
     /// Every layer is put back.
-    #[error("{method}: float={float}: these are all layers that it packs, and nothing would change")]
-    AllFloat {
+    #[error("{method}: {back}: these are all layers that it packs, and nothing would be left to it")]
+    AllBack {
         /// The method as settled.
         method: String,
-        /// The parts of names.
-        float: String,
+        /// What is put back, as in the spec.
+        back: String,
     },
-    /// There is no quantizer whose layers could be put back into float.
+    /// There is no quantizer whose layers could be put back into float, or packed in 8 bits.
     #[error("{spec}: packs no layers, so none can be put back into float; give an acceleration with a quantizer, like w4:rtn")]
     PacksNothing {
         /// The acceleration.

@@ -14,6 +14,7 @@ use steady_vlm::HostMatrix;
 use super::{AccelError, Calibration, Fitted, LinearShape, Quantizer, Together, W8a8};
 use crate::Inputs;
 use crate::implementation::{Built, Implementation};
+use crate::role::Role;
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
     method: &W8A8_SMOOTH,
@@ -25,8 +26,6 @@ pub(crate) const IMPLEMENTATION: Implementation = Implementation {
 
 /// What maxima of weights and factors are not below.
 const LEAST: f32 = 1e-5;
-/// Layers that read from no norm.
-const BEHIND_OTHERS: [&str; 2] = ["o_proj", "down_proj"];
 
 /// SmoothQuant with W8A8.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,10 +50,6 @@ impl Smooth {
     }
 }
 
-fn behind_norm(linear: &str) -> bool {
-    !BEHIND_OTHERS.iter().any(|part| linear.ends_with(part))
-}
-
 impl Quantizer for Smooth {
     fn name(&self) -> String {
         W8A8_SMOOTH.spell(&[Value::Fraction(self.alpha), Value::Samples(self.samples)])
@@ -76,7 +71,7 @@ impl Fitted for Smooth {
     }
 
     fn packed_bytes(&self, linear: &LinearShape) -> u64 {
-        let factors = if behind_norm(&linear.name) { size_of::<f32>() * linear.input } else { 0 };
+        let factors = if Role::of(&linear.name).behind_norm() { size_of::<f32>() * linear.input } else { 0 };
         self.stored_bytes(linear) + factors as u64
     }
 
@@ -85,7 +80,11 @@ impl Fitted for Smooth {
     }
 
     fn factors(&self, together: &Together<'_>) -> Vec<Vec<f32>> {
-        if together.names.iter().all(|name| behind_norm(name)) { vec![self.of(together.weights, together.seen)] } else { Vec::new() }
+        if together.names.iter().all(|name| Role::of(name).behind_norm()) {
+            vec![self.of(together.weights, together.seen)]
+        } else {
+            Vec::new()
+        }
     }
 
     fn pack(&self, linear: &str, weight: &HostMatrix, _: Option<&Inputs>) -> Result<PackedLinear, AccelError> {

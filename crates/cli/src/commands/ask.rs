@@ -7,6 +7,7 @@ use pollster::FutureExt;
 use serde::Serialize;
 use steady_accel::Acceleration;
 use steady_accel::memory::Run;
+use steady_bench::PostPrompts;
 use steady_study::record::top;
 use steady_verdict::Guard;
 use steady_vlm::{Answer, Asked, NotFinite, PixelValues, Precision, Prepared, Vlm, Work, image};
@@ -14,7 +15,7 @@ use steady_vlm::{Answer, Asked, NotFinite, PixelValues, Precision, Prepared, Vlm
 use crate::args::AskArgs;
 use crate::calibration::Calibration;
 use crate::commands::guard;
-use crate::{console, memory, model};
+use crate::{console, embedded, memory, model};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -149,7 +150,10 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let prepare_ms = milliseconds(start);
     let base = model::load(&checkpoint, &device, precision)?;
     let prompts = accelerations.iter().map(|acceleration| acceleration.calibrates_with(&base)).collect::<Result<Vec<_>, _>>()?;
-    calibration.wanted_for(prompts.into_iter().max().unwrap_or_default())?;
+    let prompts = prompts.into_iter().max().unwrap_or_default();
+    calibration.wanted_for(prompts)?;
+    // The question is asked as it is written; calibration is that of studies. Whether the model knows their form takes a look at all of its files.
+    let post_prompts = PostPrompts::for_model(prompts == 0 || embedded::holds(&checkpoint.sha256()?)?);
     // The quantizer that packed last, as settled, and its model: what has the same one is asked of the same weights.
     let mut packed: Option<(String, Vlm)> = None;
     let mut ask = |acceleration: &Acceleration| -> Result<AnswerJson> {
@@ -161,14 +165,15 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
                 if packed.as_ref().is_none_or(|(last, _)| *last != form) {
                     drop(packed.take());
                     let start = Instant::now();
-                    packed = steady_study::quantize(acceleration, &base, calibration.with()).block_on()?.map(|model| (form, model));
+                    packed =
+                        steady_study::quantize(acceleration, &base, calibration.with(&post_prompts)).block_on()?.map(|model| (form, model));
                     quantize_ms = milliseconds(start);
                 }
                 packed.as_ref().map_or(&base, |(_, model)| model)
             }
         };
         model::prepare(&device)?;
-        let searched = steady_study::search(acceleration, vlm, calibration.with()).block_on()?;
+        let searched = steady_study::search(acceleration, vlm, calibration.with(&post_prompts)).block_on()?;
         let acceleration = searched.as_ref().map_or(acceleration, |(found, _)| found);
         if let Some((_, found)) = &searched {
             console::note(&format!("{acceleration}: {found}"));

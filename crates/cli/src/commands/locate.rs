@@ -1,4 +1,4 @@
-//! `steady locate`: the layers in which a quantizer breaks answers, and which of them are worth leaving in float.
+//! `steady locate`: the layers in which a quantizer breaks answers, and which of them are worth leaving in float or in 8 bits.
 
 use anyhow::{Result, bail};
 use steady_accel::memory::stored_bytes;
@@ -29,8 +29,14 @@ pub(crate) fn run(args: &LocateArgs) -> Result<()> {
                 bail!("--mixed {size}: {whole} takes {stored} bytes with no more layers in float; give more");
             }
         }
-        let each = wholes.iter().map(|whole| whole.with_each_in_float(&footprint, grain)).collect::<Result<Vec<_>, _>>()?;
-        Ok(each.concat())
+        let mut each = Vec::new();
+        for whole in &wholes {
+            each.extend(whole.with_each_in_float(&footprint, grain)?);
+            if args.mixed.is_some() {
+                each.extend(whole.with_each_in_eight_bits(&footprint, grain)?);
+            }
+        }
+        Ok(each)
     };
     let published = study(choose, &located, Beside::default(), &bench, args.study.out.clone(), &args.study)?;
     let (Some(Published { report, file }), Some(size)) = (published, args.mixed) else { return Ok(()) };
@@ -39,19 +45,21 @@ pub(crate) fn run(args: &LocateArgs) -> Result<()> {
     study(choose, &|_| Ok(mixed.clone()), Beside::default(), &bench, folder, &args.study).map(drop)
 }
 
-/// `whole` with the layers in float that bring most back, as many as fit into files of `size` bytes.
+/// `whole` with the layers in float or in 8 bits that bring most back, as many as fit into files of `size` bytes.
 fn mixed(report: &Report, whole: &Acceleration, size: u64) -> Result<Acceleration> {
     let spec = whole.to_string();
     let packed = report.accelerations().iter().find(|acceleration| acceleration.spec == spec);
     let stored = packed.and_then(|acceleration| acceleration.cost.stored_bytes).unwrap_or_default();
     let more = size.saturating_sub(stored);
     let sensitivities = report.sensitivities();
-    let chosen = sensitivities.iter().filter(|sensitivity| sensitivity.whole.spec == spec).flat_map(|sensitivity| sensitivity.within(more));
-    let layers: Vec<&str> = chosen.map(|part| part.layers).collect();
-    if layers.is_empty() {
+    let of_spec = sensitivities.iter().filter(|sensitivity| sensitivity.whole.spec == spec);
+    let chosen: Vec<_> = of_spec.flat_map(|sensitivity| sensitivity.within(more)).collect();
+    if chosen.is_empty() {
         bail!(
             "--mixed {size}: {spec} takes {stored} bytes, and no layers that bring answers back fit into the rest; give more, or try --by layer"
         );
     }
-    Ok(whole.with_in_float(&layers)?)
+    let float: Vec<&str> = chosen.iter().map(|part| part.layers).filter(|layers| !layers.is_empty()).collect();
+    let eight: Vec<&str> = chosen.iter().map(|part| part.eight).filter(|layers| !layers.is_empty()).collect();
+    Ok(whole.mixed(&float, &eight)?)
 }

@@ -8,7 +8,7 @@ use steady_vlm::{Checkpoint, DeviceChoice};
 
 use crate::args::{LayoutArg, QuantizeArgs};
 use crate::calibration::Calibration;
-use crate::{console, model};
+use crate::{console, embedded, model};
 
 pub(crate) fn run(args: &QuantizeArgs) -> Result<()> {
     let spec = &args.acceleration;
@@ -29,8 +29,11 @@ pub(crate) fn run(args: &QuantizeArgs) -> Result<()> {
     let calibration = Calibration::open(&args.calibration)?;
     let checkpoint = model::choose(&args.model)?.checkpoint;
     let base = model::load(&checkpoint, &DeviceChoice::Cpu.open()?, model::precision(args.dtype, &checkpoint)?)?;
-    calibration.wanted_for(acceleration.calibrates_with(&base)?)?;
-    let packed = steady_study::quantize(&acceleration, &base, calibration.with())
+    let prompts = acceleration.calibrates_with(&base)?;
+    calibration.wanted_for(prompts)?;
+    let knows_form = prompts == 0 || embedded::holds(&checkpoint.sha256()?)?;
+    let (post_prompts, _) = args.post_prompt.chosen(knows_form);
+    let packed = steady_study::quantize(&acceleration, &base, calibration.with(&post_prompts))
         .block_on()?
         .with_context(|| format!("--accel {spec}: packs nothing"))?;
     checkpoint.publish(&packed, layout, out).with_context(|| format!("--format {} of {acceleration}", layout.name()))?;

@@ -173,12 +173,12 @@ pub(super) fn study(
         let published = against.iter().map(|other| Published::open(&other.checkpoint, &other.named, &vlm, &device, held));
         let published = published.collect::<Result<_, _>>()?;
         let controlled = controls.iter().map(|control| Controlled::open_held(control, &vlm, opening, held)).collect::<Result<_, _>>()?;
-        let variants = Variants::build_fitting(vlm.clone(), &accelerations, decoding, asked.shown_together(), (held, calibration.with()))
-            .block_on()?
-            .with_published(published)?
-            .with_controls(controlled)
-            .with_post_prompts(post_prompts.clone())
-            .stored_as(&footprint)?;
+        let variants =
+            Variants::build_fitting(vlm.clone(), &accelerations, decoding, asked.shown_together(), (held, calibration.with(&post_prompts)))
+                .block_on()?
+                .with_published(published)?
+                .with_controls(controlled)
+                .stored_as(&footprint)?;
         model::prepare(&device)?;
         anyhow::Ok(variants)
     };

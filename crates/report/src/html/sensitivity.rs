@@ -21,6 +21,7 @@ pub(super) fn section(report: &Report) -> Markup {
                 p.hint {
                     "Each row is the acceleration once more with these layers in float. KL gone is the share of its divergence from the baseline's first token that \
                      this takes away; the stronger the colour the more."
+                    @if sensitivities.iter().any(Sensitivity::has_eight) { " Where it says so, they are in 8 bits instead." }
                 }
                 @for sensitivity in &sensitivities {
                     h3 { (spec(&sensitivity.whole.spec)) }
@@ -116,7 +117,7 @@ fn list(sensitivity: &Sensitivity<'_>) -> Markup {
                 }
                 tbody {
                     (row(html! { "nothing more" }, sensitivity.whole, None, None))
-                    @for part in &sensitivity.parts { (row(text(part.layers), part.summary, sensitivity.gone(part), part.more_bytes)) }
+                    @for part in &sensitivity.parts { (row(text(&part.name()), part.summary, sensitivity.gone(part), part.more_bytes)) }
                 }
             }
         }

@@ -229,6 +229,11 @@ pub(crate) fn publish<'a>(
         .collect();
 
     let first = packed.first().ok_or_else(|| refused(layout.name(), "no layer is packed".to_owned()))?;
+    if let Some(other) = packed.iter().find(|layer| layout != Layout::Gguf && book(&layer.codes) != book(&first.codes)) {
+        let problem =
+            format!("is packed in other bits than {}, and {} has one width for all; gguf holds several", first.name, layout.name());
+        return Err(refused(&other.name, problem));
+    }
     let all = Common::of(&packed);
     let description = (layout == Layout::Gguf).then(described).transpose()?;
     let failed = RefCell::new(None);
@@ -288,6 +293,14 @@ pub(crate) fn publish<'a>(
     fs::write(&path, text + "\n").map_err(io(&path))
 }
 
+/// How codes are to be read; `None` where they are bytes.
+fn book(codes: &Codes) -> Option<&Codebook> {
+    match codes {
+        Codes::Grouped(codes) => Some(&codes.book),
+        Codes::Int8(_) => None,
+    }
+}
+
 /// The tensors in one file of safetensors, under another name until it is whole.
 fn in_safetensors(tensors: &BTreeMap<String, Tensor<'_>>, folder: &Path) -> Result<(), VlmError> {
     let (file, partial) = (folder.join(SINGLE), folder.join(format!("{SINGLE}.partial")));
@@ -313,10 +326,13 @@ fn folded(layers: &[(String, PackedLinear)], feeds: &[NormFeed]) -> Result<Divid
             (Some(feed), _) => (feed.norm.clone(), feed.linears.clone()),
             (None, Some((part, "o_proj"))) => (format!("{part}.v_proj"), vec![name.to_owned()]),
             (None, Some((part, "down_proj"))) => (format!("{part}.up_proj"), vec![name.to_owned()]),
-            _ => (String::new(), Vec::new()),
+            _ => {
+                let problem = "its inputs are divided, and there is no norm or layer before it that a file could have that folded into; leave it in float";
+                return Err(VlmError::Invalid { what: name.to_owned(), problem: problem.to_owned() });
+            }
         };
         let packed = feed.is_some() || layers.iter().any(|(layer, _)| *layer == before);
-        if !packed || fed.is_empty() || fed.iter().any(|linear| factors.get(linear.as_str()) != Some(own)) {
+        if !packed || fed.iter().any(|linear| factors.get(linear.as_str()) != Some(own)) {
             let problem = "its inputs are divided, and a file has that folded into what comes before, which other layers in float read too; \
                            leave no layer in float, or all that read the same";
             return Err(VlmError::Invalid { what: name.to_owned(), problem: problem.to_owned() });

@@ -1,5 +1,6 @@
 //! An acceleration meets a model.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use steady_kernels::PackedLinear;
 use steady_methods::{Group, Linears, MethodKind};
-use steady_vlm::{Dense, HostMatrix, Vlm};
+use steady_vlm::{Dense, Device, HostMatrix, Vlm, VlmError};
 
 use crate::acceleration::{EIGHT_BITS, FLOAT, HEAD};
 use crate::role::block;
@@ -170,14 +171,23 @@ async fn pack<'a>(
     factors: &HashMap<String, Arc<Vec<f32>>>,
 ) -> Result<HashMap<&'a str, PackedLinear>, AccelError> {
     let mut packed = HashMap::with_capacity(layers.len());
+    // Layers that are as large take as long.
+    let mut layers = layers.to_vec();
+    layers.sort_by_key(|(_, dense)| Reverse(dense.output() * dense.input()));
     // On the host there are copies of no more layers at once than there are threads to pack them.
     for layers in layers.chunks(rayon::current_num_threads().max(1)) {
-        let weights = on_host(layers).await?;
-        let of = |((name, _), weight): (&&Named, &HostMatrix)| {
+        let on_cpu = layers.iter().all(|(_, dense)| dense.device() == Device::Cpu);
+        let read = if on_cpu { Vec::new() } else { on_host(layers).await? };
+        let of = |(at, (name, dense)): (usize, &&Named)| {
             let (seen, factors) = (seen.get(name).map(AsRef::as_ref), factors.get(name).map(|factors| factors.as_slice()));
-            factors::packed(fitted, name, weight, seen, factors)
+            // What is on the CPU is read by the thread that packs it.
+            match (read.get(at), dense.on_cpu()) {
+                (Some(weight), _) => factors::packed(fitted, name, weight, seen, factors),
+                (None, Some(weight)) => factors::packed(fitted, name, &weight.map_err(|error| unread(name, &error))?, seen, factors),
+                (None, None) => Err(AccelError::Read { linear: name.clone(), problem: "it is on no device".to_owned() }),
+            }
         };
-        let linears: Vec<_> = layers.par_iter().zip(&weights).map(of).collect();
+        let linears: Vec<_> = layers.par_iter().enumerate().map(of).collect();
         for ((name, _), linear) in layers.iter().zip(linears) {
             packed.insert(name.as_str(), linear?);
         }
@@ -189,13 +199,17 @@ async fn pack<'a>(
 pub(crate) async fn on_host(layers: &[&Named]) -> Result<Vec<HostMatrix>, AccelError> {
     let mut weights = Vec::with_capacity(layers.len());
     for (name, dense) in layers {
-        weights.push(dense.to_host().await.map_err(|error| AccelError::Read { linear: name.clone(), problem: error.to_string() })?);
+        weights.push(dense.to_host().await.map_err(|error| unread(name, &error))?);
     }
     Ok(weights)
 }
 
 /// How layers are packed that are to be in 8 bits: as files of all tools hold them.
 const EIGHT: Rtn = Rtn { bits: 8, group: Group::Auto, symmetric: true };
+
+fn unread(linear: &str, error: &VlmError) -> AccelError {
+    AccelError::Read { linear: linear.to_owned(), problem: error.to_string() }
+}
 
 /// A linear layer by its canonical name.
 pub(crate) type Named = (String, Dense);

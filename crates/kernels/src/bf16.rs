@@ -4,6 +4,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::bf16;
 
+use crate::Floats;
 use crate::codes::{PackError, check_length};
 use crate::ops::PackedOps;
 
@@ -22,12 +23,16 @@ impl Bf16Weight {
     ///
     /// # Errors
     /// [`PackError::Length`] when there are not `out × in` of them.
-    pub fn new(values: &[bf16], [out, input]: [usize; 2]) -> Result<Self, PackError> {
+    pub fn new(values: &[bf16], shape: [usize; 2]) -> Result<Self, PackError> {
+        let [out, input] = shape;
         check_length("values", out, input, out * input, values.len())?;
-        let word = |two: &[bf16]| two.iter().rev().fold(0, |word, value| (word << 16) | u32::from(value.to_bits()));
-        let words: Vec<u32> = values.chunks_exact(input.max(1)).flat_map(|row| row.chunks(2).map(word)).collect();
-        let words = TensorData::new(words, [out, input.div_ceil(2)]);
-        Ok(Self { words: Tensor::from_data(words, (&Device::flex(), DType::U32)), input })
+        Ok(Self::of(Floats::Bf16(values), shape))
+    }
+
+    /// Packs `out × input` numbers of any type.
+    pub(crate) fn of(values: Floats<'_>, [out, input]: [usize; 2]) -> Self {
+        let words = TensorData::new(values.bf16_words(input), [out, input.div_ceil(2)]);
+        Self { words: Tensor::from_data(words, (&Device::flex(), DType::U32)), input }
     }
 
     /// `x [rows, in]` to `x Wᵀ [rows, out]`, in the precision of `x`.

@@ -110,12 +110,14 @@ impl GroupedCodes {
         if let Some((field, values)) = shifts {
             length(if field == "offset" { "offsets" } else { "zeros" }, self.out * groups, values.len())?;
         }
-        let refused = |&code: &u8| match self.book {
+        let refused = |code: u8| match self.book {
             Codebook::Int4 | Codebook::Nf4 | Codebook::Fp4 => code > 15,
             Codebook::Int8 => false,
             Codebook::E4m3 => code & 0x7f == 0x7f,
         };
-        if let Some(at) = self.codes.iter().position(refused) {
+        // Whether there is one is found for many at once, which one only then.
+        let any = self.codes.iter().fold(false, |any, &code| any | refused(code));
+        if let Some(at) = any.then(|| self.codes.iter().position(|&code| refused(code))).flatten() {
             let (row, column) = (at / self.input, at % self.input);
             let expected = if self.book == Codebook::E4m3 { "a number, 127 and 255 are none" } else { "0 to 15" };
             return Err(PackError::Code { code: self.codes[at].into(), row, column, expected });

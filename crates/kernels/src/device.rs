@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::Kept;
+
 /// Where numbers are kept and computed with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Device {
@@ -91,6 +93,14 @@ impl Element {
         match self {
             Self::F32 => 4,
             Self::F16 => 2,
+        }
+    }
+
+    /// What a matrix is kept as whose numbers are this.
+    pub fn kept(self) -> Kept {
+        match self {
+            Self::F32 => Kept::F32,
+            Self::F16 => Kept::F16,
         }
     }
 

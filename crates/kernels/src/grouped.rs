@@ -24,6 +24,45 @@ pub struct GroupedWeight {
     layout: Layout,
 }
 
+/// Rows of `input` codes of so many bits, 4 or 8, in words, the first code in the lowest bits; rows are padded with zeros.
+pub(crate) fn words(codes: &[u8], input: usize, bits: usize) -> Vec<u32> {
+    let (row, rows) = ((input * bits).div_ceil(32), codes.len() / input.max(1));
+    let mut words = vec![0; rows * row];
+    for (codes, words) in codes.chunks_exact(input.max(1)).zip(words.chunks_exact_mut(row.max(1))) {
+        if bits == 4 {
+            let (eights, rest) = codes.as_chunks::<8>();
+            for (word, eight) in words.iter_mut().zip(eights) {
+                *word = nibbles(*eight);
+            }
+            if let Some(word) = words.get_mut(eights.len()) {
+                *word = nibbles(padded(rest));
+            }
+        } else {
+            let (fours, rest) = codes.as_chunks::<4>();
+            for (word, four) in words.iter_mut().zip(fours) {
+                *word = u32::from_le_bytes(*four);
+            }
+            if let Some(word) = words.get_mut(fours.len()) {
+                *word = u32::from_le_bytes(padded(rest));
+            }
+        }
+    }
+    words
+}
+
+/// The low halves of eight bytes, moved together in three steps.
+fn nibbles(codes: [u8; 8]) -> u32 {
+    let pairs = u64::from_le_bytes(codes);
+    let bytes = (pairs | (pairs >> 4)) & 0x00ff_00ff_00ff_00ff;
+    let halves = (bytes | (bytes >> 8)) & 0x0000_ffff_0000_ffff;
+    (halves | (halves >> 16)) as u32
+}
+
+/// `codes` with zeros behind them.
+fn padded<const N: usize>(codes: &[u8]) -> [u8; N] {
+    std::array::from_fn(|at| codes.get(at).copied().unwrap_or(0))
+}
+
 /// How the words of a [`GroupedWeight`] lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -100,9 +139,7 @@ impl GroupedWeight {
     /// [`PackError`] when lengths, group size, code range or scales do not fit the layout.
     pub fn new(codes: &GroupedCodes) -> Result<Self, PackError> {
         codes.check()?;
-        let bits = codes.book.bits();
-        let word = |codes: &[u8]| codes.iter().rev().fold(0, |word, &code| (word << bits) | u32::from(code));
-        let words = codes.codes.chunks(codes.input.max(1)).flat_map(|row| row.chunks(32 / bits)).map(word).collect();
+        let words = words(&codes.codes, codes.input, codes.book.bits());
         let half = |value: f32| u32::from(f16::from_f32(value).to_bits());
         let scales = codes.scales.iter();
         let (kind, constants): (_, Vec<u32>) = match &codes.shift {

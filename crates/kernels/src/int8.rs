@@ -4,6 +4,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::codes::{Int8Codes, PackError};
+use crate::grouped::words;
 use crate::ops::PackedOps;
 
 /// A matrix `W [out, in]` of signed 8-bit codes with the mixed product of LLM.int8() (Dettmers et al., NeurIPS 2022). Without outliers that is
@@ -39,12 +40,7 @@ impl Int8Weight {
     /// [`PackError`] when lengths or scales do not fit the layout.
     pub fn new(codes: &Int8Codes) -> Result<Self, PackError> {
         codes.check()?;
-        let words: Vec<u32> = codes
-            .codes
-            .chunks_exact(codes.input.max(1))
-            .flat_map(|row| row.chunks(4))
-            .map(|four| four.iter().rev().fold(0, |word, &code| (word << 8) | u32::from(code.cast_unsigned())))
-            .collect();
+        let words = words(bytemuck::cast_slice(&codes.codes), codes.input, 8);
         let columns = codes.input.div_ceil(4);
         Ok(Self {
             words: Tensor::from_data(TensorData::new(words, [codes.out, columns]), (&Device::flex(), DType::U32)),

@@ -39,6 +39,9 @@ pub(crate) trait PackedOps: burn::backend::Backend {
     /// A few rows `x [rows, K]` times the transpose of a f32 matrix `[N, K]`; gives `[rows, N]`.
     fn dense_table(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    /// The transpose of a matrix of floats, in f32 and row after row.
+    fn across(matrix: FloatTensor<Self>) -> FloatTensor<Self>;
+
     /// A bf16 matrix, `words [N, ⌈K/2⌉]`, as f32 `[N, K]`.
     fn bf16_widen(words: IntTensor<Self>, input: usize) -> FloatTensor<Self>;
 }

@@ -1,14 +1,15 @@
 //! One weight matrix, whichever way it is held.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::backend::Dispatch;
+use burn::tensor::{DType, Tensor, TensorData};
 use half::bf16;
-#[cfg(feature = "gpu")]
-use half::f16;
+use half::vec::HalfBitsVecExt;
 
 #[cfg(feature = "gpu")]
 use crate::matrix::apart;
 use crate::matrix::{Matrix, Place, indices};
-use crate::{Bf16Weight, Chosen, Device, DeviceError, Element, PackError, PackedLinear, choice::TokenPlace, dense};
+use crate::{Bf16Weight, Chosen, Device, DeviceError, Element, Floats, Kept, PackError, PackedLinear};
+use crate::{choice::TokenPlace, codes::check_length, dense, ops::PackedOps};
 
 /// The weight `W [out, in]` of a linear layer; `y = x Wᵀ`.
 #[derive(Clone, Debug)]
@@ -41,14 +42,24 @@ impl Weight {
     ///
     /// # Panics
     /// When there are not as many.
-    pub fn dense(values: &[f32], [out, input]: [usize; 2], device: &Device, element: Element) -> Self {
+    pub fn dense(values: &[f32], shape: [usize; 2], device: &Device, element: Element) -> Self {
+        Self::floats(Floats::F32(values), shape, device, element.kept())
+    }
+
+    /// Floats of any type, `out × in` of them in row-major order, kept as `kept`.
+    ///
+    /// # Panics
+    /// When there are not as many.
+    pub fn floats(values: Floats<'_>, [out, input]: [usize; 2], device: &Device, kept: Kept) -> Self {
+        assert_eq!(values.len(), out * input, "a weight [{out}, {input}] of other numbers");
         match device {
-            Device::Cpu => {
-                let values = TensorData::new(transposed(values, out, input), [input, out]);
-                Self(Form::Dense(Tensor::from_data(values, (&burn::tensor::Device::flex(), element.dtype()))))
-            }
+            Device::Cpu => Self(match kept {
+                Kept::F32 => Form::Dense(f32_tensor(values.transposed_f32([out, input]), [input, out])),
+                Kept::F16 => Form::Dense(f16_tensor(values.transposed_f16_bits([out, input]), [input, out])),
+                Kept::Bf16 => Form::Bf16(Bf16Weight::of(values, [out, input])),
+            }),
             #[cfg(feature = "gpu")]
-            Device::Gpu(gpu) => Self(Form::Gpu(gpu.clone(), on_gpu(gpu, values, [out, input], element))),
+            Device::Gpu(gpu) => Self(Form::Gpu(gpu.clone(), on_gpu(gpu, values, [out, input], kept))),
         }
     }
 
@@ -57,14 +68,8 @@ impl Weight {
     /// # Errors
     /// [`PackError::Length`] when there are not `out × in` of them.
     pub fn bf16(values: &[bf16], shape: [usize; 2], device: &Device) -> Result<Self, PackError> {
-        match device {
-            Device::Cpu => Bf16Weight::new(values, shape).map(Form::Bf16).map(Self),
-            #[cfg(feature = "gpu")]
-            Device::Gpu(gpu) => {
-                crate::codes::check_length("values", shape[0], shape[1], shape[0] * shape[1], values.len())?;
-                Ok(Self(Form::Gpu(gpu.clone(), steady_gpu::Weight::bf16(gpu, bits(values), shape))))
-            }
-        }
+        check_length("values", shape[0], shape[1], shape[0] * shape[1], values.len())?;
+        Ok(Self::floats(Floats::Bf16(values), shape, device, Kept::Bf16))
     }
 
     /// Packed, put onto `device`.
@@ -124,15 +129,25 @@ impl Weight {
     /// When the device failed.
     pub async fn read(&self) -> Result<Vec<f32>, DeviceError> {
         match &self.0 {
-            Form::Dense(weight) => Matrix::from(weight.clone().transpose()).read().await,
-            Form::Bf16(weight) => Matrix::from(weight.widen()).read().await,
-            Form::Packed(weight) => Matrix::from(weight.dequantize()).read().await,
             #[cfg(feature = "gpu")]
             Form::Gpu(gpu, weight) => {
                 let all: Vec<u32> = (0..weight.shape()[0] as u32).collect();
                 Ok(gpu.read(&weight.rows(gpu, &all)).await?)
             }
+            _ => self.host().unwrap_or_else(|| Ok(Vec::new())),
         }
+    }
+
+    /// As [`Weight::read`] without waiting; `None` where it is on a GPU.
+    pub fn host(&self) -> Option<Result<Vec<f32>, DeviceError>> {
+        let values = match &self.0 {
+            Form::Dense(weight) => Tensor::from_dispatch(<Dispatch as PackedOps>::across(weight.clone().into_dispatch())),
+            Form::Bf16(weight) => weight.widen(),
+            Form::Packed(weight) => weight.dequantize(),
+            #[cfg(feature = "gpu")]
+            Form::Gpu(..) => return None,
+        };
+        Some(values.into_data().try_into_vec().map_err(|error| DeviceError(format!("{error:?}"))))
     }
 
     /// `x [rows, in]` to `x Wᵀ [rows, out]`, with what is `added`.
@@ -225,28 +240,23 @@ impl Table {
     /// # Panics
     /// When there are not `rows × width` of them.
     pub fn dense(values: Vec<f32>, shape: [usize; 2], device: &Device, element: Element) -> Self {
-        match device {
-            Device::Cpu => {
-                let values = TensorData::new(values, shape);
-                Self(TableForm::Dense(Tensor::from_data(values, (&burn::tensor::Device::flex(), element.dtype()))))
-            }
-            #[cfg(feature = "gpu")]
-            Device::Gpu(gpu) => Self(TableForm::Gpu(gpu.clone(), on_gpu(gpu, &values, shape, element))),
-        }
+        Self::floats(Floats::F32(&values), shape, device, element.kept())
     }
 
-    /// As [`Table::dense`], of numbers that were published as bf16 and stay what they are.
+    /// Floats of any type, in row-major order, kept as `kept`.
     ///
-    /// # Errors
-    /// [`PackError::Length`] when there are not `rows × width` of them.
-    pub fn bf16(values: &[bf16], shape: [usize; 2], device: &Device) -> Result<Self, PackError> {
+    /// # Panics
+    /// When there are not `rows × width` of them.
+    pub fn floats(values: Floats<'_>, shape: [usize; 2], device: &Device, kept: Kept) -> Self {
+        assert_eq!(values.len(), shape[0] * shape[1], "a table {shape:?} of other numbers");
         match device {
-            Device::Cpu => Bf16Weight::new(values, shape).map(TableForm::Bf16).map(Self),
+            Device::Cpu => Self(match kept {
+                Kept::F32 => TableForm::Dense(f32_tensor(values.to_f32(), shape)),
+                Kept::F16 => TableForm::Dense(f16_tensor(values.to_f16_bits(), shape)),
+                Kept::Bf16 => TableForm::Bf16(Bf16Weight::of(values, shape)),
+            }),
             #[cfg(feature = "gpu")]
-            Device::Gpu(gpu) => {
-                crate::codes::check_length("values", shape[0], shape[1], shape[0] * shape[1], values.len())?;
-                Ok(Self(TableForm::Gpu(gpu.clone(), steady_gpu::Weight::bf16(gpu, bits(values), shape))))
-            }
+            Device::Gpu(gpu) => Self(TableForm::Gpu(gpu.clone(), on_gpu(gpu, values, shape, kept))),
         }
     }
 
@@ -320,53 +330,20 @@ impl Table {
     }
 }
 
-#[cfg(feature = "gpu")]
-fn on_gpu(gpu: &steady_gpu::Gpu, values: &[f32], shape: [usize; 2], element: Element) -> steady_gpu::Weight {
-    match element {
-        Element::F32 => steady_gpu::Weight::f32(gpu, values, shape),
-        Element::F16 => {
-            let halves: Vec<u16> = values.iter().map(|&value| f16::from_f32(value).to_bits()).collect();
-            steady_gpu::Weight::f16(gpu, &halves, shape)
-        }
-    }
+fn f32_tensor(values: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values, shape), (&burn::tensor::Device::flex(), DType::F32))
+}
+
+fn f16_tensor(bits: Vec<u16>, shape: [usize; 2]) -> Tensor<2> {
+    let values = bits.reinterpret_into::<half::f16>();
+    Tensor::from_data(TensorData::new(values, shape), (&burn::tensor::Device::flex(), DType::F16))
 }
 
 #[cfg(feature = "gpu")]
-fn bits(values: &[bf16]) -> &[u16] {
-    half::slice::HalfFloatSliceExt::reinterpret_cast(values)
-}
-
-/// `[rows, cols]` to `[cols, rows]`, in blocks that stay in cache on both sides.
-fn transposed(data: &[f32], rows: usize, cols: usize) -> Vec<f32> {
-    const BLOCK: usize = 32;
-    let mut out = vec![0.0; data.len()];
-    for top in (0..rows).step_by(BLOCK) {
-        for left in (0..cols).step_by(BLOCK) {
-            for row in top..rows.min(top + BLOCK) {
-                for col in left..cols.min(left + BLOCK) {
-                    out[col * rows + row] = data[row * cols + col];
-                }
-            }
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::transposed;
-    use proptest::prelude::*;
-
-    #[test]
-    fn transposes_a_small_matrix() {
-        assert_eq!(transposed(&[1., 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
-    }
-
-    proptest! {
-        #[test]
-        fn twice_is_the_identity_across_block_edges(rows in 1usize..70, cols in 1usize..70) {
-            let data: Vec<f32> = (0..rows * cols).map(|i| i as f32).collect();
-            prop_assert_eq!(transposed(&transposed(&data, rows, cols), cols, rows), data);
-        }
+fn on_gpu(gpu: &steady_gpu::Gpu, values: Floats<'_>, shape: [usize; 2], kept: Kept) -> steady_gpu::Weight {
+    match kept {
+        Kept::F32 => steady_gpu::Weight::f32(gpu, &values.to_f32(), shape),
+        Kept::F16 => steady_gpu::Weight::f16(gpu, &values.to_f16_bits(), shape),
+        Kept::Bf16 => steady_gpu::Weight::bf16(gpu, &values.to_bf16_bits(), shape),
     }
 }

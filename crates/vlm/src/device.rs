@@ -7,7 +7,7 @@ mod paces;
 
 use std::{fmt, str::FromStr};
 
-use steady_kernels::{Bf16Weight, Device, Element};
+use steady_kernels::{Bf16Weight, Device, Element, Kept};
 
 pub use memory::DeviceMemory;
 pub use pace::{Asked, Faster, Pace, Work};
@@ -144,6 +144,15 @@ impl Precision {
         match self {
             Self::F32 | Self::Bf16 => Element::F32,
             Self::F16 => Element::F16,
+        }
+    }
+
+    /// What weights are kept as.
+    pub(crate) fn kept(self) -> Kept {
+        match self {
+            Self::F32 => Kept::F32,
+            Self::F16 => Kept::F16,
+            Self::Bf16 => Kept::Bf16,
         }
     }
 

@@ -16,8 +16,8 @@ use image::RgbImage;
 use pollster::FutureExt;
 use serde_json::{Value, json};
 use steady_vlm::{
-    Answer, Checkpoint, Decoding, DeviceChoice, Evidence, Gathered, HostMatrix, Merge, Needs, PositionPolicy, Precision, Prepared, Reduction, Site,
-    Step, TokenReducer, TowerTokens, Vlm, VlmError,
+    Answer, Checkpoint, Decoding, DeviceChoice, Evidence, Gathered, HostMatrix, Merge, Needs, PositionPolicy, Precision, Prepared,
+    Reduction, Site, Step, TokenReducer, TowerTokens, Vlm, VlmError,
 };
 use support::{Puppet, Stored, distance, prepare};
 
@@ -332,7 +332,8 @@ fn merging_what_is_alike_is_invisible() {
     assert_eq!((answer.visual_tokens, answer.kept()), (26, Some([0, 1, 2, 3, 4, 5, 21, 22, 23, 24, 25].as_slice())));
     assert!(answer.cost.flops < baseline.cost.flops && answer.left.len() == 3);
     // Token 1 is the first patch, and five more are the one below it.
-    let columns: Vec<Gathered> = (1..6).map(|first| Gathered { token: Some(first), from: vec![first + 5, first + 10, first + 15] }).collect();
+    let columns: Vec<Gathered> =
+        (1..6).map(|first| Gathered { token: Some(first), from: vec![first + 5, first + 10, first + 15] }).collect();
     assert_eq!(answer.left[2].gathered, columns);
 }
 
@@ -369,7 +370,10 @@ fn what_went_into_what_is_followed_from_step_to_step() {
     let answer = ask(&vlm, &prepare(&vlm, "larger.png", "how many?"), &PoursTwice);
     let gathered = |token, from: &[usize]| Gathered { token, from: from.to_vec() };
     let left: Vec<Vec<Gathered>> = answer.left.iter().map(|left| left.gathered.clone()).collect();
-    assert_eq!(left, [vec![gathered(Some(0), &[1]), gathered(None, &[24, 25])], vec![gathered(Some(0), &[1, 2]), gathered(Some(4), &[24, 25])]]);
+    assert_eq!(
+        left,
+        [vec![gathered(Some(0), &[1]), gathered(None, &[24, 25])], vec![gathered(Some(0), &[1, 2]), gathered(Some(4), &[24, 25])]]
+    );
     assert_eq!(answer.kept(), Some([&[0][..], &(4..24).collect::<Vec<_>>()].concat().as_slice()));
 }
 

@@ -334,8 +334,12 @@ mod tests {
     #[test]
     fn each_step_drops_its_own() {
         let frame = Some(Frame { left: 0.0, top: 0.0, width: 30.0, height: 20.0 });
-        let step =
-            |layer: usize, kept: &[usize]| TokenStep { place: format!("before layer {layer}"), layer: Some(layer), kept: kept.into(), gathered: Vec::new() };
+        let step = |layer: usize, kept: &[usize]| TokenStep {
+            place: format!("before layer {layer}"),
+            layer: Some(layer),
+            kept: kept.into(),
+            gathered: Vec::new(),
+        };
         let tokens = Tokens {
             views: vec![View { rows: 2, columns: 3, frame }],
             cells: row_by_row(2, 3),
@@ -359,7 +363,8 @@ mod tests {
     fn what_went_into_another_is_not_dropped() {
         let frame = Some(Frame { left: 0.0, top: 0.0, width: 30.0, height: 20.0 });
         let gathered = |token, from: &[usize]| Gathered { token, from: from.into() };
-        let step = |layer: usize, gathered| TokenStep { place: format!("before layer {layer}"), layer: Some(layer), kept: vec![0, 2], gathered };
+        let step =
+            |layer: usize, gathered| TokenStep { place: format!("before layer {layer}"), layer: Some(layer), kept: vec![0, 2], gathered };
         let first = step(1, vec![gathered(Some(0), &[1, 3]), gathered(None, &[4, 5])]);
         let mut tokens = Tokens {
             views: vec![View { rows: 2, columns: 3, frame }],
@@ -377,10 +382,7 @@ mod tests {
              Kept per row from the top: 2, 0."
         );
         let told: Vec<String> = tokens.gathered().iter().map(|gathered| tokens.told(gathered)).collect();
-        assert_eq!(
-            told,
-            ["Into row 1: column 1 went row 1: column 2; row 2: column 1.", "A new token was made of row 2: columns 2, 3."]
-        );
+        assert_eq!(told, ["Into row 1: column 1 went row 1: column 2; row 2: column 1.", "A new token was made of row 2: columns 2, 3."]);
         tokens.steps.push(step(2, vec![gathered(Some(0), &[1, 3])]));
         assert_eq!(fates(&tokens), [kept, went(0), kept, went(0), Fate::Dropped(1), Fate::Dropped(1)]);
         assert!(tokens.in_words().contains("the dark cells are dropped, the 2 blue ones went into others."), "{}", tokens.in_words());

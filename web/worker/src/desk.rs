@@ -13,8 +13,8 @@ use steady_bench::world::EMBEDDED;
 use steady_bench::{Benchmark, FirstLook, PostPrompts, Question, select};
 use steady_methods::Control;
 use steady_protocol::{
-    Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, Gathered, LeftOut, Model, OwnQuestions, PictureReply, PictureRequest, Preparing,
-    Questions, Response, Setting, StudyRequest, TokenStep, View,
+    Answered, AskReply, AskRequest, AskedAnswer, Cell, Frame, Gathered, LeftOut, Model, OwnQuestions, PictureReply, PictureRequest,
+    Preparing, Questions, Response, Setting, StudyRequest, TokenStep, View,
 };
 use steady_records::plan;
 use steady_study::controls::{self, Controlled, Opening};

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLinear, Shift};
+use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLinear, Shift, vectorized};
 use steady_methods::{FP4, Group, Method, NF4, Value};
 use steady_vlm::HostMatrix;
 
@@ -58,14 +58,23 @@ impl FittedBlocks {
     /// The codes of `weight [out, in]`, whose width the blocks must divide.
     pub fn codes(&self, weight: &HostMatrix) -> GroupedCodes {
         let table = Table::of(self.book.table().unwrap_or_default());
-        let (mut codes, mut scales) = (Vec::with_capacity(weight.data.len()), Vec::new());
-        for block in weight.data.chunks_exact(self.group) {
-            let most = largest(block);
-            // A block of zeros has the code of zero, and no scale.
-            let inverse = if most > 0.0 { 1.0 / most } else { 0.0 };
-            codes.extend(block.iter().map(|&value| table.nearest(value * inverse)));
-            scales.push(most);
-        }
+        let (mut codes, mut scales) = (vec![0; weight.data.len()], Vec::new());
+        vectorized(|| {
+            let bounds = table.bounds::<15>();
+            for (block, codes) in weight.data.chunks_exact(self.group).zip(codes.chunks_exact_mut(self.group)) {
+                let most = largest(block);
+                // A block of zeros has the code of zero, and no scale.
+                let inverse = if most > 0.0 { 1.0 / most } else { 0.0 };
+                for (code, &value) in codes.iter_mut().zip(block) {
+                    let value = value * inverse;
+                    *code = bounds.iter().map(|&bound| u8::from(value > bound)).sum();
+                }
+                for code in codes {
+                    *code = table.0[usize::from(*code)];
+                }
+                scales.push(most);
+            }
+        });
         if self.double {
             scales = doubled(&scales);
         }
@@ -118,9 +127,10 @@ impl Table {
         self.1.windows(2).filter(|pair| value > f32::midpoint(pair[0], pair[1])).count()
     }
 
-    /// The code of the nearest number.
-    fn nearest(&self, value: f32) -> u8 {
-        self.0[self.place(value)]
+    /// What lies halfway between neighbours: as many of these as a value is above, so far up is its nearest number. Bounds that there are not are above
+    /// everything.
+    fn bounds<const N: usize>(&self) -> [f32; N] {
+        std::array::from_fn(|at| self.1.get(at..at + 2).map_or(f32::INFINITY, |pair| f32::midpoint(pair[0], pair[1])))
     }
 }
 

@@ -10,7 +10,7 @@ use steady_kernels::{Int8Codes, Int8Weight, PackedLinear};
 use steady_methods::{INT8, Value};
 use steady_vlm::HostMatrix;
 
-use super::layers::{largest, packed};
+use super::layers::{in_bytes, largest, packed};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
 use crate::Inputs;
 use crate::implementation::{Built, Implementation};
@@ -34,12 +34,10 @@ impl Int8 {
     /// The codes of `weight [out, in]`.
     pub fn codes(&self, weight: &HostMatrix) -> Int8Codes {
         let absmax: Vec<f32> = weight.iter_rows().map(largest).collect();
-        let codes = weight.iter_rows().zip(&absmax).flat_map(|(row, &absmax)| {
-            // A row of zeros has no scale; its codes are zeros.
-            let per_unit = if absmax > 0.0 { 127.0 / absmax } else { 0.0 };
-            row.iter().map(move |&value| (value * per_unit).round_ties_even().clamp(-127.0, 127.0) as i8)
-        });
-        let (codes, divisor) = (codes.collect(), Int8Codes::OF_MAXIMA);
+        // A row of zeros has no scale; its codes are zeros.
+        let per_unit: Vec<f32> = absmax.iter().map(|&absmax| if absmax > 0.0 { 127.0 / absmax } else { 0.0 }).collect();
+        let codes = in_bytes(weight, |row, value| (value * per_unit[row]).round_ties_even().clamp(-127.0, 127.0));
+        let divisor = Int8Codes::OF_MAXIMA;
         Int8Codes { out: weight.rows, input: weight.cols, codes, scales: absmax, divisor, outlier_threshold: self.threshold }
     }
 }

@@ -9,11 +9,11 @@
 use std::sync::Arc;
 
 use half::f16;
-use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLinear, Shift};
+use steady_kernels::{Codebook, Constants, GroupedCodes, GroupedWeight, PackedLinear, Shift, vectorized};
 use steady_methods::{Group, Method, Value, W2_RTN, W3_RTN, W4_RTN, W8_RTN};
 use steady_vlm::HostMatrix;
 
-use super::layers::{largest, packed, settle};
+use super::layers::{largest, packed, range, settle};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
 use crate::Inputs;
 use crate::implementation::{Built, Implementation};
@@ -81,19 +81,23 @@ pub(super) fn last(bits: u32) -> f32 {
 
 /// `weight [out, in]` rounded to nearest in groups, whose scale and zero point `constants` finds.
 pub(super) fn rounded(weight: &HostMatrix, group: usize, bits: u32, constants: impl Fn(&[f32]) -> (f32, f32)) -> GroupedCodes {
-    let groups = weight.data.len() / group;
-    let (mut codes, mut scales, mut zeros) =
-        (Vec::with_capacity(weight.data.len()), Vec::with_capacity(groups), Vec::with_capacity(groups));
-    for values in weight.data.chunks_exact(group) {
-        let (scale, zero) = constants(values);
-        scales.push(scale);
-        zeros.push(zero);
-        codes.extend(values.iter().map(|&value| code(value, scale, zero, last(bits)) as u8));
-    }
+    let (groups, last) = (weight.data.len() / group, last(bits));
+    let (mut codes, mut scales, mut zeros) = (vec![0; weight.data.len()], Vec::with_capacity(groups), Vec::with_capacity(groups));
+    vectorized(|| {
+        for (values, codes) in weight.data.chunks_exact(group).zip(codes.chunks_exact_mut(group)) {
+            let (scale, zero) = constants(values);
+            scales.push(scale);
+            zeros.push(zero);
+            for (into, &value) in codes.iter_mut().zip(values) {
+                *into = code(value, scale, zero, last) as u8;
+            }
+        }
+    });
     GroupedCodes { out: weight.rows, input: weight.cols, group, book: book(bits), codes, scales, shift: Shift::Zeros(zeros) }
 }
 
 /// The code of a value, a whole number.
+#[inline]
 pub(super) fn code(value: f32, scale: f32, zero: f32, last: f32) -> f32 {
     ((value / scale).round_ties_even() + zero).clamp(0.0, last)
 }
@@ -106,7 +110,7 @@ pub(super) fn book(bits: u32) -> Codebook {
 /// Scale and zero point of a group whose codes run from its minimum to its maximum. The range includes zero (as in GPTQ
 /// and compressed-tensors): otherwise the clamped zero point would cut off a group of one sign.
 fn asymmetric(values: &[f32], last: f32) -> (f32, f32) {
-    let (min, max) = values.iter().fold((0.0_f32, 0.0_f32), |(min, max), &value| (min.min(value), max.max(value)));
+    let (min, max) = range(values);
     let scale = stored((max - min) / last);
     (scale, (-min / scale).round_ties_even().clamp(0.0, last))
 }

@@ -10,7 +10,7 @@ use steady_kernels::{Int8Codes, Int8Weight, PackedLinear};
 use steady_methods::W8A8;
 use steady_vlm::HostMatrix;
 
-use super::layers::{packed, row_scale};
+use super::layers::{in_bytes, packed, row_scale};
 use super::{AccelError, Fitted, LinearShape, Quantizer};
 use crate::Inputs;
 use crate::implementation::{Built, Implementation};
@@ -33,12 +33,8 @@ pub struct W8a8;
 impl W8a8 {
     /// The codes of `weight [out, in]`.
     pub fn codes(self, weight: &HostMatrix) -> Int8Codes {
-        let (mut codes, mut scales) = (Vec::with_capacity(weight.data.len()), Vec::with_capacity(weight.rows));
-        for row in weight.iter_rows() {
-            let scale = row_scale(row, STEPS);
-            codes.extend(row.iter().map(|value| (value / scale).round_ties_even().clamp(-128.0, 127.0) as i8));
-            scales.push(scale);
-        }
+        let scales: Vec<f32> = weight.iter_rows().map(|row| row_scale(row, STEPS)).collect();
+        let codes = in_bytes(weight, |row, value| (value / scales[row]).round_ties_even().clamp(-128.0, 127.0));
         let outlier_threshold = Int8Codes::NO_OUTLIERS;
         Int8Codes { out: weight.rows, input: weight.cols, codes, scales, divisor: 1.0, outlier_threshold }
     }

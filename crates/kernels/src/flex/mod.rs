@@ -26,6 +26,7 @@ use self::bf16::Bf16;
 use self::grouped::Grouped;
 pub(crate) use self::unpack::DENSE_ROWS;
 use self::unpack::Unpack;
+use crate::Floats;
 use crate::activation::Curve;
 use crate::grouped::Layout;
 use crate::ops::PackedOps;
@@ -66,6 +67,16 @@ impl PackedOps for Flex {
     fn dense_table(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
         let table = table.to_contiguous();
         unpack::linear(&x.to_contiguous(), &dense::Rows { shape: table.layout().shape().dims(), values: table.storage() })
+    }
+
+    fn across(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
+        let tensor = tensor.to_contiguous();
+        let [rows, columns] = tensor.layout().shape().dims();
+        let values = match tensor.dtype() {
+            DType::F16 => Floats::F16(tensor.storage()),
+            _ => Floats::F32(tensor.storage()),
+        };
+        matrix(values.transposed_f32([rows, columns]), [columns, rows])
     }
 
     fn int8_linear(

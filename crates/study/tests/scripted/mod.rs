@@ -123,7 +123,9 @@ impl Subject for Scripted {
                 visual_tokens: 16,
                 // In two steps, the second of which is the one that counts.
                 left: if variant == "half" {
-                    [(1, 12), (2, 8)].map(|(layer, kept)| Left { site: Site::BeforeLayer(layer), kept: (0..kept).collect(), gathered: Vec::new() }).into()
+                    [(1, 12), (2, 8)]
+                        .map(|(layer, kept)| Left { site: Site::BeforeLayer(layer), kept: (0..kept).collect(), gathered: Vec::new() })
+                        .into()
                 } else {
                     Vec::new()
                 },

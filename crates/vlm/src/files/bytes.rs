@@ -40,11 +40,12 @@ pub(crate) struct MappedFile {
     size: u64,
 }
 
-/// Part of a file's bytes.
+/// Part of a file's bytes, held by itself.
 #[derive(Debug)]
-pub(crate) enum Stretch<'a> {
+pub(crate) enum Stretch {
     Mapped(Mmap),
-    Held(&'a [u8]),
+    Static(&'static [u8]),
+    Shared(Arc<Vec<u8>>, Range<usize>),
     Read(Vec<u8>),
 }
 
@@ -68,7 +69,7 @@ impl Bytes {
     }
 
     /// A stretch of the file by itself.
-    pub(crate) fn stretch(&self, range: Range<u64>) -> std::io::Result<Stretch<'_>> {
+    pub(crate) fn stretch(&self, range: Range<u64>) -> std::io::Result<Stretch> {
         if range.start > range.end || range.end > self.size() {
             let problem = format!("bytes {} to {} were asked for, the file has {}", range.start, range.end, self.size());
             return Err(Error::new(ErrorKind::UnexpectedEof, problem));
@@ -79,12 +80,12 @@ impl Bytes {
                 .map_err(|_| Error::new(ErrorKind::OutOfMemory, format!("{length} bytes at once are more than can be addressed")))
         };
         if length == 0 {
-            return Ok(Stretch::Held(&[]));
+            return Ok(Stretch::Static(&[]));
         }
         match self {
             Self::Mapped(mapped) => map(&mapped.file, range.start, addressed(length)?).map(Stretch::Mapped),
-            Self::Static(bytes) => Ok(Stretch::Held(&bytes[addressed(range.start)?..addressed(range.end)?])),
-            Self::Fetched(bytes) => Ok(Stretch::Held(&bytes[addressed(range.start)?..addressed(range.end)?])),
+            Self::Static(bytes) => Ok(Stretch::Static(&bytes[addressed(range.start)?..addressed(range.end)?])),
+            Self::Fetched(bytes) => Ok(Stretch::Shared(Arc::clone(bytes), addressed(range.start)?..addressed(range.end)?)),
             Self::Elsewhere(file) => {
                 let mut bytes = Vec::new();
                 bytes
@@ -98,7 +99,7 @@ impl Bytes {
     }
 
     /// What lies at a place, by itself.
-    pub(crate) fn at(&self, place: &Place) -> std::io::Result<Stretch<'_>> {
+    pub(crate) fn at(&self, place: &Place) -> std::io::Result<Stretch> {
         if let Some(stretch) = place.stretch() {
             return self.stretch(stretch);
         }
@@ -152,13 +153,14 @@ pub(crate) fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     (range.start..end).step_by(STRETCH as usize).map(move |start| start..end.min(start + STRETCH))
 }
 
-impl Deref for Stretch<'_> {
+impl Deref for Stretch {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
-            Self::Held(bytes) => bytes,
+            Self::Static(bytes) => bytes,
+            Self::Shared(bytes, range) => &bytes[range.clone()],
             Self::Read(bytes) => bytes,
         }
     }

@@ -36,7 +36,7 @@ pub(crate) use publish::{Description, publish, unlike, vocabulary};
 pub use safetensors::Dtype;
 pub use source::Source;
 pub(crate) use weights::shards;
-pub use weights::{HostTensor, RawTensor, Values, Weights};
+pub use weights::{HostTensor, RawTensor, StoredFloats, Values, Weights};
 
 /// The file that names a checkpoint's family and its sizes.
 pub(crate) const CONFIG: &str = "config.json";

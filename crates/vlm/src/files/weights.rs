@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
 use safetensors::Dtype;
+use steady_kernels::Floats;
 
 use super::bytes::{Bytes, Place, Stretch, pieces};
 use super::fields::Fields;
@@ -19,8 +21,6 @@ const SPARE_ROWS: usize = 128;
 const TOWER: &str = "vision_tower.";
 const HEAD: &str = "lm_head.weight";
 const EMBEDDING: &str = "language_model.embed_tokens.weight";
-/// The least number that f16 rounds to infinity: halfway from its largest, 65,504, to what would come next.
-const F16_END: f32 = 65_520.0;
 
 /// A tensor in host memory, row-major f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,21 +31,58 @@ pub struct HostTensor {
     pub data: Vec<f32>,
 }
 
-/// A float tensor's values on the host, row-major, as a model keeps them.
-#[derive(Clone, Debug, PartialEq)]
+/// A float tensor's values on the host, row-major: each of them is finite in what the model keeps them as.
+#[derive(Debug)]
 pub enum Values {
-    /// As f32; each of them is finite in what the model computes in.
+    /// As f32.
     F32(Vec<f32>),
-    /// As bf16: they stay so on the device.
-    Bf16(Vec<bf16>),
+    /// As they lie in their file.
+    Stored(StoredFloats),
+}
+
+/// The numbers of a tensor in its file.
+#[derive(Debug)]
+pub struct StoredFloats {
+    /// Whole numbers of `dtype`, which is one of f32, f16 and bf16, and aligned for it.
+    bytes: Stretch,
+    dtype: Dtype,
 }
 
 impl Values {
+    /// What they are.
+    pub fn floats(&self) -> Floats<'_> {
+        match self {
+            Self::F32(values) => Floats::F32(values),
+            Self::Stored(stored) => stored.floats(),
+        }
+    }
+
     /// As f32, which loses nothing.
     pub fn into_f32(self) -> Vec<f32> {
         match self {
             Self::F32(values) => values,
-            Self::Bf16(values) => values.into_iter().map(bf16::to_f32).collect(),
+            Self::Stored(stored) => stored.floats().to_f32(),
+        }
+    }
+}
+
+impl StoredFloats {
+    /// `bytes` of a file as they are. `None` where the type is no float, or they do not lie where numbers of it may.
+    fn new(bytes: Stretch, dtype: Dtype) -> Result<Self, Stretch> {
+        let lie_well = match dtype {
+            Dtype::F32 => bytemuck::try_cast_slice::<u8, f32>(&bytes).is_ok(),
+            Dtype::F16 | Dtype::BF16 => bytemuck::try_cast_slice::<u8, u16>(&bytes).is_ok(),
+            _ => false,
+        };
+        // Files are little-endian.
+        if lie_well && cfg!(target_endian = "little") { Ok(Self { bytes, dtype }) } else { Err(bytes) }
+    }
+
+    fn floats(&self) -> Floats<'_> {
+        match self.dtype {
+            Dtype::F32 => Floats::F32(bytemuck::cast_slice(&self.bytes)),
+            Dtype::F16 => Floats::F16(bytemuck::cast_slice::<u8, u16>(&self.bytes).reinterpret_cast()),
+            _ => Floats::Bf16(bytemuck::cast_slice::<u8, u16>(&self.bytes).reinterpret_cast()),
         }
     }
 }
@@ -105,7 +142,7 @@ impl Entry {
 }
 
 impl WeightFile {
-    fn at(&self, place: &Place) -> Result<Stretch<'_>, VlmError> {
+    fn at(&self, place: &Place) -> Result<Stretch, VlmError> {
         self.bytes.at(place).map_err(|source| VlmError::Io { path: self.label.clone().into(), source })
     }
 }
@@ -342,63 +379,45 @@ impl Weights {
     /// # Errors
     /// When it is missing, has another shape, is not f32, f16 or bf16, or holds a value that is not finite.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<HostTensor, VlmError> {
-        let data = self.read(name, shape, |value| value, |value| value.is_finite())?;
+        let data = self.read(name, shape, Precision::F32)?.into_f32();
         Ok(HostTensor { shape: shape.to_vec(), data })
     }
 
-    /// Reads one tensor of weights as the model keeps them and marks it as used.
+    /// Opens one tensor of weights and marks it as used. Its numbers are as they lie in the file, if they can be; whoever puts them onto a device
+    /// rounds them to the model's precision, which they survive.
     ///
     /// # Errors
     /// As [`Weights::take`], or when it holds a value that is finite, but not in the model's precision.
     pub fn values(&mut self, name: &str, shape: &[usize]) -> Result<Values, VlmError> {
-        Ok(match self.precision {
-            Precision::F32 => Values::F32(self.read(name, shape, |value| value, |value| value.is_finite())?),
-            // The device rounds; here it is enough to know what would not survive it.
-            Precision::F16 => Values::F32(self.read(name, shape, |value| value, |value| value.abs() < F16_END)?),
-            Precision::Bf16 => Values::Bf16(self.read(name, shape, bf16::from_f32, |value| value.is_finite())?),
-        })
+        self.read(name, shape, self.precision)
     }
 
-    /// Numbers as the model keeps them.
-    pub(crate) fn kept(&self, values: Values) -> Values {
-        match (self.precision, values) {
-            (Precision::Bf16, Values::F32(values)) => Values::Bf16(values.into_iter().map(bf16::from_f32).collect()),
-            (_, values) => values,
-        }
-    }
-
-    /// Reads one tensor, each number as `keep` makes it of the one in the file, and marks it as used.
-    fn read<T>(
-        &mut self,
-        canonical: &str,
-        shape: &[usize],
-        keep: impl Fn(f32) -> T,
-        is_finite: impl Fn(&T) -> bool,
-    ) -> Result<Vec<T>, VlmError> {
-        let precision = self.precision;
+    /// Opens one tensor, whose numbers are to survive `precision`, and marks it as used.
+    fn read(&mut self, canonical: &str, shape: &[usize], precision: Precision) -> Result<Values, VlmError> {
         let entry = self.claim(canonical, shape)?;
         let (name, file, dtype, place, blocks) = (entry.name.clone(), entry.file, entry.dtype, entry.place.clone(), entry.blocks);
         let file = &self.files[file];
         let stretch = file.at(&place)?;
         if let Some(kind) = blocks {
-            let kept: Vec<T> = kind.floats(&stretch).into_iter().map(keep).collect();
-            return match kept.iter().position(|value| !is_finite(value)) {
-                None => Ok(kept),
+            let values = Values::F32(kind.floats(&stretch));
+            return match values.floats().first_not_finite(precision.kept()) {
+                None => Ok(values),
                 Some(at) => Err(VlmError::tensor(&file.label, &name, format!("element {at} is not finite in {precision}"))),
             };
         }
-        let kept = converted(&stretch, dtype, keep).ok_or_else(|| {
-            let packed = self.packed(canonical).map(|(_, by)| format!(" (packed by {by}; use the float checkpoint)")).unwrap_or_default();
-            VlmError::tensor(&file.label, &name, format!("element type {dtype:?} is not read{packed}; known: F32, F16, BF16"))
-        })?;
-        let Some(at) = kept.iter().position(|value| !is_finite(value)) else { return Ok(kept) };
-        let size = stretch.len() / kept.len();
-        let published = converted(&stretch[at * size..(at + 1) * size], dtype, |value| value);
-        let problem = match published.as_deref() {
-            Some([value]) if value.is_finite() => {
-                format!("element {at} is {value}, which is finite in f32 and not in {precision}")
-            }
-            Some([value]) => format!("element {at} is {value}; weights must be finite"),
+        let values = match StoredFloats::new(stretch, dtype) {
+            Ok(stored) => Values::Stored(stored),
+            Err(stretch) => Values::F32(as_f32(&stretch, dtype).ok_or_else(|| {
+                let packed =
+                    self.packed(canonical).map(|(_, by)| format!(" (packed by {by}; use the float checkpoint)")).unwrap_or_default();
+                VlmError::tensor(&file.label, &name, format!("element type {dtype:?} is not read{packed}; known: F32, F16, BF16"))
+            })?),
+        };
+        let Some(at) = values.floats().first_not_finite(precision.kept()) else { return Ok(values) };
+        let published = values.floats().slice(at..at + 1).to_f32();
+        let problem = match published[..] {
+            [value] if value.is_finite() => format!("element {at} is {value}, which is finite in f32 and not in {precision}"),
+            [value] => format!("element {at} is {value}; weights must be finite"),
             _ => format!("element {at} is not finite"),
         };
         Err(VlmError::tensor(&file.label, &name, problem))

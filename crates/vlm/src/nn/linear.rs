@@ -57,6 +57,15 @@ impl Dense {
         on_host(&self.0).await
     }
 
+    /// As [`Self::to_host`] without waiting, from any thread; `None` where the weight is on a GPU.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn on_cpu(&self) -> Option<Result<HostMatrix, VlmError>> {
+        let values = self.0.host()?;
+        Some(values.map(|values| HostMatrix::new(self.output(), self.input(), values)).map_err(VlmError::from))
+    }
+
     /// The device the weight lives on.
     pub fn device(&self) -> Device {
         self.0.device()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use steady_kernels::{Device, Element, Matrix, Normalization, PackError, Table, Weight};
+use steady_kernels::{Device, Element, Floats, Matrix, Normalization, Table, Weight};
 
 use super::{Linear, Norm};
 use crate::files::{LayerTensors, Stored, Values, WeightFormat, Weights};
@@ -164,10 +164,13 @@ impl<'a> Loader<'a> {
                 }
                 Linear::dense(name, Weight::dense(&[0.0], [1, 1], self.device, self.element()))
             }
-            Stored::Dense(Values::F32(values)) => Linear::dense(name, Weight::dense(&values, [output, input], self.device, self.element())),
-            Stored::Dense(Values::Bf16(values)) => {
-                let weight = Weight::bf16(&values, [output, input], self.device);
-                Linear::dense(name, weight.map_err(|error| misfit(name, &error))?)
+            Stored::Dense(values) => {
+                let expected = output * input;
+                if values.floats().len() != expected {
+                    let problem = format!("expected {expected} numbers, found {}", values.floats().len());
+                    return Err(VlmError::Invalid { what: name.to_owned(), problem });
+                }
+                Linear::dense(name, Weight::floats(values.floats(), [output, input], self.device, self.precision.kept()))
             }
             Stored::Packed(packed) => Linear::packed(name, Weight::packed(*packed, self.device)),
         };
@@ -226,24 +229,21 @@ impl<'a> Loader<'a> {
         let spare = self.weights.spare_rows(name, shape);
         match self.take(name, &[rows - spare, width], |survey, _| survey.tables.push(shape))? {
             None => Ok(Table::dense(vec![0.0], [1, 1], self.device, self.element())),
-            Some(Values::F32(values)) => Ok(Table::dense(filled(values, spare, width), shape, self.device, self.element())),
-            Some(Values::Bf16(values)) => {
-                Table::bf16(&filled(values, spare, width), shape, self.device).map_err(|error| misfit(name, &error))
+            Some(values) if spare == 0 => Ok(Table::floats(values.floats(), shape, self.device, self.precision.kept())),
+            Some(values) => {
+                let values = filled(values.into_f32(), spare, width);
+                Ok(Table::floats(Floats::F32(&values), shape, self.device, self.precision.kept()))
             }
         }
     }
 }
 
 /// A table with `spare` rows more, which repeat the first. As a head's they are chosen over nothing: of logits that are equal the first is.
-fn filled<T: Copy>(mut values: Vec<T>, spare: usize, width: usize) -> Vec<T> {
+fn filled(mut values: Vec<f32>, spare: usize, width: usize) -> Vec<f32> {
     for _ in 0..spare {
         values.extend_from_within(..width);
     }
     values
-}
-
-fn misfit(name: &str, error: &PackError) -> VlmError {
-    VlmError::Invalid { what: name.to_owned(), problem: error.to_string() }
 }
 
 /// Numbers as `element` holds them.

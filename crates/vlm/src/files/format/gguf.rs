@@ -37,10 +37,9 @@ impl WeightFormat for Gguf {
         let rows = self.rows(tensors.name(), shape.first().copied().unwrap_or_default());
         let Some(kind) = tensors.blocks("weight") else {
             let input = shape[1..].iter().product();
-            return Ok(match tensors.dense(shape)? {
-                Stored::Dense(Values::F32(values)) => Stored::Dense(Values::F32(reordered(values, input, rows.as_ref()))),
-                Stored::Dense(Values::Bf16(values)) => Stored::Dense(Values::Bf16(reordered(values, input, rows.as_ref()))),
-                other => other,
+            return Ok(match (tensors.dense(shape)?, rows) {
+                (Stored::Dense(values), Some(rows)) => Stored::Dense(Values::F32(reordered(values.into_f32(), input, Some(&rows)))),
+                (stored, _) => stored,
             });
         };
         let [out, input] = tensors.matrix("weight", shape)?;

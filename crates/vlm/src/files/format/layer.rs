@@ -197,7 +197,7 @@ impl<'a> LayerTensors<'a> {
     /// # Errors
     /// When they are not as many as the layer has.
     pub fn unpacked(&self, values: impl FnOnce() -> Values) -> Result<Stored, VlmError> {
-        Ok(if self.survey { Stored::Surveyed(None) } else { Stored::Dense(self.weights.kept(values())) })
+        Ok(if self.survey { Stored::Surveyed(None) } else { Stored::Dense(values()) })
     }
 
     /// `codes` packed; scales and zero points, where they are kept as f16, must be numbers of it. Scales are those of the tensor `part`.

@@ -1,4 +1,4 @@
-"""A LLaVA-1.5 of half a billion parameters with random weights, a picture and six questions, for timing: what it answers means nothing.
+"""A LLaVA-1.5 of 0.7 billion parameters with random weights, a picture and six questions, for timing: what it answers means nothing.
 
     python tests/peers/checkpoint.py FOLDER
 

@@ -67,10 +67,10 @@ impl Acceleration {
     /// [`AccelError`] when the quantizer does not fit the model, when there are too few prompts, or when what the layers see is of no use.
     pub async fn quantize_seeing(&self, model: &Vlm, samples: Option<&dyn Samples>) -> Result<Option<Vlm>, AccelError> {
         let packed = self.pack_all(model, samples).await?;
-        match packed.is_some() || self.cache.is_some() {
-            true => self.finished(packed.as_ref().unwrap_or(model), model).await.map(Some),
-            false => Ok(None),
+        if packed.is_none() && self.cache.is_none() {
+            return Ok(None);
         }
+        self.finished(packed.as_ref().unwrap_or(model), model).await.map(Some)
     }
 
     /// As [`Self::quantize_seeing`], with the layers packed too that are to stay in float: accelerations with the same

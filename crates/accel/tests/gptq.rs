@@ -158,7 +158,7 @@ fn what_no_prompt_passes_is_rounded() {
         let Codes::Grouped(codes) = packed.packed(name).unwrap().codes() else { panic!("{name}") };
         let off = |(at, (&code, &value)): (usize, (&u8, &f32))| {
             let nearest = (value / codes.scales[at / 32]).round_ties_even().clamp(-8.0, 7.0);
-            f32::from(code) - 8.0 != nearest
+            i32::from(code) - 8 != nearest as i32
         };
         codes.codes.iter().zip(&float.data).enumerate().filter(|&code| off(code)).count()
     };

@@ -172,7 +172,7 @@ impl KeyValues {
                 let queries = flex::split_heads(queries.tensor(), heads.queries).swap_dims(0, 1);
                 let (keys, values) = cache.held();
                 let probabilities = flex::probabilities(queries, keys, sight.mask.as_ref());
-                let attended = flex::weighted(probabilities.clone(), values);
+                let attended = flex::weighted(probabilities.clone(), &values);
                 (attended.into(), LastRow(Row::Cpu(probabilities)))
             }
             #[cfg(feature = "gpu")]
@@ -328,7 +328,7 @@ pub fn attend_all(queries: Matrix, keys: Matrix, values: &Matrix, heads: usize, 
             let split = |x: &Matrix| flex::split_heads(x.tensor(), heads).swap_dims(0, 1); // [heads, tokens, head_dim]
             let mask = raise.as_ref().map(|raise| raise.tensor().unsqueeze_dim(0));
             let probabilities = flex::probabilities(split(&queries), split(&keys), mask.as_ref());
-            let attended = flex::weighted(probabilities.clone(), split(values));
+            let attended = flex::weighted(probabilities.clone(), &split(values));
             (attended.into(), Seen { probabilities: Some(probabilities), queries, keys, raise, heads })
         }
         #[cfg(feature = "gpu")]

@@ -239,8 +239,8 @@ impl Table {
     ///
     /// # Panics
     /// When there are not `rows × width` of them.
-    pub fn dense(values: Vec<f32>, shape: [usize; 2], device: &Device, element: Element) -> Self {
-        Self::floats(Floats::F32(&values), shape, device, element.kept())
+    pub fn dense(values: &[f32], shape: [usize; 2], device: &Device, element: Element) -> Self {
+        Self::floats(Floats::F32(values), shape, device, element.kept())
     }
 
     /// Floats of any type, in row-major order, kept as `kept`.

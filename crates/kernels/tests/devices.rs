@@ -126,8 +126,8 @@ fn products_of_one_input() {
 #[test]
 fn tables_are_looked_up_and_projected_on() {
     let values = numbers(30 * 16, 4);
-    assert_same("rows of a table", |device| Table::dense(values.clone(), [30, 16], device, Element::F32).gather(&[29, 0, 0, 7]));
-    assert_same("logits", |device| Table::dense(values.clone(), [30, 16], device, Element::F32).project(&matrix([1, 16], 6, device)));
+    assert_same("rows of a table", |device| Table::dense(&values, [30, 16], device, Element::F32).gather(&[29, 0, 0, 7]));
+    assert_same("logits", |device| Table::dense(&values, [30, 16], device, Element::F32).project(&matrix([1, 16], 6, device)));
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn choices() {
 fn what_was_chosen_is_looked_up() {
     for element in [Element::F32, Element::F16] {
         assert_same("a chosen row", |device| {
-            let table = Table::dense(numbers(300 * 24, 6), [300, 24], device, element);
+            let table = Table::dense(&numbers(300 * 24, 6), [300, 24], device, element);
             let next = Chooser::new(1.0, 300, &[]).choose(&matrix([1, 300], 9, device)).unwrap();
             table.chosen(&next.chosen())
         });

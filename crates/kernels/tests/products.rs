@@ -326,7 +326,7 @@ fn large_dense_products_equal_loops() {
     let matrix = noise(3, out * input);
     let exact: Vec<f64> = matrix.iter().map(|&value| value.into()).collect();
     let weight = Weight::dense(&matrix, [out, input], &Cpu, Element::F32);
-    let table = Table::dense(matrix, [out, input], &Cpu, Element::F32);
+    let table = Table::dense(&matrix, [out, input], &Cpu, Element::F32);
     for rows in [1, 2, 15, 16] {
         let x = noise(rows as u64, rows * input);
         let expected = product(&x, &exact, [rows, input, out]);

@@ -33,6 +33,9 @@ pub struct Prefix<'r> {
     pub(crate) decoder: Arc<Llama>,
 }
 
+/// Where a row that is left of several views comes from: the visual token that it is, if it is one, and those that went into it.
+type Origin = (Option<usize>, Vec<usize>);
+
 impl Prefix<'_> {
     /// Tokens up to the end of the image, before any reduction.
     pub fn tokens(&self) -> usize {
@@ -583,7 +586,7 @@ impl Course<'_> {
     /// As [`Self::ask`] for a step on the features of several views: it chooses from each view by itself. What is left, as features and as
     /// visual tokens: the first view's, then of the tiles what they keep, row by row across tiles, with the new rows that a method puts in
     /// front of what it keeps and then the others behind, tile by tile. Newlines and padding have no place in it.
-    pub(crate) async fn ask_each_view(&mut self, joined: &Joined) -> Result<(Site, Matrix, Vec<(Option<usize>, Vec<usize>)>), VlmError> {
+    pub(crate) async fn ask_each_view(&mut self, joined: &Joined) -> Result<(Site, Matrix, Vec<Origin>), VlmError> {
         let (index, Step { site, needs, positions }) = self.steps.remove(0);
         let name = self.reducer.name();
         if positions == PositionPolicy::Keep {
@@ -601,7 +604,7 @@ impl Course<'_> {
         joined.tokens.iter().enumerate().for_each(|(token, patch)| patch.iter().for_each(|&patch| token_of[patch] = Some(token)));
 
         let (mut kept, mut leading, mut behind) = (Vec::new(), Vec::new(), Vec::new());
-        let mut left: Vec<(Vec<f32>, (Option<usize>, Vec<usize>))> = Vec::new();
+        let mut left: Vec<(Vec<f32>, Origin)> = Vec::new();
         for view in 0..joined.views {
             let first = view * patches;
             let own = features.select_rows(&(first..first + patches).collect::<Vec<_>>());

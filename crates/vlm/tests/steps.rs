@@ -358,7 +358,9 @@ impl TokenReducer for PoursTwice {
         };
         let mut into = vec![None; features.rows];
         kept.iter().enumerate().for_each(|(row, &token)| into[token] = Some(row));
-        gone.into_iter().for_each(|(token, row)| into[token] = Some(row));
+        for (token, row) in gone {
+            into[token] = Some(row);
+        }
         let merged = (step == 0).then(|| features.select_rows(&[24]));
         Ok(Reduction { kept, merged, into, ..Reduction::default() })
     }

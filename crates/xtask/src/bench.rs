@@ -21,7 +21,7 @@ pub(crate) struct Bench {
     /// How often each pair takes its turns; the first turn of each program is thrown away.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Where the checkpoint of half a billion parameters is, or is made (3 GB).
+    /// Where the checkpoint of 0.7 billion parameters is, or is made (3 GB).
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
     /// Where the table goes.
@@ -35,7 +35,7 @@ const LONG: usize = 33;
 const LOOP: usize = 60;
 /// Questions of the study beside it.
 const SUITE: usize = 300;
-/// The eight accelerations of the study of the larger checkpoint; they are in `STUDY_ACCELERATIONS` because the last row names them.
+/// The eight accelerations of the study of the larger checkpoint.
 const STUDY_ACCELERATIONS: [&str; 8] =
     ["w4:rtn", "int8", "nf4", "divprune:keep=0.33", "fastv:k=2,keep=0.5", "visionzip:keep=0.33", "vtw:k=12", "dart:keep=0.33"];
 /// The accelerations of the embedded study: those of the preset that a plain `steady` takes.
@@ -63,6 +63,8 @@ impl Peer {
         let mut peer = Self { name: name.to_owned(), child, to, from };
         let ready = peer.line()?;
         announce(&format!("{name}: {ready}"));
+        // The first turn of a program does not count.
+        peer.take("1")?;
         Ok(peer)
     }
 
@@ -230,20 +232,18 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
-/// So many rounds of both by turns, of each measure ours and theirs, after a turn each that does not count.
+/// So many rounds of both by turns, of each measure ours and theirs.
 fn by_turns<const N: usize>(
     rounds: usize,
     mut ours: impl FnMut() -> Result<[f64; N]>,
     mut theirs: impl FnMut() -> Result<[f64; N]>,
 ) -> Result<[Vec<(f64, f64)>; N]> {
     let mut found: [Vec<(f64, f64)>; N] = std::array::from_fn(|_| Vec::new());
-    for round in 0..=rounds {
+    for round in 1..=rounds {
         let [ours, theirs] = [ours()?, theirs()?];
         announce(&format!("round {round}: {ours:.4?} beside {theirs:.4?} s"));
-        if round > 0 {
-            for (pairs, pair) in found.iter_mut().zip(ours.into_iter().zip(theirs)) {
-                pairs.push(pair);
-            }
+        for (pairs, pair) in found.iter_mut().zip(ours.into_iter().zip(theirs)) {
+            pairs.push(pair);
         }
     }
     Ok(found)

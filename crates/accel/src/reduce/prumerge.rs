@@ -83,7 +83,9 @@ impl TokenReducer for PruMerge {
 
         // A patch has the same weight wherever it is added, so it is said to be in that one which it is most alike.
         let mut into = vec![None; features.rows];
-        left.iter().for_each(|&token| into[token] = Some(stay.len()));
+        for &token in &left {
+            into[token] = Some(stay.len());
+        }
         let mut alike = vec![f32::NEG_INFINITY; features.rows];
         for (index, &place) in kept.iter().enumerate() {
             for &token in &around[place] {

@@ -32,10 +32,10 @@ pub(crate) fn probabilities(q: Tensor<3>, k: Tensor<3>, mask: Option<&Tensor<3>>
 }
 
 /// Values weighted by `probabilities`, heads side by side: `[tokens, heads * head_dim]`.
-pub(crate) fn weighted(probabilities: Tensor<3>, v: Tensor<3>) -> Tensor<2> {
+pub(crate) fn weighted(probabilities: Tensor<3>, v: &Tensor<3>) -> Tensor<2> {
     let [heads, tokens, keys] = probabilities.dims();
     let [kv_heads, _, head_dim] = v.dims();
-    product(probabilities.reshape([kv_heads, heads / kv_heads * tokens, keys]), &v)
+    product(probabilities.reshape([kv_heads, heads / kv_heads * tokens, keys]), v)
         .reshape([heads, tokens, head_dim])
         .swap_dims(0, 1)
         .reshape([tokens, heads * head_dim])
@@ -275,7 +275,7 @@ mod tests {
             for Stretches { count, len } in stretches {
                 for _ in 0..count {
                     let part = |x: &Tensor<3>| x.clone().slice([first..first + len, 0..heads, 0..dim]).swap_dims(0, 1);
-                    expected.extend(read_now(weighted(probabilities(part(&q), part(&k), None), part(&v))));
+                    expected.extend(read_now(weighted(probabilities(part(&q), part(&k), None), &part(&v))));
                     first += len;
                 }
             }
@@ -315,7 +315,7 @@ mod tests {
                 [heads, kv_heads, tokens, past, dim, window.unwrap_or(usize::MAX)],
             );
             let mask = causal_mask(tokens, past, window);
-            let found = read_now(weighted(probabilities(q, k, mask.as_ref()), v));
+            let found = read_now(weighted(probabilities(q, k, mask.as_ref()), &v));
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert!((found - expected).abs() < 1e-5);
             }

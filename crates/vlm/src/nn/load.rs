@@ -228,7 +228,7 @@ impl<'a> Loader<'a> {
         let [rows, width] = shape;
         let spare = self.weights.spare_rows(name, shape);
         match self.take(name, &[rows - spare, width], |survey, _| survey.tables.push(shape))? {
-            None => Ok(Table::dense(vec![0.0], [1, 1], self.device, self.element())),
+            None => Ok(Table::dense(&[0.0], [1, 1], self.device, self.element())),
             Some(values) if spare == 0 => Ok(Table::floats(values.floats(), shape, self.device, self.precision.kept())),
             Some(values) => {
                 let values = filled(values.into_f32(), spare, width);

@@ -271,7 +271,7 @@ pub(crate) fn TokenImage(
             {move || if image.with(Option::is_some) { drawing().into_any() } else { view! { <p class="tokens missing">"no image yet"</p> }.into_any() }}
             <figcaption>
                 {move || tokens.with(|tokens| tokens.as_ref().map(Tokens::in_words))}
-                {move || tokens.get().and_then(|tokens| went(tokens, pointed))}
+                {move || tokens.get().and_then(|tokens| went(&tokens, pointed))}
             </figcaption>
         </figure>
     }
@@ -279,7 +279,7 @@ pub(crate) fn TokenImage(
 
 /// What went into which: of the one that is pointed at, and a list of all for keyboards, fingers and those who do not see the picture; nothing where
 /// nothing did.
-fn went(tokens: Tokens, pointed: RwSignal<Option<usize>>) -> Option<impl IntoView> {
+fn went(tokens: &Tokens, pointed: RwSignal<Option<usize>>) -> Option<impl IntoView> {
     let all: Vec<String> = tokens.gathered().iter().map(|gathered| tokens.told(gathered)).collect();
     if all.is_empty() {
         return None;

@@ -260,9 +260,9 @@ pub fn failing(reason: &str) -> Vec<u8> {
 pub const FLIPS_FROM: f64 = 12.0;
 
 /// A step that leaves these tokens, and number 4 with two of its neighbours in it.
-fn after_the_projector(kept: &Vec<usize>) -> TokenStep {
+fn after_the_projector(kept: &[usize]) -> TokenStep {
     let gathered = vec![Gathered { token: Some(4), from: vec![5, 17] }];
-    TokenStep { place: "after the projector".to_owned(), layer: None, kept: kept.clone(), gathered }
+    TokenStep { place: "after the projector".to_owned(), layer: None, kept: kept.to_vec(), gathered }
 }
 
 /// A worker that answers `yes`, and under the acceleration, which keeps 36 of 144 visual tokens of the middle half of the image and merges two into one of them, `no` about images that are far
@@ -271,7 +271,7 @@ pub fn asked() -> Vec<u8> {
     let answer = |acceleration: &str, text: &str, kept: Option<Vec<usize>>| AskedAnswer {
         acceleration: acceleration.to_owned(),
         text: text.to_owned(),
-        steps: kept.iter().map(after_the_projector).collect(),
+        steps: kept.iter().map(|kept| after_the_projector(kept)).collect(),
         kept,
         first_token: vec![(text.to_owned(), 0.75), ("maybe".to_owned(), 0.125)],
         wall_ms: 12.0,

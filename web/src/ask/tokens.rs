@@ -279,7 +279,7 @@ pub(crate) fn TokenImage(
 
 /// What went into which: of the one that is pointed at, and a list of all for keyboards, fingers and those who do not see the picture; nothing where
 /// nothing did.
-fn went(tokens: &Tokens, pointed: RwSignal<Option<usize>>) -> Option<impl IntoView> {
+fn went(tokens: &Tokens, pointed: RwSignal<Option<usize>>) -> Option<impl IntoView + use<>> {
     let all: Vec<String> = tokens.gathered().iter().map(|gathered| tokens.told(gathered)).collect();
     if all.is_empty() {
         return None;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use half::bf16;
 use steady_kernels::{Device, Element, Floats, Matrix, Normalization, Table, Weight};
 
 use super::{Linear, Norm};
@@ -108,9 +109,16 @@ impl<'a> Loader<'a> {
         Ok(None)
     }
 
-    /// The values of a tensor; one value in a survey.
+    /// The values of a tensor in the model's precision; one value in a survey.
     fn counted(&mut self, name: &str, shape: &[usize], count: impl FnOnce(&mut Survey, u64)) -> Result<Vec<f32>, VlmError> {
-        Ok(self.take(name, shape, count)?.map_or_else(|| vec![0.0], Values::into_f32))
+        let mut values = self.take(name, shape, count)?.map_or_else(|| vec![0.0], Values::into_f32);
+        // What is neither a linear layer nor a table is kept as f32 then, and nobody rounds it after this.
+        if self.precision == Precision::Bf16 {
+            for value in &mut values {
+                *value = bf16::from_f32(*value).to_f32();
+            }
+        }
+        Ok(values)
     }
 
     /// A tensor `[rows, columns]`, or a vector, which becomes one row.

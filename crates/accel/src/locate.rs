@@ -7,6 +7,7 @@ use steady_vlm::Footprint;
 
 use crate::acceleration::{EIGHT_BITS, FLOAT};
 use crate::memory::linears;
+use crate::role::kind;
 use crate::{AccelError, Acceleration};
 
 /// Which layers are put back together.
@@ -25,7 +26,7 @@ impl Grain {
     fn part(self, linear: &str) -> &str {
         match self {
             Self::Layer => linear,
-            Self::Kind => linear.rsplit('.').next().unwrap_or(linear),
+            Self::Kind => kind(linear),
             Self::Block => {
                 let numbered = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
                 let mut end = 0;

@@ -35,7 +35,7 @@ impl Role {
 }
 
 /// The last word of a layer's name.
-fn kind(linear: &str) -> &str {
+pub(crate) fn kind(linear: &str) -> &str {
     linear.rsplit('.').next().unwrap_or(linear)
 }
 

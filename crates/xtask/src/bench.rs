@@ -38,8 +38,8 @@ const SUITE: usize = 300;
 /// The eight accelerations of the study of the larger checkpoint.
 const STUDY_ACCELERATIONS: [&str; 8] =
     ["w4:rtn", "int8", "nf4", "divprune:keep=0.33", "fastv:k=2,keep=0.5", "visionzip:keep=0.33", "vtw:k=12", "dart:keep=0.33"];
-/// The accelerations of the embedded study: those of the preset that a plain `steady` takes.
-const EMBEDDED_ACCELERATIONS: [&str; 5] = ["w4:rtn", "int8", "divprune:keep=0.33", "fastv:k=2,keep=0.5", "random:keep=0.33"];
+/// The preset of the embedded study, which a plain `steady` takes, and how many accelerations it has.
+const EMBEDDED: (&str, usize) = ("first5", 5);
 const QUESTION: &str = "What is it?";
 
 /// A program that says `ready`, and then for each line that it reads the seconds that its work took.
@@ -178,7 +178,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
 
     let mut theirs = Peer::start("transformers, a loop over questions", transformers("loop").arg(model).arg(model.join("questions.csv")))?;
     let asked = format!("file:{}", model.join("questions.csv").display());
-    let study = |model: &Path, bench_name: &str, questions: usize, accelerations: &[&str]| -> Result<f64> {
+    let study = |model: &Path, bench_name: &str, questions: usize, (specs, accelerations): (&[&str], usize)| -> Result<f64> {
         let out = tempfile::tempdir()?;
         let mut command = Command::new(&steady);
         command
@@ -186,17 +186,21 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
             .arg("--model")
             .arg(model);
         command.args(["--questions", &questions.to_string(), "--out"]).arg(out.path().join("run"));
-        for acceleration in accelerations {
-            command.args(["--accel", acceleration]);
+        for spec in specs {
+            command.args(["--accel", spec]);
         }
         let start = Instant::now();
         let done = command.stdout(Stdio::null()).stderr(Stdio::piped()).output()?;
         if !done.status.success() {
             bail!("{}", String::from_utf8_lossy(&done.stderr));
         }
-        Ok(start.elapsed().as_secs_f64() / (questions * (accelerations.len() + 1)) as f64)
+        Ok(start.elapsed().as_secs_f64() / (questions * (accelerations + 1)) as f64)
     };
-    let [rounds] = by_turns(bench.rounds, || Ok([study(model, &asked, 6, &STUDY_ACCELERATIONS)?]), || Ok([theirs.seconds("all")? / 6.0]))?;
+    let [rounds] = by_turns(
+        bench.rounds,
+        || Ok([study(model, &asked, 6, (&STUDY_ACCELERATIONS, STUDY_ACCELERATIONS.len()))?]),
+        || Ok([theirs.seconds("all")? / 6.0]),
+    )?;
     pairs.push(pair(
         "a study of 6 questions about a picture under 8 accelerations, whole process",
         "ms an answer",
@@ -214,7 +218,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
     )?;
     let [rounds] = by_turns(
         bench.rounds,
-        || Ok([study(Path::new("models/steady-llava"), "embedded", SUITE, &EMBEDDED_ACCELERATIONS)?]),
+        || Ok([study(Path::new("models/steady-llava"), "embedded", SUITE, (&[EMBEDDED.0], EMBEDDED.1))?]),
         || Ok([theirs.seconds("all")? / LOOP as f64]),
     )?;
     pairs.push(pair(

@@ -207,6 +207,7 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
+    use super::super::noise;
     use super::*;
     use proptest::prelude::*;
 
@@ -215,14 +216,7 @@ mod tests {
     }
 
     fn random(shape: [usize; 3], seed: u64) -> Tensor<3> {
-        // A small linear congruential generator: the test needs variety, not quality.
-        let mut state = seed.wrapping_mul(2).wrapping_add(1);
-        let values: Vec<f32> = (0..shape.iter().product())
-            .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-            })
-            .collect();
+        let values = noise(shape.iter().product(), seed);
         Tensor::from_data(TensorData::new(values, shape), &Device::flex())
     }
 

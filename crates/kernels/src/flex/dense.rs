@@ -110,22 +110,14 @@ impl Unpack for Rows<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tensor;
+    use super::super::{noise, tensor};
     use super::*;
 
     /// Odd sizes, whole blocks and rests; each row to the bit what it is alone, and near sums in f64.
     #[test]
     fn a_row_does_not_see_its_neighbours() {
-        let mut state = 7_u64;
-        let mut drawn = |count: usize| -> Vec<f32> {
-            let mut next = || {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
-            };
-            (0..count).map(|_| next()).collect()
-        };
         for (rows, input, out) in [(15, 700, 800), (2, 1031, 517), (7, 64, 9001)] {
-            let (x, weight) = (drawn(rows * input), drawn(input * out));
+            let (x, weight) = (noise(rows * input, 7), noise(input * out, 8));
             let matrix = tensor(weight.clone(), vec![input, out]);
             let of = |x: &[f32], rows: usize| few_rows(&tensor(x.to_vec(), vec![rows, input]), &matrix).unwrap().storage::<f32>().to_vec();
             let together = of(&x, rows);

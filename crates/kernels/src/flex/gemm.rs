@@ -116,16 +116,8 @@ mod tests {
     use burn_flex::Flex;
     use proptest::prelude::*;
 
+    use super::super::noise;
     use super::*;
-
-    fn numbers(count: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(2).wrapping_add(1);
-        let mut drawn = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        };
-        (0..count).map(|_| drawn()).collect()
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
@@ -135,7 +127,7 @@ mod tests {
         fn a_product_is_its_definition(batches in 1usize..4, m in 0usize..90, k in 1usize..90, n in 1usize..1100, turned: [bool; 2], flat: bool, seed: u64) {
             let batches = if flat { 1 } else { batches };
             let of = |[rows, columns]: [usize; 2], turned: bool, seed: u64| {
-                let values = numbers(batches * rows * columns, seed);
+                let values = noise(batches * rows * columns, seed);
                 let lies = if turned { [columns, rows] } else { [rows, columns] };
                 let shape = if flat { lies.to_vec() } else { vec![batches, lies[0], lies[1]] };
                 let lying = tensor(values.clone(), shape);

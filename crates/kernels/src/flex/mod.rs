@@ -153,3 +153,14 @@ fn matrix(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
 fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
     FlexTensor::from_data(burn::tensor::TensorData::new(values, shape))
 }
+
+/// So many numbers from -1 to 1 for tests, which need variety and not quality: a small linear congruential generator.
+#[cfg(test)]
+fn noise(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let mut drawn = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| drawn()).collect()
+}

@@ -19,9 +19,13 @@ fn root() -> PathBuf {
 }
 
 fn model(name: &str) -> Vlm {
+    model_as(name, Precision::F32)
+}
+
+fn model_as(name: &str, precision: Precision) -> Vlm {
     let images = ImageOptions { backend: PixelBackend::Pil, ..ImageOptions::default() };
     let checkpoint = Checkpoint::open(&root().join("models").join(name)).unwrap().with_images(images);
-    Vlm::load(&checkpoint, &Device::Cpu, Precision::F32).unwrap()
+    Vlm::load(&checkpoint, &Device::Cpu, precision).unwrap()
 }
 
 /// A reference case's picture and prompt.
@@ -184,6 +188,58 @@ fn every_method_shortens_the_sequence_and_shares_what_it_may() {
         let shared = vlm.answer(&prefix, &ids[layout.end()..], &SHORT).block_on().unwrap();
         assert!(distance(&shared.first_logits, &answer.first_logits) < 1e-4, "{spec}");
         assert_eq!((&shared.left, &shared.kv_lengths, shared.cost), (&answer.left, &answer.kv_lengths, answer.cost), "{spec}");
+    }
+}
+
+/// Compares to the bit what questions about a picture are answered side by side and each by itself. Questions are on both sides of 16 tokens, from which on products take
+/// another way.
+fn same_alone_and_together(name: &str, precision: Precision, specs: &[&str]) {
+    const LENGTHS: [usize; 22] = [3, 9, 20, 16, 40, 1, 2, 15, 17, 5, 30, 30, 6, 8, 12, 1, 1, 1, 90, 25, 2, 4];
+    let dense = model_as(name, precision);
+    let prepared = prepared(&dense, name, "world-0");
+    let (ids, layout) = (&prepared.input_ids, &prepared.layout);
+    let tail = &ids[layout.end()..];
+    let question =
+        |(seed, length): (usize, usize)| -> Vec<u32> { (0..length).map(|at| tail[(at * (seed + 2) + seed) % tail.len()]).collect() };
+    let questions: Vec<Vec<u32>> = LENGTHS.into_iter().enumerate().map(question).collect();
+    let questions: Vec<&[u32]> = questions.iter().map(Vec::as_slice).collect();
+    let options = Decoding { max_new_tokens: 5, repetition_penalty: Some(1.3), ignore_eos: false };
+    for spec in specs {
+        let acceleration = Acceleration::parse(spec).unwrap();
+        let packed = acceleration.quantize(&dense).block_on().unwrap();
+        let vlm = packed.as_ref().unwrap_or(&dense);
+        let reducer = acceleration.reducer();
+        let image = match reducer {
+            Some(reducer) => vlm.encode_with(&prepared.pixels, reducer).block_on().unwrap(),
+            None => vlm.encode(&prepared.pixels).block_on().unwrap(),
+        };
+        let prefix = vlm.prefix(ids, layout, &image, reducer).block_on().unwrap();
+        let together = vlm.answers(&prefix, &questions, &options).block_on().unwrap();
+        assert_eq!(together.len(), questions.len());
+        for (question, together) in questions.iter().zip(together) {
+            let alone = vlm.answer(&prefix, question, &options).block_on().unwrap();
+            let bits = |logits: &[f32]| -> Vec<u32> { logits.iter().map(|logit| logit.to_bits()).collect() };
+            assert!(
+                bits(&together.first_logits) == bits(&alone.first_logits),
+                "{name} {spec}: first logits after {} tokens",
+                question.len()
+            );
+            assert_eq!(together, alone, "{name} {spec}");
+        }
+    }
+}
+
+#[test]
+fn questions_side_by_side_are_answered_as_each_by_itself() {
+    for name in ["steady-llava", "steady-llava-next", "steady-qwen2-vl", "steady-qwen2.5-vl"] {
+        let packed = ["none", "w4:rtn", "w4:rtn,head", "w3:rtn", "w4:hqq", "nf4", "int8", "w8a8", "fp8", "kv4"];
+        let reduced =
+            ["divprune:keep=12", "cdpruner:keep=12", "fastv:k=1,keep=12", "vtw:k=2", "sparsevlm:keep=12", "w4:rtn+pyramiddrop:ratio=0.25"];
+        same_alone_and_together(name, Precision::F32, &packed);
+        same_alone_and_together(name, Precision::F32, &reduced);
+    }
+    for precision in [Precision::Bf16, Precision::F16] {
+        same_alone_and_together("steady-llava", precision, &["none", "w4:rtn", "fastv:k=1,keep=12"]);
     }
 }
 

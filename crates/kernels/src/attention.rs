@@ -47,8 +47,8 @@ impl CausalSight {
 
 /// The keys and values of the tokens that a layer has seen so far.
 ///
-/// Writing is in place while a buffer has one owner. A [branch](KeyValues::branch) has buffers of its own, so it never pays for, nor sees,
-/// what another branch writes.
+/// Writing is in place. What a [branch](KeyValues::branch) writes is its own: it never pays for, nor sees, what another writes. What stood there before is shared on
+/// the CPU, and copied on a GPU.
 #[derive(Clone, Debug)]
 pub struct KeyValues {
     held: Held,
@@ -121,12 +121,12 @@ impl KeyValues {
         self.len() == 0
     }
 
-    /// A copy in buffers of its own, with room for `room` more tokens.
+    /// The same tokens, behind which others come than here; there is room for `room` of them.
     #[must_use]
     pub fn branch(&self, room: usize) -> Self {
         let held = match &self.held {
             Held::Nothing => Held::Nothing,
-            Held::Cpu(cache) => Held::Cpu(cache.branch(room)),
+            Held::Cpu(cache) => Held::Cpu(cache.branch()),
             #[cfg(feature = "gpu")]
             Held::Gpu(gpu, cache) => Held::Gpu(gpu.clone(), cache.branch(gpu, room)),
         };
@@ -170,8 +170,8 @@ impl KeyValues {
         match (&self.held, &queries.0) {
             (Held::Cpu(cache), Place::Cpu(_)) => {
                 let queries = flex::split_heads(queries.tensor(), heads.queries).swap_dims(0, 1);
-                let (keys, values) = cache.held();
-                let probabilities = flex::probabilities(queries, keys, sight.mask.as_ref());
+                let [keys, values] = cache.held();
+                let probabilities = flex::probabilities(queries, &keys, sight.mask.as_ref());
                 let attended = flex::weighted(probabilities.clone(), &values);
                 (attended.into(), LastRow(Row::Cpu(probabilities)))
             }
@@ -209,11 +209,11 @@ impl KeyValues {
         match (&self.held, &queries.0) {
             (Held::Cpu(cache), Place::Cpu(_)) => {
                 let queries = rotation.on_cpu(flex::split_heads(queries.tensor(), heads.queries)).swap_dims(0, 1);
-                let (keys, _) = cache.held();
-                let [tokens, held] = [queries.dims()[1], keys.dims()[1]];
+                let [keys, _] = cache.held();
+                let [tokens, held] = [queries.dims()[1], cache.len()];
                 // A mask for all that could stand behind `past`, of which the first rows are these.
                 let mask = flex::causal_mask(held - past, past, window).map(|mask| mask.slice([0..1, 0..tokens, 0..held]));
-                let mean = flex::probabilities(queries, keys, mask.as_ref()).mean_dim(0).reshape([tokens, held]);
+                let mean = flex::probabilities(queries, &keys, mask.as_ref()).mean_dim(0).reshape([tokens, held]);
                 Matrix::from(mean).read().await
             }
             #[cfg(feature = "gpu")]
@@ -255,8 +255,9 @@ impl KeyValues {
         match &self.held {
             Held::Nothing => Ok([Vec::new(), Vec::new()]),
             Held::Cpu(cache) => {
-                let (keys, values) = cache.held();
-                let flat = |held: Tensor<3>| {
+                let [keys, values] = cache.held();
+                let flat = |held: Vec<Tensor<3>>| {
+                    let held = Tensor::cat(held, 1);
                     let [heads, _, dim] = held.dims();
                     Matrix::from(held.slice([0..heads, 0..tokens, 0..dim]).reshape([heads * tokens, dim]))
                 };
@@ -327,8 +328,8 @@ pub fn attend_all(queries: Matrix, keys: Matrix, values: &Matrix, heads: usize, 
         Place::Cpu(_) => {
             let split = |x: &Matrix| flex::split_heads(x.tensor(), heads).swap_dims(0, 1); // [heads, tokens, head_dim]
             let mask = raise.as_ref().map(|raise| raise.tensor().unsqueeze_dim(0));
-            let probabilities = flex::probabilities(split(&queries), split(&keys), mask.as_ref());
-            let attended = flex::weighted(probabilities.clone(), &split(values));
+            let probabilities = flex::probabilities(split(&queries), &[split(&keys)], mask.as_ref());
+            let attended = flex::weighted(probabilities.clone(), &[split(values)]);
             (attended.into(), Seen { probabilities: Some(probabilities), queries, keys, raise, heads })
         }
         #[cfg(feature = "gpu")]
@@ -393,7 +394,7 @@ pub async fn received(queries: &Matrix, keys: &Matrix, heads: usize) -> Result<V
     let mut received = vec![0.0; tokens];
     for first in (0..tokens).step_by(rows) {
         let piece = queries.clone().slice([0..heads, first..tokens.min(first + rows), 0..head_dim]);
-        let sum = flex::probabilities(piece, keys.clone(), None).sum_dim(1).sum_dim(0).reshape([1, tokens]);
+        let sum = flex::probabilities(piece, std::slice::from_ref(&keys), None).sum_dim(1).sum_dim(0).reshape([1, tokens]);
         received.iter_mut().zip(Matrix::from(sum).read().await?).for_each(|(total, sum)| *total += sum);
     }
     for total in &mut received {

@@ -57,6 +57,7 @@ mod matrix;
 mod norm;
 mod ops;
 mod rotation;
+mod together;
 mod vectorized;
 mod weight;
 
@@ -75,5 +76,6 @@ pub use linear::{Codes, PackedLinear};
 pub use matrix::Matrix;
 pub use norm::Normalization;
 pub use rotation::Rotation;
+pub use together::together;
 pub use vectorized::vectorized;
 pub use weight::{Added, Layer, Table, Weight};

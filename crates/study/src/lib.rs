@@ -6,8 +6,6 @@
 //! from the same pass. Groups fill part files in a fixed order, and each is kept until its part is whole; a killed run loses the group in flight and
 //! nothing else, and the files it leaves after finishing are the ones it would have left without interruption.
 
-#[cfg(feature = "files")]
-mod beside;
 mod calibration;
 pub mod controls;
 #[cfg(feature = "files")]
@@ -18,6 +16,8 @@ mod fitting;
 mod folder;
 #[cfg(feature = "files")]
 mod join;
+#[cfg(feature = "files")]
+mod lanes;
 #[cfg(feature = "files")]
 mod merge;
 #[cfg(feature = "files")]

@@ -9,7 +9,7 @@ use pollster::FutureExt as _;
 use steady_bench::Benchmark;
 use steady_records::{Answers, Record};
 
-use crate::beside::{Arrived, side_by_side};
+use crate::lanes::{Arrived, in_lanes};
 use crate::work::{answer, check};
 use crate::{Folder, StudyError, Subject};
 
@@ -31,7 +31,7 @@ pub struct Progress<'a> {
 /// Answers everything in the folder's plan that is not recorded in it yet.
 ///
 /// A part file holds the same groups however often the run was interrupted, so its bytes do not depend on that. A group is kept as soon as
-/// it is answered, so an interruption costs the groups in flight: one, or as many as are computed [side by side](Subject::side_by_side).
+/// it is answered, so an interruption costs the groups in flight: one, or as many as are computed [side by side](Subject::lanes).
 /// Returns the number of answers that were asked for in this call.
 ///
 /// ```
@@ -98,9 +98,10 @@ pub async fn run(
     let in_parts = missing.iter().flat_map(|&index| parts[index]).copied();
     let unanswered: Vec<usize> = in_parts.filter(|group| !kept.groups.contains_key(group)).collect();
     let mut keeping = Keeping { folder, kept, resumed, cancel, listener };
-    let threads = if subject.side_by_side() { rayon::current_num_threads() } else { 1 };
-    if threads > 1 {
-        side_by_side(threads, (work, &unanswered), benchmark, subject, |arriving| {
+    let threads = rayon::current_num_threads();
+    let lanes = subject.lanes(threads).min(threads);
+    if lanes > 0 {
+        in_lanes(lanes, threads / lanes, (work, &unanswered), (benchmark, subject), cancel, |arriving| {
             keeping.parts(&missing, stream::iter(arriving)).block_on()
         })?;
     } else {
@@ -151,11 +152,16 @@ impl Keeping<'_, '_> {
                     if let Some(answers) = self.kept.groups.remove(&number) {
                         break answers;
                     }
-                    if self.cancel.load(Ordering::Relaxed) {
-                        return Err(StudyError::Cancelled { done: self.kept.done, total: folder.total() });
-                    }
-                    let ended = || StudyError::Plan(format!("group {number} was not answered"));
-                    let (group, answers) = arriving.next().await.ok_or_else(ended)?;
+                    let cancelled = || self.cancel.load(Ordering::Relaxed);
+                    let arrived = if cancelled() { None } else { arriving.next().await };
+                    let Some((group, answers)) = arrived else {
+                        // Nothing arrives any more when it was raised meanwhile.
+                        return Err(if cancelled() {
+                            StudyError::Cancelled { done: self.kept.done, total: folder.total() }
+                        } else {
+                            StudyError::Plan(format!("group {number} was not answered"))
+                        });
+                    };
                     let answers = answers?;
                     // The last one is kept by the part, which follows at once.
                     if group != number || part.last() != Some(&number) {

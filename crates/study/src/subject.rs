@@ -53,7 +53,7 @@ pub struct Reply {
     /// Floating-point operations, counted from shapes.
     pub flops: u64,
     /// Wall time of this answer. What is shared between the questions of an image counts for each of them in equal shares, and in full for each variant:
-    /// the time a study of this variant alone would take.
+    /// the time a study of this variant alone would take. Answers that went side by side have equal shares.
     pub wall: Duration,
 }
 
@@ -77,9 +77,11 @@ pub trait Subject {
         1
     }
 
-    /// Whether it answers groups faster side by side, each on one thread, than one after the other on all threads.
-    fn side_by_side(&self) -> bool {
-        false
+    /// How many groups it answers at a time where it computes on these `threads`, each group with an equal share of them. 0 where it does not compute here, but on a
+    /// GPU or elsewhere: groups are then asked for as [`Self::groups_at_once`] says.
+    fn lanes(&self, threads: usize) -> usize {
+        let _ = threads;
+        0
     }
 
     /// Answers all `questions` of one image, or of several that are shown together, under all variants: one list per variant, in the order of

@@ -12,7 +12,7 @@ use steady_methods::{Change, Control};
 use steady_records::plan::{AccelerationPlan, BenchmarkPlan, FORMAT, GROUPS_PER_PART, LeftOut, ModelPlan, Versions, command_line};
 use steady_records::{BASELINE, Plan};
 use steady_vlm::{
-    Answer, Decoding, EncodedImage, Footprint, Interleaved, Needs, Prefix, Prepared, TokenReducer, VisualLayout, Vlm, changes_the_image,
+    Answer, Decoding, EncodedImage, Footprint, Interleaved, Needs, Prepared, TokenReducer, VisualLayout, Vlm, changes_the_image,
 };
 use web_time::Instant;
 
@@ -367,24 +367,18 @@ impl Variants {
         (image, looking): (&EncodedImage, Duration),
         prompts: &[Prepared],
     ) -> Result<Vec<Reply>, StudyError> {
-        let mut before: Option<(&[u32], Prefix<'_>)> = None;
         let mut shared = looking;
         let mut replies = Vec::with_capacity(prompts.len());
-        for prompt in prompts {
-            let (head, tail) = prompt.input_ids.split_at(prompt.layout.end());
-            let prefix = match before.take() {
-                Some((ids, prefix)) if ids == head => prefix,
-                _ => {
-                    let start = Instant::now();
-                    let prefix = model.prefix(head, &prompt.layout, image, reducer).await?;
-                    shared += start.elapsed();
-                    prefix
-                }
-            };
+        for alike in prompts.chunk_by(|one, other| head(one) == head(other)) {
             let start = Instant::now();
-            let answer = Box::pin(model.answer(&prefix, tail, &self.decoding)).await?;
-            replies.push(reply(answer, start.elapsed()));
-            before = Some((head, prefix));
+            let prefix = model.prefix(&alike[0].input_ids, &alike[0].layout, image, reducer).await?;
+            shared += start.elapsed();
+            let tails: Vec<&[u32]> = alike.iter().map(|prompt| &prompt.input_ids[prompt.layout.end()..]).collect();
+            let start = Instant::now();
+            let answers = Box::pin(model.answers(&prefix, &tails, &self.decoding)).await?;
+            // They went side by side, so nobody knows what each took.
+            let wall = start.elapsed() / alike.len() as u32;
+            replies.extend(answers.into_iter().map(|answer| reply(answer, wall)));
         }
         share(shared, &mut replies);
         Ok(replies)
@@ -508,9 +502,13 @@ impl Subject for Variants {
         self.baseline().processor().tokenizer().token(id).unwrap_or_default()
     }
 
-    /// On a CPU, where the model is small.
-    fn side_by_side(&self) -> bool {
-        self.baseline().on_cpu() && self.baseline().weight_bytes() < SMALL
+    /// On a CPU; more than one where the model is small.
+    fn lanes(&self, threads: usize) -> usize {
+        match self.baseline() {
+            model if !model.on_cpu() => 0,
+            model if model.weight_bytes() < SMALL => threads,
+            _ => 1,
+        }
     }
 
     async fn group(&self, images: &[RgbImage], questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {
@@ -525,6 +523,11 @@ impl Subject for Variants {
         }
         Ok(replies)
     }
+}
+
+/// A prompt up to the end of its image.
+fn head(prompt: &Prepared) -> &[u32] {
+    &prompt.input_ids[..prompt.layout.end()]
 }
 
 /// The questions about an image as `model` reads them.

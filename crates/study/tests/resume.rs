@@ -212,10 +212,10 @@ fn files_do_not_tell_how_many_groups_were_answered_at_a_time() {
     let threads = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
     for fails_after in [None, Some(0), Some(1), Some(4), Some(7)] {
         let dir = tempfile::tempdir().unwrap();
-        let subject = Scripted { fails_after: fails_after.into(), side_by_side: true, ..Scripted::new(&plan) };
+        let subject = Scripted { fails_after: fails_after.into(), lanes: 4, ..Scripted::new(&plan) };
         let first = threads.install(|| start(dir.path(), &plan, &quiz, &subject));
         assert_eq!(first.is_err(), fails_after.is_some());
-        let second = Scripted { side_by_side: true, ..Scripted::new(&plan) };
+        let second = Scripted { lanes: 4, ..Scripted::new(&plan) };
         threads.install(|| start(dir.path(), &plan, &quiz, &second)).unwrap();
         assert_eq!(parts(dir.path()), parts(whole.path()), "{fails_after:?}");
         let asked = second.asked.lock().unwrap();

@@ -20,7 +20,7 @@ fn records(model: &str, threads: usize) -> Vec<Vec<u8>> {
         let specs = ["w4:rtn", "int8", "divprune:keep=0.33", "fastv:k=2,keep=0.5", "kv4"];
         let accelerations = specs.map(|spec| Acceleration::parse(spec).unwrap());
         let variants = Variants::build(model, &accelerations, Decoding::default()).block_on().unwrap();
-        assert!(variants.side_by_side());
+        assert_eq!(variants.lanes(threads), threads);
         let (suite, questions) = EMBEDDED.draw(24, &[]).unwrap();
         let clean = steady_records::plan::perturbations(&[]).unwrap();
         let plan = variants.plan(&[], &checkpoint.sha256().unwrap(), "cpu", &*suite, &questions, clean).unwrap();

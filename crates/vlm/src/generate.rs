@@ -1,6 +1,6 @@
 //! Greedy decoding with the checkpoint's settings.
 
-use steady_kernels::{Choice, Chooser, Chosen, Matrix};
+use steady_kernels::{Choice, Chooser, Chosen, Matrix, Next};
 
 use crate::{VlmError, files::GenerationConfig};
 
@@ -59,44 +59,75 @@ pub(crate) enum End {
 /// an end token is thrown away.
 const LONG: usize = 8;
 
+/// An answer on its way.
+struct Line {
+    /// Which of the prompts it follows.
+    prompt: usize,
+    chooser: Chooser,
+    output_ids: Vec<u32>,
+}
+
 impl Greedy<'_> {
-    /// New tokens after a prompt whose next-token logits are `first`; `step` feeds one token and gives the logits after it. The end token, when
-    /// reached, is part of the answer.
+    /// New tokens after each of `prompts`, whose next-token logits are `first`. All answers go on side by side: `step` feeds a token each to some prompts, of which it is
+    /// told the numbers, ascending, and gives a row of logits after each. The end token, when reached, is part of the answer.
     ///
     /// On a GPU, of a long answer, `step` may be asked for one token more than the answer turns out to have; it never is beyond the limit.
     pub(crate) async fn decode(
         &self,
-        prompt: &[u32],
-        first: &[f32],
-        mut step: impl FnMut(&Chosen) -> Result<Matrix, VlmError>,
-    ) -> Result<Decoded, VlmError> {
-        let mut chooser = Chooser::new(self.repetition_penalty, first.len(), prompt);
-        let mut output = Vec::new();
-        let mut next = chooser.choose_of(first);
-        loop {
-            let chosen = next.chosen();
-            let mut follow = || Ok::<_, VlmError>(chooser.choose(&step(&chosen)?)?);
-            let ahead = !next.is_known() && output.len() >= LONG && output.len() + 1 < self.max_new_tokens;
-            let ahead = if ahead { Some(follow()?) } else { None };
-            let Choice { token, finite } = next.read().await?;
-            if !finite {
-                return Ok(Decoded { output_ids: output, end: End::NotFinite });
-            }
-            if output.len() == self.max_new_tokens {
-                return Ok(Decoded { output_ids: output, end: End::Limit });
-            }
-            output.push(token);
-            if self.eos.contains(&token) {
-                return Ok(Decoded { output_ids: output, end: End::Said });
-            }
-            if output.len() == self.max_new_tokens {
-                return Ok(Decoded { output_ids: output, end: End::Limit });
-            }
-            next = match ahead {
-                Some(ahead) => ahead,
-                None => follow()?,
-            };
+        prompts: &[&[u32]],
+        first: &[Vec<f32>],
+        mut step: impl FnMut(&[usize], &[Chosen]) -> Result<Matrix, VlmError>,
+    ) -> Result<Vec<Decoded>, VlmError> {
+        let mut follow = |lines: &mut [Line], chosen: &[Chosen]| -> Result<Vec<Next>, VlmError> {
+            let prompts: Vec<usize> = lines.iter().map(|line| line.prompt).collect();
+            let logits = step(&prompts, chosen)?;
+            lines.iter_mut().enumerate().map(|(row, line)| Ok(line.chooser.choose(&logits.slice(row..row + 1))?)).collect()
+        };
+        let (mut lines, mut next) = (Vec::with_capacity(prompts.len()), Vec::with_capacity(prompts.len()));
+        for (prompt, (ids, logits)) in prompts.iter().zip(first).enumerate() {
+            let mut chooser = Chooser::new(self.repetition_penalty, logits.len(), ids);
+            next.push(chooser.choose_of(logits));
+            lines.push(Line { prompt, chooser, output_ids: Vec::new() });
         }
+        let mut decoded: Vec<Option<Decoded>> = prompts.iter().map(|_| None).collect();
+        // Lines that go on are all of this length.
+        for length in 0.. {
+            let chosen: Vec<Chosen> = next.iter().map(Next::chosen).collect();
+            let ahead = next.iter().all(|next| !next.is_known()) && length >= LONG && length + 1 < self.max_new_tokens;
+            let mut ahead = if ahead { follow(&mut lines, &chosen)?.into_iter().map(Some).collect() } else { Vec::new() };
+            ahead.resize_with(lines.len(), || None);
+            let (mut going, mut said, mut known) = (Vec::new(), Vec::new(), Vec::new());
+            for (((mut line, next), chosen), ahead) in lines.into_iter().zip(next).zip(chosen).zip(ahead) {
+                let end = self.end(&mut line, next.read().await?);
+                if let Some(end) = end {
+                    decoded[line.prompt] = Some(Decoded { output_ids: line.output_ids, end });
+                } else {
+                    going.push(line);
+                    said.push(chosen);
+                    known.extend(ahead);
+                }
+            }
+            if going.is_empty() {
+                break;
+            }
+            next = if known.is_empty() { follow(&mut going, &said)? } else { known };
+            lines = going;
+        }
+        Ok(decoded.into_iter().flatten().collect())
+    }
+
+    /// Adds the token that was chosen, if it may be; why there are no more behind it, if so.
+    fn end(&self, line: &mut Line, Choice { token, finite }: Choice) -> Option<End> {
+        if !finite {
+            return Some(End::NotFinite);
+        }
+        if line.output_ids.len() < self.max_new_tokens {
+            line.output_ids.push(token);
+            if self.eos.contains(&token) {
+                return Some(End::Said);
+            }
+        }
+        (line.output_ids.len() == self.max_new_tokens).then_some(End::Limit)
     }
 }
 
@@ -115,6 +146,15 @@ mod tests {
         Greedy { max_new_tokens, repetition_penalty, eos }
     }
 
+    /// The answer after one prompt; `step` feeds it a token.
+    fn one(greedy: &Greedy<'_>, prompt: &[u32], first: &[f32], mut step: impl FnMut() -> Matrix) -> Decoded {
+        let decoded = greedy.decode(&[prompt], &[first.to_vec()], |prompts, _| {
+            assert_eq!(prompts, [0]);
+            Ok(step())
+        });
+        decoded.block_on().unwrap().remove(0)
+    }
+
     fn row(logits: &[f32]) -> Matrix {
         Matrix::new(logits.to_vec(), [1, logits.len()], &Device::Cpu, Element::F32)
     }
@@ -123,47 +163,61 @@ mod tests {
     fn stops_at_the_end_token_and_computes_nothing_after_it() {
         let script = [[0.0, 0.0, 9.0], [9.0, 0.0, 0.0]];
         let mut steps = 0;
-        let output = greedy(10, 1.0, &[0])
-            .decode(&[1], &[0.0, 9.0, 0.0], |_| {
-                steps += 1;
-                Ok(row(&script[steps - 1]))
-            })
-            .block_on();
-        assert_eq!(output.unwrap(), decoded(&[1, 2, 0], End::Said));
+        let output = one(&greedy(10, 1.0, &[0]), &[1], &[0.0, 9.0, 0.0], || {
+            steps += 1;
+            row(&script[steps - 1])
+        });
+        assert_eq!(output, decoded(&[1, 2, 0], End::Said));
         assert_eq!(steps, 2);
     }
 
     #[test]
     fn stops_at_the_limit() {
         let mut steps = 0;
-        let output = greedy(3, 1.0, &[0])
-            .decode(&[], &[0.0, 1.0], |_| {
-                steps += 1;
-                Ok(row(&[0.0, 1.0]))
-            })
-            .block_on();
-        assert_eq!(output.unwrap(), decoded(&[1, 1, 1], End::Limit));
+        let output = one(&greedy(3, 1.0, &[0]), &[], &[0.0, 1.0], || {
+            steps += 1;
+            row(&[0.0, 1.0])
+        });
+        assert_eq!(output, decoded(&[1, 1, 1], End::Limit));
         assert_eq!(steps, 2);
-        let none = greedy(0, 1.0, &[0]).decode(&[], &[0.0, 1.0], |_| unreachable!()).block_on();
-        assert_eq!(none.unwrap(), decoded(&[], End::Limit));
+        assert_eq!(one(&greedy(0, 1.0, &[0]), &[], &[0.0, 1.0], || unreachable!()), decoded(&[], End::Limit));
     }
 
     #[test]
     fn it_ends_where_a_logit_is_not_finite() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for max_new_tokens in [0, 5] {
-                let first = greedy(max_new_tokens, 1.0, &[0]).decode(&[], &[1.0, bad], |_| unreachable!()).block_on();
-                assert_eq!(first.unwrap(), decoded(&[], End::NotFinite));
+                let first = one(&greedy(max_new_tokens, 1.0, &[0]), &[], &[1.0, bad], || unreachable!());
+                assert_eq!(first, decoded(&[], End::NotFinite));
             }
-            let later = greedy(5, 2.0, &[0]).decode(&[], &[0.0, 1.0], |_| Ok(row(&[bad, 1.0]))).block_on();
-            assert_eq!(later.unwrap(), decoded(&[1], End::NotFinite));
+            let later = one(&greedy(5, 2.0, &[0]), &[], &[0.0, 1.0], || row(&[bad, 1.0]));
+            assert_eq!(later, decoded(&[1], End::NotFinite));
         }
     }
 
     /// The prompt's 0 counts as seen: 8 becomes 4, below 5. Then 1 is seen as well: 5 becomes 2.5.
     #[test]
     fn what_was_said_is_penalised() {
-        let output = greedy(3, 2.0, &[9]).decode(&[0, 77], &[8.0, 5.0, 3.0], |_| Ok(row(&[8.0, 5.0, 3.0]))).block_on();
-        assert_eq!(output.unwrap(), decoded(&[1, 0, 0], End::Limit));
+        let output = one(&greedy(3, 2.0, &[9]), &[0, 77], &[8.0, 5.0, 3.0], || row(&[8.0, 5.0, 3.0]));
+        assert_eq!(output, decoded(&[1, 0, 0], End::Limit));
+    }
+
+    /// Answers of one, three, no and two tokens: who is done is fed no more.
+    #[test]
+    fn answers_of_several_lengths_go_side_by_side() {
+        let first = [[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [f32::NAN, 0.0, 0.0], [0.0, 9.0, 0.0]].map(Vec::from);
+        let mut fed = Vec::new();
+        let step = |prompts: &[usize], chosen: &[Chosen]| {
+            fed.push(prompts.to_vec());
+            assert_eq!(prompts.len(), chosen.len());
+            let logits: Vec<f32> =
+                prompts.iter().flat_map(|&prompt| if prompt == 1 && fed.len() == 1 { [0.0, 0.0, 9.0] } else { [9.0, 0.0, 0.0] }).collect();
+            Ok(Matrix::new(logits, [prompts.len(), 3], &Device::Cpu, Element::F32))
+        };
+        let output = greedy(10, 1.0, &[0]).decode(&[&[], &[], &[], &[]], &first, step).block_on().unwrap();
+        let expected =
+            [decoded(&[0], End::Said), decoded(&[1, 2, 0], End::Said), decoded(&[], End::NotFinite), decoded(&[1, 0], End::Said)];
+        assert_eq!(output, expected);
+        assert_eq!(fed, [vec![1, 3], vec![1]]);
     }
 }

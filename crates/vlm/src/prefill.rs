@@ -11,7 +11,7 @@ use steady_kernels::Matrix;
 
 use crate::{
     Evidence, HostMatrix, Needs, PromptStates, Reduction, Site, Step, TokenReducer, VlmError,
-    decoder::{Chunk, KvCache, LastRow, Llama},
+    decoder::{Chunk, KvCache, LastRow, Llama, Member},
     encoded::EncodedImage,
     families::Joined,
     layout::{Cells, View, VisualLayout},
@@ -170,7 +170,7 @@ impl Sequence {
         self.cache.first_not_finite(beyond).await
     }
 
-    /// A copy in buffers of its own with room for `room` more tokens.
+    /// The same tokens, behind which others come than here; there is room for `room` of them.
     pub(crate) fn branch(&self, room: usize) -> Self {
         Self { cache: self.cache.branch(room), segments: self.segments.clone() }
     }
@@ -178,6 +178,25 @@ impl Sequence {
     /// Feeds tokens that follow what is held, through all layers that hold something; returns the states that leave the last one.
     pub(crate) fn extend(&mut self, decoder: &Llama, hidden: Matrix) -> Matrix {
         self.extend_watched(decoder, hidden).hidden
+    }
+
+    /// As [`Self::extend`] for several sequences whose steps acted below the same layers: `tokens` says how many of the rows of `hidden` follow each. Gives the states
+    /// that leave the last layer, of the last token of each.
+    pub(crate) fn extend_together(sequences: &mut [&mut Self], decoder: &Llama, mut hidden: Matrix, tokens: &[usize]) -> Matrix {
+        if let [sequence] = sequences {
+            return sequence.extend(decoder, hidden);
+        }
+        for segment in 0..sequences.first().map_or(0, |sequence| sequence.segments.len()) {
+            let layers = sequences[0].segments[segment].layers.clone();
+            let advance = |(sequence, &tokens): (&mut &mut Self, &usize)| sequence.segments[segment].advance(tokens);
+            let positions: Vec<Vec<Position>> = sequences.iter_mut().zip(tokens).map(advance).collect();
+            let members = sequences.iter_mut().zip(&positions).map(|(sequence, positions)| {
+                debug_assert_eq!(sequence.segments[segment].layers, layers);
+                Member { positions, cache: &mut sequence.cache }
+            });
+            (hidden, _) = decoder.run_together(layers.clone(), hidden, &mut members.collect::<Vec<_>>());
+        }
+        hidden
     }
 
     /// As [`Self::extend`], and what there was to see.

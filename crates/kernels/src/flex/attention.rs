@@ -11,19 +11,23 @@ use crate::CacheBits;
 use crate::dense::product;
 use crate::ops::PackedOps;
 
-/// Softmax of the scaled scores, `[heads, tokens, past + tokens]`, computed in `f32` and rounded to the element type of `q`.
+/// Softmax of the scaled scores, `[heads, tokens, past + tokens]`, computed in `f32` and rounded to the element type of `q`. The keys may come in parts, one behind
+/// the other.
 ///
 /// Scores never exist in `f16`, whatever the model's element type. Its largest number is 65,504, and published models have scores
 /// beyond it (Qwen2-VL is known for that): they would be infinite, and their softmax no number. Long before, they would be coarse:
 /// at 6,000 neighbouring numbers are 4 apart, a factor of 50 between two probabilities. So queries and keys are widened first, and
 /// scaling, product, mask and softmax are in `f32`.
-pub(crate) fn probabilities(q: Tensor<3>, k: Tensor<3>, mask: Option<&Tensor<3>>) -> Tensor<3> {
+pub(crate) fn probabilities(q: Tensor<3>, k: &[Tensor<3>], mask: Option<&Tensor<3>>) -> Tensor<3> {
     let dtype = q.dtype();
     let [heads, tokens, head_dim] = q.dims();
-    let [kv_heads, keys, _] = k.dims();
+    let kv_heads = k[0].dims()[0];
     let q = q.cast(DType::F32) * (head_dim as f32).powf(-0.5);
     let q = q.reshape([kv_heads, heads / kv_heads * tokens, head_dim]);
-    let scores = product(q, &k.cast(DType::F32).swap_dims(1, 2)).reshape([heads, tokens, keys]);
+    let scores = k.iter().map(|k| product(q.clone(), &k.clone().cast(DType::F32).swap_dims(1, 2))).collect();
+    let scores = side_by_side(scores);
+    let keys = scores.dims()[2];
+    let scores = scores.reshape([heads, tokens, keys]);
     let scores = match mask {
         Some(mask) => scores + mask.clone(),
         None => scores,
@@ -31,14 +35,30 @@ pub(crate) fn probabilities(q: Tensor<3>, k: Tensor<3>, mask: Option<&Tensor<3>>
     Tensor::<3>::from_dispatch(<Dispatch as PackedOps>::softmax(scores.into_dispatch())).cast(dtype)
 }
 
-/// Values weighted by `probabilities`, heads side by side: `[tokens, heads * head_dim]`.
-pub(crate) fn weighted(probabilities: Tensor<3>, v: &Tensor<3>) -> Tensor<2> {
+/// Values weighted by `probabilities`, heads side by side: `[tokens, heads * head_dim]`. The values may come in parts, one behind the other.
+pub(crate) fn weighted(probabilities: Tensor<3>, v: &[Tensor<3>]) -> Tensor<2> {
     let [heads, tokens, keys] = probabilities.dims();
-    let [kv_heads, _, head_dim] = v.dims();
-    product(probabilities.reshape([kv_heads, heads / kv_heads * tokens, keys]), v)
+    let [kv_heads, _, head_dim] = v[0].dims();
+    let rows = heads / kv_heads * tokens;
+    let probabilities = probabilities.reshape([kv_heads, rows, keys]);
+    let mut first = 0;
+    let of_part = |v: &Tensor<3>| {
+        let columns = first..first + v.dims()[1];
+        first = columns.end;
+        let whole = columns.len() == keys;
+        let weights = if whole { probabilities.clone() } else { probabilities.clone().slice([0..kv_heads, 0..rows, columns]) };
+        product(weights, v)
+    };
+    let sum = v.iter().map(of_part).reduce(|sum, part| sum + part);
+    sum.unwrap_or_else(|| unreachable!("there is a part"))
         .reshape([heads, tokens, head_dim])
         .swap_dims(0, 1)
         .reshape([tokens, heads * head_dim])
+}
+
+/// Parts of rows, one behind the other.
+fn side_by_side(mut parts: Vec<Tensor<3>>) -> Tensor<3> {
+    if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 2) }
 }
 
 /// Scores that are in memory at once, in elements: 128 MiB of `f32`, the least that every device binds. Several thousand tokens
@@ -79,7 +99,7 @@ pub(crate) fn within(q: &Tensor<3>, k: &Tensor<3>, v: &Tensor<3>, stretches: &[S
             let rows = rows_at_once(count * heads, len, scores);
             let turns = (0..len).step_by(rows).map(|row| {
                 let q = q.clone().slice([0..count * heads, row..len.min(row + rows), 0..head_dim]);
-                product(probabilities(q, k.clone(), None), &v)
+                product(probabilities(q, std::slice::from_ref(&k), None), &v)
             });
             let out = Tensor::cat(turns.collect(), 1);
             out.reshape([count, heads, len, head_dim]).swap_dims(1, 2).reshape([tokens, heads * head_dim])
@@ -140,22 +160,29 @@ pub(crate) fn rounded(heads: &Tensor<3>, bits: CacheBits) -> Tensor<3> {
     Tensor::from_data(TensorData::new(values, shape), (&Device::flex(), dtype))
 }
 
-/// Keys and values in preallocated buffers.
+/// Keys and values. What stood there before a [branch](Cache::branch) is shared by all branches and never written again; what came since is in buffers with room
+/// for more.
 #[derive(Clone, Debug)]
 pub(crate) struct Cache {
-    /// `[kv_heads, capacity, head_dim]`, the first `len` tokens valid. Only ever absent while it is written to.
-    buffers: Option<(Tensor<3>, Tensor<3>)>,
+    /// Keys and values, `[kv_heads, tokens, head_dim]`, parts one behind the other.
+    shared: Vec<Pair>,
+    /// `[kv_heads, capacity, head_dim]`, the first `written` tokens valid. Absent where nothing came since, and while it is written to.
+    own: Option<Pair>,
+    written: usize,
     len: usize,
 }
+
+/// Keys and values of the same tokens.
+type Pair = (Tensor<3>, Tensor<3>);
 
 impl Cache {
     /// Room added when a buffer is full, in tokens.
     pub(crate) const STEP: usize = 64;
 
-    /// A first chunk is usually a whole prompt; it becomes the buffer, and room is made when more arrives.
+    /// A first chunk is usually a whole prompt: it stays as it is, and room is made when more arrives.
     pub(crate) fn of(keys: Tensor<3>, values: Tensor<3>) -> Self {
         let len = keys.dims()[1];
-        Self { buffers: Some((keys, values)), len }
+        Self { shared: vec![(keys, values)], own: None, written: 0, len }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -164,45 +191,48 @@ impl Cache {
 
     /// Appends `[kv_heads, tokens, head_dim]` keys and values.
     pub(crate) fn append(&mut self, keys: Tensor<3>, values: Tensor<3>) {
-        let tokens = keys.dims()[1];
-        self.buffers = self.buffers.take().map(|(held_keys, held_values)| {
-            let (held_keys, held_values) = if self.len + tokens > held_keys.dims()[1] {
-                let room = tokens.max(Self::STEP);
-                (self.grown(&held_keys, room), self.grown(&held_values, room))
-            } else {
-                (held_keys, held_values)
-            };
-            let [heads, _, head_dim] = keys.dims();
-            let place = [0..heads, self.len..self.len + tokens, 0..head_dim];
-            (held_keys.slice_assign(place.clone(), keys), held_values.slice_assign(place, values))
-        });
+        let [heads, tokens, head_dim] = keys.dims();
+        let end = self.written + tokens;
+        let room = |held: &Tensor<3>| held.dims()[1];
+        let (held_keys, held_values) = match self.own.take() {
+            Some(held) if end <= room(&held.0) => held,
+            held => {
+                let grown = |new: &Tensor<3>, held: Option<&Tensor<3>>| {
+                    let buffer = Tensor::zeros([heads, self.written + tokens.max(Self::STEP), head_dim], (&new.device(), new.dtype()));
+                    match held {
+                        Some(held) => buffer.slice_assign([0..heads, 0..self.written, 0..head_dim], first(held, self.written)),
+                        None => buffer,
+                    }
+                };
+                let held = held.as_ref();
+                (grown(&keys, held.map(|held| &held.0)), grown(&values, held.map(|held| &held.1)))
+            }
+        };
+        let place = [0..heads, self.written..end, 0..head_dim];
+        self.own = Some((held_keys.slice_assign(place.clone(), keys), held_values.slice_assign(place, values)));
+        self.written = end;
         self.len += tokens;
     }
 
-    /// Views of everything held, `[kv_heads, len, head_dim]` each. They must be dropped before more is appended, or that has to copy.
-    pub(crate) fn held(&self) -> (Tensor<3>, Tensor<3>) {
-        let held = |buffers: &Option<(Tensor<3>, Tensor<3>)>| buffers.as_ref().map(|(keys, values)| (self.valid(keys), self.valid(values)));
-        held(&self.buffers).unwrap_or_else(|| unreachable!("nobody looks while it is written to"))
+    /// Views of everything held, `[kv_heads, tokens, head_dim]` each, keys and values in parts one behind the other. They must be dropped before more is appended, or
+    /// that has to copy.
+    pub(crate) fn held(&self) -> [Vec<Tensor<3>>; 2] {
+        let own = self.own.iter().map(|(keys, values)| (first(keys, self.written), first(values, self.written)));
+        let (keys, values) = self.shared.iter().cloned().chain(own).unzip();
+        [keys, values]
     }
 
-    /// A copy in buffers of its own, with room for `room` more tokens.
-    pub(crate) fn branch(&self, room: usize) -> Self {
-        let buffers = self.buffers.as_ref().map(|(keys, values)| (self.grown(keys, room), self.grown(values, room)));
-        Self { buffers, len: self.len }
+    /// The same tokens, behind which others come than here. Nothing is copied.
+    pub(crate) fn branch(&self) -> Self {
+        let [keys, values] = self.held();
+        Self { shared: keys.into_iter().zip(values).collect(), own: None, written: 0, len: self.len }
     }
+}
 
-    /// The valid part of a buffer.
-    fn valid(&self, buffer: &Tensor<3>) -> Tensor<3> {
-        let [heads, _, head_dim] = buffer.dims();
-        buffer.clone().slice([0..heads, 0..self.len, 0..head_dim])
-    }
-
-    /// The valid part of a buffer in a new one with room for `room` more tokens.
-    fn grown(&self, buffer: &Tensor<3>, room: usize) -> Tensor<3> {
-        let [heads, _, head_dim] = buffer.dims();
-        Tensor::zeros([heads, self.len + room, head_dim], (&buffer.device(), buffer.dtype()))
-            .slice_assign([0..heads, 0..self.len, 0..head_dim], self.valid(buffer))
-    }
+/// The first `tokens` tokens of a buffer.
+fn first(buffer: &Tensor<3>, tokens: usize) -> Tensor<3> {
+    let [heads, _, head_dim] = buffer.dims();
+    buffer.clone().slice([0..heads, 0..tokens, 0..head_dim])
 }
 
 #[cfg(test)]
@@ -269,7 +299,7 @@ mod tests {
             for Stretches { count, len } in stretches {
                 for _ in 0..count {
                     let part = |x: &Tensor<3>| x.clone().slice([first..first + len, 0..heads, 0..dim]).swap_dims(0, 1);
-                    expected.extend(read_now(weighted(probabilities(part(&q), part(&k), None), &part(&v))));
+                    expected.extend(read_now(weighted(probabilities(part(&q), &[part(&k)], None), &[part(&v)])));
                     first += len;
                 }
             }
@@ -287,9 +317,9 @@ mod tests {
             let halves = |tokens: usize, seed: u64| (random([2, tokens, dim], seed) * 2000.0).cast(DType::F16);
             let (q, k) = (halves(tokens, seed), halves(past + tokens, seed ^ 1));
             let mask = causal_mask(tokens, past, None);
-            let narrow = probabilities(q.clone(), k.clone(), mask.as_ref());
+            let narrow = probabilities(q.clone(), std::slice::from_ref(&k), mask.as_ref());
             prop_assert_eq!(narrow.dtype(), DType::F16);
-            let wide = probabilities(q.cast(DType::F32), k.cast(DType::F32), mask.as_ref());
+            let wide = probabilities(q.cast(DType::F32), &[k.cast(DType::F32)], mask.as_ref());
             for (narrow, wide) in read_now(narrow).into_iter().zip(read_now(wide)) {
                 prop_assert!((narrow - wide).abs() <= wide / 2048.0 + 6e-8, "{} {}", narrow, wide);
             }
@@ -298,7 +328,7 @@ mod tests {
         #[test]
         fn agrees_with_the_definition(
             kv_heads in 1usize..4, group in 1usize..4, tokens in 1usize..6, past in 0usize..6, half in 1usize..5,
-            window in prop::option::of(1usize..8), seed: u64,
+            window in prop::option::of(1usize..8), cut: prop::sample::Index, seed: u64,
         ) {
             let (heads, dim) = (kv_heads * group, 2 * half);
             let q = random([heads, tokens, dim], seed);
@@ -309,7 +339,12 @@ mod tests {
                 [heads, kv_heads, tokens, past, dim, window.unwrap_or(usize::MAX)],
             );
             let mask = causal_mask(tokens, past, window);
-            let found = read_now(weighted(probabilities(q, k, mask.as_ref()), &v));
+            let cut = cut.index(past + tokens);
+            let parts = |x: &Tensor<3>| -> Vec<Tensor<3>> {
+                let of = |tokens: std::ops::Range<usize>| x.clone().slice([0..kv_heads, tokens, 0..dim]);
+                [0..cut, cut..past + tokens].into_iter().filter(|part| !part.is_empty()).map(of).collect()
+            };
+            let found = read_now(weighted(probabilities(q, &parts(&k), mask.as_ref()), &parts(&v)));
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert!((found - expected).abs() < 1e-5);
             }
@@ -328,8 +363,8 @@ mod tests {
             Some(cache) => cache.append(keys, values),
             None => *cache = Some(Cache::of(keys, values)),
         }
-        let (keys, values) = cache.as_ref().unwrap().held();
-        (read_now(keys), read_now(values))
+        let [keys, values] = cache.as_ref().unwrap().held().map(|parts| read_now(Tensor::cat(parts, 1)));
+        (keys, values)
     }
 
     proptest! {
@@ -347,10 +382,14 @@ mod tests {
         }
 
         #[test]
-        fn branches_do_not_see_each_other(prefix in 1usize..20, room in 0usize..20, tail in 1usize..40) {
+        fn branches_do_not_see_each_other(prefix in 1usize..20, more in 0usize..20, tail in 1usize..90) {
             let mut trunk = None;
             append(&mut trunk, 0, prefix);
-            let branch = |trunk: &Option<Cache>| trunk.as_ref().map(|trunk| trunk.branch(room));
+            if more > 0 {
+                append(&mut trunk, prefix, more);
+            }
+            let prefix = prefix + more;
+            let branch = |trunk: &Option<Cache>| trunk.as_ref().map(Cache::branch);
             let (mut one, mut two) = (branch(&trunk), branch(&trunk));
             append(&mut one, 500, tail);
             let (keys, _) = append(&mut two, 700, tail);

@@ -2,8 +2,12 @@
 //!
 //! The backend takes a buffer of zeros for the result and copies it to where every type would be aligned, all on one thread: of the time up to the first token of
 //! a model of 0.7 billion parameters that was a fifth. Here a result is written once, by the threads that compute it.
+//!
+//! A row of two dimensions has the same bits whatever rows stand beside it. The crate adds up in another order where there is one row, where the result is tiny, and
+//! where it is narrow; these three are done in its usual order.
 
-use burn_flex::{FlexTensor, Layout};
+use burn::backend::ops::FloatTensorOps;
+use burn_flex::{Flex, FlexTensor, Layout};
 use gemm::Parallelism;
 use rayon::prelude::*;
 
@@ -11,6 +15,13 @@ use super::tensor;
 
 /// Multiply-adds from which all threads share a product.
 const SHARED: usize = 192 * 192 * 192;
+
+/// Numbers of a result up to which the crate adds up in another order, where the columns of the second factor lie in one piece.
+const TINY: usize = 256;
+/// Columns of a result up to which it depends on the number of rows how the crate cuts long sums.
+const NARROW: usize = 64;
+/// The length of the pieces that it then cuts them into, where there are few rows.
+const DEPTH: usize = 512;
 
 /// A matrix in somebody's numbers: where it begins, and how far it is from a row to the next and from a column to the next.
 #[derive(Clone, Copy)]
@@ -20,7 +31,8 @@ struct Strided<'a> {
     column: isize,
 }
 
-/// `x [.., m, k]` times `y [.., k, n]`, of as many dimensions, two or three; batches are of one size. Views are taken as they lie.
+/// `x [.., m, k]` times `y [.., k, n]`, of as many dimensions, two or three; batches are of one size. Views are taken as they lie. Of two dimensions, and from two
+/// columns on, a row's numbers do not depend on the other rows.
 ///
 /// # Panics
 /// When the shapes do not fit.
@@ -40,6 +52,15 @@ pub(super) fn values(x: &FlexTensor, y: &FlexTensor) -> Vec<f32> {
     let batches = if dims == 3 { of_x[0] } else { 1 };
     assert!(matches!(dims, 2 | 3) && dims == of_y.num_dims() && of_y[dims - 2] == k, "a product of {of_x:?} with {of_y:?}");
     assert!(dims == 2 || of_y[0] == batches, "a product of {of_x:?} with {of_y:?}");
+    if dims == 2 && m == 1 {
+        // The crate adds up a single row in another order than several.
+        let mut twice = self::values(&Flex::float_cat(vec![x.clone(), x.clone()], 0), y);
+        twice.truncate(n);
+        return twice;
+    }
+    if dims == 2 && m * n <= TINY && n > 1 && y.layout().strides()[0] == 1 {
+        return self::values(x, &y.to_contiguous());
+    }
     let size = m * n;
     let mut values: Vec<f32> = Vec::with_capacity(batches * size);
     let shared = batches * size * k >= SHARED;
@@ -80,44 +101,70 @@ fn multiply([m, k, n]: [usize; 3], x: Strided<'_>, y: Strided<'_>, into: *mut f3
             "a matrix that ends early"
         );
     }
-    #[expect(
-        unsafe_code,
-        reason = "both factors lie within their slices, which was just seen, and the caller has m x n numbers to write to"
-    )]
-    // SAFETY: see the reason.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            into,
-            1,
-            n.cast_signed(),
-            false,
-            x.values.as_ptr(),
-            x.column,
-            x.row,
-            y.values.as_ptr(),
-            y.column,
-            y.row,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+    let piece = if n <= NARROW { DEPTH } else { k.max(1) };
+    for first in (0..k.max(1)).step_by(piece) {
+        let further = first > 0;
+        #[expect(
+            unsafe_code,
+            reason = "both factors lie within their slices, which was just seen, and the caller has m x n numbers to write to"
+        )]
+        // SAFETY: see the reason.
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                piece.min(k - first),
+                into,
+                1,
+                n.cast_signed(),
+                further,
+                x.values.as_ptr().offset(first.cast_signed() * x.column),
+                x.column,
+                x.row,
+                y.values.as_ptr().offset(first.cast_signed() * y.row),
+                y.column,
+                y.row,
+                f32::from(u8::from(further)),
+                1.0,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::backend::ops::FloatTensorOps;
-    use burn_flex::Flex;
+    use std::ops::Range;
+
     use proptest::prelude::*;
 
     use super::super::noise;
     use super::*;
+
+    /// A row's numbers are to the bit the same whatever stands beside it. Sizes on both sides of sharing, and of what the crate takes for small.
+    #[test]
+    fn a_row_does_not_see_its_neighbours() {
+        for [k, n] in [[2, 9], [7, 5], [640, 2], [90, 16], [192, 192], [700, 33], [1031, 65], [896, 128], [1500, 517], [2600, 40]] {
+            let weight = tensor(noise(k * n, 3), vec![k, n]);
+            let turned = Flex::float_swap_dims(tensor(noise(k * n, 4), vec![n, k]), 0, 1);
+            for (name, weight) in [("as it lies", &weight), ("turned", &turned)] {
+                let x = noise(130 * k, 5);
+                let of = |rows: Range<usize>| {
+                    let x = x[rows.start * k..rows.end * k].to_vec();
+                    product(&tensor(x, vec![rows.len(), k]), weight).storage::<f32>().to_vec()
+                };
+                let all = of(0..130);
+                for rows in [0..1, 3..5, 0..6, 7..22, 20..36, 0..65, 1..129] {
+                    let (found, expected) = (of(rows.clone()), &all[rows.start * n..rows.end * n]);
+                    let off = found.iter().zip(expected).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+                    assert_eq!(off, 0, "of {} numbers, {k} x {n} {name}, rows {rows:?}", found.len());
+                }
+            }
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]

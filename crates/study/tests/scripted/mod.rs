@@ -64,8 +64,8 @@ pub struct Scripted {
     pub not_finite: Vec<&'static str>,
     /// Every image it was shown.
     pub seen: Mutex<Vec<RgbImage>>,
-    /// Whether groups are answered side by side.
-    pub side_by_side: bool,
+    /// Groups that are answered side by side.
+    pub lanes: usize,
 }
 
 impl Scripted {
@@ -90,8 +90,8 @@ impl Subject for Scripted {
         WORDS[id as usize].to_owned()
     }
 
-    fn side_by_side(&self) -> bool {
-        self.side_by_side
+    fn lanes(&self, _: usize) -> usize {
+        self.lanes
     }
 
     async fn group(&self, images: &[RgbImage], questions: &[Posed<'_>]) -> Result<Vec<Vec<Reply>>, StudyError> {

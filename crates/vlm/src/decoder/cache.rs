@@ -36,7 +36,7 @@ impl KvCache {
         Ok(None)
     }
 
-    /// A copy in buffers of its own, with room for `room` more tokens in every layer.
+    /// The same tokens, behind which others come than here; there is room for `room` of them in every layer.
     pub(crate) fn branch(&self, room: usize) -> Self {
         Self { layers: self.layers.iter().map(|layer| layer.branch(room)).collect() }
     }

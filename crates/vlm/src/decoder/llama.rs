@@ -66,6 +66,21 @@ pub(crate) struct Chunk<'a> {
     pub(crate) positions: &'a [Position],
 }
 
+/// One of several sequences that go through layers together: its rows among those of all, in their order, and what it holds.
+pub(crate) struct Member<'a> {
+    /// Rotary position of each of its tokens.
+    pub(crate) positions: &'a [Position],
+    pub(crate) cache: &'a mut KvCache,
+}
+
+/// Where a member's rows are, and what they may see.
+struct Seat {
+    rows: Range<usize>,
+    rotation: Rotation,
+    /// Of all its tokens, and of the last one alone.
+    sights: [CausalSight; 2],
+}
+
 impl Llama {
     pub(crate) fn load(loader: &mut Loader<'_>, config: &LlamaConfig, tied: bool) -> Result<Self, VlmError> {
         let table = [config.vocab_size, config.hidden_size];
@@ -140,7 +155,8 @@ impl Llama {
         let rotation = self.rope.at(positions, &x.device(), x.element());
         let sight = CausalSight::new(positions.len(), 0, self.sliding_window, &x.device());
         let mut held = KeyValues::empty(self.cache_bits);
-        let queries = layer.remember(x, &rotation, &mut held);
+        let [queries, keys, values] = Linear::forward_all([&layer.q_proj, &layer.k_proj, &layer.v_proj], x);
+        let queries = held.remember(&queries, &keys, &values, &rotation, layer.heads);
         Some(layer.o_proj.forward(&held.attend(&queries, layer.heads, &sight).0))
     }
 
@@ -153,8 +169,7 @@ impl Llama {
         let Chunk { hidden, positions } = chunk;
         let [tokens, _] = hidden.dims();
         let past = layers.clone().next().map_or(0, |first| cache.layer(first).len());
-        let heads = self.layers.first().map_or(1, |layer| layer.heads.queries);
-        let rows = if hidden.device() == Device::Cpu { rows_at_once(heads, past + tokens, self.scores) } else { tokens };
+        let rows = if hidden.device() == Device::Cpu { self.rows_at_once(past + tokens) } else { tokens };
         if tokens <= rows {
             return self.run_piece(layers, Chunk { hidden, positions }, cache);
         }
@@ -171,6 +186,12 @@ impl Llama {
             left.drain(..left.len() - 1);
         }
         (Matrix::stack(&left), last_row)
+    }
+
+    /// Tokens of a sequence that a CPU takes at a time, where there are so many keys.
+    pub(crate) fn rows_at_once(&self, keys: usize) -> usize {
+        let heads = self.layers.first().map_or(1, |layer| layer.heads.queries);
+        rows_at_once(heads, keys, self.scores)
     }
 
     /// What the last token of `chunk`, a whole prompt that enters layer `index`, would look at there.
@@ -200,8 +221,9 @@ impl Llama {
         let (tokens, held) = (chunk.hidden.dims()[0], cache.layer(index).len());
         let queries = layer.q_proj.forward(&layer.input_norm.forward(&chunk.hidden));
         let mut seen = Vec::with_capacity(tokens * columns.len());
-        for first in (0..tokens).step_by(rows_at_once(layer.heads.queries, held, self.scores)) {
-            let end = tokens.min(first + rows_at_once(layer.heads.queries, held, self.scores));
+        let rows = self.rows_at_once(held);
+        for first in (0..tokens).step_by(rows) {
+            let end = tokens.min(first + rows);
             let rotation = self.rope.at(&chunk.positions[first..end], &device, chunk.hidden.element());
             // Keys behind the piece are hidden like all that follows a token.
             let piece = queries.slice(first..end);
@@ -212,32 +234,39 @@ impl Llama {
     }
 
     fn run_piece(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Matrix, Option<LastRow>) {
-        let Chunk { mut hidden, positions } = chunk;
-        let device = hidden.device();
-        let rotation = self.rope.at(positions, &device, hidden.element());
-        let past = layers.clone().next().map_or(0, |first| cache.layer(first).len());
-        let sight = |tokens: usize| CausalSight::new(tokens, past + positions.len() - tokens, self.sliding_window, &device);
-        let (all, last) = (sight(positions.len()), sight(1));
+        let Chunk { hidden, positions } = chunk;
+        self.run_together(layers, hidden, &mut [Member { positions, cache }])
+    }
+
+    /// Runs the tokens of several sequences through `layers`, each behind what it holds by itself: a product is one of all rows, attention is one of each sequence.
+    /// Gives what [`Self::run`] gives, of one member after the other, and what the last token of the last one looked at. Nothing is cut into pieces.
+    pub(crate) fn run_together(&self, layers: Range<usize>, mut hidden: Matrix, members: &mut [Member<'_>]) -> (Matrix, Option<LastRow>) {
+        let (device, mut end) = (hidden.device(), 0);
+        let entering = layers.start;
+        let mut seat = |member: &mut Member<'_>| {
+            let (tokens, past) = (member.positions.len(), if layers.is_empty() { 0 } else { member.cache.layer(entering).len() });
+            let sight = |tokens: usize| CausalSight::new(tokens, past + member.positions.len() - tokens, self.sliding_window, &device);
+            let rows = end..end + tokens;
+            end = rows.end;
+            Seat { rows, rotation: self.rope.at(member.positions, &device, hidden.element()), sights: [sight(tokens), sight(1)] }
+        };
+        let seats: Vec<Seat> = members.iter_mut().map(&mut seat).collect();
+        let several = seats.iter().any(|seat| seat.rows.len() > 1);
         let mut last_row = None;
         for index in layers {
-            debug_assert_eq!(cache.layer(index).len(), past);
-            let layer = &self.layers[index];
-            let (next, seen) = if index + 1 == self.layers.len() && positions.len() > 1 {
-                layer.finish(&hidden, &rotation, &last, cache.layer(index))
-            } else {
-                layer.forward(&hidden, &rotation, &all, cache.layer(index))
-            };
+            let mut held: Vec<&mut KeyValues> = members.iter_mut().map(|member| member.cache.layer(index)).collect();
+            // Only the head sees what leaves the last layer, and only of the last token.
+            let last_only = several && index + 1 == self.layers.len();
+            let (next, seen) = self.layers[index].forward(&hidden, &seats, &mut held, last_only);
             hidden = next;
-            last_row = Some(LastRow(seen));
+            last_row = seen.map(LastRow);
         }
         (hidden, last_row)
     }
 
-    /// Next-token logits after the last row of `hidden`: `[1, vocabulary]`.
+    /// Next-token logits after each row of `hidden`: `[rows, vocabulary]`.
     pub(crate) fn logits(&self, hidden: &Matrix) -> Matrix {
-        let [tokens, _] = hidden.dims();
-        let last = hidden.slice(tokens - 1..tokens);
-        let x = self.norm.forward(&last);
+        let x = self.norm.forward(hidden);
         match &self.head {
             Head::Tied => self.embed_tokens.project(&x),
             Head::Table(table) => table.project(&x),
@@ -258,6 +287,15 @@ impl Visit for Llama {
             Head::Table(table) => visitor(Part::Table(table)),
             Head::Linear(linear) => visitor(Part::Linear(linear)),
         }
+    }
+}
+
+/// The last row of each seat.
+fn last_rows(rows: &Matrix, seats: &[Seat]) -> Matrix {
+    match seats {
+        // On a GPU a range of rows is a view.
+        [seat] => rows.slice(seat.rows.end - 1..seat.rows.end),
+        seats => rows.gather(&seats.iter().map(|seat| seat.rows.end - 1).collect::<Vec<_>>()),
     }
 }
 
@@ -314,44 +352,46 @@ impl Layer {
         Linear::join([&mut self.gate_proj, &mut self.up_proj]);
     }
 
-    /// `[tokens, width]` to the same, and what the last token looked at.
-    fn forward(&self, hidden: &Matrix, rotation: &Rotation, sight: &CausalSight, held: &mut KeyValues) -> (Matrix, SeenRow) {
+    /// Rows of the tokens of all seats to the same; with `last_only` every token is remembered, but of each seat only the last one goes on. Beside them what the last
+    /// token of the last seat looked at.
+    fn forward(&self, hidden: &Matrix, seats: &[Seat], held: &mut [&mut KeyValues], last_only: bool) -> (Matrix, Option<SeenRow>) {
         // Nothing but the queries outlives this block: a long prompt's matrices are most of what it takes.
         let queries = {
             let x = self.input_norm.forward(hidden);
-            self.remember(&x, rotation, held)
+            self.remember(&x, seats, held, last_only)
         };
-        self.rest(hidden, queries, held, sight)
-    }
-
-    /// Remembers the keys and values of `x`, which the norm before the attention gave, and rotates its queries.
-    fn remember(&self, x: &Matrix, rotation: &Rotation, held: &mut KeyValues) -> Matrix {
-        let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], x);
-        held.remember(&q, &k, &v, rotation, self.heads)
-    }
-
-    /// As [`Self::forward`] for the layer whose output only the head sees: every token is remembered, but only the last one,
-    /// whose `sight` is that of one token, goes on. `[tokens, width]` to `[1, width]`.
-    fn finish(&self, hidden: &Matrix, rotation: &Rotation, sight: &CausalSight, held: &mut KeyValues) -> (Matrix, SeenRow) {
-        let [tokens, _] = hidden.dims();
-        let last = |rows: &Matrix| rows.slice(tokens - 1..tokens);
-        let queries = {
-            let x = self.input_norm.forward(hidden);
-            let q = self.q_proj.forward(&last(&x));
-            let [k, v] = Linear::forward_all([&self.k_proj, &self.v_proj], &x);
-            held.remember(&q, &k, &v, rotation, self.heads)
-        };
-        self.rest(&last(hidden), queries, held, sight)
-    }
-
-    /// Attention of rotated queries, which `hidden` gave, over what is held, then the MLP.
-    fn rest(&self, hidden: &Matrix, queries: Matrix, held: &KeyValues, sight: &CausalSight) -> (Matrix, SeenRow) {
-        let (attended, seen) = held.attend(&queries, self.heads, sight);
-        drop(queries);
-        let hidden = self.o_proj.onto(&attended, hidden);
-
+        let (mut attended, mut last_row) = (Vec::with_capacity(seats.len()), None);
+        for ((queries, seat), held) in queries.into_iter().zip(seats).zip(held) {
+            let (rows, seen) = held.attend(&queries, self.heads, &seat.sights[usize::from(last_only)]);
+            attended.push(rows);
+            last_row = Some(seen);
+        }
+        let going_on = if last_only { &last_rows(hidden, seats) } else { hidden };
+        let hidden = self.o_proj.onto(&Matrix::stack(&attended), going_on);
+        drop(attended);
         let x = self.post_attention_norm.forward(&hidden);
-        (self.down_proj.onto(&self.gated(&x), &hidden), seen)
+        (self.down_proj.onto(&self.gated(&x), &hidden), last_row)
+    }
+
+    /// Remembers the keys and values of `x`, which the norm before the attention gave, and gives the queries of each seat, rotated; with `last_only` those of its last
+    /// token.
+    fn remember(&self, x: &Matrix, seats: &[Seat], held: &mut [&mut KeyValues], last_only: bool) -> Vec<Matrix> {
+        let [queries, keys, values] = if last_only {
+            let queries = self.q_proj.forward(&last_rows(x, seats));
+            let [keys, values] = Linear::forward_all([&self.k_proj, &self.v_proj], x);
+            [queries, keys, values]
+        } else {
+            Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], x)
+        };
+        let part = |rows: &Matrix, range: Range<usize>| if range.len() == rows.dims()[0] { rows.clone() } else { rows.slice(range) };
+        let seats = seats.iter().zip(held).enumerate();
+        seats
+            .map(|(at, (seat, held))| {
+                let asking = if last_only { at..at + 1 } else { seat.rows.clone() };
+                let [keys, values] = [&keys, &values].map(|rows| part(rows, seat.rows.clone()));
+                held.remember(&part(&queries, asking), &keys, &values, &seat.rotation, self.heads)
+            })
+            .collect()
     }
 
     /// What goes into the last projection of the MLP, for what the norm before it gave.

@@ -7,7 +7,7 @@ mod not_finite;
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use ::image::RgbImage;
-use steady_kernels::{Chosen, Device, Element, Matrix};
+use steady_kernels::{Chosen, Device, Element, Matrix, together};
 
 use crate::{
     Cost, Decoding, HostMatrix, Precision, Site, Step, TokenReducer, VlmError,
@@ -43,7 +43,7 @@ pub struct Vlm {
     info: Arc<ModelInfo>,
     /// What activations are kept as.
     element: Element,
-    on_cpu: bool,
+    device: Device,
     weight_bytes: usize,
 }
 
@@ -102,7 +102,7 @@ impl Vlm {
             decoder: Arc::new(decoder),
             info: Arc::new(info),
             element: device.activations(precision.element()),
-            on_cpu: matches!(device, Device::Cpu),
+            device: device.clone(),
             weight_bytes: 0,
         };
         model.weight_bytes = model.count_bytes();
@@ -111,7 +111,7 @@ impl Vlm {
 
     /// Whether it is computed on the CPU.
     pub fn on_cpu(&self) -> bool {
-        self.on_cpu
+        self.device == Device::Cpu
     }
 
     /// Facts about the model.
@@ -233,29 +233,84 @@ impl Vlm {
     /// # Errors
     /// When the suffix is empty, or a reducer inside the decoder fails or breaks its contract.
     pub async fn answer(&self, prefix: &Prefix<'_>, suffix_ids: &[u32], options: &Decoding) -> Result<Answer, VlmError> {
+        Ok(Box::pin(self.answers(prefix, &[suffix_ids], options)).await?.remove(0))
+    }
+
+    /// Answers several questions that follow `prefix`, each to the bit as [`Self::answer`] does. On a CPU they are read and answered side by side, so that the weights
+    /// are read once for many, as far as that changes no bit ([`together`]).
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub async fn answers(&self, prefix: &Prefix<'_>, suffixes: &[&[u32]], options: &Decoding) -> Result<Vec<Answer>, VlmError> {
         if !Arc::ptr_eq(&self.decoder, &prefix.decoder) {
             return Err(invalid("prefix", "was made by a model with other decoder weights"));
         }
-        if suffix_ids.is_empty() {
-            let problem = "must continue after the image when its prefix is shared";
-            return Err(VlmError::Prompt(problem.to_owned()));
+        for suffix in suffixes {
+            if suffix.is_empty() {
+                let problem = "must continue after the image when its prefix is shared";
+                return Err(VlmError::Prompt(problem.to_owned()));
+            }
+            self.check_length(prefix.ids.len() + suffix.len())?;
         }
-        let ids: Vec<u32> = prefix.ids.iter().chain(suffix_ids).copied().collect();
-        self.check_length(ids.len())?;
-        let hidden = self.decoder.embed(suffix_ids)?;
-        let room = suffix_ids.len() + options.max_new_tokens.min(ROOM);
-        let mut sequence = prefix.sequence.branch(room);
-        let prefilled = match &prefix.waiting {
-            Some(waiting) => match waiting.before_decoder(suffix_ids, &hidden) {
-                Some((rows, mut course)) => {
-                    let rows = Box::pin(self.reduced_before(rows, &mut course)).await?;
-                    Box::pin(prefill_reducing(&self.decoder, rows, course, false)).await?
+        let mut answers = Vec::with_capacity(suffixes.len());
+        for range in together(&vec![1; suffixes.len()], &self.device, self.element) {
+            let suffixes = &suffixes[range];
+            let prefilled = match &prefix.waiting {
+                Some(waiting) => {
+                    let mut prefilled = Vec::with_capacity(suffixes.len());
+                    for suffix in suffixes {
+                        prefilled.push(Box::pin(self.resumed(prefix, waiting, suffix, options)).await?);
+                    }
+                    prefilled
                 }
-                None => Box::pin(waiting.resume(&self.decoder, sequence, suffix_ids, hidden)).await?,
-            },
-            None => Prefilled { hidden: Some(sequence.extend(&self.decoder, hidden)), sequence, left: prefix.left.clone(), waiting: None },
-        };
-        self.decode(&ids, (prefix.visual_tokens, prefix.vision_flops), prefilled, options).await
+                None => self.followed(prefix, suffixes, options)?,
+            };
+            let asked = suffixes.iter().zip(prefilled).map(|(suffix, prefilled)| ([prefix.ids.as_slice(), suffix].concat(), prefilled));
+            answers.extend(self.decode(asked.collect(), (prefix.visual_tokens, prefix.vision_flops), options).await?);
+        }
+        Ok(answers)
+    }
+
+    /// `prefix` with each of `suffixes` behind it.
+    fn followed<'r>(&self, prefix: &Prefix<'_>, suffixes: &[&[u32]], options: &Decoding) -> Result<Vec<Prefilled<'r>>, VlmError> {
+        let lengths: Vec<usize> = suffixes.iter().map(|suffix| suffix.len()).collect();
+        let mut prefilled = Vec::with_capacity(suffixes.len());
+        let held = prefix.kv_lengths().into_iter().max().unwrap_or_default();
+        let in_one_piece = lengths.iter().all(|&length| length <= self.decoder.rows_at_once(held + length));
+        let each = || (0..lengths.len()).map(|at| at..at + 1).collect();
+        let runs = if in_one_piece { together(&lengths, &self.device, self.element) } else { each() };
+        for range in runs {
+            let lengths = &lengths[range.clone()];
+            let hidden = self.decoder.embed(&suffixes[range].concat())?;
+            let mut sequences: Vec<Sequence> = lengths.iter().map(|length| prefix.sequence.branch(length + room(options))).collect();
+            let hidden = Sequence::extend_together(&mut sequences.iter_mut().collect::<Vec<_>>(), &self.decoder, hidden, lengths);
+            prefilled.extend(sequences.into_iter().enumerate().map(|(row, sequence)| {
+                let hidden = if lengths.len() == 1 { hidden.clone() } else { hidden.slice(row..row + 1) };
+                Prefilled { sequence, hidden: Some(hidden), left: prefix.left.clone(), waiting: None }
+            }));
+        }
+        Ok(prefilled)
+    }
+
+    /// `prefix` with `suffix` behind it, for which `waiting` waited.
+    async fn resumed<'r>(
+        &self,
+        prefix: &Prefix<'_>,
+        waiting: &Waiting<'r>,
+        suffix: &[u32],
+        options: &Decoding,
+    ) -> Result<Prefilled<'r>, VlmError> {
+        let hidden = self.decoder.embed(suffix)?;
+        match waiting.before_decoder(suffix, &hidden) {
+            Some((rows, mut course)) => {
+                let rows = Box::pin(self.reduced_before(rows, &mut course)).await?;
+                Box::pin(prefill_reducing(&self.decoder, rows, course, false)).await
+            }
+            None => {
+                let sequence = prefix.sequence.branch(suffix.len() + room(options));
+                Box::pin(waiting.resume(&self.decoder, sequence, suffix, hidden)).await
+            }
+        }
     }
 
     /// Answers one prompt about one image in a single pass, sharing nothing with other questions.
@@ -270,7 +325,7 @@ impl Vlm {
         let (ids, layout) = (&prepared.input_ids, &prepared.layout);
         self.check(ids, layout, &image)?;
         let prefilled = Box::pin(self.prefilled(ids, layout, &image, reducer, false)).await?;
-        self.decode(ids, (layout.tokens(), image.flops()), prefilled, options).await
+        self.decode_one(ids, (layout.tokens(), image.flops()), prefilled, options).await
     }
 
     /// As [`Self::ask_about`], and the prompt goes through the decoder in two pieces: what serving calls chunked prefill. The answer differs by
@@ -280,7 +335,7 @@ impl Vlm {
     /// As [`Self::ask_about`].
     pub async fn ask_in_two(&self, interleaved: &Interleaved, images: &[EncodedImage], options: &Decoding) -> Result<Answer, VlmError> {
         let prefilled = prefill_in_two(&self.decoder, self.placed(interleaved, images)?);
-        self.decode(&interleaved.input_ids, cost_of(images), prefilled, options).await
+        self.decode_one(&interleaved.input_ids, cost_of(images), prefilled, options).await
     }
 
     /// Answers one prompt about any number of images, none included, in a single pass.
@@ -301,7 +356,7 @@ impl Vlm {
     /// As [`Self::ask_interleaved`].
     pub async fn ask_about(&self, interleaved: &Interleaved, images: &[EncodedImage], options: &Decoding) -> Result<Answer, VlmError> {
         let prefilled = prefill(&self.decoder, &self.placed(interleaved, images)?);
-        self.decode(&interleaved.input_ids, cost_of(images), prefilled, options).await
+        self.decode_one(&interleaved.input_ids, cost_of(images), prefilled, options).await
     }
 
     /// A prompt with its images in their places.
@@ -437,47 +492,72 @@ impl Vlm {
         Ok(rows)
     }
 
-    /// First logits, greedy answer, cost.
+    /// As [`Self::decode`] for one prompt.
+    async fn decode_one(&self, ids: &[u32], seen: (usize, u64), prefilled: Prefilled<'_>, options: &Decoding) -> Result<Answer, VlmError> {
+        Ok(Box::pin(self.decode(vec![(ids.to_vec(), prefilled)], seen, options)).await?.remove(0))
+    }
+
+    /// First logits, greedy answer and cost of each of `asked`, prompts about the same images. All go on side by side.
     async fn decode(
         &self,
-        ids: &[u32],
+        asked: Vec<(Vec<u32>, Prefilled<'_>)>,
         (visual_tokens, vision_flops): (usize, u64),
-        prefilled: Prefilled<'_>,
         options: &Decoding,
-    ) -> Result<Answer, VlmError> {
-        let Prefilled { mut sequence, hidden, left, .. } = prefilled;
-        let hidden = hidden.ok_or_else(|| invalid("prompt", "has no question yet"))?;
-        let first_logits = self.decoder.logits(&hidden).read().await?;
-        let kv_lengths = sequence.kv_lengths();
-        let cost = self.cost(ids.len(), visual_tokens, vision_flops, &kv_lengths);
+    ) -> Result<Vec<Answer>, VlmError> {
+        let (mut prompts, mut sequences, mut last, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (ids, prefilled) in asked {
+            let hidden = prefilled.hidden.ok_or_else(|| invalid("prompt", "has no question yet"))?;
+            let [rows, _] = hidden.dims();
+            last.push(hidden.slice(rows - 1..rows));
+            prompts.push(ids);
+            sequences.push(prefilled.sequence);
+            left.push(prefilled.left);
+        }
+        let logits = self.decoder.logits(&Matrix::stack(&last));
+        let vocabulary = logits.dims()[1];
+        let first_logits: Vec<Vec<f32>> = logits.read().await?.chunks(vocabulary).map(<[f32]>::to_vec).collect();
+        let kv_lengths: Vec<Vec<usize>> = sequences.iter().map(Sequence::kv_lengths).collect();
         let greedy = Greedy {
             max_new_tokens: options.max_new_tokens,
             repetition_penalty: options.repetition_penalty.unwrap_or(self.generation.repetition_penalty),
             eos: if options.ignore_eos { &[] } else { &self.generation.eos_token_ids },
         };
-        let step = |chosen: &Chosen| {
-            let hidden = self.decoder.embed_chosen(chosen);
-            Ok(self.decoder.logits(&sequence.extend(&self.decoder, hidden)))
+        let step = |going: &[usize], chosen: &[Chosen]| {
+            let hidden: Vec<Matrix> = chosen.iter().map(|chosen| self.decoder.embed_chosen(chosen)).collect();
+            let going = sequences.iter_mut().enumerate().filter(|(index, _)| going.contains(index)).map(|(_, sequence)| sequence);
+            let tokens = vec![1; hidden.len()];
+            Ok(self.decoder.logits(&Sequence::extend_together(
+                &mut going.collect::<Vec<_>>(),
+                &self.decoder,
+                Matrix::stack(&hidden),
+                &tokens,
+            )))
         };
-        let Decoded { output_ids, end } = greedy.decode(ids, &first_logits, step).await?;
-        let not_finite = if end == End::NotFinite {
-            // A token may have been computed that is no part of the answer.
-            let beyond = sequence.kv_lengths()[0] - kv_lengths[0] - output_ids.len();
-            Some(NotFinite { after: output_ids.len(), layer: sequence.first_not_finite(beyond).await? })
-        } else {
-            None
-        };
-        Ok(Answer {
-            text: self.processor.tokenizer().decode(&output_ids)?,
-            cut: end == End::Limit,
-            output_ids,
-            not_finite,
-            first_logits,
-            visual_tokens,
-            left,
-            kv_lengths,
-            cost,
-        })
+        let of_prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        let decoded = greedy.decode(&of_prompts, &first_logits, step).await?;
+        let mut answers = Vec::with_capacity(decoded.len());
+        let each = prompts.iter().zip(&sequences).zip(left).zip(first_logits).zip(kv_lengths).zip(decoded);
+        for (((((ids, sequence), left), first_logits), kv_lengths), Decoded { output_ids, end }) in each {
+            let not_finite = if end == End::NotFinite {
+                // A token may have been computed that is no part of the answer.
+                let beyond = sequence.kv_lengths()[0] - kv_lengths[0] - output_ids.len();
+                Some(NotFinite { after: output_ids.len(), layer: sequence.first_not_finite(beyond).await? })
+            } else {
+                None
+            };
+            answers.push(Answer {
+                text: self.processor.tokenizer().decode(&output_ids)?,
+                cut: end == End::Limit,
+                output_ids,
+                not_finite,
+                first_logits,
+                visual_tokens,
+                left,
+                cost: self.cost(ids.len(), visual_tokens, vision_flops, &kv_lengths),
+                kv_lengths,
+            });
+        }
+        Ok(answers)
     }
 
     fn cost(&self, prompt_tokens: usize, visual_tokens: usize, vision_flops: u64, kv_lengths: &[usize]) -> Cost {
@@ -527,12 +607,17 @@ impl Vlm {
 /// Tokens of an answer for which a branch has room at once; longer ones make it grow.
 const ROOM: usize = 64;
 
-/// The name of `reducer`, if it acts before or inside the tower.
+/// Tokens of an answer that a branch has room for at once.
+fn room(options: &Decoding) -> usize {
+    options.max_new_tokens.min(ROOM)
+}
+
 /// Visual tokens of images before any reduction, and what it took to see them.
 fn cost_of(images: &[EncodedImage]) -> (usize, u64) {
     (images.iter().map(EncodedImage::visual_tokens).sum(), images.iter().map(EncodedImage::flops).sum())
 }
 
+/// The name of `reducer`, if it acts before or inside the tower.
 fn changed_by(reducer: Option<&dyn TokenReducer>) -> Option<String> {
     reducer.filter(|reducer| changes_the_image(*reducer)).map(TokenReducer::name)
 }

@@ -1,9 +1,12 @@
-//! Groups side by side, each on one thread.
+//! Groups side by side, each on threads of its own.
 //!
 //! A small model's products are over before a second thread has begun, so a group hardly gains by more threads. Groups know nothing of each
 //! other: as many of them as there are threads take as long as one.
+//!
+//! A group is answered by one of its threads, also where it has all of them: whoever waits outside would have to be woken after every product, and wake another for the
+//! next.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use pollster::FutureExt;
@@ -17,20 +20,21 @@ use crate::{StudyError, Subject};
 /// A group's number and its answers.
 pub(crate) type Arrived = (usize, Result<Answers, StudyError>);
 
-/// Answers `groups` on so many threads and hands what arrives to `keep`, in the order in which it does. When `keep` returns, no group is begun any more.
+/// Answers `groups`, as many at a time as there are `lanes`, of `threads` threads each, and hands what arrives to `keep`, in the order in which it does. When `keep` returns, `cancel` is raised or a group fails, no group is begun any more.
 ///
 /// # Errors
 /// What `keep` says, or [`StudyError::Plan`] where the system gives no threads.
-pub(crate) fn side_by_side<T>(
+pub(crate) fn in_lanes<T>(
+    lanes: usize,
     threads: usize,
     (work, groups): (&Work, &[usize]),
-    benchmark: &dyn Benchmark,
-    subject: &(impl Subject + Sync),
+    (benchmark, subject): (&dyn Benchmark, &(impl Subject + Sync)),
+    cancel: &AtomicBool,
     keep: impl FnOnce(mpsc::Receiver<Arrived>) -> Result<T, StudyError>,
 ) -> Result<T, StudyError> {
     let refused = |error: rayon::ThreadPoolBuildError| StudyError::Plan(format!("no thread for a group: {error}"));
-    let pool = || ThreadPoolBuilder::new().num_threads(1).build().map_err(refused);
-    let pools = (0..threads.min(groups.len())).map(|_| pool()).collect::<Result<Vec<_>, _>>()?;
+    let pool = || ThreadPoolBuilder::new().num_threads(threads).build().map_err(refused);
+    let pools = (0..lanes.min(groups.len())).map(|_| pool()).collect::<Result<Vec<_>, _>>()?;
     let (sender, arriving) = mpsc::channel();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -40,8 +44,12 @@ pub(crate) fn side_by_side<T>(
             scope.spawn(move || {
                 pool.install(|| {
                     while let Some(&group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if cancel.load(Ordering::Relaxed) {
+                            return;
+                        }
                         let answers = answer(work, &work.groups()[group], benchmark, subject).block_on();
-                        if sender.send((group, answers)).is_err() {
+                        let failed = answers.is_err();
+                        if sender.send((group, answers)).is_err() || failed {
                             return;
                         }
                     }

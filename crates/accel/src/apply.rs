@@ -1,6 +1,8 @@
 //! An acceleration meets a model.
 
 use std::cmp::Reverse;
+#[cfg(not(target_family = "wasm"))]
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -76,7 +78,7 @@ impl Acceleration {
     /// # Errors
     /// As [`Self::quantize_seeing`].
     pub async fn pack_all(&self, model: &Vlm, samples: Option<&dyn Samples>) -> Result<Option<Vlm>, AccelError> {
-        let Some((Settled { fitted, .. }, taken)) = self.settle(model)? else { return Ok(None) };
+        let Some((Settled { fitted, codes: method, .. }, taken)) = self.settle(model)? else { return Ok(None) };
         let model = &self.with_head(model);
         let (calibration, fitted) = (fitted.calibration(), fitted.as_ref());
         let wanted = calibration.samples();
@@ -89,6 +91,19 @@ impl Acceleration {
         if samples.count() < wanted {
             return Err(AccelError::TooFew { method: fitted.method(), samples: wanted, found: samples.count() });
         }
+        #[cfg(not(target_family = "wasm"))]
+        let kept = match samples.kept() {
+            Some(folder) => folder.key(&method, samples, wanted)?.map(|key| (folder, key)),
+            None => None,
+        };
+        #[cfg(target_family = "wasm")]
+        drop(method);
+        #[cfg(not(target_family = "wasm"))]
+        if let Some(mut packed) = kept.as_ref().and_then(|(folder, key)| folder.find(key, &method, &taken)) {
+            return model.map_linears(&mut |name, _| Ok(packed.remove(name))).map(Some);
+        }
+        #[cfg(not(target_family = "wasm"))]
+        let mut made = BTreeMap::new();
         let mut current = model.clone();
         for stages in rounds(calibration, &taken) {
             let layers: Vec<&Named> = stages.iter().flatten().map(|&index| &taken[index]).collect();
@@ -102,7 +117,15 @@ impl Acceleration {
             let stages: Vec<Vec<&Named>> = stages.iter().map(|stage| stage.iter().map(|&index| &taken[index]).collect()).collect();
             let factors = factors::choose(fitted, model, &stages, &seen, samples).await?;
             let mut packed = pack(fitted, &layers, &seen, &factors).await?;
+            #[cfg(not(target_family = "wasm"))]
+            if kept.is_some() {
+                made.extend(packed.iter().map(|(name, packed)| ((*name).to_owned(), packed.clone())));
+            }
             current = current.map_linears(&mut |name, _| Ok::<_, AccelError>(packed.remove(name)))?;
+        }
+        #[cfg(not(target_family = "wasm"))]
+        if let Some((folder, key)) = kept {
+            folder.keep(&key, &method, &made);
         }
         Ok(Some(current))
     }

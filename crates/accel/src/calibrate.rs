@@ -19,6 +19,12 @@ pub trait Samples {
     /// # Errors
     /// When it cannot be made.
     fn sample(&self, index: usize) -> Result<Prepared, AccelError>;
+
+    /// Where layers are kept that were packed with them, if they are.
+    #[cfg(not(target_family = "wasm"))]
+    fn kept(&self) -> Option<&crate::PackedFolder<'_>> {
+        None
+    }
 }
 
 /// What went into a layer, added up over all rows `X [rows, in]`.

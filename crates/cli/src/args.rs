@@ -303,6 +303,10 @@ pub(crate) struct CalibrationArgs {
     /// asks [default: the training half of the embedded world]
     #[arg(long, value_name = "BENCH")]
     pub(crate) calibrate: Option<String>,
+
+    /// Calibrate anew, and keep nothing of it; otherwise weights that were packed with prompts are kept in the user's cache folder
+    #[arg(long)]
+    pub(crate) no_packed_cache: bool,
 }
 
 #[derive(Debug, Args)]

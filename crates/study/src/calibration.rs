@@ -1,6 +1,8 @@
 //! What quantizers calibrate with: questions that no study asks.
 
 use sha2::{Digest, Sha256};
+#[cfg(not(target_family = "wasm"))]
+use steady_accel::PackedFolder;
 use steady_accel::{AccelError, Acceleration, Found, Reconstruction, Samples, reconstruction};
 use steady_bench::{Benchmark, Question, select, world::EmbeddedSuite};
 use steady_vlm::{Prepared, Vlm};
@@ -15,14 +17,30 @@ pub enum CalibrateWith<'a> {
     Benchmark(&'a dyn Benchmark),
 }
 
+/// What is calibrated with, and where what comes of it is kept.
+#[derive(Clone, Copy, Default)]
+pub struct Calibrate<'a> {
+    /// The questions.
+    pub with: CalibrateWith<'a>,
+    /// Packed layers of earlier times.
+    #[cfg(not(target_family = "wasm"))]
+    pub kept: Option<&'a PackedFolder<'a>>,
+}
+
+impl<'a> From<CalibrateWith<'a>> for Calibrate<'a> {
+    fn from(with: CalibrateWith<'a>) -> Self {
+        Self { with, ..Self::default() }
+    }
+}
+
 /// The model under an acceleration, as a study has it: a quantizer that calibrates does so with questions of `with`. `None` when the weights do not change.
 ///
 /// # Errors
 /// As [`Acceleration::quantize_seeing`].
-pub async fn quantize(acceleration: &Acceleration, model: &Vlm, with: CalibrateWith<'_>) -> Result<Option<Vlm>, AccelError> {
+pub async fn quantize<'a>(acceleration: &Acceleration, model: &Vlm, with: impl Into<Calibrate<'a>>) -> Result<Option<Vlm>, AccelError> {
     match acceleration.calibrates_with(model)? {
         0 => acceleration.quantize(model).await,
-        count => acceleration.quantize_seeing(model, Some(&CalibrationSet::of(with, count, model))).await,
+        count => acceleration.quantize_seeing(model, Some(&CalibrationSet::of(with.into(), count, model))).await,
     }
 }
 
@@ -38,7 +56,7 @@ pub async fn search(
 ) -> Result<Option<(Acceleration, Found)>, AccelError> {
     match acceleration.searches_with() {
         0 => Ok(None),
-        count => acceleration.searched(model, &CalibrationSet::of(with, count, model)).await,
+        count => acceleration.searched(model, &CalibrationSet::of(with.into(), count, model)).await,
     }
 }
 
@@ -47,13 +65,15 @@ pub async fn search(
 /// # Errors
 /// As [`reconstruction`].
 pub async fn reconstruct(model: &Vlm, packed: &Vlm, with: CalibrateWith<'_>, count: usize) -> Result<Vec<Reconstruction>, AccelError> {
-    reconstruction(model, packed, &CalibrationSet::of(with, count, model)).await
+    reconstruction(model, packed, &CalibrationSet::of(with.into(), count, model)).await
 }
 
 /// Questions about pictures, as `model` reads them. Pictures are opened one at a time.
 pub(crate) struct CalibrationSet<'a> {
     set: Set<'a>,
     model: &'a Vlm,
+    #[cfg(not(target_family = "wasm"))]
+    kept: Option<&'a PackedFolder<'a>>,
 }
 
 enum Set<'a> {
@@ -63,8 +83,8 @@ enum Set<'a> {
 
 impl<'a> CalibrationSet<'a> {
     /// `count` questions, or as many as there are.
-    pub(crate) fn of(with: CalibrateWith<'a>, count: usize, model: &'a Vlm) -> Self {
-        let set = match with {
+    pub(crate) fn of(calibrate: Calibrate<'a>, count: usize, model: &'a Vlm) -> Self {
+        let set = match calibrate.with {
             CalibrateWith::Embedded => Set::Embedded(EmbeddedSuite::calibration(count)),
             CalibrateWith::Benchmark(benchmark) => {
                 // The first of a file are seldom like all of it.
@@ -73,7 +93,12 @@ impl<'a> CalibrationSet<'a> {
                 Set::Benchmark(benchmark, select(all, count))
             }
         };
-        Self { set, model }
+        Self {
+            set,
+            model,
+            #[cfg(not(target_family = "wasm"))]
+            kept: calibrate.kept,
+        }
     }
 
     fn benchmark(&self) -> &dyn Benchmark {
@@ -99,6 +124,11 @@ impl<'a> CalibrationSet<'a> {
 }
 
 impl Samples for CalibrationSet<'_> {
+    #[cfg(not(target_family = "wasm"))]
+    fn kept(&self) -> Option<&PackedFolder<'_>> {
+        self.kept
+    }
+
     fn count(&self) -> usize {
         self.questions().len()
     }

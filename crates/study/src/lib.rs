@@ -33,7 +33,7 @@ mod subject;
 mod variants;
 mod work;
 
-pub use calibration::{CalibrateWith, quantize, reconstruct, search};
+pub use calibration::{Calibrate, CalibrateWith, quantize, reconstruct, search};
 #[cfg(feature = "files")]
 pub use elsewhere::TakenOver;
 pub use error::StudyError;

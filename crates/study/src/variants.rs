@@ -16,7 +16,7 @@ use steady_vlm::{
 };
 use web_time::Instant;
 
-use crate::calibration::{CalibrateWith, CalibrationSet};
+use crate::calibration::{Calibrate, CalibrateWith, CalibrationSet};
 use crate::controls::{self, Controlled};
 use crate::fitting::{fitting, takes_several};
 use crate::{Distribution, Published, Reply, StudyError, Subject};
@@ -91,7 +91,7 @@ impl Variants {
     /// # Errors
     /// [`StudyError::Accel`] when a quantizer does not fit the model, [`StudyError::Plan`] when two specs say the same.
     pub async fn build(model: Vlm, accelerations: &[Acceleration], decoding: Decoding) -> Result<Self, StudyError> {
-        Self::build_held(model, accelerations, decoding, (&Held::All, CalibrateWith::default())).await
+        Self::build_held(model, accelerations, decoding, (&Held::All, Calibrate::default())).await
     }
 
     /// As [`Self::build`], and of the accelerations only those are packed that are held. What they look at and are calibrated with is what all of them need, so
@@ -100,7 +100,7 @@ impl Variants {
         model: Vlm,
         accelerations: &[Acceleration],
         decoding: Decoding,
-        (held, with): (&Held, CalibrateWith<'_>),
+        (held, with): (&Held, Calibrate<'_>),
     ) -> Result<Self, StudyError> {
         let outside = |reducer: &&dyn TokenReducer| !changes_the_image(*reducer);
         let needs = Needs::of(accelerations.iter().filter_map(Acceleration::reducer).filter(outside));
@@ -158,7 +158,7 @@ impl Variants {
         let controls = vec![controls::order(&model)];
         let calibration = set.as_ref().map(CalibrationSet::describe);
         drop(set);
-        let calibrate = match with {
+        let calibrate = match with.with {
             CalibrateWith::Benchmark(benchmark) if calibration.is_some() => Some(benchmark.spec()),
             _ => None,
         };
@@ -180,18 +180,18 @@ impl Variants {
     ///
     /// # Errors
     /// As [`Self::build`], and [`StudyError::Plan`] when the model takes none of them, [`StudyError::Vlm`] when it does not take so many images.
-    pub async fn build_fitting(
+    pub async fn build_fitting<'a>(
         model: Vlm,
         accelerations: &[Acceleration],
         decoding: Decoding,
         images: usize,
-        (held, with): (&Held, CalibrateWith<'_>),
+        (held, with): (&Held, impl Into<Calibrate<'a>>),
     ) -> Result<Self, StudyError> {
         let (fitting, left_out) = Box::pin(fitting(&model, accelerations, images)).await?;
         if let ([LeftOut { spec, reason }, ..], []) = (left_out.as_slice(), fitting.as_slice()) {
             return Err(StudyError::Plan(format!("the model takes none of the accelerations; {spec}: {reason}")));
         }
-        Ok(Self { left_out, ..Self::build_held(model, &fitting, decoding, (held, with)).await? })
+        Ok(Self { left_out, ..Self::build_held(model, &fitting, decoding, (held, with.into())).await? })
     }
 
     /// What was asked for and the model does not take, with the reason.

@@ -152,6 +152,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     calibration.wanted_for(prompts.into_iter().max().unwrap_or_default())?;
     // The quantizer that packed last, as settled, and its model: what has the same one is asked of the same weights.
     let mut packed: Option<(String, Vlm)> = None;
+    let kept = calibration.kept(&checkpoint, &device, precision);
     let mut ask = |acceleration: &Acceleration| -> Result<AnswerJson> {
         let description = acceleration.describe(&base)?;
         let mut quantize_ms = 0.0;
@@ -161,7 +162,9 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
                 if packed.as_ref().is_none_or(|(last, _)| *last != form) {
                     drop(packed.take());
                     let start = Instant::now();
-                    packed = steady_study::quantize(acceleration, &base, calibration.with()).block_on()?.map(|model| (form, model));
+                    packed = steady_study::quantize(acceleration, &base, calibration.with_kept(kept.as_ref()))
+                        .block_on()?
+                        .map(|model| (form, model));
                     quantize_ms = milliseconds(start);
                 }
                 packed.as_ref().map_or(&base, |(_, model)| model)
@@ -200,7 +203,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let max_new_tokens = decoding.max_new_tokens;
     let asked = AskJson {
         model: checkpoint.name().to_owned(),
-        device: device.identity,
+        device: device.identity.clone(),
         dtype: precision.to_string(),
         prompt,
         max_new_tokens,

@@ -28,9 +28,11 @@ pub(crate) fn run(args: &QuantizeArgs) -> Result<()> {
     }
     let calibration = Calibration::open(&args.calibration)?;
     let checkpoint = model::choose(&args.model)?.checkpoint;
-    let base = model::load(&checkpoint, &DeviceChoice::Cpu.open()?, model::precision(args.dtype, &checkpoint)?)?;
+    let (device, precision) = (DeviceChoice::Cpu.open()?, model::precision(args.dtype, &checkpoint)?);
+    let base = model::load(&checkpoint, &device, precision)?;
     calibration.wanted_for(acceleration.calibrates_with(&base)?)?;
-    let packed = steady_study::quantize(&acceleration, &base, calibration.with())
+    let kept = calibration.kept(&checkpoint, &device, precision);
+    let packed = steady_study::quantize(&acceleration, &base, calibration.with_kept(kept.as_ref()))
         .block_on()?
         .with_context(|| format!("--accel {spec}: packs nothing"))?;
     checkpoint.publish(&packed, layout, out).with_context(|| format!("--format {} of {acceleration}", layout.name()))?;

@@ -1,7 +1,7 @@
 //! An acceleration meets a model.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -78,8 +78,9 @@ impl Acceleration {
     ///
     /// # Errors
     /// As [`Self::quantize_seeing`].
+    #[tracing::instrument(skip_all, name = "pack", fields(spec = %self))]
     pub async fn pack_all(&self, model: &Vlm, samples: Option<&dyn Samples>) -> Result<Option<Vlm>, AccelError> {
-        let Some((Settled { fitted, .. }, taken)) = self.settle(model)? else { return Ok(None) };
+        let Some((Settled { fitted, codes: method, .. }, taken)) = self.settle(model)? else { return Ok(None) };
         let model = &self.with_head(model);
         let (calibration, fitted) = (fitted.calibration(), fitted.as_ref());
         let wanted = calibration.samples();
@@ -92,6 +93,15 @@ impl Acceleration {
         if samples.count() < wanted {
             return Err(AccelError::TooFew { method: fitted.method(), samples: wanted, found: samples.count() });
         }
+        let kept = match samples.kept() {
+            Some(kept) => kept.key(&method, samples, wanted)?.map(|key| (kept, key)),
+            None => None,
+        };
+        let shapes: Vec<LinearShape> = taken.iter().map(shape).collect();
+        if let Some(mut packed) = kept.as_ref().and_then(|(kept, key)| kept.find(key, &method, &shapes)) {
+            return model.map_linears(&mut |name, _| Ok(packed.remove(name))).map(Some);
+        }
+        let mut made = BTreeMap::new();
         let mut current = model.clone();
         for stages in rounds(calibration, &taken) {
             let layers: Vec<&Named> = stages.iter().flatten().map(|&index| &taken[index]).collect();
@@ -105,7 +115,13 @@ impl Acceleration {
             let stages: Vec<Vec<&Named>> = stages.iter().map(|stage| stage.iter().map(|&index| &taken[index]).collect()).collect();
             let factors = factors::choose(fitted, model, &stages, &seen, samples).await?;
             let mut packed = pack(fitted, &layers, &seen, &factors).await?;
+            if kept.is_some() {
+                made.extend(packed.iter().map(|(name, packed)| ((*name).to_owned(), packed.clone())));
+            }
             current = current.map_linears(&mut |name, _| Ok::<_, AccelError>(packed.remove(name)))?;
+        }
+        if let Some((kept, key)) = kept {
+            kept.keep(&key, &method, &made);
         }
         Ok(Some(current))
     }
@@ -214,6 +230,10 @@ fn unread(linear: &str, error: &VlmError) -> AccelError {
 /// A linear layer by its canonical name.
 pub(crate) type Named = (String, Dense);
 
+fn shape((name, dense): &Named) -> LinearShape {
+    LinearShape { name: name.clone(), out: dense.output(), input: dense.input() }
+}
+
 /// What a quantizer comes to on a model's linear layers.
 pub(crate) struct Settled {
     pub(crate) fitted: Box<dyn Fitted>,
@@ -257,7 +277,6 @@ impl Acceleration {
             }
             Ok::<_, AccelError>(None)
         })?;
-        let shape = |(name, dense): &Named| LinearShape { name: name.clone(), out: dense.output(), input: dense.input() };
         Ok(self.settle_on(taken.iter().map(shape).collect())?.map(|settled| (settled, taken)))
     }
 

@@ -1,15 +1,16 @@
 //! What a model's layers see while it reads prompts: what methods that calibrate go by.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
+use steady_kernels::PackedLinear;
 use steady_vlm::{Decoding, Dense, Matrix, Observer, Prepared, Vlm};
 
 use crate::AccelError;
 use crate::acceleration::HEAD;
 use crate::dot::dot;
-use crate::quantize::DECODER;
+use crate::quantize::{DECODER, LinearShape};
 use crate::role::{Role, block};
 
 /// Prompts to calibrate with. They are made one by one, so that a set may be larger than memory.
@@ -22,6 +23,26 @@ pub trait Samples {
     /// # Errors
     /// When it cannot be made.
     fn sample(&self, index: usize) -> Result<Prepared, AccelError>;
+
+    /// Where layers are kept that were packed with them, if they are.
+    fn kept(&self) -> Option<&dyn KeptLayers> {
+        None
+    }
+}
+
+/// Packed layers of earlier times: calibrating takes minutes, and reading what came of it seconds.
+pub trait KeptLayers {
+    /// Under what to look for what `method`, as settled, makes of the first `count` of `samples`; `None` where nothing can be kept.
+    ///
+    /// # Errors
+    /// When a sample cannot be made.
+    fn key(&self, method: &str, samples: &dyn Samples, count: usize) -> Result<Option<String>, AccelError>;
+
+    /// What is kept of `method` under `key`, if it is there, whole, and holds layers of these shapes.
+    fn find(&self, key: &str, method: &str, layers: &[LinearShape]) -> Option<HashMap<String, PackedLinear>>;
+
+    /// Keeps what `method` made, under `key`, by the names of the layers.
+    fn keep(&self, key: &str, method: &str, packed: &BTreeMap<String, PackedLinear>);
 }
 
 /// What went into a layer, added up over all rows `X [rows, in]`.
@@ -191,6 +212,7 @@ pub(crate) fn failed(problem: impl Into<String>) -> AccelError {
 ///
 /// # Errors
 /// When a sample cannot be made or read, or a layer saw a number that is not finite, or nothing.
+#[tracing::instrument(skip_all, name = "calibrate", fields(layers = layers.len(), prompts = count))]
 pub(crate) async fn watch(
     model: &Vlm,
     layers: &[(&str, usize)],

@@ -40,6 +40,8 @@ mod chain;
 mod dot;
 mod factors;
 mod implementation;
+#[cfg(not(target_family = "wasm"))]
+mod kept;
 mod locate;
 pub mod memory;
 mod quantize;
@@ -51,8 +53,10 @@ mod search;
 
 pub use acceleration::Acceleration;
 pub use apply::{Description, QuantizedModules};
-pub use calibrate::{Inputs, Samples};
+pub use calibrate::{Inputs, KeptLayers, Samples};
 pub use implementation::{Built, Implementation};
+#[cfg(not(target_family = "wasm"))]
+pub use kept::PackedFolder;
 pub use locate::Grain;
 pub use quantize::{
     AccelError, Awq, Blocks, Calibration, Fitted, FittedAwq, FittedBlocks, FittedGptq, FittedHqq, FittedRtn, Fp8, Ggml, Gptq, Hqq, Int8,

@@ -2,7 +2,7 @@
 
 mod decide;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -34,6 +34,16 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// Where a trace is to be written, if it is.
+    pub(crate) fn trace(&self) -> Option<&Path> {
+        match &self.command {
+            None => self.study.trace.as_deref(),
+            Some(Command::Run(args)) => args.study.trace.as_deref(),
+            Some(Command::Locate(args)) => args.study.trace.as_deref(),
+            Some(_) => None,
+        }
+    }
+
     /// Everything typed that may be a run folder, and so a place in a bucket.
     pub(crate) fn run_folders(&mut self) -> Vec<&mut PathBuf> {
         match &mut self.command {
@@ -184,6 +194,9 @@ pub(crate) struct StudyArgs {
     /// What weights are kept as and computed in
     #[arg(long, value_enum, default_value_t = DtypeArg::F32)]
     pub(crate) dtype: DtypeArg,
+    /// Write what took how long, thread by thread, to a file that https://ui.perfetto.dev and chrome://tracing open
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
     /// Print the report of each model as JSON on stdout instead of the table
     #[arg(long)]
     pub(crate) json: bool,
@@ -304,6 +317,10 @@ pub(crate) struct CalibrationArgs {
     /// asks [default: the training half of the embedded world]
     #[arg(long, value_name = "BENCH")]
     pub(crate) calibrate: Option<String>,
+
+    /// Calibrate anew, and keep nothing of it; otherwise weights that were packed with prompts are kept in the user's cache folder
+    #[arg(long)]
+    pub(crate) no_packed_cache: bool,
 }
 
 #[derive(Debug, Args)]

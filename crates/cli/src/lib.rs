@@ -10,6 +10,7 @@ mod embedded;
 #[cfg(feature = "hub")]
 mod hub;
 mod hub_id;
+mod logs;
 mod memory;
 mod model;
 mod passes;
@@ -22,15 +23,17 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use args::{Cli, Command};
 
 /// Reads the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
     let mut cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("STEADY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().init();
+    // Dropped behind everything that is traced: then the file is whole.
+    let _tracing = match logs::listen(cli.trace()) {
+        Ok(tracing) => tracing,
+        Err(error) => return console::finish(Err(error)),
+    };
     let places = match places::open(&mut cli) {
         Ok(places) => places,
         Err(error) => return console::finish(Err(error)),

@@ -72,7 +72,7 @@ pub use flex::attention::{SCORES, rows_at_once};
 pub use floats::{Floats, Kept};
 pub use grouped::{Constants, GroupedWeight};
 pub use int8::Int8Weight;
-pub use linear::{Codes, PackedLinear};
+pub use linear::{Codes, Intake, PackedLinear};
 pub use matrix::Matrix;
 pub use norm::Normalization;
 pub use rotation::Rotation;

@@ -22,7 +22,8 @@ enum Form {
 
 /// What becomes of activations before they are multiplied.
 #[derive(Clone, Debug, PartialEq)]
-enum Intake {
+pub enum Intake {
+    /// Nothing.
     AsTheyAre,
     /// Columns of `W` are packed in another order: the first is input `order[0]`.
     Ordered(Vec<u32>),
@@ -87,6 +88,34 @@ impl PackedLinear {
             Some(at) => Err(PackError::NotFinite { field: "inverse of the factor", value: factors[at], row: at }),
             None => Ok(Self { intake: Intake::Scaled(inverses), ..self }),
         }
+    }
+
+    /// What [`Self::codes`] and [`Self::intake`] gave, packed again.
+    ///
+    /// # Errors
+    /// [`PackError`] when they fit no layout, or not each other.
+    pub fn of(codes: &Codes, intake: Intake) -> Result<Self, PackError> {
+        let plain: Self = match codes {
+            Codes::Grouped(codes) => GroupedWeight::new(codes)?.into(),
+            Codes::Int8(codes) => Int8Weight::new(codes)?.into(),
+        };
+        match &intake {
+            Intake::AsTheyAre | Intake::E4m3 => {}
+            Intake::Ordered(order) => return plain.ordered(order.clone()),
+            Intake::Scaled(inverses) => {
+                let [out, input] = plain.shape();
+                check_length("inverses of factors", out, input, input, inverses.len())?;
+                if let Some(at) = inverses.iter().position(|inverse| !inverse.is_finite()) {
+                    return Err(PackError::NotFinite { field: "inverse of the factor", value: inverses[at], row: at });
+                }
+            }
+        }
+        Ok(Self { intake, ..plain })
+    }
+
+    /// What becomes of activations before they are multiplied.
+    pub fn intake(&self) -> &Intake {
+        &self.intake
     }
 
     /// What inputs are divided by, if they are ([`Self::dividing_by`]).

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
-use steady_accel::{AccelError, Acceleration, Found, Reconstruction, Samples, reconstruction};
+use steady_accel::{AccelError, Acceleration, Found, KeptLayers, Reconstruction, Samples, reconstruction};
 use steady_bench::{Benchmark, PostPrompts, Question, select, world::EmbeddedSuite};
 use steady_vlm::{Prepared, Vlm};
 
@@ -14,6 +14,8 @@ pub struct CalibrateWith<'a> {
     pub questions: CalibrationQuestions<'a>,
     /// What is put behind them; nothing where there is none.
     pub post_prompts: Option<&'a PostPrompts>,
+    /// Where what quantizers made of them is kept, if it is.
+    pub kept: Option<&'a dyn KeptLayers>,
 }
 
 /// Where the questions come from.
@@ -65,6 +67,7 @@ pub async fn reconstruct(model: &Vlm, packed: &Vlm, with: CalibrateWith<'_>, cou
 pub(crate) struct CalibrationSet<'a> {
     set: Set<'a>,
     post_prompts: Option<&'a PostPrompts>,
+    kept: Option<&'a dyn KeptLayers>,
     model: &'a Vlm,
 }
 
@@ -85,7 +88,7 @@ impl<'a> CalibrationSet<'a> {
                 Set::Benchmark(benchmark, select(all, count))
             }
         };
-        Self { set, post_prompts: with.post_prompts, model }
+        Self { set, post_prompts: with.post_prompts, kept: with.kept, model }
     }
 
     fn benchmark(&self) -> &dyn Benchmark {
@@ -113,6 +116,10 @@ impl<'a> CalibrationSet<'a> {
 }
 
 impl Samples for CalibrationSet<'_> {
+    fn kept(&self) -> Option<&dyn KeptLayers> {
+        self.kept
+    }
+
     fn count(&self) -> usize {
         self.questions().len()
     }

@@ -14,6 +14,7 @@ use steady_records::{BASELINE, Plan};
 use steady_vlm::{
     Answer, Decoding, EncodedImage, Footprint, Interleaved, Needs, Prepared, TokenReducer, VisualLayout, Vlm, changes_the_image,
 };
+use tracing::Instrument;
 use web_time::Instant;
 
 use crate::calibration::{CalibrateWith, CalibrationQuestions, CalibrationSet};
@@ -354,7 +355,9 @@ impl Variants {
                 encoded.len() - 1
             };
             let (image, looking) = &encoded[seen];
-            replies.push(Box::pin(self.answers(model, reducer, (image, *looking), prompts)).await?);
+            let answers = self.answers(model, reducer, (image, *looking), prompts);
+            let span = tracing::info_span!("variant", spec = variant.plan.spec);
+            replies.push(Box::pin(answers.instrument(span)).await?);
         }
         Ok(ImageReplies { layout: prompts[0].layout.clone(), replies })
     }

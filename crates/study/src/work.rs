@@ -18,6 +18,7 @@ pub(crate) fn check(work: &Work, subject: &impl Subject) -> Result<Vec<usize>, S
 }
 
 /// Asks the questions of `group`.
+#[tracing::instrument(skip_all, name = "group", fields(image = group.image, questions = group.questions.len()))]
 pub(crate) async fn answer(work: &Work, group: &Group, benchmark: &dyn Benchmark, subject: &impl Subject) -> Result<Answers, StudyError> {
     let (variants, weight_bytes) = (work.plan().variants(), check(work, subject)?);
     let perturbation: PerturbationSpec = group.perturbation.parse().map_err(BenchError::from)?;

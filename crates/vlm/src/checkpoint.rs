@@ -168,6 +168,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When a file cannot be read.
+    #[tracing::instrument(skip_all, name = "hash files")]
     pub fn sha256(&self) -> Result<String, VlmError> {
         let mut hash = Sha256::new();
         for source in std::iter::once(&self.source).chain(self.architecture.tower()) {

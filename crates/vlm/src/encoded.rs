@@ -39,6 +39,7 @@ pub(crate) struct Merged {
 }
 
 impl EncodedImage {
+    #[tracing::instrument(skip_all, name = "image")]
     pub(crate) async fn new(
         encoder: &Arc<dyn VisualEncoder>,
         pixels: &PixelValues,

@@ -20,6 +20,7 @@ pub fn steady(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env_remove("STEADY_LOG")
+        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
         .env("COLUMNS", "120")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -156,6 +156,8 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let post_prompts = PostPrompts::for_model(prompts == 0 || embedded::holds(&checkpoint.sha256()?)?);
     // The quantizer that packed last, as settled, and its model: what has the same one is asked of the same weights.
     let mut packed: Option<(String, Vlm)> = None;
+    let kept = calibration.kept(&checkpoint, &device, precision);
+    let with = calibration.with(&post_prompts, kept.as_ref());
     let mut ask = |acceleration: &Acceleration| -> Result<AnswerJson> {
         let description = acceleration.describe(&base)?;
         let mut quantize_ms = 0.0;
@@ -165,15 +167,14 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
                 if packed.as_ref().is_none_or(|(last, _)| *last != form) {
                     drop(packed.take());
                     let start = Instant::now();
-                    packed =
-                        steady_study::quantize(acceleration, &base, calibration.with(&post_prompts)).block_on()?.map(|model| (form, model));
+                    packed = steady_study::quantize(acceleration, &base, with).block_on()?.map(|model| (form, model));
                     quantize_ms = milliseconds(start);
                 }
                 packed.as_ref().map_or(&base, |(_, model)| model)
             }
         };
         model::prepare(&device)?;
-        let searched = steady_study::search(acceleration, vlm, calibration.with(&post_prompts)).block_on()?;
+        let searched = steady_study::search(acceleration, vlm, with).block_on()?;
         let acceleration = searched.as_ref().map_or(acceleration, |(found, _)| found);
         if let Some((_, found)) = &searched {
             console::note(&format!("{acceleration}: {found}"));
@@ -205,7 +206,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<()> {
     let max_new_tokens = decoding.max_new_tokens;
     let asked = AskJson {
         model: checkpoint.name().to_owned(),
-        device: device.identity,
+        device: device.identity.clone(),
         dtype: precision.to_string(),
         prompt,
         max_new_tokens,

@@ -28,12 +28,14 @@ pub(crate) fn run(args: &QuantizeArgs) -> Result<()> {
     }
     let calibration = Calibration::open(&args.calibration)?;
     let checkpoint = model::choose(&args.model)?.checkpoint;
-    let base = model::load(&checkpoint, &DeviceChoice::Cpu.open()?, model::precision(args.dtype, &checkpoint)?)?;
+    let (device, precision) = (DeviceChoice::Cpu.open()?, model::precision(args.dtype, &checkpoint)?);
+    let base = model::load(&checkpoint, &device, precision)?;
     let prompts = acceleration.calibrates_with(&base)?;
     calibration.wanted_for(prompts)?;
     let knows_form = prompts == 0 || embedded::holds(&checkpoint.sha256()?)?;
     let (post_prompts, _) = args.post_prompt.chosen(knows_form);
-    let packed = steady_study::quantize(&acceleration, &base, calibration.with(&post_prompts))
+    let kept = calibration.kept(&checkpoint, &device, precision);
+    let packed = steady_study::quantize(&acceleration, &base, calibration.with(&post_prompts, kept.as_ref()))
         .block_on()?
         .with_context(|| format!("--accel {spec}: packs nothing"))?;
     checkpoint.publish(&packed, layout, out).with_context(|| format!("--format {} of {acceleration}", layout.name()))?;

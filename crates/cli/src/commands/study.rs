@@ -169,16 +169,17 @@ pub(super) fn study(
     // What the model does not take is said later.
     let prompts = accelerations.iter().filter_map(|acceleration| acceleration.calibrates_with(&vlm).ok()).max();
     calibration.wanted_for(prompts.unwrap_or_default())?;
+    let kept = calibration.kept(&checkpoint, &device, precision);
     let variants = |held: &Held| {
+        let with = calibration.with(&post_prompts, kept.as_ref());
         let published = against.iter().map(|other| Published::open(&other.checkpoint, &other.named, &vlm, &device, held));
         let published = published.collect::<Result<_, _>>()?;
         let controlled = controls.iter().map(|control| Controlled::open_held(control, &vlm, opening, held)).collect::<Result<_, _>>()?;
-        let variants =
-            Variants::build_fitting(vlm.clone(), &accelerations, decoding, asked.shown_together(), (held, calibration.with(&post_prompts)))
-                .block_on()?
-                .with_published(published)?
-                .with_controls(controlled)
-                .stored_as(&footprint)?;
+        let variants = Variants::build_fitting(vlm.clone(), &accelerations, decoding, asked.shown_together(), (held, with))
+            .block_on()?
+            .with_published(published)?
+            .with_controls(controlled)
+            .stored_as(&footprint)?;
         model::prepare(&device)?;
         anyhow::Ok(variants)
     };

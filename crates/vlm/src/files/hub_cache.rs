@@ -14,7 +14,7 @@ pub fn hub_home() -> Option<PathBuf> {
 }
 
 /// Where programs keep what they can make again: `XDG_CACHE_HOME`, else `~/.cache`.
-pub(crate) fn cache_home() -> Option<PathBuf> {
+pub fn cache_home() -> Option<PathBuf> {
     let home = || Some(variable("HOME").or_else(|| variable("USERPROFILE"))?.join(".cache"));
     variable("XDG_CACHE_HOME").or_else(home)
 }

@@ -27,9 +27,7 @@ pub use format::{FORMATS, FormatRow, LayerTensors, Stored, WeightFormat};
 pub use generation_config::GenerationConfig;
 pub use gguf::{GgufFacts, GgufValue, is_gguf};
 pub(crate) use gguf::{format_of as gguf_format, open as gguf_files};
-#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
-pub(crate) use hub_cache::cache_home;
-pub use hub_cache::{hub_cache, hub_home};
+pub use hub_cache::{cache_home, hub_cache, hub_home};
 pub use names::canonical_name;
 pub use publish::Layout;
 pub(crate) use publish::{Description, publish, unlike, vocabulary};

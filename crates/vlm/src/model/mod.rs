@@ -83,6 +83,7 @@ impl Vlm {
     /// # Errors
     /// When a file is missing or broken, a tensor is missing, left over, of the wrong shape or holds what is not finite in this
     /// precision.
+    #[tracing::instrument(skip_all, name = "load weights", fields(model = checkpoint.name()))]
     pub fn load(checkpoint: &Checkpoint, device: &Device, precision: Precision) -> Result<Self, VlmError> {
         let architecture = checkpoint.architecture();
         let weights = checkpoint.weights()?;
@@ -207,6 +208,7 @@ impl Vlm {
     ///
     /// # Errors
     /// When the layout does not fit the image, or the reducer fails or breaks its contract.
+    #[tracing::instrument(skip_all, name = "prompt up to the image's end")]
     pub async fn prefix<'r>(
         &self,
         ids: &[u32],
@@ -272,6 +274,7 @@ impl Vlm {
     }
 
     /// `prefix` with each of `suffixes` behind it.
+    #[tracing::instrument(skip_all, name = "questions", fields(questions = suffixes.len()))]
     fn followed<'r>(&self, prefix: &Prefix<'_>, suffixes: &[&[u32]], options: &Decoding) -> Result<Vec<Prefilled<'r>>, VlmError> {
         let lengths: Vec<usize> = suffixes.iter().map(|suffix| suffix.len()).collect();
         let mut prefilled = Vec::with_capacity(suffixes.len());
@@ -293,6 +296,7 @@ impl Vlm {
     }
 
     /// `prefix` with `suffix` behind it, for which `waiting` waited.
+    #[tracing::instrument(skip_all, name = "question", fields(tokens = suffix.len()))]
     async fn resumed<'r>(
         &self,
         prefix: &Prefix<'_>,
@@ -498,6 +502,7 @@ impl Vlm {
     }
 
     /// First logits, greedy answer and cost of each of `asked`, prompts about the same images. All go on side by side.
+    #[tracing::instrument(skip_all, name = "answers", fields(answers = asked.len()))]
     async fn decode(
         &self,
         asked: Vec<(Vec<u32>, Prefilled<'_>)>,

@@ -60,7 +60,7 @@ def conformance():
 
 
 def study(model, device, folder):
-    specs = [word for spec in ACCELERATIONS for word in ("--accel", spec)]
+    specs = [word for spec in options.accel for word in ("--accel", spec)]
     command = ["--models", model, "--device", device, "--questions", options.questions, "--control", "order", *specs, "--out", folder]
     seconds, text = run(options.steady, *command)
     return seconds, text is not None
@@ -160,6 +160,7 @@ parser.add_argument("--side", type=int, default=1036, help="pixels of the large 
 parser.add_argument("--tests", nargs="*", default=[])
 parser.add_argument("--questions", type=int, default=300)
 parser.add_argument("--models", nargs="*", default=["steady-llava", "steady-llava-next", "steady-qwen2-vl", "steady-qwen2.5-vl"])
+parser.add_argument("--accel", nargs="*", default=ACCELERATIONS, help="accelerations and presets of the studies")
 parser.add_argument("--device", default="gpu")
 options = parser.parse_args()
 options.out.mkdir(parents=True, exist_ok=True)

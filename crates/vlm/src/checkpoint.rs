@@ -29,6 +29,8 @@ pub struct Checkpoint {
     /// Once it was asked for: whoever judges a model's memory by a prompt loads it next, and a tokenizer takes a while to read.
     processor: OnceLock<Arc<Processor>>,
     footprint: OnceLock<Arc<Footprint>>,
+    /// Reading all of the files takes a while, too.
+    sha256: OnceLock<String>,
 }
 
 /// Family, architecture, format of weights, and how to decode.
@@ -124,7 +126,17 @@ impl Checkpoint {
     fn from_source(source: Source, tower: Option<&Path>, known: &Known<'_>) -> Result<Self, VlmError> {
         let (family, architecture, format, generation) = Self::read(&source, tower, known)?;
         let images = ImageOptions::default();
-        Ok(Self { source, family, architecture, format, generation, images, processor: OnceLock::new(), footprint: OnceLock::new() })
+        Ok(Self {
+            source,
+            family,
+            architecture,
+            format,
+            generation,
+            images,
+            processor: OnceLock::new(),
+            footprint: OnceLock::new(),
+            sha256: OnceLock::new(),
+        })
     }
 
     /// What `config.json` says.
@@ -168,8 +180,16 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When a file cannot be read.
-    #[tracing::instrument(skip_all, name = "hash files")]
     pub fn sha256(&self) -> Result<String, VlmError> {
+        if let Some(known) = self.sha256.get() {
+            return Ok(known.clone());
+        }
+        let sha256 = self.hash()?;
+        Ok(self.sha256.get_or_init(|| sha256).clone())
+    }
+
+    #[tracing::instrument(skip_all, name = "hash files")]
+    fn hash(&self) -> Result<String, VlmError> {
         let mut hash = Sha256::new();
         for source in std::iter::once(&self.source).chain(self.architecture.tower()) {
             for file in source.files()? {

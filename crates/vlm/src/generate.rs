@@ -148,11 +148,11 @@ mod tests {
 
     /// The answer after one prompt; `step` feeds it a token.
     fn one(greedy: &Greedy<'_>, prompt: &[u32], first: &[f32], mut step: impl FnMut() -> Matrix) -> Decoded {
-        let decoded = greedy.decode(&[prompt], &[first.to_vec()], |prompts, _| {
+        let step = |prompts: &[usize], _: &[Chosen]| {
             assert_eq!(prompts, [0]);
             Ok(step())
-        });
-        decoded.block_on().unwrap().remove(0)
+        };
+        greedy.decode(&[prompt], &[first.to_vec()], step).block_on().unwrap().remove(0)
     }
 
     fn row(logits: &[f32]) -> Matrix {

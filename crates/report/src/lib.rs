@@ -42,6 +42,7 @@
 //! ```
 
 mod against_random;
+mod answers;
 mod assurance;
 mod benchmarks;
 mod beside;
@@ -61,6 +62,8 @@ mod measurements;
 mod number;
 mod outcome;
 mod overview;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 mod printable;
 mod rates;
 mod report;
@@ -75,6 +78,7 @@ mod weighted;
 mod worst;
 
 pub use against_random::{AgainstRandom, Chance};
+pub use answers::{Answers, Cells};
 pub use assurance::{Agreement, Assurance, CONFIDENCE, Calibration, CalibrationShift, Clustered, Collapse, Diagnostic, POWER, Unparsed};
 pub use benchmarks::{Benchmarks, OfBenchmark};
 pub use beside::{Beside, Pair};

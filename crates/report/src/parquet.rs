@@ -15,12 +15,12 @@ use crate::answers::{Answers, Cells};
 /// Where a file's footer says which plan was answered.
 pub const PLAN_KEY: &str = "steady.plan";
 
-/// How every Parquet file of this program is written: which plan was answered stands in its footer.
+/// How every Parquet file of this program is written: which plan was answered stands in its footer, where that is known.
 pub fn properties(plan_sha256: &str) -> WriterProperties {
     WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_created_by(concat!("steady ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(vec![KeyValue::new(PLAN_KEY.to_owned(), plan_sha256.to_owned())]))
+        .set_key_value_metadata((!plan_sha256.is_empty()).then(|| vec![KeyValue::new(PLAN_KEY.to_owned(), plan_sha256.to_owned())]))
         .build()
 }
 

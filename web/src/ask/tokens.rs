@@ -41,6 +41,16 @@ pub(super) fn from_layer(steps: &[TokenStep]) -> Option<String> {
     }
 }
 
+/// What went into others in the end.
+fn gathered(steps: &[TokenStep]) -> &[Gathered] {
+    steps.last().map_or(&[], |step| &step.gathered)
+}
+
+/// How many of those that are left were made of others and are none of them.
+pub(super) fn made_anew(steps: &[TokenStep]) -> usize {
+    gathered(steps).iter().filter(|gathered| gathered.token.is_none()).count()
+}
+
 impl Tokens {
     pub(crate) fn of(asked: &AskReply, answer: &AskedAnswer) -> Self {
         Self {
@@ -52,9 +62,8 @@ impl Tokens {
         }
     }
 
-    /// What went into others in the end.
     fn gathered(&self) -> &[Gathered] {
-        self.steps.last().map_or(&[], |step| &step.gathered)
+        gathered(&self.steps)
     }
 
     fn fate(&self, token: usize) -> Fate {
@@ -112,7 +121,7 @@ impl Tokens {
             _ => "the dark cells are dropped",
         };
         // one that is new lies in no cell, so nothing in the picture stands for it
-        let into = match self.gathered().iter().filter(|gathered| gathered.token.is_none()).count() {
+        let into = match made_anew(&self.steps) {
             0 => "into others".to_owned(),
             1 => "into others, one of them new and in no cell".to_owned(),
             new if new == self.gathered().len() => format!("into {new} new tokens, which lie in no cell"),

@@ -55,6 +55,11 @@ impl Cells<'_> {
 /// An answer, whose it is, and the question.
 struct Row<'a>(&'a QuestionRow, &'a str, &'a AnswerRow);
 
+/// A cell of each row.
+fn all<'a, T>(rows: &[Row<'a>], cell: impl Fn(&Row<'a>) -> T) -> Vec<T> {
+    rows.iter().map(cell).collect()
+}
+
 impl Report {
     /// Every answer with its question.
     pub fn answers(&self) -> Answers<'_> {
@@ -69,9 +74,6 @@ impl Report {
                 answers.map(|(spec, answer)| Row(question, spec, answer))
             })
             .collect();
-        fn all<'a, T>(rows: &[Row<'a>], cell: impl Fn(&Row<'a>) -> T) -> Vec<T> {
-            rows.iter().map(cell).collect()
-        }
         let columns = vec![
             ("question", Cells::Texts(all(&rows, |Row(question, ..)| Some(question.id.as_str())))),
             ("family", Cells::Texts(all(&rows, |Row(question, ..)| Some(question.family.as_str())))),

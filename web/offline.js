@@ -1,16 +1,16 @@
 // Keeps the page, so that a second visit works without a network. A service worker.
 //
 // Every file of a build but the page itself has its hash in its name, and the page names the files it is made of. So whoever has the page of a build and the
-// files that it names has that build and no other: what is kept is never mixed with what a server has by now. Worker and models are kept by the worker itself
-// when it is first started (worker.js, web/worker/src/download.rs); here they are only found again.
+// files that it names has that build and no other: what is kept is never mixed with what a server has by now. Programs and models are kept by the workers
+// themselves when they are first started (worker.js, web/worker/src/download.rs); here they are only found again.
 
 // `cargo xtask web build` puts the build's files here. This file is then another one for each build, which is how a browser learns of a new one.
 const SHELL = [];
 const VERSION = "";
 
 const KEPT = `steady-page-${VERSION}`;
-// What the worker is made of, each file by its hash.
-const WORKER = "steady-worker";
+// What the programs in workers are made of, each file by its hash.
+const PROGRAMS = ["steady-worker", "steady-parquet"];
 
 self.addEventListener("install", (event) => {
   // all of them or none
@@ -41,7 +41,13 @@ const page = async (request) => {
   }
 };
 
-const file = async (request) => (await kept(request, KEPT)) ?? (await kept(request, WORKER)) ?? fetch(request);
+const file = async (request) => {
+  for (const where of [KEPT, ...PROGRAMS]) {
+    const found = await kept(request, where);
+    if (found) return found;
+  }
+  return fetch(request);
+};
 
 self.addEventListener("fetch", (event) => {
   const { request } = event;

@@ -1,10 +1,12 @@
-// Trunk gives a worker's files no hash in their names; what is behind the question mark of this file's address is one for all of them.
-const beside = (name) => new URL(name + location.search, location).href;
-const program = beside("steady-worker_bg.wasm");
-const glue = beside("steady-worker.js");
+// Starts a program of the page in a worker: the model's, or the one that writes Parquet. The first word behind the question mark of this file's address names it.
+// Trunk gives a worker's files no hash in their names; what follows that word is one for all of them.
+const [name] = location.search.slice(1).split("&");
+const beside = (file) => new URL(file + location.search, location).href;
+const program = beside(`${name}_bg.wasm`);
+const glue = beside(`${name}.js`);
 
-// What the worker is made of is kept, so that it starts without a network next time (offline.js finds it). A browser that keeps nothing starts it all the same.
-const cache = await self.caches?.open("steady-worker").catch(() => undefined);
+// What a worker is made of is kept, so that it starts without a network next time (offline.js finds it). A browser that keeps nothing starts it all the same.
+const cache = await self.caches?.open(name).catch(() => undefined);
 const answered = await fetch(program);
 const copy = answered.ok ? answered.clone() : undefined;
 const { default: init } = await import(glue);

@@ -17,6 +17,7 @@ use crate::hand_on;
 use crate::opened::{Opened, sentence};
 use crate::questions::Questions;
 use crate::source;
+use crate::worker;
 
 /// A report, which may grow: the sections of report.html, with every question and answer in a table.
 #[component]
@@ -216,6 +217,14 @@ fn HandOn(opened: Signal<Arc<Opened>>, second: RwSignal<Option<Arc<Opened>>>) ->
         });
     };
     let csv = move |_| keep("answers.csv", "text/csv", Ok(opened.with_untracked(|opened| opened.report.csv()).into_bytes()));
+    let parquet = move |_| {
+        let opened = opened.get_untracked();
+        said.set("Writing answers.parquet …".to_owned());
+        spawn_local(async move {
+            let file = worker::parquet(&opened.report.answers()).await;
+            keep("answers.parquet", "application/vnd.apache.parquet", file);
+        });
+    };
     let names = Memo::new(move |_| opened.with(|opened| opened.report.charts().into_iter().map(|(name, _)| name).collect::<Vec<_>>()));
     let drawn = move |wanted: &str| {
         let charts = opened.with_untracked(|opened| opened.report.charts());
@@ -279,9 +288,9 @@ fn HandOn(opened: Signal<Arc<Opened>>, second: RwSignal<Option<Arc<Opened>>>) ->
                     <button type="button" on:click=json>"report.json"</button>
                     <button type="button" on:click=html>"report.html"</button>
                     <button type="button" on:click=csv>"answers.csv"</button>
+                    <button type="button" on:click=parquet>"answers.parquet"</button>
                     {charts}
                 </div>
-                <small>"Parquet of answers is what the command line keeps: records/*.parquet of a run."</small>
             </details>
             <details class="save beside">
                 <summary>"Compare with another report"</summary>

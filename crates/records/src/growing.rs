@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use steady_bench::Question;
-use steady_report::{Measurements, Report, ReportError};
+use steady_report::{Deriving, Measurements, Report};
 
 use crate::pairing::{self, Judged, Pairing};
 use crate::plan::Plan;
@@ -75,7 +75,7 @@ impl Growing {
     /// # Errors
     /// [`RecordsError::Report`] if the answers make no report, which those that [`Growing::take`] took always do.
     pub fn report(&self) -> Result<Option<Report>, RecordsError> {
-        self.derived(Report::new)
+        self.report_of(Deriving::new)
     }
 
     /// The same for a report that is shown until the next one is derived: [`Report::sketch`].
@@ -83,10 +83,23 @@ impl Growing {
     /// # Errors
     /// As [`Growing::report`].
     pub fn sketch(&self) -> Result<Option<Report>, RecordsError> {
-        self.derived(Report::sketch)
+        self.report_of(Deriving::sketch)
     }
 
-    fn derived(&self, derive: fn(Measurements) -> Result<Report, ReportError>) -> Result<Option<Report>, RecordsError> {
+    /// [`Growing::report`] on its way, for those who cannot wait for it.
+    ///
+    /// # Errors
+    /// As [`Growing::report`].
+    pub fn deriving(&self) -> Result<Option<Deriving>, RecordsError> {
+        self.begun(Deriving::new)
+    }
+
+    fn report_of(&self, begin: fn(Measurements) -> Deriving) -> Result<Option<Report>, RecordsError> {
+        let report = |deriving: Deriving| deriving.report().map_err(|error| RecordsError::Report(error.to_string()));
+        self.begun(begin)?.map(report).transpose()
+    }
+
+    fn begun(&self, begin: fn(Measurements) -> Deriving) -> Result<Option<Deriving>, RecordsError> {
         let mut plan: Plan = self.work.plan().clone();
         let mut asked = self.answered_under(plan.perturbations.len());
         if asked.is_empty() {
@@ -108,7 +121,7 @@ impl Growing {
                 answers.iter().enumerate().for_each(|(variant, judged)| pairing.seat(id, &group.perturbation, variant, judged));
             }
         }
-        pairing.derived(derive).map(Some)
+        pairing.begun(begin).map(Some)
     }
 
     /// Machine time of what is answered, in seconds, by the spec of an acceleration, `none`, or the name of a control: what

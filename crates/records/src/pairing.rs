@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use steady_bench::{Posed, Question, Verdict};
 use steady_report::share::SuiteQuestion;
 use steady_report::{
-    AccelerationReport, AnswerRow, ControlReport, CostRow, Flag, Flagged, Measurements, Outcome, PlanSummary, QuestionRow, Report,
-    ReportError, TokenLogit,
+    AccelerationReport, AnswerRow, ControlReport, CostRow, Deriving, Flag, Flagged, Measurements, Outcome, PlanSummary, QuestionRow,
+    Report, TokenLogit,
 };
 
 use crate::RecordsError;
@@ -158,11 +158,11 @@ impl<'a> Pairing<'a> {
     /// # Errors
     /// [`RecordsError::Report`] if answers are missing.
     pub fn report(self) -> Result<Report, RecordsError> {
-        self.derived(Report::new)
+        self.begun(Deriving::new)?.report().map_err(|e| RecordsError::Report(e.to_string()))
     }
 
-    /// Pairs what was taken, and has `derive` make a report of it.
-    pub(crate) fn derived(self, derive: fn(Measurements) -> Result<Report, ReportError>) -> Result<Report, RecordsError> {
+    /// Pairs what was taken, and has `begin` begin a report of it.
+    pub(crate) fn begun(self, begin: fn(Measurements) -> Deriving) -> Result<Deriving, RecordsError> {
         let Self { plan, posed, asked, answers, .. } = self;
         let (questions, mut answers) = (asked.len(), answers.into_iter());
         let mut next = |variant: &str| complete(&posed, variant, answers.next().unwrap_or_default());
@@ -202,8 +202,8 @@ impl<'a> Pairing<'a> {
             let row = SuiteQuestion::from(posed.question()).answered(AnswerRow { outcome, ..answered.row });
             QuestionRow { perturbation: (*perturbation != CLEAN).then(|| (*perturbation).to_owned()), ..row }
         });
-        derive(Measurements { plan: summary(plan)?, baseline_cost, questions: rows.collect(), accelerations, controls, flagged })
-            .map_err(|e| RecordsError::Report(e.to_string()))
+        let questions = rows.collect();
+        Ok(begin(Measurements { plan: summary(plan)?, baseline_cost, questions, accelerations, controls, flagged }))
     }
 }
 

@@ -1,40 +1,19 @@
-//! All answers as a table for other tools.
+//! Tables as CSV.
 
 use std::borrow::Cow;
 
-use crate::filter::{Filter, Order};
-use crate::measurements::{AnswerRow, BASELINE, QuestionRow};
-use crate::outcome::Outcome;
+use crate::answers::{Answers, Cells};
 use crate::report::Report;
 
-/// Names of the columns.
-const HEAD: [&str; 13] = [
-    "question",
-    "family",
-    "image",
-    "perturbation",
-    "text",
-    "gold",
-    "acceleration",
-    "answer",
-    "correct",
-    "outcome",
-    "margin",
-    "kl",
-    "visual_tokens",
-];
-
 impl Report {
-    /// Every answer in a row of its own, the baseline's first, the questions that changed most before the others ([`Report::worst_first`]), as CSV by RFC 4180: comma, CRLF, quotes doubled. What is not known is empty; accepted answers
-    /// are joined by `;`.
+    /// [`Report::answers`] as CSV by RFC 4180: comma, CRLF, quotes doubled. What is not known is empty; accepted answers are joined by `;`.
     pub fn csv(&self) -> String {
-        let mut text = line(&HEAD.map(Cow::Borrowed));
-        for i in self.questions_for(&Filter::everything(), Order::default()) {
-            let question = &self.questions()[i];
-            text.push_str(&line(&row(question, BASELINE, &question.baseline)));
-            for acceleration in self.accelerations() {
-                text.push_str(&line(&row(question, &acceleration.spec, &acceleration.answers[i])));
-            }
+        let Answers { columns, .. } = self.answers();
+        let head: Vec<Cow<'_, str>> = columns.iter().map(|(name, _)| Cow::Borrowed(*name)).collect();
+        let mut text = line(&head);
+        for row in 0..columns.first().map_or(0, |(_, cells)| cells.len()) {
+            let cells: Vec<Cow<'_, str>> = columns.iter().map(|(_, cells)| cell(cells, row)).collect();
+            text.push_str(&line(&cells));
         }
         text
     }
@@ -47,23 +26,17 @@ pub(crate) fn line(cells: &[Cow<'_, str>]) -> String {
     line
 }
 
-fn row<'a>(question: &'a QuestionRow, spec: &'a str, answer: &'a AnswerRow) -> [Cow<'a, str>; 13] {
-    let number = |number: Option<f64>| Cow::Owned(number.map(|number| number.to_string()).unwrap_or_default());
-    [
-        question.id.as_str().into(),
-        question.family.as_str().into(),
-        question.image.as_str().into(),
-        question.perturbation.as_deref().unwrap_or_default().into(),
-        question.text.as_str().into(),
-        question.gold.join(";").into(),
-        spec.into(),
-        answer.text.as_str().into(),
-        answer.correct.to_string().into(),
-        answer.outcome.map_or("", Outcome::name).into(),
-        answer.margin.map(|margin| margin.to_string()).unwrap_or_default().into(),
-        number(answer.kl),
-        answer.visual_tokens.to_string().into(),
-    ]
+fn cell<'a>(cells: &Cells<'a>, row: usize) -> Cow<'a, str> {
+    fn told<T: ToString>(value: Option<T>) -> Cow<'static, str> {
+        value.map(|value| value.to_string()).unwrap_or_default().into()
+    }
+    match cells {
+        Cells::Texts(cells) => cells[row].unwrap_or_default().into(),
+        Cells::Lists(cells) => cells[row].join(";").into(),
+        Cells::Flags(cells) => told(Some(cells[row])),
+        Cells::Floats(cells) => told(cells[row]),
+        Cells::Doubles(cells) => told(cells[row]),
+    }
 }
 
 /// In quotes where the cell needs them.

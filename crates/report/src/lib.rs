@@ -42,6 +42,7 @@
 //! ```
 
 mod against_random;
+mod answers;
 mod assurance;
 mod benchmarks;
 mod beside;
@@ -50,6 +51,7 @@ mod chance;
 mod check;
 mod counted;
 mod csv;
+mod deriving;
 mod distribution;
 mod error;
 mod filter;
@@ -60,6 +62,8 @@ mod measurements;
 mod number;
 mod outcome;
 mod overview;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 mod printable;
 mod rates;
 mod report;
@@ -74,12 +78,14 @@ mod weighted;
 mod worst;
 
 pub use against_random::{AgainstRandom, Chance};
+pub use answers::{Answers, Cells};
 pub use assurance::{Agreement, Assurance, CONFIDENCE, Calibration, CalibrationShift, Clustered, Collapse, Diagnostic, POWER, Unparsed};
 pub use benchmarks::{Benchmarks, OfBenchmark};
 pub use beside::{Beside, Pair};
 pub use brittle::Brittleness;
 pub use chance::Guessing;
 pub use counted::counted;
+pub use deriving::Deriving;
 pub use distribution::{DistributionError, kl_divergence, kl_of_likeliest, margin};
 pub use error::ReportError;
 pub use filter::{Became, Column, Filter, Order};

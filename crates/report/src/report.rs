@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::assurance::Collapse;
 use crate::counted::counted;
+use crate::deriving::Deriving;
 use crate::error::ReportError;
 use crate::measurements::{AccelerationReport, AnswerRow, BASELINE, ControlReport, Flag, Measurements, PlanSummary, QuestionRow};
 use crate::outcome::Outcome;
 use crate::rates::Tally;
-use crate::statistics::{BOOTSTRAP_REPLICATES, PairedTest, SKETCH_REPLICATES};
+use crate::statistics::PairedTest;
 use crate::summary::{Condition, Summary};
 
 /// A stability report: what was measured, checked, with the summaries that follow from it.
@@ -41,7 +42,7 @@ impl Report {
     /// # Errors
     /// [`ReportError`] naming the field that contradicts another, or that is out of range.
     pub fn new(measurements: Measurements) -> Result<Self, ReportError> {
-        Self::drawn(measurements, BOOTSTRAP_REPLICATES)
+        Deriving::new(measurements).report()
     }
 
     /// The same in a fraction of the time, for a report that is derived anew as soon as more is known: all is as in [`Report::new`], but the ends of the
@@ -50,30 +51,18 @@ impl Report {
     /// # Errors
     /// As [`Report::new`].
     pub fn sketch(measurements: Measurements) -> Result<Self, ReportError> {
-        Self::drawn(measurements, SKETCH_REPLICATES)
+        Deriving::sketch(measurements).report()
     }
 
-    fn drawn(measurements: Measurements, replicates: usize) -> Result<Self, ReportError> {
-        measurements.check()?;
-        let tie_margin = measurements.tie_margin();
-        let clean = Condition::of(&measurements, 0, tie_margin, replicates)?;
-        let perturbations = measurements.plan.perturbations.iter().enumerate();
-        let perturbed = perturbations
-            .map(|(i, perturbation)| {
-                Ok(Perturbed {
-                    perturbation: perturbation.clone(),
-                    baseline: Summary::of_perturbation(&measurements, 1 + i, replicates)?,
-                    condition: Condition::of(&measurements, 1 + i, tie_margin, replicates)?,
-                })
-            })
-            .collect::<Result<_, ReportError>>()?;
+    /// What was derived, put together.
+    pub(crate) fn of(measurements: Measurements, clean: Condition, perturbed: Vec<Perturbed>, tie_margin: Option<f64>) -> Self {
         let mut flagged: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (place, flag) in measurements.flagged.iter().enumerate() {
             flagged.entry(flag.row).or_default().push(place);
         }
         let mut report = Self { measurements, clean, perturbed, tie_margin, flagged };
         report.adjust();
-        Ok(report)
+        report
     }
 
     /// Adjusts the p-values of all accelerations under all conditions for one another, as one family of tests; those of the excess over the noise floor

@@ -1,7 +1,7 @@
 //! What follows from the answers: rates with their intervals, tests, and the finding in words.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -120,14 +120,12 @@ fn rows(measurements: &Measurements, condition: usize) -> Range<usize> {
     condition * questions..(condition + 1) * questions
 }
 
+/// What was drawn of task families: by name for each variant, controls before accelerations.
+pub(crate) type Families = Vec<BTreeMap<String, FamilySummary>>;
+
 impl Condition {
-    /// `tie_margin` is the largest lead of a tie, where it is known; `replicates` is how often the bootstrap draws.
-    pub(crate) fn of(
-        measurements: &Measurements,
-        condition: usize,
-        tie_margin: Option<f64>,
-        replicates: usize,
-    ) -> Result<Self, ReportError> {
+    /// Counts the answers of all controls and then of all accelerations, before anything is drawn.
+    pub(crate) fn count(measurements: &Measurements, condition: usize) -> Result<Vec<Counted>, ReportError> {
         let rows = rows(measurements, condition);
         let questions = &measurements.questions[rows.clone()];
         let controls = measurements.controls.iter().enumerate();
@@ -135,17 +133,33 @@ impl Condition {
         let accelerations = measurements.accelerations.iter().enumerate();
         let accelerations =
             accelerations.map(|(i, of)| (format!("accelerations[{i}]"), &of.spec, &of.answers[rows.clone()], &of.first_token));
-        let all: Vec<_> = controls.chain(accelerations).collect();
-        let mut counted = Vec::with_capacity(all.len());
-        for (field, spec, answers, first_token) in &all {
+        let mut counted = Vec::with_capacity(measurements.controls.len() + measurements.accelerations.len());
+        for (field, spec, answers, first_token) in controls.chain(accelerations) {
             let at = |i: usize| format!("{field}.answers[{}].outcome", rows.start + i);
             // where the answers do not say it, it is said of those about clean images
             let first_token = first_token.as_ref().filter(|_| condition == 0);
-            counted.push(Counted::of(spec, &at, questions, *answers, first_token)?);
+            counted.push(Counted::of(spec, &at, questions, &answers.iter().collect::<Vec<_>>(), first_token)?);
         }
-        let mut controls = summaries(questions, counted, replicates)?;
+        Ok(counted)
+    }
+
+    /// Of what was counted and of the families that were drawn of it. `tie_margin` is the largest lead of a tie, where it is known; `replicates` is how often the
+    /// bootstrap draws.
+    pub(crate) fn of(
+        measurements: &Measurements,
+        condition: usize,
+        tie_margin: Option<f64>,
+        replicates: usize,
+        counted: Vec<Counted>,
+        families: Families,
+    ) -> Result<Self, ReportError> {
+        let rows = rows(measurements, condition);
+        let questions = &measurements.questions[rows.clone()];
+        let columns = measurements.controls.iter().map(|of| &of.answers).chain(measurements.accelerations.iter().map(|of| &of.answers));
+        let answers: Vec<Vec<&AnswerRow>> = columns.map(|answers| answers[rows.clone()].iter().collect()).collect();
+        let mut controls = summaries(questions, &answers, counted, replicates, families)?;
         if let Some(margin) = tie_margin {
-            for (summary, (_, _, answers, _)) in controls.iter_mut().zip(&all) {
+            for (summary, answers) in controls.iter_mut().zip(&answers) {
                 summary.ties = Some(ties(margin, questions, answers));
             }
         }
@@ -184,7 +198,7 @@ pub(crate) fn in_one_alone(questions: &[QuestionRow], first: &[AnswerRow], secon
     PairedTest::of(by_image.into_values())
 }
 
-fn ties(margin: f64, questions: &[QuestionRow], answers: &[AnswerRow]) -> Ties {
+fn ties(margin: f64, questions: &[QuestionRow], answers: &[&AnswerRow]) -> Ties {
     let pairs = questions.iter().zip(answers);
     let count = pairs.filter(|(question, answer)| diverged(answer) && question.baseline.is_tie(margin)).count() as u64;
     Ties { margin, count }
@@ -261,31 +275,30 @@ impl Rates {
 }
 
 /// What is counted of some answers, before anything is drawn.
-struct Counted<'a> {
-    spec: &'a str,
-    after: Vec<&'a AnswerRow>,
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    spec: String,
     /// The tally of each image, in the order of their names.
     images: Vec<Tally>,
     /// The same of each task family.
-    families: BTreeMap<&'a str, Vec<Tally>>,
+    families: BTreeMap<String, Vec<Tally>>,
     score_change: f64,
     first_token: FirstToken,
 }
 
-impl<'a> Counted<'a> {
+impl Counted {
     /// `after` are the answers that are compared with those beside the questions; `at` names the field of the i-th outcome.
     fn of(
-        spec: &'a str,
+        spec: &str,
         at: &dyn Fn(usize) -> String,
-        questions: &'a [QuestionRow],
-        after: impl IntoIterator<Item = &'a AnswerRow>,
+        questions: &[QuestionRow],
+        after: &[&AnswerRow],
         first_token: Option<&FirstToken>,
     ) -> Result<Self, ReportError> {
-        let after: Vec<&AnswerRow> = after.into_iter().collect();
         let mut by_image: BTreeMap<&str, Tally> = BTreeMap::new();
         let mut by_family: BTreeMap<&str, BTreeMap<&str, Tally>> = BTreeMap::new();
         let (mut score_changes, mut kl, mut margins_same, mut margins_diverged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (i, (question, answer)) in questions.iter().zip(&after).enumerate() {
+        for (i, (question, answer)) in questions.iter().zip(after).enumerate() {
             let outcome = answer.outcome.unwrap_or(Outcome::Same);
             let of_family = by_family.entry(&question.family).or_default();
             for tally in [by_image.entry(&question.image).or_default(), of_family.entry(&question.image).or_default()] {
@@ -305,10 +318,9 @@ impl<'a> Counted<'a> {
             ties: None,
         });
         Ok(Self {
-            spec,
-            after,
+            spec: spec.to_owned(),
             images: by_image.into_values().collect(),
-            families: by_family.into_iter().map(|(family, images)| (family, images.into_values().collect())).collect(),
+            families: by_family.into_iter().map(|(family, images)| (family.to_owned(), images.into_values().collect())).collect(),
             score_change: mean(&score_changes).ok_or(ReportError::NoQuestions)?,
             first_token,
         })
@@ -316,25 +328,22 @@ impl<'a> Counted<'a> {
 }
 
 /// What follows from counts of answers to the same questions.
-fn summaries(questions: &[QuestionRow], counted: Vec<Counted<'_>>, replicates: usize) -> Result<Vec<Summary>, ReportError> {
+fn summaries(
+    questions: &[QuestionRow],
+    answers: &[Vec<&AnswerRow>],
+    counted: Vec<Counted>,
+    replicates: usize,
+    families: Families,
+) -> Result<Vec<Summary>, ReportError> {
     let before: Vec<&AnswerRow> = questions.iter().map(|question| &question.baseline).collect();
     // every rate exists as soon as there is one question
     let rates = Rates::of_each(&counted.iter().map(|counted| counted.images.as_slice()).collect::<Vec<_>>(), replicates);
     let rates = rates.ok_or(ReportError::NoQuestions)?;
-    let families: BTreeSet<&str> = counted.iter().flat_map(|counted| counted.families.keys().copied()).collect();
-    let mut per_family: Vec<BTreeMap<String, FamilySummary>> = counted.iter().map(|_| BTreeMap::new()).collect();
-    for family in families {
-        let samples: Vec<&[Tally]> = counted.iter().filter_map(|counted| Some(counted.families.get(family)?.as_slice())).collect();
-        let rates = Rates::of_each(&samples, replicates).ok_or(ReportError::NoQuestions)?;
-        for ((of_variant, images), rates) in per_family.iter_mut().zip(samples).zip(rates) {
-            of_variant.insert(family.to_owned(), FamilySummary::of(images, &rates));
-        }
-    }
-    let summary = |((counted, rates), per_family): ((Counted<'_>, Rates), BTreeMap<String, FamilySummary>)| {
-        let Counted { spec, after, images, score_change, first_token, .. } = counted;
-        let assurance = Assurance::of(questions, &before, &after, &images).ok_or(ReportError::NoQuestions)?;
+    let summary = |(((counted, after), rates), per_family): (((Counted, &Vec<&AnswerRow>), Rates), BTreeMap<String, FamilySummary>)| {
+        let Counted { spec, images, score_change, first_token, .. } = counted;
+        let assurance = Assurance::of(questions, &before, after, &images).ok_or(ReportError::NoQuestions)?;
         Ok(Summary {
-            spec: spec.to_owned(),
+            spec,
             tally: rates.tally,
             images: images.len(),
             accuracy_before: rates.accuracy_before,
@@ -352,7 +361,7 @@ fn summaries(questions: &[QuestionRow], counted: Vec<Counted<'_>>, replicates: u
             noise_floor: None,
             excess: None,
             ties: first_token.ties,
-            weighted: Weighted::of(questions, &after, replicates),
+            weighted: Weighted::of(questions, after, replicates),
             assurance,
             kl_mean: first_token.kl_mean,
             kl_median: first_token.kl_median,
@@ -361,7 +370,17 @@ fn summaries(questions: &[QuestionRow], counted: Vec<Counted<'_>>, replicates: u
             per_family,
         })
     };
-    counted.into_iter().zip(rates).zip(per_family).map(summary).collect()
+    counted.into_iter().zip(answers).zip(rates).zip(families).map(summary).collect()
+}
+
+/// Draws a task family of answers to the same questions; `families` has a place for each of whom was counted.
+pub(crate) fn draw_family(counted: &[Counted], family: &str, replicates: usize, families: &mut Families) -> Result<(), ReportError> {
+    let samples: Vec<&[Tally]> = counted.iter().filter_map(|counted| Some(counted.families.get(family)?.as_slice())).collect();
+    let rates = Rates::of_each(&samples, replicates).ok_or(ReportError::NoQuestions)?;
+    for ((of_variant, images), rates) in families.iter_mut().zip(samples).zip(rates) {
+        of_variant.insert(family.to_owned(), FamilySummary::of(images, &rates));
+    }
+    Ok(())
 }
 
 impl FamilySummary {
@@ -376,10 +395,14 @@ impl Summary {
     pub(crate) fn of_perturbation(measurements: &Measurements, condition: usize, replicates: usize) -> Result<Self, ReportError> {
         let (clean, rows) = (rows(measurements, 0), rows(measurements, condition));
         let at = |i: usize| format!("questions[{}].baseline.outcome", rows.start + i);
-        let after = measurements.questions[rows.clone()].iter().map(|question| &question.baseline);
+        let after: Vec<&AnswerRow> = measurements.questions[rows.clone()].iter().map(|question| &question.baseline).collect();
         let questions = &measurements.questions[clean];
-        let counted = Counted::of(BASELINE, &at, questions, after, None)?;
-        summaries(questions, vec![counted], replicates)?.pop().ok_or(ReportError::NoQuestions)
+        let counted = vec![Counted::of(BASELINE, &at, questions, &after, None)?];
+        let mut families = vec![BTreeMap::new()];
+        for family in counted[0].families.keys() {
+            draw_family(&counted, family, replicates, &mut families)?;
+        }
+        summaries(questions, &[after], counted, replicates, families)?.pop().ok_or(ReportError::NoQuestions)
     }
 
     /// What the model that answered after lost or gained against itself elsewhere: its accuracy here minus its accuracy there.

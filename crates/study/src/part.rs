@@ -13,15 +13,11 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
-use parquet::basic::Compression;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
 use steady_records::{Answered, Record, candidates};
+use steady_report::parquet::{PLAN_KEY, properties};
 
 use crate::StudyError;
-
-const PLAN_KEY: &str = "steady.plan";
 
 /// Records as the bytes of a parquet file. Its footer carries the hash of the plan.
 ///
@@ -29,13 +25,8 @@ const PLAN_KEY: &str = "steady.plan";
 /// [`StudyError::Broken`] when the parquet library refuses, which would be a defect of the schema below.
 pub(crate) fn encode(path: &Path, plan_sha256: &str, records: &[Record]) -> Result<Vec<u8>, StudyError> {
     let broken = |e: &dyn std::fmt::Display| StudyError::broken(path, format!("cannot be written: {e}"));
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_created_by(concat!("steady ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(vec![KeyValue::new(PLAN_KEY.to_owned(), plan_sha256.to_owned())]))
-        .build();
     let batch = to_batch(records).map_err(|e| broken(&e))?;
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).map_err(|e| broken(&e))?;
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties(plan_sha256))).map_err(|e| broken(&e))?;
     writer.write(&batch).map_err(|e| broken(&e))?;
     writer.into_inner().map_err(|e| broken(&e))
 }

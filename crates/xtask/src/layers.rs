@@ -17,6 +17,7 @@ const TENSOR_FREE: &[&str] = &[
     "steady-verdict",
     "steady-methods",
     "steady-pixels",
+    "steady-parquet",
     "steady-protocol",
     "steady-web",
     "steady-page-tests",

@@ -39,7 +39,7 @@ pub(crate) fn build() -> anyhow::Result<()> {
     // offline, trunk fetches no tools of its own, but its cargo fetches nothing either
     run_command(&mut cargo(["fetch", "--target", setup::WASM]))?;
     trunk(&["build", "--release", "--offline"])?;
-    address_worker(Path::new("dist"))?;
+    address_workers(Path::new("dist"))?;
     list_shell(Path::new("dist"))
 }
 
@@ -81,22 +81,25 @@ fn list_shell(dist: &Path) -> anyhow::Result<()> {
     fs::write(dist.join("offline.js"), told).context("cannot write dist/offline.js")
 }
 
-/// Puts a hash of the worker's files behind the address that the page starts it by, so that no cache mixes two builds of them.
-fn address_worker(dist: &Path) -> anyhow::Result<()> {
-    const ADDRESS: &str = "content=\"worker.js\"";
+/// Puts a hash of their files behind the addresses that the page starts its programs in workers by, so that no cache mixes two builds of them.
+fn address_workers(dist: &Path) -> anyhow::Result<()> {
+    const PROGRAMS: [&str; 2] = ["steady-worker", "steady-parquet"];
     let read = |name: &str| {
         let path = dist.join(name);
         fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
     };
-    let mut hash = DefaultHasher::new();
-    for name in ["steady-worker.js", "steady-worker_bg.wasm"] {
-        read(name)?.hash(&mut hash);
+    let mut page = String::from_utf8(read("index.html")?)?;
+    for program in PROGRAMS {
+        let mut hash = DefaultHasher::new();
+        for name in [format!("{program}.js"), format!("{program}_bg.wasm")] {
+            read(&name)?.hash(&mut hash);
+        }
+        let address = format!("content=\"worker.js?{program}\"");
+        if !page.contains(&address) {
+            bail!("dist/index.html does not say where {program} is: expected {address}");
+        }
+        page = page.replace(&address, &format!("content=\"worker.js?{program}&amp;{:016x}\"", hash.finish()));
     }
-    let page = String::from_utf8(read("index.html")?)?;
-    if !page.contains(ADDRESS) {
-        bail!("dist/index.html does not say where the worker is: expected {ADDRESS}");
-    }
-    let page = page.replace(ADDRESS, &format!("content=\"worker.js?{:016x}\"", hash.finish()));
     fs::write(dist.join("index.html"), page).context("cannot write dist/index.html")
 }
 

@@ -39,14 +39,14 @@ pub(crate) fn cargo<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> 
 /// A cargo subcommand over everything native, with the features of `cargo run`; `cpu` leaves the `gpu` feature out.
 ///
 /// One selection of packages for every task: cargo unites the features of all that is selected, and one that differs would
-/// compile burn a second time. For that reason the page, its worker and its tests are not among them: their libraries ask more of what
-/// burn uses too. The worker is linted along, though: what is only checked costs little here, and for the browser's target much.
+/// compile burn a second time. For that reason the page, its workers and its tests are not among them: their libraries ask more of what
+/// burn uses too. The workers are linted along, though: what is only checked costs little here, and for the browser's target much.
 /// Documentation rests on the same checks of third parties, so it selects the same.
 pub(crate) fn native(subcommand: &str, cpu: bool) -> Command {
     let mut command = cargo([subcommand, "--profile", "release", "--workspace"]);
     let mut elsewhere = vec!["steady-web", "steady-page-tests"];
     if cpu || !["clippy", "doc"].contains(&subcommand) {
-        elsewhere.push("steady-worker");
+        elsewhere.extend(["steady-worker", "steady-parquet"]);
     }
     for package in elsewhere {
         command.args(["--exclude", package]);

@@ -44,6 +44,13 @@ async fn run(client: &Client, page: &str) {
     text_within(client, ".progress", "Done. ", Duration::from_mins(5)).await;
 }
 
+/// Downloads the answers of the report on the screen.
+async fn wants_parquet(client: &Client) {
+    click(client, ".save summary").await;
+    click(client, ".save .buttons button:nth-child(4)").await;
+    text_with(client, ".hand-on p", "answers.parquet is among the downloads").await;
+}
+
 #[tokio::test]
 async fn the_second_visit_needs_no_network() {
     let server = Server::start([]);
@@ -63,6 +70,16 @@ async fn the_second_visit_needs_no_network() {
         }
         assert_eq!(kept(&client, "steady-worker").await.len(), 3);
         let answered = text(&client, ".overview").await;
+        // so is the program that writes Parquet, once somebody wanted it
+        assert_eq!(kept(&client, "steady-parquet").await, Vec::<String>::new());
+        wants_parquet(&client).await;
+        for _ in 0..100 {
+            if kept(&client, "steady-parquet").await.len() == 3 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(kept(&client, "steady-parquet").await.len(), 3);
         // the program is large: it was fetched once
         let fetched = |part: &str| network.requests().iter().filter(|request| request.contains(part)).count();
         assert_eq!(fetched("steady-worker_bg.wasm"), 1);
@@ -73,6 +90,7 @@ async fn the_second_visit_needs_no_network() {
         click(&client, ".primary").await;
         text_within(&client, ".progress", "Done. ", Duration::from_mins(5)).await;
         assert_eq!(text(&client, ".overview").await, answered);
+        wants_parquet(&client).await;
         // another view, and a link
         client.goto(&format!("{page}#playground")).await.unwrap();
         text_with(&client, "h1", "image of your own").await;

@@ -4,7 +4,10 @@
 
 use std::fs;
 
+use bytes::Bytes;
 use fantoccini::Client;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::{ListAccessor, Row, RowAccessor};
 use serde_json::{Value, json};
 use steady_page_tests::browser::{click, copied_link, evaluate, find, in_browser, text, text_with};
 use steady_page_tests::sample;
@@ -268,6 +271,7 @@ async fn a_picked_file_opens() {
 async fn a_report_goes_out_into_other_tools() {
     let server = Server::start([]);
     let page = format!("{}#r={}", server.page, sample::payload(&sample::report()));
+    let asked_for = server.clone();
     in_browser(DESKTOP, |client| async move {
         client.goto(&page).await.unwrap();
         find(&client, ".overview").await;
@@ -293,15 +297,30 @@ async fn a_report_goes_out_into_other_tools() {
         let csv = String::from_utf8(bytes(saved(3, "answers.csv").await)).unwrap();
         // 40 questions of the baseline and two accelerations, and the names of the columns
         assert_eq!(csv.matches("\r\n").count(), 121);
-        let svg = String::from_utf8(bytes(saved(4, "accuracy.svg").await)).unwrap();
+        // Parquet is written by a program that nobody fetched before
+        let fetched = |part: &str| asked_for.requests().iter().filter(|request| request.contains(part)).count();
+        assert_eq!((fetched("worker"), fetched("parquet")), (0, 0));
+        let parquet = bytes(saved(4, "answers.parquet").await);
+        let parquet = SerializedFileReader::new(Bytes::from(parquet)).unwrap();
+        let rows: Vec<Row> = parquet.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+        let names: Vec<&str> = rows[0].get_column_iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.join(","), csv.split("\r\n").next().unwrap());
+        let place = |name: &str| names.iter().position(|other| *other == name).unwrap();
+        let of = |row: &Row, name: &str| row.get_string(place(name)).map(String::as_str).unwrap_or_default().to_owned();
+        let under = |outcome: &str| rows.iter().filter(|row| of(row, "acceleration") == "w4:rtn,g=128" && of(row, "outcome") == outcome).count();
+        assert_eq!((rows.len(), under("broken"), under("repaired"), under("changed"), under("same")), (120, 6, 5, 1, 28));
+        assert_eq!(rows.iter().filter(|row| row.get_bool(place("correct")).unwrap()).count(), 32 + 31 + 32);
+        assert!(rows.iter().all(|row| row.get_list(place("gold")).unwrap().get_string(0).is_ok()));
+        assert_eq!((fetched("steady-parquet_bg.wasm"), fetched("steady-worker")), (1, 0));
+        let svg = String::from_utf8(bytes(saved(5, "accuracy.svg").await)).unwrap();
         assert_eq!(svg, sample::report().charts()[0].1);
-        let png = image::load_from_memory(&bytes(saved(5, "accuracy.png").await)).unwrap().into_rgb8();
+        let png = image::load_from_memory(&bytes(saved(6, "accuracy.png").await)).unwrap().into_rgb8();
         // heat maps too: seven families of ten on five shades, and the share of common changes
-        let heat = String::from_utf8(bytes(saved(6, "families.svg").await)).unwrap();
+        let heat = String::from_utf8(bytes(saved(7, "families.svg").await)).unwrap();
         assert_eq!(heat.matches("fill-opacity").count(), 20);
-        let heat = image::load_from_memory(&bytes(saved(7, "families.png").await)).unwrap().into_rgb8();
+        let heat = image::load_from_memory(&bytes(saved(8, "families.png").await)).unwrap().into_rgb8();
         assert!(heat.pixels().any(|pixel| pixel.0 != heat.get_pixel(0, 0).0));
-        saved(8, "common-changes.svg").await;
+        saved(9, "common-changes.svg").await;
         // a second report stands beside the first
         let folder = tempfile::tempdir().unwrap();
         let other = folder.path().join("last-week.json");

@@ -611,6 +611,13 @@ async fn axe_finds_nothing_serious_on_any_view() {
             client.goto(&answering).await.unwrap();
             click(&client, ".inquiry .primary").await;
             find(&client, ".tokens .dropped").await;
+            // what went into which is in reach beside the answers, on phones too
+            click(&client, ".went summary").await;
+            click(&client, ".went button").await;
+            find(&client, ".tokens .gathered.shown").await;
+            assert_eq!(evaluate(&client, "document.documentElement.scrollWidth > innerWidth").await, json!(false));
+            let found = violations(&client, &axe).await;
+            assert!(found.is_empty(), "{colours:?} with what went into which: {found:#?}");
             slide(&client, "#slider-noise", 40.0).await;
             find(&client, ".strip").await;
             let found = violations(&client, &axe).await;

@@ -5,7 +5,7 @@ use steady_bench::{Question, same_answer, score};
 use steady_protocol::{AskReply, AskedAnswer};
 use steady_report::Outcome;
 
-use super::tokens::from_layer;
+use super::tokens::{from_layer, made_anew};
 use crate::spec;
 
 /// How answers are compared: by the question's scorer where there is one, else as texts.
@@ -72,6 +72,10 @@ pub(crate) fn AskedAnswers(asked: AskReply, judge: Signal<Judge>, chosen: RwSign
         let verdict = judge.right(&text).map(|right| if right { "right" } else { "wrong" });
         let verdict = verdict.map(|verdict| view! { <span class=format!("verdict {verdict}")>{verdict}</span> });
         let seen = kept.map_or(count, |kept| kept.len());
+        let new = match made_anew(&steps) {
+            0 => String::new(),
+            new => format!(" + {new} new"),
+        };
         let from = from_layer(&steps).map(|from| view! { <small>{from}</small> });
         let name = if i == 0 { "baseline".to_owned() } else { acceleration };
         view! {
@@ -84,7 +88,7 @@ pub(crate) fn AskedAnswers(asked: AskReply, judge: Signal<Judge>, chosen: RwSign
                 </th>
                 <td class="answer">{said(text)}</td>
                 <td>{verdict} " " {chip.map(|(class, words)| view! { <span class=format!("chip {class}")>{words}</span> })}</td>
-                <td class="number">{format!("{seen} of {count}")} {from}</td>
+                <td class="number">{format!("{seen}{new} of {count}")} {from}</td>
                 <td class="number">{format!("{wall_ms:.0} ms")}</td>
             </tr>
         }

@@ -41,6 +41,16 @@ pub(super) fn from_layer(steps: &[TokenStep]) -> Option<String> {
     }
 }
 
+/// What went into others in the end.
+fn gathered(steps: &[TokenStep]) -> &[Gathered] {
+    steps.last().map_or(&[], |step| &step.gathered)
+}
+
+/// How many of those that are left were made of others and are none of them.
+pub(super) fn made_anew(steps: &[TokenStep]) -> usize {
+    gathered(steps).iter().filter(|gathered| gathered.token.is_none()).count()
+}
+
 impl Tokens {
     pub(crate) fn of(asked: &AskReply, answer: &AskedAnswer) -> Self {
         Self {
@@ -52,9 +62,8 @@ impl Tokens {
         }
     }
 
-    /// What went into others in the end.
     fn gathered(&self) -> &[Gathered] {
-        self.steps.last().map_or(&[], |step| &step.gathered)
+        gathered(&self.steps)
     }
 
     fn fate(&self, token: usize) -> Fate {
@@ -107,11 +116,18 @@ impl Tokens {
     /// What the shades say.
     fn shades(&self) -> String {
         let went = self.count(|fate| matches!(fate, Fate::Gathered(_)));
-        match (went, self.count(|fate| matches!(fate, Fate::Dropped(_)))) {
-            (0, _) => "the dark cells are dropped".to_owned(),
-            (_, 0) => format!("none is dropped, the {went} blue ones went into others"),
-            _ => format!("the dark cells are dropped, the {went} blue ones went into others"),
-        }
+        let dropped = match self.count(|fate| matches!(fate, Fate::Dropped(_))) {
+            0 => "none is dropped",
+            _ => "the dark cells are dropped",
+        };
+        // one that is new lies in no cell, so nothing in the picture stands for it
+        let into = match made_anew(&self.steps) {
+            0 => "into others".to_owned(),
+            1 => "into others, one of them new and in no cell".to_owned(),
+            new if new == self.gathered().len() => format!("into {new} new tokens, which lie in no cell"),
+            new => format!("into others, {new} of them new and in no cell"),
+        };
+        if went == 0 { dropped.to_owned() } else { format!("{dropped}, the {went} blue ones went {into}") }
     }
 
     /// Where tokens are, row by row: `row 2: columns 5, 6; row 4: column 1`.
@@ -270,7 +286,7 @@ pub(crate) fn TokenImage(
         <figure class="large">
             {move || if image.with(Option::is_some) { drawing().into_any() } else { view! { <p class="tokens missing">"no image yet"</p> }.into_any() }}
             <figcaption>
-                {move || tokens.with(|tokens| tokens.as_ref().map(Tokens::in_words))}
+                <p>{move || tokens.with(|tokens| tokens.as_ref().map(Tokens::in_words))}</p>
                 {move || tokens.get().and_then(|tokens| went(&tokens, pointed))}
             </figcaption>
         </figure>
@@ -296,7 +312,7 @@ fn went(tokens: &Tokens, pointed: RwSignal<Option<usize>>) -> Option<impl IntoVi
     });
     let lines = lines.collect_view();
     Some(view! {
-        <p class="pointed">
+        <p class="pointed" class:nothing=move || pointed.get().is_none()>
             {move || pointed.get().and_then(|number| all.get(number).cloned()).unwrap_or_else(|| "Point at a blue cell to see where it went.".to_owned())}
         </p>
         <details class="went">
@@ -378,8 +394,8 @@ mod tests {
         assert_eq!(fates(&tokens), [kept, went(0), kept, went(0), went(1), went(1)]);
         assert_eq!(
             tokens.in_words(),
-            "sparsevlm keeps 2 of 6 visual tokens from layer 1 (2 rows of 3); none is dropped, the 4 blue ones went into others. \
-             Kept per row from the top: 2, 0."
+            "sparsevlm keeps 2 of 6 visual tokens from layer 1 (2 rows of 3); none is dropped, the 4 blue ones went into others, one of them \
+             new and in no cell. Kept per row from the top: 2, 0."
         );
         let told: Vec<String> = tokens.gathered().iter().map(|gathered| tokens.told(gathered)).collect();
         assert_eq!(told, ["Into row 1: column 1 went row 1: column 2; row 2: column 1.", "A new token was made of row 2: columns 2, 3."]);

@@ -1,9 +1,14 @@
 //! The report of what a run has by now. Every group is read once; what follows from all of them is derived when it is asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_channel::oneshot;
+use leptos::prelude::{document, set_timeout};
 use steady_records::{Growing, RecordsError, Work};
+use steady_report::{Deriving, Report};
 
+use super::now;
 use super::run::StudyRun;
 use crate::opened::Opened;
 use crate::own_questions::Reader;
@@ -19,12 +24,39 @@ struct OfPlan {
 }
 
 impl Gathered {
-    /// Reads what came since the last time, and derives the report, a sketch of it while there is more to come; nothing before the first group. `before` is what it derived last,
-    /// and `reader` may have the files of what is asked.
+    /// Reads what came since the last time, and sketches the report; nothing before the first group. `before` is what was shown last, and `reader` may have the
+    /// files of what is asked.
     ///
     /// # Errors
     /// When plan or groups are none, as a browser's store may have them.
-    pub(crate) fn opened(&mut self, run: &StudyRun, before: Option<&Opened>, reader: Reader) -> Result<Option<Opened>, RecordsError> {
+    pub(crate) fn sketch(&mut self, run: &StudyRun, before: Option<&Opened>, reader: Reader) -> Result<Option<Opened>, RecordsError> {
+        let Some(growing) = self.read(run)? else { return Ok(None) };
+        growing.sketch()?.map(|report| opened(growing, report, before, reader)).transpose()
+    }
+
+    /// Reads what came since the last time, and begins the report of all of it, for [`step_by_step`] and [`Gathered::whole`].
+    ///
+    /// # Errors
+    /// As [`Gathered::sketch`].
+    pub(crate) fn begin(&mut self, run: &StudyRun) -> Result<Option<Deriving>, RecordsError> {
+        self.read(run)?.map_or(Ok(None), |growing| growing.deriving())
+    }
+
+    /// The report that was begun.
+    ///
+    /// # Errors
+    /// As [`Gathered::sketch`].
+    pub(crate) fn whole(&self, derived: Deriving, before: Option<&Opened>, reader: Reader) -> Result<Option<Opened>, RecordsError> {
+        let Some(OfPlan { growing, .. }) = &self.0 else { return Ok(None) };
+        let report = derived.report().map_err(|error| RecordsError::Report(error.to_string()))?;
+        opened(growing, report, before, reader).map(Some)
+    }
+
+    /// Reads what came since the last time, so that little is left to be read when the report is wanted.
+    ///
+    /// # Errors
+    /// As [`Gathered::sketch`].
+    pub(crate) fn read(&mut self, run: &StudyRun) -> Result<Option<&Growing>, RecordsError> {
         let Some(work) = run.work() else {
             self.0 = None;
             return Ok(None);
@@ -37,11 +69,39 @@ impl Gathered {
             of_plan.growing.take(group)?;
             of_plan.read += 1;
         }
-        let growing = &of_plan.growing;
-        let report = if run.at_work() { growing.sketch()? } else { growing.report()? };
-        let Some(report) = report else { return Ok(None) };
-        let seconds = growing.seconds();
-        let report = report.timed(|spec| seconds.get(spec).copied()).map_err(|error| RecordsError::Report(error.to_string()))?;
-        Ok(Some(Opened::from_study(report, before, growing.work(), reader)))
+        Ok(Some(&of_plan.growing))
+    }
+}
+
+fn opened(growing: &Growing, report: Report, before: Option<&Opened>, reader: Reader) -> Result<Opened, RecordsError> {
+    let seconds = growing.seconds();
+    let report = report.timed(|spec| seconds.get(spec).copied()).map_err(|error| RecordsError::Report(error.to_string()))?;
+    Ok(Opened::from_study(report, before, growing.work(), reader))
+}
+
+/// How long a report is worked on at a stretch, in seconds. What holds a page's thread for 50 ms is felt.
+const STRETCH: f64 = 0.01;
+
+/// Goes all steps, and lets the browser do what waits in between, as long as `wanted` says so; `None` if it does not any more.
+///
+/// # Errors
+/// When the answers make no report.
+pub(crate) async fn step_by_step(mut deriving: Deriving, wanted: impl Fn() -> bool) -> Result<Option<Deriving>, RecordsError> {
+    loop {
+        let begun = now();
+        loop {
+            if !deriving.step().map_err(|error| RecordsError::Report(error.to_string()))? {
+                return Ok(Some(deriving));
+            }
+            // nobody waits for a page that is out of sight, and a browser lets its timers sleep
+            if now() - begun > STRETCH && !document().hidden() {
+                break;
+            }
+        }
+        let (go_on, gone_by) = oneshot::channel();
+        set_timeout(move || _ = go_on.send(()), Duration::ZERO);
+        if gone_by.await.is_err() || !wanted() {
+            return Ok(None);
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+use steady_records::RecordsError;
 
-use super::gathered::Gathered;
+use super::gathered::{Gathered, step_by_step};
 use super::kept::{Begun, Kept};
 use super::run::StudyRun;
 use crate::address::LAST as FRAGMENT;
@@ -58,7 +59,11 @@ pub(crate) async fn open(reader: Reader) -> Result<Opened, String> {
     let kept = Kept::open().await.map_err(|_| gone)?;
     let Begun { work, groups, latest } = kept.find(&last.key).await.ok().flatten().ok_or(gone)?;
     let run = StudyRun::left(work, groups, latest);
-    Gathered::default().opened(&run, None, reader).map_err(|error| error.to_string())?.ok_or_else(|| gone.to_owned())
+    let mut gathered = Gathered::default();
+    let told = |error: RecordsError| error.to_string();
+    let deriving = gathered.begin(&run).map_err(told)?.ok_or(gone)?;
+    let derived = step_by_step(deriving, || true).await.map_err(told)?.ok_or(gone)?;
+    gathered.whole(derived, None, reader).map_err(told)?.ok_or_else(|| gone.to_owned())
 }
 
 fn words(model: &str, questions: usize, accelerations: usize) -> String {

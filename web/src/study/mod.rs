@@ -19,13 +19,13 @@ use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use steady_protocol::{Questions, Request, Response, StudyRequest};
-use steady_records::pause;
+use steady_records::{RecordsError, pause};
 
 use crate::folder::Picked;
 use crate::opened::Opened;
 use crate::own_questions::Reader;
 use crate::worker::Worker;
-use gathered::Gathered;
+use gathered::{Gathered, step_by_step};
 use kept::{Begun, Kept};
 use last::Last;
 use run::{Phase, StudyRun};
@@ -64,6 +64,8 @@ pub(crate) struct Study {
     /// How long the report on the screen took to derive and to draw, in seconds.
     took: StoredValue<f64>,
     redraw_due: StoredValue<bool>,
+    /// Counts the reports that were begun: what became of an earlier one is not shown.
+    round: StoredValue<u32>,
     tell_due: StoredValue<bool>,
 }
 
@@ -89,6 +91,7 @@ impl Study {
             gathered: StoredValue::new(Gathered::default()),
             took: StoredValue::new(0.0),
             redraw_due: StoredValue::new(false),
+            round: StoredValue::new(0),
             tell_due: StoredValue::new(false),
         };
         spawn_local(async move {
@@ -146,7 +149,7 @@ impl Study {
         self.key.set_value(key);
         self.saved.set_value(saved);
         self.run.set(run);
-        self.draw();
+        self.draw_whole(|| ());
     }
 
     /// Runs the study, or goes on with it.
@@ -183,9 +186,11 @@ impl Study {
 
     /// Ends the worker at once; what was answered stays.
     pub(crate) fn cancel(self) {
-        self.worker.set_value(None);
-        self.run.update(StudyRun::cancel);
-        self.draw();
+        if self.run.with_untracked(StudyRun::at_work) {
+            self.worker.set_value(None);
+            self.run.update(StudyRun::cancel);
+            self.draw_whole(|| ());
+        }
     }
 
     /// The study is finished: it is kept whole, in place of the one that was finished before.
@@ -231,18 +236,25 @@ impl Study {
     fn hear(self, response: Response) {
         if matches!(response, Response::Answered(_)) {
             self.run.update_untracked(|run| run.hear(response, now()));
+            // what cannot be read is told when it is drawn
+            self.run.with_untracked(|run| self.gathered.update_value(|gathered| _ = gathered.read(run)));
             self.tell_soon();
             self.keep();
             self.draw_soon();
+        } else if matches!(response, Response::Finished) {
+            // told once the report of all is there
+            self.run.update_untracked(|run| run.hear(response, now()));
         } else {
             self.run.update(|run| run.hear(response, now()));
         }
         let (at_work, finished) = self.run.with_untracked(|run| (run.at_work(), *run.phase() == Phase::Finished));
         if !at_work {
-            self.draw();
-            if finished {
-                self.remember();
-            }
+            self.draw_whole(move || {
+                if finished {
+                    self.run.notify();
+                    self.remember();
+                }
+            });
             // this is the worker's own call: it must return before the worker goes
             let worker = self.worker.try_update_value(Option::take);
             spawn_local(async move { drop(worker) });
@@ -295,19 +307,50 @@ impl Study {
         }
     }
 
+    /// Draws a sketch of the report.
     fn draw(self) {
         self.redraw_due.set_value(false);
+        self.round.update_value(|round| *round += 1);
         let begun = now();
         let before = self.opened.get_untracked();
-        let opened =
-            self.run.with_untracked(|run| self.gathered.try_update_value(|gathered| gathered.opened(run, before.as_deref(), self.reader)));
-        match opened {
-            Some(Ok(Some(opened))) => self.opened.set(Some(Arc::new(opened))),
-            Some(Err(reason)) => self.notice.set(Some(reason.to_string())),
-            Some(Ok(None)) | None => self.opened.set(None),
-        }
+        let sketched =
+            self.run.with_untracked(|run| self.gathered.try_update_value(|gathered| gathered.sketch(run, before.as_deref(), self.reader)));
+        self.show(sketched.unwrap_or(Ok(None)));
         // what the browser lays out and paints, it does behind the next frame
         request_animation_frame(move || set_timeout(move || self.took.set_value((now() - begun).max(0.0)), Duration::ZERO));
+    }
+
+    /// Draws the report of all there is, a piece at a time, so that the page can be used meanwhile; `then` is what follows, unless another report is drawn before.
+    fn draw_whole(self, then: impl FnOnce() + 'static) {
+        self.redraw_due.set_value(false);
+        self.round.update_value(|round| *round += 1);
+        let round = self.round.get_value();
+        let begun = self.run.with_untracked(|run| self.gathered.try_update_value(|gathered| gathered.begin(run)));
+        let deriving = match begun.unwrap_or(Ok(None)) {
+            Ok(Some(deriving)) => deriving,
+            other => {
+                self.show(other.map(|_| None));
+                return then();
+            }
+        };
+        spawn_local(async move {
+            let derived = match step_by_step(deriving, move || self.round.get_value() == round).await {
+                Ok(Some(derived)) => derived,
+                Ok(None) => return,
+                Err(reason) => return self.show(Err(reason)),
+            };
+            let before = self.opened.get_untracked();
+            let whole = self.gathered.try_update_value(|gathered| gathered.whole(derived, before.as_deref(), self.reader));
+            self.show(whole.unwrap_or(Ok(None)));
+            then();
+        });
+    }
+
+    fn show(self, opened: Result<Option<Opened>, RecordsError>) {
+        match opened {
+            Ok(opened) => self.opened.set(opened.map(Arc::new)),
+            Err(reason) => self.notice.set(Some(reason.to_string())),
+        }
     }
 }
 

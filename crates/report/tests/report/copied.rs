@@ -34,6 +34,51 @@ fn a_csv_of_all_answers() {
     assert_eq!(lines[2], "existence/0,existence,a,,\"Is it \"\"red\"\",\nor not?\",yes,\"w4:rtn,g=64\",no,false,broken,0.125,0.5,144");
 }
 
+/// The same rows as in the CSV, each cell of its type: what is not known is null, and several accepted answers are a list.
+#[cfg(feature = "parquet")]
+#[test]
+fn a_parquet_of_all_answers() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+
+    let mut measurements = fixture::measurements();
+    measurements.plan.plan_sha256 = "ab".repeat(32);
+    measurements.questions[0].gold = vec!["yes".to_owned(), "\u{fc}ber".to_owned()];
+    measurements.questions[1].gold.clear();
+    let report = Report::new(measurements).unwrap();
+    let file = report.answers().parquet().unwrap();
+    let file = SerializedFileReader::new(bytes::Bytes::from(file)).unwrap();
+    let footer = file.metadata().file_metadata();
+    let pairs = footer.key_value_metadata().unwrap();
+    assert!(pairs.iter().any(|pair| pair.key == "steady.plan" && pair.value == Some("ab".repeat(32))), "{pairs:?}");
+    assert!(footer.created_by().unwrap().starts_with("steady "));
+    let rows: Vec<Vec<(String, Field)>> = file
+        .get_row_iter(None)
+        .unwrap()
+        .map(|row| row.unwrap().get_column_iter().map(|(name, cell)| (name.clone(), cell.clone())).collect())
+        .collect();
+    let csv = report.csv();
+    assert_eq!(rows.len(), csv.split("\r\n").count() - 2);
+    let names: Vec<&str> = rows[0].iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names.join(","), csv.split("\r\n").next().unwrap());
+    let cells = |row: usize| rows[row].iter().map(|(_, cell)| format!("{cell:?}")).collect::<Vec<_>>().join(" ");
+    // the baseline's answer has neither an outcome nor a divergence
+    assert_eq!(
+        cells(0),
+        r#"Str("existence/0") Str("existence") Str("a") Null Str("Is there a red circle?") ListInternal(List { elements: [Str("yes"), Str("über")] }) Str("none") Str("yes") Bool(true) Null Float(0.25) Null Float(144.0)"#
+    );
+    assert!(
+        cells(1).ends_with(r#"Str("w4:rtn,g=64") Str("no") Bool(false) Str("broken") Float(0.125) Double(0.5) Float(144.0)"#),
+        "{}",
+        cells(1)
+    );
+    // what nobody said is right has an empty list
+    let of_second: Vec<usize> =
+        (0..rows.len()).filter(|&row| cells(row).starts_with(&format!("Str({:?})", report.questions()[1].id))).collect();
+    assert_eq!(of_second.len(), 3);
+    assert!(of_second.iter().all(|&row| cells(row).contains("ListInternal(List { elements: [] })")));
+}
+
 #[test]
 fn each_summary_is_read_in_its_way() {
     let mut measurements = fixture::measurements();

@@ -24,15 +24,12 @@ pub fn together(rows: &[usize], device: &Device, element: Element) -> Vec<Range<
             let alike = if rows < DENSE_ROWS { sum + rows < DENSE_ROWS } else { sum >= run.len() * DENSE_ROWS && sum + rows <= MOST };
             !apart && run.len() + 1 < DENSE_ROWS && alike
         };
-        match runs.last_mut().filter(joins) {
-            Some(run) => {
-                run.end = at + 1;
-                sum += rows;
-            }
-            None => {
-                runs.push(at..at + 1);
-                sum = rows;
-            }
+        if let Some(run) = runs.last_mut().filter(joins) {
+            run.end = at + 1;
+            sum += rows;
+        } else {
+            runs.push(at..at + 1);
+            sum = rows;
         }
     }
     runs

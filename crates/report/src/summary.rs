@@ -339,7 +339,7 @@ fn summaries(
     // every rate exists as soon as there is one question
     let rates = Rates::of_each(&counted.iter().map(|counted| counted.images.as_slice()).collect::<Vec<_>>(), replicates);
     let rates = rates.ok_or(ReportError::NoQuestions)?;
-    let summary = |(((counted, after), rates), per_family): (((Counted, &Vec<&AnswerRow>), Rates), BTreeMap<String, FamilySummary>)| {
+    let summary = |counted: Counted, after: &Vec<&AnswerRow>, rates: Rates, per_family: BTreeMap<String, FamilySummary>| {
         let Counted { spec, images, score_change, first_token, .. } = counted;
         let assurance = Assurance::of(questions, &before, after, &images).ok_or(ReportError::NoQuestions)?;
         Ok(Summary {
@@ -370,7 +370,8 @@ fn summaries(
             per_family,
         })
     };
-    counted.into_iter().zip(answers).zip(rates).zip(families).map(summary).collect()
+    let each = counted.into_iter().zip(answers).zip(rates).zip(families);
+    each.map(|(((counted, after), rates), per_family)| summary(counted, after, rates, per_family)).collect()
 }
 
 /// Draws a task family of answers to the same questions; `families` has a place for each of whom was counted.

@@ -188,8 +188,10 @@ impl Sequence {
         }
         for segment in 0..sequences.first().map_or(0, |sequence| sequence.segments.len()) {
             let layers = sequences[0].segments[segment].layers.clone();
-            let advance = |(sequence, &tokens): (&mut &mut Self, &usize)| sequence.segments[segment].advance(tokens);
-            let positions: Vec<Vec<Position>> = sequences.iter_mut().zip(tokens).map(advance).collect();
+            let mut positions: Vec<Vec<Position>> = Vec::with_capacity(sequences.len());
+            for (sequence, &tokens) in sequences.iter_mut().zip(tokens) {
+                positions.push(sequence.segments[segment].advance(tokens));
+            }
             let members = sequences.iter_mut().zip(&positions).map(|(sequence, positions)| {
                 debug_assert_eq!(sequence.segments[segment].layers, layers);
                 Member { positions, cache: &mut sequence.cache }

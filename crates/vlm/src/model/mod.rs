@@ -305,16 +305,12 @@ impl Vlm {
         options: &Decoding,
     ) -> Result<Prefilled<'r>, VlmError> {
         let hidden = self.decoder.embed(suffix)?;
-        match waiting.before_decoder(suffix, &hidden) {
-            Some((rows, mut course)) => {
-                let rows = Box::pin(self.reduced_before(rows, &mut course)).await?;
-                Box::pin(prefill_reducing(&self.decoder, rows, course, false)).await
-            }
-            None => {
-                let sequence = prefix.sequence.branch(suffix.len() + room(options));
-                Box::pin(waiting.resume(&self.decoder, sequence, suffix, hidden)).await
-            }
+        if let Some((rows, mut course)) = waiting.before_decoder(suffix, &hidden) {
+            let rows = Box::pin(self.reduced_before(rows, &mut course)).await?;
+            return Box::pin(prefill_reducing(&self.decoder, rows, course, false)).await;
         }
+        let sequence = prefix.sequence.branch(suffix.len() + room(options));
+        Box::pin(waiting.resume(&self.decoder, sequence, suffix, hidden)).await
     }
 
     /// Answers one prompt about one image in a single pass, sharing nothing with other questions.

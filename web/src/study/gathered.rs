@@ -39,7 +39,7 @@ impl Gathered {
     /// # Errors
     /// As [`Gathered::sketch`].
     pub(crate) fn begin(&mut self, run: &StudyRun) -> Result<Option<Deriving>, RecordsError> {
-        self.read(run)?.map_or(Ok(None), |growing| growing.deriving())
+        self.read(run)?.map_or(Ok(None), Growing::deriving)
     }
 
     /// The report that was begun.

@@ -54,7 +54,7 @@ fn the_tower_is_found_by_its_id_or_taken_from_where_the_user_says() {
     let settings = elsewhere.join("preprocessor_config.json");
     let changed = std::fs::read_to_string(&settings).unwrap().replace("\"resample\": 3", "\"resample\": 2");
     std::fs::write(&settings, changed).unwrap();
-    assert_ne!(checkpoint.sha256().unwrap(), whole);
+    assert_ne!(Checkpoint::open_with_tower(&folder.checkpoint(), &elsewhere).unwrap().sha256().unwrap(), whole);
 }
 
 /// The fields that llava-hf/llava-v1.6-mistral-7b-hf states; the rest are the classes' defaults.

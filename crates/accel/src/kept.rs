@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::View};
@@ -96,7 +97,7 @@ impl KeptLayers for PackedFolder<'_> {
             }
         };
         let mut hash = Sha256::new();
-        for text in [FORMAT, env!("CARGO_PKG_VERSION"), &program(), &model, method] {
+        for text in [FORMAT, env!("CARGO_PKG_VERSION"), &PROGRAM, &model, method] {
             put(&mut hash, text.as_bytes());
         }
         for index in 0..count {
@@ -135,11 +136,11 @@ impl KeptLayers for PackedFolder<'_> {
     }
 }
 
-/// A hash of this program's file; empty where it cannot be read.
-fn program() -> String {
+/// A hash of this program's file, read once; empty where it cannot be read.
+static PROGRAM: LazyLock<String> = LazyLock::new(|| {
     let bytes = std::env::current_exe().and_then(fs::read);
     bytes.map_or_else(|_| String::new(), |bytes| hex(Sha256::new().chain_update(bytes)))
-}
+});
 
 fn put(hash: &mut Sha256, bytes: &[u8]) {
     hash.update((bytes.len() as u64).to_le_bytes());

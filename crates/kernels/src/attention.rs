@@ -2,14 +2,14 @@
 //!
 //! Queries are `[tokens, heads * head_dim]`, keys and values `[tokens, kv_heads * head_dim]`, heads side by side. With grouped queries
 //! (`kv_heads < heads`) neighbouring query heads share a key head. Scores and softmax are `f32` on every device, whatever numbers are kept
-//! as. On the CPU it is unfused, so that anyone may look at the probabilities; on a GPU it streams over the keys, and whoever looks has the
-//! row computed.
+//! as. Probabilities are not kept: whoever looks at a row has it computed.
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::flex::attention::{self as flex, SCORES};
+use crate::flex::streaming::Sight;
 #[cfg(feature = "gpu")]
 use crate::matrix::apart;
 use crate::matrix::{Matrix, Place};
@@ -28,20 +28,16 @@ pub struct Heads {
 
 /// What some new tokens may see of those before them and of each other: under the causal mask what is not behind them, with a sliding
 /// window less than `window` tokens back.
-#[derive(Clone, Debug)]
-#[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "a GPU alone computes from these"))]
+#[derive(Clone, Copy, Debug)]
 pub struct CausalSight {
     past: usize,
     window: Option<usize>,
-    /// On the CPU: 0 and -∞, `[1, tokens, past + tokens]`; `None` where nothing is hidden.
-    mask: Option<Tensor<3>>,
 }
 
 impl CausalSight {
-    /// That of `tokens` tokens behind `past` others.
-    pub fn new(tokens: usize, past: usize, window: Option<usize>, device: &Device) -> Self {
-        let mask = if *device == Device::Cpu { flex::causal_mask(tokens, past, window) } else { None };
-        Self { past, window, mask }
+    /// That of tokens behind `past` others.
+    pub fn new(past: usize, window: Option<usize>) -> Self {
+        Self { past, window }
     }
 }
 
@@ -170,16 +166,18 @@ impl KeyValues {
         match (&self.held, &queries.0) {
             (Held::Cpu(cache), Place::Cpu(_)) => {
                 let queries = flex::split_heads(queries.tensor(), heads.queries).swap_dims(0, 1);
+                let [_, tokens, head_dim] = queries.dims();
+                let query = queries.clone().slice([0..heads.queries, tokens - 1..tokens, 0..head_dim]);
                 let [keys, values] = cache.held();
-                let probabilities = flex::probabilities(queries, &keys, sight.mask.as_ref());
-                let attended = flex::weighted(probabilities.clone(), &values);
-                (attended.into(), LastRow(Row::Cpu(probabilities)))
+                let &CausalSight { past, window } = sight;
+                let attended = flex::attend(queries, keys.clone(), values, &Sight::Causal { past, window });
+                (attended.into(), LastRow(Row::Cpu { query, keys, window }))
             }
             #[cfg(feature = "gpu")]
             (Held::Gpu(gpu, cache), Place::Gpu(_, rows)) => {
                 use steady_gpu::kernels;
                 let shape = on_gpu(heads, rows.dims()[1]);
-                let &CausalSight { past, window, .. } = sight;
+                let &CausalSight { past, window } = sight;
                 let (keys, values) = (cache.keys(), cache.values());
                 let attended = kernels::attention(gpu, rows, &keys, &values, shape, &kernels::Sight::Causal { past, window });
                 let last = rows.dims()[0] - 1;
@@ -273,15 +271,14 @@ impl KeyValues {
     }
 }
 
-/// What the last of some tokens looked at.
+/// What the last of some tokens looked at: what it takes to compute it, if somebody asks. It must be dropped before more is remembered, or that has to copy.
 #[derive(Clone, Debug)]
 pub struct LastRow(Row);
 
 #[derive(Clone, Debug)]
 enum Row {
-    /// The probabilities of all of them, `[heads, tokens, held]`.
-    Cpu(Tensor<3>),
-    /// What it takes to compute those of the last one, if somebody asks.
+    /// Query and keys, `[heads, tokens, head_dim]`, the keys in parts.
+    Cpu { query: Tensor<3>, keys: Vec<Tensor<3>>, window: Option<usize> },
     #[cfg(feature = "gpu")]
     Gpu { gpu: steady_gpu::Gpu, query: steady_gpu::Rows, keys: steady_gpu::Rows, heads: steady_gpu::kernels::Heads, window: Option<usize> },
 }
@@ -293,10 +290,11 @@ impl LastRow {
     /// When the device failed.
     pub async fn read(self, columns: Range<usize>) -> Result<Vec<f32>, DeviceError> {
         match self.0 {
-            Row::Cpu(probabilities) => {
-                let [heads, tokens, _] = probabilities.dims();
-                let row = probabilities.slice([0..heads, tokens - 1..tokens, columns.clone()]).reshape([heads, columns.len()]);
-                Matrix::from(row).read().await
+            Row::Cpu { query, keys, window } => {
+                let (heads, held) = (query.dims()[0], keys.iter().map(|keys| keys.dims()[1]).sum::<usize>());
+                let mask = flex::causal_mask(1, held - 1, window);
+                let row = flex::probabilities(query, &keys, mask.as_ref());
+                Matrix::from(row.slice([0..heads, 0..1, columns.clone()]).reshape([heads, columns.len()])).read().await
             }
             #[cfg(feature = "gpu")]
             Row::Gpu { gpu, query, keys, heads, window } => {
@@ -312,9 +310,7 @@ impl LastRow {
 
 /// Attention in both directions of one image's tokens, class token in front: what CLIP's layers compute.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "a GPU alone computes from these"))]
 pub struct Seen {
-    probabilities: Option<Tensor<3>>,
     queries: Matrix,
     keys: Matrix,
     raise: Option<Matrix>,
@@ -324,44 +320,42 @@ pub struct Seen {
 /// Attention in both directions over all tokens. `queries`, `keys` and `values` are `[tokens, heads * head_dim]`; scores are raised by
 /// `raise [1, tokens]`, where a token stands for several. Gives the same shape, and what there was to see.
 pub fn attend_all(queries: Matrix, keys: Matrix, values: &Matrix, heads: usize, raise: Option<Matrix>) -> (Matrix, Seen) {
-    match &queries.0 {
+    let attended = match &queries.0 {
         Place::Cpu(_) => {
             let split = |x: &Matrix| flex::split_heads(x.tensor(), heads).swap_dims(0, 1); // [heads, tokens, head_dim]
-            let mask = raise.as_ref().map(|raise| raise.tensor().unsqueeze_dim(0));
-            let probabilities = flex::probabilities(split(&queries), &[split(&keys)], mask.as_ref());
-            let attended = flex::weighted(probabilities.clone(), &[split(values)]);
-            (attended.into(), Seen { probabilities: Some(probabilities), queries, keys, raise, heads })
+            let raise = raise.as_ref().map(|raise| raise.tensor().cast(DType::F32).into_data().iter::<f32>().collect());
+            flex::attend(split(&queries), vec![split(&keys)], vec![split(values)], &Sight::All(raise)).into()
         }
         #[cfg(feature = "gpu")]
         Place::Gpu(gpu, rows) => {
             use steady_gpu::kernels;
             let shape = on_gpu(Heads { queries: heads, keys: heads }, rows.dims()[1]);
             let sight = kernels::Sight::All { raise: raise.as_ref().map(Matrix::rows) };
-            let attended = kernels::attention(gpu, rows, keys.rows(), values.rows(), shape, &sight);
-            let attended = Matrix(Place::Gpu(gpu.clone(), attended));
-            (attended, Seen { probabilities: None, queries, keys, raise, heads })
+            Matrix(Place::Gpu(gpu.clone(), kernels::attention(gpu, rows, keys.rows(), values.rows(), shape, &sight)))
         }
-    }
+    };
+    (attended, Seen { queries, keys, raise, heads })
 }
 
 impl Seen {
     /// The attention of the first token, which is the class token, to the tokens from `first` on: `[heads, tokens - first]`.
     pub fn class_attention(&self, first: usize) -> Matrix {
-        match (&self.probabilities, &self.queries.0) {
-            (Some(probabilities), _) => {
-                let [heads, tokens, _] = probabilities.dims();
-                let row = probabilities.clone().slice([0..heads, 0..1, first..tokens]);
-                row.reshape([heads, tokens - first]).into()
+        match &self.queries.0 {
+            Place::Cpu(_) => {
+                let (heads, tokens) = (self.heads, self.keys.dims()[0]);
+                let split = |x: &Matrix| flex::split_heads(x.tensor(), heads).swap_dims(0, 1);
+                let raise = self.raise.as_ref().map(|raise| raise.tensor().unsqueeze_dim(0));
+                let row = flex::probabilities(split(&self.queries.slice(0..1)), &[split(&self.keys)], raise.as_ref());
+                row.slice([0..heads, 0..1, first..tokens]).reshape([heads, tokens - first]).into()
             }
             #[cfg(feature = "gpu")]
-            (None, Place::Gpu(gpu, rows)) => {
+            Place::Gpu(gpu, rows) => {
                 use steady_gpu::kernels;
                 let shape = on_gpu(Heads { queries: self.heads, keys: self.heads }, rows.dims()[1]);
                 let sight = kernels::Sight::All { raise: self.raise.as_ref().map(Matrix::rows) };
                 let row = kernels::attention_row(gpu, &rows.slice(0..1), self.keys.rows(), shape, &sight);
                 Matrix(Place::Gpu(gpu.clone(), row)).columns(first..rows.dims()[0])
             }
-            (None, Place::Cpu(_)) => unreachable!("probabilities are kept on the CPU"),
         }
     }
 
@@ -411,7 +405,7 @@ pub fn attend_within(qkv: &Matrix, heads: usize, rotation: &Rotation, stretches:
         Place::Cpu(_) => {
             let part = |index: usize| flex::split_heads(qkv.columns(index * width..(index + 1) * width).tensor(), heads);
             let (queries, keys, values) = (rotation.on_cpu(part(0)), rotation.on_cpu(part(1)), part(2));
-            flex::within(&queries, &keys, &values, stretches, SCORES).into()
+            flex::within(&queries, &keys, &values, stretches).into()
         }
         #[cfg(feature = "gpu")]
         Place::Gpu(gpu, rows) => {

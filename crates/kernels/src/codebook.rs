@@ -43,7 +43,21 @@ impl Codebook {
             Self::E4m3 => Some(&E4M3),
         }
     }
+
+    /// What each code of 4 bits stands for; `None` for those of 8 bits.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) const fn sixteen(self) -> Option<&'static [f32; 16]> {
+        match self {
+            Self::Int4 => Some(&INT4),
+            Self::Nf4 => Some(&NF4),
+            Self::Fp4 => Some(&FP4),
+            Self::Int8 | Self::E4m3 => None,
+        }
+    }
 }
+
+#[cfg(target_arch = "x86_64")]
+const INT4: [f32; 16] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
 
 const NF4: [f32; 16] = [
     -1.0,

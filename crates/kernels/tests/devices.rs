@@ -173,7 +173,7 @@ fn keys_and_values_are_remembered_and_attended_to() {
                 let seed = 10 * step as u32;
                 let part = |heads: usize, seed: u32| matrix([tokens, heads * dim], seed, device);
                 let rotation = rotation(tokens, dim / 2, device);
-                let sight = CausalSight::new(tokens, held.len(), window, device);
+                let sight = CausalSight::new(held.len(), window);
                 if step == 1 {
                     // The trunk goes on by itself, and is not seen.
                     let branch = held.branch(3);

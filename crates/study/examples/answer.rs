@@ -14,6 +14,10 @@ use steady_accel::Acceleration;
 use steady_study::{CalibrateWith, quantize};
 use steady_vlm::{Checkpoint, Decoding, Device, Precision, Vlm, image};
 
+/// That of the command line.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, picture, question, specs @ ..] = arguments.as_slice() else { panic!("usage: answer MODEL PICTURE QUESTION [SPEC]") };

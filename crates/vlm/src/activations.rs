@@ -3,7 +3,7 @@
 //! Whoever computes says so beside the code that computes: the towers, the projectors and the decoder each have a function that follows their
 //! `forward` step by step. The numbers are upper bounds. A test compares them with what is allocated.
 
-use steady_kernels::Element;
+use steady_kernels::{Element, attention_rows};
 
 /// An image as its vision tower takes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,21 +62,15 @@ impl Sizes {
         2 * self.wide(rows, width)
     }
 
-    /// Attention probabilities as they are kept.
-    pub(crate) fn probabilities(self, heads: usize, queries: usize, keys: usize) -> u64 {
-        self.rows(heads * queries, keys)
-    }
-
-    /// Attention probabilities as they are computed: scaled queries of `width` numbers, all heads together, scores and their softmax in
-    /// `f32`; where activations are narrower, also the queries and keys as they are widened, and the probabilities as they are rounded.
-    pub(crate) fn scores(self, heads: usize, [queries, keys]: [usize; 2], [width, key_width]: [usize; 2]) -> u64 {
-        let scores = 2 * self.wide(heads * queries, keys);
-        let scaled = 2 * self.wide(queries, width);
-        if self.narrow() {
-            scores + scaled + self.wide(keys, key_width) + self.probabilities(heads, queries, keys)
-        } else {
-            scores + scaled
-        }
+    /// Attention as it is computed, in `f32`: what each thread has of scores and queries, and what is seen, piece by piece and put together; where activations are
+    /// narrower, also queries, keys and values as they are widened.
+    pub(crate) fn attended(self, heads: usize, [queries, keys]: [usize; 2], [width, key_width]: [usize; 2]) -> u64 {
+        let (rows, threads) = attention_rows();
+        let rows = threads * rows.max(heads);
+        let tiles = self.wide(rows.min(heads * queries), keys) + self.wide(rows, 2 * width / heads);
+        let seen = 2 * self.wide(queries, width);
+        let widened = self.wide(queries, width) + 2 * self.wide(keys, key_width);
+        tiles + seen + if self.narrow() { widened } else { 0 }
     }
 
     /// Queries or keys of `width` numbers as they are rotated: the products with sines and cosines and what they are joined to.

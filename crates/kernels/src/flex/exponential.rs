@@ -70,23 +70,29 @@ impl WithSimd for Softmax<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         for row in self.rows.chunks_exact_mut(self.width) {
-            let (most, mut sums) = (largest(row), [0.0; LANES]);
-            let (chunks, rest) = row.as_chunks_mut::<LANES>();
-            for chunk in chunks {
-                for lane in 0..LANES {
-                    chunk[lane] = exp(chunk[lane] - most);
-                    sums[lane] += chunk[lane];
-                }
-            }
-            for (value, sum) in rest.iter_mut().zip(&mut sums) {
-                *value = exp(*value - most);
-                *sum += *value;
-            }
-            let by = 1.0 / sums.iter().sum::<f32>();
-            for value in row {
-                *value *= by;
-            }
+            soften(row);
         }
+    }
+}
+
+/// Softmax of a row.
+#[inline(always)]
+pub(super) fn soften(row: &mut [f32]) {
+    let (most, mut sums) = (largest(row), [0.0; LANES]);
+    let (chunks, rest) = row.as_chunks_mut::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            chunk[lane] = exp(chunk[lane] - most);
+            sums[lane] += chunk[lane];
+        }
+    }
+    for (value, sum) in rest.iter_mut().zip(&mut sums) {
+        *value = exp(*value - most);
+        *sum += *value;
+    }
+    let by = 1.0 / sums.iter().sum::<f32>();
+    for value in row {
+        *value *= by;
     }
 }
 

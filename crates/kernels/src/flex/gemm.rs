@@ -25,10 +25,10 @@ const DEPTH: usize = 512;
 
 /// A matrix in somebody's numbers: where it begins, and how far it is from a row to the next and from a column to the next.
 #[derive(Clone, Copy)]
-struct Strided<'a> {
-    values: &'a [f32],
-    row: isize,
-    column: isize,
+pub(super) struct Strided<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) row: isize,
+    pub(super) column: isize,
 }
 
 /// `x [.., m, k]` times `y [.., k, n]`, of as many dimensions, two or three; batches are of one size. Views are taken as they lie. Of two dimensions, and from two
@@ -65,7 +65,7 @@ pub(super) fn values(x: &FlexTensor, y: &FlexTensor) -> Vec<f32> {
     let mut values: Vec<f32> = Vec::with_capacity(batches * size);
     let shared = batches * size * k >= SHARED;
     let one = |batch: usize, into: *mut f32, parallelism| {
-        multiply([m, k, n], matrix_of(x, batch), matrix_of(y, batch), into, parallelism);
+        write([m, k, n], matrix_of(x, batch), matrix_of(y, batch), (into, n), false, parallelism);
     };
     let room = &mut values.spare_capacity_mut()[..batches * size];
     if batches > 1 && shared {
@@ -92,8 +92,17 @@ fn matrix_of(tensor: &FlexTensor, batch: usize) -> Strided<'_> {
     Strided { values: &tensor.storage::<f32>()[layout.start_offset() + skipped..], row, column }
 }
 
-/// Writes the row-major product of `x [m, k]` and `y [k, n]` to `m x n` numbers behind `into`.
-fn multiply([m, k, n]: [usize; 3], x: Strided<'_>, y: Strided<'_>, into: *mut f32, parallelism: Parallelism) {
+/// Writes the product of `x [m, k]` and `y [k, n]` into numbers of which a row begins so many behind the last one, or adds it to what is there.
+///
+/// # Panics
+/// When a matrix ends early.
+pub(super) fn multiply([m, k, n]: [usize; 3], x: Strided<'_>, y: Strided<'_>, (into, row): (&mut [f32], usize), add: bool) {
+    assert!(n <= row && m.saturating_sub(1) * row + n <= into.len(), "room for {m} x {n} numbers");
+    write([m, k, n], x, y, (into.as_mut_ptr(), row), add, Parallelism::None);
+}
+
+/// As [`multiply`], into as many rows behind a pointer as the caller has room for.
+fn write([m, k, n]: [usize; 3], x: Strided<'_>, y: Strided<'_>, (into, row): (*mut f32, usize), add: bool, parallelism: Parallelism) {
     for (matrix, rows, columns) in [(&x, m, k), (&y, k, n)] {
         let last = (rows.max(1) - 1).cast_signed() * matrix.row + (columns.max(1) - 1).cast_signed() * matrix.column;
         assert!(
@@ -103,10 +112,10 @@ fn multiply([m, k, n]: [usize; 3], x: Strided<'_>, y: Strided<'_>, into: *mut f3
     }
     let piece = if n <= NARROW { DEPTH } else { k.max(1) };
     for first in (0..k.max(1)).step_by(piece) {
-        let further = first > 0;
+        let further = add || first > 0;
         #[expect(
             unsafe_code,
-            reason = "both factors lie within their slices, which was just seen, and the caller has m x n numbers to write to"
+            reason = "both factors lie within their slices, which was just seen, and the caller has room for what is written"
         )]
         // SAFETY: see the reason.
         unsafe {
@@ -116,7 +125,7 @@ fn multiply([m, k, n]: [usize; 3], x: Strided<'_>, y: Strided<'_>, into: *mut f3
                 piece.min(k - first),
                 into,
                 1,
-                n.cast_signed(),
+                row.cast_signed(),
                 further,
                 x.values.as_ptr().offset(first.cast_signed() * x.column),
                 x.column,

@@ -1,12 +1,15 @@
 //! Codes in groups on the CPU.
 
+#[cfg(target_arch = "x86_64")]
+use std::any::Any;
 use std::borrow::Cow;
 
 use pulp::Simd;
+#[cfg(target_arch = "x86_64")]
+use pulp::x86::V4;
 
 use super::lanes::Sums;
 use super::unpack::{Unpack, each_dot};
-use crate::Codebook;
 use crate::grouped::{Constants, Layout};
 
 /// Bytes of 4-bit codes that are met at once: as many floats as the widest register holds, twice.
@@ -51,68 +54,117 @@ impl<'a> Grouped<'a> {
         &self.constants[row * words..][..words]
     }
 
-    /// Whether codes become floats in registers, on their way to a product: integers of 4 bits, in groups that end with a register's end.
+    /// Whether codes become floats in registers, on their way to a product: codes of 4 bits, in groups that end with a register's end.
     fn in_registers(&self) -> bool {
-        self.layout.book == Codebook::Int4 && self.layout.group.is_multiple_of(WIDE)
+        self.layout.book.bits() == 4 && self.layout.group.is_multiple_of(WIDE)
     }
 
-    /// The floats of a stretch, arranged.
+    /// Gives the floats of each stretch of a row's codes, arranged, with what of `others` stands there.
     #[inline(always)]
-    fn floats(pairs: &[u8; LANES], [scale, other]: [f32; 2], offsets: bool) -> [f32; WIDE] {
-        let mut weights = [0.0_f32; WIDE];
-        for lane in 0..LANES {
-            weights[lane] = f32::from(pairs[lane] & 15);
-            weights[LANES + lane] = f32::from(pairs[lane] >> 4);
+    fn stretches<S: Simd, T>(
+        &self,
+        simd: S,
+        bytes: &[u8],
+        constants: &[[f32; 2]],
+        others: impl Iterator<Item = T>,
+        give: impl FnMut(&[f32; WIDE], T),
+    ) {
+        let groups = bytes.chunks_exact(self.layout.group / 2).zip(constants);
+        let offsets = self.layout.constants == Constants::ScaleAndOffset;
+        #[cfg(target_arch = "x86_64")]
+        if let (Some(simd), Some(values)) = ((&simd as &dyn Any).downcast_ref::<V4>(), self.layout.book.sixteen()) {
+            // Each of the two without the other's arithmetic.
+            return if offsets {
+                looked_up(*simd, values, true, groups, others, give)
+            } else {
+                looked_up(*simd, values, false, groups, others, give)
+            };
         }
-        // As `scaled` has it, to the bit.
-        for weight in &mut weights {
-            *weight = if offsets { *weight * scale + other } else { (*weight - other) * scale };
+        let _ = simd;
+        match self.layout.book.table() {
+            None => computed(f32::from, offsets, groups, others, give),
+            Some(table) => computed(|code| table[usize::from(code)], offsets, groups, others, give),
         }
-        weights
     }
 
     /// Inner product of a row's codes, which become floats in registers, with arranged activations.
     #[inline(always)]
     fn dot_of<S: Simd, const REGISTERS: usize>(&self, simd: S, bytes: &[u8], constants: &[[f32; 2]], x: &[f32]) -> f32 {
-        let offsets = self.layout.constants == Constants::ScaleAndOffset;
-        let (x, mut sums, mut at) = (x.as_chunks::<WIDE>().0, Sums::<S, REGISTERS>::zero(simd), 0);
-        for (bytes, &constants) in bytes.chunks_exact(self.layout.group / 2).zip(constants) {
-            for pairs in bytes.as_chunks().0 {
-                sums.add(simd, &Self::floats(pairs, constants, offsets), &x[at]);
-                at += 1;
-            }
-        }
+        let mut sums = Sums::<S, REGISTERS>::zero(simd);
+        self.stretches(simd, bytes, constants, x.as_chunks::<WIDE>().0.iter(), |weights, x| sums.add(simd, weights, x));
         folded(&sums)
-    }
-
-    /// The floats of a row's codes, arranged.
-    #[inline(always)]
-    fn arranged_floats(&self, bytes: &[u8], constants: &[[f32; 2]], into: &mut [f32]) {
-        let offsets = self.layout.constants == Constants::ScaleAndOffset;
-        let groups = bytes.chunks_exact(self.layout.group / 2).zip(into.chunks_exact_mut(self.layout.group)).zip(constants);
-        for ((bytes, into), &constants) in groups {
-            for (pairs, into) in bytes.as_chunks().0.iter().zip(into.as_chunks_mut().0) {
-                *into = Self::floats(pairs, constants, offsets);
-            }
-        }
     }
 
     /// `values` of `codes`, whose groups' constants are `constants`.
     #[inline(always)]
     fn scaled(&self, codes: &[u8], constants: &[[f32; 2]], value: impl Fn(u8) -> f32, values: &mut [f32]) {
+        let offsets = self.layout.constants == Constants::ScaleAndOffset;
         let groups = codes.chunks_exact(self.layout.group).zip(values.chunks_exact_mut(self.layout.group)).zip(constants);
-        if self.layout.constants == Constants::ScaleAndOffset {
-            for ((codes, values), &[scale, offset]) in groups {
-                for (into, &code) in values.iter_mut().zip(codes) {
-                    *into = value(code) * scale + offset;
-                }
+        for ((codes, values), &constants) in groups {
+            for (into, &code) in values.iter_mut().zip(codes) {
+                *into = scaled(value(code), constants, offsets);
             }
+        }
+    }
+}
+
+/// The float of a code whose group has these constants.
+#[inline(always)]
+fn scaled(value: f32, [scale, other]: [f32; 2], offsets: bool) -> f32 {
+    if offsets { value * scale + other } else { (value - other) * scale }
+}
+
+/// As [`Grouped::stretches`], each float by itself.
+#[inline(always)]
+fn computed<'a, T>(
+    value: impl Fn(u8) -> f32,
+    offsets: bool,
+    groups: impl Iterator<Item = (&'a [u8], &'a [f32; 2])>,
+    mut others: impl Iterator<Item = T>,
+    mut give: impl FnMut(&[f32; WIDE], T),
+) {
+    for (bytes, &constants) in groups {
+        for (pairs, other) in bytes.as_chunks::<LANES>().0.iter().zip(others.by_ref()) {
+            let mut weights = [0.0_f32; WIDE];
+            for lane in 0..LANES {
+                weights[lane] = value(pairs[lane] & 15);
+                weights[LANES + lane] = value(pairs[lane] >> 4);
+            }
+            for weight in &mut weights {
+                *weight = scaled(*weight, constants, offsets);
+            }
+            give(&weights, other);
+        }
+    }
+}
+
+/// As [`Grouped::stretches`], to the bit: a group's sixteen floats are made once, and stand in a register in which each code is looked up.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn looked_up<'a, T>(
+    simd: V4,
+    values: &[f32; LANES],
+    offsets: bool,
+    groups: impl Iterator<Item = (&'a [u8], &'a [f32; 2])>,
+    mut others: impl Iterator<Item = T>,
+    mut give: impl FnMut(&[f32; WIDE], T),
+) {
+    let values = pulp::cast(*values);
+    for (bytes, [scale, other]) in groups {
+        let (scale, other) = (simd.splat_f32s(*scale), simd.splat_f32s(*other));
+        // As `scaled` has it.
+        let floats = if offsets {
+            simd.add_f32s(simd.mul_f32s(values, scale), other)
         } else {
-            for ((codes, values), &[scale, zero]) in groups {
-                for (into, &code) in values.iter_mut().zip(codes) {
-                    *into = (value(code) - zero) * scale;
-                }
-            }
+            simd.mul_f32s(simd.sub_f32s(values, other), scale)
+        };
+        let floats = pulp::cast(floats);
+        for (pairs, other) in bytes.as_chunks::<LANES>().0.iter().zip(others.by_ref()) {
+            // A look takes the lowest four bits.
+            let lower = simd.avx512f._mm512_cvtepu8_epi32(pulp::cast(*pairs));
+            let upper = simd.avx512f._mm512_srli_epi32::<4>(lower);
+            let weights = [lower, upper].map(|codes| simd.avx512f._mm512_permutexvar_ps(codes, floats));
+            give(&pulp::cast(weights), other);
         }
     }
 }
@@ -183,11 +235,13 @@ impl Unpack for Grouped<'_> {
         if !self.in_registers() {
             return Cow::Borrowed(x);
         }
-        let stretches = x.as_chunks::<WIDE>().0.iter();
-        let halves = |stretch: &[f32; WIDE]| -> [f32; WIDE] {
-            std::array::from_fn(|at| stretch[if at < LANES { 2 * at } else { 2 * (at - LANES) + 1 }])
-        };
-        Cow::Owned(stretches.flat_map(halves).collect())
+        let mut arranged = vec![0.0; x.len()];
+        for (into, stretch) in arranged.as_chunks_mut::<WIDE>().0.iter_mut().zip(x.as_chunks::<WIDE>().0) {
+            for lane in 0..LANES {
+                (into[lane], into[LANES + lane]) = (stretch[2 * lane], stretch[2 * lane + 1]);
+            }
+        }
+        Cow::Owned(arranged)
     }
 
     #[inline(always)]
@@ -222,7 +276,8 @@ impl Grouped<'_> {
             return give(0, self.dot_of::<S, REGISTERS>(simd, bytes, &scratch.constants, x));
         }
         // Several rows meet floats that are made once; each has the sums that it has alone.
-        self.arranged_floats(bytes, &scratch.constants, floats);
+        let into = floats.as_chunks_mut::<WIDE>().0.iter_mut();
+        self.stretches(simd, bytes, &scratch.constants, into, |weights, into| *into = *weights);
         let (mut at, together) = (0, x.chunks_exact(TOGETHER * input));
         let alone = together.remainder();
         for x in together {

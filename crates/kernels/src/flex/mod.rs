@@ -12,6 +12,7 @@ mod gemm;
 mod grouped;
 mod int8;
 mod lanes;
+pub(crate) mod streaming;
 mod unpack;
 
 use std::ops::Range;

@@ -28,8 +28,8 @@ pub(crate) struct Llama {
     sliding_window: Option<usize>,
     /// What keys and values are rounded to, if they are.
     cache_bits: Option<CacheBits>,
-    /// Attention scores that are in memory at once on a CPU; a GPU keeps none.
-    scores: usize,
+    /// Tokens of a prompt that a CPU takes through all layers at a time.
+    piece: usize,
 }
 
 /// What the logits come from.
@@ -57,6 +57,10 @@ struct Layer {
     heads: Heads,
     act: Activation,
 }
+
+/// Tokens of a prompt that a CPU takes through all layers at a time: enough for reading the weights to be little beside multiplying them, and few enough for an
+/// MLP's numbers not to be most of the memory.
+pub(crate) const PIECE: usize = 2048;
 
 /// Tokens on their way through the decoder, on top of what the cache holds.
 pub(crate) struct Chunk<'a> {
@@ -96,7 +100,7 @@ impl Llama {
             rope: Rope::new(&config.rope, config.head_dim),
             sliding_window: config.sliding_window,
             cache_bits: None,
-            scores: SCORES,
+            piece: PIECE,
         })
     }
 
@@ -153,7 +157,7 @@ impl Llama {
             return Some(layer.down_proj.forward(&layer.gated(x)));
         }
         let rotation = self.rope.at(positions, &x.device(), x.element());
-        let sight = CausalSight::new(positions.len(), 0, self.sliding_window, &x.device());
+        let sight = CausalSight::new(0, self.sliding_window);
         let mut held = KeyValues::empty(self.cache_bits);
         let [queries, keys, values] = Linear::forward_all([&layer.q_proj, &layer.k_proj, &layer.v_proj], x);
         let queries = held.remember(&queries, &keys, &values, &rotation, layer.heads);
@@ -164,12 +168,11 @@ impl Llama {
     /// token, or of the last one alone where that is the decoder's own last layer. The layers must hold equally many tokens. Beside them
     /// the attention of the last token in the last of `layers`; `None` if there are no layers to run.
     ///
-    /// A long chunk goes through all layers in pieces, so that memory grows with its length and not with the square of it.
+    /// On a CPU a long chunk goes through all layers in pieces, so that what lies between the layers' products does not grow with its length.
     pub(crate) fn run(&self, layers: Range<usize>, chunk: Chunk<'_>, cache: &mut KvCache) -> (Matrix, Option<LastRow>) {
         let Chunk { hidden, positions } = chunk;
         let [tokens, _] = hidden.dims();
-        let past = layers.clone().next().map_or(0, |first| cache.layer(first).len());
-        let rows = if hidden.device() == Device::Cpu { self.rows_at_once(past + tokens) } else { tokens };
+        let rows = if hidden.device() == Device::Cpu { self.piece } else { tokens };
         if tokens <= rows {
             return self.run_piece(layers, Chunk { hidden, positions }, cache);
         }
@@ -177,6 +180,7 @@ impl Llama {
         for first in (0..tokens).step_by(rows) {
             let end = tokens.min(first + rows);
             let piece = Chunk { hidden: hidden.slice(first..end), positions: &positions[first..end] };
+            drop(last_row.take());
             let (states, row) = self.run_piece(layers.clone(), piece, cache);
             left.push(states);
             last_row = row;
@@ -186,12 +190,6 @@ impl Llama {
             left.drain(..left.len() - 1);
         }
         (Matrix::stack(&left), last_row)
-    }
-
-    /// Tokens of a sequence that a CPU takes at a time, where there are so many keys.
-    pub(crate) fn rows_at_once(&self, keys: usize) -> usize {
-        let heads = self.layers.first().map_or(1, |layer| layer.heads.queries);
-        rows_at_once(heads, keys, self.scores)
     }
 
     /// What the last token of `chunk`, a whole prompt that enters layer `index`, would look at there.
@@ -204,7 +202,7 @@ impl Llama {
         let queries = layer.q_proj.forward(&x.slice(tokens - 1..tokens));
         // Only what is looked at matters, so the keys stand in for the values.
         let queries = held.remember(&queries, &keys, &keys, &rotation, layer.heads);
-        let sight = CausalSight::new(1, tokens - 1, self.sliding_window, &device);
+        let sight = CausalSight::new(tokens - 1, self.sliding_window);
         LastRow(held.attend(&queries, layer.heads, &sight).1)
     }
 
@@ -221,7 +219,7 @@ impl Llama {
         let (tokens, held) = (chunk.hidden.dims()[0], cache.layer(index).len());
         let queries = layer.q_proj.forward(&layer.input_norm.forward(&chunk.hidden));
         let mut seen = Vec::with_capacity(tokens * columns.len());
-        let rows = self.rows_at_once(held);
+        let rows = rows_at_once(layer.heads.queries, held, SCORES);
         for first in (0..tokens).step_by(rows) {
             let end = tokens.min(first + rows);
             let rotation = self.rope.at(&chunk.positions[first..end], &device, chunk.hidden.element());
@@ -245,7 +243,7 @@ impl Llama {
         let entering = layers.start;
         let mut seat = |member: &mut Member<'_>| {
             let (tokens, past) = (member.positions.len(), if layers.is_empty() { 0 } else { member.cache.layer(entering).len() });
-            let sight = |tokens: usize| CausalSight::new(tokens, past + member.positions.len() - tokens, self.sliding_window, &device);
+            let sight = |tokens: usize| CausalSight::new(past + member.positions.len() - tokens, self.sliding_window);
             let rows = end..end + tokens;
             end = rows.end;
             Seat { rows, rotation: self.rope.at(member.positions, &device, hidden.element()), sights: [sight(tokens), sight(1)] }
@@ -425,13 +423,13 @@ mod tests {
     use crate::{Precision, checkpoint::Checkpoint, matrix::read_now, nn::in_line};
 
     /// The decoder of a reference checkpoint with the head left aside.
-    fn decoder(scores: usize) -> Llama {
+    fn decoder(piece: usize) -> Llama {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/tiny-qwen2-vl/resaved");
         let checkpoint = Checkpoint::open(&folder).unwrap();
         let device = Device::Cpu;
         let mut loader = Loader::new(checkpoint.weights().unwrap(), checkpoint.format(), &device, Precision::F32);
         let text = checkpoint.architecture().decoder();
-        Llama { scores, ..Llama::load(&mut loader, text, false).unwrap() }
+        Llama { piece, ..Llama::load(&mut loader, text, false).unwrap() }
     }
 
     /// Everything that a run leaves behind.
@@ -447,10 +445,9 @@ mod tests {
         [read_now(&below), row, read_now(&decoder.logits(&last))]
     }
 
-    /// With room for one score, pieces have the least number of rows: 16.
     #[test]
     fn in_pieces_it_is_the_same() {
-        let (whole, pieces) = (decoder(SCORES), decoder(1));
+        let (whole, pieces) = (decoder(PIECE), decoder(16));
         for tokens in [16, 17, 100] {
             for (whole, pieces) in run(&whole, tokens).iter().zip(run(&pieces, tokens)) {
                 assert_eq!(whole.len(), pieces.len());

@@ -8,7 +8,7 @@ mod llama;
 pub(crate) use activations::prompt_bytes;
 pub(crate) use cache::KvCache;
 pub use config::{DecoderKind, LlamaConfig, RopeConfig, RopeScaling};
-pub(crate) use llama::{Chunk, LastRow, Llama, Member};
+pub(crate) use llama::{Chunk, LastRow, Llama, Member, PIECE};
 
 /// How the decoder's tensors are called in published files that hold nothing else, and what they become.
 pub const NAMES: [(&str, &str); 3] = [

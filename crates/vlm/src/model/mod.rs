@@ -13,7 +13,7 @@ use crate::{
     Cost, Decoding, HostMatrix, Precision, Site, Step, TokenReducer, VlmError,
     checkpoint::Checkpoint,
     cost,
-    decoder::{Llama, LlamaConfig},
+    decoder::{Llama, LlamaConfig, PIECE},
     encoded::EncodedImage,
     families::VisualEncoder,
     files::GenerationConfig,
@@ -278,8 +278,7 @@ impl Vlm {
     fn followed<'r>(&self, prefix: &Prefix<'_>, suffixes: &[&[u32]], options: &Decoding) -> Result<Vec<Prefilled<'r>>, VlmError> {
         let lengths: Vec<usize> = suffixes.iter().map(|suffix| suffix.len()).collect();
         let mut prefilled = Vec::with_capacity(suffixes.len());
-        let held = prefix.kv_lengths().into_iter().max().unwrap_or_default();
-        let in_one_piece = lengths.iter().all(|&length| length <= self.decoder.rows_at_once(held + length));
+        let in_one_piece = lengths.iter().all(|&length| length <= PIECE);
         let each = || (0..lengths.len()).map(|at| at..at + 1).collect();
         let runs = if in_one_piece { together(&lengths, &self.device, self.element) } else { each() };
         for range in runs {

@@ -10,18 +10,17 @@ pub(crate) fn view_bytes(config: &ClipVisionConfig, selected: usize, sizes: Size
     let patches = config.patches();
     let tokens = patches + 1;
     let states = |count: usize| count as u64 * sizes.rows(tokens, width);
-    let seen = sizes.probabilities(heads, tokens, tokens);
     let pixels = num_channels * patch_size * patch_size;
     let embedding = sizes.wide(patches, pixels) + sizes.rows(patches, pixels) + sizes.product(patches, width);
     let layer = most([
         states(1) + sizes.norm(tokens, width),
         // Queries and keys are there when the values are computed from the normed states.
         states(4) + sizes.product(tokens, width),
-        states(4) + sizes.scores(heads, [tokens, tokens], [width, width]),
-        // Attention and keys of the layer stay for whoever looks at them.
-        states(4) + seen + sizes.product(tokens, width),
-        states(3) + seen + sizes.rows(tokens, inner) + sizes.product(tokens, inner),
-        states(2) + seen + sizes.norm(tokens, width),
+        states(4) + sizes.attended(heads, [tokens, tokens], [width, width]),
+        // Queries and keys of the layer stay for whoever looks at them.
+        states(5) + sizes.product(tokens, width),
+        states(4) + sizes.rows(tokens, inner) + sizes.product(tokens, inner),
+        states(3) + sizes.norm(tokens, width),
     ]);
     states(selected) + embedding.max(layer).max(states(2 + selected))
 }

@@ -1,7 +1,5 @@
 //! What an image takes in memory on its way through a tower of the two families.
 
-use steady_kernels::{SCORES, rows_at_once};
-
 use super::config::QwenVisionConfig;
 use crate::activations::{Extent, ImageBytes, Sizes, most};
 
@@ -11,14 +9,13 @@ pub(super) fn image_bytes(config: &QwenVisionConfig, image: &Extent, sizes: Size
     let patches = image.tokens * config.merged_patches();
     let states = |count: usize| count as u64 * sizes.rows(patches, width);
     let embedding = 2 * sizes.wide(1, image.values) + states(1) + sizes.product(patches, width);
-    let queries = rows_at_once(heads, patches, SCORES).min(patches);
     let block = most([
         states(1) + sizes.norm(patches, width),
         states(2) + sizes.product(patches, 3 * width),
         // Queries, keys and values of one product stay while its parts are rotated one by one.
         states(5) + sizes.rotated(patches, width),
-        // They are then laid out head by head and see each other in turns, whose results are joined; a product packs what it multiplies.
-        states(13) + sizes.scores(heads, [queries, patches], [width, width]),
+        // They are then laid out head by head, where windows keep them apart.
+        states(9) + sizes.attended(heads, [patches, patches], [width, width]),
         states(7) + sizes.product(patches, width),
         // The activation of a plain MLP, or of a gate beside the product that it is multiplied with.
         states(2) + sizes.rows(patches, inner) + sizes.product(patches, inner),

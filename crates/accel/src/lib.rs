@@ -50,6 +50,7 @@ mod reduce;
 mod registry;
 mod role;
 mod search;
+mod spectrum;
 
 pub use acceleration::Acceleration;
 pub use apply::{Description, QuantizedModules};

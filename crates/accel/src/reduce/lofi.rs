@@ -8,11 +8,12 @@
 //! - The rank is the smallest whose singular values hold `energy` of the sum of all squares.
 //! - A token's leverage is the squared length of its row among so many left singular vectors. The highest stay, in the image's order.
 //!
-//! Squares and eigenvectors are computed in f64, of the smaller of the two products of the matrix with itself. It asks no question.
+//! Products and eigenvectors are computed in f64, of the smaller of the two products of the matrix with itself. It asks no question.
 
 use std::sync::Arc;
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatMut, MatRef, Par, unzip, zip};
 use rayon::prelude::*;
 use steady_methods::{Keep, LOFI, Positions, Value};
 use steady_vlm::{Evidence, HostMatrix, Needs, Reduction, Site, Step, TokenReducer, VlmError};
@@ -20,6 +21,7 @@ use steady_vlm::{Evidence, HostMatrix, Needs, Reduction, Site, Step, TokenReduce
 use super::rank::highest;
 use super::{missing, policy};
 use crate::implementation::{Built, Implementation};
+use crate::spectrum::Leading;
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
     method: &LOFI,
@@ -58,78 +60,90 @@ impl TokenReducer for Lofi {
         if keep >= features.rows {
             return Ok(Reduction::keep((0..features.rows).collect()));
         }
-        Ok(Reduction::keep(highest(&leverage(features, self.energy), keep)))
+        let leverage = leverage(features, self.energy).ok_or_else(|| VlmError::Invalid {
+            what: format!("token reducer {}", LOFI.name),
+            problem: "was given features that are not finite numbers".to_owned(),
+        })?;
+        Ok(Reduction::keep(highest(&leverage, keep)))
     }
 }
 
-/// The leverage of each row in the smallest approximation that holds `energy` of the sum of squares.
-fn leverage(rows: &HostMatrix, energy: f64) -> Vec<f32> {
-    let wide = rows.rows <= rows.cols;
-    let SymmetricEigen { eigenvectors, eigenvalues } = SymmetricEigen::new(if wide { products(rows) } else { products_of_columns(rows) });
-    let mut order: Vec<usize> = (0..eigenvalues.len()).collect();
-    order.sort_by(|&a, &b| eigenvalues[b].total_cmp(&eigenvalues[a]).then(a.cmp(&b)));
-    let total: f64 = eigenvalues.iter().map(|value| value.max(0.0)).sum();
+/// The leverage of each row in the smallest approximation that holds `energy` of the sum of squares; `None` of what is no finite number.
+fn leverage(rows: &HostMatrix, energy: f64) -> Option<Vec<f32>> {
+    let matrix = MatRef::from_row_major_slice(&rows.data, rows.rows, rows.cols);
+    let is_wide = rows.rows <= rows.cols;
+    // Products of rows where those are fewer, of columns otherwise.
+    let lines = if is_wide { matrix } else { matrix.transpose() };
+    let Leading { values, mut vectors } = {
+        let mut products = products(lines);
+        Leading::of(columns(&mut products, lines.nrows()), |values| rank(values, energy))?
+    };
+    if is_wide {
+        // The left singular vectors themselves.
+        return Some(vectors.row_iter().map(|row| row.squared_norm_l2() as f32).collect());
+    }
+    // They follow from the right ones.
+    for (mut vector, value) in vectors.col_iter_mut().zip(&values) {
+        vector.for_each_mut(|entry| *entry /= value.sqrt());
+    }
+    let of_tokens = |start: usize| {
+        let mut tokens = Mat::zeros(rows.cols, TOKENS.min(rows.rows - start));
+        widen(lines.subcols(start, tokens.ncols()), tokens.as_mut());
+        let mut singular = Mat::zeros(values.len(), tokens.ncols());
+        matmul(&mut singular, Accum::Replace, vectors.transpose(), &tokens, 1.0, Par::Seq);
+        singular.col_iter().map(|token| token.squared_norm_l2() as f32).collect::<Vec<_>>()
+    };
+    let starts: Vec<usize> = (0..rows.rows).step_by(TOKENS).collect();
+    Some(starts.into_par_iter().flat_map_iter(of_tokens).collect())
+}
+
+/// How many eigenvalues, from the largest on, hold `energy` of their sum.
+fn rank(values: &[f64], energy: f64) -> usize {
+    let total: f64 = values.iter().map(|value| value.max(0.0)).sum();
     let mut held = 0.0;
-    order.retain(|&at| {
-        let within = eigenvalues[at] > 0.0 && (held < energy * total || held <= 0.0);
-        held += if within { eigenvalues[at] } else { 0.0 };
+    let needed = values.iter().take_while(|&&value| {
+        let within = value > 0.0 && (held < energy * total || held <= 0.0);
+        held += value;
         within
     });
-    let leverage = |index: usize| {
-        let of = |&at: &usize| {
-            // The left singular vector itself, or from the right one.
-            let vector = eigenvectors.column(at);
-            if wide { vector[index].powi(2) } else { along(rows.row(index), vector.as_slice()).powi(2) / eigenvalues[at] }
-        };
-        order.iter().map(of).sum::<f64>() as f32
-    };
-    (0..rows.rows).into_par_iter().map(leverage).collect()
+    needed.count()
 }
 
-/// The inner product of a row with a vector, in a fixed number of partial sums.
-fn along(row: &[f32], vector: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    for (row, vector) in row.chunks(8).zip(vector.chunks(8)) {
-        for (sum, (a, b)) in sums.iter_mut().zip(row.iter().zip(vector)) {
-            *sum += f64::from(*a) * b;
-        }
+/// Tokens whose leverage a thread computes together.
+const TOKENS: usize = 128;
+/// Columns of a matrix whose products with themselves are added at once.
+const ADDED: usize = 512;
+/// Columns of the products that a thread computes.
+const PART: usize = 128;
+
+/// The inner products of all `lines`, the lower triangle of `[lines, lines]`. What they are of is widened a part at a time: of many tokens all of it would be large.
+fn products(lines: MatRef<'_, f32>) -> Vec<f64> {
+    let n = lines.nrows();
+    let mut products = vec![0.0; n * n];
+    let mut part = vec![0.0; n * ADDED.min(lines.ncols())];
+    for start in (0..lines.ncols()).step_by(ADDED) {
+        let lines = lines.subcols(start, ADDED.min(lines.ncols() - start));
+        let part = &mut part[..n * lines.ncols()];
+        part.par_chunks_mut(n * PART).enumerate().for_each(|(at, part)| {
+            let part = columns(part, n);
+            widen(lines.subcols(at * PART, part.ncols()), part);
+        });
+        let part = MatRef::from_column_major_slice(part, n, lines.ncols());
+        products.par_chunks_mut(n * PART).enumerate().for_each(|(at, products)| {
+            let (first, products) = (at * PART, columns(products, n));
+            let others = part.subrows(first, products.ncols()).transpose();
+            matmul(products.subrows_mut(first, n - first), Accum::Add, part.subrows(first, n - first), others, 1.0, Par::Seq);
+        });
     }
-    sums.iter().sum()
-}
-
-/// The inner products of all rows, `[n, n]`.
-fn products(rows: &HostMatrix) -> DMatrix<f64> {
-    let n = rows.rows;
-    let below = |i: usize| (0..=i).map(|j| rows.row(i).iter().zip(rows.row(j)).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()).collect();
-    let triangle: Vec<Vec<f64>> = (0..n).into_par_iter().map(below).collect();
-    DMatrix::from_fn(n, n, |i, j| if i >= j { triangle[i][j] } else { triangle[j][i] })
-}
-
-/// Columns whose products are summed up together.
-const TILE: usize = 32;
-
-/// The inner products of all columns, `[d, d]`, without a copy of the rows: of many tokens it would be as large as they are.
-fn products_of_columns(rows: &HostMatrix) -> DMatrix<f64> {
-    let d = rows.cols;
-    let mut products = vec![0.0; d * d];
-    products.par_chunks_mut((TILE * d).max(1)).enumerate().for_each(|(tile, products)| {
-        for start in (0..=tile).map(|tile| tile * TILE) {
-            let mut sums = [[0.0; TILE]; TILE];
-            for row in rows.iter_rows() {
-                let (one, other) = (&row[tile * TILE..], &row[start..(start + TILE).min(d)]);
-                for (sums, a) in sums.iter_mut().zip(one) {
-                    for (sum, b) in sums.iter_mut().zip(other) {
-                        *sum += f64::from(*a) * f64::from(*b);
-                    }
-                }
-            }
-            for (products, sums) in products.chunks_mut(d).zip(&sums) {
-                products[start..].iter_mut().zip(sums).for_each(|(product, sum)| *product = *sum);
-            }
-        }
-    });
-    // What is above the diagonal is what is below it.
-    let mut products = DMatrix::from_vec(d, d, products);
-    products.fill_lower_triangle_with_upper_triangle();
     products
+}
+
+/// Columns of so many numbers.
+fn columns(numbers: &mut [f64], rows: usize) -> MatMut<'_, f64> {
+    let count = numbers.len() / rows.max(1);
+    MatMut::from_column_major_slice_mut(numbers, rows, count)
+}
+
+fn widen(matrix: MatRef<'_, f32>, into: MatMut<'_, f64>) {
+    zip!(into, matrix).for_each(|unzip!(into, value)| *into = f64::from(*value));
 }

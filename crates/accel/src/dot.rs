@@ -93,6 +93,50 @@ impl Screen<'_> {
     }
 }
 
+/// Takes from a row each of `others` so many times, one after the other: what plain Rust makes of it, to the bit, while a part of the row stays in registers.
+pub(crate) fn subtract(row: &mut [f32], others: &[(f32, &[f32])]) {
+    Arch::new().dispatch(Subtract { row, others });
+}
+
+struct Subtract<'a> {
+    row: &'a mut [f32],
+    others: &'a [(f32, &'a [f32])],
+}
+
+impl WithSimd for Subtract<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        const HELD: usize = 8;
+        let width = self.row.len();
+        let (vectors, rest) = S::as_mut_simd_f32s(self.row);
+        for (part, held) in vectors.chunks_mut(HELD).enumerate() {
+            if let Ok(held) = <&mut [S::f32s; HELD]>::try_from(&mut *held) {
+                let mut values = *held;
+                for (times, other) in self.others {
+                    let (times, other) = (simd.splat_f32s(*times), &S::as_simd_f32s(&other[..width]).0[part * HELD..][..HELD]);
+                    for (value, other) in values.iter_mut().zip(other) {
+                        *value = simd.sub_f32s(*value, simd.mul_f32s(times, *other));
+                    }
+                }
+                *held = values;
+            } else {
+                for (times, other) in self.others {
+                    let (times, other) = (simd.splat_f32s(*times), &S::as_simd_f32s(&other[..width]).0[part * HELD..]);
+                    for (value, other) in held.iter_mut().zip(other) {
+                        *value = simd.sub_f32s(*value, simd.mul_f32s(times, *other));
+                    }
+                }
+            }
+        }
+        let first = width - rest.len();
+        for (times, other) in self.others {
+            rest.iter_mut().zip(&other[first..]).for_each(|(value, other)| *value -= times * other);
+        }
+    }
+}
+
 struct Dots<'a, const N: usize> {
     one: &'a [f32],
     rows: [&'a [f32]; N],
@@ -148,7 +192,7 @@ fn vectors<S: Simd, const R: usize>(row: &[f32]) -> &[[S::f32s; R]] {
 
 #[cfg(test)]
 mod tests {
-    use super::{dot, dots, four_dots, rounding, screened};
+    use super::{dot, dots, four_dots, rounding, screened, subtract};
 
     #[test]
     fn it_has_all_its_terms() {
@@ -189,6 +233,22 @@ mod tests {
                     assert!((f64::from(product) - f64::from(dot(one, other))).abs() <= bound, "{length}: {product}");
                 }
             }
+        }
+    }
+
+    /// Against plain Rust.
+    #[test]
+    fn what_is_subtracted_is_so_to_the_bit() {
+        for length in [0, 1, 15, 16, 33, 160, 1543] {
+            let [mut row, others @ ..] = rows(length);
+            let times = [0.3, -1.7, 0.0, 2.9];
+            let mut expected = row.clone();
+            for (times, other) in times.iter().zip(&others) {
+                expected.iter_mut().zip(other).for_each(|(value, other)| *value -= times * other);
+            }
+            subtract(&mut row, &times.into_iter().zip(others.iter().map(Vec::as_slice)).collect::<Vec<_>>());
+            let bits = |row: &[f32]| row.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&row), bits(&expected), "{length}");
         }
     }
 

@@ -24,9 +24,10 @@ use rayon::prelude::*;
 use steady_methods::{CDPRUNER, Keep, Positions, Value};
 use steady_vlm::{Evidence, Needs, PromptStates, Reduction, Site, Step, TokenReducer, VlmError};
 
-use super::direction::{Cosines, as_four, dot, dots, four_dots, scale};
+use super::direction::{Cosines, as_four, dot, four_dots, scale};
 use super::greedy::{Worth, greedily};
 use super::{missing, policy};
+use crate::dot::subtract;
 use crate::implementation::{Built, Implementation};
 
 pub(crate) const IMPLEMENTATION: Implementation = Implementation {
@@ -43,8 +44,12 @@ pub(crate) const IMPLEMENTATION: Implementation = Implementation {
 const THRESHOLD: f32 = 1e-6;
 /// Directions that tokens are compared with while those are in a core's cache.
 const TILE: usize = 32;
-/// Columns that a thread computes.
-const COLUMNS: usize = 256;
+/// Tokens whose remainders are made together, so that the directions are read once for all of them.
+const AHEAD: usize = 128;
+/// Of these, those that a thread makes at once.
+const SHARE: usize = 16;
+/// A remainder is made together with others again when so many were chosen since.
+const NEAR: usize = 64;
 
 /// Keeps visual tokens that are relevant and diverse.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,24 +134,31 @@ fn chosen(of: &Cosines<'_>, first: usize, relevance: &[f32], count: usize) -> Ve
         dot(row, row) * scale * scale
     };
     let gains: Vec<f32> = (0..relevance.len()).map(gain).collect();
-    let added = |worth: Worth, before: &[Vec<f32>], _: &mut [f32]| {
-        let (row, scale) = scaled(worth.index);
-        let along = |some: &[Vec<f32>]| dots(row, &some.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        let alongs: Vec<f32> = before.par_chunks(TILE).flat_map_iter(along).map(|product| product * scale).collect();
+    let mut ahead: Vec<Remainder<'_>> = Vec::new();
+    let added = |worth: Worth, before: &[Vec<f32>], values: &mut [f32]| {
+        if !ahead.iter().any(|token| token.index == worth.index && before.len() - token.seen <= NEAR) {
+            // Those that are worth most are likely to be next.
+            let next = likeliest(values, AHEAD.min(count - before.len()), worth.index);
+            ahead.retain(|token| next.contains(&token.index));
+            let known: Vec<usize> = ahead.iter().map(|token| token.index).collect();
+            ahead.extend(next.into_iter().filter(|index| !known.contains(index)).map(|index| {
+                let (row, scale) = scaled(index);
+                Remainder { index, row, scale, left: row.iter().map(|value| value * scale).collect(), seen: 0 }
+            }));
+            ahead.sort_unstable_by_key(|token| token.seen);
+            ahead.par_chunks_mut(SHARE).for_each(|some| take_from(some, before));
+        }
+        let at = ahead.iter().position(|token| token.index == worth.index).unwrap_or_default();
+        let mut token = ahead.swap_remove(at);
+        take_from(std::slice::from_mut(&mut token), before);
+        values[worth.index] = f32::NEG_INFINITY;
         let length = 1.0 / (worth.value.max(0.0) + THRESHOLD).sqrt();
-        let mut own: Vec<f32> = row.iter().map(|value| value * scale).collect();
-        own.par_chunks_mut(COLUMNS).enumerate().for_each(|(part, own)| {
-            for (other, along) in before.iter().zip(&alongs).filter(|(_, along)| along.abs() >= THRESHOLD) {
-                own.iter_mut().zip(&other[part * COLUMNS..]).for_each(|(value, other)| *value -= along * other);
-            }
-            for value in own {
-                *value *= length;
-            }
-        });
-        own
+        for value in &mut token.left {
+            *value *= length;
+        }
+        token.left
     };
     let again = |some: &mut [Worth], added: &[Vec<f32>]| {
-        some.sort_unstable_by_key(|worth| worth.seen);
         let first = some.first().map_or(0, |worth| worth.seen);
         for start in (first..added.len()).step_by(TILE) {
             for four in some.chunks_mut(4) {
@@ -164,4 +176,48 @@ fn chosen(of: &Cosines<'_>, first: usize, relevance: &[f32], count: usize) -> Ve
     };
     // Behind as many tokens as they are wide nothing adds to the determinant. What rounding makes of that may not be finite, and is the least of all.
     greedily(gains, count, added, again).into_iter().map(|index| first + index).collect()
+}
+
+/// What is left of a token beside some of those chosen.
+struct Remainder<'a> {
+    index: usize,
+    row: &'a [f32],
+    scale: f32,
+    left: Vec<f32>,
+    /// How many of those chosen were taken from it.
+    seen: usize,
+}
+
+/// Takes from tokens the directions that they were not freed of yet. Those that were `seen` first stand in front.
+fn take_from(some: &mut [Remainder<'_>], directions: &[Vec<f32>]) {
+    let first = some.first().map_or(0, |token| token.seen);
+    for start in (first..directions.len()).step_by(TILE) {
+        let end = directions.len().min(start + TILE);
+        for four in some.chunks_mut(4) {
+            let from = start.max(four[0].seen);
+            let rows = [0, 1, 2, 3].map(|at| four[at.min(four.len() - 1)].row);
+            let products: Vec<[f32; 4]> = directions.iter().take(end).skip(from).map(|direction| four_dots(direction, rows)).collect();
+            for (at, token) in four.iter_mut().enumerate() {
+                let alongs = products.iter().zip(from..).filter(|(_, direction)| *direction >= token.seen);
+                let alongs = alongs.map(|(products, direction)| (products[at] * token.scale, directions[direction].as_slice()));
+                let taken: Vec<_> = alongs.filter(|(along, _)| along.abs() >= THRESHOLD).collect();
+                subtract(&mut token.left, &taken);
+            }
+        }
+    }
+    for token in some {
+        token.seen = directions.len();
+    }
+}
+
+/// The `count` tokens of the highest values, and `one` among them.
+fn likeliest(values: &[f32], count: usize, one: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).filter(|&index| index != one && values[index] > f32::NEG_INFINITY).collect();
+    let others = count.saturating_sub(1).min(order.len());
+    if others < order.len() {
+        order.select_nth_unstable_by(others, |&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
+        order.truncate(others);
+    }
+    order.push(one);
+    order
 }

@@ -10,12 +10,12 @@ use rayon::prelude::*;
 
 /// Elements that a thread looks at again together, so that what they are compared with is read once.
 const TOGETHER: usize = 16;
-/// The same of elements that are far behind: most will be looked at again anyway, and what they are compared with is too much for a core's cache.
-const FAR_TOGETHER: usize = 128;
+/// The same where one is far behind: most will be looked at again anyway, and what they are compared with is too much for a core's cache.
+const FAR_TOGETHER: usize = 256;
 /// An element is far behind when so many were chosen since it was looked at.
 const FAR: usize = 64;
-/// Most of them that a thread looks at again at once.
-const CHUNK: usize = 64;
+/// Fewest and most of them that a thread looks at again at once: those that are equally far behind, as nearly as can be.
+const CHUNK: (usize, usize) = (16, 64);
 /// Most threads that are kept busy by it.
 const THREADS: usize = 8;
 
@@ -54,8 +54,8 @@ impl Eq for Worth {}
 /// when none is chosen.
 ///
 /// `chosen` is told of each and gives what later looks need of it. It may lower the values of others that it makes worth less, where that is at hand; they
-/// are looked at all the same before they are chosen. `again` makes the values of some elements what they are worth given all that were chosen since they
-/// were `seen`, which it may leave as it is.
+/// are looked at all the same before they are chosen. `again` makes the values of some elements, those that were `seen` first in front, what they are worth given all
+/// that were chosen since, and may leave `seen` as it is.
 pub(crate) fn greedily<C: Sync>(
     mut values: Vec<f32>,
     count: usize,
@@ -67,20 +67,28 @@ pub(crate) fn greedily<C: Sync>(
     let threads = rayon::current_num_threads().clamp(1, THREADS);
     let mut stale: Vec<Worth> = Vec::with_capacity(FAR_TOGETHER * threads);
     while order.len() < count {
+        let mut together = TOGETHER;
         // What was lowered meanwhile goes to its place first.
         while let Some(next) = heap.peek().copied()
-            && stale.len() < threads * if order.len() - next.seen < FAR { TOGETHER } else { FAR_TOGETHER }
             && (next.seen < order.len() || next.value > values[next.index])
         {
-            heap.pop();
             if next.value > values[next.index] {
+                heap.pop();
                 heap.push(Worth { value: values[next.index], ..next });
-            } else {
-                stale.push(next);
+                continue;
             }
+            if order.len() - next.seen >= FAR {
+                together = FAR_TOGETHER;
+            }
+            if stale.len() >= threads * together {
+                break;
+            }
+            heap.pop();
+            stale.push(next);
         }
         if !stale.is_empty() {
-            let each = stale.len().div_ceil(threads).min(CHUNK);
+            stale.sort_unstable_by_key(|worth| worth.seen);
+            let each = (stale.len() / (4 * threads)).next_multiple_of(4).clamp(CHUNK.0, CHUNK.1);
             stale.par_chunks_mut(each).for_each(|some| again(some, &told));
             for worth in stale.drain(..) {
                 values[worth.index] = worth.value;

@@ -1,7 +1,7 @@
 //! What choosing among many visual tokens takes: `cargo run --release -p steady-accel --example selection -- TOKENS WIDTH KEEP SPEC..`.
 //!
 //! Each method is shown made-up tokens as an image might have: neighbours are alike, and a tenth of them is like nothing else. Told are the seconds and the most
-//! memory that the choice held beyond what it was shown. What the tower sees has the widths of CLIP's, 16 heads of 64.
+//! memory that the choice held beyond what it was shown, and a number that only the same choice has. What the tower sees has the widths of CLIP's, 16 heads of 64.
 
 #![expect(clippy::expect_used, reason = "an example that cannot go on says why and stops")]
 #![expect(clippy::print_stdout, reason = "what was measured is what this is for")]
@@ -37,6 +37,12 @@ fn rows(count: usize, width: usize, seed: u64) -> HostMatrix {
         data.extend(&run);
     }
     HostMatrix::new(count, width, data)
+}
+
+/// Tells choices apart (FNV-1a).
+fn fingerprint(kept: &[usize]) -> u64 {
+    let bytes = kept.iter().flat_map(|index| (*index as u64).to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn main() {
@@ -81,13 +87,15 @@ fn main() {
         let before = MEMORY.current_usage();
         MEMORY.reset_peak_usage();
         let start = Instant::now();
-        let left = if in_tower {
+        let (left, kept) = if in_tower {
             let shown = TowerTokens { block: 0, hidden: &features, keys: &keys, sizes: &sizes, heads: HEADS.0, blocks: 24 };
-            reducer.merge(0, &shown).expect("a merge").tokens
+            let merge = reducer.merge(0, &shown).expect("a merge");
+            (merge.tokens, merge.into)
         } else {
-            reducer.reduce(0, &evidence).expect("a choice").rows()
+            let reduction = reducer.reduce(0, &evidence).expect("a choice");
+            (reduction.rows(), reduction.kept)
         };
         let (seconds, held) = (start.elapsed().as_secs_f64(), MEMORY.peak_usage().saturating_sub(before));
-        println!("{spec}: {left} left, {seconds:.2} s, {:.1} MB", megabytes(held));
+        println!("{spec}: {left} left, {seconds:.2} s, {:.1} MB, {:016x}", megabytes(held), fingerprint(&kept));
     }
 }

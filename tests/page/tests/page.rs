@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
+use std::path::Path;
 
+use brotli::enc::BrotliEncoderParams;
 use bytes::Bytes;
 use fantoccini::Client;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -61,6 +63,18 @@ async fn opens_under_a_sub_path_and_fetches_its_own_files_alone() {
         let hash = request.rsplit('-').find_map(|part| part.split(['.', '_']).next()).unwrap();
         assert!(hash.len() >= 12 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{request} has no hash");
     }
+    let packed: usize = requests.iter().map(|request| as_sent(request)).sum();
+    eprintln!("{packed} bytes until the page stands");
+    assert!(packed <= 1 << 20, "{packed} bytes until the page stands: more than 1 MiB");
+}
+
+/// Bytes of a file of the page as a host with brotli sends them.
+fn as_sent(request: &str) -> usize {
+    let name = if request.is_empty() { "index.html" } else { request };
+    let whole = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist").join(name)).unwrap();
+    let mut packed = Vec::new();
+    brotli::BrotliCompress(&mut whole.as_slice(), &mut packed, &BrotliEncoderParams::default()).unwrap();
+    packed.len()
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use steady_report::{AnswerRow, Report};
 const QUESTIONS: usize = 100;
 /// Those of a first study, and one that is ticked.
 const CONTROLS: [&str; 4] = ["order", "split", "bf16", "pixels=pil"];
-const ACCELERATIONS: [&str; 2] = ["w4:rtn,g=auto", "divprune:keep=0.33"];
+const ACCELERATIONS: [&str; 2] = ["w3:rtn,g=auto", "divprune:keep=0.33"];
 
 /// The columns of a report by name: the baseline, accelerations and controls.
 fn columns(report: &Report) -> Vec<(String, Vec<&AnswerRow>)> {

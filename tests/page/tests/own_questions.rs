@@ -100,7 +100,7 @@ async fn a_table_in_a_folder_is_looked_at_asked_and_chosen_again() {
         // nobody needs a model to look
         assert!(!server.requests().iter().any(|request| request.contains("models/")), "{:?}", server.requests());
 
-        text_with(&client, ".run .summary", "100 questions of q.csv at most, 1 acceleration").await;
+        text_with(&client, ".run .summary", "140 questions of q.csv at most, 1 acceleration").await;
         click(&client, ".primary").await;
         // the baseline, an acceleration and three controls
         text_with(&client, ".progress", "Done. 20 of 20 answers").await;
@@ -194,7 +194,7 @@ async fn a_folder_is_dropped_and_a_table_that_holds_its_pictures() {
         // and the suite again, with its families
         click(&client, ".asked-of > .tick:nth-of-type(1) input").await;
         find(&client, ".chips").await;
-        text_with(&client, ".run .summary", "100 questions, 1 acceleration").await;
+        text_with(&client, ".run .summary", "140 questions, 1 acceleration").await;
     })
     .await;
 }

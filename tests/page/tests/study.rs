@@ -20,7 +20,7 @@ const CPU: &str = ".column .choice .tick:nth-of-type(3) input[name=engine]";
 async fn choose(client: &Client, questions: usize) {
     click(client, ".choose summary").await;
     fill(client, "#how-many", &questions.to_string()).await;
-    click(client, ".choices > .choice .tick:nth-of-type(4) input").await;
+    click(client, ".choices > .choice .tick:nth-of-type(3) input").await;
     click(client, CPU).await;
     let chosen = format!("{questions} questions, 2 accelerations, engine CPU, model steady-llava");
     assert_eq!(text_with(client, ".run .summary", &chosen).await, chosen);
@@ -42,7 +42,7 @@ async fn read(client: &Client) -> (String, String, Value) {
 
 #[tokio::test]
 async fn a_study_finds_what_the_command_line_does_and_its_link_shows_it_to_somebody_else() {
-    let native = native::study(None, 4, &["w4:rtn", "divprune:keep=0.33"], &native::CONTROLS);
+    let native = native::study(None, 4, &["w3:rtn", "divprune:keep=0.33"], &native::CONTROLS);
     let server = Server::start([]);
     let page = server.page.clone();
     let (link, seen) = in_browser(DESKTOP, |client| async move {
@@ -161,6 +161,29 @@ async fn every_acceleration_that_the_page_offers_is_one() {
 }
 
 /// Of four accelerations one is none, one asks for a layer that the model does not have, and one is there twice.
+/// Whoever presses nothing but Run sees what this is about.
+#[tokio::test]
+async fn the_default_study_opens_with_what_accuracy_hides() {
+    let server = Server::start([]);
+    let page = server.page.clone();
+    in_browser(DESKTOP, |client| async move {
+        client.goto(&page).await.unwrap();
+        text_with(&client, ".run .summary", "140 questions, 3 accelerations").await;
+        click(&client, ".primary").await;
+        // the baseline, three accelerations and three controls
+        finish(&client, 140 * 7).await;
+        let title = text(&client, "h1").await;
+        assert!(
+            title.starts_with("Under w3:rtn,g=auto accuracy did not move. ") && title.ends_with(" % of the answers changed."),
+            "{title}"
+        );
+        let readings =
+            evaluate(&client, "[...document.querySelectorAll('.overview tbody th small')].map(small => small.textContent)").await;
+        assert_eq!(readings, serde_json::json!(["accuracy hides it", "accuracy shows it", "accuracy shows it"]));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_does_not_fit_is_listed_with_its_reason_and_the_rest_runs() {
     let server = Server::start([]);
@@ -169,7 +192,7 @@ async fn what_does_not_fit_is_listed_with_its_reason_and_the_rest_runs() {
         client.goto(&page).await.unwrap();
         choose(&client, 4).await;
         let field = ".choices > .choice .others input";
-        find(&client, field).await.send_keys("w3:<b>magic</b> fastv:k=99,keep=0.5 w4:rtn,g=auto").await.unwrap();
+        find(&client, field).await.send_keys("w3:<b>magic</b> fastv:k=99,keep=0.5 w3:rtn,g=auto").await.unwrap();
         // what can be told without a model is told while it is typed
         let told = text_with(&client, ".wrong", "w3:<b>magic</b>").await;
         assert!(told.contains("unknown acceleration"), "{told}");
@@ -178,7 +201,7 @@ async fn what_does_not_fit_is_listed_with_its_reason_and_the_rest_runs() {
         // the baseline, two accelerations and three controls
         finish(&client, 24).await;
         let left_out = text(&client, ".left-out").await;
-        for part in ["w3:<b>magic</b>: ", "fastv:k=99,keep=0.5: ", "w4:rtn,g=auto: the same as w4:rtn"] {
+        for part in ["w3:<b>magic</b>: ", "fastv:k=99,keep=0.5: ", "w3:rtn,g=auto: the same as w3:rtn"] {
             assert!(left_out.contains(part), "{part} is not in {left_out:?}");
         }
         assert_eq!(evaluate(&client, "document.querySelectorAll('.overview tbody tr').length").await, 2);

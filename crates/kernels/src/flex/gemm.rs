@@ -17,11 +17,11 @@ use super::tensor;
 const SHARED: usize = 192 * 192 * 192;
 
 /// Numbers of a result up to which the crate adds up in another order, where the columns of the second factor lie in one piece.
-const TINY: usize = 256;
+pub(super) const TINY: usize = 256;
 /// Columns of a result up to which it depends on the number of rows how the crate cuts long sums.
 const NARROW: usize = 64;
 /// The length of the pieces that it then cuts them into, where there are few rows.
-const DEPTH: usize = 512;
+pub(super) const DEPTH: usize = 512;
 
 /// A matrix in somebody's numbers: where it begins, and how far it is from a row to the next and from a column to the next.
 #[derive(Clone, Copy)]

@@ -153,11 +153,8 @@ fn looked_up<'a, T>(
     for (bytes, [scale, other]) in groups {
         let (scale, other) = (simd.splat_f32s(*scale), simd.splat_f32s(*other));
         // As `scaled` has it.
-        let floats = if offsets {
-            simd.add_f32s(simd.mul_f32s(values, scale), other)
-        } else {
-            simd.mul_f32s(simd.sub_f32s(values, other), scale)
-        };
+        let floats =
+            if offsets { simd.add_f32s(simd.mul_f32s(values, scale), other) } else { simd.mul_f32s(simd.sub_f32s(values, other), scale) };
         let floats = pulp::cast(floats);
         for (pairs, other) in bytes.as_chunks::<LANES>().0.iter().zip(others.by_ref()) {
             // A look takes the lowest four bits.

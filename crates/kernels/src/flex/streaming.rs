@@ -2,7 +2,7 @@
 //! may see (as FlashAttention does on a GPU: Dao et al., NeurIPS 2022; here a row's scores are all there before their softmax, so that nothing is rescaled).
 //!
 //! Queries that share a key head are taken together. Products of many queries are those of the crate gemm; few queries, as in decoding, meet keys and values one by
-//! one. All is in f32: the largest f16 is 65,504, and published models have scores beyond it (Qwen2-VL is known for that).
+//! one, and are added up as the crate does it. So what a token sees does not depend on where a prompt is cut, nor on how many parts the keys come in. All is in f32: the largest f16 is 65,504, and published models have scores beyond it (Qwen2-VL is known for that).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,8 +14,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::exponential::soften;
-use super::gemm::{Strided, multiply};
-use super::lanes::dot_f32;
+use super::gemm::{DEPTH, Strided, TINY, multiply};
 use super::unpack::DENSE_ROWS;
 use super::{PARALLEL_WORK, tensor};
 
@@ -23,10 +22,11 @@ use super::{PARALLEL_WORK, tensor};
 /// second-level cache.
 const ROWS: usize = 64;
 
-/// Rows of queries whose scores a thread of a CPU has at once, unless more heads share their keys, and the threads that may.
-pub fn attention_rows() -> (usize, usize) {
-    (ROWS, rayon::current_num_threads())
-}
+/// Keys whose scores are added up side by side: one sum waits for its own additions.
+const KEYS: usize = 8;
+
+/// Rows of queries whose scores a CPU has at once, of as many threads as desktops have.
+pub const ATTENTION_ROWS: usize = 64 * ROWS;
 
 /// What queries may see.
 #[derive(Clone, Debug)]
@@ -85,6 +85,9 @@ impl<'a> Heads<'a> {
     }
 }
 
+/// Some tokens of a part of keys or values, and how many come before them.
+type Part<'a> = (&'a Heads<'a>, Range<usize>, usize);
+
 /// Keys or values in parts, one behind the other.
 struct Parts<'a>(Vec<Heads<'a>>);
 
@@ -98,7 +101,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The parts with tokens of `range`: which of their own, and where in the range these begin.
-    fn within(&self, range: Range<usize>) -> impl Iterator<Item = (&Heads<'a>, Range<usize>, usize)> {
+    fn within(&self, range: Range<usize>) -> impl Iterator<Item = Part<'_>> {
         let mut first = 0;
         self.0.iter().filter_map(move |part| {
             let lies = first..first + part.dims()[1];
@@ -149,16 +152,22 @@ impl Over<'_> {
         let group = heads / self.keys.0[0].dims()[0];
         let scale = (width as f32).powf(-0.5);
         let rows = group * tokens.len();
-        let queries: Vec<f32> = (kv_head * group..(kv_head + 1) * group)
-            .flat_map(|head| tokens.clone().flat_map(move |token| self.queries.row(head, token)))
-            .map(|value| value * scale)
-            .collect();
+        let mut queries = Vec::with_capacity(rows * width);
+        for head in kv_head * group..(kv_head + 1) * group {
+            for token in tokens.clone() {
+                queries.extend(self.queries.row(head, token).iter().map(|value| value * scale));
+            }
+        }
         let range = self.sight.of(tokens.start, held).start..self.sight.of(tokens.end - 1, held).end;
         scores.clear();
         scores.resize(rows * range.len(), 0.0);
         let mut seen = vec![0.0; rows * width];
         let tile = Tile { over: self, kv_head, tokens, range, queries: &queries, scores, seen: &mut seen };
-        if rows < DENSE_ROWS { Arch::new().dispatch(Few(tile)) } else { tile.many() }
+        if rows < DENSE_ROWS {
+            Arch::new().dispatch(Few(tile))
+        } else {
+            tile.many()
+        }
         seen
     }
 }
@@ -183,17 +192,35 @@ impl Tile<'_> {
         let ([.., dim], width) = (self.over.queries.dims(), self.range.len());
         let rows = self.seen.len() / dim;
         for (keys, tokens, at) in self.over.keys.within(self.range.clone()) {
+            let count = tokens.len();
+            // Of such products the crate adds up some in another order.
+            if count == 1 || rows * count <= TINY {
+                Arch::new().dispatch(Scores { tile: &mut self, part: (keys, tokens, at) });
+                continue;
+            }
             let (values, distance) = keys.rows(self.kv_head, tokens.start);
-            let keys = Strided { values, row: 1, column: distance.cast_signed() };
             let queries = Strided { values: self.queries, row: dim.cast_signed(), column: 1 };
-            multiply([rows, dim, tokens.len()], queries, keys, (&mut self.scores[at..], width), false);
+            let keys = Strided { values, row: 1, column: distance.cast_signed() };
+            multiply([rows, dim, count], queries, keys, (&mut self.scores[at..], width), false);
         }
         Arch::new().dispatch(Softmax(&mut self));
-        for (values, tokens, at) in self.over.values.within(self.range.clone()) {
-            let (values, distance) = values.rows(self.kv_head, tokens.start);
+        for first in (0..width).step_by(DEPTH) {
+            let piece = first..width.min(first + DEPTH);
+            let weights = Strided { values: &self.scores[first..], row: width.cast_signed(), column: 1 };
+            let mut parts = self.over.values.within(self.range.start + piece.start..self.range.start + piece.end);
+            let (values, distance, joined);
+            match (parts.next(), parts.next()) {
+                (Some((part, tokens, _)), None) => (values, distance) = part.rows(self.kv_head, tokens.start),
+                // A sum over two parts is one.
+                _ => {
+                    let row = |part: &'_ Heads<'_>, token| part.row(self.kv_head, token).to_vec();
+                    let parts = self.over.values.within(self.range.start + piece.start..self.range.start + piece.end);
+                    joined = parts.flat_map(|(part, tokens, _)| tokens.flat_map(move |token| row(part, token))).collect::<Vec<f32>>();
+                    (values, distance) = (joined.as_slice(), dim);
+                }
+            }
             let values = Strided { values, row: distance.cast_signed(), column: 1 };
-            let weights = Strided { values: &self.scores[at..], row: width.cast_signed(), column: 1 };
-            multiply([rows, tokens.len(), dim], weights, values, (self.seen, dim), at > 0);
+            multiply([rows, piece.len(), dim], weights, values, (self.seen, dim), first > 0);
         }
     }
 
@@ -238,26 +265,140 @@ impl WithSimd for Few<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let mut tile = self.0;
-        let ([.., dim], width) = (tile.over.queries.dims(), tile.range.len());
-        for (keys, tokens, at) in tile.over.keys.within(tile.range.clone()) {
-            let (keys, distance) = keys.rows(tile.kv_head, tokens.start);
-            for (key, at) in (0..tokens.len()).zip(at..) {
-                let key = &keys[key * distance..][..dim];
-                for (query, scores) in tile.queries.chunks_exact(dim).zip(tile.scores.chunks_exact_mut(width)) {
-                    scores[at] = dot_f32(simd, query, key);
+        for part in tile.over.keys.within(tile.range.clone()) {
+            tile.score(simd, part);
+        }
+        tile.soften();
+        tile.weigh_few(simd);
+    }
+}
+
+/// The scores of all rows with a part of the keys.
+struct Scores<'a, 'b> {
+    tile: &'a mut Tile<'b>,
+    part: Part<'a>,
+}
+
+impl WithSimd for Scores<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.tile.score(simd, self.part);
+    }
+}
+
+impl Tile<'_> {
+    /// Scores with a part of the keys: those of some queries, which stand side by side in registers, are added up number by number, as the crate gemm does it.
+    #[inline(always)]
+    fn score<S: Simd>(&mut self, simd: S, part: Part<'_>) {
+        match DENSE_ROWS / S::F32_LANES {
+            1 => self.score_in::<S, 1>(simd, part),
+            2 => self.score_in::<S, 2>(simd, part),
+            4 => self.score_in::<S, 4>(simd, part),
+            _ => self.score_in::<S, DENSE_ROWS>(simd, part),
+        }
+    }
+
+    #[inline(always)]
+    fn score_in<S: Simd, const REGISTERS: usize>(&mut self, simd: S, (keys, tokens, first): Part<'_>) {
+        let ([.., dim], width) = (self.over.queries.dims(), self.range.len());
+        let (keys, distance) = keys.rows(self.kv_head, tokens.start);
+        let mut columns = vec![[0.0; DENSE_ROWS]; dim];
+        for (queries, rows) in self.queries.chunks(DENSE_ROWS * dim).zip(self.scores.chunks_mut(DENSE_ROWS * width)) {
+            for (row, query) in queries.chunks_exact(dim).enumerate() {
+                columns.iter_mut().zip(query).for_each(|(column, value)| column[row] = *value);
+            }
+            for start in (0..tokens.len()).step_by(KEYS) {
+                let count = KEYS.min(tokens.len() - start);
+                let keys: [&[f32]; KEYS] = std::array::from_fn(|at| &keys[(start + at.min(count - 1)) * distance..][..dim]);
+                let mut sums = [[simd.splat_f32s(0.0); REGISTERS]; KEYS];
+                for (at, column) in columns.iter().enumerate() {
+                    let column = S::as_simd_f32s(column).0;
+                    for (sums, key) in sums.iter_mut().zip(&keys) {
+                        let value = simd.splat_f32s(key[at]);
+                        for register in 0..REGISTERS {
+                            sums[register] = simd.mul_add_e_f32s(column[register], value, sums[register]);
+                        }
+                    }
+                }
+                for (at, sums) in sums.iter().take(count).enumerate() {
+                    let mut scores = [0.0; DENSE_ROWS];
+                    S::as_mut_simd_f32s(&mut scores).0.copy_from_slice(sums);
+                    rows.chunks_exact_mut(width).zip(scores).for_each(|(row, score)| row[first + start + at] = score);
                 }
             }
         }
-        tile.soften();
-        for (values, tokens, at) in tile.over.values.within(tile.range.clone()) {
-            let (values, distance) = values.rows(tile.kv_head, tokens.start);
-            for (value, at) in (0..tokens.len()).zip(at..) {
-                let value = &values[value * distance..][..dim];
-                for (weights, seen) in tile.scores.chunks_exact(width).zip(tile.seen.chunks_exact_mut(dim)) {
-                    let weight = weights[at];
-                    seen.iter_mut().zip(value).for_each(|(seen, value)| *seen += weight * value);
+    }
+
+    /// Values weighted by the probabilities of a few queries, in sums of so many keys as the crate gemm is given.
+    #[inline(always)]
+    fn weigh_few<S: Simd>(&mut self, simd: S) {
+        let ([.., dim], width) = (self.over.queries.dims(), self.range.len());
+        let mut sums = vec![0.0; self.seen.len()];
+        for (values, tokens, first) in self.over.values.within(self.range.clone()) {
+            let (values, distance) = values.rows(self.kv_head, tokens.start);
+            for at in 0..tokens.len() {
+                let value = S::as_simd_f32s(&values[at * distance..][..dim]);
+                for (weights, sums) in self.scores.chunks_exact(width).zip(sums.chunks_exact_mut(dim)) {
+                    let weight = simd.splat_f32s(weights[first + at]);
+                    let sums = S::as_mut_simd_f32s(sums);
+                    for (sum, value) in sums.0.iter_mut().zip(value.0) {
+                        *sum = simd.mul_add_e_f32s(weight, *value, *sum);
+                    }
+                    if !value.1.is_empty() {
+                        let rest = simd.mul_add_e_f32s(weight, simd.partial_load_f32s(value.1), simd.partial_load_f32s(sums.1));
+                        simd.partial_store_f32s(sums.1, rest);
+                    }
+                }
+                if (first + at + 1).is_multiple_of(DEPTH) || first + at + 1 == width {
+                    self.seen.iter_mut().zip(&sums).for_each(|(seen, sum)| *seen += sum);
+                    sums.fill(0.0);
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{noise, tensor};
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        /// What a token sees is to the bit the same however many tokens ask together, and in however many parts keys and values come. On both sides of what is few, tiny, and
+        /// one piece.
+        #[test]
+        fn where_a_prompt_is_cut_changes_no_bit(
+            kv_heads in 1_usize..3, group in 1_usize..4, tokens in 1_usize..90, past in prop_oneof![0_usize..40, 480_usize..560],
+            dim in prop_oneof![Just(6_usize), Just(16), Just(64), Just(72)], cut: prop::sample::Index, part: prop::sample::Index, seed: u64,
+        ) {
+            let (heads, held) = (kv_heads * group, past + tokens);
+            let [q, k, v] = [(heads, tokens, seed), (kv_heads, held, seed ^ 1), (kv_heads, held, seed ^ 2)].map(|(heads, tokens, seed)| {
+                tensor(noise(heads * tokens * dim, seed), vec![heads, tokens, dim])
+            });
+            let of = |x: &FlexTensor, range: Range<usize>| {
+                let [heads, ..] = x.layout().shape().dims::<3>();
+                let slices = [0..heads, range, 0..dim].map(|range| burn::tensor::Slice::from(range));
+                Flex::float_slice(x.clone(), &slices)
+            };
+            let whole = attention(&q, std::slice::from_ref(&k), std::slice::from_ref(&v), &Sight::Causal { past, window: None });
+            let (cut, part) = (cut.index(tokens), part.index(held));
+            let mut found = Vec::new();
+            for asking in [0..cut, cut..tokens].into_iter().filter(|asking| !asking.is_empty()) {
+                let seen = past + asking.end;
+                let parts = |x: &FlexTensor| -> Vec<FlexTensor> {
+                    [0..part.min(seen), part.min(seen)..seen].into_iter().filter(|part| !part.is_empty()).map(|part| of(x, part)).collect()
+                };
+                let sight = Sight::Causal { past: past + asking.start, window: None };
+                found.extend_from_slice(attention(&of(&q, asking), &parts(&k), &parts(&v), &sight).storage::<f32>());
+            }
+            let off = found.iter().zip(whole.storage::<f32>()).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+            prop_assert_eq!((off, found.len()), (0, whole.storage::<f32>().len()));
         }
     }
 }

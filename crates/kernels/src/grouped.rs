@@ -116,7 +116,11 @@ impl Layout {
         expanded
     }
 
-    /// As [`Self::expanded`], in place of what was in `into`. Inlined, as products do it row by row in an instruction set of their own.
+    /// As [`Self::expanded`], in place of what was in `into`.
+    #[expect(
+        clippy::inline_always,
+        reason = "products do it row by row in an instruction set of their own, which what is called does not have"
+    )]
     #[inline(always)]
     pub(crate) fn expand(&self, constants: &[u32], into: &mut Vec<[f32; 2]>) {
         into.clear();

@@ -74,11 +74,12 @@ impl<'a> Grouped<'a> {
         #[cfg(target_arch = "x86_64")]
         if let (Some(simd), Some(values)) = ((&simd as &dyn Any).downcast_ref::<V4>(), self.layout.book.sixteen()) {
             // Each of the two without the other's arithmetic.
-            return if offsets {
-                looked_up(*simd, values, true, groups, others, give)
+            if offsets {
+                looked_up(*simd, values, true, groups, others, give);
             } else {
-                looked_up(*simd, values, false, groups, others, give)
-            };
+                looked_up(*simd, values, false, groups, others, give);
+            }
+            return;
         }
         let _ = simd;
         match self.layout.book.table() {

@@ -164,9 +164,9 @@ impl Over<'_> {
         let mut seen = vec![0.0; rows * width];
         let tile = Tile { over: self, kv_head, tokens, range, queries: &queries, scores, seen: &mut seen };
         if rows < DENSE_ROWS {
-            Arch::new().dispatch(Few(tile))
+            Arch::new().dispatch(Few(tile));
         } else {
-            tile.many()
+            tile.many();
         }
         seen
     }
@@ -207,18 +207,16 @@ impl Tile<'_> {
         for first in (0..width).step_by(DEPTH) {
             let piece = first..width.min(first + DEPTH);
             let weights = Strided { values: &self.scores[first..], row: width.cast_signed(), column: 1 };
-            let mut parts = self.over.values.within(self.range.start + piece.start..self.range.start + piece.end);
-            let (values, distance, joined);
-            match (parts.next(), parts.next()) {
-                (Some((part, tokens, _)), None) => (values, distance) = part.rows(self.kv_head, tokens.start),
+            let parts: Vec<Part<'_>> = self.over.values.within(self.range.start + piece.start..self.range.start + piece.end).collect();
+            let joined: Vec<f32>;
+            let (values, distance) = if let [(part, tokens, _)] = parts.as_slice() {
+                part.rows(self.kv_head, tokens.start)
+            } else {
                 // A sum over two parts is one.
-                _ => {
-                    let row = |part: &'_ Heads<'_>, token| part.row(self.kv_head, token).to_vec();
-                    let parts = self.over.values.within(self.range.start + piece.start..self.range.start + piece.end);
-                    joined = parts.flat_map(|(part, tokens, _)| tokens.flat_map(move |token| row(part, token))).collect::<Vec<f32>>();
-                    (values, distance) = (joined.as_slice(), dim);
-                }
-            }
+                let rows = parts.iter().flat_map(|(part, tokens, _)| tokens.clone().map(|token| part.row(self.kv_head, token)));
+                joined = rows.flatten().copied().collect();
+                (joined.as_slice(), dim)
+            };
             let values = Strided { values, row: distance.cast_signed(), column: 1 };
             multiply([rows, piece.len(), dim], weights, values, (self.seen, dim), first > 0);
         }
@@ -383,7 +381,7 @@ mod tests {
             });
             let of = |x: &FlexTensor, range: Range<usize>| {
                 let [heads, ..] = x.layout().shape().dims::<3>();
-                let slices = [0..heads, range, 0..dim].map(|range| burn::tensor::Slice::from(range));
+                let slices = [0..heads, range, 0..dim].map(burn::tensor::Slice::from);
                 Flex::float_slice(x.clone(), &slices)
             };
             let whole = attention(&q, std::slice::from_ref(&k), std::slice::from_ref(&v), &Sight::Causal { past, window: None });

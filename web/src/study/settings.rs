@@ -22,7 +22,7 @@ const MODEL: &str = "steady-llava";
 
 /// The accelerations that the page offers by a checkbox; any other can be typed.
 pub(crate) static OFFERED: LazyLock<Vec<Offered>> = LazyLock::new(|| {
-    let first = first().map(|spec| Offered { group: Group::First, spec });
+    let first = to_begin_with().map(|spec| Offered { group: Group::First, spec });
     let is =
         |spec: &str, method: &Method| Spec::parse(spec).is_ok_and(|spec| spec.parts().iter().all(|part| part.method().name == method.name));
     let of_method = |method: &'static Method| {
@@ -30,7 +30,7 @@ pub(crate) static OFFERED: LazyLock<Vec<Offered>> = LazyLock::new(|| {
         let alone = REDUCERS.specs.iter().all(|spec| !is(spec, method)).then_some(method.name);
         told.chain(alone).map(|spec| Offered { group: Group::of(method), spec })
     };
-    let rest = METHODS.into_iter().flat_map(of_method).filter(|offered| first().all(|spec| spec != offered.spec));
+    let rest = METHODS.into_iter().flat_map(of_method).filter(|offered| to_begin_with().all(|spec| spec != offered.spec));
     let mut offered: Vec<Offered> = first.chain(rest).collect();
     offered.sort_by_key(|offered| offered.group);
     offered
@@ -88,7 +88,7 @@ impl Group {
 }
 
 /// Those that one might begin with.
-fn first() -> impl Iterator<Item = &'static str> {
+fn to_begin_with() -> impl Iterator<Item = &'static str> {
     FIRST3.specs.iter().chain(FIRST5.specs.iter().filter(|spec| !FIRST3.specs.contains(spec))).copied()
 }
 

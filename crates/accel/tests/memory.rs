@@ -186,15 +186,20 @@ fn on_a_gpu_activations_keys_and_values_are_wide() {
 
 #[test]
 fn a_shortage_says_what_would_fit() {
+    // Each thread takes some memory.
+    rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap().install(shortages);
+}
+
+fn shortages() {
     let footprint = embedded().footprint().unwrap();
     let accelerations = parse(&["w4:rtn", "fastv:k=2,keep=0.5", "int8"]);
     let run = Run { accelerations: &accelerations, ..asking(400) };
     let total = Need::of(&footprint, run).unwrap().total();
     let said = |available: u64| lacking(&footprint, run, available).unwrap().to_string();
     let messages = [said(total - 1), said(8_000_000), said(5_300_000), said(1_000_000)];
-    insta::assert_snapshot!(messages.join("\n\n"));
+    insta::assert_snapshot!("a_shortage_says_what_would_fit", messages.join("\n\n"));
     let alone = Run { precision: Precision::F16, ..asking(400) };
-    insta::assert_snapshot!(lacking(&footprint, alone, 1_000_000).unwrap());
+    insta::assert_snapshot!("a_shortage_says_what_would_fit-2", lacking(&footprint, alone, 1_000_000).unwrap());
 }
 
 /// A control that keeps the weights otherwise holds them once more; whoever has no room for that is told to leave it out.

@@ -69,7 +69,7 @@ pub use codebook::Codebook;
 pub use codes::{GroupedCodes, Int8Codes, PackError, Shift};
 pub use device::{Device, DeviceError, Element};
 pub use flex::attention::{SCORES, rows_at_once};
-pub use flex::streaming::ATTENTION_ROWS;
+pub use flex::streaming::attention_rows;
 pub use floats::{Floats, Kept};
 pub use grouped::{Constants, GroupedWeight};
 pub use int8::Int8Weight;

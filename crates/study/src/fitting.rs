@@ -4,7 +4,7 @@ use image::{Rgb, RgbImage};
 use steady_accel::Acceleration;
 use steady_methods::MethodKind;
 use steady_records::plan::LeftOut;
-use steady_vlm::{Decoding, Vlm};
+use steady_vlm::{Decoding, EncodedImage, Needs, Prepared, Vlm, changes_the_image};
 
 use crate::StudyError;
 
@@ -25,9 +25,18 @@ pub(crate) async fn fitting(
     if several {
         model.processor().interleave(&vec![picture(); images], &model.prompt_about("What are they?", images)?)?;
     }
+    let tried: Vec<Acceleration> = accelerations.iter().map(|acceleration| acceleration.unsearched(model)).collect();
+    // Most of what a try takes is the vision tower's, which need not look at the picture for each reducer. Where it cannot show what one of them asks for, each is asked by itself.
+    let needs = Needs::of(tried.iter().filter_map(Acceleration::reducer).filter(|reducer| !changes_the_image(*reducer)));
+    let prepared = prepared(model)?;
+    let seen = if tried.iter().any(|acceleration| acceleration.reducer().is_some()) {
+        Box::pin(model.encode_for(&prepared.pixels, &needs)).await.ok()
+    } else {
+        None
+    };
     let (mut fitting, mut left_out) = (Vec::new(), Vec::new());
-    for acceleration in accelerations {
-        let takes = match fits(model, acceleration).await {
+    for (acceleration, tried) in accelerations.iter().zip(&tried) {
+        let takes = match fits_here(model, tried, &prepared, seen.as_ref()).await {
             Ok(()) if several => takes_several(acceleration),
             takes => takes,
         };
@@ -57,15 +66,31 @@ fn picture() -> RgbImage {
     RgbImage::from_fn(64, 48, |x, y| Rgb([(3 * x) as u8, (5 * y) as u8, (x * y) as u8]))
 }
 
+fn prepared(model: &Vlm) -> Result<Prepared, StudyError> {
+    Ok(model.prepare(&picture(), &model.prompt("What is it?")?)?)
+}
+
 /// Asks `model` about a small picture under `acceleration`, which takes the time of one short answer.
 ///
 /// # Errors
 /// What the model says of it: the reason why it does not take it.
 pub async fn fits(model: &Vlm, acceleration: &Acceleration) -> Result<(), StudyError> {
+    fits_here(model, &acceleration.unsearched(model), &prepared(model)?, None).await
+}
+
+/// As [`fits`], where `seen` may be the picture as the vision tower sees it.
+async fn fits_here(model: &Vlm, acceleration: &Acceleration, prepared: &Prepared, seen: Option<&EncodedImage>) -> Result<(), StudyError> {
     acceleration.describe(model)?;
-    if let Some(reducer) = acceleration.unsearched(model).reducer() {
-        let prepared = model.prepare(&picture(), &model.prompt("What is it?")?)?;
-        Box::pin(model.ask(&prepared, Some(reducer), &ONE_TOKEN)).await?;
+    let Some(reducer) = acceleration.reducer() else { return Ok(()) };
+    match seen.filter(|seen| model.takes(seen, Some(reducer))) {
+        Some(seen) => {
+            let (ids, layout) = (&prepared.input_ids, &prepared.layout);
+            let prefix = Box::pin(model.prefix(ids, layout, seen, Some(reducer))).await?;
+            Box::pin(model.answer(&prefix, &ids[layout.end()..], &ONE_TOKEN)).await?;
+        }
+        None => {
+            Box::pin(model.ask(prepared, Some(reducer), &ONE_TOKEN)).await?;
+        }
     }
     Ok(())
 }

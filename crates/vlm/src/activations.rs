@@ -3,7 +3,7 @@
 //! Whoever computes says so beside the code that computes: the towers, the projectors and the decoder each have a function that follows their
 //! `forward` step by step. The numbers are upper bounds. A test compares them with what is allocated.
 
-use steady_kernels::{ATTENTION_ROWS, Element};
+use steady_kernels::{Element, attention_rows};
 
 /// An image as its vision tower takes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,8 +65,8 @@ impl Sizes {
     /// Attention as it is computed, in `f32`: what threads have of scores and queries, and what is seen, piece by piece and put together; where activations are
     /// narrower, also queries, keys and values as they are widened.
     pub(crate) fn attended(self, heads: usize, [queries, keys]: [usize; 2], [width, key_width]: [usize; 2]) -> u64 {
-        let rows = ATTENTION_ROWS.min(heads * queries);
-        let tiles = self.wide(rows, keys) + self.wide(rows, width / heads);
+        let rows = attention_rows();
+        let tiles = self.wide(rows.min(heads * queries), keys) + self.wide(rows, 2 * width / heads);
         let seen = 2 * self.wide(queries, width);
         let widened = self.wide(queries, width) + 2 * self.wide(keys, key_width);
         tiles + seen + if self.narrow() { widened } else { 0 }

@@ -25,8 +25,10 @@ const ROWS: usize = 64;
 /// Keys whose scores are added up side by side: one sum waits for its own additions.
 const KEYS: usize = 8;
 
-/// Rows of queries whose scores a CPU has at once, of as many threads as desktops have.
-pub const ATTENTION_ROWS: usize = 64 * ROWS;
+/// Rows of queries whose scores this CPU's threads have at once, unless more heads share their keys.
+pub fn attention_rows() -> usize {
+    ROWS * rayon::current_num_threads()
+}
 
 /// What queries may see.
 #[derive(Clone, Debug)]

@@ -5,6 +5,9 @@ use steady_kernels::KeyValues;
 use super::{LlamaConfig, PIECE};
 use crate::activations::{Sizes, most};
 
+/// Bytes of lists, and of what is packed of small matrices on their way into a product: they count where a model is tiny.
+const SMALL: u64 = 32 << 10;
+
 /// Most bytes that are alive at once while a prompt of `tokens` tokens passes the decoder and its answer is decoded. It follows
 /// [`Llama::run`](super::Llama::run), which takes long prompts in pieces.
 pub(crate) fn prompt_bytes(config: &LlamaConfig, tokens: usize, sizes: Sizes) -> u64 {
@@ -30,5 +33,5 @@ pub(crate) fn prompt_bytes(config: &LlamaConfig, tokens: usize, sizes: Sizes) ->
     let growing = sizes.rows(tokens, 2 * keys) + config.num_layers as u64 * sizes.rows(KeyValues::STEP, 2 * keys);
     // Logits on the device, on the host as they were, with penalties, and those of the token that follows.
     let logits = sizes.product(1, config.vocab_size) + 4 * sizes.wide(1, config.vocab_size);
-    states + growing + (around + layer).max(logits)
+    states + growing + (around + layer).max(logits) + SMALL
 }

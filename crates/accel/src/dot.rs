@@ -111,30 +111,32 @@ impl WithSimd for Subtract<'_> {
         const HELD: usize = 8;
         let width = self.row.len();
         let (vectors, rest) = S::as_mut_simd_f32s(self.row);
-        for (part, held) in vectors.chunks_mut(HELD).enumerate() {
-            if let Ok(held) = <&mut [S::f32s; HELD]>::try_from(&mut *held) {
-                let mut values = *held;
-                for (times, other) in self.others {
-                    let (times, other) = (simd.splat_f32s(*times), &S::as_simd_f32s(&other[..width]).0[part * HELD..][..HELD]);
-                    for (value, other) in values.iter_mut().zip(other) {
-                        *value = simd.sub_f32s(*value, simd.mul_f32s(times, *other));
-                    }
-                }
-                *held = values;
-            } else {
-                for (times, other) in self.others {
-                    let (times, other) = (simd.splat_f32s(*times), &S::as_simd_f32s(&other[..width]).0[part * HELD..]);
-                    for (value, other) in held.iter_mut().zip(other) {
-                        *value = simd.sub_f32s(*value, simd.mul_f32s(times, *other));
-                    }
-                }
-            }
+        let (parts, singles) = vectors.as_chunks_mut::<HELD>();
+        let behind = parts.len() * HELD;
+        for (at, held) in parts.iter_mut().enumerate() {
+            subtract_from(simd, held, self.others, width, at * HELD);
+        }
+        for (at, held) in singles.iter_mut().enumerate() {
+            subtract_from(simd, std::array::from_mut(held), self.others, width, behind + at);
         }
         let first = width - rest.len();
         for (times, other) in self.others {
             rest.iter_mut().zip(&other[first..]).for_each(|(value, other)| *value -= times * other);
         }
     }
+}
+
+/// From so many vectors of a row, the first of which is the `first`, each of `others`, of which the first `width` numbers count.
+#[inline(always)]
+fn subtract_from<S: Simd, const N: usize>(simd: S, held: &mut [S::f32s; N], others: &[(f32, &[f32])], width: usize, first: usize) {
+    let mut values = *held;
+    for (times, other) in others {
+        let (times, other) = (simd.splat_f32s(*times), &S::as_simd_f32s(&other[..width]).0[first..][..N]);
+        for (value, other) in values.iter_mut().zip(other) {
+            *value = simd.sub_f32s(*value, simd.mul_f32s(times, *other));
+        }
+    }
+    *held = values;
 }
 
 struct Dots<'a, const N: usize> {

@@ -25,18 +25,9 @@ pub(crate) async fn fitting(
     if several {
         model.processor().interleave(&vec![picture(); images], &model.prompt_about("What are they?", images)?)?;
     }
-    let tried: Vec<Acceleration> = accelerations.iter().map(|acceleration| acceleration.unsearched(model)).collect();
-    // Most of what a try takes is the vision tower's, which need not look at the picture for each reducer. Where it cannot show what one of them asks for, each is asked by itself.
-    let needs = Needs::of(tried.iter().filter_map(Acceleration::reducer).filter(|reducer| !changes_the_image(*reducer)));
-    let prepared = prepared(model)?;
-    let seen = if tried.iter().any(|acceleration| acceleration.reducer().is_some()) {
-        Box::pin(model.encode_for(&prepared.pixels, &needs)).await.ok()
-    } else {
-        None
-    };
     let (mut fitting, mut left_out) = (Vec::new(), Vec::new());
-    for (acceleration, tried) in accelerations.iter().zip(&tried) {
-        let takes = match fits_here(model, tried, &prepared, seen.as_ref()).await {
+    for (acceleration, takes) in accelerations.iter().zip(fits(model, accelerations).await) {
+        let takes = match takes {
             Ok(()) if several => takes_several(acceleration),
             takes => takes,
         };
@@ -66,31 +57,41 @@ fn picture() -> RgbImage {
     RgbImage::from_fn(64, 48, |x, y| Rgb([(3 * x) as u8, (5 * y) as u8, (x * y) as u8]))
 }
 
+/// Whether `model` takes each of `accelerations`, or why not. Under each that drops visual tokens it is asked about a small picture, at which its vision tower looks once for all
+/// of them: that is most of what a short answer takes.
+pub async fn fits(model: &Vlm, accelerations: &[Acceleration]) -> Vec<Result<(), StudyError>> {
+    let tried: Vec<Acceleration> = accelerations.iter().map(|acceleration| acceleration.unsearched(model)).collect();
+    let looking = || tried.iter().filter_map(Acceleration::reducer).filter(|reducer| !changes_the_image(*reducer));
+    // Where the tower cannot show what one of them asks for, each is asked by itself and says so.
+    let seen = if looking().next().is_some() { Box::pin(look(model, &Needs::of(looking()))).await.ok() } else { None };
+    let mut takes = Vec::with_capacity(tried.len());
+    for acceleration in &tried {
+        takes.push(is_taken(model, acceleration, seen.as_ref()).await);
+    }
+    takes
+}
+
 fn prepared(model: &Vlm) -> Result<Prepared, StudyError> {
     Ok(model.prepare(&picture(), &model.prompt("What is it?")?)?)
 }
 
-/// Asks `model` about a small picture under `acceleration`, which takes the time of one short answer.
-///
-/// # Errors
-/// What the model says of it: the reason why it does not take it.
-pub async fn fits(model: &Vlm, acceleration: &Acceleration) -> Result<(), StudyError> {
-    fits_here(model, &acceleration.unsearched(model), &prepared(model)?, None).await
+/// The picture with its prompt, and as the vision tower sees it.
+async fn look(model: &Vlm, needs: &Needs) -> Result<(Prepared, EncodedImage), StudyError> {
+    let prepared = prepared(model)?;
+    let image = model.encode_for(&prepared.pixels, needs).await?;
+    Ok((prepared, image))
 }
 
-/// As [`fits`], where `seen` may be the picture as the vision tower sees it.
-async fn fits_here(model: &Vlm, acceleration: &Acceleration, prepared: &Prepared, seen: Option<&EncodedImage>) -> Result<(), StudyError> {
+/// Asks about the picture, which may have been `seen`.
+async fn is_taken(model: &Vlm, acceleration: &Acceleration, seen: Option<&(Prepared, EncodedImage)>) -> Result<(), StudyError> {
     acceleration.describe(model)?;
     let Some(reducer) = acceleration.reducer() else { return Ok(()) };
-    match seen.filter(|seen| model.takes(seen, Some(reducer))) {
-        Some(seen) => {
-            let (ids, layout) = (&prepared.input_ids, &prepared.layout);
-            let prefix = Box::pin(model.prefix(ids, layout, seen, Some(reducer))).await?;
-            Box::pin(model.answer(&prefix, &ids[layout.end()..], &ONE_TOKEN)).await?;
-        }
-        None => {
-            Box::pin(model.ask(prepared, Some(reducer), &ONE_TOKEN)).await?;
-        }
+    if let Some((prepared, image)) = seen.filter(|(_, image)| model.takes(image, Some(reducer))) {
+        let (ids, layout) = (&prepared.input_ids, &prepared.layout);
+        let prefix = Box::pin(model.prefix(ids, layout, image, Some(reducer))).await?;
+        Box::pin(model.answer(&prefix, &ids[layout.end()..], &ONE_TOKEN)).await?;
+    } else {
+        Box::pin(model.ask(&prepared(model)?, Some(reducer), &ONE_TOKEN)).await?;
     }
     Ok(())
 }

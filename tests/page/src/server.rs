@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// Where the page is on the host.
 const SUB_PATH: &str = "/some/path/";
+
+/// Where the page was built.
+pub fn dist() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist")
+}
 
 /// The host, for as long as the test runs.
 #[derive(Clone)]
@@ -45,7 +50,7 @@ impl Server {
     }
 
     fn new(extra: impl IntoIterator<Item = (&'static str, Vec<u8>)>, missing: Option<&'static str>) -> Self {
-        let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist");
+        let dist = dist();
         assert!(dist.join("index.html").exists(), "no dist/index.html: run `cargo xtask web build` first");
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("bound");

@@ -3,12 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use fantoccini::Client;
 use steady_page_tests::browser::{click, evaluate, fill, in_browser, text, text_with, text_within};
-use steady_page_tests::server::Server;
+use steady_page_tests::server::{Server, dist};
 
 /// Stands before the worker's own start file: whoever calls on this channel takes the GPU away.
 const TAKEN_AWAY: &str = "
@@ -24,7 +23,7 @@ const WEBGPU: &str = ".column .choice .tick:nth-of-type(2) input[name=engine]";
 
 #[tokio::test]
 async fn a_study_outlives_its_gpu() {
-    let worker = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/worker.js")).unwrap();
+    let worker = fs::read_to_string(dist().join("worker.js")).unwrap();
     let server = Server::start([("worker.js", format!("{TAKEN_AWAY}{worker}").into_bytes())]);
     let page = server.page.clone();
     in_browser(1200, |client| async move {

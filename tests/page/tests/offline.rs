@@ -7,7 +7,7 @@ use std::time::Duration;
 use fantoccini::Client;
 use serde_json::{Value, json};
 use steady_page_tests::browser::{click, devtools, evaluate, fill, find, in_browser, text, text_with, text_within};
-use steady_page_tests::server::Server;
+use steady_page_tests::server::{Server, dist};
 
 const DESKTOP: u32 = 1200;
 
@@ -121,8 +121,7 @@ async fn it_can_be_installed() {
 /// A server that has another build by now.
 #[tokio::test]
 async fn a_new_build_is_taken_whole() {
-    let dist = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist");
-    let read = |name: &str| std::fs::read_to_string(dist.join(name)).unwrap();
+    let read = |name: &str| std::fs::read_to_string(dist().join(name)).unwrap();
     let (index, offline) = (read("index.html"), read("offline.js"));
     let version = offline.split("const VERSION = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     assert_eq!(version.len(), 16, "{version}");

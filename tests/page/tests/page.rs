@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
-use std::path::Path;
 
 use brotli::enc::BrotliEncoderParams;
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use parquet::record::{ListAccessor, Row, RowAccessor};
 use serde_json::{Value, json};
 use steady_page_tests::browser::{click, copied_link, evaluate, find, in_browser, text, text_with};
 use steady_page_tests::sample;
-use steady_page_tests::server::Server;
+use steady_page_tests::server::{Server, dist};
 use steady_report::Report;
 
 const DESKTOP: u32 = 1200;
@@ -71,7 +70,7 @@ async fn opens_under_a_sub_path_and_fetches_its_own_files_alone() {
 /// Bytes of a file of the page as a host with brotli sends them.
 fn as_sent(request: &str) -> usize {
     let name = if request.is_empty() { "index.html" } else { request };
-    let whole = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist").join(name)).unwrap();
+    let whole = fs::read(dist().join(name)).unwrap();
     let mut packed = Vec::new();
     brotli::BrotliCompress(&mut whole.as_slice(), &mut packed, &BrotliEncoderParams::default()).unwrap();
     packed.len()

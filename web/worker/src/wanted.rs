@@ -46,8 +46,9 @@ impl Wanted {
 
     /// Leaves out those that do not do with this model. Its device is ready: each answers once.
     pub(crate) async fn try_on(&mut self, model: &Loaded) {
-        for (spec, acceleration) in std::mem::take(&mut self.fitting) {
-            match steady_study::fits(&model.vlm, &acceleration).await {
+        let takes = steady_study::fits(&model.vlm, &self.accelerations()).await;
+        for ((spec, acceleration), takes) in std::mem::take(&mut self.fitting).into_iter().zip(takes) {
+            match takes {
                 Ok(()) => self.fitting.push((spec, acceleration)),
                 Err(error) => self.leave_out(&spec, &error),
             }

@@ -98,7 +98,7 @@ impl<'a> Grouped<'a> {
 
     /// `values` of `codes`, whose groups' constants are `constants`.
     #[inline(always)]
-    fn scaled(&self, codes: &[u8], constants: &[[f32; 2]], value: impl Fn(u8) -> f32, values: &mut [f32]) {
+    fn floats(&self, codes: &[u8], constants: &[[f32; 2]], value: impl Fn(u8) -> f32, values: &mut [f32]) {
         let offsets = self.layout.constants == Constants::ScaleAndOffset;
         let groups = codes.chunks_exact(self.layout.group).zip(values.chunks_exact_mut(self.layout.group)).zip(constants);
         for ((codes, values), &constants) in groups {
@@ -222,8 +222,8 @@ impl Unpack for Grouped<'_> {
         };
         self.layout.expand(self.constants(row), constants);
         match self.layout.book.table() {
-            None => self.scaled(codes, constants, f32::from, into),
-            Some(table) => self.scaled(codes, constants, |code| table[usize::from(code)], into),
+            None => self.floats(codes, constants, f32::from, into),
+            Some(table) => self.floats(codes, constants, |code| table[usize::from(code)], into),
         }
     }
 

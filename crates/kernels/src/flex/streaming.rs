@@ -2,7 +2,8 @@
 //! may see (as FlashAttention does on a GPU: Dao et al., NeurIPS 2022; here a row's scores are all there before their softmax, so that nothing is rescaled).
 //!
 //! Queries that share a key head are taken together. Products of many queries are those of the crate gemm; few queries, as in decoding, meet keys and values one by
-//! one, and are added up as the crate does it. So what a token sees does not depend on where a prompt is cut, nor on how many parts the keys come in. All is in f32: the largest f16 is 65,504, and published models have scores beyond it (Qwen2-VL is known for that).
+//! one, and are added up as the crate does it. So what a token sees does not depend on where a prompt is cut, nor on how many parts the keys come in. All is in f32:
+//! the largest f16 is 65,504, and published models have scores beyond it (Qwen2-VL is known for that).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -53,10 +54,8 @@ impl Sight {
     }
 }
 
-/// `[heads, tokens, head_dim]`, the numbers of a head's token side by side.
-struct Heads<'a> {
-    values: Cow<'a, FlexTensor>,
-}
+/// `[heads, tokens, head_dim]` in f32, the numbers of a head's token side by side.
+struct Heads<'a>(Cow<'a, FlexTensor>);
 
 impl<'a> Heads<'a> {
     fn of(x: &'a FlexTensor) -> Self {
@@ -67,19 +66,19 @@ impl<'a> Heads<'a> {
         if values.layout().strides().last() != Some(&1) {
             values = Cow::Owned(values.to_contiguous());
         }
-        Self { values }
+        Self(values)
     }
 
     /// `[heads, tokens, head_dim]`.
     fn dims(&self) -> [usize; 3] {
-        self.values.layout().shape().dims()
+        self.0.layout().shape().dims()
     }
 
     /// The tokens of a head from one on: rows that follow each other at the distance that comes with them.
     fn rows(&self, head: usize, first: usize) -> (&[f32], usize) {
-        let layout = self.values.layout();
+        let layout = self.0.layout();
         let [of_head, of_token] = [0, 1].map(|dim| layout.strides()[dim].unsigned_abs());
-        (&self.values.storage::<f32>()[layout.start_offset() + head * of_head + first * of_token..], of_token)
+        (&self.0.storage::<f32>()[layout.start_offset() + head * of_head + first * of_token..], of_token)
     }
 
     fn row(&self, head: usize, token: usize) -> &[f32] {
@@ -118,18 +117,18 @@ impl<'a> Parts<'a> {
 pub(super) fn attention(queries: &FlexTensor, keys: &[FlexTensor], values: &[FlexTensor], sight: &Sight) -> FlexTensor {
     let over = Over { queries: Heads::of(queries), keys: Parts::of(keys), values: Parts::of(values), sight };
     let ([heads, tokens, width], held) = (over.queries.dims(), over.keys.tokens());
-    let [kv_heads, ..] = over.keys.0.first().map_or([1, 0, 0], Heads::dims);
-    let at_once = (ROWS / (heads / kv_heads)).clamp(1, tokens.max(1));
+    let [kv_heads, ..] = over.keys.0[0].dims();
+    let group = heads / kv_heads;
+    let at_once = (ROWS / group).clamp(1, tokens.max(1));
     let blocks = || (0..tokens).step_by(at_once).map(|first| first..tokens.min(first + at_once));
     let tiles: Vec<(usize, Range<usize>)> = (0..kv_heads).flat_map(|head| blocks().map(move |tokens| (head, tokens))).collect();
-    let tile = |scratch: &mut Vec<f32>, (head, tokens): &(usize, Range<usize>)| over.tile(*head, tokens.clone(), scratch);
+    let tile = |scratch: &mut Vec<f32>, (head, tokens): &(usize, Range<usize>)| over.tile(*head, group, tokens.clone(), scratch);
     let found: Vec<Vec<f32>> = if heads * tokens * held * width < PARALLEL_WORK {
         let mut scratch = Vec::new();
         tiles.iter().map(|at| tile(&mut scratch, at)).collect()
     } else {
         tiles.par_iter().map_init(Vec::new, tile).collect()
     };
-    let group = heads / kv_heads;
     let mut seen = vec![0.0; tokens * heads * width];
     for ((kv_head, tokens), tile) in tiles.iter().zip(&found) {
         for (at, row) in tile.chunks_exact(width.max(1)).enumerate() {
@@ -148,10 +147,9 @@ struct Over<'a> {
 }
 
 impl Over<'_> {
-    /// What some tokens' queries of the heads that share key head `kv_head` see: `[heads of them, tokens, head_dim]`. `scores` is room.
-    fn tile(&self, kv_head: usize, tokens: Range<usize>, scores: &mut Vec<f32>) -> Vec<f32> {
-        let ([heads, _, width], held) = (self.queries.dims(), self.keys.tokens());
-        let group = heads / self.keys.0[0].dims()[0];
+    /// What some tokens' queries of the `group` heads that share key head `kv_head` see: `[group, tokens, head_dim]`. `scores` is room.
+    fn tile(&self, kv_head: usize, group: usize, tokens: Range<usize>, scores: &mut Vec<f32>) -> Vec<f32> {
+        let ([.., width], held) = (self.queries.dims(), self.keys.tokens());
         let scale = (width as f32).powf(-0.5);
         let rows = group * tokens.len();
         let mut queries = Vec::with_capacity(rows * width);
